@@ -1,0 +1,288 @@
+"""`annotate.toml` and `ANNOTATE_*` variables, read into frozen settings.
+
+A flag wins over a variable, a variable over the file, the file over a default. Nested keys of a
+variable are joined by two underscores: ``ANNOTATE_TRAIN__EPOCHS=50``.
+"""
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from annotate.errors import ConfigError
+from annotate.types import Answer, Dimension, Kind, Modality, Split, Task
+
+FILE_NAME = "annotate.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AnswerSettings(_Section):
+    """One answer a rater can give."""
+
+    value: float | str
+    label: str
+
+
+class DimensionSettings(_Section):
+    """One thing that is judged."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    kind: Kind
+    answers: Annotated[tuple[AnswerSettings, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _answers_fit_the_kind(self) -> Self:
+        values = [a.value for a in self.answers]
+        if len(set(values)) != len(values):
+            raise ValueError("two answers have the same value")
+        if self.kind is Kind.REGRESSION:
+            if not all(isinstance(v, float) for v in values):
+                raise ValueError("the answers of a regression dimension are numbers")
+            if values != sorted(values, key=float):
+                raise ValueError("the answers of a regression dimension stand in rising order")
+        elif not all(isinstance(v, str) for v in values):
+            raise ValueError("the answers of a classification dimension are words in quotes")
+        return self
+
+
+class ProjectSettings(_Section):
+    """What the corpus is called, and the seed of everything drawn by chance."""
+
+    name: Annotated[str, Field(min_length=1)] = "corpus"
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class DatabaseSettings(_Section):
+    """Where rows live. A relative SQLite path counts from the project folder."""
+
+    url: str = "sqlite:///annotate.db"
+
+
+class ProtocolSettings(_Section):
+    """Who judges what, in which order."""
+
+    passes: Annotated[tuple[Modality, ...], Field(min_length=1)] = tuple(Modality)
+    raters: Annotated[int, Field(ge=1)] = 5
+    """How many different people judge each sample in each pass."""
+
+    @model_validator(mode="after")
+    def _each_pass_once(self) -> Self:
+        if len(set(self.passes)) != len(self.passes):
+            raise ValueError("a pass is named twice")
+        if Modality.MULTIMODAL in self.passes and self.passes[-1] is not Modality.MULTIMODAL:
+            raise ValueError("the multimodal pass M comes last: it shows what the others hide")
+        return self
+
+
+class SplitSettings(_Section):
+    """Shares of the samples per split; a group (speaker, video) is never divided."""
+
+    train: Annotated[float, Field(gt=0)] = 0.7
+    valid: Annotated[float, Field(gt=0)] = 0.15
+    test: Annotated[float, Field(gt=0)] = 0.15
+
+    def share(self, split: Split) -> float:
+        """The share of `split`, between 0 and 1."""
+        total = self.train + self.valid + self.test
+        return float(getattr(self, split.value)) / total
+
+
+class IngestSettings(_Section):
+    """How videos become samples."""
+
+    segmenter: str = "silero-vad"
+    """Used for videos without a subtitle file beside them."""
+    min_seconds: Annotated[float, Field(gt=0)] = 1.0
+    max_seconds: Annotated[float, Field(gt=0)] = 10.0
+    pad_seconds: Annotated[float, Field(ge=0)] = 0.1
+    speaker_pattern: str = ""
+    """Regular expression with a group called `speaker`, searched in the path; empty: none."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """0 means one per processor."""
+    deadline_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """A worker that takes longer on one video is killed."""
+    attempts: Annotated[int, Field(ge=1)] = 3
+    """A video whose worker died this often is left alone."""
+
+    @model_validator(mode="after")
+    def _minimum_below_maximum(self) -> Self:
+        if self.min_seconds >= self.max_seconds:
+            raise ValueError("min_seconds must be below max_seconds")
+        return self
+
+
+class FeatureSettings(_Section):
+    """Which extractor serves each modality, and where its pretrained weights lie."""
+
+    text: str = "char-hash"
+    audio: str = "voice-stats"
+    vision: str = "face-motion"
+    text_model: str = ""
+    audio_model: str = ""
+    vision_model: str = ""
+
+    def extractor(self, modality: Modality) -> str:
+        """The name of the extractor of one of T, A, V."""
+        return str(getattr(self, modality.word))
+
+    def model(self, modality: Modality) -> str:
+        """Path or hub name of the pretrained weights of one of T, A, V; empty for the default."""
+        return str(getattr(self, f"{modality.word}_model"))
+
+
+class TrainSettings(_Section):
+    """The multi-task network and how it learns."""
+
+    hidden: Annotated[int, Field(ge=1)] = 64
+    members: Annotated[int, Field(ge=1)] = 5
+    epochs: Annotated[int, Field(ge=1)] = 200
+    patience: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    device: str = "auto"
+
+
+class BatchSettings(_Section):
+    """What a batch is made of."""
+
+    strategy: str = "bald"
+    cold_start: str = "k-center"
+    holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    audit_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class LabelStudioSettings(_Section):
+    """Which Label Studio is used. An empty url means the local one of `annotate studio up`."""
+
+    url: str = ""
+    token: SecretStr = SecretStr("")
+    """Only ever from ANNOTATE_LABELSTUDIO__TOKEN."""
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Where `annotate studio up` listens, on loopback only."""
+
+
+class ExportSettings(_Section):
+    """What a finished sample has to have."""
+
+    require: tuple[Modality, ...] = ()
+    """Modalities whose labels a sample needs; empty means those of every pass."""
+    min_raters: Annotated[int, Field(ge=1)] = 1
+
+
+class Settings(BaseSettings):
+    """Everything `annotate.toml` can say."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="ANNOTATE_", env_nested_delimiter="__"
+    )
+
+    project: ProjectSettings = ProjectSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    protocol: ProtocolSettings = ProtocolSettings()
+    dimensions: Annotated[tuple[DimensionSettings, ...], Field(min_length=1)]
+    splits: SplitSettings = SplitSettings()
+    ingest: IngestSettings = IngestSettings()
+    features: FeatureSettings = FeatureSettings()
+    train: TrainSettings = TrainSettings()
+    batch: BatchSettings = BatchSettings()
+    labelstudio: LabelStudioSettings = LabelStudioSettings()
+    export: ExportSettings = ExportSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first; what was passed in is the file."""
+        return env_settings, init_settings
+
+    @property
+    def passes(self) -> tuple[Modality, ...]:
+        """The blind passes, in the order they are asked."""
+        return self.protocol.passes
+
+    def dimension_list(self) -> tuple[Dimension, ...]:
+        """The dimensions as the rest of the program knows them."""
+        return tuple(
+            Dimension(d.name, d.kind, tuple(Answer(a.value, a.label) for a in d.answers))
+            for d in self.dimensions
+        )
+
+    def tasks(self, modality: Modality | None = None) -> tuple[Task, ...]:
+        """Every task, or those asked in one pass; pass by pass, dimensions in file order."""
+        passes = self.passes if modality is None else (modality,)
+        return tuple(Task(d, m) for m in passes for d in self.dimension_list())
+
+
+def load(path: Path) -> Settings:
+    """Read `annotate.toml` at `path`.
+
+    Raises `ConfigError` naming the key, with the nearest known key when it is unknown.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", hint="mend the file by hand") from error
+    if "token" in content.get("labelstudio", {}):
+        raise ConfigError(
+            f"{path} holds a Label Studio token; secrets do not belong in a file that is shared",
+            hint="delete the line and set ANNOTATE_LABELSTUDIO__TOKEN instead",
+        )
+    return parse(content, where=str(path))
+
+
+def parse(content: dict[str, Any], where: str) -> Settings:
+    """Settings from what a TOML file holds; `where` is named in errors.
+
+    Raises `ConfigError`.
+    """
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        message, hint = _explain(error)
+        raise ConfigError(f"{where}: {message}", hint=hint) from error
+
+
+def _explain(error: ValidationError) -> tuple[str, str]:
+    """The first complaint as (message, hint)."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        close = get_close_matches(str(first["loc"][-1]), _known_keys(first["loc"][:-1]), n=1)
+        known = ", ".join(_known_keys(first["loc"][:-1]))
+        return f"unknown key {key!r}", f"did you mean {close[0]!r}?" if close else f"known: {known}"
+    if first["type"] == "missing":
+        return f"{key!r} is missing", "`annotate init` in an empty folder writes a complete example"
+    message = first["msg"].removeprefix("Value error, ")
+    given = first["input"]
+    shown = "" if isinstance(given, dict | BaseModel) else f", not {given!r}"
+    return f"{key}: {message}{shown}", f"mend {key} in {FILE_NAME} or its ANNOTATE_ variable"
+
+
+def _known_keys(path: tuple[int | str, ...]) -> list[str]:
+    """The keys that may stand in the section at `path`."""
+    model: type[BaseModel] = Settings
+    for part in path:
+        if isinstance(part, int):
+            continue
+        inner = model.model_fields[part].annotation
+        args = getattr(inner, "__args__", ())
+        model = next((t for t in (inner, *args) if isinstance(t, type) and issubclass(t, BaseModel)), model)
+    return sorted(model.model_fields)

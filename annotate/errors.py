@@ -1,0 +1,85 @@
+"""Every error a user can cause, with the way out of it.
+
+AnnotateError               exit 1
+├── UsageError              exit 2: options that do not fit together or a value that cannot be
+├── UnknownName             a plug-in, preset or format that does not exist
+├── ConfigError             annotate.toml cannot be read, or holds an unknown key or an impossible value
+├── ProjectNotFound         no annotate.toml here or above
+├── ProjectBusy             another command writes to this project
+├── SchemaMismatch          the database is older or newer than the code
+├── MediaError              a file that cannot be probed, cut or read
+├── FeatureError            features are missing, damaged or of another extractor
+├── ModelError              a model cannot be trained or read
+├── LabelStudioError        Label Studio is down, refuses, or answers nonsense
+├── ExportError             the dataset cannot be written
+└── NothingToDo             exit 3: no pool, no labels, nothing left to ask
+"""
+
+
+class AnnotateError(Exception):
+    """Something the user can put right. `hint` says what to type next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(AnnotateError):
+    """Options that do not fit together, or a value that cannot be."""
+
+    exit_code = 2
+
+
+class UnknownName(AnnotateError):
+    """No plug-in, preset or format of that name exists."""
+
+
+class ConfigError(AnnotateError):
+    """`annotate.toml` or an `ANNOTATE_*` variable cannot be used."""
+
+
+class ProjectNotFound(AnnotateError):
+    """No `annotate.toml` in this folder or above it."""
+
+
+class ProjectBusy(AnnotateError):
+    """Another command is writing to this project."""
+
+
+class SchemaMismatch(AnnotateError):
+    """The database is older or newer than the code that opens it."""
+
+
+class MediaError(AnnotateError):
+    """A media file that cannot be probed, cut or read.
+
+    `code` is the short reason that is stored with the file, such as ``broken`` or ``no-audio``.
+    """
+
+    def __init__(self, message: str, *, code: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class FeatureError(AnnotateError):
+    """Features are missing, damaged, or were made by another extractor."""
+
+
+class ModelError(AnnotateError):
+    """A model cannot be trained, or a checkpoint cannot be read."""
+
+
+class LabelStudioError(AnnotateError):
+    """Label Studio is down, refuses the credential, or answers nonsense."""
+
+
+class ExportError(AnnotateError):
+    """The dataset cannot be written as asked."""
+
+
+class NothingToDo(AnnotateError):
+    """The step has nothing to work on. A script can loop until it sees exit code 3."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+"""Feature extractors: one file each, found by name through `annotate.registry.EXTRACTORS`."""

@@ -1,0 +1,1 @@
+"""The multi-task model: network, training, prediction and scores."""

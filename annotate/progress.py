@@ -1,0 +1,46 @@
+"""How a step tells that it gets on, without knowing who watches."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Bar(Protocol):
+    """One running piece of work."""
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        """Add `amount` to what is done; `note` replaces the text beside the bar."""
+
+
+class Progress(Protocol):
+    """Where steps report to: a terminal, a log, or nowhere."""
+
+    def bar(self, title: str, total: float | None) -> "BarContext":
+        """Open a bar that is gone when the block ends. `total` None means unknown."""
+
+    def say(self, line: str) -> None:
+        """One line for the user, on stderr."""
+
+
+class BarContext(Protocol):
+    def __enter__(self) -> Bar: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class _Nothing:
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        """Tell nobody."""
+
+
+class Silent:
+    """Reports to nobody: the default of every step, used by tests and by programs."""
+
+    @contextmanager
+    def bar(self, title: str, total: float | None) -> Iterator[Bar]:
+        yield _Nothing()
+
+    def say(self, line: str) -> None:
+        """Tell nobody."""
+
+
+SILENT: Progress = Silent()

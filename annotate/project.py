@@ -1,0 +1,110 @@
+"""The open project: settings, folders, database and writer lock. Every step takes one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+
+from annotate import config
+from annotate.config import Settings
+from annotate.errors import ProjectBusy, ProjectNotFound
+from annotate.types import SampleMedia
+from db.engine import open_engine
+from db.migrate import require_current
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with an `annotate.toml`."""
+
+    root: Path
+    settings: Settings
+
+    @classmethod
+    def open(cls, root: Path) -> "Project":
+        """The project whose `annotate.toml` lies in `root`.
+
+        Raises `ConfigError` when the file cannot be used.
+        """
+        root = root.resolve()
+        return cls(root, config.load(root / config.FILE_NAME))
+
+    @classmethod
+    def find(cls, start: Path) -> "Project":
+        """Walk up from `start` to the folder that holds `annotate.toml`.
+
+        Raises `ProjectNotFound`, or `ConfigError` when the file cannot be used.
+        """
+        start = start.resolve()
+        for folder in (start, *start.parents):
+            if (folder / config.FILE_NAME).is_file():
+                return cls.open(folder)
+        raise ProjectNotFound(
+            f"no {config.FILE_NAME} in {start} or above it", hint="run `annotate init` first"
+        )
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database.
+
+        Raises `SchemaMismatch` when it is older or newer than the code.
+        """
+        engine = open_engine(self.database_url)
+        require_current(engine)
+        return engine
+
+    @property
+    def database_url(self) -> str:
+        """The configured URL, a relative SQLite path made absolute."""
+        url = make_url(self.settings.database.url)
+        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+            url = url.set(database=str(self.root / str(url.database)))
+        return url.render_as_string(hide_password=False)
+
+    @contextmanager
+    def writing(self, wait_seconds: float = 30) -> Iterator[None]:
+        """Hold the project's writer lock: one writing command at a time.
+
+        Raises `ProjectBusy` when another command keeps it longer than `wait_seconds`.
+        """
+        lock = FileLock(self.root / ".annotate.lock")
+        try:
+            lock.acquire(timeout=wait_seconds)
+        except Timeout as error:
+            raise ProjectBusy(
+                f"another annotate command is writing to {self.root}",
+                hint="wait for it to end, then run this again",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def media(self) -> Path:
+        """What raters see and features are taken from; one folder per pass."""
+        return self.root / "media"
+
+    @property
+    def features(self) -> Path:
+        """Feature shards, ``<modality>/<extractor>@<hash>/<shard>.safetensors``."""
+        return self.root / "features"
+
+    @property
+    def models(self) -> Path:
+        """Checkpoints, one folder per round."""
+        return self.root / "models"
+
+    @property
+    def studio(self) -> Path:
+        """The data of the local Label Studio."""
+        return self.root / "studio"
+
+    def sample_media(self, sample_id: str) -> SampleMedia:
+        """Where the files of a sample lie, whether or not they exist yet."""
+        return SampleMedia.under(self.media, sample_id)

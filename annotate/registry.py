@@ -1,0 +1,88 @@
+"""Name -> class, for everything that can be plugged in.
+
+A plug-in is one new file. Built-in packages are searched file by file, except names that start with
+an underscore; other distributions announce theirs under the entry-point group ``annotate.<kind>``.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from annotate.errors import UnknownName
+from annotate.protocols import Exporter, FeatureExtractor, QueryStrategy, Segmenter
+
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+class Registry(Generic[T]):
+    """All plug-ins of one kind, found when first asked for."""
+
+    def __init__(self, kind: str, package: str, group: str) -> None:
+        self.kind = kind
+        self.package = package
+        self.group = f"annotate.{group}"
+        self._classes: dict[str, Callable[..., T]] = {}
+        self._searched = False
+
+    def register(self, name: str) -> Callable[[C], C]:
+        """Class decorator; each kind offers it under its own short name, see below."""
+
+        def add(cls: C) -> C:
+            if name in self._classes:
+                raise ValueError(f"two {self.kind} plug-ins are called {name!r}")
+            self._classes[name] = cls
+            return cls
+
+        return add
+
+    def names(self) -> list[str]:
+        """Every registered name, sorted."""
+        self._search()
+        return sorted(self._classes)
+
+    def get(self, name: str) -> Callable[..., T]:
+        """The class called `name`.
+
+        Raises `UnknownName` with the nearest names.
+        """
+        self._search()
+        if name not in self._classes:
+            close = get_close_matches(name, self._classes, n=1)
+            known = ", ".join(self.names()) or "none"
+            raise UnknownName(
+                f"no {self.kind} is called {name!r}",
+                hint=f"did you mean {close[0]!r}?" if close else f"known: {known}",
+            )
+        return self._classes[name]
+
+    def descriptions(self) -> Mapping[str, str]:
+        """First docstring line of each plug-in's class, by name."""
+        return {n: (self.get(n).__doc__ or "").strip().split("\n")[0] for n in self.names()}
+
+    def _search(self) -> None:
+        if self._searched:
+            return
+        self._searched = True
+        for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+            if not module.name.startswith("_"):
+                importlib.import_module(f"{self.package}.{module.name}")
+        for entry in entry_points(group=self.group):
+            entry.load()
+
+
+SEGMENTERS: Registry[Segmenter] = Registry("segmenter", "annotate.segmenters", "segmenters")
+EXTRACTORS: Registry[FeatureExtractor] = Registry("extractor", "annotate.features", "extractors")
+STRATEGIES: Registry[QueryStrategy] = Registry("query strategy", "strategies", "strategies")
+EXPORTERS: Registry[Exporter] = Registry("exporter", "exporters", "exporters")
+
+segmenter = SEGMENTERS.register
+extractor = EXTRACTORS.register
+strategy = STRATEGIES.register
+exporter = EXPORTERS.register
+
+ALL = (SEGMENTERS, EXTRACTORS, STRATEGIES, EXPORTERS)

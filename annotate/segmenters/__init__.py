@@ -1,0 +1,1 @@
+"""Segmenters: one file each, found by name through `annotate.registry.SEGMENTERS`."""

@@ -1,0 +1,76 @@
+"""Start a project: write a commented `annotate.toml` and its database."""
+
+import json
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from annotate import config
+from annotate.errors import UnknownName, UsageError
+from annotate.project import Project
+from db.engine import open_engine
+from db.migrate import upgrade
+
+PRESETS = Path(__file__).parent.parent / "presets"
+
+
+@dataclass(frozen=True, slots=True)
+class InitReport:
+    """Where the project lies and what it judges."""
+
+    project: Path
+    preset: str
+    database: str
+    tasks: tuple[str, ...]
+    next: str
+
+
+def presets() -> list[str]:
+    """The names that `annotate init --preset` takes."""
+    return sorted(p.stem for p in PRESETS.glob("*.toml") if not p.stem.startswith("_"))
+
+
+def init(folder: Path, *, preset: str, name: str | None = None, database: str | None = None) -> InitReport:
+    """Make `folder` a project that judges what `preset` says.
+
+    Raises `UnknownName` for another preset, `UsageError` when `folder` is a project already.
+    """
+    content = _content(preset, name or folder.resolve().name, database or "sqlite:///annotate.db")
+    config.parse(_toml(content), where=config.FILE_NAME)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / config.FILE_NAME
+    if path.exists():
+        raise UsageError(f"{path} exists already", hint="edit it, or choose another folder")
+    # The file comes last: a folder with an annotate.toml always has its database.
+    partial = path.with_suffix(".part")
+    partial.write_text(content, encoding="utf-8")
+    project = Project(folder.resolve(), config.load(partial))
+    engine = open_engine(project.database_url)
+    upgrade(engine)
+    engine.dispose()
+    partial.rename(path)
+    return InitReport(
+        project=project.root,
+        preset=preset,
+        database=engine.url.render_as_string(),
+        tasks=tuple(task.id for task in project.settings.tasks()),
+        next="annotate ingest FOLDER-WITH-VIDEOS",
+    )
+
+
+def _content(preset: str, name: str, database: str) -> str:
+    if preset not in presets():
+        close = get_close_matches(preset, presets(), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(presets())}"
+        raise UnknownName(f"no preset is called {preset!r}", hint=hint)
+    common = (PRESETS / "_common.toml").read_text(encoding="utf-8")
+    for key, value in (("{name}", name), ("{database}", database)):
+        # A JSON string is a TOML basic string too: quotes and backslashes arrive escaped.
+        common = common.replace(key, json.dumps(value, ensure_ascii=False)[1:-1])
+    return (PRESETS / f"{preset}.toml").read_text(encoding="utf-8") + common
+
+
+def _toml(content: str) -> dict[str, object]:
+    import tomllib
+
+    return tomllib.loads(content)

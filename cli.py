@@ -1,0 +1,285 @@
+"""The command line: parse, call one step, print its report. No logic lives here."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+studio_app = typer.Typer(no_args_is_help=True, help="Run a Label Studio on this machine.")
+app.add_typer(studio_app, name="studio")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from annotate import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def annotate(
+    project: Annotated[
+        Path | None, typer.Option("-C", "--project", help="The project's folder; else here or above.")
+    ] = None,
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Tell more; -vv: all.")] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Tell errors only.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Turn footage of people talking into a labelled dataset, asking people only where it helps."""
+    from annotate import log
+
+    log.set_up(-1 if quiet else verbose)
+    _where.folder = project
+    _where.quiet = quiet
+
+
+class _Where:
+    folder: Path | None = None
+    quiet = False
+
+
+_where = _Where()
+
+
+def _project():  # type: ignore[no-untyped-def]
+    from annotate.project import Project
+
+    return Project.open(_where.folder) if _where.folder else Project.find(Path.cwd())
+
+
+def _progress():  # type: ignore[no-untyped-def]
+    from annotate.console import Terminal
+    from annotate.progress import SILENT
+
+    return SILENT if _where.quiet else Terminal()
+
+
+def _emit(report: object, as_json: bool) -> None:
+    from annotate.console import emit
+
+    emit(report, as_json=as_json)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Made when it does not exist.")] = Path(),
+    preset: Annotated[str, typer.Option(help="ch-sims, mosi or emotion.")] = "ch-sims",
+    name: Annotated[
+        str | None, typer.Option(help="What the corpus is called; else the folder's name.")
+    ] = None,
+    database: Annotated[str | None, typer.Option(help="sqlite:///... or postgresql://...")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a commented annotate.toml and the database. Example: annotate init corpus --preset ch-sims"""
+    from annotate.steps.init import init as step
+
+    _emit(step(folder, preset=preset, name=name, database=database), as_json)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Videos, or folders that are searched through.")],
+    speakers: Annotated[
+        Path | None, typer.Option(help="CSV with the columns file and speaker; wins over the pattern.")
+    ] = None,
+    speaker_pattern: Annotated[
+        str | None, typer.Option(help="Regular expression with a group `speaker`, searched in the path.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per processor.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cut videos into utterances. Example: annotate ingest videos/ --speaker-pattern '(?P<speaker>s[0-9]+)_'"""
+    from annotate.steps.ingest import ingest as step
+
+    report = step(
+        _project(),
+        paths,
+        speakers=speakers,
+        speaker_pattern=speaker_pattern,
+        workers=workers,
+        progress=_progress(),
+    )
+    _emit(report, as_json)
+
+
+@app.command()
+def extract(as_json: AsJson = False) -> None:
+    """Turn every sample into features, per modality. Example: annotate extract"""
+    from annotate.steps.extract import extract as step
+
+    _emit(step(_project(), progress=_progress()), as_json)
+
+
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+
+
+@app.command()
+def train(
+    device: Device = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes the model repeatable.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Train although nothing changed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train the multi-task model on the labels so far. Example: annotate train --device cpu"""
+    from annotate.steps.train import train as step
+
+    _emit(step(_project(), device=device, seed=seed, force=force, progress=_progress()), as_json)
+
+
+@app.command("next-batch")
+def next_batch(
+    n: Annotated[int, typer.Option("-n", min=1, help="How many samples to ask for.")] = 20,
+    strategy: Annotated[str | None, typer.Option(help="How to rank the pool; see `annotate list`.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes the choice repeatable.")] = None,
+    device: Device = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Choose and show, write and send nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Choose the samples worth asking and send them to Label Studio. Example: annotate next-batch -n 20"""
+    from annotate.steps.next_batch import next_batch as step
+
+    report = step(
+        _project(), n=n, strategy=strategy, seed=seed, device=device, dry_run=dry_run, progress=_progress()
+    )
+    _emit(report, as_json)
+
+
+@app.command()
+def pull(
+    full: Annotated[
+        bool, typer.Option("--full", help="Read everything again, not only what changed.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring home what raters said, and make labels of it. Example: annotate pull"""
+    from annotate.steps.pull import pull as step
+
+    _emit(step(_project(), full=full, progress=_progress()), as_json)
+
+
+@app.command()
+def export(
+    format: Annotated[str, typer.Argument(help="mmsa, chsims-csv or jsonl; see `annotate list`.")],
+    dest: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write the finished dataset. Example: annotate export mmsa dataset/"""
+    from annotate.steps.export import export as step
+
+    _emit(step(_project(), format=format, dest=dest, progress=_progress()), as_json)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Tell where the project stands. Example: annotate status --json"""
+    from annotate.steps.status import status as step
+
+    _emit(step(_project()), as_json)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Tell what is wrong with the installation, and what to type next. Example: annotate doctor"""
+    from annotate.errors import ProjectNotFound
+    from annotate.steps.doctor import doctor as step
+
+    try:
+        project = _project()
+    except ProjectNotFound:
+        project = None
+    report = step(project)
+    _emit(report, as_json)
+    if not report.healthy:
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate(as_json: AsJson = False) -> None:
+    """Bring the database to this version's schema; a backup is kept. Example: annotate migrate"""
+    from annotate.steps.migrate import migrate as step
+
+    _emit(step(_project()), as_json)
+
+
+@app.command("list")
+def list_plugins(as_json: AsJson = False) -> None:
+    """Show every plug-in with what it does. Example: annotate list"""
+    from annotate.steps.list_plugins import list_plugins as step
+
+    _emit(step(), as_json)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where the demo project is made.")] = Path("demo-project"),
+    videos: Annotated[Path | None, typer.Option(help="Other footage than the examples.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole loop on the example videos, with scripted raters. Example: annotate demo"""
+    from annotate.steps.demo import demo as step
+
+    _emit(step(folder, videos=videos, progress=_progress()), as_json)
+
+
+@studio_app.command("up")
+def studio_up(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="On loopback; else from the file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start Label Studio for this project and wait until it answers. Example: annotate studio up"""
+    from annotate.steps.studio import up as step
+
+    _emit(step(_project(), port=port, progress=_progress()), as_json)
+
+
+@studio_app.command("down")
+def studio_down(as_json: AsJson = False) -> None:
+    """Stop the project's Label Studio; its data stays. Example: annotate studio down"""
+    from annotate.steps.studio import down as step
+
+    _emit(step(_project()), as_json)
+
+
+@studio_app.command("status")
+def studio_status(as_json: AsJson = False) -> None:
+    """Tell whether Label Studio runs, where, and how to log in. Example: annotate studio status"""
+    from annotate.steps.studio import status as step
+
+    _emit(step(_project()), as_json)
+
+
+def main() -> None:
+    """Run a command; turn what users can put right into a message and an exit code."""
+    from annotate.errors import AnnotateError
+
+    try:
+        app(standalone_mode=True)
+    except AnnotateError as error:
+        from annotate.console import complain
+
+        complain(str(error), error.hint)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted; run the command again to go on", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The engine and its two kinds of transaction: `reading` and `writing`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.orm import Session
+
+from annotate.errors import AnnotateError, ConfigError
+
+BUSY_TIMEOUT_MS = 30_000
+BACKENDS = ("sqlite", "postgresql")
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for SQLite or Postgres, set up so that no acknowledged commit is lost.
+
+    Raises `ConfigError` for a URL of another kind.
+    """
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except ArgumentError as error:
+        raise ConfigError(f"database.url cannot be read: {error}", hint=_URL_HINT) from error
+    if backend not in BACKENDS:
+        raise ConfigError(f"database.url names {backend!r}", hint=_URL_HINT)
+    if backend == "postgresql":
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    engine = create_engine(parsed)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+_URL_HINT = "use sqlite:///annotate.db or postgresql://user@host/name"
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    # pysqlite would open transactions by itself, late and deferred; `_begin_sqlite` does it instead.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    # A deferred transaction that reads and then writes fails with "locked" whatever the timeout.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """A session that sees one consistent state. Nothing is committed.
+
+    Raises `AnnotateError` when the database cannot be reached.
+    """
+    with _speaking(), Session(engine) as session:
+        yield session
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """One transaction: committed when the block ends, rolled back when it raises.
+
+    Raises `AnnotateError` when the database cannot be reached or written.
+    """
+    with _speaking(), Session(engine.execution_options(writes=True)) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def _speaking() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        reason = str(error.orig).strip()
+        raise AnnotateError(
+            f"the database cannot be used: {reason}",
+            hint="see that its disk has room, its server runs, and nobody else holds it; then run this again",
+        ) from error

@@ -1,0 +1,96 @@
+"""The schema's version: is it this code's, and how to bring it there."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+
+from annotate.errors import AnnotateError, SchemaMismatch
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def head() -> str:
+    """The revision that this code speaks."""
+    return str(_script().get_current_head())
+
+
+def current(engine: Engine) -> str | None:
+    """The revision of the database, None when it has no tables yet.
+
+    Raises `AnnotateError` when the database cannot be reached.
+    """
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as error:
+        raise AnnotateError(
+            f"the database {engine.url.render_as_string()} cannot be opened: {error.orig}",
+            hint="see that its server runs and its folder exists; `annotate doctor` tells more",
+        ) from error
+
+
+def require_current(engine: Engine) -> None:
+    """Raise `SchemaMismatch` unless the database has exactly this code's schema."""
+    found = current(engine)
+    if found == head():
+        return
+    if found is None:
+        raise SchemaMismatch("the database has no tables yet", hint="run `annotate migrate`")
+    if found in _known():
+        raise SchemaMismatch(
+            f"the database is at schema {found}, this version needs {head()}",
+            hint="run `annotate migrate`; it writes a backup first",
+        )
+    raise SchemaMismatch(
+        f"the database is at schema {found}, which is newer than this version ({head()})",
+        hint="install the newer annotate that wrote it; nothing was changed",
+    )
+
+
+def upgrade(engine: Engine) -> str | None:
+    """Bring the schema to `head()`, all or nothing. Returns the revision it had before.
+
+    Raises `SchemaMismatch` when the database is newer than the code.
+    """
+    before = current(engine)
+    if before is not None and before not in _known():
+        require_current(engine)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with engine.execution_options(writes=True).connect() as connection:
+        sqlite = engine.dialect.name == "sqlite"
+        if sqlite:
+            # A batch migration drops and renames tables: with foreign keys on, children would be deleted.
+            # The pragma does nothing inside a transaction, so it is set on the bare connection.
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
+        try:
+            with connection.begin():
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                if sqlite:
+                    _require_whole_references(connection.execute(text("PRAGMA foreign_key_check")).all())
+        finally:
+            if sqlite:
+                connection.connection.driver_connection.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]
+    return before
+
+
+def _require_whole_references(orphans: object) -> None:
+    if orphans:
+        raise AnnotateError(
+            f"the migration would leave rows without their parents: {orphans}",
+            hint="nothing was changed; please report this",
+        )
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory(str(MIGRATIONS))
+
+
+def _known() -> set[str]:
+    return {revision.revision for revision in _script().walk_revisions()}

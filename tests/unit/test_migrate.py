@@ -1,0 +1,82 @@
+"""Promises of the schema: it is made by migrations alone, on both databases, and never half."""
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
+
+from annotate.errors import SchemaMismatch
+from db.engine import open_engine, reading, writing
+from db.migrate import require_current
+from db.models import Base
+
+
+def test_migrations_make_exactly_the_tables_of_the_models(each_project):
+    with each_project.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_a_newer_database_is_refused_and_says_what_to_do(each_project, annotate):
+    with writing(each_project.engine) as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaMismatch, match="newer"):
+        require_current(each_project.engine)
+    done = annotate("migrate", cwd=each_project.root)
+    assert done.returncode == 1
+    assert "newer" in done.stderr
+    assert "hint: install" in done.stderr
+
+
+def test_an_older_database_names_the_command(each_project, annotate):
+    with writing(each_project.engine) as session:
+        session.execute(text("DELETE FROM alembic_version"))
+    with pytest.raises(SchemaMismatch) as error:
+        require_current(each_project.engine)
+    assert "annotate migrate" in error.value.hint
+
+
+def test_annotations_cannot_be_changed_or_deleted(each_project):
+    engine = each_project.engine
+    with writing(engine) as session:
+        session.execute(text("INSERT INTO annotator (id, name) VALUES (1, 'a@example.com')"))
+        session.execute(
+            text(
+                "INSERT INTO video (sha256, name, status, reason, detail, facts, settings_hash, speaker) "
+                "VALUES ('v', 'v', 'ok', '', '', '{}', '', 'v')"
+            )
+        )
+        session.execute(
+            text(
+                "INSERT INTO sample (id, video_sha256, start_us, end_us, transcript, transcript_origin, status, "
+                "media_sha256) VALUES ('s', 'v', 0, 1, '', '', 'ok', '{}')"
+            )
+        )
+        session.execute(
+            text(
+                "INSERT INTO annotation (id, sample_id, task_id, annotator_id, state, value, origin, revision, "
+                "created_at, stored_at, raw) VALUES (1, 's', 'sentiment.T', 1, 'answered', '0', 'x#1', '1', "
+                "'2026-01-01', '2026-01-01', '{}')"
+            )
+        )
+    for statement in ("UPDATE annotation SET value = '1'", "DELETE FROM annotation"):
+        with pytest.raises(DatabaseError, match="never"), writing(engine) as session:
+            session.execute(text(statement))
+    with reading(engine) as session:
+        assert session.execute(text("SELECT value FROM annotation")).scalar() == "0"
+
+
+def test_sqlite_is_opened_so_that_no_commit_is_lost(project):
+    with reading(project.engine) as session:
+        pragmas = {
+            p: session.execute(text(f"PRAGMA {p}")).scalar()
+            for p in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30000}
+
+
+def test_a_url_of_another_database_is_refused():
+    from annotate.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="mysql"):
+        open_engine("mysql://x/y")
