@@ -1,10 +1,15 @@
 """The command line: parse, call one step, print its report. No logic lives here."""
 
+import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from annotate.progress import Progress
+    from annotate.project import Project
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,13 +56,13 @@ class _Where:
 _where = _Where()
 
 
-def _project():  # type: ignore[no-untyped-def]
+def _project() -> "Project":
     from annotate.project import Project
 
     return Project.open(_where.folder) if _where.folder else Project.find(Path.cwd())
 
 
-def _progress():  # type: ignore[no-untyped-def]
+def _progress() -> "Progress":
     from annotate.console import Terminal
     from annotate.progress import SILENT
 
@@ -98,7 +103,7 @@ def ingest(
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per processor.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cut videos into utterances. Example: annotate ingest videos/ --speaker-pattern '(?P<speaker>s[0-9]+)_'"""
+    """Cut videos into utterances. Example: annotate ingest videos/ --speakers who.csv"""
     from annotate.steps.ingest import ingest as step
 
     report = step(
@@ -192,13 +197,13 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Tell what is wrong with the installation, and what to type next. Example: annotate doctor"""
-    from annotate.errors import ProjectNotFound
     from annotate.steps.doctor import doctor as step
 
-    try:
+    from annotate.errors import ProjectNotFound
+
+    project: Project | None = None
+    with contextlib.suppress(ProjectNotFound):
         project = _project()
-    except ProjectNotFound:
-        project = None
     report = step(project)
     _emit(report, as_json)
     if not report.healthy:

@@ -1,7 +1,7 @@
 """How a step tells that it gets on, without knowing who watches."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -15,16 +15,11 @@ class Bar(Protocol):
 class Progress(Protocol):
     """Where steps report to: a terminal, a log, or nowhere."""
 
-    def bar(self, title: str, total: float | None) -> "BarContext":
+    def bar(self, title: str, total: float | None) -> AbstractContextManager[Bar]:
         """Open a bar that is gone when the block ends. `total` None means unknown."""
 
     def say(self, line: str) -> None:
         """One line for the user, on stderr."""
-
-
-class BarContext(Protocol):
-    def __enter__(self) -> Bar: ...
-    def __exit__(self, *exc: object) -> None: ...
 
 
 class _Nothing:
@@ -37,6 +32,7 @@ class Silent:
 
     @contextmanager
     def bar(self, title: str, total: float | None) -> Iterator[Bar]:
+        """A bar that nobody sees."""
         yield _Nothing()
 
     def say(self, line: str) -> None:

@@ -14,7 +14,6 @@ from typing import Generic, TypeVar
 from annotate.errors import UnknownName
 from annotate.protocols import Exporter, FeatureExtractor, QueryStrategy, Segmenter
 
-
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
 

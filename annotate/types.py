@@ -112,6 +112,7 @@ class Segment:
 
     @property
     def seconds(self) -> float:
+        """How long it lasts."""
         return (self.end_us - self.start_us) / 1e6
 
 
@@ -226,11 +227,11 @@ class TaskPrediction:
     """(members, n, answers) probability of each answer, rows sum to one. For a regression task it is
     the predictive normal of each member, integrated over the cell around each answer."""
     mean: NDArray[np.float32]
-    """(n,) expected value of a regression task on its own scale; index of the likeliest class otherwise."""
+    """(n,) expected value of a regression task on its own scale; else the index of the likeliest class."""
     epistemic: NDArray[np.float32]
-    """(n,) standard deviation between members (regression), or mutual information in nats (classification)."""
+    """(n,) regression: standard deviation between members; classification: mutual information in nats."""
     aleatoric: NDArray[np.float32]
-    """(n,) standard deviation of the noise (regression), or mean member entropy in nats (classification)."""
+    """(n,) regression: standard deviation of the noise; classification: mean entropy of a member in nats."""
 
     @property
     def probs(self) -> NDArray[np.float32]:
@@ -249,7 +250,7 @@ class Pool:
     missing: Mapping[str, NDArray[np.bool_]]
     """By task id: (n,) True where the label is still missing, so a question would be worth something."""
     embeddings: NDArray[np.float32]
-    """(n, d) what distances are measured in: the model's fused code, or standardised features at cold start."""
+    """(n, d) what distances are measured in: the fused code, or scaled features at cold start."""
     labelled_embeddings: NDArray[np.float32]
     """(labelled, d) the same for the train samples that are labelled or already asked."""
 

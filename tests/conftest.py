@@ -69,7 +69,7 @@ def _postgres_binaries() -> Path | None:
 
 
 def _run_postgres(binaries: Path, factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A throw-away server that listens on a socket only. Postgres refuses root, so root hands it to nobody."""
+    """A throw-away server on a socket. Postgres refuses root, so root hands it to `nobody`."""
     import tempfile
 
     # Socket paths are limited to 107 bytes, and `nobody` has to reach the folder.

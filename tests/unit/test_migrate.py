@@ -48,15 +48,15 @@ def test_annotations_cannot_be_changed_or_deleted(each_project):
         )
         session.execute(
             text(
-                "INSERT INTO sample (id, video_sha256, start_us, end_us, transcript, transcript_origin, status, "
-                "media_sha256) VALUES ('s', 'v', 0, 1, '', '', 'ok', '{}')"
+                "INSERT INTO sample (id, video_sha256, start_us, end_us, transcript, transcript_origin, "
+                "status, media_sha256) VALUES ('s', 'v', 0, 1, '', '', 'ok', '{}')"
             )
         )
         session.execute(
             text(
-                "INSERT INTO annotation (id, sample_id, task_id, annotator_id, state, value, origin, revision, "
-                "created_at, stored_at, raw) VALUES (1, 's', 'sentiment.T', 1, 'answered', '0', 'x#1', '1', "
-                "'2026-01-01', '2026-01-01', '{}')"
+                "INSERT INTO annotation (id, sample_id, task_id, annotator_id, state, value, origin, "
+                "revision, created_at, stored_at, raw) VALUES (1, 's', 'sentiment.T', 1, 'answered', "
+                "'0', 'x#1', '1', '2026-01-01', '2026-01-01', '{}')"
             )
         )
     for statement in ("UPDATE annotation SET value = '1'", "DELETE FROM annotation"):
