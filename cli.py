@@ -1,6 +1,7 @@
 """The command line: parse, call one step, print its report. No logic lives here."""
 
 import contextlib
+import errno
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -267,6 +268,15 @@ def studio_status(as_json: AsJson = False) -> None:
     _emit(step(_project()), as_json)
 
 
+_USERS_CAN_MEND = {
+    errno.ENOSPC: "free some room on the disk, then run the command again; nothing was lost",
+    errno.EDQUOT: "your quota is used up: free some room, then run the command again; nothing was lost",
+    errno.EACCES: "see who owns it, then run the command again",
+    errno.EPERM: "see who owns it, then run the command again",
+    errno.EROFS: "the file system is read-only; move the project, then run the command again",
+}
+
+
 def main() -> None:
     """Run a command; turn what users can put right into a message and an exit code."""
     from annotate.errors import AnnotateError
@@ -278,12 +288,20 @@ def main() -> None:
 
         complain(str(error), error.hint)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()
+            sys.exit(0)
+        if error.errno not in _USERS_CAN_MEND:
+            raise
+        from annotate.console import complain
+
+        where = f" ({error.filename})" if error.filename else ""
+        complain(f"{error.strerror}{where}", _USERS_CAN_MEND[error.errno])
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; run the command again to go on", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Start a project: write a commented `annotate.toml` and its database."""
 
 import json
+import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -36,18 +37,15 @@ def init(folder: Path, *, preset: str, name: str | None = None, database: str | 
     Raises `UnknownName` for another preset, `UsageError` when `folder` is a project already.
     """
     content = _content(preset, name or folder.resolve().name, database or "sqlite:///annotate.db")
-    config.parse(_toml(content), where=config.FILE_NAME)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / config.FILE_NAME
-    if path.exists():
-        raise UsageError(f"{path} exists already", hint="edit it, or choose another folder")
-    # The file comes last: a folder with an annotate.toml always has its database.
-    partial = path.with_suffix(".part")
-    partial.write_text(content, encoding="utf-8")
-    project = Project(folder.resolve(), config.load(partial))
+    settings = config.parse(tomllib.loads(content), where=config.FILE_NAME)
+    path = _new_file(folder)
+    project = Project(folder.resolve(), settings)
     engine = open_engine(project.database_url)
     upgrade(engine)
     engine.dispose()
+    # The file comes last: a folder with an annotate.toml always has its database.
+    partial = path.with_suffix(".part")
+    partial.write_text(content, encoding="utf-8")
     partial.rename(path)
     return InitReport(
         project=project.root,
@@ -56,6 +54,18 @@ def init(folder: Path, *, preset: str, name: str | None = None, database: str | 
         tasks=tuple(task.id for task in project.settings.tasks()),
         next="annotate ingest FOLDER-WITH-VIDEOS",
     )
+
+
+def _new_file(folder: Path) -> Path:
+    """Where the settings go, in a folder that exists now and is no project yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{folder} is a file", hint="name a folder") from error
+    path = folder / config.FILE_NAME
+    if path.exists():
+        raise UsageError(f"{path} exists already", hint="edit it, or choose another folder")
+    return path
 
 
 def _content(preset: str, name: str, database: str) -> str:
@@ -68,9 +78,3 @@ def _content(preset: str, name: str, database: str) -> str:
         # A JSON string is a TOML basic string too: quotes and backslashes arrive escaped.
         common = common.replace(key, json.dumps(value, ensure_ascii=False)[1:-1])
     return (PRESETS / f"{preset}.toml").read_text(encoding="utf-8") + common
-
-
-def _toml(content: str) -> dict[str, object]:
-    import tomllib
-
-    return tomllib.loads(content)

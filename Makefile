@@ -1,0 +1,51 @@
+# Two commands for a new machine: `make demo` and `make test`. Everything lands in .venv and in the user's cache folder.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: help demo test lint bench faults clean
+
+help:
+	@echo "make demo    run the whole loop on the example videos"
+	@echo "make test    run the tests (a real Postgres and a real Label Studio are set up for them)"
+	@echo "make lint    ruff, mypy, import rules"
+	@echo "make bench   measure and compare with the bars; ANNOTATE_DATA names a folder with real sets"
+	@echo "make faults  kill ingest at random moments, many times"
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than 3.11; name another one: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "setting up $(VENV) (one to three minutes)"
+	@$(PYTHON) -m venv $(VENV) || { echo "error: no venv module; on Debian: apt-get install python3-venv"; exit 1; }
+	@touch $@
+
+# What running needs, then what developing needs on top.
+$(VENV)/.core: $(VENV)/.made pyproject.toml constraints.txt
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	@$(PIP) --editable '.[dev,pretrained]'
+	@touch $@
+
+demo: $(VENV)/.core
+	@$(BIN)/annotate demo
+
+test: $(VENV)/.dev
+	@$(BIN)/pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.ingest_kills --kills 20
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

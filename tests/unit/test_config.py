@@ -1,0 +1,104 @@
+"""Promises of annotate.toml: a slip is named with the way out, and the environment wins over the file."""
+
+import pytest
+
+from annotate import config
+from annotate.errors import ConfigError
+from annotate.steps.init import PRESETS, presets
+from annotate.types import Kind, Modality, Split
+
+MINIMAL = """
+[[dimensions]]
+name = "sentiment"
+kind = "regression"
+answers = [{ value = -1.0, label = "negative" }, { value = 1.0, label = "positive" }]
+"""
+
+
+def load(tmp_path, content):
+    path = tmp_path / "annotate.toml"
+    path.write_text(content)
+    return config.load(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "hint"),
+    [
+        ("[train]\nhiden = 3", "unknown key 'train.hiden'", "'hidden'"),
+        ("[trian]\nhidden = 3", "unknown key 'trian'", "'train'"),
+        ("[train]\nepochs = 'many'", "train.epochs", "mend train.epochs"),
+        ("[train]\ndropout = 1.5", "train.dropout", "mend"),
+        ("[protocol]\npasses = ['M', 'T']", "comes last", "mend"),
+        ("[protocol]\npasses = ['T', 'T']", "named twice", "mend"),
+        ("[protocol]\npasses = ['X']", "protocol.passes", "mend"),
+        ("[ingest]\nmin_seconds = 5\nmax_seconds = 2", "min_seconds must be below", "mend"),
+        ("[labelstudio]\ntoken = 'abc'", "secrets do not belong", "ANNOTATE_LABELSTUDIO__TOKEN"),
+        ("[train", "cannot be read", "by hand"),
+    ],
+)
+def test_a_slip_is_named_with_the_way_out(tmp_path, line, said, hint):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, line + "\n" + MINIMAL if line != "[train" else line)
+    assert said in str(error.value)
+    assert hint in error.value.hint
+
+
+def test_the_token_is_never_part_of_the_message(tmp_path):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, "[labelstudio]\ntoken = 'canary-4711'\n" + MINIMAL)
+    assert "canary-4711" not in str(error.value) + error.value.hint
+
+
+def test_answers_have_to_fit_their_kind(tmp_path):
+    for wrong in (
+        MINIMAL.replace("value = -1.0", 'value = "low"'),
+        MINIMAL.replace("regression", "classification"),
+        MINIMAL.replace("value = -1.0", "value = 1.0"),
+        MINIMAL.replace("value = -1.0", "value = 2.0"),
+    ):
+        with pytest.raises(ConfigError):
+            load(tmp_path, wrong)
+
+
+def test_a_file_without_dimensions_says_where_an_example_comes_from(tmp_path):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, "[project]\nname = 'x'")
+    assert "'dimensions' is missing" in str(error.value)
+    assert "annotate init" in error.value.hint
+
+
+def test_a_variable_wins_over_the_file_and_the_file_over_the_default(tmp_path, monkeypatch):
+    content = "[train]\nepochs = 7\nhidden = 9\n" + MINIMAL
+    monkeypatch.setenv("ANNOTATE_TRAIN__EPOCHS", "11")
+    settings = load(tmp_path, content)
+    assert (settings.train.epochs, settings.train.hidden, settings.train.members) == (11, 9, 5)
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_every_preset_writes_exactly_the_defaults_of_the_code(tmp_path, preset):
+    """A key in the file that differs from the default would make the docs of one of them wrong."""
+    common = (PRESETS / "_common.toml").read_text().replace("{name}", "corpus")
+    common = common.replace("{database}", "sqlite:///annotate.db")
+    settings = load(tmp_path, (PRESETS / f"{preset}.toml").read_text() + common)
+    bare = load(tmp_path, (PRESETS / f"{preset}.toml").read_text())
+    assert settings == bare
+
+
+def test_the_presets_are_the_protocols_they_are_named_after(tmp_path):
+    def of(preset):
+        return load(tmp_path, (PRESETS / f"{preset}.toml").read_text())
+
+    sims, mosi, emotion = of("ch-sims"), of("mosi"), of("emotion")
+    assert [t.id for t in sims.tasks()] == ["sentiment.T", "sentiment.A", "sentiment.V", "sentiment.M"]
+    assert [a.value for a in sims.dimension_list()[0].answers] == [-1, 0, 1]
+    assert sims.protocol.raters == 5
+    assert [t.id for t in mosi.tasks()] == ["sentiment.M"]
+    assert (mosi.dimension_list()[0].low, mosi.dimension_list()[0].high) == (-3, 3)
+    assert emotion.passes == (Modality.AUDIO, Modality.VISION, Modality.MULTIMODAL)
+    assert [d.kind for d in emotion.dimension_list()] == [Kind.CLASSIFICATION, Kind.REGRESSION]
+    assert len(emotion.dimension_list()[0].answers) == 6
+
+
+def test_split_shares_add_up_to_one(tmp_path):
+    splits = load(tmp_path, "[splits]\ntrain = 8\nvalid = 1\ntest = 1\n" + MINIMAL).splits
+    assert [splits.share(s) for s in Split] == [0.8, 0.1, 0.1]
