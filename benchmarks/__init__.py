@@ -1,0 +1,1 @@
+"""What is measured, against which bar. `python -m benchmarks` runs them all."""
