@@ -8,8 +8,9 @@ from tests.conftest import ROOT
 
 
 def test_the_wheel_holds_our_five_names_and_no_tests(tmp_path):
+    folder = str(tmp_path)
     subprocess.run(
-        [sys.executable, *"-m pip wheel . -q --no-deps --no-build-isolation -w".split(), tmp_path],
+        [sys.executable, "-m", "pip", "wheel", ".", "-q", "--no-deps", "--no-build-isolation", "-w", folder],
         cwd=ROOT, check=True, capture_output=True,
     )  # fmt: skip
     (wheel,) = tmp_path.glob("*.whl")
