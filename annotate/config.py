@@ -4,6 +4,7 @@ A flag wins over a variable, a variable over the file, the file over a default. 
 variable are joined by two underscores: ``ANNOTATE_TRAIN__EPOCHS=50``.
 """
 
+import os
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
@@ -253,11 +254,26 @@ def parse(content: dict[str, Any], where: str) -> Settings:
 
     Raises `ConfigError`.
     """
+    _refuse_unknown_variables()
     try:
         return Settings(**content)
     except ValidationError as error:
         message, hint = _explain(error)
         raise ConfigError(f"{where}: {message}", hint=hint) from error
+
+
+def _refuse_unknown_variables() -> None:
+    """A variable of a section that does not exist would be passed over in silence."""
+    sections = [name.upper() for name in Settings.model_fields]
+    for name in sorted(os.environ):
+        section, nested, _ = name.removeprefix("ANNOTATE_").partition("__")
+        if name.startswith("ANNOTATE_") and nested and section not in sections:
+            close = get_close_matches(section, sections, n=1)
+            known = ", ".join(f"ANNOTATE_{s}__..." for s in sections)
+            raise ConfigError(
+                f"the variable {name} names no section",
+                hint=f"did you mean ANNOTATE_{close[0]}__...?" if close else f"known: {known}",
+            )
 
 
 def _explain(error: ValidationError) -> tuple[str, str]:

@@ -74,6 +74,14 @@ def test_a_variable_wins_over_the_file_and_the_file_over_the_default(tmp_path, m
     assert (settings.train.epochs, settings.train.hidden, settings.train.members) == (11, 9, 5)
 
 
+def test_a_slip_in_a_variable_is_named_too(tmp_path, monkeypatch):
+    for name, hint in (("ANNOTATE_TRIAN__EPOCHS", "ANNOTATE_TRAIN__"), ("ANNOTATE_TRAIN__EPOCH", "'epochs'")):
+        with monkeypatch.context() as patch, pytest.raises(ConfigError) as error:
+            patch.setenv(name, "3")
+            load(tmp_path, MINIMAL)
+        assert hint in error.value.hint
+
+
 @pytest.mark.parametrize("preset", presets())
 def test_every_preset_writes_exactly_the_defaults_of_the_code(tmp_path, preset):
     """A key in the file that differs from the default would make the docs of one of them wrong."""

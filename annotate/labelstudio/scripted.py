@@ -1,0 +1,118 @@
+"""Scripted raters: they answer every open question of a Label Studio over the same HTTP API its page uses.
+
+Made for the demo and for tests. What they say depends on the sample, the pass and the rater alone; it
+is no judgement of anything.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from annotate.errors import LabelStudioError
+from annotate.types import Dimension, Modality
+
+SHOWN = {
+    Modality.TEXT: "text",
+    Modality.AUDIO: "audio",
+    Modality.VISION: "video",
+    Modality.MULTIMODAL: "video",
+}
+"""The tag of the page that an answer belongs to."""
+AGREEMENT = 0.8
+"""How often a scripted rater says what the sample's script says."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedRater:
+    """One account, and the way it authorises itself."""
+
+    email: str
+    headers: Mapping[str, str]
+
+
+def scripted_answer(sample: str, modality: Modality, dimension: Dimension, rater: str) -> str:
+    """The alias this rater gives: the sample's script, or, one time in five, some other answer."""
+    script = _chance(sample, dimension.name)
+    if _chance(sample, modality.value, dimension.name, rater) > AGREEMENT:
+        script = _chance(rater, sample, modality.value, dimension.name)
+    return dimension.answers[int(script * len(dimension.answers))].alias
+
+
+def answer_open_questions(
+    base_url: str,
+    raters: Sequence[ScriptedRater],
+    ls_projects: Mapping[Modality, int],
+    dimensions: Sequence[Dimension],
+    *,
+    answered: Callable[[str], None],
+) -> int:
+    """Let every rater work through the queue of every project, pass by pass. Returns the number of answers.
+
+    `answered` is called with the rater's e-mail after each. Raises `LabelStudioError` when the server
+    refuses or falls silent.
+    """
+    count = 0
+    for modality, ls_project in ls_projects.items():
+        for rater in raters:
+            with httpx.Client(base_url=base_url, headers=dict(rater.headers), timeout=60) as http:
+                while ls_task := _next(http, ls_project):
+                    _answer(http, ls_project, ls_task, modality, dimensions, rater.email)
+                    answered(rater.email)
+                    count += 1
+    return count
+
+
+def _next(http: httpx.Client, ls_project: int) -> dict[str, Any] | None:
+    """The question the page would show next, or None when this rater's queue is empty."""
+    reply = _send(http, "GET", f"/api/projects/{ls_project}/next")
+    return None if reply.status_code == httpx.codes.NOT_FOUND else reply.json()
+
+
+def _answer(
+    http: httpx.Client,
+    ls_project: int,
+    ls_task: Mapping[str, Any],
+    modality: Modality,
+    dimensions: Sequence[Dimension],
+    rater: str,
+) -> None:
+    sample = ls_task["data"]["sample"]
+    result = [
+        {
+            "from_name": dimension.name,
+            "to_name": SHOWN[modality],
+            "type": "choices",
+            "value": {"choices": [scripted_answer(sample, modality, dimension, rater)]},
+        }
+        for dimension in dimensions
+    ]
+    seconds = 3 + 3 * _chance(rater, sample, modality.value)
+    _send(
+        http,
+        "POST",
+        f"/api/tasks/{ls_task['id']}/annotations/?project={ls_project}",
+        json={"result": result, "lead_time": round(seconds, 1)},
+    )
+
+
+def _send(http: httpx.Client, method: str, path: str, **more: Any) -> httpx.Response:
+    try:
+        reply = http.request(method, path, **more)
+    except httpx.HTTPError as error:
+        raise LabelStudioError(
+            f"Label Studio fell silent at {path}: {type(error).__name__}", hint="see `annotate studio status`"
+        ) from error
+    if reply.status_code >= 400 and reply.status_code != httpx.codes.NOT_FOUND:
+        raise LabelStudioError(
+            f"Label Studio answered {reply.status_code} at {path}", hint="see `annotate studio status`"
+        )
+    return reply
+
+
+def _chance(*key: str) -> float:
+    """A number in [0, 1) that depends on the key alone."""
+    digest = hashlib.sha256("\x1f".join(key).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
