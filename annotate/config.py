@@ -159,7 +159,7 @@ class BatchSettings(_Section):
     """What a batch is made of."""
 
     strategy: str = "bald"
-    cold_start: str = "k-center"
+    cold_start: str = "herding"
     holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
     audit_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
 

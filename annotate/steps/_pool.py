@@ -1,0 +1,102 @@
+"""What a query strategy is shown: the candidates and a model's beliefs, or bare features before there is one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.project import Project
+from annotate.steps._embed import embed, pooled
+from annotate.types import UNIMODAL, Kind, Pool, TaskPrediction
+from db.batches import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Predictions and embeddings of some samples."""
+
+    position: dict[str, int]
+    """By sample id, where it stands in the arrays."""
+    predictions: dict[str, TaskPrediction]
+    """By task id; empty at a cold start."""
+    embeddings: NDArray[np.float32]
+    """(n, d)"""
+
+    def pool(self, project: Project, candidates: Sequence[Candidate], covered: Sequence[str]) -> Pool:
+        """The candidates as a strategy sees them; `covered` are the samples whose neighbours are known."""
+        rows = self._rows([c.sample_id for c in candidates])
+        return Pool(
+            sample_ids=np.array([c.sample_id for c in candidates], dtype=np.str_),
+            predictions={task_id: _some(p, rows) for task_id, p in self.predictions.items()},
+            missing=_missing(project, candidates),
+            embeddings=self.embeddings[rows],
+            labelled_embeddings=self.embeddings[self._rows(covered)],
+        )
+
+    def beliefs(self, sample_ids: Sequence[str]) -> list[tuple[str, str, dict[str, Any]]]:
+        """(sample id, task id, what is stored) of what the model believes about some samples."""
+        return [
+            (sample_id, task_id, _belief(prediction, self.position[sample_id]))
+            for sample_id in sample_ids
+            for task_id, prediction in self.predictions.items()
+        ]
+
+    def _rows(self, sample_ids: Sequence[str]) -> NDArray[np.intp]:
+        return np.array([self.position[i] for i in sample_ids], dtype=np.intp)
+
+
+def look(project: Project, round_id: int | None, sample_ids: Sequence[str], device: str | None) -> Sight:
+    """See these samples through a round's model, or through their features when there is none.
+
+    Raises `FeatureError` when some were not extracted yet.
+    """
+    ordered = sorted(set(sample_ids))
+    position = {sample_id: i for i, sample_id in enumerate(ordered)}
+    if round_id is None:
+        return Sight(position, {}, _bare(project, ordered))
+    from annotate.steps._model import view
+
+    predictions, embeddings = view(project, round_id, ordered, device=device)
+    return Sight(position, predictions, embeddings)
+
+
+def _bare(project: Project, sample_ids: list[str]) -> NDArray[np.float32]:
+    from annotate.steps._features import read_features
+
+    if not sample_ids:
+        return np.zeros((0, 1), dtype=np.float32)
+    return embed([pooled(read_features(project, modality, sample_ids)) for modality in UNIMODAL])
+
+
+def _missing(project: Project, candidates: Sequence[Candidate]) -> dict[str, NDArray[np.bool_]]:
+    return {
+        task.id: np.array(
+            [task.modality in c.passes and task.id not in c.labelled for c in candidates], dtype=bool
+        )
+        for task in project.settings.tasks()
+    }
+
+
+def _some(prediction: TaskPrediction, rows: NDArray[np.intp]) -> TaskPrediction:
+    return TaskPrediction(
+        prediction.task,
+        prediction.members[:, rows],
+        prediction.mean[rows],
+        prediction.epistemic[rows],
+        prediction.aleatoric[rows],
+    )
+
+
+def _belief(prediction: TaskPrediction, row: int) -> dict[str, Any]:
+    dimension = prediction.task.dimension
+    mean = float(prediction.mean[row])
+    named = mean if dimension.kind is Kind.REGRESSION else dimension.answers[int(mean)].alias
+    probs = prediction.members[:, row].mean(axis=0)
+    return {
+        "mean": named,
+        "probs": {a.alias: float(p) for a, p in zip(dimension.answers, probs, strict=True)},
+        "epistemic": float(prediction.epistemic[row]),
+        "aleatoric": float(prediction.aleatoric[row]),
+    }

@@ -1,0 +1,319 @@
+"""Choose the samples worth asking, write them down as a batch, send its questions to Label Studio."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from annotate.errors import ConfigError, NothingToDo, UsageError
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.registry import STRATEGIES
+from annotate.steps._choose import Choice, Parts, draw, in_rank_order
+from annotate.steps._pool import Sight, look
+from annotate.types import Modality, Role
+from db import batches
+from db.engine import reading, writing
+from db.models import Batch, BatchItem, BatchItemState
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSample:
+    """One sample of a dry run."""
+
+    rank: int
+    sample: str
+    role: str
+    passes: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class NextBatchReport:
+    """What was asked, and why these."""
+
+    batch: int | None
+    """None in a dry run."""
+    resumed: int | None
+    """The batch whose questions were still to be sent; no new one was chosen then."""
+    round: int | None
+    """The model that was used; None for a cold start."""
+    strategy: str
+    samples: int
+    questions: dict[str, int]
+    """By pass, those held back included."""
+    roles: dict[str, int]
+    """Samples by role."""
+    held: int
+    """Questions that wait for the earlier passes of their sample."""
+    pushed: int
+    """Questions that went to Label Studio."""
+    left: int
+    """Samples that remain to be asked in later batches."""
+    notes: list[str]
+    next: str
+    items: list[ChosenSample] = field(default_factory=list)
+    """The samples of a dry run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A batch that is chosen and not yet written."""
+
+    chosen: list[Choice]
+    strategy: str
+    seed: int
+    round_id: int | None
+    sizes: dict[str, int]
+    """Candidates by role."""
+    left: int
+    notes: list[str]
+    sight: Sight
+
+
+def next_batch(
+    project: Project,
+    *,
+    n: int,
+    strategy: str | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+) -> NextBatchReport:
+    """Ask for `n` samples more: the strategy's choice of train, a uniform audit and held-out share.
+
+    Questions of an earlier call that did not reach Label Studio are sent first, instead of a new batch.
+    A dry run trains, writes and sends nothing. Raises `NothingToDo` when every sample was asked,
+    `LabelStudioError` before anything is chosen when it cannot be reached, `FeatureError` when
+    samples were not extracted, `UsageError` for an `n` below one, `UnknownName` for the strategy.
+    `seed` makes the choice repeatable; the model keeps the project's.
+    """
+    if n < 1:
+        raise UsageError(f"a batch of {n} samples cannot be asked", hint="use -n 1 or more")
+    asked = strategy or project.settings.batch.strategy
+    _require_usable(project, asked)
+    if dry_run:
+        return _dry_run(project, n, asked, seed, device, progress)
+    return _ask(project, n, asked, seed, device, progress)
+
+
+def _require_usable(project: Project, strategy: str) -> None:
+    """Raises `UnknownName` or `ConfigError`."""
+    STRATEGIES.get(strategy)
+    cold_start = project.settings.batch.cold_start
+    if STRATEGIES.get(cold_start)().needs_model:
+        fitting = [name for name in STRATEGIES.names() if not STRATEGIES.get(name)().needs_model]
+        raise ConfigError(
+            f"batch.cold_start is {cold_start!r}, which needs a model",
+            hint=f"use one of {', '.join(fitting)}",
+        )
+
+
+def _dry_run(
+    project: Project, n: int, strategy: str, seed: int | None, device: str | None, progress: Progress
+) -> NextBatchReport:
+    _require_candidates(project)
+    round_id, note = _present_round(project)
+    plan = _plan(project, n, strategy, seed, device, round_id, progress)
+    questions = _questions(project, plan.chosen)
+    return NextBatchReport(
+        batch=None,
+        resumed=None,
+        round=round_id,
+        strategy=plan.strategy,
+        samples=len(plan.chosen),
+        questions=_count(q.modality for q in questions),
+        roles=_count(choice.role for choice in plan.chosen),
+        held=sum(q.held for q in questions),
+        pushed=0,
+        left=plan.left,
+        notes=[*plan.notes, note],
+        next="run the same without --dry-run",
+        items=[
+            ChosenSample(rank, c.candidate.sample_id, c.role, "".join(c.candidate.passes), c.score)
+            for rank, c in enumerate(plan.chosen)
+        ],
+    )
+
+
+def _present_round(project: Project) -> tuple[int | None, str]:
+    """The model a dry run ranks with, and a note about it: the fitting one, else the latest."""
+    from annotate.steps._material import labelled
+    from annotate.steps._model import find_round
+
+    note = "dry run: nothing was trained, written or sent"
+    material = labelled(project, seed=project.settings.project.seed)
+    if not material.trainable():
+        return None, note
+    found = find_round(project, material)
+    if found is not None:
+        return found.id, note
+    with reading(project.engine) as session:
+        latest = batches.latest_round_id(session)
+    if latest is None:
+        return None, f"{note}; without --dry-run a first model would be trained now"
+    return latest, f"{note}; ranked by round {latest}, which does not know the newest labels"
+
+
+def _ask(
+    project: Project, n: int, strategy: str, seed: int | None, device: str | None, progress: Progress
+) -> NextBatchReport:
+    from annotate.steps._model import ensure_round
+    from annotate.steps._push import push_outbox
+    from annotate.steps._studio import connect
+
+    client = connect(project)
+    # One lock from choosing to sending: what another call finds queued is then always left over.
+    with project.writing():
+        with reading(project.engine) as session:
+            unsent = batches.queued_batch_ids(session)
+        if unsent:
+            batch_id, left = unsent[0], None
+            notes = ["an earlier call was interrupted; its questions were sent, run this again for new ones"]
+        else:
+            _require_candidates(project)
+            round_id = ensure_round(project, device=device, seed=None, progress=progress)
+            plan = _plan(project, n, strategy, seed, device, round_id, progress)
+            batch_id, left, notes = _write(project, plan), plan.left, plan.notes
+        pushed = push_outbox(project, client, progress=progress).pushed
+        return _report(project, batch_id, left, pushed, notes)
+
+
+def _require_candidates(project: Project) -> None:
+    """Raises `NothingToDo` that says what to do instead."""
+    with reading(project.engine) as session:
+        if batches.candidates(session, project.settings.passes):
+            return
+        samples, still_open = batches.count_samples(session), batches.count_open(session)
+    if not samples:
+        raise NothingToDo("there are no samples", hint="annotate ingest VIDEOS")
+    if still_open:
+        raise NothingToDo(
+            f"every sample was asked; {still_open} questions are still open",
+            hint="when they are answered: `annotate pull`, then `annotate export`",
+        )
+    raise NothingToDo("every sample was asked and answered", hint="annotate export mmsa DEST")
+
+
+def _plan(
+    project: Project, n: int, strategy: str, seed: int | None, device: str | None,
+    round_id: int | None, progress: Progress,
+) -> _Plan:  # fmt: skip
+    with reading(project.engine) as session:
+        candidates = batches.candidates(session, project.settings.passes)
+        covered = batches.covered_sample_ids(session)
+        number = batches.count_batches(session)
+    seed = project.settings.project.seed + number if seed is None else seed
+    drawing, choosing, ordering = np.random.default_rng(seed).spawn(3)
+    parts, shares = Parts.of(candidates), project.settings.batch
+    draws = draw(n, parts, holdout_share=shares.holdout_share, audit_share=shares.audit_share, rng=drawing)
+    drawn = [*draws.audit, *draws.holdout]
+    used, notes = _usable_strategy(project, strategy, round_id)
+    covered = sorted(set(covered) - {c.sample_id for c in draws.pool})
+    seen = [*(c.sample_id for c in draws.pool), *covered]
+    if round_id is not None:
+        # Only their beliefs are kept; without a model there are none, and bare features are left alone.
+        seen += [choice.candidate.sample_id for choice in drawn]
+    progress.say(f"choosing from {len(draws.pool)} samples by {used}")
+    sight = look(project, round_id, seen, device)
+    selection = STRATEGIES.get(used)().select(
+        sight.pool(project, draws.pool, covered), draws.active, choosing
+    )
+    active = [
+        Choice(draws.pool[int(i)], Role.ACTIVE, float(score))
+        for i, score in zip(selection.indices, selection.scores, strict=True)
+    ]
+    chosen = in_rank_order(active, drawn, ordering)
+    if len(chosen) < n:
+        notes.append(f"{n} samples were wanted, {len(chosen)} were left")
+    sizes = {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)}
+    return _Plan(chosen, used, seed, round_id, sizes, len(candidates) - len(chosen), notes, sight)
+
+
+def _usable_strategy(project: Project, strategy: str, round_id: int | None) -> tuple[str, list[str]]:
+    """The strategy to use, and why it is another than the one asked for."""
+    if round_id is not None or not STRATEGIES.get(strategy)().needs_model:
+        return strategy, []
+    instead = project.settings.batch.cold_start
+    return instead, [f"{strategy} needs a model and there are too few labels for one; {instead} was used"]
+
+
+def _questions(project: Project, chosen: Sequence[Choice]) -> list[batches.Question]:
+    """One per sample and pass; the multimodal one held back while an earlier one is unanswered."""
+    found = []
+    for rank, choice in enumerate(chosen):
+        candidate = choice.candidate
+        earlier = candidate.waiting or len(candidate.passes) > 1
+        for modality in candidate.passes:
+            held = modality is Modality.MULTIMODAL and earlier
+            found.append(
+                batches.Question(
+                    candidate.sample_id,
+                    modality,
+                    choice.role,
+                    rank,
+                    choice.score,
+                    choice.inclusion_probability,
+                    held,
+                )
+            )
+    return found
+
+
+def _write(project: Project, plan: _Plan) -> int:
+    """The id of the new batch."""
+    shares = project.settings.batch
+    header = Batch(
+        round_id=plan.round_id,
+        strategy=plan.strategy,
+        seed=plan.seed,
+        settings={
+            "pool": plan.sizes,
+            "drawn": _count(c.role for c in plan.chosen),
+            "holdout_share": shares.holdout_share,
+            "audit_share": shares.audit_share,
+        },
+    )
+    with writing(project.engine) as session:
+        return batches.create_batch(
+            session,
+            project_name=project.settings.project.name,
+            header=header,
+            questions=_questions(project, plan.chosen),
+            beliefs=plan.sight.beliefs([c.candidate.sample_id for c in plan.chosen]),
+        )
+
+
+def _report(
+    project: Project, batch_id: int, left: int | None, pushed: int, notes: list[str]
+) -> NextBatchReport:
+    with reading(project.engine) as session:
+        batch = batches.batch(session, batch_id)
+        items = batches.batch_items(session, batch_id)
+        resumed = left is None
+        if left is None:
+            left = len(batches.candidates(session, project.settings.passes))
+        return NextBatchReport(
+            batch=batch_id,
+            resumed=batch_id if resumed else None,
+            round=batch.round_id,
+            strategy=batch.strategy,
+            samples=len({item.sample_id for item in items}),
+            questions=_count(item.modality for item in items),
+            roles=_count(_one_per_sample(items)),
+            held=sum(item.state == BatchItemState.HELD for item in items),
+            pushed=pushed,
+            left=left,
+            notes=notes,
+            next="label in Label Studio (`annotate studio status` shows where), then `annotate pull`",
+        )
+
+
+def _one_per_sample(items: Sequence[BatchItem]) -> Iterable[str]:
+    return {item.sample_id: item.role for item in items}.values()
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(str(name) for name in names).items()))

@@ -1,0 +1,211 @@
+"""Batches: who may be asked, who was asked before, and the questions of a new batch."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from annotate.errors import AnnotateError
+from annotate.types import Modality, Role, Split
+from db.models import (
+    Batch,
+    BatchItem,
+    BatchItemState,
+    Label,
+    Prediction,
+    Round,
+    Sample,
+    SampleStatus,
+)
+
+OPEN = (BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.HELD)
+ASKED = (*OPEN, BatchItemState.CLOSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sample with at least one pass left to ask."""
+
+    sample_id: str
+    split: Split
+    passes: tuple[Modality, ...]
+    """What is left to ask, in the order of the protocol."""
+    waiting: bool
+    """Whether a pass asked before is still open."""
+    roles: frozenset[Role]
+    """Of the batches it was in before; empty for nearly all."""
+    labelled: frozenset[str]
+    """Ids of the tasks that have a label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One row to be: one sample in one pass."""
+
+    sample_id: str
+    modality: Modality
+    role: Role
+    rank: int
+    score: float
+    inclusion_probability: float | None
+    held: bool
+
+
+def candidates(session: Session, passes: Sequence[Modality]) -> list[Candidate]:
+    """Samples that may be asked, ordered by id.
+
+    A pass is left when it has no question that is open or closed, and either its question was taken
+    back or nothing labels it yet. A sample without transcript has no text pass.
+    """
+    asked = _items(session)
+    labelled = _labelled(session)
+    found = []
+    for sample_id, split, transcript in _usable(session):
+        states = asked.get(sample_id, {})
+        tasks = labelled.get(sample_id, frozenset())
+        left = tuple(
+            m for m in passes if (m is not Modality.TEXT or transcript.strip()) and _to_ask(m, states, tasks)
+        )
+        if left:
+            waiting = any(state in OPEN for per_pass in states.values() for state, _ in per_pass)
+            roles = frozenset(Role(role) for per_pass in states.values() for _, role in per_pass)
+            found.append(Candidate(sample_id, Split(split), left, waiting, roles, tasks))
+    return found
+
+
+def _to_ask(modality: Modality, states: dict[str, list[tuple[int, str]]], tasks: frozenset[str]) -> bool:
+    own = [state for state, _ in states.get(modality, [])]
+    if any(state in ASKED for state in own):
+        return False
+    return bool(own) or not any(task_id.endswith(f".{modality}") for task_id in tasks)
+
+
+def _usable(session: Session) -> Iterable[tuple[str, str, str]]:
+    query = select(Sample.id, Sample.split, Sample.transcript).where(
+        Sample.status == SampleStatus.OK, Sample.split.is_not(None)
+    )
+    # Ordered in Python: the databases do not agree on the order of text.
+    return sorted((row.id, str(row.split), row.transcript) for row in session.execute(query))
+
+
+def _items(session: Session) -> dict[str, dict[str, list[tuple[int, str]]]]:
+    """By sample, by pass: state and role of each question."""
+    found: dict[str, dict[str, list[tuple[int, str]]]] = {}
+    query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.state, BatchItem.role)
+    for sample_id, modality, state, role in session.execute(query):
+        found.setdefault(sample_id, {}).setdefault(modality, []).append((state, role))
+    return found
+
+
+def _labelled(session: Session) -> dict[str, frozenset[str]]:
+    """By sample: ids of the tasks that have a label."""
+    found: dict[str, set[str]] = {}
+    for sample_id, task_id in session.execute(select(Label.sample_id, Label.task_id)):
+        found.setdefault(sample_id, set()).add(task_id)
+    return {sample_id: frozenset(tasks) for sample_id, tasks in found.items()}
+
+
+def covered_sample_ids(session: Session) -> list[str]:
+    """Train samples that are labelled or were asked, ordered by id.
+
+    Audit samples teach nothing, so they cover nothing.
+    """
+    asked = select(BatchItem.sample_id).where(BatchItem.state.in_(ASKED))
+    query = (
+        select(Sample.id)
+        .where(Sample.status == SampleStatus.OK, Sample.split == Split.TRAIN)
+        .where(Sample.id.in_(asked) | Sample.id.in_(select(Label.sample_id)))
+    )
+    return sorted(set(session.scalars(query)) - audit_sample_ids(session))
+
+
+def audit_sample_ids(session: Session) -> set[str]:
+    """Samples that were ever drawn as audit: never trained on, whatever became of their questions."""
+    return set(session.scalars(select(BatchItem.sample_id).where(BatchItem.role == Role.AUDIT).distinct()))
+
+
+def queued_batch_ids(session: Session) -> list[int]:
+    """Batches with questions that still have to reach Label Studio, oldest first."""
+    query = select(BatchItem.batch_id).where(BatchItem.state == BatchItemState.QUEUED).distinct()
+    return sorted(session.scalars(query))
+
+
+def batch(session: Session, batch_id: int) -> Batch:
+    """The batch with this id."""
+    return session.get_one(Batch, batch_id)
+
+
+def batch_items(session: Session, batch_id: int) -> list[BatchItem]:
+    """Its questions, by rank, then pass."""
+    query = select(BatchItem).where(BatchItem.batch_id == batch_id)
+    return list(session.scalars(query.order_by(BatchItem.rank, BatchItem.modality)))
+
+
+def count_batches(session: Session) -> int:
+    """How many batches were made so far."""
+    return session.scalar(select(func.count()).select_from(Batch)) or 0
+
+
+def count_open(session: Session) -> int:
+    """Questions that wait for raters, or for an earlier pass."""
+    query = select(func.count()).select_from(BatchItem).where(BatchItem.state.in_(OPEN))
+    return session.scalar(query) or 0
+
+
+def count_samples(session: Session) -> int:
+    """Samples that take part."""
+    query = select(func.count()).select_from(Sample).where(Sample.status == SampleStatus.OK)
+    return session.scalar(query) or 0
+
+
+def latest_round_id(session: Session) -> int | None:
+    """The newest model, fitting or not."""
+    return session.scalar(select(func.max(Round.id)))
+
+
+def create_batch(
+    session: Session,
+    *,
+    project_name: str,
+    header: Batch,
+    questions: Collection[Question],
+    beliefs: Collection[tuple[str, str, dict[str, Any]]],
+) -> int:
+    """Write a batch, its questions and (sample id, task id, value) of what the model believed; its id.
+
+    Raises `AnnotateError` when one of the questions is open already: another machine was faster.
+    """
+    try:
+        session.add(header)
+        session.flush()
+        session.add_all(_item(project_name, header.id, question) for question in questions)
+        session.add_all(
+            Prediction(batch_id=header.id, sample_id=sample_id, task_id=task_id, value=value)
+            for sample_id, task_id, value in beliefs
+        )
+        session.flush()
+    except IntegrityError as error:
+        raise AnnotateError(
+            "another `annotate next-batch` has just asked some of these samples; nothing was written",
+            hint="run `annotate next-batch` again",
+        ) from error
+    return header.id
+
+
+def _item(project_name: str, batch_id: int, question: Question) -> BatchItem:
+    name = f"{project_name}:{batch_id}:{question.sample_id}:{question.modality}"
+    return BatchItem(
+        batch_id=batch_id,
+        sample_id=question.sample_id,
+        modality=question.modality,
+        role=question.role,
+        rank=question.rank,
+        score=question.score,
+        inclusion_probability=question.inclusion_probability,
+        state=BatchItemState.HELD if question.held else BatchItemState.QUEUED,
+        key=hashlib.sha256(name.encode()).hexdigest()[:20],
+    )

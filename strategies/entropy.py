@@ -1,0 +1,20 @@
+"""Uncertainty sampling by entropy."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import strategy
+from annotate.types import TaskPrediction
+from strategies._modal import measured
+from strategies._scored import ScoredStrategy
+
+
+@strategy("entropy")
+class Entropy(ScoredStrategy):
+    """Highest predictive entropy, mean rank over the tasks; by modAL (Settles 2009, section 3.1)."""
+
+    def score(self, prediction: TaskPrediction) -> NDArray[np.float64]:
+        """Entropy of the answers in nats."""
+        from modAL.uncertainty import classifier_entropy
+
+        return measured(classifier_entropy, prediction)
