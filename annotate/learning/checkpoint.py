@@ -1,0 +1,179 @@
+"""A trained ensemble as a folder of safetensors and JSON, written whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from annotate.errors import ModelError
+from annotate.learning.batches import Standardiser, Target
+from annotate.learning.network import MultiTaskNet
+from annotate.learning.trainer import Fitted, Recipe
+from annotate.types import Answer, Dimension, Kind, Modality, Task
+
+FORMAT = 1
+"""Changes whenever the same files would mean something else, or the same labels would give another model."""
+TENSORS, FACTS = "model.safetensors", "model.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything a prediction needs, and what it was made from."""
+
+    recipe: Recipe
+    tasks: tuple[Task, ...]
+    """Those that have a head; a task without enough labels has none."""
+    extractors: Mapping[Modality, str]
+    """``extractor@hash`` of the features it was trained with."""
+    standardisers: Mapping[Modality, Standardiser]
+    targets: Mapping[str, Target]
+    noise: Mapping[str, float]
+    """By regression task id: standard deviation of label minus ensemble mean, on the scale."""
+    members: tuple[Mapping[str, Tensor], ...]
+    """Weights, on the CPU."""
+    fitted: tuple[Fitted, ...]
+    """How the training of each member went."""
+
+    def networks(self, device: str) -> list[MultiTaskNet]:
+        """The members on `device`, ready to predict.
+
+        Raises `ModelError` when weights and settings do not fit together.
+        """
+        return [self._network(weights).to(device).eval() for weights in self.members]
+
+    def _network(self, weights: Mapping[str, Tensor]) -> MultiTaskNet:
+        widths = {m: len(s.mean) for m, s in self.standardisers.items()}
+        net = MultiTaskNet(widths, self.tasks, self.recipe.hidden, self.recipe.dropout)
+        try:
+            net.load_state_dict(dict(weights))
+        except RuntimeError as error:
+            raise _damaged("its weights do not fit its settings") from error
+        return net
+
+
+def write(checkpoint: Checkpoint, folder: Path) -> None:
+    """Make `folder`, which must not exist; a crash leaves at most a folder called ``.part-*`` beside it."""
+    partial = folder.with_name(f".part-{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    tensors = save(_tensors(checkpoint))
+    facts = {**_facts(checkpoint), "sha256": hashlib.sha256(tensors).hexdigest()}
+    _write_safely(partial / TENSORS, tensors)
+    _write_safely(partial / FACTS, json.dumps(facts, indent=1, ensure_ascii=False).encode())
+    partial.rename(folder)
+
+
+def read(folder: Path) -> Checkpoint:
+    """The checkpoint in `folder`.
+
+    Raises `ModelError` when it is missing, damaged, or of another format.
+    """
+    try:
+        facts = json.loads((folder / FACTS).read_bytes())
+        content = (folder / TENSORS).read_bytes()
+        if facts["format"] != FORMAT:
+            raise _damaged(f"it has format {facts['format']}, this version reads {FORMAT}")
+        if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+            raise _damaged(f"the checksum of {TENSORS} is wrong")
+        return _checkpoint(facts, load(content))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise _damaged(f"{type(error).__name__}: {error}") from error
+
+
+def require_features(checkpoint: Checkpoint, extractors: Mapping[Modality, str]) -> None:
+    """Raises `ModelError` when the features are no longer those the model was trained with."""
+    for modality, trained_with in checkpoint.extractors.items():
+        present = extractors.get(modality, "none")
+        if present != trained_with:
+            raise ModelError(
+                f"the model was trained with {modality.word} features of {trained_with}, not of {present}",
+                hint="run `annotate train`",
+            )
+
+
+def _damaged(reason: str) -> ModelError:
+    return ModelError(f"the model cannot be read: {reason}", hint="run `annotate train --force`")
+
+
+def _write_safely(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    tensors = {
+        f"member.{k}.{name}": tensor.contiguous()
+        for k, weights in enumerate(checkpoint.members)
+        for name, tensor in weights.items()
+    }
+    for modality, standardiser in checkpoint.standardisers.items():
+        tensors[f"mean.{modality.value}"] = torch.from_numpy(standardiser.mean)
+        tensors[f"inverse_scale.{modality.value}"] = torch.from_numpy(standardiser.inverse_scale)
+    return tensors
+
+
+def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "recipe": asdict(checkpoint.recipe),
+        "tasks": [describe_task(task) for task in checkpoint.tasks],
+        "extractors": {m.value: name for m, name in checkpoint.extractors.items()},
+        "targets": {task_id: asdict(target) for task_id, target in checkpoint.targets.items()},
+        "noise": dict(checkpoint.noise),
+        "fitted": [asdict(fitted) for fitted in checkpoint.fitted],
+    }
+
+
+def describe_task(task: Task) -> dict[str, Any]:
+    """A task as JSON."""
+    dimension = task.dimension
+    answers = [[answer.value, answer.label] for answer in dimension.answers]
+    return {
+        "modality": task.modality.value,
+        "dimension": dimension.name,
+        "kind": dimension.kind.value,
+        "answers": answers,
+    }
+
+
+def _task(facts: Mapping[str, Any]) -> Task:
+    answers = tuple(Answer(value, label) for value, label in facts["answers"])
+    return Task(Dimension(facts["dimension"], Kind(facts["kind"]), answers), Modality(facts["modality"]))
+
+
+def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Checkpoint:
+    extractors = {Modality(key): name for key, name in facts["extractors"].items()}
+    fitted = tuple(Fitted(**f) for f in facts["fitted"])
+    return Checkpoint(
+        recipe=Recipe(**facts["recipe"]),
+        tasks=tuple(_task(task) for task in facts["tasks"]),
+        extractors=extractors,
+        standardisers={m: _standardiser(tensors, m) for m in extractors},
+        targets={task_id: Target(**target) for task_id, target in facts["targets"].items()},
+        noise=facts["noise"],
+        members=_members(tensors, len(fitted)),
+        fitted=fitted,
+    )
+
+
+def _standardiser(tensors: Mapping[str, Tensor], modality: Modality) -> Standardiser:
+    key = modality.value
+    return Standardiser(tensors[f"mean.{key}"].numpy(), tensors[f"inverse_scale.{key}"].numpy())
+
+
+def _members(tensors: Mapping[str, Tensor], count: int) -> tuple[Mapping[str, Tensor], ...]:
+    prefixes: Sequence[str] = [f"member.{k}." for k in range(count)]
+    return tuple(
+        {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)} for prefix in prefixes
+    )

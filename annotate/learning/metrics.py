@@ -1,0 +1,108 @@
+"""Scores of one task against that task's own labels, as the MMSA framework defines them.
+
+The bins of CH-SIMS are for scales of [-1, 1], those of CMU-MOSI for [-3, 3] (Yu et al. 2020, Mao et al.
+2022; checked against MMSA 2.2.1). A score that a degenerate case leaves undefined is absent.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.types import Kind, Task
+
+SIMS_BORDERS = {
+    # Each bin holds its upper border: 0.0 is negative in Acc-2.
+    "Acc-2": (0.0,),
+    "Acc-3": (-0.1, 0.1),
+    "Acc-5": (-0.7, -0.1, 0.1, 0.7),
+}
+
+Scores = dict[str, float]
+Values = NDArray[np.float32]
+
+
+def scores(task: Task, predicted: Values, truth: Values) -> Scores:
+    """Every score of `task`, and ``n``. Both arrays are (n,): values on the scale, or indices of classes."""
+    if len(truth) == 0:
+        return {"n": 0}
+    predicted, truth = np.asarray(predicted, np.float32), np.asarray(truth, np.float32)
+    return {"n": len(truth), **_family(task)(predicted, truth)}
+
+
+def _family(task: Task) -> Callable[[Values, Values], Scores]:
+    if task.dimension.kind is Kind.CLASSIFICATION:
+        return classification
+    scale = (task.dimension.low, task.dimension.high)
+    return {(-1.0, 1.0): sims, (-3.0, 3.0): mosi}.get(scale, regression)
+
+
+def sims(predicted: Values, truth: Values) -> Scores:
+    """CH-SIMS: everything after cutting both sides to [-1, 1]; F1 is that of Acc-2, weighted."""
+    predicted, truth = predicted.clip(-1, 1), truth.clip(-1, 1)
+    binned = {name: (_bins(predicted, b), _bins(truth, b)) for name, b in SIMS_BORDERS.items()}
+    return {
+        **_errors(predicted, truth),
+        **{name: _agreement(*pair) for name, pair in binned.items()},
+        "F1": _f1(*binned["Acc-2"], "weighted"),
+    }
+
+
+def mosi(predicted: Values, truth: Values) -> Scores:
+    """CMU-MOSI: Has0 is negative against the rest; Non0 leaves labels of zero out.
+
+    Acc-5 and Acc-7 round half to even, after cutting to [-2, 2] and [-3, 3].
+    """
+    found = _errors(predicted, truth)
+    for name, most in (("Acc-5", 2), ("Acc-7", 3)):
+        found[name] = _agreement(*(np.round(a.clip(-most, most)) for a in (predicted, truth)))
+    found |= _binary("Has0", predicted >= 0, truth >= 0)
+    charged = truth != 0
+    return found | _binary("Non0", predicted[charged] > 0, truth[charged] > 0)
+
+
+def regression(predicted: Values, truth: Values) -> Scores:
+    """A scale of no named corpus: MAE, Corr and the share of variance explained."""
+    found = _errors(predicted, truth)
+    spread = np.square(truth - truth.mean(dtype=np.float64)).sum()
+    if len(truth) > 1 and truth.min() < truth.max():
+        found["R2"] = float(1 - np.square(truth.astype(np.float64) - predicted).sum() / spread)
+    return found
+
+
+def classification(predicted: Values, truth: Values) -> Scores:
+    """Accuracy and F1 over the classes that occur on either side, their plain and their weighted mean."""
+    return {
+        "Acc": _agreement(predicted, truth),
+        "F1-macro": _f1(predicted, truth, "macro"),
+        "F1": _f1(predicted, truth, "weighted"),
+    }
+
+
+def _errors(predicted: Values, truth: Values) -> Scores:
+    found = {"MAE": float(np.abs(predicted - truth).mean(dtype=np.float64))}
+    # Of a constant the correlation is undefined; one that varies by rounding alone is a constant too.
+    if len(truth) > 1 and min(np.ptp(predicted), np.ptp(truth)) > 1e-6:
+        found["Corr"] = float(np.corrcoef(predicted.astype(np.float64), truth.astype(np.float64))[0, 1])
+    return found
+
+
+def _bins(values: Values, borders: tuple[float, ...]) -> NDArray[np.intp]:
+    # float32 on both sides, as in MMSA: a label of 0.1 must not lie above the border 0.1.
+    return np.searchsorted(np.array(borders, np.float32), values, side="left")
+
+
+def _binary(name: str, predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Scores:
+    if len(truth) == 0:
+        return {}
+    return {f"{name} Acc-2": _agreement(predicted, truth), f"{name} F1": _f1(predicted, truth, "weighted")}
+
+
+def _agreement(predicted: NDArray[np.generic], truth: NDArray[np.generic]) -> float:
+    return float(np.mean(predicted == truth))
+
+
+def _f1(predicted: NDArray[np.generic], truth: NDArray[np.generic], average: str) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(truth, predicted, average=average, zero_division=0))

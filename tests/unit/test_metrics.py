@@ -1,0 +1,127 @@
+"""The scores are those of the MMSA framework, and a degenerate case gives fewer scores, never a NaN."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annotate.learning.metrics import scores
+from annotate.types import Answer, Dimension, Kind, Modality, Task
+
+
+def _task(*values: float | str) -> Task:
+    kind = Kind.CLASSIFICATION if isinstance(values[0], str) else Kind.REGRESSION
+    return Task(Dimension("d", kind, tuple(Answer(v, str(v)) for v in values)), Modality.TEXT)
+
+
+SIMS, MOSI, OTHER = _task(-1.0, 0.0, 1.0), _task(-3.0, 0.0, 3.0), _task(1.0, 2.0, 7.0)
+CLASSES = _task("angry", "happy", "sad")
+
+
+def _float32(values):
+    return np.array(values, np.float32)
+
+
+def test_sims_bins_hold_their_upper_border_and_zero_is_negative():
+    # truth falls in Acc-5 bins 0, 0, 1, 2, 2, 3, 4; Acc-2 bins 0, 0, 0, 0, 1, 1, 1
+    truth = _float32([-1.0, -0.7, -0.1, 0.0, 0.1, 0.7, 1.0])
+    predicted = _float32([-0.7, -0.6, -0.7, 0.1, 0.0, 0.8, 2.0])
+    found = scores(SIMS, predicted, truth)
+    assert found["n"] == 7
+    assert found["Acc-2"] == pytest.approx(5 / 7)  # 0.0 -> 0.1 and 0.1 -> 0.0 cross the border
+    assert found["Acc-3"] == pytest.approx(7 / 7)
+    assert found["Acc-5"] == pytest.approx(4 / 7)  # -0.7 -> -0.6, -0.1 -> -0.7 and 0.7 -> 0.8 are wrong
+    assert found["MAE"] == pytest.approx((0.3 + 0.1 + 0.6 + 0.1 + 0.1 + 0.1 + 0.0) / 7, abs=1e-6)
+    # Per class: negative 3 of 4, positive 2 of 3; both precisions and recalls equal that.
+    assert found["F1"] == pytest.approx((4 * 0.75 + 3 * 2 / 3) / 7)
+
+
+def test_mosi_has0_counts_zero_as_positive_and_non0_leaves_it_out():
+    truth = _float32([-2.0, -1.0, 0.0, 0.0, 1.0, 3.0])
+    predicted = _float32([-1.0, 0.5, 0.2, -0.2, 0.4, 4.0])
+    found = scores(MOSI, predicted, truth)
+    assert found["Has0 Acc-2"] == pytest.approx(4 / 6)  # 0.5 for -1 and -0.2 for 0 are wrong
+    assert found["Non0 Acc-2"] == pytest.approx(3 / 4)
+    # Rounded half to even: -1 0 0 0 0 4 -> cut to 3 (Acc-7) and 2 (Acc-5) on both sides.
+    assert found["Acc-7"] == pytest.approx(3 / 6)
+    assert found["Acc-5"] == pytest.approx(3 / 6)
+    assert found["MAE"] == pytest.approx((1 + 1.5 + 0.2 + 0.2 + 0.6 + 1) / 6)
+    assert found["Non0 F1"] == pytest.approx((2 * (2 / 3) + 2 * 0.8) / 4)
+
+
+def test_classification_by_hand():
+    found = scores(CLASSES, _float32([0, 0, 1, 2]), _float32([0, 1, 1, 1]))
+    assert found["Acc"] == 0.5
+    # F1 per class: angry 2/3, happy 1/2, sad 0
+    assert found["F1-macro"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert found["F1"] == pytest.approx((1 * 2 / 3 + 3 * 1 / 2) / 4)
+
+
+def test_another_scale_gets_explained_variance():
+    found = scores(OTHER, _float32([1, 3, 5]), _float32([1, 3, 6]))
+    assert set(found) == {"n", "MAE", "Corr", "R2"}
+    assert found["R2"] == pytest.approx(1 - 1 / (38 / 3))
+
+
+@pytest.mark.parametrize("task", [SIMS, MOSI, OTHER, CLASSES])
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+def test_degenerate_cases_leave_out_what_is_undefined(task, n):
+    found = scores(task, np.zeros(n, np.float32), np.zeros(n, np.float32))
+    assert found["n"] == n
+    assert "Corr" not in found
+    assert "R2" not in found
+    assert all(np.isfinite(value) for value in found.values())
+
+
+def _weighted_f1(predicted, truth):
+    """F1 per class from counts, weighted by how often the class is true."""
+    frame = pd.DataFrame({"p": np.asarray(predicted, float), "t": np.asarray(truth, float)})
+    total = 0.0
+    for value, count in frame.t.value_counts().items():
+        hits = ((frame.p == value) & (frame.t == value)).sum()
+        total += count * 2 * hits / ((frame.p == value).sum() + count)
+    return total / len(frame)
+
+
+fifths = st.integers(-10, 10).map(lambda i: i / 10)
+pairs = st.lists(st.tuples(fifths, st.floats(-1.5, 1.5, width=32)), min_size=1, max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs)
+def test_sims_scores_equal_an_independent_count(rows):
+    truth, predicted = (_float32(column) for column in zip(*rows, strict=True))
+    found = scores(SIMS, predicted, truth)
+    cut = {}
+    for name, borders in {
+        "Acc-2": [0.0], "Acc-3": [-0.1, 0.1], "Acc-5": [-0.7, -0.1, 0.1, 0.7],
+    }.items():  # fmt: skip
+        edges = np.array([-1.01, *borders, 1.01], np.float32)
+        p, t = (
+            pd.cut(np.clip(values, -1, 1), edges, right=True, labels=False) for values in (predicted, truth)
+        )
+        cut[name] = (p, t)
+        assert found[name] == pytest.approx((p == t).mean())
+    assert found["F1"] == pytest.approx(_weighted_f1(*cut["Acc-2"]))
+    assert found["MAE"] == pytest.approx(
+        np.abs(np.clip(predicted, -1, 1).astype(float) - truth).mean(), abs=1e-6
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs)
+def test_mosi_scores_equal_an_independent_count(rows):
+    truth, predicted = (3 * _float32(column) for column in zip(*rows, strict=True))
+    found = scores(MOSI, predicted, truth)
+    frame = pd.DataFrame({"p": predicted, "t": truth})
+    assert found["Has0 Acc-2"] == pytest.approx(((frame.p >= 0) == (frame.t >= 0)).mean())
+    assert found["Has0 F1"] == pytest.approx(_weighted_f1(frame.p >= 0, frame.t >= 0))
+    charged = frame[frame.t != 0]
+    if len(charged):
+        assert found["Non0 Acc-2"] == pytest.approx(((charged.p > 0) == (charged.t > 0)).mean())
+        assert found["Non0 F1"] == pytest.approx(_weighted_f1(charged.p > 0, charged.t > 0))
+    else:
+        assert "Non0 F1" not in found
+    assert found["Acc-7"] == pytest.approx((frame.p.clip(-3, 3).round() == frame.t.round()).mean())
+    assert found["Acc-5"] == pytest.approx((frame.p.clip(-2, 2).round() == frame.t.clip(-2, 2).round()).mean())
