@@ -1,0 +1,71 @@
+"""What a dataset is built from, and the record that one was written."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from annotate.types import Label
+from db import models
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One sample with what its video says about it."""
+
+    sample_id: str
+    video_sha256: str
+    speaker: str
+    split: str | None
+    start_us: int
+    end_us: int
+    transcript: str
+
+
+def utterances(session: Session) -> list[Utterance]:
+    """Every sample that takes part, video by video, in the order they were spoken."""
+    sample, video = models.Sample, models.Video
+    rows = session.execute(
+        select(
+            sample.id, sample.video_sha256, video.speaker, sample.split,
+            sample.start_us, sample.end_us, sample.transcript,
+        )
+        .join(video, video.sha256 == sample.video_sha256)
+        .where(sample.status == models.SampleStatus.OK)
+        .order_by(sample.video_sha256, sample.start_us, sample.end_us, sample.id)
+    )  # fmt: skip
+    return [Utterance(*row) for row in rows]
+
+
+def video_names(session: Session) -> dict[str, str]:
+    """The file name of every video, by sha256, whatever became of it: a name stays taken."""
+    rows = session.execute(select(models.Video.sha256, models.Video.name))
+    return {sha256: name for sha256, name in rows}  # noqa: C416  (a Row is no pair to the type checker)
+
+
+def human_labels(session: Session) -> dict[str, dict[str, Label]]:
+    """What people agreed on, by sample id and task id; a label without a value (or NaN) is none."""
+    label = models.Label
+    rows = session.execute(
+        select(
+            label.sample_id, label.task_id, label.number, label.category, label.distribution, label.raters
+        ).where(label.origin == "human")
+    )
+    found: dict[str, dict[str, Label]] = {}
+    for sample, task, number, category, distribution, raters in rows:
+        value = category if number is None or math.isnan(number) else number
+        if value is not None:
+            found.setdefault(sample, {})[task] = Label(sample, task, value, distribution, raters)
+    return found
+
+
+def record_export(
+    session: Session, *, format: str, path: str, manifest_sha256: str, samples: int, detail: Mapping[str, Any]
+) -> None:
+    """Remember a dataset that lies finished at `path`."""
+    session.add(models.Export(format=format, path=path, manifest_sha256=manifest_sha256, samples=samples))
+    payload = {"format": format, "path": path, "manifest_sha256": manifest_sha256, **detail}
+    session.add(models.Event(kind="export", payload=payload))

@@ -1,0 +1,123 @@
+"""How much of everything there is, counted by the database."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from db import models
+from db.models import AnnotationState, BatchItemState, SampleStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RoundFact:
+    """One trained model."""
+
+    id: int
+    metrics: dict[str, Any]
+    """By split, by task id, by metric."""
+    seconds: float
+
+
+def videos(session: Session) -> list[tuple[str, str, int]]:
+    """(status, reason, videos)."""
+    video = models.Video
+    return _rows(
+        session, select(video.status, video.reason, func.count()).group_by(video.status, video.reason)
+    )
+
+
+def unreadable_files(session: Session) -> int:
+    """Paths whose content could not even be read, so that there is no video for them."""
+    file = models.VideoFile
+    return session.scalar(select(func.count()).where(file.video_sha256.is_(None))) or 0
+
+
+def samples(session: Session) -> dict[str, int]:
+    """Samples that take part, by split; under an empty name those that have none yet."""
+    sample = models.Sample
+    query = select(sample.split, func.count()).where(sample.status == SampleStatus.OK).group_by(sample.split)
+    return {split or "": n for split, n in session.execute(query)}
+
+
+def samples_with_text(session: Session) -> int:
+    """Samples that take part and have a transcript."""
+    sample = models.Sample
+    query = select(func.count()).where(sample.status == SampleStatus.OK, sample.transcript != "")
+    return session.scalar(query) or 0
+
+
+def featured(session: Session, extractors: set[str]) -> int:
+    """Samples that have features of every one of `extractors` (``name@hash``)."""
+    feature, sample = models.Feature, models.Sample
+    whole = (
+        select(feature.sample_id)
+        .join(sample, sample.id == feature.sample_id)
+        .where(sample.status == SampleStatus.OK, feature.extractor.in_(extractors))
+        .group_by(feature.sample_id)
+        .having(func.count() == len(extractors))
+        .subquery()
+    )
+    return session.scalar(select(func.count()).select_from(whole)) or 0
+
+
+def labels(session: Session) -> list[tuple[str, str, str, int]]:
+    """(task id, origin, split, labels) of samples that take part."""
+    label, sample = models.Label, models.Sample
+    keys = (label.task_id, label.origin, func.coalesce(sample.split, ""))
+    return _rows(
+        session,
+        select(*keys, func.count())
+        .join(sample, sample.id == label.sample_id)
+        .where(sample.status == SampleStatus.OK)
+        .group_by(*keys),
+    )
+
+
+def items(session: Session) -> list[tuple[str, str, int]]:
+    """(modality, state in words, questions)."""
+    item = models.BatchItem
+    query = select(item.modality, item.state, func.count()).group_by(item.modality, item.state)
+    return sorted((m, BatchItemState(s).name.lower(), n) for m, s, n in session.execute(query))
+
+
+def batches(session: Session) -> int:
+    """How many batches were drawn."""
+    return session.scalar(select(func.count()).select_from(models.Batch)) or 0
+
+
+def rounds(session: Session, last: int) -> tuple[int, list[RoundFact]]:
+    """How many models were trained, and the `last` of them, newest first."""
+    model = models.Round
+    query = select(model.id, model.metrics, model.seconds).order_by(model.id.desc()).limit(last)
+    total = session.scalar(select(func.count()).select_from(model)) or 0
+    return total, [RoundFact(*row) for row in session.execute(query)]
+
+
+def annotators(session: Session) -> list[tuple[str, int, int, float | None]]:
+    """(name, answers that stand, questions skipped, seconds spent on them); by name."""
+    row, later, who = models.Annotation, aliased(models.Annotation), models.Annotator
+    counts = {state: func.count().filter(row.state == state) for state in AnnotationState}
+    query = (
+        select(
+            who.name, counts[AnnotationState.ANSWERED], counts[AnnotationState.SKIPPED], func.sum(row.seconds)
+        )
+        .join(who, who.id == row.annotator_id)
+        .outerjoin(later, later.supersedes_id == row.id)
+        .where(later.id.is_(None))
+        .group_by(who.name)
+    )
+    return sorted((name, a, s, t) for name, a, s, t in session.execute(query))
+
+
+def exports(session: Session) -> list[tuple[str, str, int]]:
+    """(format, path, samples) of the newest export at each path."""
+    export = models.Export
+    newest = select(func.max(export.id)).group_by(export.path)
+    query = select(export.format, export.path, export.samples).where(export.id.in_(newest))
+    return _rows(session, query)
+
+
+def _rows(session: Session, query: Any) -> list[Any]:
+    return sorted(tuple(row) for row in session.execute(query))

@@ -1,0 +1,76 @@
+"""The data card: a README.md that says in a page what a dataset is and how its labels came about."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from annotate.types import Dataset, Dimension, Kind
+from exporters._manifest import dimensions, labels_per_task, samples_per_split
+
+
+def write_card(dataset: Dataset, folder: Path, *, contents: Iterable[str]) -> Path:
+    """Write `README.md`; `contents` are the lines about the files of the format."""
+    path = folder / "README.md"
+    sections = [
+        [f"# {' '.join(dataset.name.split())}"],
+        ["## Samples", *_samples(dataset)],
+        ["## Labels", *_labels(dataset)],
+        ["## Left out", *_left_out(dataset)],
+        ["## Files", *contents, "- `manifest.json`: size and sha256 of every file."],
+    ]
+    text = "\n\n".join("\n".join([lines[0], *([""] if lines[1:] else []), *lines[1:]]) for lines in sections)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+    return path
+
+
+def _samples(dataset: Dataset) -> list[str]:
+    seconds = sum(row.end_us - row.start_us for row in dataset.rows) / 1e6
+    groups = {row.split: set[str]() for row in dataset.rows}
+    for row in dataset.rows:
+        groups[row.split].add(row.speaker)
+    speakers = {split.value: len(names) for split, names in groups.items()}
+    videos = len({row.video_id for row in dataset.rows})
+    return [
+        f"{len(dataset.rows)} utterances, {seconds:.1f} seconds, {videos} videos.",
+        "No speaker and no video is in two splits.",
+        "A video whose speaker is unknown counts as a speaker of its own.",
+        "",
+        "| split | samples | speakers |",
+        "|---|---|---|",
+        *(f"| {s} | {n} | {speakers.get(s, 0)} |" for s, n in samples_per_split(dataset).items()),
+    ]
+
+
+def _labels(dataset: Dataset) -> list[str]:
+    raters = {
+        task: sorted(row.labels[task].raters for row in dataset.rows if task in row.labels)
+        for task in labels_per_task(dataset)
+    }
+    return [
+        "T was judged from the words alone, A from the voice alone, V from the silent picture alone,",
+        "M from all together; each rater was blind to what the pass does not show.",
+        "",
+        *(_dimension(d) for d in dimensions(dataset)),
+        "",
+        "| task | labels | raters per label |",
+        "|---|---|---|",
+        *(f"| {task} | {len(n)} | {_span(n)} |" for task, n in raters.items()),
+    ]
+
+
+def _span(numbers: list[int]) -> str:
+    if not numbers:
+        return "-"
+    return str(numbers[0]) if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _dimension(dimension: Dimension) -> str:
+    answers = (a.label if a.alias == a.label else f"{a.alias} ({a.label})" for a in dimension.answers)
+    regression = dimension.kind is Kind.REGRESSION
+    rule = "the mean of the raters' answers" if regression else "the most frequent answer"
+    return f"- `{dimension.name}`: {dimension.kind.value}; {', '.join(answers)}; a label is {rule}."
+
+
+def _left_out(dataset: Dataset) -> list[str]:
+    if not any(dataset.left_out.values()):
+        return ["Nothing."]
+    return [f"- {reason}: {n}" for reason, n in sorted(dataset.left_out.items())]

@@ -1,0 +1,67 @@
+"""The layout that CH-SIMS is shared in: `label.csv`, and one clip per utterance under `Raw/`."""
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+from annotate.errors import ExportError
+from annotate.registry import exporter
+from annotate.types import Dataset, DatasetRow, Dimension, Modality
+from exporters._card import write_card
+from exporters._regression import POLARITIES, polarity, regression_dimension, value
+
+COLUMNS = ("video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode")
+ORDER = (Modality.MULTIMODAL, Modality.TEXT, Modality.AUDIO, Modality.VISION)
+"""The order in which the columns name the modalities."""
+
+CONTENTS = (
+    "- `label.csv`: `label` is the multimodal label, `label_T`, `label_A`, `label_V` the unimodal ones;",
+    "  `annotation` tells the side of the scale's middle; `mode` is the split. Read it as UTF-8,",
+    '  ids as text, without guessing missing values: `pandas.read_csv("label.csv", dtype={"video_id": str,',
+    '  "clip_id": str, "text": str}, keep_default_na=False)`: people do say "None".',
+    "  The text is exact. A spreadsheet program would run a text that starts with = + - or @ as a formula:",
+    "  import that column as text.",
+    "- `Raw/VIDEO_ID/CLIP_ID.mp4`: picture and sound. On one file system these are hard links to the",
+    "  project's own clips: copy a file before you change it.",
+)
+
+
+@exporter("chsims-csv")
+class ChSimsCsv:
+    """label.csv and Raw/ as in CH-SIMS (Yu et al. 2020), the input of MMSA-FET."""
+
+    def write(self, dataset: Dataset, folder: Path) -> list[Path]:
+        """Write the table and link or copy the clips.
+
+        Raises `ExportError` without a regression dimension, or when a clip is missing.
+        """
+        dimension = regression_dimension(dataset)
+        table = folder / "label.csv"
+        with table.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(_cells(row, dimension) for row in dataset.rows)
+        clips = [_place_clip(row, folder) for row in dataset.rows]
+        return [table, *clips, write_card(dataset, folder, contents=CONTENTS)]
+
+
+def _cells(row: DatasetRow, dimension: Dimension) -> list[str]:
+    values = [value(row, dimension, modality) for modality in ORDER]
+    side = "" if values[0] is None else POLARITIES[polarity(values[0], dimension)]
+    numbers = ["" if number is None else f"{number:.6g}" for number in values]
+    return [row.video_id, row.clip_id, row.text, *numbers, side, row.split.value]
+
+
+def _place_clip(row: DatasetRow, folder: Path) -> Path:
+    target = folder / "Raw" / row.video_id / f"{row.clip_id}.mp4"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not row.media.clip.is_file():
+        raise ExportError(
+            f"the clip of sample {row.sample_id} is missing", hint="run `annotate ingest` on its video again"
+        )
+    try:
+        os.link(row.media.clip, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(row.media.clip, target)
+    return target

@@ -1,0 +1,78 @@
+"""One JSON object per line with all that is known about a sample, for whoever writes a loader."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from annotate.errors import ExportError
+from annotate.registry import exporter
+from annotate.types import Dataset, DatasetRow, Label, Split
+from exporters._card import write_card
+
+CONTENTS = (
+    "- `train.jsonl`, `valid.jsonl`, `test.jsonl`: one sample per line, UTF-8.",
+    "  `labels` by task: `value`, `distribution` (share of the raters per answer), `raters`.",
+    "  `start_us`, `end_us`: microseconds from the start of the video.",
+    "  `media`: paths below the media folder of the project that made this; the media are not copied.",
+)
+
+
+@exporter("jsonl")
+class JsonLines:
+    """One JSON object per sample, with labels, distributions, speaker and times."""
+
+    def write(self, dataset: Dataset, folder: Path) -> list[Path]:
+        """Write one file per split.
+
+        Raises `ExportError` for a label that is not a number.
+        """
+        files = [_write_split(dataset, split, folder) for split in Split]
+        return [*files, write_card(dataset, folder, contents=CONTENTS)]
+
+
+def _write_split(dataset: Dataset, split: Split, folder: Path) -> Path:
+    path = folder / f"{split.value}.jsonl"
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in dataset.rows:
+            if row.split is split:
+                file.write(_line(row) + "\n")
+    return path
+
+
+def _line(row: DatasetRow) -> str:
+    try:
+        return json.dumps(_object(row), ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ExportError(f"a label of sample {row.sample_id} is not a number") from error
+
+
+def _object(row: DatasetRow) -> dict[str, Any]:
+    return {
+        "id": row.sample_id,
+        "video_id": row.video_id,
+        "clip_id": row.clip_id,
+        "split": row.split.value,
+        "speaker": row.speaker,
+        "text": row.text,
+        "start_us": row.start_us,
+        "end_us": row.end_us,
+        "labels": {task: _label(row.labels[task]) for task in sorted(row.labels)},
+        "media": {
+            "clip": _below_media(row.media.clip),
+            "audio": _below_media(row.media.audio),
+            "silent": _below_media(row.media.silent),
+        },
+    }
+
+
+def _label(label: Label) -> dict[str, Any]:
+    return {
+        "value": label.value,
+        "distribution": dict(sorted(label.distribution.items())),
+        "raters": label.raters,
+    }
+
+
+def _below_media(path: Path) -> str:
+    """`SampleMedia` puts each file into a folder per pass, and in it a folder per prefix."""
+    return path.relative_to(path.parents[2]).as_posix()
