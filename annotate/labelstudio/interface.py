@@ -1,0 +1,121 @@
+"""The page a rater sees in one pass, as Label Studio's labelling configuration."""
+
+from collections.abc import Sequence
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from annotate.errors import ConfigError
+from annotate.types import Dimension, Modality
+
+HOTKEY_ROWS = ("123456789", "qwertyuiop", "asdfghjkl", "zxcvbnm")
+"""The first dimension has the digits, the next the rows of letters; further ones have none."""
+
+INSTRUCTIONS = {
+    Modality.TEXT: "Judge the words alone. Do not guess at the voice.",
+    Modality.AUDIO: "Judge the voice alone. The words do not count.",
+    Modality.VISION: "No sound. Judge face and gesture alone.",
+    Modality.MULTIMODAL: "Judge picture, voice and words together.",
+}
+OWN_KEYS = "{play}Enter submits and opens the next one. Ctrl+Space skips."
+"""On a server that `annotate studio up` started: it has handier keys, see `server.KEYMAP`."""
+USUAL_KEYS = "{play}Ctrl+Enter submits and opens the next one. Ctrl+Space skips."
+
+# Class names that start with lsf- are Label Studio's own: without these rules the page is only less compact.
+STYLE = """
+.an-grid { display: flex; gap: 32px; align-items: flex-start; }
+.an-media { flex: 1 1 auto; min-width: 0; max-width: 960px; }
+.an-form { flex: 0 0 300px; }
+.an-task h3 { font-size: 19px; margin: 6px 0 10px 0 !important; }
+.an-keys h3 { font-size: 14px; font-weight: 400; color: #666; }
+.an-quote { margin: 6px 0 12px 0; padding: 10px 4px; background: #f4f4f2; border-radius: 6px; }
+.an-quote * { font-size: 21px !important; line-height: 1.5 !important; color: #222; }
+.an-form h3 { font-size: 19px; margin: 6px 0 10px 0 !important; }
+.an-form .lsf-choices + h3 { margin-top: 20px !important; }
+.an-form .lsf-choice { margin: 0; }
+.an-form .lsf-choice__checkbox { padding: 4px 0; font-size: 16px; }
+.an-form .lsf-hint { top: 0; margin-left: 8px; font-size: 14px; font-weight: 400; color: #666; }
+.lsf-sidepanels__wrapper { display: none; }
+.lsf-sidepanels { padding-right: 0 !important; }
+"""
+
+
+def labeling_config(modality: Modality, dimensions: Sequence[Dimension], *, own_server: bool = True) -> str:
+    """The XML of one pass: what may be perceived on the left, one control per dimension on the right.
+
+    Controls are called like their dimension in every pass. The questions' data have to hold `text`
+    (T, M), `audio` (A) or `video` (V, M). `own_server` decides which keys are explained.
+    Raises `ConfigError` when two answers cannot be told apart.
+    """
+    root = Element("View")
+    SubElement(root, "Style").text = STYLE
+    grid = SubElement(root, "View", className="an-grid")
+    shown = _media(grid, modality, own_server)
+    form = SubElement(grid, "View", className="an-form")
+    rows = [*HOTKEY_ROWS, *[""] * len(dimensions)]
+    for dimension, row in zip(dimensions, rows, strict=False):
+        _question(form, dimension, shown, row)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _media(grid: Element, modality: Modality, own_server: bool) -> str:
+    """Add what the pass shows and return the name of the tag that is judged."""
+    column = SubElement(grid, "View", className="an-media")
+    _note(column, "an-task", INSTRUCTIONS[modality])
+    if modality in (Modality.TEXT, Modality.MULTIMODAL):
+        quote = SubElement(column, "View", className="an-quote")
+        SubElement(quote, "Text", name="text", value="$text")
+    if modality is Modality.AUDIO:
+        SubElement(column, "Audio", name="audio", value="$audio", height="140")
+    if modality is Modality.VISION:
+        SubElement(column, "Video", name="video", value="$video", height="380", muted="true")
+    if modality is Modality.MULTIMODAL:
+        SubElement(column, "Video", name="video", value="$video", height="340")
+    _note(column, "an-keys", _keys(modality, own_server))
+    return {Modality.TEXT: "text", Modality.AUDIO: "audio"}.get(modality, "video")
+
+
+def _keys(modality: Modality, own_server: bool) -> str:
+    if modality is Modality.TEXT:
+        play = ""
+    else:
+        usual = "Ctrl+P" if modality is Modality.AUDIO else "Ctrl+Alt+Space"
+        play = f"{'Space' if own_server else usual} plays and pauses. "
+    return (OWN_KEYS if own_server else USUAL_KEYS).format(play=play)
+
+
+def _note(parent: Element, look: str, text: str) -> None:
+    SubElement(SubElement(parent, "View", className=look), "Header", value=text, size="4")
+
+
+def _question(form: Element, dimension: Dimension, shown: str, row: str) -> None:
+    _require_distinct(dimension)
+    hotkeys = row[: len(dimension.answers)] if len(dimension.answers) <= len(row) else ""
+    word = dimension.name.replace("_", " ")
+    keys = f" (keys {hotkeys[0]} to {hotkeys[-1]})" if hotkeys else ""
+    SubElement(form, "Header", value=word.capitalize(), size="4")
+    choices = SubElement(
+        form, "Choices", name=dimension.name, toName=shown, choice="single-radio", layout="vertical",
+        required="true", requiredMessage=f"Answer {word}{keys}, or skip with Ctrl+Space.",
+    )  # fmt: skip
+    for position, answer in enumerate(dimension.answers):
+        choice = SubElement(choices, "Choice", value=answer.label, alias=answer.alias)
+        if hotkeys:
+            choice.set("hotkey", hotkeys[position])
+
+
+def _require_distinct(dimension: Dimension) -> None:
+    """Label Studio looks an answer up by its word or by its alias, whichever fits first."""
+    owner: dict[str, str] = {}
+    for answer in dimension.answers:
+        for name in {answer.alias, answer.label}:
+            if owner.setdefault(name, answer.alias) != answer.alias or not name.strip():
+                raise ConfigError(
+                    f"two answers to {dimension.name} are known as {name!r}",
+                    hint="give every answer a value and a label of its own in annotate.toml",
+                )
+    if len({a.alias for a in dimension.answers}) < len(dimension.answers):
+        raise ConfigError(
+            f"two values of {dimension.name} look the same when written with six digits",
+            hint="round the values in annotate.toml",
+        )

@@ -1,0 +1,254 @@
+"""Run one Label Studio per project on loopback, as a process that outlives the command that started it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+
+from annotate.errors import LabelStudioError
+from annotate.labelstudio.credentials import Credentials
+from annotate.labelstudio.install import Installation, last_lines, server_environment
+
+HOST = "127.0.0.1"
+START_SECONDS = 300.0
+STOP_SECONDS = 15.0
+TASK_LOCK_SECONDS = 1800
+"""A question that somebody opened and left is given to the next rater after this time."""
+KEYMAP = {
+    "audio:playpause": "space,ctrl+p",
+    "media:playpause": "space,ctrl+alt+space",
+    "annotation:submit": "enter,ctrl+enter,command+enter",
+}
+"""One key each for what a rater does a thousand times; the usual ones stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server process. `born` tells it from a later process that got the same number."""
+
+    pid: int
+    born: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether that very process is still there."""
+        return bool(self.born) and _born(self.pid) == self.born
+
+
+@dataclass(frozen=True, slots=True)
+class StudioFolder:
+    """The data of one local server: database, secret key, log and the note on the running process."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """Everything but the media."""
+        return self.path / "label_studio.sqlite3"
+
+    @property
+    def log(self) -> Path:
+        """What the server said since it was started last."""
+        return self.path / "server.log"
+
+    @property
+    def note(self) -> Path:
+        """Which process works on this folder."""
+        return self.path / "server.json"
+
+    def running(self) -> Running | None:
+        """The server that works on this folder, or None."""
+        try:
+            noted = Running(**json.loads(self.note.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        return noted if noted.alive else None
+
+
+def start(
+    studio: StudioFolder,
+    documents: Path,
+    port: int,
+    credentials: Credentials,
+    program: Installation,
+    waiting: Callable[[float], None] = lambda seconds: None,
+) -> Running:
+    """Start the server and wait until it answers to `credentials`; `waiting` hears the seconds so far.
+
+    Files below `documents` are served to logged-in raters once a storage in Label Studio names their folder.
+    Raises `LabelStudioError` when the port is taken, or with the log's last lines when it does not come up.
+    """
+    require_free(port)
+    _prepare(studio, program)
+    process = _spawn(studio, documents, port, credentials, program)
+    running = Running(process.pid, _born(process.pid), port)
+    try:
+        studio.note.write_text(json.dumps(asdict(running)))
+        _await(process, running, studio, credentials, waiting)
+    except BaseException:
+        stop(running)
+        process.wait()
+        studio.note.unlink(missing_ok=True)
+        raise
+    # The server outlives this command; without this Popen would complain that nobody waited for it.
+    process.returncode = 0
+    return running
+
+
+def stop(running: Running) -> None:
+    """End that process and its group, politely first; another one with its number is left alone."""
+    for signum, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
+        if not running.alive:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signum)
+        deadline = time.monotonic() + patience
+        while running.alive and time.monotonic() < deadline:
+            with suppress(ChildProcessError):
+                os.waitpid(running.pid, os.WNOHANG)
+            time.sleep(0.05)
+    if running.alive:
+        raise LabelStudioError(
+            f"process {running.pid} does not end", hint=f"look at it: ps -fp {running.pid}"
+        )
+
+
+def reset_password(studio: StudioFolder, login: str, password: str, program: Installation) -> None:
+    """Give the user `login` of a stopped server another password; without such a user there is nothing to do.
+
+    Raises `LabelStudioError` when the data cannot be used.
+    """
+    # Without a terminal the program reads the password from stdin, so it never shows in the process list.
+    done = subprocess.run(
+        [str(program.executable), "reset_password", "--username", login],
+        input=f"{password}\n", env=server_environment(studio.path), start_new_session=True,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode or not re.search("successfully changed|not found", done.stdout):
+        words = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["it said nothing"]
+        raise LabelStudioError(
+            f"the password of {login} in {studio.path} could not be set: {words[0]}",
+            hint="restore the folder from a backup, or move it away to begin with an empty Label Studio",
+        )
+
+
+def require_free(port: int) -> None:
+    """Label Studio would silently take the next port. Raises `LabelStudioError` when `port` is taken."""
+    try:
+        with closing(socket.create_server((HOST, port))):
+            return
+    except OSError as error:
+        taken = f"port {port} cannot be used: {error.strerror or error}"
+        raise LabelStudioError(taken, hint=f"annotate studio up --port {_free_port()}") from error
+
+
+def _free_port() -> int:
+    with closing(socket.create_server((HOST, 0))) as free:
+        return int(free.getsockname()[1])
+
+
+def _prepare(studio: StudioFolder, program: Installation) -> None:
+    studio.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    studio.path.chmod(0o700)
+    if not studio.database.exists():
+        partial = studio.database.with_suffix(".part")
+        shutil.copyfile(program.template, partial)
+        partial.chmod(0o600)
+        partial.rename(studio.database)
+
+
+def _spawn(
+    studio: StudioFolder, documents: Path, port: int, credentials: Credentials, program: Installation
+) -> subprocess.Popen[bytes]:
+    documents.mkdir(parents=True, exist_ok=True)
+    environment = server_environment(studio.path) | {
+        "LABEL_STUDIO_USERNAME": credentials.login,
+        "LABEL_STUDIO_PASSWORD": credentials.password,
+        "LABEL_STUDIO_USER_TOKEN": credentials.token,
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(documents),
+        "LABEL_STUDIO_TASK_LOCK_TTL": str(TASK_LOCK_SECONDS),
+        # Pages of other sites that a rater has open must not reach the server.
+        "LABEL_STUDIO_ALLOWED_HOSTS": f"{HOST},localhost",
+        "LABEL_STUDIO_CORS_ALLOW_ALL_ORIGINS": "false",
+        "LABEL_STUDIO_EDITOR_KEYMAP": json.dumps({name: {"key": keys} for name, keys in KEYMAP.items()}),
+    }
+    command = [
+        str(program.executable), "start", "--no-browser", "--internal-host", HOST, "--port", str(port),
+        "--enable-legacy-api-token",
+    ]  # fmt: skip
+    with studio.log.open("wb") as log:
+        return subprocess.Popen(
+            command, cwd=studio.path, env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+
+
+def _await(
+    process: subprocess.Popen[bytes],
+    running: Running,
+    studio: StudioFolder,
+    credentials: Credentials,
+    waiting: Callable[[float], None],
+) -> None:
+    began = time.monotonic()
+    while not healthy(running.url):
+        seconds = time.monotonic() - began
+        if process.poll() is not None or seconds > START_SECONDS:
+            what = "ended" if process.returncode is not None else f"did not answer in {seconds:.0f} s"
+            raise LabelStudioError(
+                f"Label Studio {what} while starting; {studio.log} ends with:\n{last_lines(studio.log)}",
+                hint=f"read {studio.log}, then run `annotate studio up` again",
+            )
+        waiting(seconds)
+        time.sleep(0.25)
+
+
+def healthy(url: str) -> bool:
+    """Whether a Label Studio of this machine answers at `url`."""
+    try:
+        # The environment may name a proxy, which could not reach this machine's loopback.
+        return httpx.get(f"{url}/health", timeout=5, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _born(pid: int) -> str:
+    """When the process started, in this boot of the machine; empty when it is gone or only a zombie."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not Path("/proc/self/stat").exists():
+        return _born_by_ps(pid)
+    try:
+        # The name in brackets may hold spaces and brackets itself.
+        fields = stat.read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return "" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+
+
+def _born_by_ps(pid: int) -> str:
+    """The same where there is no /proc."""
+    said = subprocess.run(
+        ["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    state, _, started = said.stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else started.strip()

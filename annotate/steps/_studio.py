@@ -1,0 +1,56 @@
+"""The way from a project to the Label Studio it uses: its own local one, or the one in its settings."""
+
+from typing import TYPE_CHECKING
+
+from annotate.errors import LabelStudioError
+from annotate.labelstudio.access import read, require_private
+from annotate.labelstudio.credentials import credentials_file, read_credentials
+from annotate.labelstudio.server import StudioFolder
+from annotate.project import Project
+
+if TYPE_CHECKING:
+    from annotate.labelstudio.client import LabelStudioClient
+
+
+def connect(project: Project) -> "LabelStudioClient":
+    """A client of a Label Studio that is there and lets us in.
+
+    Raises `LabelStudioError` with the way out when it is not.
+    """
+    from annotate.labelstudio.client import LabelStudioClient
+
+    url, token = address(project)
+    timeout = project.settings.labelstudio.timeout_seconds
+    try:
+        read(url, token, "/api/current-user/whoami", timeout)
+    except LabelStudioError as error:
+        if project.settings.labelstudio.url or "refuses the token" not in str(error):
+            raise
+        raise LabelStudioError(str(error), hint="annotate studio down, then annotate studio up") from error
+    return LabelStudioClient(url, token, timeout)
+
+
+def address(project: Project) -> tuple[str, str]:
+    """URL and token of the project's Label Studio, not yet tried.
+
+    Raises `LabelStudioError` when the local one does not run, or when the settings are not enough.
+    """
+    settings = project.settings.labelstudio
+    if settings.url:
+        require_private(settings.url)
+        if not settings.token.get_secret_value():
+            raise LabelStudioError(
+                f"there is no token for {settings.url}",
+                hint="export ANNOTATE_LABELSTUDIO__TOKEN=... (Account & Settings > Access Token there)",
+            )
+        return settings.url.rstrip("/"), settings.token.get_secret_value()
+    running = StudioFolder(project.studio).running()
+    if running is None:
+        raise LabelStudioError("the project's Label Studio is not running", hint="annotate studio up")
+    credentials = read_credentials(project.root)
+    if credentials is None:
+        raise LabelStudioError(
+            f"the login of the project's Label Studio is lost ({credentials_file(project.root)} is gone)",
+            hint="annotate studio down, then annotate studio up make a new one; nothing else is lost",
+        )
+    return running.url, credentials.token

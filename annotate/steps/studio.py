@@ -1,0 +1,175 @@
+"""Start, stop and look at the project's own Label Studio."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from annotate.errors import LabelStudioError, ProjectBusy, UsageError
+from annotate.labelstudio import access, raters, server
+from annotate.labelstudio.credentials import Credentials, credentials_file, read_credentials, save_credentials
+from annotate.labelstudio.install import Installation, ensure_installed
+from annotate.labelstudio.server import Running, StudioFolder
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.steps._studio import address
+
+
+@dataclass(frozen=True, slots=True)
+class StudioReport:
+    """Where Label Studio runs and how a person logs in."""
+
+    running: bool
+    url: str
+    login: str
+    password: str
+    pid: int | None
+    started_seconds: float | None
+    """How long the start took; None when nothing was started."""
+    projects: tuple[Mapping[str, Any], ...]
+    """One row per Label Studio project: title, questions, finished, address for raters."""
+
+
+def up(project: Project, *, port: int | None = None, progress: Progress = SILENT) -> StudioReport:
+    """Start Label Studio for `project` and wait until it answers; leave it alone when it runs.
+
+    Raises `LabelStudioError` when it cannot be installed or started, `UsageError` when the project uses
+    another server.
+    """
+    _require_local(project)
+    studio = StudioFolder(project.studio)
+    with _alone(project):
+        running = studio.running()
+        if running is not None and read_credentials(project.root) is not None:
+            return _report(project, running, None)
+        if running is not None:
+            server.stop(running)
+        program = ensure_installed(progress)
+        began = time.monotonic()
+        running = _start(project, port or project.settings.labelstudio.port, program, progress)
+    seconds = round(time.monotonic() - began, 1)
+    progress.say(f"Label Studio answers at {running.url} after {seconds:.0f} s")
+    return _report(project, running, seconds)
+
+
+def down(project: Project) -> StudioReport:
+    """Stop the project's Label Studio; its data stays.
+
+    Raises `LabelStudioError` when the process does not end.
+    """
+    _require_local(project)
+    studio = StudioFolder(project.studio)
+    with _alone(project):
+        running = studio.running()
+        if running is not None:
+            server.stop(running)
+        studio.note.unlink(missing_ok=True)
+    return StudioReport(False, "", "", "", None, None, ())
+
+
+def status(project: Project) -> StudioReport:
+    """Whether the project's Label Studio runs, where, and how to log in.
+
+    Raises `LabelStudioError` when another server is set and does not let us in.
+    """
+    if project.settings.labelstudio.url:
+        url, token = address(project)
+        return StudioReport(True, url, "", "", None, None, _projects(url, token))
+    running = StudioFolder(project.studio).running()
+    if running is None:
+        return StudioReport(False, "", "", "", None, None, ())
+    return _report(project, running, None)
+
+
+def _require_local(project: Project) -> None:
+    if project.settings.labelstudio.url:
+        raise UsageError(
+            f"this project uses the Label Studio at {project.settings.labelstudio.url}",
+            hint="empty labelstudio.url in annotate.toml to run one here",
+        )
+
+
+@contextmanager
+def _alone(project: Project) -> Iterator[None]:
+    """Of two that start or stop at once, one waits; other commands go on meanwhile."""
+    lock = FileLock(project.root / ".studio.lock")
+    try:
+        lock.acquire(timeout=server.START_SECONDS)
+    except Timeout as error:
+        raise ProjectBusy(
+            "another command starts or stops Label Studio", hint="wait for it, then run this again"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _start(project: Project, port: int, program: Installation, progress: Progress) -> Running:
+    studio = StudioFolder(project.studio)
+    known = read_credentials(project.root)
+    credentials = known or _new_credentials(project, studio, program, progress)
+    progress.say("starting Label Studio (about 20 s)")
+    with progress.bar("starting Label Studio", total=None) as bar:
+        running = server.start(
+            studio, project.media, port, credentials, program,
+            waiting=lambda seconds: bar.advance(0, note=f"{seconds:.0f} s"),
+        )  # fmt: skip
+    try:
+        save_credentials(project.root, _with_valid_token(project, running, credentials))
+    except BaseException:
+        server.stop(running)
+        raise
+    return running
+
+
+def _new_credentials(
+    project: Project, studio: StudioFolder, program: Installation, progress: Progress
+) -> Credentials:
+    """Saved first for a server without users; where the old ones are lost, the password is replaced."""
+    fresh = Credentials.new()
+    if studio.database.exists():
+        progress.say("the login is not on this machine; setting a new password")
+        server.reset_password(studio, fresh.login, fresh.password, program)
+    else:
+        save_credentials(project.root, fresh)
+    return fresh
+
+
+def _with_valid_token(project: Project, running: Running, credentials: Credentials) -> Credentials:
+    """The token may have been replaced there; the password gives the present one."""
+    with suppress(LabelStudioError):
+        access.read(running.url, credentials.token, "/api/current-user/whoami")
+        return credentials
+    file = credentials_file(project.root)
+    try:
+        return replace(credentials, token=raters.log_in(running.url, credentials.login, credentials.password))
+    except LabelStudioError as error:
+        raise LabelStudioError(
+            f"the data in {project.studio} belong to another login than {file}",
+            hint=f"rm '{file}' and run `annotate studio up` again: it sets a new password",
+        ) from error
+
+
+def _report(project: Project, running: Running, seconds: float | None) -> StudioReport:
+    url, token = address(project)
+    credentials = read_credentials(project.root)
+    assert credentials is not None  # `address` has read them
+    projects = _projects(url, token)
+    return StudioReport(True, url, credentials.login, credentials.password, running.pid, seconds, projects)
+
+
+def _projects(url: str, token: str) -> tuple[Mapping[str, Any], ...]:
+    found = access.read(url, token, "/api/projects?page_size=100&ordering=id")
+    return tuple(
+        {
+            "title": row["title"],
+            "questions": row["task_number"],
+            "finished": row["finished_task_number"],
+            "address": f"{url}/projects/{row['id']}/data?labeling=1",
+        }
+        for row in found["results"]
+    )
