@@ -1,4 +1,4 @@
-"""What a query strategy is shown: the candidates and a model's beliefs, or bare features before there is one."""
+"""What a query strategy is shown: candidates with a model's beliefs, or bare features before there is one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from annotate.project import Project
 from annotate.steps._embed import embed, pooled
-from annotate.types import UNIMODAL, Kind, Pool, TaskPrediction
+from annotate.types import UNIMODAL, Kind, Modality, Pool, TaskPrediction
 from db.batches import Candidate
+
+PIECE = 4096
+"""Samples whose frames are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,17 @@ def look(project: Project, round_id: int | None, sample_ids: Sequence[str], devi
 
 
 def _bare(project: Project, sample_ids: list[str]) -> NDArray[np.float32]:
-    from annotate.steps._features import read_features
-
     if not sample_ids:
         return np.zeros((0, 1), dtype=np.float32)
-    return embed([pooled(read_features(project, modality, sample_ids)) for modality in UNIMODAL])
+    return embed([_pooled(project, modality, sample_ids) for modality in UNIMODAL])
+
+
+def _pooled(project: Project, modality: Modality, sample_ids: list[str]) -> NDArray[np.float64]:
+    """(n, dim), read piece by piece: the frames of a large corpus do not fit into memory at once."""
+    from annotate.steps._features import read_features
+
+    pieces = [sample_ids[start : start + PIECE] for start in range(0, len(sample_ids), PIECE)]
+    return np.concatenate([pooled(read_features(project, modality, piece)) for piece in pieces])
 
 
 def _missing(project: Project, candidates: Sequence[Candidate]) -> dict[str, NDArray[np.bool_]]:

@@ -1,0 +1,465 @@
+"""Asking for batches, from the first one without any label to the last: against the database, with a
+stand-in for Label Studio that opens what is pushed or fails on demand."""
+
+import subprocess
+import sys
+import types
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sqlalchemy import select, update
+
+from annotate.errors import (
+    AnnotateError,
+    ConfigError,
+    FeatureError,
+    LabelStudioError,
+    NothingToDo,
+    UnknownName,
+    UsageError,
+)
+from annotate.feature_store import FeatureStore
+from annotate.project import Project
+from annotate.steps import next_batch as step
+from annotate.steps._features import feature_names
+from annotate.steps.next_batch import NextBatchReport
+from annotate.types import Split
+from db import batches
+from db.engine import reading, writing
+from db.features import add_shard
+from db.models import Batch, BatchItem, BatchItemState, Label, Prediction, Sample
+from tests.factories import add_label, add_sample, add_video
+
+
+class Studio:
+    """Opens every queued question, or is down, or dies after some questions."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.dies_after: int | None = None
+        self.opened: list[int] = []
+
+    def connect(self, project: Project) -> "Studio":
+        if self.down:
+            raise LabelStudioError("Label Studio is not running", hint="annotate studio up")
+        return self
+
+    def push_outbox(self, project: Project, client: "Studio", *, progress: object) -> types.SimpleNamespace:
+        with writing(project.engine) as session:
+            queued = select(BatchItem).where(BatchItem.state == BatchItemState.QUEUED).order_by(BatchItem.id)
+            items = list(session.scalars(queued))[: self.dies_after]
+            for item in items:
+                item.state = BatchItemState.OPEN
+                self.opened.append(item.id)
+        if self.dies_after is not None:
+            raise LabelStudioError("Label Studio does not answer", hint="annotate studio status")
+        return types.SimpleNamespace(pushed=len(items))
+
+
+def frames(sample_id: str) -> NDArray[np.float32]:
+    rng = np.random.default_rng(int(sample_id, 16))
+    return rng.normal(side(sample_id) * 2.0, 1, (3, 5)).astype(np.float32)
+
+
+def side(sample_id: str) -> int:
+    return -1 if int(sample_id, 16) % 2 else 1
+
+
+def stand_in(studio: Studio) -> dict[str, types.ModuleType]:
+    """The modules that reach Label Studio, by name."""
+    modules = {}
+    for name, function in (("_push", studio.push_outbox), ("_studio", studio.connect)):
+        modules[f"annotate.steps.{name}"] = types.ModuleType(name)
+        setattr(modules[f"annotate.steps.{name}"], function.__name__, function)
+    return modules
+
+
+@pytest.fixture(autouse=True)
+def studio(monkeypatch: pytest.MonkeyPatch) -> Studio:
+    found = Studio()
+    for name, module in stand_in(found).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return found
+
+
+def fill(
+    project: Project, train: int = 30, valid: int = 6, test: int = 6, text: str = "hello", turn: int = 1
+) -> None:
+    """Samples with features, so many per split; `turn` -1 lets them arrive in the other order."""
+    with writing(project.engine) as session:
+        for split, count in [(Split.TRAIN, train), (Split.VALID, valid), (Split.TEST, test)][::turn]:
+            if count:
+                video = add_video(session, f"{split}{text}", split=split)
+            for i in range(count)[::turn]:
+                add_sample(session, video, start=3.0 * i, text=text)
+    extract(project)
+
+
+def extract(project: Project) -> None:
+    """Features in clusters that the labels follow."""
+    with reading(project.engine) as session:
+        ids = list(session.scalars(select(Sample.id)))
+    for modality, name in feature_names(project).items():
+        shard = FeatureStore(project.features).write(modality, name, [(i, frames(i)) for i in ids])
+        with writing(project.engine) as session:
+            add_shard(
+                session, sha256=shard.sha256, path=shard.path, modality=modality, extractor=name,
+                inputs=[(i, "") for i in shard.samples],
+            )  # fmt: skip
+
+
+def ask(project: Project, n: int = 10, **options: object) -> NextBatchReport:
+    return step.next_batch(project, n=n, **options)  # type: ignore[arg-type]
+
+
+def items(project: Project, batch: int | None = None) -> list[BatchItem]:
+    with reading(project.engine) as session:
+        ids = [batch] if batch else list(session.scalars(select(Batch.id).order_by(Batch.id)))
+        return [item for i in ids for item in batches.batch_items(session, i)]
+
+
+def samples_of(project: Project, batch: int | None = None) -> set[str]:
+    return {item.sample_id for item in items(project, batch)}
+
+
+def set_state(project: Project, state: BatchItemState, *conditions: object) -> None:
+    with writing(project.engine) as session:
+        session.execute(update(BatchItem).where(*conditions).values(state=state))  # type: ignore[arg-type]
+
+
+def close_all(project: Project) -> None:
+    """Raters answer everything, the held questions too."""
+    set_state(project, BatchItemState.CLOSED, BatchItem.state.in_(batches.OPEN))
+
+
+def batch_count(project: Project) -> int:
+    with reading(project.engine) as session:
+        return batches.count_batches(session)
+
+
+# What goes wrong
+
+
+def test_a_dead_label_studio_is_told_before_anything_is_chosen(project: Project, studio: Studio) -> None:
+    fill(project)
+    studio.down = True
+    with pytest.raises(LabelStudioError) as caught:
+        ask(project)
+    assert caught.value.hint == "annotate studio up"
+    assert batch_count(project) == 0
+    assert ask(project, dry_run=True).samples == 10
+
+
+def test_impossible_wishes_are_refused(project: Project) -> None:
+    fill(project)
+    with pytest.raises(UsageError):
+        ask(project, n=0)
+    with pytest.raises(UnknownName, match="entropie") as caught:
+        ask(project, strategy="entropie")
+    assert "entropy" in caught.value.hint
+
+
+def test_a_cold_start_that_needs_a_model_is_a_mistake_in_the_settings(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANNOTATE_BATCH__COLD_START", "bald")
+    with pytest.raises(ConfigError, match="needs a model") as caught:
+        ask(Project.open(project.root))
+    assert "herding" in caught.value.hint
+
+
+def test_an_empty_project_is_sent_to_ingest(project: Project) -> None:
+    with pytest.raises(NothingToDo) as caught:
+        ask(project)
+    assert caught.value.exit_code == 3
+    assert "annotate ingest" in caught.value.hint
+
+
+def test_candidates_without_features_are_sent_to_extract_and_nothing_is_written(project: Project) -> None:
+    fill(project)
+    with writing(project.engine) as session:
+        add_sample(session, add_video(session, "new"))
+    with pytest.raises(FeatureError) as caught:
+        ask(project)
+    assert "annotate extract" in caught.value.hint
+    assert batch_count(project) == 0
+
+
+def test_a_push_that_fails_is_finished_by_the_next_call_without_a_new_batch(
+    project: Project, studio: Studio
+) -> None:
+    fill(project)
+    studio.dies_after = 7
+    with pytest.raises(LabelStudioError):
+        ask(project)
+    chosen = samples_of(project)
+    studio.dies_after = None
+    report = ask(project)
+    assert report.resumed == report.batch == 1
+    assert report.samples == 10
+    assert report.pushed == 30 - 7
+    assert samples_of(project) == chosen
+    assert len(studio.opened) == len(set(studio.opened)) == 30
+    again = ask(project)
+    assert again.resumed is None
+    assert again.batch == 2
+    assert not samples_of(project, 2) & chosen
+
+
+def test_another_machine_that_asked_the_same_sample_meanwhile_is_an_error_that_writes_nothing(
+    each_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(each_project)
+    stale = batches.candidates
+
+    def snapshot(*args: object) -> list[batches.Candidate]:
+        return found
+
+    with reading(each_project.engine) as session:
+        found = stale(session, each_project.settings.passes)
+    ask(each_project, n=42)
+    monkeypatch.setattr(batches, "candidates", snapshot)
+    with pytest.raises(AnnotateError, match="nothing was written") as caught:
+        ask(each_project)
+    assert "again" in caught.value.hint
+    assert batch_count(each_project) == 1
+
+
+# What a batch is
+
+
+def test_a_first_batch_asks_each_pass_of_each_sample_with_the_shares_of_the_settings(
+    each_project: Project,
+) -> None:
+    fill(each_project)
+    report = ask(each_project, n=20)
+    assert report.strategy == "herding"
+    assert report.round is None
+    assert any("bald needs a model" in note for note in report.notes)
+    assert report.roles == {"active": 14, "audit": 2, "holdout": 4}
+    assert report.questions == {"A": 20, "M": 20, "T": 20, "V": 20}
+    assert (report.samples, report.held, report.pushed, report.left) == (20, 20, 60, 22)
+    rows = items(each_project)
+    assert len({row.key for row in rows}) == 80
+    assert {row.state for row in rows if row.modality == "M"} == {BatchItemState.HELD}
+    assert {row.state for row in rows if row.modality != "M"} == {BatchItemState.OPEN}
+    assert sorted(row.rank for row in rows if row.modality == "M") == list(range(20))
+    with reading(each_project.engine) as session:
+        split = {sample.id: sample.split for sample in session.scalars(select(Sample))}
+        header = session.get_one(Batch, 1)
+        assert header.settings["pool"] == {"active": 30, "audit": 30, "holdout": 12}
+    for row in rows:
+        assert (split[row.sample_id] == "train") == (row.role != "holdout")
+        expected = {"active": None, "audit": 2 / 30, "holdout": 2 / 6}[row.role]
+        assert row.inclusion_probability == (None if expected is None else pytest.approx(expected))
+
+
+def test_a_protocol_of_one_pass_holds_nothing_back(make_project: Callable[..., Project]) -> None:
+    mosi = make_project(preset="mosi")
+    fill(mosi)
+    report = ask(mosi)
+    assert report.questions == {"M": 10}
+    assert (report.held, report.pushed) == (0, 10)
+
+
+def test_a_sample_without_transcript_is_not_asked_for_its_text(project: Project) -> None:
+    fill(project, text=" ")
+    report = ask(project)
+    assert report.questions == {"A": 10, "M": 10, "V": 10}
+    assert report.held == 10
+
+
+def test_batches_follow_each_other_until_every_sample_was_asked_once(each_project: Project) -> None:
+    fill(each_project, train=13, valid=3, test=2)
+    seen: list[str] = []
+    while True:
+        try:
+            report = ask(each_project, n=5)
+        except NothingToDo as end:
+            assert "annotate pull" in end.hint
+            break
+        assert report.batch is not None
+        seen += samples_of(each_project, report.batch)
+        assert report.left == 18 - len(seen)
+    assert len(seen) == len(set(seen)) == 18
+    close_all(each_project)
+    with pytest.raises(NothingToDo) as caught:
+        ask(each_project)
+    assert "annotate export" in caught.value.hint
+
+
+def test_more_than_is_left_takes_what_there_is_and_says_so(project: Project) -> None:
+    fill(project, train=5, valid=1, test=1)
+    report = ask(project, n=50)
+    assert (report.samples, report.left) == (7, 0)
+    assert "50 samples were wanted, 7 were left" in report.notes
+
+
+def test_withdrawn_questions_return_to_the_pool_and_closed_ones_never(project: Project) -> None:
+    fill(project, train=6, valid=0, test=0)
+    ask(project, n=6)
+    close_all(project)
+    audit = {row.sample_id for row in items(project) if row.role == "audit"}
+    back, half = sorted(samples_of(project) - audit)[:2]
+    set_state(project, BatchItemState.WITHDRAWN, BatchItem.sample_id == back)
+    set_state(project, BatchItemState.WITHDRAWN, BatchItem.sample_id == half, BatchItem.modality == "V")
+    report = ask(project, n=6)
+    assert samples_of(project, report.batch) == {back, half}
+    assert Counter((row.sample_id, row.modality) for row in items(project, report.batch)) == Counter(
+        [(back, "T"), (back, "A"), (back, "V"), (back, "M"), (half, "V")]
+    )
+
+
+def test_an_audit_sample_that_comes_back_is_audit_again(project: Project) -> None:
+    fill(project, train=6, valid=0, test=0)
+    ask(project, n=6)
+    close_all(project)
+    audit = {row.sample_id for row in items(project) if row.role == "audit"}
+    assert len(audit) == 1
+    set_state(project, BatchItemState.WITHDRAWN, BatchItem.sample_id.in_(audit))
+    with reading(project.engine) as session:
+        assert batches.audit_sample_ids(session) == audit
+    report = ask(project, n=6)
+    assert report.roles == {"audit": 1}
+    assert samples_of(project, report.batch) == audit
+
+
+def test_retired_and_undivided_samples_are_not_asked(project: Project) -> None:
+    fill(project, train=3, valid=0, test=0)
+    with writing(project.engine) as session:
+        rows = list(session.scalars(select(Sample).order_by(Sample.id)))
+        rows[0].status, rows[1].split = "retired", None
+        kept = rows[2].id
+    ask(project)
+    assert samples_of(project) == {kept}
+
+
+# The same again
+
+
+def choice(report: NextBatchReport) -> list[tuple[int, str, str]]:
+    return [(item.rank, item.sample, item.role) for item in report.items]
+
+
+def test_a_dry_run_shows_what_the_real_one_asks_and_writes_nothing(project: Project) -> None:
+    fill(project)
+    dry = ask(project, dry_run=True)
+    assert batch_count(project) == 0
+    assert dry.batch is None
+    assert choice(ask(project, dry_run=True)) == choice(dry)
+    assert choice(ask(project, dry_run=True, seed=9)) != choice(dry)
+    ask(project)
+    real = {(row.rank, row.sample_id, row.role) for row in items(project)}
+    assert real == set(choice(dry))
+
+
+def test_the_choice_does_not_depend_on_the_order_of_arrival(make_project: Callable[..., Project]) -> None:
+    chosen = []
+    for name, turn in (("one", 1), ("two", -1)):
+        project = make_project(name=name)
+        fill(project, turn=turn)
+        chosen.append(choice(ask(project, dry_run=True, seed=1)))
+    assert chosen[0] == chosen[1]
+
+
+TWIN = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from annotate.project import Project
+from tests.journeys.test_next_batch import Studio, ask, stand_in
+
+sys.modules.update(stand_in(Studio()))
+project = Project.open(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(3):
+    ask(project, n=5)
+project.engine.dispose()
+"""
+
+
+def test_two_processes_at_the_same_time_never_ask_the_same_sample(each_project: Project) -> None:
+    fill(each_project, train=40)
+    root = Path(__file__).parent.parent.parent
+    twins = [
+        subprocess.Popen(
+            [sys.executable, "-c", TWIN, str(each_project.root), str(root)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    for twin in twins:
+        assert twin.stdout is not None
+        assert twin.stdout.readline() == "ready\n", twin.communicate()[1]
+    for twin in twins:
+        assert twin.stdin is not None
+        twin.stdin.write("go\n")
+        twin.stdin.flush()
+    errors = [twin.communicate(timeout=60)[1] for twin in twins]
+    assert [twin.returncode for twin in twins] == [0, 0], errors
+    per_batch = [samples_of(each_project, batch) for batch in range(1, 7)]
+    assert [len(found) for found in per_batch] == [5] * 6
+    assert len(set().union(*per_batch)) == 30
+
+
+# With a model
+
+
+@pytest.fixture
+def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("EPOCHS", "5"), ("MEMBERS", "2"), ("HIDDEN", "8")):
+        monkeypatch.setenv(f"ANNOTATE_TRAIN__{name}", value)
+
+
+def label_asked(project: Project) -> None:
+    close_all(project)
+    done = select(Label.sample_id)
+    asked = select(Sample).where(Sample.id.in_(samples_of(project)), Sample.id.not_in(done))
+    with writing(project.engine) as session:
+        for sample in session.scalars(asked).all():
+            for task in project.settings.tasks():
+                add_label(session, sample, task.id, float(side(sample.id)))
+
+
+@pytest.mark.usefixtures("quick_training")
+def test_with_labels_a_model_ranks_the_pool_and_its_beliefs_are_kept(each_project: Project) -> None:
+    project = each_project
+    fill(project)
+    ask(project, n=20)
+    label_asked(project)
+    report = ask(project)
+    assert report.round is not None
+    assert report.strategy == "bald"
+    assert report.notes == []
+    with reading(project.engine) as session:
+        beliefs = session.scalars(select(Prediction).where(Prediction.batch_id == 2)).all()
+    assert {b.sample_id for b in beliefs} == samples_of(project, 2)
+    assert len(beliefs) == 10 * 4
+    for belief in beliefs:
+        assert sum(belief.value["probs"].values()) == pytest.approx(1, abs=1e-4)
+        assert set(belief.value["probs"]) == {"-1", "0", "1"}
+    active = sorted((row.rank, row.score) for row in items(project, 2) if row.role == "active")
+    assert [score for _, score in active] == sorted((score for _, score in active), reverse=True)
+
+
+@pytest.mark.usefixtures("quick_training")
+def test_a_dry_run_trains_nothing(each_project: Project) -> None:
+    project = each_project
+    fill(project)
+    ask(project, n=20)
+    label_asked(project)
+    first = ask(project, dry_run=True)
+    assert first.round is None
+    assert any("a first model would be trained" in note for note in first.notes)
+    with reading(project.engine) as session:
+        assert batches.latest_round_id(session) is None
+    ask(project)
+    label_asked(project)
+    later = ask(project, dry_run=True)
+    assert later.round == 1
+    assert any("does not know the newest labels" in note for note in later.notes)
