@@ -1,0 +1,300 @@
+"""Tell what is wrong with the installation and the project, and what to type next."""
+
+import base64
+import hashlib
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from annotate.errors import AnnotateError, LabelStudioError, ProjectBusy
+from annotate.labelstudio.credentials import credentials_file, read_credentials
+from annotate.labelstudio.exposure import exposures
+from annotate.labelstudio.server import StudioFolder
+from annotate.project import Project
+from annotate.steps._studio import address
+from db.migrate import head
+
+DISTRIBUTION = "annotate-clips"
+OUR_NAMES = ("annotate", "db", "strategies", "exporters", "cli")
+FEW_BYTES = 2_000_000_000
+NO_BYTES = 100_000_000
+REINSTALL = f"pip install --force-reinstall --no-deps {{}} in the environment of {DISTRIBUTION}"
+
+
+class State(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict of one check."""
+
+    state: State
+    detail: str
+    do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """What was looked at."""
+
+    healthy: bool
+    """False when a check failed; a warning leaves it True."""
+    checks: Sequence[Mapping[str, str]]
+    """``check``, ``state`` (ok, warn, fail), ``detail``, ``do``."""
+
+
+def doctor(project: Project | None) -> DoctorReport:
+    """Look at the installation, and at `project` when there is one. Changes nothing and never raises."""
+    checks: dict[str, Callable[[], Finding]] = dict(INSTALLATION)
+    if project is not None:
+        checks |= {name: lambda look=look: look(project) for name, look in PROJECT.items()}  # type: ignore[misc]
+    else:
+        checks["disk"] = lambda: disk(Path.cwd())
+    findings = {name: _guarded(look) for name, look in checks.items()}
+    return DoctorReport(
+        healthy=all(finding.state is not State.FAIL for finding in findings.values()),
+        checks=[{"check": name, **asdict(finding)} for name, finding in findings.items()],
+    )
+
+
+def _guarded(look: Callable[[], Finding]) -> Finding:
+    """A part that cannot even be loaded is a finding, not the end of the examination."""
+    try:
+        return look()
+    except AnnotateError as error:
+        return Finding(State.FAIL, str(error), error.hint)
+    except Exception as error:
+        return Finding(State.FAIL, f"{type(error).__name__}: {error}", f"reinstall {DISTRIBUTION}")
+
+
+# --- the installation ---
+
+
+def python() -> Finding:
+    """Which interpreter runs; pip has seen to it that it is new enough."""
+    return Finding(State.OK, f"{platform.python_version()} at {sys.executable}")
+
+
+def packages(owners: Mapping[str, Sequence[str]] | None = None) -> Finding:
+    """Nobody else installed a package under one of our five top-level names."""
+    owners = metadata.packages_distributions() if owners is None else owners
+    foreign = {
+        name: sorted({o for o in owners.get(name, ()) if o.lower().replace("_", "-") != DISTRIBUTION})
+        for name in OUR_NAMES
+    }
+    told = "; ".join(f"{name} also belongs to {', '.join(who)}" for name, who in foreign.items() if who)
+    if told:
+        return Finding(
+            State.FAIL,
+            told,
+            f"install {DISTRIBUTION} alone, for example with pipx, in an environment of its own",
+        )
+    return Finding(State.OK, "no other distribution owns our package names")
+
+
+def sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:
+    """SQLite before 3.51.3 can corrupt a WAL database that two connections checkpoint at once."""
+    name = ".".join(map(str, version))
+    mended = version >= (3, 53) or any(
+        first <= version < last
+        for first, last in (((3, 51, 3), (3, 52)), ((3, 50, 7), (3, 51)), ((3, 44, 6), (3, 45)))
+    )
+    if mended or version < (3, 7):
+        return Finding(State.OK, name)
+    return Finding(
+        State.WARN,
+        f"{name} has the WAL-reset bug; one writing command at a time (our lock) keeps clear of it",
+        "open annotate.db with no other program while a command runs; or use Postgres, or SQLite 3.51.3",
+    )
+
+
+def gpu() -> Finding:
+    """Whether training can use CUDA."""
+    from annotate.learning.device import choose_device
+
+    if choose_device("auto") == "cpu":
+        return Finding(State.WARN, "torch sees no GPU; the CPU is used, which is enough for small corpora")
+    return Finding(State.OK, "torch sees a GPU")
+
+
+def ffmpeg() -> Finding:
+    """The program that came with imageio-ffmpeg runs."""
+    import imageio_ffmpeg
+
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+        told = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=True)
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        return Finding(State.FAIL, f"ffmpeg does not run: {error}", REINSTALL.format("imageio-ffmpeg"))
+    return Finding(State.OK, " ".join(told.stdout.split()[:3]))
+
+
+def codecs() -> Finding:
+    """PyAV can write what browsers play."""
+    import av
+
+    missing = [name for name in ("libx264", "aac") if name not in av.codecs_available]
+    if missing:
+        return Finding(State.FAIL, f"PyAV lacks {', '.join(missing)}", REINSTALL.format("av"))
+    return Finding(State.OK, f"PyAV {av.__version__} writes H.264 and AAC")
+
+
+def scikit_learn(version: str | None = None) -> Finding:
+    """The modAL release there is breaks with scikit-learn 1.8."""
+    version = version or metadata.version("scikit-learn")
+    major, minor = (int(part) for part in version.split(".")[:2])
+    if (major, minor) >= (1, 8):
+        return Finding(
+            State.WARN, f"{version}: modAL's `teach` does not work with it", "pip install 'scikit-learn<1.8'"
+        )
+    return Finding(State.OK, version)
+
+
+def face_detector() -> Finding:
+    """OpenCV's face cascade is there and loads."""
+    import cv2
+
+    path = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
+    if not path.is_file() or cv2.CascadeClassifier(str(path)).empty():
+        return Finding(
+            State.FAIL, f"{path} is missing or damaged", REINSTALL.format("opencv-python-headless")
+        )
+    return Finding(State.OK, "OpenCV's face cascade loads")
+
+
+def speech_detector() -> Finding:
+    """The weights of silero-vad are those that its release lists."""
+    for file in metadata.files("silero-vad") or ():
+        if file.name != "silero_vad_16k.safetensors":
+            continue
+        path = Path(str(file.locate()))
+        if path.is_file() and file.hash and _digest(path, file.hash.mode) == file.hash.value:
+            return Finding(State.OK, f"silero-vad {metadata.version('silero-vad')}, weights unchanged")
+    return Finding(
+        State.FAIL, "the weights of silero-vad are missing or changed", REINSTALL.format("silero-vad")
+    )
+
+
+def _digest(path: Path, mode: str) -> str:
+    """As pip writes it down: base64 for URLs, without the filling."""
+    digest = hashlib.new(mode, path.read_bytes()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def pretrained() -> Finding:
+    """Whether the pretrained extractors can be used; they are a choice."""
+    if find_spec("transformers") is None:
+        return Finding(
+            State.OK, "not installed; the built-in extractors need it not", "pip install '.[pretrained]'"
+        )
+    return Finding(State.OK, f"transformers {metadata.version('transformers')}")
+
+
+INSTALLATION: Mapping[str, Callable[[], Finding]] = {
+    "python": python,
+    "package names": packages,
+    "sqlite": sqlite,
+    "gpu": gpu,
+    "ffmpeg": ffmpeg,
+    "codecs": codecs,
+    "scikit-learn": scikit_learn,
+    "face detector": face_detector,
+    "speech detector": speech_detector,
+    "pretrained extra": pretrained,
+}
+
+
+# --- the project ---
+
+
+def disk(folder: Path) -> Finding:
+    """There is room for clips and features."""
+    free = shutil.disk_usage(folder).free
+    told = f"{free / 1e9:.1f} GB free at {folder}"
+    if free < FEW_BYTES:
+        return Finding(
+            State.FAIL if free < NO_BYTES else State.WARN, told, "make room before the next ingest"
+        )
+    return Finding(State.OK, told)
+
+
+def schema(project: Project) -> Finding:
+    """The database answers and speaks this code's schema."""
+    project.engine.connect().close()
+    return Finding(State.OK, f"{project.engine.dialect.name}, schema {head()}")
+
+
+def lock(project: Project) -> Finding:
+    """Nobody is writing, so a command could."""
+    try:
+        with project.writing(wait_seconds=0):
+            return Finding(State.OK, "free")
+    except ProjectBusy as error:
+        return Finding(State.WARN, str(error), error.hint)
+
+
+def folders(project: Project) -> Finding:
+    """Clips, features and models can be written."""
+    for folder in (project.root, project.media, project.features, project.models):
+        if not folder.exists():
+            continue
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            return Finding(
+                State.FAIL,
+                f"{folder} cannot be written: {error.strerror}",
+                f"chown or chmod u+rwx '{folder}'",
+            )
+    return Finding(State.OK, f"{project.root} can be written")
+
+
+def login(project: Project) -> Finding:
+    """The password of the local Label Studio is nobody else's."""
+    if project.settings.labelstudio.url:
+        return Finding(State.OK, "not needed: the project uses another Label Studio")
+    if read_credentials(project.root) is None:
+        return Finding(State.OK, "none yet; `annotate studio up` makes one")
+    return Finding(State.OK, f"{credentials_file(project.root)} is private")
+
+
+def label_studio(project: Project) -> Finding:
+    """The project's Label Studio answers, and only those it should."""
+    settings = project.settings.labelstudio
+    if not settings.url and StudioFolder(project.studio).running() is None:
+        return Finding(State.OK, "not running", "annotate studio up")
+    try:
+        url, token = address(project)
+        found = exposures(url, token, timeout=settings.timeout_seconds)
+    except LabelStudioError as error:
+        return Finding(State.FAIL, str(error), error.hint)
+    if found:
+        return Finding(
+            State.WARN, f"{url}: " + "; ".join(w for w, _ in found), "; ".join(d for _, d in found)
+        )
+    return Finding(State.OK, f"{url} answers, to us alone")
+
+
+PROJECT: Mapping[str, Callable[[Project], Finding]] = {
+    "disk": lambda project: disk(project.root),
+    "database": schema,
+    "writer lock": lock,
+    "folders": folders,
+    "login": login,
+    "label studio": label_studio,
+}

@@ -1,0 +1,159 @@
+"""Tell where the project stands and what to type next."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annotate.errors import AnnotateError
+from annotate.labelstudio.server import StudioFolder
+from annotate.project import Project
+from annotate.types import Kind, Modality, Split
+from db import stats
+from db.engine import reading
+from db.models import BatchItemState
+
+SHOWN_ROUNDS = 3
+SHOWN_SCORES = ("n", "MAE", "Corr", "Acc-2", "Has0", "Acc", "F1")
+WAITING = ("queued", "open", "held")
+"""States of a question that somebody still has to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """Everything there is, counted."""
+
+    project: str
+    folder: Path
+    videos: Sequence[Mapping[str, Any]]
+    """By status and reason."""
+    samples: Mapping[str, int]
+    """By split."""
+    labels: Sequence[Mapping[str, Any]]
+    """By task and origin, a column per split."""
+    questions: Sequence[Mapping[str, Any]]
+    """By pass, a column per state."""
+    batches: int
+    rounds: int
+    scores: Sequence[Mapping[str, Any]]
+    """On the test split, of the latest rounds, newest first."""
+    annotators: Sequence[Mapping[str, Any]]
+    exports: Sequence[Mapping[str, Any]]
+    next: str
+
+
+def status(project: Project) -> StatusReport:
+    """Count what the database holds.
+
+    Raises `SchemaMismatch` when it is older or newer than the code.
+    """
+    with reading(project.engine) as session:
+        total, latest = stats.rounds(session, SHOWN_ROUNDS)
+        return StatusReport(
+            project=project.settings.project.name,
+            folder=project.root,
+            videos=_videos(stats.videos(session), stats.unreadable_files(session)),
+            samples=_per_split(stats.samples(session)),
+            labels=_labels(project, stats.labels(session)),
+            questions=_questions(project, stats.items(session)),
+            batches=stats.batches(session),
+            rounds=total,
+            scores=[row for fact in latest for row in _scores(fact)],
+            annotators=[
+                {"annotator": name, "answered": answered, "skipped": skipped, "minutes": _minutes(seconds)}
+                for name, answered, skipped, seconds in stats.annotators(session)
+            ],
+            exports=[{"format": f, "path": p, "samples": n} for f, p, n in stats.exports(session)],
+            next=next_command(project),
+        )
+
+
+def next_command(project: Project) -> str:
+    """What to type next, from what is there and what is missing."""
+    with reading(project.engine) as session:
+        samples = sum(stats.samples(session).values())
+        waiting = sum(n for _, state, n in stats.items(session) if state in WAITING)
+        unlabelled = _missing_labels(
+            project, samples, stats.samples_with_text(session), stats.labels(session)
+        )
+    if samples == 0:
+        return "annotate ingest FOLDER-WITH-VIDEOS"
+    if _unextracted(project, samples):
+        return "annotate extract"
+    if (waiting or unlabelled) and not _studio_runs(project):
+        return "annotate studio up"
+    if waiting:
+        return "annotate pull"
+    if unlabelled:
+        return "annotate next-batch"
+    regression = any(d.kind is Kind.REGRESSION for d in project.settings.dimensions)
+    return f"annotate export {'mmsa' if regression else 'jsonl'} dataset"
+
+
+def _missing_labels(
+    project: Project, samples: int, with_text: int, labels: Sequence[tuple[str, str, str, int]]
+) -> bool:
+    """Whether a task has fewer labels of people than samples that can be asked."""
+    for task in project.settings.tasks():
+        found = sum(n for name, origin, _, n in labels if (name, origin) == (task.id, "human"))
+        if found < (with_text if task.modality is Modality.TEXT else samples):
+            return True
+    return False
+
+
+def _unextracted(project: Project, samples: int) -> bool:
+    from annotate.steps._features import feature_names
+
+    try:
+        names = set(feature_names(project).values())
+    except AnnotateError:
+        return True  # `annotate extract` tells what is wrong
+    with reading(project.engine) as session:
+        return stats.featured(session, names) < samples
+
+
+def _studio_runs(project: Project) -> bool:
+    return bool(project.settings.labelstudio.url) or StudioFolder(project.studio).running() is not None
+
+
+def _videos(counts: Sequence[tuple[str, str, int]], unreadable: int) -> list[dict[str, Any]]:
+    rows = [{"status": status, "reason": reason, "videos": n} for status, reason, n in counts]
+    return [*rows, *([{"status": "unreadable", "reason": "", "videos": unreadable}] if unreadable else [])]
+
+
+def _per_split(counts: Mapping[str, int]) -> dict[str, int]:
+    unassigned = {"no split yet": counts[""]} if counts.get("") else {}
+    return {**{split.value: counts.get(split.value, 0) for split in Split}, **unassigned}
+
+
+def _labels(project: Project, counts: Sequence[tuple[str, str, str, int]]) -> list[dict[str, Any]]:
+    known = {task.id: {"human"} for task in project.settings.tasks()}
+    for task, origin, _, _ in counts:
+        known.setdefault(task, set()).add(origin)
+    found = {(task, origin, split): n for task, origin, split, n in counts}
+    return [
+        {"task": task, "origin": origin, **{s.value: found.get((task, origin, s.value), 0) for s in Split}}
+        for task, origins in known.items()
+        for origin in sorted(origins)
+    ]
+
+
+def _questions(project: Project, counts: Sequence[tuple[str, str, int]]) -> list[dict[str, Any]]:
+    found = {(modality, state): n for modality, state, n in counts}
+    states = [state.name.lower() for state in BatchItemState]
+    return [
+        {"pass": modality.word, **{state: found.get((modality.value, state), 0) for state in states}}
+        for modality in project.settings.passes
+    ]
+
+
+def _scores(fact: stats.RoundFact) -> list[dict[str, Any]]:
+    tasks = fact.metrics.get(Split.TEST.value, {})
+    return [
+        {"round": fact.id, "task": task, **{k: tasks[task][k] for k in SHOWN_SCORES if k in tasks[task]}}
+        for task in sorted(tasks)
+    ]
+
+
+def _minutes(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds / 60, 1)
