@@ -1,5 +1,7 @@
 """The schema's version: is it this code's, and how to bring it there."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from alembic import command
@@ -78,6 +80,20 @@ def upgrade(engine: Engine) -> str | None:
             if sqlite:
                 connection.connection.driver_connection.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]
     return before
+
+
+def back_up(engine: Engine) -> str:
+    """Copy a SQLite database beside itself and return where; Postgres has its own tools, so empty there.
+
+    The copy goes through SQLite: reading the file directly would drop the locks this process holds.
+    """
+    if engine.dialect.name != "sqlite":
+        return ""
+    source = Path(str(engine.url.database))
+    target = source.with_name(f"{source.stem}.before-{head()}{source.suffix}")
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+    return str(target)
 
 
 def _require_whole_references(orphans: object) -> None:
