@@ -10,7 +10,7 @@ from annotate.errors import ConfigError, NothingToDo, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.registry import STRATEGIES
-from annotate.steps._choose import Choice, Parts, draw, in_rank_order
+from annotate.steps._choose import Choice, Draws, Parts, draw, in_rank_order
 from annotate.steps._pool import Sight, look
 from annotate.types import Modality, Role
 from db import batches
@@ -117,7 +117,7 @@ def _dry_run(
     _require_candidates(project)
     round_id, note = _present_round(project)
     plan = _plan(project, n, strategy, seed, device, round_id, progress)
-    questions = _questions(project, plan.chosen)
+    questions = _questions(plan.chosen)
     return NextBatchReport(
         batch=None,
         resumed=None,
@@ -209,15 +209,11 @@ def _plan(
     drawing, choosing, ordering = np.random.default_rng(seed).spawn(3)
     parts, shares = Parts.of(candidates), project.settings.batch
     draws = draw(n, parts, holdout_share=shares.holdout_share, audit_share=shares.audit_share, rng=drawing)
-    drawn = [*draws.audit, *draws.holdout]
-    used, notes = _usable_strategy(project, strategy, round_id)
+    # A sample of which only some passes came back would lie at distance zero from itself.
     covered = sorted(set(covered) - {c.sample_id for c in draws.pool})
-    seen = [*(c.sample_id for c in draws.pool), *covered]
-    if round_id is not None:
-        # Only their beliefs are kept; without a model there are none, and bare features are left alone.
-        seen += [choice.candidate.sample_id for choice in drawn]
+    used, notes = _usable_strategy(project, strategy, round_id)
     progress.say(f"choosing from {len(draws.pool)} samples by {used}")
-    sight = look(project, round_id, seen, device)
+    sight = _see(project, round_id, draws, covered, device)
     selection = STRATEGIES.get(used)().select(
         sight.pool(project, draws.pool, covered), draws.active, choosing
     )
@@ -225,11 +221,20 @@ def _plan(
         Choice(draws.pool[int(i)], Role.ACTIVE, float(score))
         for i, score in zip(selection.indices, selection.scores, strict=True)
     ]
-    chosen = in_rank_order(active, drawn, ordering)
+    chosen = in_rank_order(active, [*draws.audit, *draws.holdout], ordering)
     if len(chosen) < n:
         notes.append(f"{n} samples were wanted, {len(chosen)} were left")
     sizes = {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)}
     return _Plan(chosen, used, seed, round_id, sizes, len(candidates) - len(chosen), notes, sight)
+
+
+def _see(
+    project: Project, round_id: int | None, draws: Draws, covered: Sequence[str], device: str | None
+) -> Sight:
+    """What the strategy looks at. Of uniform draws only a model's beliefs are kept, so without a model
+    their features are left alone."""
+    drawn = [] if round_id is None else [c.candidate.sample_id for c in (*draws.audit, *draws.holdout)]
+    return look(project, round_id, [*(c.sample_id for c in draws.pool), *covered, *drawn], device)
 
 
 def _usable_strategy(project: Project, strategy: str, round_id: int | None) -> tuple[str, list[str]]:
@@ -237,10 +242,10 @@ def _usable_strategy(project: Project, strategy: str, round_id: int | None) -> t
     if round_id is not None or not STRATEGIES.get(strategy)().needs_model:
         return strategy, []
     instead = project.settings.batch.cold_start
-    return instead, [f"{strategy} needs a model and there are too few labels for one; {instead} was used"]
+    return instead, [f"{strategy} needs a model and there is none yet; {instead} was used"]
 
 
-def _questions(project: Project, chosen: Sequence[Choice]) -> list[batches.Question]:
+def _questions(chosen: Sequence[Choice]) -> list[batches.Question]:
     """One per sample and pass; the multimodal one held back while an earlier one is unanswered."""
     found = []
     for rank, choice in enumerate(chosen):
@@ -281,7 +286,7 @@ def _write(project: Project, plan: _Plan) -> int:
             session,
             project_name=project.settings.project.name,
             header=header,
-            questions=_questions(project, plan.chosen),
+            questions=_questions(plan.chosen),
             beliefs=plan.sight.beliefs([c.candidate.sample_id for c in plan.chosen]),
         )
 
