@@ -1,0 +1,125 @@
+"""What the model may learn from right now, and a hash that changes whenever that does."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from annotate.errors import FeatureError
+from annotate.project import Project
+from annotate.steps._features import feature_names
+from annotate.types import UNIMODAL, Kind, Label, Modality, Split, Task
+from db.batches import audit_sample_ids
+from db.engine import reading
+from db.features import input_hashes
+from db.rounds import human_labels_by_split
+
+FEWEST_LABELS = 4
+"""Train labels below which a task gets no head: fewer cannot even show a spread."""
+GENERATION = 1
+"""Raised by hand whenever the code would make another model of the same labels and settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The labels that may be used, by split; audit samples teach nothing and are not among them."""
+
+    tasks: tuple[Task, ...]
+    """Every task of the project."""
+    labels: Mapping[Split, Mapping[tuple[str, str], Label]]
+    """By split: by (sample id, task id), ordered."""
+    extractors: Mapping[Modality, str]
+    without_features: int
+    """Labelled samples that are left out because features are missing."""
+    hash: str
+
+    def of_task(self, task: Task, split: Split) -> list[Label]:
+        """The labels of one task, ordered by sample id."""
+        return [label for label in self.labels[split].values() if label.task_id == task.id]
+
+    def trainable(self) -> tuple[Task, ...]:
+        """The tasks that get a head."""
+        return tuple(t for t in self.tasks if self.missing(t) == "")
+
+    def missing(self, task: Task) -> str:
+        """What a head of `task` still needs; empty when nothing."""
+        labels = self.of_task(task, Split.TRAIN)
+        if len(labels) < FEWEST_LABELS:
+            return f"{FEWEST_LABELS - len(labels)} more train labels"
+        if task.dimension.kind is Kind.CLASSIFICATION and len({label.value for label in labels}) < 2:
+            return "train labels of a second class"
+        return ""
+
+    def sample_ids(self, split: Split, tasks: Sequence[Task]) -> list[str]:
+        """Samples with a label of one of `tasks`, ordered."""
+        wanted = {task.id for task in tasks}
+        return sorted({sample_id for sample_id, task_id in self.labels[split] if task_id in wanted})
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Labels by task id and split."""
+        found = {split: Counter(task_id for _, task_id in labels) for split, labels in self.labels.items()}
+        return {t.id: {split.value: found[split][t.id] for split in Split} for t in self.tasks}
+
+
+def labelled(project: Project, *, seed: int) -> Labelled:
+    """Read the labels whose task and answer `annotate.toml` still knows, of samples with features.
+
+    Raises `FeatureError` when there are labels but not one labelled sample has features.
+    """
+    names = feature_names(project)
+    extractors = {m: names[m] for m in UNIMODAL}
+    with reading(project.engine) as session:
+        audit = audit_sample_ids(session)
+        inputs = {name: input_hashes(session, name) for name in extractors.values()}
+        rows = human_labels_by_split(session)
+    tasks = project.settings.tasks()
+    usable = [
+        (split, label) for split, label in rows if label.sample_id not in audit and _known(tasks, label)
+    ]
+    labels: dict[Split, dict[tuple[str, str], Label]] = {split: {} for split in Split}
+    without: set[str] = set()
+    for split, label in usable:
+        if all(label.sample_id in known for known in inputs.values()):
+            labels[split][label.sample_id, label.task_id] = label
+        else:
+            without.add(label.sample_id)
+    if without and not any(labels.values()):
+        raise FeatureError("no labelled sample has features", hint="run `annotate extract`")
+    return Labelled(tasks, labels, extractors, len(without), _hash(project, tasks, labels, inputs, seed))
+
+
+def _known(tasks: Sequence[Task], label: Label) -> bool:
+    task = next((task for task in tasks if task.id == label.task_id), None)
+    if task is None:
+        return False
+    if task.dimension.kind is Kind.REGRESSION:
+        return not isinstance(label.value, str)
+    return isinstance(label.value, str) and task.dimension.answer(label.value) is not None
+
+
+def _hash(
+    project: Project,
+    tasks: Sequence[Task],
+    labels: Mapping[Split, Mapping[tuple[str, str], Label]],
+    inputs: Mapping[str, Mapping[str, str]],
+    seed: int,
+) -> str:
+    """Over everything that decides the model except the device; `inputs` tells by extractor
+    what the features of each sample were made from."""
+    sample_ids = sorted({sample_id for found in labels.values() for sample_id, _ in found})
+    content: list[Any] = [
+        GENERATION,
+        seed,
+        [[t.id, t.dimension.kind, [a.value for a in t.dimension.answers]] for t in tasks],
+        project.settings.train.model_dump(mode="json", exclude={"device"}),
+        list(inputs),
+        [[known[sample_id] for known in inputs.values()] for sample_id in sample_ids],
+        [
+            [split, sample_id, task_id, label.value, dict(label.distribution)]
+            for split, found in labels.items()
+            for (sample_id, task_id), label in found.items()
+        ],
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,218 @@
+"""The model of the present labels: trained when they changed, found again when not, and asked."""
+
+import re
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import ModelError
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.steps._features import feature_names, read_features
+from annotate.steps._material import Labelled, labelled
+from annotate.types import Kind, Label, Split, Task, TaskPrediction
+from db.engine import reading, writing
+from db.rounds import add_round, get_round, model_folders, next_round_id, round_of
+
+if TYPE_CHECKING:
+    from annotate.learning.batches import FeatureReader
+    from annotate.learning.checkpoint import Checkpoint
+
+FEW_LABELS = 30
+"""Labels below which a score says little."""
+SCORED = (Split.VALID, Split.TEST)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """What is known about one trained model."""
+
+    id: int
+    seconds: float
+    settings: Mapping[str, Any]
+    """``device``, ``epochs`` per member, ``labels`` by task and split, ``extractors``, ``recipe``,
+    ``warnings``."""
+    metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
+    """By split, by task id, by score."""
+
+
+def ensure_round(
+    project: Project, *, device: str | None, seed: int | None, progress: Progress = SILENT
+) -> int | None:
+    """Id of the round that fits the present labels, features and settings, trained now if there is none.
+
+    None when there are too few labels to train. The caller holds `project.writing()`.
+    Raises `ModelError` and `FeatureError`.
+    """
+    material = labelled(project, seed=seed_of(project, seed))
+    if not material.trainable():
+        return None
+    found = find_round(project, material)
+    if found is not None:
+        return found.id
+    return train_round(project, material, device=device, seed=seed, progress=progress).id
+
+
+def view(
+    project: Project, round_id: int, sample_ids: Sequence[str], *, device: str | None = None
+) -> tuple[dict[str, TaskPrediction], NDArray[np.float32]]:
+    """What a round's model says about samples, in that order: predictions by task id, and (n, d) embeddings.
+
+    Tasks that had too few labels are absent. Raises `ModelError` when the round or its checkpoint is
+    missing, damaged, or made with other features; `FeatureError` when features are missing.
+    """
+    from annotate.learning.checkpoint import read, require_features
+    from annotate.learning.device import choose_device
+    from annotate.learning.predict import predict
+
+    chosen = choose_device(device or project.settings.train.device)
+    with reading(project.engine) as session:
+        row = get_round(session, round_id)
+        if row is None:
+            raise ModelError(f"there is no round {round_id}", hint="run `annotate train`")
+        folder = project.models / row.model
+    checkpoint = read(folder)
+    require_features(checkpoint, feature_names(project))
+    return predict(checkpoint, _reader(project), sample_ids, chosen)
+
+
+def seed_of(project: Project, seed: int | None) -> int:
+    """The seed asked for, else the project's."""
+    return project.settings.project.seed if seed is None else seed
+
+
+def find_round(project: Project, material: Labelled) -> RoundRecord | None:
+    """The newest round of exactly this material whose model still lies in its folder."""
+    with reading(project.engine) as session:
+        row = round_of(session, material.hash)
+        if row is None or not (project.models / row.model).is_dir():
+            return None
+        return RoundRecord(row.id, row.seconds, row.settings, row.metrics)
+
+
+def train_round(
+    project: Project, material: Labelled, *, device: str | None, seed: int | None, progress: Progress
+) -> RoundRecord:
+    """Train on `material`, which has a trainable task; the caller holds `project.writing()`.
+
+    The model's folder is in place before its row, so that no row lacks its model; a folder without a row
+    is what a crash left and is swept by the next training.
+    """
+    from annotate.learning.checkpoint import write
+    from annotate.learning.device import choose_device
+
+    chosen = choose_device(device or project.settings.train.device)
+    started = time.monotonic()
+    name = _sweep(project)
+    checkpoint = _fit(project, material, seed_of(project, seed), chosen, progress)
+    metrics = _scores(project, checkpoint, material, chosen)
+    write(checkpoint, project.models / name)
+    seconds = time.monotonic() - started
+    settings = _settings(project, checkpoint, material, chosen)
+    with writing(project.engine) as session:
+        round_id = add_round(
+            session,
+            seed=seed_of(project, seed),
+            labels_hash=material.hash,
+            settings=settings,
+            metrics=metrics,
+            model=name,
+            seconds=seconds,
+        )
+    return RoundRecord(round_id, seconds, settings, metrics)
+
+
+def _fit(project: Project, material: Labelled, seed: int, device: str, progress: Progress) -> "Checkpoint":
+    from annotate.learning.ensemble import Material, fit_ensemble
+    from annotate.learning.trainer import Recipe
+
+    tasks = material.trainable()
+    learned = Material(
+        tasks=tasks,
+        train=material.sample_ids(Split.TRAIN, tasks),
+        valid=material.sample_ids(Split.VALID, tasks),
+        labels={**material.labels[Split.TRAIN], **material.labels[Split.VALID]},
+        read=_reader(project),
+        extractors=material.extractors,
+    )
+    recipe = Recipe(**project.settings.train.model_dump(exclude={"device"}))
+    return fit_ensemble(learned, recipe, seed=seed, device=device, progress=progress)
+
+
+def _reader(project: Project) -> "FeatureReader":
+    return lambda modality, sample_ids: read_features(project, modality, sample_ids)
+
+
+def _scores(
+    project: Project, checkpoint: "Checkpoint", material: Labelled, device: str
+) -> dict[str, dict[str, dict[str, float]]]:
+    """By split, by task id: every score against that task's own labels; without labels it is absent."""
+    from annotate.learning.metrics import scores
+    from annotate.learning.predict import predict
+
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for split in SCORED:
+        ids = material.sample_ids(split, checkpoint.tasks)
+        position = {sample_id: i for i, sample_id in enumerate(ids)}
+        predictions, _ = predict(checkpoint, _reader(project), ids, device)
+        found[split.value] = {}
+        for task in checkpoint.tasks:
+            labels = material.of_task(task, split)
+            if labels:
+                rows = [position[label.sample_id] for label in labels]
+                truth = np.array([_number(task, label) for label in labels], np.float32)
+                found[split.value][task.id] = scores(task, predictions[task.id].mean[rows], truth)
+    return found
+
+
+def _number(task: Task, label: Label) -> float:
+    """The value on the scale, or the index of the class."""
+    if task.dimension.kind is Kind.REGRESSION:
+        return float(label.value)
+    return float([answer.value for answer in task.dimension.answers].index(label.value))
+
+
+def _settings(project: Project, checkpoint: "Checkpoint", material: Labelled, device: str) -> dict[str, Any]:
+    return {
+        "device": device,
+        "epochs": [fitted.epochs for fitted in checkpoint.fitted],
+        "labels": material.counts(),
+        "extractors": {m.value: name for m, name in material.extractors.items()},
+        "recipe": project.settings.train.model_dump(mode="json", exclude={"device"}),
+        "warnings": _warnings(checkpoint, material),
+    }
+
+
+def _warnings(checkpoint: "Checkpoint", material: Labelled) -> list[str]:
+    found = [
+        f"{t.id} has no head: it needs {material.missing(t)}" for t in material.tasks if material.missing(t)
+    ]
+    tasks = checkpoint.tasks
+    if any(fitted.valid_loss is None for fitted in checkpoint.fitted):
+        found.append("too few valid labels to tell when to stop: trained for a fixed number of epochs")
+    if material.without_features:
+        found.append(f"{material.without_features} labelled samples have no features: run `annotate extract`")
+    for task in tasks:
+        count = len(material.of_task(task, Split.TEST))
+        if count == 0:
+            found.append(f"{task.id} has no test labels, so no test scores")
+        elif count < FEW_LABELS:
+            found.append(f"{task.id} has {count} test labels: these scores say little")
+    return found
+
+
+def _sweep(project: Project) -> str:
+    """Remove the model folders that no round owns; the name of the next one."""
+    with reading(project.engine) as session:
+        owned = model_folders(session)
+        name = f"{next_round_id(session):04d}"
+    project.models.mkdir(exist_ok=True)
+    for folder in project.models.iterdir():
+        if folder.name not in owned and re.fullmatch(r"(\.part-)?\d{4,}", folder.name):
+            shutil.rmtree(folder)
+    return name

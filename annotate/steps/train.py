@@ -1,0 +1,84 @@
+"""Train the multi-task model on the labels so far, and say how good it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annotate.errors import NothingToDo
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.steps._material import Labelled, labelled
+from annotate.steps._model import RoundRecord, find_round, seed_of, train_round
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """The round, what it learned from, and its scores on samples it never saw."""
+
+    round: int
+    device: str
+    seconds: float
+    epochs: tuple[int, ...]
+    """Run by each member of the ensemble."""
+    labels: Mapping[str, Mapping[str, int]]
+    """By task id and split, audit samples aside."""
+    scores: list[dict[str, Any]]
+    """One row per split and task with labels: ``split``, ``task``, ``n`` and each score."""
+    warnings: list[str]
+    note: str
+    next: str
+
+
+def train(
+    project: Project,
+    *,
+    device: str | None = None,
+    seed: int | None = None,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> TrainReport:
+    """Train on the labels so far, or report the round that already did; `force` trains in any case.
+
+    Raises `NothingToDo` with too few labels, `UsageError` or `ModelError` for a device that cannot be,
+    `FeatureError` when features are missing, `ModelError` when training fails (nothing is written then).
+    """
+    if device is not None:
+        from annotate.learning.device import choose_device
+
+        choose_device(device)
+    with project.writing():
+        material = labelled(project, seed=seed_of(project, seed))
+        _require_labels(material)
+        found = None if force else find_round(project, material)
+        if found is not None:
+            return _report(found, f"nothing changed since round {found.id}; `--force` trains all the same")
+        return _report(train_round(project, material, device=device, seed=seed, progress=progress), "")
+
+
+def _require_labels(material: Labelled) -> None:
+    if material.trainable():
+        return
+    needs = "; ".join(f"{task.id} needs {material.missing(task)}" for task in material.tasks)
+    raise NothingToDo(
+        f"too few labels to train: {needs}",
+        hint="run `annotate next-batch`, let raters answer in Label Studio, then `annotate pull`",
+    )
+
+
+def _report(record: RoundRecord, note: str) -> TrainReport:
+    rows: list[dict[str, Any]] = [
+        {"split": split, "task": task, **scores}
+        for split, tasks in record.metrics.items()
+        for task, scores in tasks.items()
+    ]
+    return TrainReport(
+        round=record.id,
+        device=record.settings["device"],
+        seconds=round(record.seconds, 2),
+        epochs=tuple(record.settings["epochs"]),
+        labels=record.settings["labels"],
+        scores=rows,
+        warnings=list(record.settings["warnings"]),
+        note=note,
+        next="annotate next-batch -n 20",
+    )
