@@ -1,0 +1,148 @@
+"""Which files an ingest looks at: found by name and stat alone, nothing is opened."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from annotate.errors import UsageError
+from db.videos import FileStat
+
+MEDIA_SUFFIXES = (
+    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov",
+    ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
+)  # fmt: skip
+SIDECAR_SUFFIXES = (".srt", ".vtt", ".SRT", ".VTT")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file that may be a video."""
+
+    path: str
+    relative: str
+    """Path below what was named on the command line; its name when it was named itself."""
+    stat: FileStat
+    sidecar: str | None
+
+    @property
+    def key(self) -> str:
+        """The path as the database keeps it."""
+        return storable(self.path)
+
+    @property
+    def name(self) -> str:
+        """File name without folder or suffix, as the database keeps it."""
+        return storable(Path(self.path).stem)
+
+
+@dataclass(slots=True)
+class Found:
+    """What a search came upon, in the order of the paths."""
+
+    files: list[SourceFile] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """Folders and files that cannot be looked at, with the reason of the operating system."""
+    warnings: list[str] = field(default_factory=list)
+
+
+def storable(path: str) -> str:
+    """`path` without lone surrogates, which no database and no terminal takes; unequal paths stay unequal."""
+    return path.replace("\\", "\\\\").encode("utf-8", "backslashreplace").decode()
+
+
+def stat_of(path: str, sidecar: str | None) -> FileStat | None:
+    """What is remembered of a file, so that it need not be opened again; None when it is not a plain file."""
+    found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    sidecar_mtime = Path(sidecar).stat().st_mtime_ns if sidecar else 0
+    return FileStat(found.st_size, found.st_mtime_ns, found.st_ino, sidecar_mtime)
+
+
+def find(paths: Iterable[Path], *, excluded: Iterable[Path]) -> Found:
+    """The media files of `paths`, folders searched through, each once, sorted by path.
+
+    Hidden files, links that lead out of their folder, and the folders `excluded` are passed over.
+
+    Raises `UsageError` for a path that does not exist, or is neither a file nor a folder.
+    """
+    found = Found()
+    shut = {os.path.realpath(folder) for folder in excluded}
+    for path in map(os.path.abspath, paths):
+        mode = _mode(path)
+        if stat.S_ISDIR(mode):
+            _search(path, path, shut, found)
+        elif stat.S_ISREG(mode):
+            _add(path, str(Path(path).parent), found)
+        else:
+            raise UsageError(f"{storable(path)} is neither a file nor a folder", hint=_HINT)
+    unique = {file.path: file for file in sorted(found.files, key=lambda f: f.path, reverse=True)}
+    found.files = list(reversed(unique.values()))
+    return found
+
+
+_HINT = "name videos, or folders that hold some"
+
+
+def _mode(path: str) -> int:
+    try:
+        return Path(path).stat().st_mode
+    except OSError as error:
+        reason = (
+            "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be used: {error.strerror}"
+        )
+        raise UsageError(f"{storable(path)} {reason}", hint=_HINT) from error
+
+
+def _search(folder: str, root: str, shut: set[str], found: Found) -> None:
+    """Walk without recursion, so that a deep tree costs no stack."""
+    waiting = [folder]
+    outside = 0
+    while waiting:
+        folder = waiting.pop()
+        for entry in _entries(folder, found):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if os.path.realpath(entry.path) not in shut:
+                    waiting.append(entry.path)
+            elif Path(entry.name).suffix.lower() in MEDIA_SUFFIXES or entry.is_symlink():
+                outside += _consider(entry, root, found)
+    if outside:
+        found.warnings.append(
+            f"{outside} links lead out of {storable(root)} and were not followed; name their folder itself"
+        )
+
+
+def _entries(folder: str, found: Found) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        found.unreadable.append((storable(folder), error.strerror or str(error)))
+
+
+def _consider(entry: os.DirEntry[str], root: str, found: Found) -> int:
+    """Take the file, unless it is a link out of `root`: then 1 is returned."""
+    if entry.is_symlink():
+        target = Path(entry.path).resolve()
+        if not target.is_relative_to(Path(root).resolve()):
+            return 1
+        if Path(entry.name).suffix.lower() not in MEDIA_SUFFIXES or not target.is_file():
+            return 0
+    _add(entry.path, root, found)
+    return 0
+
+
+def _add(path: str, root: str, found: Found) -> None:
+    base = str(Path(path).with_suffix(""))
+    sidecar = next((base + s for s in SIDECAR_SUFFIXES if Path(base + s).is_file()), None)
+    try:
+        facts = stat_of(path, sidecar)
+    except OSError as error:
+        found.unreadable.append((storable(path), error.strerror or str(error)))
+        return
+    if facts is not None:
+        found.files.append(SourceFile(path, os.path.relpath(path, root), facts, sidecar))

@@ -1,0 +1,153 @@
+"""Kill `annotate ingest` with SIGKILL at random moments: run again, it ends where a clean run ends.
+
+python benchmarks/ingest_kills.py [--kills 20] [--quick] [--data FOLDER] [--seed 0] [--json FILE]
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from annotate.project import Project
+from annotate.steps.init import init
+from db import models
+from db.engine import reading
+
+ROOT = Path(__file__).parent.parent
+CLI = (sys.executable, str(ROOT / "cli.py"))
+COMPARED = (models.Video, models.VideoFile, models.Sample, models.SampleCheck, models.Unit)
+
+Snapshot = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kills:
+    """What came of the trials."""
+
+    trials: int
+    equal: int
+    """Trials whose rows and files are those of the clean run."""
+    in_time: int
+    """Trials in which the kill came before the end of the run."""
+    clean_seconds: float
+    differences: list[str]
+
+
+def kill_and_compare(
+    videos: Path, folder: Path, *, kills: int, rng: random.Random, command: Sequence[str] = CLI
+) -> Kills:
+    """Ingest `videos` once without and `kills` times with a SIGKILL to its whole process group.
+
+    Each trial is a project of its own below `folder`: killed at a uniformly random moment of the time that
+    the clean run took, then run to its end.
+    """
+    clean = _project(folder / "clean")
+    began = time.monotonic()
+    _run(command, clean, videos).check_returncode()
+    seconds = time.monotonic() - began
+    wanted = snapshot(clean)
+    in_time, differences = 0, []
+    for trial in range(kills):
+        project = _project(folder / f"trial-{trial}")
+        in_time += _killed(command, project, videos, rng.uniform(0, seconds))
+        again = _run(command, project, videos)
+        found = snapshot(project)
+        if again.returncode or found != wanted:
+            differences.append(f"trial {trial}: {_difference(wanted, found)} {again.stderr[-300:]}".strip())
+    return Kills(kills, kills - len(differences), in_time, seconds, differences)
+
+
+def snapshot(folder: Path) -> Snapshot:
+    """Every row that ingest writes, and the hash of every file in the media folder."""
+    project = Project.open(folder)
+    rows: Snapshot = {}
+    with reading(project.engine) as session:
+        for model in COMPARED:
+            columns = [column.key for column in model.__table__.columns]
+            found = session.scalars(select(model))
+            rows[model.__tablename__] = sorted(
+                (json.dumps({c: getattr(row, c) for c in columns}, sort_keys=True) for row in found)
+            )
+    project.engine.dispose()
+    files = sorted(path for path in project.media.rglob("*") if path.is_file())
+    rows["files"] = [
+        f"{path.relative_to(project.media)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files
+    ]
+    return rows
+
+
+def _project(folder: Path) -> Path:
+    init(folder, preset="ch-sims", name="kills")
+    return folder
+
+
+def _arguments(command: Sequence[str], project: Path, videos: Path) -> list[str]:
+    return [*command, "-q", "-C", str(project), "ingest", str(videos), "--json"]
+
+
+def _run(command: Sequence[str], project: Path, videos: Path) -> "subprocess.CompletedProcess[str]":
+    arguments = _arguments(command, project, videos)
+    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+
+def _killed(command: Sequence[str], project: Path, videos: Path, seconds: float) -> bool:
+    """Start an ingest and kill its group after `seconds`; False when it had ended before."""
+    process = subprocess.Popen(
+        _arguments(command, project, videos),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def _difference(wanted: Snapshot, found: Snapshot) -> str:
+    for name, rows in wanted.items():
+        missing, extra = set(rows) - set(found[name]), set(found[name]) - set(rows)
+        if missing or extra:
+            return f"{name}: missing {sorted(missing)[:2]}, extra {sorted(extra)[:2]}"
+    return "the second run failed"
+
+
+def main() -> int:
+    """Print the figures and the bar; 1 when it is short."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--quick", action="store_true", help="one kill only")
+    parser.add_argument("--data", type=Path, default=ROOT / "examples" / "videos")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    kills = 1 if options.quick else options.kills
+    with tempfile.TemporaryDirectory() as folder:
+        result = kill_and_compare(options.data, Path(folder), kills=kills, rng=random.Random(options.seed))
+    print(f"clean run {result.clean_seconds:.1f} s, {result.in_time} of {kills} kills came before the end")
+    for line in result.differences:
+        print(line)
+    verdict = "ok" if result.equal >= kills else "SHORT"
+    print(f"bar ingest_kills_equal {result.equal} >= {kills} {verdict}")
+    if options.json:
+        facts = {"machine": platform.platform(), "processors": os.cpu_count(), **asdict(result)}
+        options.json.write_text(json.dumps(facts, indent=1))
+    return 0 if verdict == "ok" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Samples: written once their media lies finished, retired instead of deleted."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from annotate.types import PreparedSample, Split
+from db import models
+from db.models import SampleStatus
+
+
+def samples(session: Session, *, split: Split | None = None) -> list[models.Sample]:
+    """The samples that take part, ordered by id; those of one split when it is given."""
+    query = select(models.Sample).where(models.Sample.status == SampleStatus.OK).order_by(models.Sample.id)
+    if split is not None:
+        query = query.where(models.Sample.split == split)
+    return list(session.scalars(query))
+
+
+def put_samples(session: Session, video: models.Video, prepared: Sequence[PreparedSample]) -> None:
+    """Make `prepared` the samples of `video`: known ones are updated, those no longer cut are retired."""
+    known = {
+        sample.id: sample
+        for sample in session.scalars(select(models.Sample).where(models.Sample.video_sha256 == video.sha256))
+    }
+    for gone in known.keys() - {p.id for p in prepared}:
+        known[gone].status = SampleStatus.RETIRED
+    for p in prepared:
+        row = known.get(p.id) or models.Sample(id=p.id, video_sha256=video.sha256)
+        row.start_us, row.end_us = p.segment.start_us, p.segment.end_us
+        row.transcript, row.transcript_origin = p.segment.text, p.transcript_origin
+        row.status = SampleStatus.OK
+        row.split = video.split
+        row.media_sha256 = dict(p.media_sha256)
+        session.add(row)
+    session.flush()
+    _put_checks(session, prepared)
+
+
+def _put_checks(session: Session, prepared: Sequence[PreparedSample]) -> None:
+    for p in prepared:
+        session.execute(delete(models.SampleCheck).where(models.SampleCheck.sample_id == p.id))
+        session.add_all(
+            models.SampleCheck(sample_id=p.id, name=c.name, value=c.value, passed=c.passed, reason=c.reason)
+            for c in p.checks
+        )

@@ -1,0 +1,226 @@
+"""Videos, the paths they were seen at, who talks in them, and their splits."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from annotate.types import Split, VideoOutcome, VideoStatus
+from db import models
+from db.models import SampleStatus
+from db.samples import put_samples
+
+T = TypeVar("T")
+
+CHUNK = 500
+"""How many keys one query asks for: SQLite takes a limited number of parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What changes when a file changes, as far as that is known without opening it."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    sidecar_mtime_ns: int
+    """0 when there is no subtitle file."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A path as it was last seen, and the video that lay there."""
+
+    stat: FileStat
+    sha256: str
+    settings_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What became of the video at one path."""
+
+    path: str
+    sha256: str
+    status: VideoStatus
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The samples that take part, counted."""
+
+    samples: int
+    seconds: float
+
+
+def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """`items` in pieces that one query can ask for."""
+    source = iter(items)
+    while chunk := list(islice(source, CHUNK)):
+        yield chunk
+
+
+def known_files(session: Session, paths: Sequence[str]) -> dict[str, KnownFile]:
+    """Those of `paths` whose video is known, by path."""
+    found: dict[str, KnownFile] = {}
+    for chunk in chunks(paths):
+        query = (
+            select(models.VideoFile, models.Video.settings_hash)
+            .join(models.Video, models.Video.sha256 == models.VideoFile.video_sha256)
+            .where(models.VideoFile.path.in_(chunk))
+        )
+        for row, settings_hash in session.execute(query):
+            stat = FileStat(row.size, row.mtime_ns, row.inode, row.sidecar_mtime_ns)
+            found[row.path] = KnownFile(stat, row.video_sha256 or "", settings_hash)
+    return found
+
+
+def file_states(session: Session, paths: Sequence[str]) -> Iterator[FileState]:
+    """What became of the videos at `paths`; unknown paths are passed over."""
+    for chunk in chunks(paths):
+        query = (
+            select(
+                models.VideoFile.path, models.Video.sha256, models.Video.status,
+                models.Video.reason, models.Video.detail,
+            )
+            .join(models.Video, models.Video.sha256 == models.VideoFile.video_sha256)
+            .where(models.VideoFile.path.in_(chunk))
+            .order_by(models.VideoFile.path)
+        )  # fmt: skip
+        for path, sha256, status, reason, detail in session.execute(query):
+            yield FileState(path, sha256, VideoStatus(status), reason, detail)
+
+
+def video(session: Session, sha256: str) -> models.Video | None:
+    """The video of that content, if it was seen before."""
+    return session.get(models.Video, sha256)
+
+
+def paths_of(session: Session, sha256: str) -> list[str]:
+    """Every path that the video was seen at, sorted."""
+    query = select(models.VideoFile.path).where(models.VideoFile.video_sha256 == sha256)
+    return sorted(session.scalars(query))
+
+
+def put_video(
+    session: Session, outcome: VideoOutcome, *, name: str, settings_hash: str, speaker: str
+) -> None:
+    """Store what a worker made of a video, with its samples.
+
+    Name, speaker and split of a known video stay: they are settled elsewhere or for ever.
+    """
+    row = session.get(models.Video, outcome.sha256)
+    if row is None:
+        row = models.Video(sha256=outcome.sha256, name=name, speaker=speaker, split=None)
+        session.add(row)
+    row.status, row.reason, row.detail = outcome.status, outcome.reason, outcome.detail
+    row.facts = dict(outcome.facts)
+    row.settings_hash = settings_hash
+    session.flush()
+    put_samples(session, row, outcome.samples)
+
+
+def put_file(session: Session, path: str, stat: FileStat, sha256: str | None, reason: str = "") -> bool:
+    """Remember what lies at `path`. True when another video lay there before."""
+    row = session.get(models.VideoFile, path)
+    replaced = row is not None and row.video_sha256 not in (None, sha256)
+    if row is None:
+        row = models.VideoFile(path=path)
+        session.add(row)
+    row.size, row.mtime_ns, row.inode = stat.size, stat.mtime_ns, stat.inode
+    row.sidecar_mtime_ns = stat.sidecar_mtime_ns
+    row.video_sha256, row.reason = sha256, reason
+    return replaced
+
+
+def groups_to_settle(session: Session) -> dict[str, int]:
+    """Speakers of cut videos that have no split yet, with their number of samples, sorted."""
+    query = (
+        select(models.Video.speaker, func.count(models.Sample.id))
+        .join(models.Sample, models.Sample.video_sha256 == models.Video.sha256)
+        .where(models.Video.split.is_(None), models.Video.status == VideoStatus.OK)
+        .where(models.Sample.status == SampleStatus.OK)
+        .group_by(models.Video.speaker)
+    )
+    return dict(sorted(session.execute(query)))
+
+
+def settled_groups(session: Session) -> dict[str, Split]:
+    """The split of every speaker that has one."""
+    query = select(models.Video.speaker, models.Video.split).where(models.Video.split.is_not(None)).distinct()
+    return {speaker: Split(split) for speaker, split in sorted(session.execute(query)) if split}
+
+
+def settle(session: Session, chosen: Mapping[str, Split]) -> None:
+    """Give the videos of each speaker of `chosen` that have no split theirs, and their samples with them."""
+    query = select(models.Video.sha256, models.Video.speaker).where(
+        models.Video.split.is_(None), models.Video.status == VideoStatus.OK
+    )
+    rows = [
+        {"sha256": sha256, "split": chosen[speaker]}
+        for sha256, speaker in sorted(session.execute(query))
+        if speaker in chosen
+    ]
+    if rows:
+        session.execute(update(models.Video), rows)
+    of_video = select(models.Video.split).where(models.Video.sha256 == models.Sample.video_sha256)
+    session.execute(
+        update(models.Sample).where(models.Sample.split.is_(None)).values(split=of_video.scalar_subquery())
+    )
+
+
+def rename_speakers(session: Session, said: Mapping[str, str]) -> list[str]:
+    """Store who was said to talk in each video (sha256 -> speaker).
+
+    A split never moves: where the new speaker belongs to another split than the video, the video keeps
+    its old speaker. Returns the names of those videos, sorted.
+    """
+    home = settled_groups(session)
+    refused = []
+    for chunk in chunks(sorted(said)):
+        rows = session.scalars(
+            select(models.Video).where(models.Video.sha256.in_(chunk)).order_by(models.Video.sha256)
+        )
+        for row in rows:
+            speaker = said[row.sha256]
+            if row.speaker == speaker:
+                continue
+            if row.split and home.setdefault(speaker, Split(row.split)) != row.split:
+                refused.append(row.name)
+            else:
+                row.speaker = speaker
+    session.flush()
+    return sorted(refused)
+
+
+def samples_per_split(session: Session) -> dict[Split, int]:
+    """How many samples take part in each split."""
+    query = (
+        select(models.Sample.split, func.count())
+        .where(models.Sample.status == SampleStatus.OK, models.Sample.split.is_not(None))
+        .group_by(models.Sample.split)
+    )
+    found = {Split(split): count for split, count in session.execute(query) if split}
+    return {split: found.get(split, 0) for split in Split}
+
+
+def totals(session: Session, sha256s: Sequence[str]) -> Totals:
+    """The samples of those videos that take part."""
+    count, length = 0, 0
+    for chunk in chunks(sha256s):
+        query = select(
+            func.count(), func.coalesce(func.sum(models.Sample.end_us - models.Sample.start_us), 0)
+        ).where(models.Sample.video_sha256.in_(chunk), models.Sample.status == SampleStatus.OK)
+        some, more = session.execute(query).one()
+        count, length = count + some, length + int(more)
+    return Totals(count, length / 1e6)
+
+
+def add_event(session: Session, kind: str, payload: Mapping[str, object]) -> None:
+    """One line of the audit trail."""
+    session.add(models.Event(kind=kind, payload=dict(payload)))
