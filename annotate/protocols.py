@@ -10,7 +10,7 @@ from annotate.types import ClipSource, Dataset, Modality, Pool, Segment, Selecti
 
 
 class Segmenter(Protocol):
-    """Finds the utterances of one video."""
+    """Finds the utterances of one video. Made with `min_seconds` and `max_seconds`, which it keeps to."""
 
     def segment(self, wave: NDArray[np.float32]) -> list[Segment]:
         """Speech in 16 kHz mono samples in [-1, 1], as ordered, disjoint segments without text."""

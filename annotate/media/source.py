@@ -1,0 +1,89 @@
+"""The only way foreign media files are opened: white-listed, limited, and never taken for an address."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from annotate.errors import MediaError
+from annotate.media.files import unreadable
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+PROTOCOLS = "file"
+FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,mp3,aac,flac"
+"""Demuxers that hold media themselves. A playlist, of which every format can name other files, is none."""
+
+MAX_PIXELS = 35_389_440  # 8192 x 4320: a picture of more is an attack or a mistake
+MAX_STREAMS = 64
+MAX_SECONDS = 4 * 3600
+
+
+def address(path: Path) -> str:
+    """`path` as FFmpeg takes it literally, whatever its name looks like (``http:a.mp4``, ``-i.mp4``)."""
+    return f"file:{path.absolute()}"
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator["InputContainer"]:
+    """Open a foreign media file for reading and close it at the end.
+
+    Raises `MediaError` with code ``empty``, ``unreadable``, ``broken`` (no media file, damaged, a playlist),
+    ``too-large`` or ``too-long``. Damage that FFmpeg meets later, inside the block, is ``broken`` too.
+    """
+    import av
+
+    with _opened(path) as container:
+        _check_limits(path, container)
+        try:
+            yield container
+        except av.error.FFmpegError as error:
+            raise broken(path) from error
+
+
+def _opened(path: Path) -> "InputContainer":
+    import av
+
+    try:
+        if path.stat().st_size == 0:
+            raise MediaError(f"{path} is empty (zero bytes)", code="empty", hint="copy the file again")
+        return av.open(address(path), options=_options(), metadata_errors="replace")
+    except (PermissionError, FileNotFoundError, IsADirectoryError) as error:
+        raise unreadable(path, error) from error
+    except av.error.FFmpegError as error:
+        raise broken(path) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def broken(path: Path, why: str = "is no media file, or a damaged one") -> MediaError:
+    """What to tell the user about a file that cannot be decoded."""
+    return MediaError(f"{path} {why}", code="broken", hint="play the file, and copy or export it again")
+
+
+def _options() -> dict[str, str]:
+    return {
+        "protocol_whitelist": PROTOCOLS,
+        "format_whitelist": FORMATS,
+        "max_streams": str(MAX_STREAMS),
+        "max_pixels": str(MAX_PIXELS),
+    }
+
+
+def _check_limits(path: Path, container: "InputContainer") -> None:
+    for stream in container.streams.video:
+        context = stream.codec_context
+        context.options = {"max_pixels": str(MAX_PIXELS)}
+        if context.width * context.height > MAX_PIXELS:
+            raise MediaError(
+                f"the pictures of {path} measure {context.width} x {context.height}, more than is decoded",
+                code="too-large",
+                hint="scale the video down first",
+            )
+    if (container.duration or 0) > MAX_SECONDS * 1_000_000:
+        raise MediaError(
+            f"{path} lasts more than {MAX_SECONDS // 3600} hours",
+            code="too-long",
+            hint="cut it into parts first",
+        )

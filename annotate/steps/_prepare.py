@@ -1,0 +1,164 @@
+"""Makes samples of one video: what a worker process does, without database and settings."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import MediaError
+from annotate.media.cut import CutSample, cut, snap, varies
+from annotate.media.probe import probe
+from annotate.media.rescue import rescue
+from annotate.media.sound import SAMPLE_RATE, Heard, listen, loudest, loudness, piece
+from annotate.media.subtitles import read_subtitles
+from annotate.registry import SEGMENTERS
+from annotate.segmenters._postprocess import pad
+from annotate.types import (
+    Check,
+    PreparedSample,
+    SampleMedia,
+    Segment,
+    VideoJob,
+    VideoOutcome,
+    VideoStatus,
+    sample_id,
+)
+
+REJECTIONS = frozenset({"no-video", "no-audio", "silent", "too-short", "no-speech", "no-cues"})
+"""Reasons that are no fault of the file: it simply holds no utterance."""
+
+SILENCE_DB = -60.0
+_LEAST_SPEECH = 0.25
+
+
+def prepare(job: VideoJob) -> VideoOutcome:
+    """Cut one video into samples; finished files lie in the job's media folder.
+
+    A video that cannot be used is an outcome with a reason, never an exception. Raises `MediaError` with code
+    ``disk-full`` when there is no room, which is no fault of the video.
+    """
+    facts: dict[str, object] = {}
+    try:
+        try:
+            samples, notes = _prepare(job, job.path, facts)
+        except MediaError as error:
+            if error.code != "broken":
+                raise
+            with tempfile.TemporaryDirectory(prefix="annotate-") as folder:
+                samples, notes = _prepare(job, rescue(job.path, Path(folder)), facts)
+            facts["rescued"] = True
+    except MediaError as error:
+        if error.code == "disk-full":
+            raise
+        status = VideoStatus.REJECTED if error.code in REJECTIONS else VideoStatus.FAILED
+        return VideoOutcome(job.sha256, status, error.code, _printable(f"{error}; {error.hint}"), facts, ())
+    return VideoOutcome(job.sha256, VideoStatus.OK, "", "; ".join(notes), facts, tuple(samples))
+
+
+def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[PreparedSample], list[str]]:
+    """Samples and notes of the file `path`, the job's video or its rescued copy; fills in `facts`."""
+    found = probe(path)
+    facts.update(found.facts())
+    heard = listen(path)
+    facts.update(duration_us=heard.end_us, variable_frame_rate=varies(heard.picture_us))
+    _check_sound(job, heard)
+    segments, notes = _segments(job, heard)
+    wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
+    made = cut(path, found, heard, wanted)
+    samples = [
+        _sample(job, s, c, checks)
+        for s, c, checks in zip(segments, made, _checks(job, heard.wave, segments), strict=True)
+    ]
+    if not any(c.face.passed for c in made):
+        notes.append("no face seen")
+    return samples, notes
+
+
+def _check_sound(job: VideoJob, heard: Heard) -> None:
+    seconds = heard.end_us / 1e6
+    if seconds < job.min_seconds:
+        raise MediaError(
+            f"{job.path} lasts {seconds:.2f} s",
+            code="too-short",
+            hint=f"ingest.min_seconds asks for {job.min_seconds:g} s",
+        )
+    level = loudest(heard.wave)
+    if level < SILENCE_DB:
+        raise MediaError(
+            f"the sound of {job.path} is silence ({level:.0f} dB at its loudest)",
+            code="silent",
+            hint="check that the right audio track was exported",
+        )
+
+
+def _segments(job: VideoJob, heard: Heard) -> tuple[list[Segment], list[str]]:
+    """Where the utterances are, and what is to be said about the subtitles."""
+    notes: list[str] = []
+    if job.sidecar is None:
+        found = _speech(job, heard.wave)
+    else:
+        subtitles = read_subtitles(job.sidecar, heard.end_us)
+        found, notes = list(subtitles.segments), list(subtitles.notes)
+        if not found:
+            raise MediaError(
+                f"{job.sidecar} holds no usable cue" + "".join(f"; {note}" for note in notes),
+                code="no-cues",
+                hint="mend it, or take it away to have the speech found by ear",
+            )
+    padded = pad(found, round(job.pad_seconds * 1e6), heard.end_us)
+    return snap(padded, heard), notes
+
+
+def _speech(job: VideoJob, wave: NDArray[np.float32]) -> list[Segment]:
+    """Utterances by ear. The limits are those of the finished clip, so room is left for the padding."""
+    padding = 2 * job.pad_seconds
+    least = max(0.1, job.min_seconds - padding)
+    most = max(2 * least, job.max_seconds - padding)
+    found = SEGMENTERS.get(job.segmenter)(min_seconds=least, max_seconds=most).segment(wave)
+    if not found:
+        raise MediaError(
+            f"no speech of {job.min_seconds:g} s or more was heard in {job.path}",
+            code="no-speech",
+            hint="a subtitle file of the same name beside the video says where the utterances are",
+        )
+    return found
+
+
+def _checks(
+    job: VideoJob, wave: NDArray[np.float32], segments: Sequence[Segment]
+) -> list[tuple[Check, Check]]:
+    """How loud each sample is, and how much of it is speech."""
+    heard = SEGMENTERS.get(job.segmenter)(min_seconds=0.1, max_seconds=60.0).segment(wave)
+    return [(_loudness_check(wave, s), _speech_check(heard, s)) for s in segments]
+
+
+def _loudness_check(wave: NDArray[np.float32], segment: Segment) -> Check:
+    level = loudness(piece(wave, SAMPLE_RATE, (segment.start_us, segment.end_us)))
+    passed = level > SILENCE_DB
+    return Check("loudness", round(level, 2), passed, "" if passed else "nothing to hear")
+
+
+def _speech_check(heard: Sequence[Segment], segment: Segment) -> Check:
+    common = sum(max(0, min(h.end_us, segment.end_us) - max(h.start_us, segment.start_us)) for h in heard)
+    share = common / (segment.end_us - segment.start_us)
+    passed = share >= _LEAST_SPEECH
+    return Check("speech", round(share, 4), passed, "" if passed else "little speech heard")
+
+
+def _sample(
+    job: VideoJob, segment: Segment, cut_sample: CutSample, checks: tuple[Check, Check]
+) -> PreparedSample:
+    return PreparedSample(
+        id=sample_id(job.sha256, segment),
+        segment=segment,
+        transcript_origin="subtitles" if segment.text else "",
+        media_sha256=cut_sample.sha256,
+        checks=(cut_sample.face, *checks),
+    )
+
+
+def _printable(text: str) -> str:
+    """Without the lone surrogates that stand for undecodable bytes in file names: no database takes them."""
+    return text.encode("utf-8", "backslashreplace").decode()
