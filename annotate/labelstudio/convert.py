@@ -1,0 +1,114 @@
+"""Between our questions and answers and the way Label Studio writes them. It checks neither, so we do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+from typing import Any
+from urllib.parse import quote
+
+from annotate.labelstudio.client import MODEL_VERSION
+from annotate.types import Dimension, Modality
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One annotation as one rater left it, read and checked."""
+
+    annotation_id: int
+    ls_task_id: int
+    rater: int
+    """The number of the user who gave it."""
+    revision: str
+    """When it was last changed, as the server wrote it."""
+    created_at: datetime
+    changed_at: datetime
+    seconds: float | None
+    skipped: bool
+    answers: Mapping[str, str]
+    """Alias by dimension; a skipped question has none."""
+    problems: tuple[str, ...]
+    """What was said and cannot be used."""
+
+
+class Unreadable(ValueError):
+    """Not an annotation, or one without number, rater or time."""
+
+
+def question(
+    modality: Modality, key: str, sample_id: str, transcript: str, media_path: str, score: float
+) -> dict[str, Any]:
+    """The server's task for one question: nothing in it tells what the pass may not show.
+
+    `media_path` counts from the served media folder; the lowest `score` is asked first.
+    """
+    data = {"key": key, "sample": sample_id}
+    if modality in (Modality.TEXT, Modality.MULTIMODAL):
+        data["text"] = transcript
+    if modality is not Modality.TEXT:
+        name = "audio" if modality is Modality.AUDIO else "video"
+        data[name] = f"/data/local-files/?d={quote(media_path)}"
+    # An empty result: a guess that is not there cannot be seen by a rater.
+    guess = {"model_version": MODEL_VERSION, "score": score, "result": []}
+    return {"data": data, "predictions": [guess]}
+
+
+def statement(annotation: Any, dimensions: Sequence[Dimension]) -> Statement:
+    """Read one annotation.
+
+    Raises `Unreadable` when it is none; answers that do not exist become `problems`.
+    """
+    try:
+        skipped = bool(annotation["was_cancelled"])
+        answers, problems = ({}, ()) if skipped else _answers(annotation["result"], dimensions)
+        return Statement(
+            annotation_id=_number(annotation["id"]),
+            ls_task_id=_number(annotation["task"]),
+            rater=_number(annotation["completed_by"]),
+            revision=str(annotation["updated_at"]),
+            created_at=datetime.fromisoformat(annotation["created_at"]),
+            changed_at=datetime.fromisoformat(annotation["updated_at"]),
+            seconds=_seconds(annotation.get("lead_time")),
+            skipped=skipped,
+            answers=answers,
+            problems=problems,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unreadable(f"{type(error).__name__}: {error}") from error
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is no number of anything")
+    return value
+
+
+def _seconds(value: Any) -> float | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value >= 0
+    return float(value) if usable else None
+
+
+def _answers(result: Any, dimensions: Sequence[Dimension]) -> tuple[dict[str, str], tuple[str, ...]]:
+    answers: dict[str, str] = {}
+    problems = []
+    for dimension in dimensions:
+        given = _given(result, dimension.name)
+        if len(given) == 1 and isinstance(given[0], str) and dimension.answer(given[0]):
+            answers[dimension.name] = given[0]
+        elif not given:
+            problems.append(f"{dimension.name} is not answered")
+        else:
+            problems.append(f"{dimension.name} is answered {', '.join(map(repr, given))}")
+    return answers, tuple(problems)
+
+
+def _given(result: Any, name: str) -> list[Any]:
+    """Everything chosen at the control `name`."""
+    regions = result if isinstance(result, list) else []
+    chosen: list[Any] = []
+    for region in regions:
+        if isinstance(region, dict) and region.get("from_name") == name:
+            value = region.get("value")
+            choices = value.get("choices") if isinstance(value, dict) else None
+            chosen += choices if isinstance(choices, list) else [value]
+    return chosen

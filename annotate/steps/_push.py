@@ -1,0 +1,195 @@
+"""Empty the outbox: put every queued question into Label Studio, once, whatever broke before."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from annotate.errors import LabelStudioError
+from annotate.labelstudio.client import (
+    MODEL_VERSION,
+    LabelStudioClient,
+    ListedTask,
+    StudioProject,
+    UnsureOutcome,
+)
+from annotate.labelstudio.convert import question
+from annotate.labelstudio.interface import labeling_config
+from annotate.progress import SILENT, Bar, Progress
+from annotate.project import Project
+from annotate.types import Modality
+from db import outbox
+from db.engine import reading, writing
+from db.outbox import QueuedItem
+
+CHUNK = 1000
+PAUSES = (0.0, 0.5, 2.0)
+"""Seconds before each try: a server that was slow may still be storing what it was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushReport:
+    """What became of the outbox."""
+
+    pushed: int
+    """Questions that are in Label Studio now, those that were there already included."""
+    already_there: int
+    """Of these: found there, from a push whose end we did not see."""
+    passes: dict[str, int] = field(default_factory=dict)
+    """Pushed, by pass."""
+    problems: list[str] = field(default_factory=list)
+
+
+def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progress = SILENT) -> PushReport:
+    """Push every queued question; the caller holds `project.writing()`.
+
+    Each is looked up by its key before it is sent, so a push that died at any moment is finished by the
+    next one. A question whose media file is gone is withdrawn. Raises `LabelStudioError`; what was
+    pushed until then stays, the rest stays queued.
+    """
+    with outbox.sole_pusher(project.engine):
+        problems = _withdraw_without_media(project)
+        with reading(project.engine) as session:
+            queued = outbox.queued(session)
+        counts: Counter[str] = Counter()
+        there = 0
+        with progress.bar("sending questions", len(queued)) as bar:
+            for modality in dict.fromkeys(item.modality for item in queued):
+                items = [item for item in queued if item.modality is modality]
+                there += _push_pass(project, client, modality, items, bar)
+                counts[modality.value] += len(items)
+    ordered = {m.value: counts[m.value] for m in project.settings.passes if counts[m.value]}
+    return PushReport(sum(counts.values()), there, ordered, problems)
+
+
+def known_ls_project(project: Project, client: LabelStudioClient, modality: Modality) -> StudioProject | None:
+    """The project on this server that holds the pass, or None when we know of none."""
+    with reading(project.engine) as session:
+        known = [(row.ls_project_id, row.server) for row in outbox.ls_project_rows(session, modality)]
+    for ls_project_id, created_at in known:
+        found = client.project(ls_project_id)
+        if found is not None and found.created_at == created_at:
+            return found
+    return None
+
+
+def _marker(project: Project, modality: Modality) -> str:
+    with writing(project.engine) as session:
+        return f"{outbox.marker(session)}:{modality.value}"
+
+
+def _withdraw_without_media(project: Project) -> list[str]:
+    with reading(project.engine) as session:
+        queued = outbox.queued(session)
+    lost = [i for i in queued if i.modality is not Modality.TEXT and not _is_there(project, i)]
+    if not lost:
+        return []
+    with writing(project.engine) as session:
+        outbox.withdraw(session, [item.id for item in lost], "its media file is gone")
+    names = ", ".join(_media_path(item) for item in lost[:3]) + (", ..." if len(lost) > 3 else "")
+    return [f"{len(lost)} questions withdrawn, their media are gone ({names}): run `annotate ingest` again"]
+
+
+def _is_there(project: Project, item: QueuedItem) -> bool:
+    file = project.media / _media_path(item)
+    return file.is_file() and file.stat().st_size > 0
+
+
+def _media_path(item: QueuedItem) -> str:
+    """Of the one file that the pass may show, counted from the media folder."""
+    suffix = "wav" if item.modality is Modality.AUDIO else "mp4"
+    return f"{item.modality.value}/{item.sample_id[:2]}/{item.sample_id}.{suffix}"
+
+
+def _push_pass(
+    project: Project, client: LabelStudioClient, modality: Modality, items: Sequence[QueuedItem], bar: Bar
+) -> int:
+    """Returns how many were there already."""
+    ls_project = _ensure_ls_project(project, client, modality)
+    ordered = ls_project.model_version == MODEL_VERSION
+    there = 0
+    for start in range(0, len(items), CHUNK):
+        chunk = items[start : start + CHUNK]
+        ls_task_ids, found = _place(client, ls_project.id, chunk)
+        if not ordered:
+            client.set_model_version(ls_project.id)
+            ordered = True
+        with writing(project.engine) as session:
+            outbox.mark_open(session, ls_project.id, {i.id: ls_task_ids[i.key] for i in chunk})
+        there += found
+        bar.advance(len(chunk), note=modality.word)
+    return there
+
+
+def _ensure_ls_project(project: Project, client: LabelStudioClient, modality: Modality) -> StudioProject:
+    """The pass's project on this server, made when there is none, with the page of the present settings."""
+    settings = project.settings
+    page = labeling_config(modality, settings.dimension_list(), own_server=not settings.labelstudio.url)
+    page_hash = hashlib.sha256(page.encode()).hexdigest()
+    marker = _marker(project, modality)
+    # One that was made just before a crash is found by its marker.
+    found = known_ls_project(project, client, modality) or client.marked_project(marker)
+    if found is None:
+        title = f"{settings.project.name[:30]} {modality.value} {modality.word}"
+        raters = settings.protocol.raters
+        found = client.create_project(title, marker, page, raters)
+    elif _shown(project, modality, found) != page_hash:
+        _change_page(client, found, modality, page)
+    if modality is not Modality.TEXT:
+        client.serve_folder(found.id, str(project.media / modality.value))
+    with writing(project.engine) as session:
+        outbox.remember_project(session, modality, found.created_at, found.id, page_hash)
+    return found
+
+
+def _shown(project: Project, modality: Modality, ls_project: StudioProject) -> str:
+    """Hash of the page we last put there; empty when we do not know."""
+    with reading(project.engine) as session:
+        rows = outbox.ls_project_rows(session, modality)
+        return next((row.config_hash for row in rows if row.server == ls_project.created_at), "")
+
+
+def _change_page(client: LabelStudioClient, found: StudioProject, modality: Modality, page: str) -> None:
+    try:
+        client.change_page(found.id, page)
+    except UnsureOutcome:
+        raise
+    except LabelStudioError as error:
+        raise LabelStudioError(
+            f"answers to the {modality.word} pass no longer fit the dimensions in annotate.toml: {error}",
+            hint="put the dimensions back as they were, or begin a new project with `annotate init`",
+        ) from error
+
+
+def _place(
+    client: LabelStudioClient, ls_project_id: int, items: Sequence[QueuedItem]
+) -> tuple[dict[str, int], int]:
+    """Number of the server's task by key, and how many were there already. Tried a few times."""
+    failure: UnsureOutcome | None = None
+    for pause in PAUSES:
+        time.sleep(pause)
+        try:
+            found = client.find_by_keys(ls_project_id, [item.key for item in items])
+            placed = {key: _keep_one(client, tasks) for key, tasks in found.items()}
+            missing = [item for item in items if item.key not in placed]
+            if missing:
+                numbers = client.import_tasks(ls_project_id, [_question(item) for item in missing])
+                placed |= {item.key: number for item, number in zip(missing, numbers, strict=True)}
+            return placed, len(items) - len(missing)
+        except UnsureOutcome as error:
+            failure = error
+    raise failure or AssertionError("PAUSES is empty")
+
+
+def _keep_one(client: LabelStudioClient, doubled: Sequence[ListedTask]) -> int:
+    """Of tasks with one key (a slow server stored an import after we had given up) the answered or oldest."""
+    kept = min(doubled, key=lambda task: (task.annotations == 0, task.id))
+    for task in doubled:
+        if task is not kept and not task.annotations:
+            client.delete_task(task.id)
+    return kept.id
+
+
+def _question(item: QueuedItem) -> dict[str, object]:
+    return question(item.modality, item.key, item.sample_id, item.transcript, _media_path(item), item.score)

@@ -1,0 +1,103 @@
+"""Labels: the agreed value of a task of a sample, made again from the annotations whenever those change."""
+
+from collections.abc import Collection, Mapping, Sequence
+from math import fsum
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from annotate import types
+from annotate.types import Kind, Task
+from db.models import Annotation, AnnotationState, Label
+
+HUMAN = "human"
+CHUNK = 500
+
+
+def rebuild_labels(session: Session, tasks: Sequence[Task], sample_ids: Collection[str] | None = None) -> int:
+    """Make the labels of `tasks` again, of all samples or of these; says how many there are of them.
+
+    The latest live answer of each rater counts. Regression: their mean. Classification: the majority;
+    of equals, the answer that stands first in the dimension.
+    """
+    if sample_ids is None:
+        ids = sorted(set(session.scalars(select(Annotation.sample_id).union(select(Label.sample_id)))))
+    else:
+        ids = sorted(sample_ids)
+    by_id = {task.id: task for task in tasks}
+    made = 0
+    for start in range(0, len(ids), CHUNK):
+        some = ids[start : start + CHUNK]
+        session.execute(
+            delete(Label).where(
+                Label.origin == HUMAN, Label.sample_id.in_(some), Label.task_id.in_(list(by_id))
+            )
+        )
+        answers = _answers(session, some, by_id)
+        labels = [label(s, by_id[t], list(given.values())) for (s, t), given in sorted(answers.items())]
+        session.add_all(labels)
+        made += len(labels)
+    session.flush()
+    return made
+
+
+def label(sample_id: str, task: Task, aliases: Sequence[str]) -> Label:
+    """What these answers, one per rater and at least one, agree on."""
+    dimension = task.dimension
+    counts = {a.alias: aliases.count(a.alias) for a in dimension.answers if a.alias in aliases}
+    top = max(counts, key=lambda alias: counts[alias])  # the first of equals
+    number = None
+    if dimension.kind is Kind.REGRESSION:
+        values = {a.alias: float(a.value) for a in dimension.answers}
+        number = fsum(values[alias] for alias in aliases) / len(aliases)
+    return Label(
+        sample_id=sample_id,
+        task_id=task.id,
+        origin=HUMAN,
+        number=number,
+        category=top if dimension.kind is Kind.CLASSIFICATION else None,
+        distribution={alias: count / len(aliases) for alias, count in counts.items()},
+        confidence=counts[top] / len(aliases),
+        raters=len(aliases),
+    )
+
+
+def _answers(
+    session: Session, sample_ids: Sequence[str], tasks: Mapping[str, Task]
+) -> dict[tuple[str, str], dict[int, str]]:
+    """By (sample, task): what each rater says now."""
+    latest: dict[tuple[str, str], Annotation] = {}
+    query = select(Annotation).where(
+        Annotation.sample_id.in_(sample_ids), Annotation.task_id.in_(list(tasks))
+    )
+    for row in session.scalars(query.order_by(Annotation.id)):
+        latest[row.origin, row.task_id] = row
+    found: dict[tuple[str, str], dict[int, str]] = {}
+    # Of two live answers of one rater the newer one counts.
+    for row in sorted(latest.values(), key=lambda row: (row.created_at, row.id)):
+        known = row.value is not None and tasks[row.task_id].dimension.answer(row.value)
+        if row.state == AnnotationState.ANSWERED and row.value is not None and known:
+            found.setdefault((row.sample_id, row.task_id), {})[row.annotator_id] = row.value
+    return found
+
+
+def read_labels(session: Session) -> list[types.Label]:
+    """Every label, ordered by sample id and task id."""
+    found = [
+        types.Label(
+            row.sample_id, row.task_id, _value(row), dict(row.distribution), row.raters
+        )
+        for row in session.scalars(select(Label).where(Label.origin == HUMAN))
+    ]  # fmt: skip
+    # Ordered here: the databases do not agree on the order of text.
+    return sorted(found, key=lambda label: (label.sample_id, label.task_id))
+
+
+def _value(row: Label) -> float | str:
+    return row.number if row.number is not None else str(row.category)
+
+
+def count_labels(session: Session) -> dict[str, int]:
+    """Labels by task id."""
+    query = select(Label.task_id, func.count()).where(Label.origin == HUMAN).group_by(Label.task_id)
+    return dict(sorted(session.execute(query).tuples().all()))

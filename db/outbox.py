@@ -1,0 +1,229 @@
+"""Questions on their way to the raters and back: queued, open, held, closed, withdrawn."""
+
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, func, select, text, update
+from sqlalchemy.orm import Session
+
+from annotate.types import Modality
+from db.models import (
+    Annotation,
+    AnnotationState,
+    BatchItem,
+    BatchItemState,
+    Event,
+    LsProject,
+    Sample,
+    now,
+)
+
+MARKER = "labelstudio-marker"
+_PUSH_LOCK = 0x616E6E6F
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedItem:
+    """One question that has to reach Label Studio."""
+
+    id: int
+    key: str
+    sample_id: str
+    modality: Modality
+    transcript: str
+    score: float
+    """Its place in its batch, in [0, 1): the lowest is asked first, over all batches."""
+
+
+@contextmanager
+def sole_pusher(engine: Engine) -> Iterator[None]:
+    """On Postgres, let one machine push at a time; on SQLite the project's writer lock does it already.
+
+    The server frees the lock when the connection ends, however the program ends.
+    """
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _PUSH_LOCK})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _PUSH_LOCK})
+
+
+def marker(session: Session) -> str:
+    """What tells this project's Label Studio projects from those of others; made when first asked for."""
+    found = session.scalar(select(Event).where(Event.kind == MARKER).order_by(Event.id).limit(1))
+    if found is None:
+        found = Event(kind=MARKER, payload={"id": uuid.uuid4().hex})
+        session.add(found)
+        session.flush()
+    return f"annotate:{found.payload['id']}"
+
+
+def queued(session: Session) -> list[QueuedItem]:
+    """The outbox, ordered by batch, rank and pass."""
+    lengths = dict(
+        session.execute(select(BatchItem.batch_id, func.max(BatchItem.rank) + 1).group_by(BatchItem.batch_id))
+        .tuples()
+        .all()
+    )
+    query = (
+        select(BatchItem, Sample.transcript)
+        .join(Sample, Sample.id == BatchItem.sample_id)
+        .where(BatchItem.state == BatchItemState.QUEUED)
+        .order_by(BatchItem.batch_id, BatchItem.rank, BatchItem.key)
+    )
+    return [
+        QueuedItem(
+            item.id, item.key, item.sample_id, Modality(item.modality), transcript,
+            item.rank / lengths[item.batch_id],
+        )
+        for item, transcript in session.execute(query)
+    ]  # fmt: skip
+
+
+def ls_project_rows(session: Session, modality: Modality) -> list[LsProject]:
+    """The Label Studio projects that ever held questions of a pass, newest first."""
+    query = select(LsProject).where(LsProject.modality == modality)
+    # `server` is the time the project was made.
+    return sorted(session.scalars(query), key=lambda row: row.server, reverse=True)
+
+
+def ls_projects(session: Session) -> dict[Modality, int]:
+    """The number of the newest Label Studio project of each pass that has one."""
+    newest = {modality: ls_project_rows(session, modality)[:1] for modality in Modality}
+    return {modality: rows[0].ls_project_id for modality, rows in newest.items() if rows}
+
+
+def remember_project(
+    session: Session, modality: Modality, server: str, ls_project_id: int, config_hash: str
+) -> None:
+    """Keep which Label Studio project holds a pass, and the page it shows."""
+    row = session.get(LsProject, (modality.value, server))
+    if row is None:
+        row = LsProject(modality=modality.value, server=server, cursor="")
+        session.add(row)
+    row.ls_project_id, row.config_hash = ls_project_id, config_hash
+
+
+def move_cursor(session: Session, modality: Modality, server: str, cursor: str) -> None:
+    """Everything changed up to `cursor` is stored."""
+    session.get_one(LsProject, (modality.value, server)).cursor = cursor
+
+
+def mark_open(session: Session, ls_project_id: int, ls_task_ids: Mapping[int, int]) -> None:
+    """These items (by id) are in Label Studio under these numbers."""
+    opened = {"state": BatchItemState.OPEN, "ls_project_id": ls_project_id, "pushed_at": now()}
+    for item_id, ls_task_id in ls_task_ids.items():
+        session.execute(
+            update(BatchItem)
+            .where(BatchItem.id == item_id, BatchItem.state == BatchItemState.QUEUED)
+            .values(ls_task_id=ls_task_id, **opened)
+        )
+
+
+def withdraw(session: Session, item_ids: Collection[int], reason: str) -> int:
+    """Take questions back, so that their samples can be asked again; says how many and keeps why."""
+    if not item_ids:
+        return 0
+    for item in session.scalars(select(BatchItem).where(BatchItem.id.in_(item_ids))):
+        item.state = BatchItemState.WITHDRAWN
+    session.add(Event(kind="withdrawn", payload={"items": sorted(item_ids), "reason": reason}))
+    return len(item_ids)
+
+
+def items_by_key(session: Session, keys: Sequence[str]) -> dict[str, BatchItem]:
+    """Questions by the key that travels with them, whatever their state."""
+    return {item.key: item for item in session.scalars(select(BatchItem).where(BatchItem.key.in_(keys)))}
+
+
+def asked_items(session: Session, ls_project_id: int, modality: Modality) -> dict[int, BatchItem]:
+    """Open and closed questions of one Label Studio project, by their number there."""
+    query = select(BatchItem).where(
+        BatchItem.ls_project_id == ls_project_id,
+        BatchItem.modality == modality,
+        BatchItem.state.in_((BatchItemState.OPEN, BatchItemState.CLOSED)),
+    )
+    return {int(item.ls_task_id or 0): item for item in session.scalars(query)}
+
+
+def close_answered(session: Session, raters: int) -> int:
+    """Close every open question that `raters` different people answered or skipped; says how many."""
+    query = select(BatchItem).where(BatchItem.state == BatchItemState.OPEN)
+    items = {item.id: item for item in session.scalars(query)}
+    people = _people(session, list(items))
+    done = [item for item_id, item in items.items() if len(people.get(item_id, ())) >= raters]
+    for item in done:
+        item.state, item.closed_at = BatchItemState.CLOSED, now()
+    return len(done)
+
+
+def reopen_unanswered(session: Session, item_ids: Collection[int], raters: int) -> None:
+    """Open closed questions again that lost an answer: Label Studio asks for it again."""
+    people = _people(session, sorted(item_ids))
+    for item_id in sorted(item_ids):
+        item = session.get_one(BatchItem, item_id)
+        if item.state == BatchItemState.CLOSED and len(people.get(item_id, ())) < raters:
+            item.state, item.closed_at = BatchItemState.OPEN, None
+
+
+def _people(session: Session, item_ids: Sequence[int]) -> dict[int, set[int]]:
+    """Who answered or skipped each question, and still stands by it."""
+    latest: dict[tuple[str, str], Any] = {}
+    for start in range(0, len(item_ids), CHUNK):
+        query = (
+            select(
+                Annotation.batch_item_id, Annotation.annotator_id, Annotation.state,
+                Annotation.origin, Annotation.task_id,
+            )
+            .where(Annotation.batch_item_id.in_(item_ids[start : start + CHUNK]))
+            .order_by(Annotation.id)
+        )  # fmt: skip
+        for row in session.execute(query):
+            latest[row.origin, row.task_id] = row
+    people: dict[int, set[int]] = {}
+    for row in latest.values():
+        if row.state != AnnotationState.DELETED:
+            people.setdefault(row.batch_item_id, set()).add(row.annotator_id)
+    return people
+
+
+def count_open(session: Session) -> int:
+    """Questions that wait for raters in Label Studio."""
+    query = select(func.count()).select_from(BatchItem).where(BatchItem.state == BatchItemState.OPEN)
+    return session.scalar(query) or 0
+
+
+def release(session: Session) -> int:
+    """Queue what was held until the earlier passes of its sample are closed; says how many.
+
+    A pass whose question was withdrawn holds on until it was asked again.
+    """
+    held = list(session.scalars(select(BatchItem).where(BatchItem.state == BatchItemState.HELD)))
+    states: dict[tuple[str, str], set[int]] = {}
+    samples = sorted({item.sample_id for item in held})
+    for start in range(0, len(samples), CHUNK):
+        query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.state).where(
+            BatchItem.sample_id.in_(samples[start : start + CHUNK])
+        )
+        for sample_id, modality, state in session.execute(query):
+            states.setdefault((sample_id, modality), set()).add(state)
+    free = [item for item in held if _earlier_closed(item, states)]
+    for item in free:
+        item.state = BatchItemState.QUEUED
+    return len(free)
+
+
+def _earlier_closed(item: BatchItem, states: Mapping[tuple[str, str], set[int]]) -> bool:
+    waiting = {BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.HELD}
+    earlier = [
+        found for (sample, modality), found in states.items()
+        if sample == item.sample_id and modality != item.modality
+    ]  # fmt: skip
+    return all(BatchItemState.CLOSED in found and not found & waiting for found in earlier)
