@@ -1,0 +1,37 @@
+"""Pictures of a clip at an even pace, shared by the extractors that look."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import MediaError
+
+
+def frames(path: Path, per_second: float, width: int, form: str) -> Iterator[NDArray[np.uint8]]:
+    """The picture on screen at 0, 1/per_second, ... seconds, at most `width` wide.
+
+    `form` is ``gray`` for (height, width) or ``rgb24`` for (height, width, 3).
+    Raises `MediaError` when the file cannot be decoded.
+    """
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            due, first = 0.0, None
+            for frame in container.decode(stream):
+                first = frame.time if first is None else first
+                if frame.time is None or frame.time - (first or 0.0) < due - 1e-6:
+                    continue
+                due += 1 / per_second
+                scale = min(1.0, width / frame.width)
+                across, down = (max(2, round(side * scale)) for side in (frame.width, frame.height))
+                small = frame.reformat(width=across, height=down, format=form)
+                yield np.asarray(small.to_ndarray(), np.uint8)
+    except (OSError, IndexError, av.FFmpegError) as error:
+        raise MediaError(
+            f"{path} cannot be decoded: {error}", code="broken", hint="annotate ingest"
+        ) from error

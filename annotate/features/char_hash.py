@@ -1,0 +1,58 @@
+"""Hashed character n-grams: text features that need no vocabulary, no download and no word boundaries."""
+
+import math
+import unicodedata
+import zlib
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import extractor
+from annotate.types import ClipSource, Modality
+
+_BUCKETS = 2048
+_LONGEST = 4
+"""Characters of the longest n-gram: about two Chinese words, or an English stem."""
+_MARKS = ("!！", "?？", ",，、", ".。", "…", "~～", "\"'“”‘’「」", "—-")
+
+
+@extractor("char-hash")
+class CharHash:
+    """Hashed character 1-4-grams and punctuation counts, for any language (Weinberger et al. 2009)."""
+
+    modality = Modality.TEXT
+    dim = _BUCKETS + 4 + len(_MARKS)
+    version = "1"
+
+    def __init__(self, model: str = "") -> None:
+        """`model` is not used: nothing here is pretrained."""
+
+    def extract(self, source: ClipSource) -> NDArray[np.float32]:
+        """(1, dim); zeros for an empty transcript."""
+        text = " ".join(unicodedata.normalize("NFC", source.transcript).split())
+        if not text:
+            return np.zeros((1, self.dim), np.float32)
+        return np.concatenate([_ngrams(text.lower()), _shape(text)])[None]
+
+
+def _ngrams(text: str) -> NDArray[np.float32]:
+    """(buckets,) of length one: signed counts on a log scale, so that collisions cancel out on average."""
+    padded = f" {text} "
+    counts = Counter(
+        padded[start : start + n] for n in range(1, _LONGEST + 1) for start in range(len(padded) - n + 1)
+    )
+    buckets = np.zeros(_BUCKETS, np.float64)
+    for ngram, count in counts.items():
+        digest = zlib.crc32(ngram.encode("utf-8", "surrogatepass"))
+        buckets[(digest >> 1) % _BUCKETS] += (1 if digest & 1 else -1) * (1 + math.log(count))
+    length = float(np.linalg.norm(buckets))
+    return (buckets / length if length else buckets).astype(np.float32)
+
+
+def _shape(text: str) -> NDArray[np.float32]:
+    """How long the text is, and how it is written: log counts, and shares of the characters."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    counts = [len(text), len(text.split()), *(sum(text.count(c) for c in mark) for mark in _MARKS)]
+    shares = [wide / len(text), sum(c.isupper() for c in text) / len(text)]
+    return np.array([*(math.log1p(c) for c in counts), *shares], np.float32)

@@ -1,0 +1,37 @@
+"""A pretrained language model's view of the transcript."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.features._pretrained import Pretrained
+from annotate.registry import extractor
+from annotate.types import ClipSource, Modality
+
+_LONGEST = 512
+"""Tokens; what follows is cut off."""
+
+
+@extractor("hf-text")
+class HfText(Pretrained):
+    """Last layer of a pretrained text encoder, one row per token (BERT family; Devlin et al. 2019)."""
+
+    modality = Modality.TEXT
+    revision = "1"
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        return self.load(AutoTokenizer)
+
+    def hidden(self, source: ClipSource) -> NDArray[np.float32] | None:
+        """(tokens, dim), or None for an empty transcript."""
+        if not source.transcript.strip():
+            return None
+        # RoBERTa counts positions from 2, so two of those it announces cannot be used.
+        longest = min(_LONGEST, int(self._json("config.json").get("max_position_embeddings", _LONGEST)) - 2)
+        tokens = self._tokenizer(source.transcript, truncation=True, max_length=longest, return_tensors="pt")
+        return self.network(**tokens).last_hidden_state[0].numpy()

@@ -1,0 +1,76 @@
+"""The features of samples, as the steps that learn and choose want them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import ConfigError, FeatureError
+from annotate.feature_store import FeatureStore
+from annotate.project import Project
+from annotate.protocols import FeatureExtractor
+from annotate.registry import EXTRACTORS
+from annotate.types import UNIMODAL, Modality
+from db import features
+from db.engine import reading
+
+
+def open_extractor(project: Project, modality: Modality) -> FeatureExtractor:
+    """The extractor that the settings name for one of T, A, V.
+
+    Raises `UnknownName`, or `ConfigError` when it is one of another modality.
+    """
+    settings = project.settings.features
+    name = settings.extractor(modality)
+    found = EXTRACTORS.get(name)(model=settings.model(modality))
+    if found.modality is not modality:
+        raise ConfigError(
+            f"features.{modality.word} names {name!r}, which reads {found.modality.word}",
+            hint="`annotate list` shows which extractor reads what",
+        )
+    return found
+
+
+def full_name(name: str, extractor: FeatureExtractor) -> str:
+    """``name@hash``: other numbers, another name."""
+    return f"{name}@{hashlib.sha256(f'{name}:{extractor.version}'.encode()).hexdigest()[:8]}"
+
+
+def feature_names(project: Project) -> Mapping[Modality, str]:
+    """By unimodal modality: ``extractor@hash`` of the present settings."""
+    return {
+        m: full_name(project.settings.features.extractor(m), open_extractor(project, m)) for m in UNIMODAL
+    }
+
+
+def have_features(project: Project, sample_ids: Sequence[str]) -> bool:
+    """Whether every one of those samples has features of all three modalities."""
+    with reading(project.engine) as session:
+        return all(
+            features.places(session, name, sample_ids).keys() >= set(sample_ids)
+            for name in feature_names(project).values()
+        )
+
+
+def read_features(
+    project: Project, modality: Modality, sample_ids: Sequence[str]
+) -> list[NDArray[np.float32]]:
+    """(frames, dim) of each sample, in the order asked.
+
+    Raises `FeatureError` when some are missing, or lie in a damaged shard.
+    """
+    name = full_name(project.settings.features.extractor(modality), open_extractor(project, modality))
+    with reading(project.engine) as session:
+        places = features.places(session, name, sample_ids)
+    missing = len(set(sample_ids) - places.keys())
+    if missing:
+        raise FeatureError(
+            f"{missing} of {len(set(sample_ids))} samples have no {modality.word} features of {name}",
+            hint="annotate extract",
+        )
+    store, arrays = FeatureStore(project.features), dict[str, NDArray[np.float32]]()
+    for path in sorted({places[i].path for i in sample_ids}):
+        here = [i for i in dict.fromkeys(sample_ids) if places[i].path == path]
+        arrays |= zip(here, store.read(path, [places[i].position for i in here]), strict=True)
+    return [arrays[i] for i in sample_ids]

@@ -1,0 +1,185 @@
+"""Turn every sample into features, one modality after the other."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import AnnotateError, NothingToDo
+from annotate.feature_store import FeatureStore
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.protocols import FeatureExtractor
+from annotate.steps._features import full_name, open_extractor
+from annotate.types import UNIMODAL, ClipSource, Modality
+from db import features
+from db.engine import reading, writing
+from db.features import SampleInput
+
+SAMPLES_PER_SHARD = 256
+_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ModalityReport:
+    """What became of the samples of one modality."""
+
+    extractor: str
+    done: int
+    unchanged: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractReport:
+    """How many samples have features, per modality, and what to type next."""
+
+    modalities: dict[str, ModalityReport]
+    """By word: text, audio, vision."""
+    failures: list[dict[str, str]]
+    """Each sample that could not be read, with its modality and the reason."""
+    seconds: float
+    next: str
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is to be done for one modality."""
+
+    modality: Modality
+    extractor: FeatureExtractor
+    name: str
+    todo: list[tuple[SampleInput, str]]
+    """With the hash of what the features are made from."""
+    unchanged: int
+    failures: list[dict[str, str]] = field(default_factory=list)
+
+
+def extract(project: Project, *, progress: Progress = SILENT) -> ExtractReport:
+    """Extract what is missing or whose input, extractor or shard changed. Safe to kill and run again.
+
+    Raises `NothingToDo` when there are no samples, `AnnotateError` when an extractor cannot be used.
+    """
+    started = time.monotonic()
+    with project.writing():
+        with reading(project.engine) as session:
+            inputs = features.sample_inputs(session)
+        if not inputs:
+            raise NothingToDo("there are no samples yet", hint="annotate ingest FOLDER-WITH-VIDEOS")
+        works = [_plan(project, modality) for modality in UNIMODAL]
+        _mend(project, progress)
+        for work in works:
+            _fill(project, work, inputs)
+            _run(project, work, progress)
+    failures = [failure for work in works for failure in work.failures]
+    return ExtractReport(
+        modalities={work.modality.word: _report(work) for work in works},
+        failures=failures,
+        seconds=time.monotonic() - started,
+        next="annotate ingest FOLDER-WITH-VIDEOS, to cut the failed ones again"
+        if failures
+        else "annotate next-batch",
+    )
+
+
+def _plan(project: Project, modality: Modality) -> _Work:
+    """Open every extractor before the first sample: a wrong setting shows itself at once."""
+    extractor = open_extractor(project, modality)
+    name = full_name(project.settings.features.extractor(modality), extractor)
+    return _Work(modality, extractor, name, [], 0)
+
+
+def _mend(project: Project, progress: Progress) -> None:
+    """Forget shards that are gone, damaged or unused, and delete files that no row knows."""
+    store = FeatureStore(project.features)
+    with reading(project.engine) as session:
+        rows = features.shards(session)
+    damaged = []
+    with progress.bar("checking shards", len(rows)) as bar:
+        for row in rows:
+            if not store.intact(row.path, row.sha256):
+                damaged.append(row)
+            bar.advance()
+    with writing(project.engine) as session:
+        features.forget_shards(session, [row.sha256 for row in damaged])
+        features.forget_unused_shards(session)
+        known = {row.path for row in features.shards(session)}
+    for row in damaged:
+        progress.say(f"feature shard {row.path} is missing or damaged; it is made again")
+    store.sweep(known)
+
+
+def _fill(project: Project, work: _Work, inputs: Sequence[SampleInput]) -> None:
+    with reading(project.engine) as session:
+        known = features.input_hashes(session, work.name)
+    hashed = [(sample, _input_hash(sample, work.modality)) for sample in inputs]
+    work.todo = [(sample, digest) for sample, digest in hashed if known.get(sample.sample_id) != digest]
+    work.unchanged = len(inputs) - len(work.todo)
+
+
+def _input_hash(sample: SampleInput, modality: Modality) -> str:
+    if modality is Modality.TEXT:
+        return hashlib.sha256(sample.transcript.encode()).hexdigest()
+    return sample.media_sha256.get(modality.value, "")
+
+
+def _run(project: Project, work: _Work, progress: Progress) -> None:
+    if not work.todo:
+        return
+    store = FeatureStore(project.features)
+    with progress.bar(f"extracting {work.modality.word}", len(work.todo)) as bar:
+        for start in range(0, len(work.todo), SAMPLES_PER_SHARD):
+            chunk = work.todo[start : start + SAMPLES_PER_SHARD]
+            digests = {sample.sample_id: digest for sample, digest in chunk}
+            items = []
+            for sample_id, result in _extract_all(project, work.extractor, [s for s, _ in chunk]):
+                bar.advance()
+                if isinstance(result, str):
+                    work.failures.append(
+                        {"sample": sample_id, "modality": work.modality.word, "reason": result}
+                    )
+                else:
+                    items.append((sample_id, result))
+            if items:
+                shard = store.write(work.modality, work.name, items)
+                with writing(project.engine) as session:
+                    features.add_shard(
+                        session,
+                        sha256=shard.sha256,
+                        path=shard.path,
+                        modality=work.modality,
+                        extractor=work.name,
+                        inputs=[(i, digests[i]) for i in shard.samples],
+                    )
+
+
+def _extract_all(
+    project: Project, extractor: FeatureExtractor, samples: Sequence[SampleInput]
+) -> Iterator[tuple[str, NDArray[np.float32] | str]]:
+    """(sample id, features or why there are none), in the order given.
+
+    Threads suffice: decoding, OpenCV, numpy and torch leave the interpreter while they compute.
+    """
+
+    def one(sample: SampleInput) -> NDArray[np.float32] | str:
+        media = project.sample_media(sample.sample_id)
+        try:
+            found = extractor.extract(ClipSource(sample.sample_id, media, sample.transcript))
+        except AnnotateError as error:
+            return str(error)
+        return found if np.isfinite(found).all() else "the extractor gave a number that is not finite"
+
+    # The first one alone: packages are imported when first used, and OpenCV's import is not safe in threads.
+    yield samples[0].sample_id, one(samples[0])
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for sample, result in zip(samples[1:], pool.map(one, samples[1:]), strict=True):
+            yield sample.sample_id, result
+
+
+def _report(work: _Work) -> ModalityReport:
+    failed = len(work.failures)
+    return ModalityReport(work.name, len(work.todo) - failed, work.unchanged, failed)

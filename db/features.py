@@ -1,0 +1,123 @@
+"""Which features exist, in which shard, made from what."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, exists, select
+from sqlalchemy.orm import Session
+
+from annotate.types import Modality
+from db.models import Feature, FeatureShard, Sample, SampleStatus
+
+_IDS_PER_QUERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SampleInput:
+    """What the features of a sample are made from."""
+
+    sample_id: str
+    transcript: str
+    media_sha256: Mapping[str, str]
+    """By pass: hash of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRow:
+    """One shard on record."""
+
+    sha256: str
+    path: str
+    """Relative to the features folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the features of one sample lie."""
+
+    path: str
+    position: int
+
+
+def sample_inputs(session: Session) -> list[SampleInput]:
+    """Every sample that takes part, by id."""
+    query = (
+        select(Sample.id, Sample.transcript, Sample.media_sha256)
+        .where(Sample.status == SampleStatus.OK)
+        .order_by(Sample.id)
+    )
+    return [SampleInput(*row) for row in session.execute(query)]
+
+
+def input_hashes(session: Session, extractor: str) -> dict[str, str]:
+    """By sample id: what the stored features of ``name@hash`` were made from."""
+    query = select(Feature.sample_id, Feature.input_hash).where(Feature.extractor == extractor)
+    return {row.sample_id: row.input_hash for row in session.execute(query)}
+
+
+def places(session: Session, extractor: str, sample_ids: Sequence[str]) -> dict[str, Place]:
+    """Where the features of those samples lie; a sample without features is left out."""
+    found: dict[str, Place] = {}
+    for start in range(0, len(sample_ids), _IDS_PER_QUERY):
+        query = (
+            select(Feature.sample_id, FeatureShard.path, Feature.position)
+            .join(FeatureShard, FeatureShard.sha256 == Feature.shard_sha256)
+            .where(
+                Feature.extractor == extractor,
+                Feature.sample_id.in_(sample_ids[start : start + _IDS_PER_QUERY]),
+            )
+        )
+        found |= {row.sample_id: Place(row.path, row.position) for row in session.execute(query)}
+    return found
+
+
+def shards(session: Session) -> list[ShardRow]:
+    """Every shard on record, by path."""
+    query = select(FeatureShard.sha256, FeatureShard.path).order_by(FeatureShard.path)
+    return [ShardRow(*row) for row in session.execute(query)]
+
+
+def add_shard(
+    session: Session,
+    *,
+    sha256: str,
+    path: str,
+    modality: Modality,
+    extractor: str,
+    inputs: Sequence[tuple[str, str]],
+) -> None:
+    """Put a written shard on record; `inputs` are its (sample id, input hash) by position.
+
+    Older rows of the same samples and extractor point to the new shard afterwards.
+    """
+    session.merge(
+        FeatureShard(
+            sha256=sha256, path=path, modality=modality.value, extractor=extractor, samples=len(inputs)
+        )
+    )
+    session.flush()
+    ids = [sample_id for sample_id, _ in inputs]
+    session.execute(delete(Feature).where(Feature.extractor == extractor, Feature.sample_id.in_(ids)))
+    session.add_all(
+        Feature(
+            sample_id=sample_id,
+            extractor=extractor,
+            shard_sha256=sha256,
+            position=position,
+            input_hash=input_hash,
+        )
+        for position, (sample_id, input_hash) in enumerate(inputs)
+    )
+
+
+def forget_shards(session: Session, sha256s: Iterable[str]) -> None:
+    """Take shards off the record, with all that lies in them."""
+    for sha256 in sha256s:
+        session.execute(delete(Feature).where(Feature.shard_sha256 == sha256))
+        session.execute(delete(FeatureShard).where(FeatureShard.sha256 == sha256))
+
+
+def forget_unused_shards(session: Session) -> None:
+    """Take off the record every shard that no sample points to any more."""
+    used = exists().where(Feature.shard_sha256 == FeatureShard.sha256)
+    session.execute(delete(FeatureShard).where(~used))
