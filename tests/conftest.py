@@ -14,15 +14,10 @@ from sqlalchemy import create_engine, text
 
 from annotate.project import Project
 from annotate.steps.init import init
+from tests.needs import cannot
+from tests.studio import label_studio  # noqa: F401 - a fixture for every test
 
 ROOT = Path(__file__).parent.parent
-
-
-def cannot(reason: str) -> None:
-    """A part that tests need is missing: fail where it must be there (CI), skip with the reason elsewhere."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +33,7 @@ def _no_settings_from_outside(
     for name in list(os.environ):
         if name.startswith("ANNOTATE_") and not name.startswith("ANNOTATE_TEST_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("ANNOTATE_STATE", str(tmp_path_factory.getbasetemp() / "state"))
 
 
 @pytest.fixture(scope="session")

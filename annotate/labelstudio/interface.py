@@ -108,7 +108,7 @@ def _require_distinct(dimension: Dimension) -> None:
     """Label Studio looks an answer up by its word or by its alias, whichever fits first."""
     owner: dict[str, str] = {}
     for answer in dimension.answers:
-        for name in {answer.alias, answer.label}:
+        for name in (answer.alias, answer.label):
             if owner.setdefault(name, answer.alias) != answer.alias or not name.strip():
                 raise ConfigError(
                     f"two answers to {dimension.name} are known as {name!r}",

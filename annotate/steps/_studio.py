@@ -17,8 +17,6 @@ def connect(project: Project) -> "LabelStudioClient":
 
     Raises `LabelStudioError` with the way out when it is not.
     """
-    from annotate.labelstudio.client import LabelStudioClient
-
     url, token = address(project)
     timeout = project.settings.labelstudio.timeout_seconds
     try:
@@ -27,6 +25,8 @@ def connect(project: Project) -> "LabelStudioClient":
         if project.settings.labelstudio.url or "refuses the token" not in str(error):
             raise
         raise LabelStudioError(str(error), hint="annotate studio down, then annotate studio up") from error
+    from annotate.labelstudio.client import LabelStudioClient
+
     return LabelStudioClient(url, token, timeout)
 
 
