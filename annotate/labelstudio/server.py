@@ -100,7 +100,7 @@ def start(
     running = Running(process.pid, _born(process.pid), port)
     try:
         studio.note.write_text(json.dumps(asdict(running)))
-        _await(process, running, studio, credentials, waiting)
+        wait_until_healthy(running, studio, waiting)
     except BaseException:
         stop(running)
         process.wait()
@@ -202,21 +202,21 @@ def _spawn(
         )  # fmt: skip
 
 
-def _await(
-    process: subprocess.Popen[bytes],
-    running: Running,
-    studio: StudioFolder,
-    credentials: Credentials,
-    waiting: Callable[[float], None],
+def wait_until_healthy(
+    running: Running, studio: StudioFolder, waiting: Callable[[float], None] = lambda seconds: None
 ) -> None:
+    """Return once the server answers; `waiting` hears the seconds so far.
+
+    Raises `LabelStudioError` with the log's last lines when it ends first, or takes too long.
+    """
     began = time.monotonic()
     while not healthy(running.url):
         seconds = time.monotonic() - began
-        if process.poll() is not None or seconds > START_SECONDS:
-            what = "ended" if process.returncode is not None else f"did not answer in {seconds:.0f} s"
+        if not running.alive or seconds > START_SECONDS:
+            what = f"did not answer in {seconds:.0f} s" if running.alive else "ended while starting"
             raise LabelStudioError(
-                f"Label Studio {what} while starting; {studio.log} ends with:\n{last_lines(studio.log)}",
-                hint=f"read {studio.log}, then run `annotate studio up` again",
+                f"Label Studio {what}; {studio.log} ends with:\n{last_lines(studio.log)}",
+                hint=f"read {studio.log}, then `annotate studio down` and `annotate studio up` again",
             )
         waiting(seconds)
         time.sleep(0.25)

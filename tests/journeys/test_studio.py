@@ -5,6 +5,7 @@ import re
 import socket
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from annotate.labelstudio.server import Running, StudioFolder
 from annotate.project import Project
 from annotate.steps import _studio, studio
 from annotate.types import Modality
-from tests.conftest import MakeProject, RunAnnotate
+from tests.conftest import ROOT, MakeProject, RunAnnotate
 from tests.studio import LabelStudio, free_port
 
 
@@ -280,6 +281,19 @@ def test_a_studio_goes_up_once_and_down_and_up_again_with_its_data(
     assert not server.healthy(url)
     back = studio.up(local, port=free_port())
     assert [p["title"] for p in back.projects] == ["kept"]
+
+
+@pytest.mark.studio
+def test_a_start_that_was_killed_is_taken_up_by_the_next(local: Project) -> None:
+    command = [sys.executable, ROOT / "cli.py", "studio", "up", "--port", str(free_port())]
+    with subprocess.Popen(command, cwd=local.root, stderr=subprocess.DEVNULL) as start:
+        while (begun := StudioFolder(local.studio).running()) is None:
+            assert start.poll() is None
+            time.sleep(0.01)
+        start.kill()
+    report = studio.up(local)
+    assert report.pid == begun.pid
+    assert report.url == begun.url
 
 
 @pytest.mark.studio
