@@ -17,9 +17,11 @@ def rescue(path: Path, folder: Path) -> Path:
     import ffmpeg
     import imageio_ffmpeg
 
-    target = folder / "rescued.mkv"
+    # A link of a plain name stands for the file: the command builder cannot hold every name a file may have.
+    link, target = folder / "original", folder / "rescued.mkv"
+    link.symlink_to(path.absolute())
     source = ffmpeg.input(
-        address(path), protocol_whitelist=PROTOCOLS, format_whitelist=FORMATS, max_pixels=MAX_PIXELS
+        address(link), protocol_whitelist=PROTOCOLS, format_whitelist=FORMATS, max_pixels=MAX_PIXELS
     )
     output = source.output(
         address(target),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.media.source import broken, open_source
+from annotate.errors import MediaError
+from annotate.media.source import open_source
 
 if TYPE_CHECKING:
     import av
@@ -40,7 +41,8 @@ def start_us(container: "InputContainer") -> int:
 def listen(path: Path) -> Heard:
     """Read all packets once: decode the sound, note the pictures' times.
 
-    Raises `MediaError` as `open_source` does, also when the file ends well before it says it does.
+    Raises `MediaError` as `open_source` does, and with code ``truncated`` when the file ends well before it
+    says it does.
     """
     with open_source(path) as container:
         zero = start_us(container)
@@ -57,7 +59,11 @@ def listen(path: Path) -> Heard:
         end = max(end, len(wave) * 1_000_000 // SAMPLE_RATE)
         announced = container.duration or 0
         if announced - end > max(1_000_000, announced // 10):
-            raise broken(path, f"is cut off: {end / 1e6:.1f} s of {announced / 1e6:.1f} s are there")
+            raise MediaError(
+                f"{path} is cut off: {end / 1e6:.1f} s of {announced / 1e6:.1f} s are there",
+                code="truncated",
+                hint="copy the file again",
+            )
         shown = np.unique(np.asarray([t for t in times if t >= 0], np.int64))
         return Heard(wave, shown, end)
 

@@ -1,0 +1,126 @@
+"""Makes small videos for tests, odd ones included, with real speech in them."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "videos"
+RATE = 44_100
+MARK = 16
+"""Side of the squares in which each picture shows its number, in binary, least bit on the left."""
+
+
+def speech(seconds: float = 3.0) -> NDArray[np.float32]:
+    """(samples,) at 44.1 kHz: sentences of two GRID speakers, one after the other, as often as needed."""
+    parts = [decoded(EXAMPLES / f"grid_{name}.mpg") for name in ("sbia1a", "lrwp9a")]
+    wave = np.concatenate(parts)
+    return np.resize(wave, round(seconds * RATE)).astype(np.float32)
+
+
+def decoded(path: Path, rate: int = RATE) -> NDArray[np.float32]:
+    """(samples,) of a file's first sound stream as mono."""
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler("fltp", "mono", rate)
+        frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
+        frames += resampler.resample(None)
+    return np.concatenate([f.to_ndarray()[0] for f in frames])
+
+
+def make_video(
+    path: Path,
+    *,
+    seconds: float = 3.0,
+    fps: int = 25,
+    size: tuple[int, int] = (160, 120),
+    audio: str | None = "speech",
+    video: bool = True,
+    rotate: int = 0,
+    vfr: bool = False,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    container: str | None = None,
+    delay: float = 0.0,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """A video whose pictures show their number. `audio`: "speech", "tone", "silence" or None for no stream.
+
+    `rotate` is the number of degrees (counter-clockwise) by which a player turns the picture; `vfr` drops two
+    of three pictures in the second half; `delay` seconds pass before the first picture.
+    """
+    with av.open(str(path), "w", format=container or _format(path), options=options or {}) as out:
+        streams = []
+        if video:
+            streams.append(_pictures(out, seconds, fps, size, codec, pix_fmt, rotate, vfr, delay))
+        if audio is not None:
+            streams.append(_sound(out, _wave(audio, seconds + delay)))
+        for packet in [p for stream in streams for p in stream]:
+            out.mux(packet)
+    return path
+
+
+def _format(path: Path) -> str:
+    return {".mkv": "matroska", ".mov": "mov", ".ts": "mpegts", ".mp3": "mp3"}.get(path.suffix, "mp4")
+
+
+def _wave(kind: str, seconds: float) -> NDArray[np.float32]:
+    samples = round(seconds * RATE)
+    if kind == "speech":
+        return speech(seconds)
+    if kind == "tone":
+        return (0.3 * np.sin(2 * np.pi * 440 * np.arange(samples) / RATE)).astype(np.float32)
+    return np.zeros(samples, np.float32)
+
+
+def picture(number: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(height, width) gray with the number written in squares along the top."""
+    width, height = size
+    gray = np.full((height, width), 96, np.uint8)
+    for bit in range(8):
+        gray[:MARK, bit * MARK : (bit + 1) * MARK] = 235 if number >> bit & 1 else 16
+    return gray
+
+
+def number_of(gray: NDArray[np.uint8]) -> int:
+    """The number that `picture` wrote."""
+    middle = gray[MARK // 2, MARK // 2 : 8 * MARK : MARK]
+    return sum(1 << bit for bit, level in enumerate(middle) if level > 128)
+
+
+def _pictures(
+    out: av.container.OutputContainer, seconds: float, fps: int, size: tuple[int, int], codec: str,
+    pix_fmt: str, rotate: int, vfr: bool, delay: float,
+) -> Iterator[av.Packet]:  # fmt: skip
+    stream = out.add_stream(codec, rate=fps, options={"crf": "12"} if "264" in codec else {})
+    stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+    stream.codec_context.thread_count = 1
+    if rotate:
+        stream.set_display_rotation(rotate)
+
+    def packets() -> Iterator[av.Packet]:
+        count = max(1, round(seconds * fps))
+        for number in range(count):
+            if vfr and number > count // 2 and number % 3:
+                continue
+            frame = av.VideoFrame.from_ndarray(picture(number, size), format="gray").reformat(format=pix_fmt)
+            frame.pts, frame.time_base = number + round(delay * fps), Fraction(1, fps)
+            yield from stream.encode(frame)
+        yield from stream.encode(None)
+
+    return packets()
+
+
+def _sound(out: av.container.OutputContainer, wave: NDArray[np.float32]) -> Iterator[av.Packet]:
+    name = "libmp3lame" if out.format.name == "mp3" else "aac"
+    stream = out.add_stream(name, rate=RATE, layout="mono")
+
+    def packets() -> Iterator[av.Packet]:
+        frame = av.AudioFrame.from_ndarray(wave[None, :], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
+        yield from stream.encode(frame)
+        yield from stream.encode(None)
+
+    return packets()

@@ -1,0 +1,214 @@
+"""Cuts are exact to the picture and the sample, on even, uneven, turned and odd footage."""
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from annotate.media.cut import cut, snap
+from annotate.media.files import write_atomic
+from annotate.media.probe import probe
+from annotate.media.sound import Heard, Timeline, listen
+from annotate.media.source import open_source
+from annotate.types import SampleMedia, Segment
+from tests.media_factory import RATE, decoded, make_video, number_of
+
+SPANS = (Segment(400_000, 1_200_000), Segment(1_200_000, 2_600_000))
+
+
+def cut_all(path: Path, media: Path, spans: tuple[Segment, ...] = SPANS) -> list[SampleMedia]:
+    heard = listen(path)
+    wanted = [(SampleMedia.under(media, f"{n:016d}"), s) for n, s in enumerate(snap(spans, heard))]
+    cut(path, probe(path), heard, wanted)
+    return [m for m, _ in wanted]
+
+
+def pictures(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+
+
+def streams(path: Path) -> list[str]:
+    with av.open(str(path)) as container:
+        return [stream.type for stream in container.streams]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[SampleMedia]]:
+    folder = tmp_path_factory.mktemp("plain")
+    source = make_video(folder / "a.mp4")
+    return source, cut_all(source, folder / "media")
+
+
+def test_a_clip_holds_exactly_the_pictures_of_its_segment(plain: tuple[Path, list[SampleMedia]]) -> None:
+    _, (first, second) = plain
+    assert [number_of(p) for p in pictures(first.clip)] == list(range(10, 30))
+    assert [number_of(p) for p in pictures(second.clip)] == list(range(30, 65))
+
+
+def test_the_wave_holds_exactly_the_samples_of_the_source(plain: tuple[Path, list[SampleMedia]]) -> None:
+    source, (first, second) = plain
+    whole = soxr.resample(decoded(source), RATE, 16_000)
+    for media, (start, end) in ((first, (6_400, 19_200)), (second, (19_200, 41_600))):
+        wave, rate = soundfile.read(media.audio, dtype="float32")
+        assert (rate, wave.shape) == (16_000, (end - start,))
+        assert np.abs(wave - whole[start:end].clip(-1, 1)).max() < 2e-3
+
+
+def test_the_sound_of_a_clip_is_in_step_with_its_pictures(plain: tuple[Path, list[SampleMedia]]) -> None:
+    source, (_, second) = plain
+    there = decoded(source)[round(1.2 * RATE) :][: RATE // 2]
+    here = decoded(second.clip)[: RATE // 2]
+    best = max(range(-300, 301), key=lambda s: float(np.dot(here[400:20_000], there[400 + s : 20_000 + s])))
+    assert abs(best) <= 1
+
+
+def test_what_a_pass_may_not_show_is_absent_from_its_file(plain: tuple[Path, list[SampleMedia]]) -> None:
+    _, (first, _) = plain
+    assert streams(first.clip) == ["video", "audio"]
+    assert streams(first.silent) == ["video"]
+    assert streams(first.audio) == ["audio"]
+    same = zip(pictures(first.clip), pictures(first.silent), strict=True)
+    assert all(np.array_equal(a, b) for a, b in same)
+
+
+def test_a_clip_plays_in_a_browser(plain: tuple[Path, list[SampleMedia]]) -> None:
+    _, (first, _) = plain
+    with av.open(str(first.clip)) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert audio.codec_context.name == "aac"
+        assert video.average_rate == Fraction(25)
+    content = first.clip.read_bytes()
+    assert 0 < content.find(b"moov") < content.find(b"mdat")
+
+
+def test_the_same_video_gives_the_same_bytes(plain: tuple[Path, list[SampleMedia]], tmp_path: Path) -> None:
+    source, samples = plain
+    again = cut_all(source, tmp_path)
+    for a, b in zip(samples, again, strict=True):
+        for name in ("clip", "audio", "silent"):
+            assert getattr(a, name).read_bytes() == getattr(b, name).read_bytes()
+
+
+def test_uneven_pictures_become_even_and_keep_their_time(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mkv", vfr=True)
+    first, second = cut_all(source, tmp_path / "media")
+    assert [number_of(p) for p in pictures(first.clip)] == list(range(10, 30))
+    numbers = [number_of(p) for p in pictures(second.clip)]
+    assert abs(len(numbers) - 35) <= 1
+    assert all(abs(number - (30 + k)) <= 1 for k, number in enumerate(numbers))
+
+
+@pytest.mark.parametrize("rotate", [90, 180, 270])
+def test_a_turned_video_is_cut_upright(rotate: int, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4", rotate=rotate, audio="tone", seconds=2)
+    (first,) = cut_all(source, tmp_path / "media", (Segment(1_000_000, 1_400_000),))
+    turned = np.rot90(pictures(first.clip)[0], -(rotate // 90))
+    assert turned.shape == (120, 160)
+    assert number_of(np.ascontiguousarray(turned)) == 25
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"size": (161, 121), "pix_fmt": "yuv444p", "name": "a.mkv"},
+        {"pix_fmt": "yuv420p10le", "name": "a.mkv"},
+        {"name": "a.ts"},
+        {"delay": 0.4, "name": "a.mp4"},
+        {"codec": "mpeg4", "name": "a.mov"},
+    ],
+    ids=["odd-size", "10-bit", "transport-stream", "late-picture", "mpeg4"],
+)
+def test_odd_footage_gives_whole_clips(odd: dict[str, object], tmp_path: Path) -> None:
+    source = make_video(tmp_path / str(odd.pop("name")), **odd)  # type: ignore[arg-type]
+    for media, span in zip(cut_all(source, tmp_path / "media"), SPANS, strict=True):
+        frames = pictures(media.clip)
+        assert abs(len(frames) - span.seconds * 25) <= 1
+        assert frames[0].shape == (120, 160)
+        assert abs(len(soundfile.read(media.audio)[0]) - span.seconds * 16_000) <= 640
+
+
+def test_real_mpeg1_footage_is_cut_to_the_picture(example_videos: Path, tmp_path: Path) -> None:
+    source = example_videos / "grid_bbaf2n.mpg"
+    (media,) = cut_all(source, tmp_path, (Segment(640_000, 2_480_000),))
+    there, here = pictures(source)[16:62], pictures(media.clip)
+    assert len(here) == 46
+    near = [np.abs(a.astype(int) - b).mean() for a, b in zip(there, here, strict=True)]
+    off = [np.abs(a.astype(int) - b).mean() for a, b in zip(there[1:], here, strict=False)]
+    assert max(near) < 3
+    assert np.mean(near) < np.mean(off)
+
+
+def test_sound_that_has_holes_stays_in_time(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mkv", seconds=2, audio="tone")
+    holed = tmp_path / "holed.mkv"
+    with av.open(str(source)) as there, av.open(str(holed), "w") as out:
+        copies = {s.index: out.add_stream_from_template(s) for s in there.streams}
+        for packet in there.demux():
+            late = packet.pts is not None and 0.5 < packet.pts * packet.time_base < 1.0
+            if packet.dts is None or (packet.stream.type == "audio" and late):
+                continue
+            packet.stream = copies[packet.stream.index]
+            out.mux(packet)
+    wave = listen(holed).wave
+    assert abs(len(wave) - 2 * 16_000) < 1_000
+    assert np.abs(wave[10_000:15_000]).max() < 0.01
+    assert np.abs(wave[17_000:30_000]).max() > 0.2
+
+
+def test_segments_snap_to_the_nearest_picture_and_stay_disjoint() -> None:
+    heard = Heard(np.zeros(0, np.float32), np.arange(0, 2_000_000, 40_000), 2_000_000)
+    spans = [Segment(95_000, 611_000), Segment(611_000, 1_995_000)]
+    assert snap(spans, heard) == [Segment(80_000, 600_000), Segment(600_000, 2_000_000)]
+
+
+def test_stereo_sound_is_kept_for_the_clip_and_mixed_for_the_wave(example_videos: Path) -> None:
+    with open_source(example_videos / "grid_bbaf2n.mpg") as container:
+        timeline = Timeline(container, "stereo")
+        blocks = [b for p in container.demux(audio=0) for b in timeline.decode(p)]
+    assert {b.shape[0] for b in blocks} == {2}
+
+
+_WITH_LITTLE_ROOM = """
+import json, resource, signal, sys
+from pathlib import Path
+from annotate.errors import MediaError
+from annotate.media.cut import cut
+from annotate.media.probe import probe
+from annotate.media.sound import listen
+from annotate.types import SampleMedia, Segment
+source, media = map(Path, sys.argv[1:])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    cut(source, probe(source), listen(source), [(SampleMedia.under(media, "0" * 16), Segment(0, 1_000_000))])
+except MediaError as error:
+    print(json.dumps([error.code, error.hint]))
+"""
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4", audio="tone", seconds=2)
+    done = subprocess.run(
+        [sys.executable, "-c", _WITH_LITTLE_ROOM, source, tmp_path / "media"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    code, hint = json.loads(done.stdout)
+    assert code == "disk-full"
+    assert "run the same command again" in hint
+    assert [p for p in (tmp_path / "media").rglob("*") if p.is_file()] == []
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.bin"
+    write_atomic(path, b"old")
+    write_atomic(path, b"new")
+    assert [p.read_bytes() for p in path.parent.iterdir()] == [b"new"]
