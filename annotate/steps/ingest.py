@@ -143,10 +143,14 @@ def _sweep(media: Path) -> None:
 
 @contextmanager
 def _marked(media: Path) -> Iterator[None]:
-    """Leave a mark in the media folder unless the block ends well."""
+    """Leave a mark in the media folder unless the block ends well, or its half files are swept at once."""
     media.mkdir(parents=True, exist_ok=True)
     (media / UNFINISHED).touch()
-    yield
+    try:
+        yield
+    except AnnotateError:
+        _sweep(media)
+        raise
     (media / UNFINISHED).unlink()
 
 
@@ -391,14 +395,17 @@ class _Run:
                     })  # fmt: skip
             totals = videos.totals(session, sorted(states))
             splits = videos.samples_per_split(session)
+        counts = Counter(states.values())
         if len(problems) > PROBLEMS_SHOWN:
             self.found.warnings.append(f"{len(problems)} problems, of which {PROBLEMS_SHOWN} are listed")
+        if counts[VideoStatus.FAILED]:
+            self.found.warnings.append("a file that failed is tried again once it changes, or is touched")
         return IngestReport(
             files=len(self.found.files),
             new=self._cut[VideoStatus.OK],
             unchanged=len(self.found.files) - len(self.changed),
-            rejected=sum(status is VideoStatus.REJECTED for status in states.values()),
-            failed=sum(status is VideoStatus.FAILED for status in states.values()),
+            rejected=counts[VideoStatus.REJECTED],
+            failed=counts[VideoStatus.FAILED],
             samples=totals.samples,
             hours=totals.seconds / 3600,
             splits=splits,

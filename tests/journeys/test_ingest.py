@@ -1,6 +1,8 @@
 """What ingest promises about files, speakers, splits, crashes and second runs."""
 
+import hashlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,7 +20,7 @@ from annotate.config import Settings
 from annotate.errors import AnnotateError, ConfigError, NothingToDo, ProjectBusy, UsageError
 from annotate.project import Project
 from annotate.steps import ingest as step
-from annotate.steps._ingest_worker import DiskFull
+from annotate.steps._ingest_worker import DiskFull, cut
 from annotate.steps.ingest import IngestReport, ingest
 from annotate.types import (
     Check,
@@ -65,6 +67,12 @@ def stand_in(job: VideoJob) -> VideoOutcome | DiskFull:
         count = int(job.sidecar.read_text())
     samples = tuple(_sample(job, number) for number in range(count))
     return VideoOutcome(job.sha256, VideoStatus.OK, "", "", {"duration_us": 9_000_000}, samples)
+
+
+def cut_with_little_room(job: VideoJob) -> VideoOutcome | DiskFull:
+    """The real thing, where no file may grow beyond 30 kB: a full disk for root and all others."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))
+    return cut(job)
 
 
 def _sample(job: VideoJob, number: int) -> PreparedSample:
@@ -310,9 +318,9 @@ def test_a_worker_that_is_killed_once_costs_nothing(project: Project, folder: Pa
 
 
 def test_poison_is_set_aside_after_three_attempts_and_the_others_succeed(
-    each_project: Project, folder: Path
+    project: Project, folder: Path
 ) -> None:
-    project = with_settings(each_project, deadline_seconds=1.0)
+    project = with_settings(project, deadline_seconds=1.0)
     make(folder, a="crash", b="hang", c="speech 3", d="speech 4")
     listener = _Listener()
     report = run(project, folder, progress=listener)
@@ -551,3 +559,44 @@ def test_two_projects_that_saw_the_files_in_another_order_agree(
     run(two, *[folder / f"v{n}.mp4" for n in (4, 2, 5, 1, 3)])
     assert _plain(one, models.Video) == _plain(two, models.Video)
     assert _plain(one, models.Sample) == _plain(two, models.Sample)
+
+
+# ---- real footage ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def footage(folder: Path, example_videos: Path) -> Path:
+    """Two real clips with subtitles, and one that cannot be read."""
+    for name in ("grid_bbaf2n", "grid_lbax4n"):
+        for suffix in (".mpg", ".srt"):
+            shutil.copy2(example_videos / f"{name}{suffix}", folder)
+    make(folder, text="no video at all")
+    return folder
+
+
+def test_real_footage_is_cut_once_and_a_second_run_takes_a_twentieth(
+    project: Project, footage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "cut", cut)
+    first = run(project, footage)
+    assert (first.new, first.failed, first.samples) == (2, 1, 2)
+    for sample in rows(project, models.Sample):
+        media = project.sample_media(sample.id)
+        for key, path in (("M", media.clip), ("A", media.audio), ("V", media.silent)):
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == sample.media_sha256[key]
+    second = run(project, footage)
+    assert second.unchanged == 3
+    assert second.seconds <= 0.05 * first.seconds
+
+
+def test_a_disk_that_fills_while_cutting_leaves_nothing_partial(
+    project: Project, footage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "cut", cut_with_little_room)
+    with pytest.raises(AnnotateError) as caught:
+        run(project, footage)
+    assert (caught.value.exit_code, "make room" in caught.value.hint) == (1, True)
+    assert rows(project, models.Sample) == []
+    assert [p for p in project.media.rglob("*") if p.suffix == ".part"] == []
+    monkeypatch.setattr(step, "cut", cut)
+    assert run(project, footage).samples == 2

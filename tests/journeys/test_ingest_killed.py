@@ -33,7 +33,7 @@ def test_kill_minus_nine_changes_neither_rows_nor_files(
     script.write_text(STAND_IN)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     result = kill_and_compare(
-        videos, tmp_path / "projects", kills=4, rng=random.Random(7), command=(sys.executable, str(script))
+        videos, tmp_path / "projects", kills=3, rng=random.Random(7), command=(sys.executable, str(script))
     )
     assert result.differences == []
     assert result.in_time > 0
