@@ -32,6 +32,4 @@ def frames(path: Path, per_second: float, width: int, form: str) -> Iterator[NDA
                 small = frame.reformat(width=across, height=down, format=form)
                 yield np.asarray(small.to_ndarray(), np.uint8)
     except (OSError, IndexError, av.FFmpegError) as error:
-        raise MediaError(
-            f"{path} cannot be decoded: {error}", code="broken", hint="annotate ingest"
-        ) from error
+        raise MediaError(f"{path} cannot be decoded: {error}", code="broken") from error

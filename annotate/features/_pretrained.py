@@ -83,7 +83,10 @@ class Pretrained:
         Raises `ConfigError` when its files cannot be used.
         """
         from transformers import AutoModel
+        from transformers.utils import logging
 
+        be_quiet: Any = logging.disable_progress_bar
+        be_quiet()  # its bars would tear ours
         loaded = self.load(AutoModel, use_safetensors=True)
         return getattr(loaded, "vision_model", loaded).float().eval()
 

@@ -64,7 +64,7 @@ def read_wave(source: ClipSource) -> NDArray[np.float32]:
     try:
         wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, RuntimeError) as error:
-        raise MediaError(f"{path} cannot be read: {error}", code="broken", hint="annotate ingest") from error
+        raise MediaError(f"{path} cannot be read: {error}", code="broken") from error
     if rate != _RATE:
         raise MediaError(f"{path} has {rate} samples per second, not {_RATE}", code="broken")
     return np.ascontiguousarray(wave.mean(axis=1))

@@ -44,13 +44,18 @@ def feature_names(project: Project) -> Mapping[Modality, str]:
     }
 
 
+def featured(project: Project, sample_ids: Sequence[str]) -> set[str]:
+    """Those of the samples that have features of all three modalities."""
+    found = set(sample_ids)
+    with reading(project.engine) as session:
+        for name in feature_names(project).values():
+            found &= features.places(session, name, sample_ids).keys()
+    return found
+
+
 def have_features(project: Project, sample_ids: Sequence[str]) -> bool:
     """Whether every one of those samples has features of all three modalities."""
-    with reading(project.engine) as session:
-        return all(
-            features.places(session, name, sample_ids).keys() >= set(sample_ids)
-            for name in feature_names(project).values()
-        )
+    return featured(project, sample_ids) == set(sample_ids)
 
 
 def read_features(

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -41,7 +41,7 @@ class ExtractReport:
     modalities: dict[str, ModalityReport]
     """By word: text, audio, vision."""
     failures: list[dict[str, str]]
-    """Each sample that could not be read, with its modality and the reason."""
+    """Each sample that could not be read, with its modality and the reason; the next run tries it again."""
     seconds: float
     next: str
 
@@ -80,9 +80,7 @@ def extract(project: Project, *, progress: Progress = SILENT) -> ExtractReport:
         modalities={work.modality.word: _report(work) for work in works},
         failures=failures,
         seconds=time.monotonic() - started,
-        next="annotate ingest FOLDER-WITH-VIDEOS, to cut the failed ones again"
-        if failures
-        else "annotate next-batch",
+        next="annotate next-batch",
     )
 
 
@@ -128,33 +126,41 @@ def _input_hash(sample: SampleInput, modality: Modality) -> str:
 
 
 def _run(project: Project, work: _Work, progress: Progress) -> None:
+    """Shard by shard: what a kill can cost is the work on one of them."""
     if not work.todo:
         return
-    store = FeatureStore(project.features)
     with progress.bar(f"extracting {work.modality.word}", len(work.todo)) as bar:
         for start in range(0, len(work.todo), SAMPLES_PER_SHARD):
             chunk = work.todo[start : start + SAMPLES_PER_SHARD]
-            digests = {sample.sample_id: digest for sample, digest in chunk}
             items = []
             for sample_id, result in _extract_all(project, work.extractor, [s for s, _ in chunk]):
                 bar.advance()
                 if isinstance(result, str):
-                    work.failures.append(
-                        {"sample": sample_id, "modality": work.modality.word, "reason": result}
-                    )
+                    failure = {"sample": sample_id, "modality": work.modality.word, "reason": result}
+                    work.failures.append(failure)
                 else:
                     items.append((sample_id, result))
             if items:
-                shard = store.write(work.modality, work.name, items)
-                with writing(project.engine) as session:
-                    features.add_shard(
-                        session,
-                        sha256=shard.sha256,
-                        path=shard.path,
-                        modality=work.modality,
-                        extractor=work.name,
-                        inputs=[(i, digests[i]) for i in shard.samples],
-                    )
+                _store(project, work, items, {sample.sample_id: digest for sample, digest in chunk})
+
+
+def _store(
+    project: Project,
+    work: _Work,
+    items: Sequence[tuple[str, NDArray[np.float32]]],
+    digests: Mapping[str, str],
+) -> None:
+    """The file first, then its rows: a kill between them leaves an orphan that the next run sweeps."""
+    shard = FeatureStore(project.features).write(work.modality, work.name, items)
+    with writing(project.engine) as session:
+        features.add_shard(
+            session,
+            sha256=shard.sha256,
+            path=shard.path,
+            modality=work.modality,
+            extractor=work.name,
+            inputs=[(sample_id, digests[sample_id]) for sample_id in shard.samples],
+        )
 
 
 def _extract_all(

@@ -18,7 +18,7 @@ from annotate.config import load
 from annotate.errors import ConfigError, FeatureError, NothingToDo
 from annotate.feature_store import FeatureStore
 from annotate.project import Project
-from annotate.steps._features import feature_names, have_features, read_features
+from annotate.steps._features import feature_names, featured, have_features, read_features
 from annotate.steps.extract import extract
 from annotate.types import UNIMODAL, Modality
 from db import models
@@ -136,6 +136,10 @@ def test_a_damaged_clip_is_reported_and_stops_nobody(project: Project, fill: Fil
     assert (report.modalities[word].done, report.modalities[word].failed) == (2, 1)
     assert report.failures[0]["sample"] == ids[1] and report.failures[0]["modality"] == word
     assert ids[1] in report.failures[0]["reason"]
+    assert featured(project, ids) == {ids[0], ids[2]}
+    assert [(m.done, m.unchanged, m.failed) for m in extract(project).modalities.values()].count(
+        (0, 2, 1)
+    ) == 1
 
 
 @pytest.mark.parametrize("harm", ["delete", "truncate", "flip"])
