@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -29,8 +28,8 @@ class StudioReport:
     pid: int | None
     started_seconds: float | None
     """How long the start took; None when nothing was started."""
-    projects: tuple[Mapping[str, Any], ...]
-    """One row per Label Studio project: title, questions, finished, address for raters."""
+    projects: tuple[Mapping[str, str], ...]
+    """One row per Label Studio project: its title, and the address that raters open."""
 
 
 def up(project: Project, *, port: int | None = None, progress: Progress = SILENT) -> StudioReport:
@@ -114,7 +113,7 @@ def _start(project: Project, port: int, program: Installation, progress: Progres
     studio = StudioFolder(project.studio)
     known = read_credentials(project.root)
     credentials = known or _new_credentials(project, studio, program, progress)
-    progress.say("starting Label Studio (about 20 s)")
+    progress.say("starting Label Studio")
     with progress.bar("starting Label Studio", total=None) as bar:
         running = server.start(
             studio, project.media, port, credentials, program,
@@ -164,14 +163,9 @@ def _report(project: Project, running: Running, seconds: float | None) -> Studio
     return StudioReport(True, url, credentials.login, credentials.password, running.pid, seconds, projects)
 
 
-def _projects(url: str, token: str) -> tuple[Mapping[str, Any], ...]:
+def _projects(url: str, token: str) -> tuple[Mapping[str, str], ...]:
     found = access.read(url, token, "/api/projects?page_size=100&ordering=id")
     return tuple(
-        {
-            "title": row["title"],
-            "questions": row["task_number"],
-            "finished": row["finished_task_number"],
-            "address": f"{url}/projects/{row['id']}/data?labeling=1",
-        }
+        {"title": row["title"], "for_raters": f"{url}/projects/{row['id']}/data?labeling=1"}
         for row in found["results"]
     )
