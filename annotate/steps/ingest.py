@@ -101,7 +101,8 @@ def ingest(
 
 
 def _look(project: Project, paths: Sequence[Path], progress: Progress) -> Found:
-    found = find(paths, excluded=(project.media, project.features, project.models, project.studio))
+    with progress.bar("search", total=None):
+        found = find(paths, excluded=(project.media, project.features, project.models, project.studio))
     for path, reason in found.unreadable:
         progress.say(f"cannot read {path}: {reason}")
     if found.files:
@@ -199,8 +200,9 @@ class _Run:
 
     def classify(self) -> None:
         """Which files need to be opened."""
-        with reading(self.project.engine) as session:
-            for chunk in videos.chunks(self.found.files):
+        files = self.found.files
+        with self.progress.bar("look", total=len(files)) as bar, reading(self.project.engine) as session:
+            for chunk in videos.chunks(files):
                 known = videos.known_files(session, [file.key for file in chunk])
                 for file in chunk:
                     before = known.get(file.key)
@@ -208,6 +210,7 @@ class _Run:
                         self.changed.append((file, before))
                     else:
                         self._listen(before.sha256, file)
+                bar.advance(len(chunk))
 
     def _same(self, file: SourceFile, before: videos.KnownFile) -> bool:
         return file.stat == before.stat and before.settings_hash.startswith(f"{self._cut_hash}.")

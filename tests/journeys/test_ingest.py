@@ -265,7 +265,7 @@ class _Listener:
 
         @contextmanager
         def open_bar() -> Iterator[Any]:
-            self.total = total
+            self.total, self.advanced = total, 0.0
             yield self
 
         return open_bar()
