@@ -211,7 +211,7 @@ def main() -> int:
     for source in sources:
         for corpus in source:
             for labels in (200,) if options.quick else (50, 200, None):
-                measure(corpus, labels, 2 if options.quick else 5, bars)
+                measure(corpus, labels, 1 if options.quick else 3, bars)
     return bars.done(options.json)
 
 

@@ -22,12 +22,9 @@ class Encoder(nn.Module):
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
+        # No dropout on the input: it gained nothing on RAVDESS and cost a third of the time.
         self.layers = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(width, hidden),
-            nn.LayerNorm(hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
+            nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
         )
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:

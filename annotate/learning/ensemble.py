@@ -70,13 +70,15 @@ def fit_ensemble(
             bar.advance(recipe.epochs - how.epochs, note=f"network {member + 1} of {recipe.members} done")
             nets.append(net)
             fitted.append(how)
+    with repeatable(seed, device):
+        noise = _noise(material.tasks, targets, nets, train, valid)
     return Checkpoint(
         recipe=recipe,
         tasks=material.tasks,
         extractors=dict(material.extractors),
         standardisers=standardisers,
         targets=targets,
-        noise=_noise(material.tasks, targets, nets, train, valid),
+        noise=noise,
         members=tuple({k: v.detach().cpu() for k, v in net.state_dict().items()} for net in nets),
         fitted=tuple(fitted),
     )
