@@ -42,10 +42,18 @@ class ClipEncoder:
         """Append a yuv420p picture of the right size."""
         import av
 
+        if not self._pictures:
+            self._keep_colours(frame)
         frame.pts, frame.time_base = self._pictures, 1 / self._fps
         frame.pict_type = av.video.frame.PictureType.NONE
         self._packets += self._video.encode(frame)
         self._pictures += 1
+
+    def _keep_colours(self, frame: "av.VideoFrame") -> None:
+        """Say what the numbers mean; a browser would guess by the size of the picture."""
+        context = self._video.codec_context
+        context.colorspace, context.color_range = frame.colorspace, frame.color_range
+        context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
 
     def finish(self, sound: NDArray[np.float32]) -> bytes:
         """Add the (channels, samples) sound and return the finished file."""

@@ -147,6 +147,20 @@ def test_real_mpeg1_footage_is_cut_to_the_picture(example_videos: Path, tmp_path
     assert np.mean(near) < np.mean(off)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"rotate": 180}, {"size": (1600, 1200)}, {"pix_fmt": "yuvj420p"}, {"pix_fmt": "yuv420p10le"}],
+    ids=["as-is", "turned", "scaled", "full-range", "10-bit"],
+)
+def test_brightness_stays_as_it_was(change: dict[str, object], tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mkv" if "rotate" not in change else tmp_path / "a.mp4", **change)  # type: ignore[arg-type]
+    (media,) = cut_all(source, tmp_path / "media", (Segment(1_000_000, 1_400_000),))
+    with av.open(str(source)) as there, av.open(str(media.clip)) as here:
+        before, after = (next(c.decode(video=0)).to_ndarray(format="rgb24") for c in (there, here))
+    middles = [int(rgb[rgb.shape[0] // 2, rgb.shape[1] // 2].mean()) for rgb in (before, after)]
+    assert abs(middles[0] - middles[1]) <= 3
+
+
 def test_sound_that_has_holes_stays_in_time(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mkv", seconds=2, audio="tone")
     holed = tmp_path / "holed.mkv"
