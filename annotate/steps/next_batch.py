@@ -164,9 +164,8 @@ def _ask(
     from annotate.steps._push import push_outbox
     from annotate.steps._studio import connect
 
-    client = connect(project)
     # One lock from choosing to sending: what another call finds queued is then always left over.
-    with project.writing():
+    with connect(project) as client, project.writing():
         with reading(project.engine) as session:
             unsent = batches.queued_batch_ids(session)
         if unsent:
@@ -177,8 +176,8 @@ def _ask(
             round_id = ensure_round(project, device=device, seed=None, progress=progress)
             plan = _plan(project, n, strategy, seed, device, round_id, progress)
             batch_id, left, notes = _write(project, plan), plan.left, plan.notes
-        pushed = push_outbox(project, client, progress=progress).pushed
-        return _report(project, batch_id, left, pushed, notes)
+        sent = push_outbox(project, client, progress=progress)
+        return _report(project, batch_id, left, sent.pushed, [*notes, *sent.problems])
 
 
 def _require_candidates(project: Project) -> None:

@@ -43,6 +43,12 @@ class Studio:
         self.dies_after: int | None = None
         self.opened: list[int] = []
 
+    def __enter__(self) -> "Studio":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
     def connect(self, project: Project) -> "Studio":
         if self.down:
             raise LabelStudioError("Label Studio is not running", hint="annotate studio up")
@@ -57,7 +63,7 @@ class Studio:
                 self.opened.append(item.id)
         if self.dies_after is not None:
             raise LabelStudioError("Label Studio does not answer", hint="annotate studio status")
-        return types.SimpleNamespace(pushed=len(items))
+        return types.SimpleNamespace(pushed=len(items), problems=[])
 
 
 def frames(sample_id: str) -> NDArray[np.float32]:
