@@ -124,4 +124,6 @@ def test_mosi_scores_equal_an_independent_count(rows):
     else:
         assert "Non0 F1" not in found
     assert found["Acc-7"] == pytest.approx((frame.p.clip(-3, 3).round() == frame.t.round()).mean())
-    assert found["Acc-5"] == pytest.approx((frame.p.clip(-2, 2).round() == frame.t.clip(-2, 2).round()).mean())
+    assert found["Acc-5"] == pytest.approx(
+        (frame.p.clip(-2, 2).round() == frame.t.clip(-2, 2).round()).mean()
+    )
