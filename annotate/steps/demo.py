@@ -1,0 +1,200 @@
+"""Run the whole loop once on real footage, with scripted raters, so that a newcomer sees every step work."""
+
+import shutil
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from annotate.errors import UsageError
+from annotate.labelstudio.access import authorization
+from annotate.labelstudio.raters import add_rater
+from annotate.labelstudio.scripted import ScriptedRater, answer_open_questions
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.steps import studio
+from annotate.steps._studio import address
+from annotate.steps.export import export
+from annotate.steps.extract import extract
+from annotate.steps.ingest import ingest
+from annotate.steps.init import init
+from annotate.steps.next_batch import next_batch
+from annotate.steps.pull import pull
+from annotate.steps.status import status
+from annotate.steps.train import train
+from db.engine import reading
+from db.outbox import ls_projects
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "videos"
+MARKER = ".annotate-demo"
+"""Marks a folder that a demo made, which the next one may replace."""
+FIRST_BATCH, SECOND_BATCH = 8, 5
+RATERS = 5
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """What was done, where the result lies, and what still runs."""
+
+    steps: list[Mapping[str, Any]]
+    samples: int
+    batches: int
+    answers: int
+    """Given by scripted raters."""
+    labels: Sequence[Mapping[str, Any]]
+    """By task, a column per split."""
+    dataset: str
+    exported: Mapping[str, int]
+    """Samples by split."""
+    seconds: float
+    label_studio: str
+    login: str
+    password: str
+    stop_it_with: str
+    mind: str
+
+
+@dataclass
+class _Diary:
+    """Runs steps one after the other and keeps what they took."""
+
+    progress: Progress
+    steps: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def run(self, name: str, step: Callable[[], T], tell: Callable[[T], str]) -> T:
+        """Run `step`; `tell` says in one line what came out."""
+        self.progress.say(f"\n$ annotate {name}")
+        began = time.monotonic()
+        report = step()
+        seconds = time.monotonic() - began
+        self.steps.append({"step": name, "seconds": round(seconds, 1), "result": tell(report)})
+        self.progress.say(f"  {tell(report)} ({seconds:.1f} s)")
+        return report
+
+
+def demo(folder: Path, *, videos: Path | None = None, progress: Progress = SILENT) -> DemoReport:
+    """Make a project in `folder` and take it once round the loop.
+
+    A folder of an earlier demo is replaced. Raises `UsageError` for a folder of anything else, or when
+    there are no videos.
+    """
+    footage = videos or EXAMPLES
+    if not footage.exists():
+        raise UsageError(
+            f"there is no {footage}; the examples come with a checkout, not with an installation",
+            hint="annotate demo --videos FOLDER-WITH-VIDEOS",
+        )
+    began = time.monotonic()
+    diary = _Diary(progress)
+    project = _start(folder, diary)
+    diary.run(f"ingest {footage.name}", lambda: ingest(project, [footage], progress=progress), _ingested)
+    diary.run("extract", lambda: extract(project, progress=progress), lambda r: "features per modality")
+    up = diary.run("studio up", lambda: _studio_up(project, progress), lambda r: f"at {r.url}")
+    raters = _raters(project)
+    progress.say(f"  the {RATERS} raters of this demo are scripted: what they say judges nothing")
+    answers = _round(project, diary, raters, FIRST_BATCH)
+    diary.run("train", lambda: train(project, progress=progress), lambda r: f"round {r.round}")
+    answers += _round(project, diary, raters, SECOND_BATCH)
+    dataset = project.root / "dataset"
+    done = diary.run(
+        "export mmsa dataset",
+        lambda: export(project, format="mmsa", dest=dataset, progress=progress),
+        lambda r: f"{sum(r.samples.values())} samples",
+    )
+    return _report(project, diary, up, answers, done.samples, time.monotonic() - began)
+
+
+def _start(folder: Path, diary: _Diary) -> Project:
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARKER).exists():
+            raise UsageError(f"{folder} is not empty", hint="name another folder: annotate demo FOLDER")
+        studio.down(Project.open(folder))
+        shutil.rmtree(folder)
+    diary.run(
+        f"init {folder.name} --preset ch-sims",
+        lambda: init(folder, preset="ch-sims", name="demo"),
+        lambda r: ", ".join(r.tasks),
+    )
+    (folder / MARKER).touch()
+    return Project.open(folder)
+
+
+def _ingested(report: Any) -> str:
+    return f"{report.samples} samples ({report.hours * 3600:.0f} s) of {report.new} videos"
+
+
+def _studio_up(project: Project, progress: Progress) -> studio.StudioReport:
+    """On the port of the settings, or on any free one: a first look must not fail for a taken port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", project.settings.labelstudio.port))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return studio.up(project, port=port, progress=progress)
+
+
+def _raters(project: Project) -> list[ScriptedRater]:
+    url, token = address(project)
+    emails = [f"rater{number}@example.com" for number in range(1, RATERS + 1)]
+    tokens = [add_rater(url, token, email, f"scripted-{email}") for email in emails]
+    return [ScriptedRater(e, authorization(url, t, 60)) for e, t in zip(emails, tokens, strict=True)]
+
+
+def _round(project: Project, diary: _Diary, raters: list[ScriptedRater], n: int) -> int:
+    """One batch: choose, answer the blind passes, pull, answer the multimodal pass, pull."""
+    diary.run(
+        f"next-batch -n {n}",
+        lambda: next_batch(project, n=n, progress=diary.progress),
+        lambda r: f"{r.samples} samples by {r.strategy}, {r.pushed} questions sent",
+    )
+    answers = 0
+    for passes in ("blind passes", "multimodal pass"):
+        given = _answer(project, diary, raters, passes)
+        diary.run("pull", lambda: pull(project, progress=diary.progress), lambda r: "labels by their mean")
+        answers += given
+    return answers
+
+
+def _answer(project: Project, diary: _Diary, raters: list[ScriptedRater], passes: str) -> int:
+    url, _ = address(project)
+    with reading(project.engine) as session:
+        open_projects = ls_projects(session)
+    with diary.progress.bar("scripted raters", None) as bar:
+        return diary.run(
+            f"(scripted raters, {passes})",
+            lambda: answer_open_questions(
+                url,
+                raters,
+                open_projects,
+                project.settings.dimension_list(),
+                answered=lambda rater: bar.advance(1, rater),
+            ),
+            lambda count: f"{count} answers over HTTP",
+        )
+
+
+def _report(
+    project: Project, diary: _Diary, up: studio.StudioReport, answers: int, exported: Any, seconds: float
+) -> DemoReport:
+    stands = status(project)
+    return DemoReport(
+        steps=diary.steps,
+        samples=sum(stands.samples.values()),
+        batches=stands.batches,
+        answers=answers,
+        labels=stands.labels,
+        dataset=str(project.root / "dataset"),
+        exported=exported,
+        seconds=round(seconds, 1),
+        label_studio=up.url,
+        login=up.login,
+        password=up.password,
+        stop_it_with=f"annotate -C {project.root} studio down",
+        mind="a dozen utterances and scripted raters show the loop, not a gain: nothing was learned here",
+    )

@@ -1,0 +1,52 @@
+"""The demo runs the whole loop for real: example footage, Label Studio, scripted raters, a finished dataset."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from annotate.project import Project
+from annotate.steps import studio
+
+pytestmark = [pytest.mark.slow, pytest.mark.studio]
+
+
+@pytest.fixture
+def demo_folder(tmp_path, label_studio, monkeypatch):
+    monkeypatch.setenv("ANNOTATE_CACHE", str(label_studio.cache))
+    folder = tmp_path / "demo"
+    yield folder
+    if (folder / "annotate.toml").exists():
+        studio.down(Project.open(folder))
+
+
+def test_the_demo_ends_with_a_dataset_and_a_studio_that_runs(demo_folder, annotate):
+    done = annotate("demo", demo_folder, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["batches"] == 2
+    assert report["samples"] == 13
+    assert "scripted" in done.stderr
+    assert {row["task"]: row["valid"] for row in report["labels"]}.keys() >= {"sentiment.T", "sentiment.M"}
+    assert all(report["exported"][split] > 0 for split in ("train", "valid", "test"))
+    splits = pd.read_pickle(demo_folder / "dataset" / "unaligned.pkl")
+    assert {s: len(splits[s]["id"]) for s in ("train", "valid", "test")} == report["exported"]
+
+    state = json.loads(annotate("studio", "status", "--json", cwd=demo_folder).stdout)
+    assert (state["running"], state["url"]) == (True, report["label_studio"])
+    second = demo_folder / "again"
+    assert annotate("export", "mmsa", second, cwd=demo_folder).returncode == 0
+    for path in (demo_folder / "dataset").iterdir():
+        assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+    assert annotate("next-batch", cwd=demo_folder).returncode == 3
+    assert annotate("doctor", cwd=demo_folder).returncode == 0
+    assert annotate("studio", "down", cwd=demo_folder).returncode == 0
+
+
+def test_the_demo_touches_no_folder_that_is_not_its_own(tmp_path, annotate):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    done = annotate("demo", "mine")
+    assert done.returncode == 2
+    assert "not empty" in done.stderr
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
