@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from annotate.errors import ConfigError, NothingToDo, UsageError
+from annotate.errors import ConfigError, FeatureError, NothingToDo, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.registry import STRATEGIES
@@ -204,6 +204,7 @@ def _plan(
         candidates = batches.candidates(session, project.settings.passes)
         covered = batches.covered_sample_ids(session)
         number = batches.count_batches(session)
+    candidates, covered, notes = _seen(project, candidates, covered)
     seed = project.settings.project.seed + number if seed is None else seed
     drawing, choosing, ordering = np.random.default_rng(seed).spawn(3)
     parts, shares = Parts.of(candidates), project.settings.batch
@@ -234,6 +235,25 @@ def _see(
     their features are left alone."""
     drawn = [] if round_id is None else [c.candidate.sample_id for c in (*draws.audit, *draws.holdout)]
     return look(project, round_id, [*(c.sample_id for c in draws.pool), *covered, *drawn], device)
+
+
+def _seen(
+    project: Project, candidates: Sequence[batches.Candidate], covered: Sequence[str]
+) -> tuple[list[batches.Candidate], list[str], list[str]]:
+    """Candidates and covered samples that have features, and a note about those that have none: one clip
+    that cannot be read must not stop the loop.
+
+    Raises `FeatureError` when no candidate has any.
+    """
+    from annotate.steps._features import featured
+
+    have = featured(project, [*(c.sample_id for c in candidates), *covered])
+    kept = [c for c in candidates if c.sample_id in have]
+    if not kept:
+        raise FeatureError(f"none of {len(candidates)} samples has features", hint="annotate extract")
+    blind = len(candidates) - len(kept)
+    notes = [f"{blind} samples have no features and were passed over; see `annotate extract`"]
+    return kept, [i for i in covered if i in have], notes if blind else []
 
 
 def _usable_strategy(project: Project, strategy: str, round_id: int | None) -> tuple[str, list[str]]:

@@ -185,14 +185,22 @@ def test_an_empty_project_is_sent_to_ingest(project: Project) -> None:
     assert "annotate ingest" in caught.value.hint
 
 
-def test_candidates_without_features_are_sent_to_extract_and_nothing_is_written(project: Project) -> None:
-    fill(project)
+def test_candidates_without_any_features_are_sent_to_extract_and_nothing_is_written(project: Project) -> None:
     with writing(project.engine) as session:
         add_sample(session, add_video(session, "new"))
     with pytest.raises(FeatureError) as caught:
         ask(project)
     assert "annotate extract" in caught.value.hint
     assert batch_count(project) == 0
+
+
+def test_one_sample_without_features_is_passed_over_and_said_so(project: Project) -> None:
+    fill(project)
+    with writing(project.engine) as session:
+        unreadable = add_sample(session, add_video(session, "unreadable")).id
+    report = ask(project, n=1000)
+    assert unreadable not in samples_of(project)
+    assert any("1 samples have no features" in note for note in report.notes)
 
 
 def test_a_push_that_fails_is_finished_by_the_next_call_without_a_new_batch(
