@@ -211,7 +211,8 @@ def _plan(
     draws = draw(n, parts, holdout_share=shares.holdout_share, audit_share=shares.audit_share, rng=drawing)
     # A sample of which only some passes came back would lie at distance zero from itself.
     covered = sorted(set(covered) - {c.sample_id for c in draws.pool})
-    used, notes = _usable_strategy(project, strategy, round_id)
+    used, reason = _usable_strategy(project, strategy, round_id)
+    notes += reason
     progress.say(f"choosing from {len(draws.pool)} samples by {used}")
     sight = _see(project, round_id, draws, covered, device)
     selection = STRATEGIES.get(used)().select(
