@@ -42,6 +42,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev
+	@$(PIP) --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 
 faults: $(VENV)/.dev
