@@ -29,7 +29,10 @@ class Upright:
 
     def _scaled(self, frame: "av.VideoFrame") -> "av.VideoFrame":
         width, height = self._flat
-        made = frame.reformat(width, height, "yuv420p", dst_color_range="MPEG", interpolation="BICUBIC")
+        # One thread: with more, the encoder was seen to get other bytes from one run to the next.
+        made = frame.reformat(
+            width, height, "yuv420p", dst_color_range="MPEG", interpolation="BICUBIC", threads=1
+        )
         _copy_colours(frame, made)
         made.color_range = 1  # limited
         return made

@@ -98,6 +98,13 @@ def test_the_same_video_gives_the_same_bytes(plain: tuple[Path, list[SampleMedia
             assert getattr(a, name).read_bytes() == getattr(b, name).read_bytes()
 
 
+def test_a_video_that_is_made_smaller_gives_the_same_bytes_too(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4", size=(1080, 1920), seconds=2, audio="tone")
+    spans = (Segment(0, 1_000_000), Segment(1_000_000, 2_000_000))
+    runs = [[m.silent.read_bytes() for m in cut_all(source, tmp_path / str(n), spans)] for n in range(3)]
+    assert runs[0] == runs[1] == runs[2]
+
+
 def test_uneven_pictures_become_even_and_keep_their_time(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mkv", vfr=True)
     first, second = cut_all(source, tmp_path / "media")
