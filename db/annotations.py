@@ -120,8 +120,8 @@ class History:
         self._add(
             Annotation(
                 sample_id=item.sample_id, task_id=task_id, annotator_id=self._annotator(revision.annotator),
-                state=state, value=revision.values.get(task_id), seconds=revision.seconds, batch_item_id=item.id,
-                origin=revision.origin, revision=revision.revision,
+                state=state, value=revision.values.get(task_id), seconds=revision.seconds,
+                batch_item_id=item.id, origin=revision.origin, revision=revision.revision,
                 supersedes_id=None if earlier is None else earlier.id,
                 created_at=revision.created_at if earlier is None else revision.changed_at,
                 raw=revision.raw,

@@ -100,4 +100,4 @@ def _value(row: Label) -> float | str:
 def count_labels(session: Session) -> dict[str, int]:
     """Labels by task id."""
     query = select(Label.task_id, func.count()).where(Label.origin == HUMAN).group_by(Label.task_id)
-    return dict(sorted(session.execute(query).tuples().all()))
+    return dict(sorted((task_id, count) for task_id, count in session.execute(query)))

@@ -68,11 +68,8 @@ def marker(session: Session) -> str:
 
 def queued(session: Session) -> list[QueuedItem]:
     """The outbox, ordered by batch, rank and pass."""
-    lengths = dict(
-        session.execute(select(BatchItem.batch_id, func.max(BatchItem.rank) + 1).group_by(BatchItem.batch_id))
-        .tuples()
-        .all()
-    )
+    sizes = select(BatchItem.batch_id, func.max(BatchItem.rank) + 1).group_by(BatchItem.batch_id)
+    lengths = {row[0]: row[1] for row in session.execute(sizes)}
     query = (
         select(BatchItem, Sample.transcript)
         .join(Sample, Sample.id == BatchItem.sample_id)

@@ -2,13 +2,14 @@
 
 import json
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -24,8 +25,6 @@ ACCESS_SECONDS = 240
 """A personal access token opens the door for five minutes at a time."""
 EVER = "1970-01-01T00:00:00.000000Z"
 MUST_BE_THERE = object()
-# Never twice by itself: an import that is sent again makes every question again.
-ONCE: Any = {"max_retries": 0}
 
 T = TypeVar("T")
 
@@ -68,13 +67,20 @@ class LabelStudioClient:
         self._header: tuple[float, Mapping[str, str]] = (-ACCESS_SECONDS, {})
         # A proxy of the environment cannot reach this machine's loopback.
         self._http = httpx.Client(timeout=timeout, follow_redirects=True, trust_env=not is_loopback(base_url))
+        self._closing = weakref.finalize(self, self._http.close)
 
     def __repr__(self) -> str:
         return f"LabelStudioClient({self.base_url!r})"
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Give the connections back."""
-        self._http.close()
+        """Give the connections back; it happens by itself when nobody holds the client any more."""
+        self._closing()
 
     def project(self, project_id: int) -> StudioProject | None:
         """The project with this number, or None when there is none."""
@@ -99,7 +105,7 @@ class LabelStudioClient:
             made = self._sdk.projects.create(
                 title=title, description=marker, label_config=label_config, maximum_annotations=raters,
                 sampling="Uncertainty sampling", show_collab_predictions=False,
-                enable_empty_annotation=False, show_skip_button=True, request_options=ONCE,
+                enable_empty_annotation=False, show_skip_button=True, request_options=self._once(),
             )  # fmt: skip
             project_id = int(made.id)
         found = self.project(project_id)
@@ -112,12 +118,14 @@ class LabelStudioClient:
     def change_page(self, project_id: int, label_config: str) -> None:
         """Show raters another page; the server refuses one that earlier answers do not fit."""
         with self._telling("changing the page that raters see"):
-            self._sdk.projects.update(id=project_id, label_config=label_config, request_options=ONCE)
+            self._sdk.projects.update(id=project_id, label_config=label_config, request_options=self._once())
 
     def set_model_version(self, project_id: int) -> None:
         """Let the scores of `MODEL_VERSION` order the queue, lowest first."""
         with self._telling("ordering the queue"):
-            self._sdk.projects.update(id=project_id, model_version=MODEL_VERSION, request_options=ONCE)
+            self._sdk.projects.update(
+                id=project_id, model_version=MODEL_VERSION, request_options=self._once()
+            )
 
     def serve_folder(self, project_id: int, path: str) -> None:
         """Let raters of the project load the files below `path`, a folder on the server's machine."""
@@ -129,16 +137,19 @@ class LabelStudioClient:
             return
         with self._telling(f"serving the folder {path}"):
             self._sdk.import_storage.local.create(
-                project=project_id, path=path, title="clips", request_options=ONCE
+                project=project_id, path=path, title="clips", request_options=self._once()
             )
 
     def import_tasks(self, project_id: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
         """Make tasks in one request, at most 1000 at a time. Returns their numbers in the same order."""
         with self._telling("sending questions"):
             done = self._sdk.projects.import_tasks(
-                id=project_id, request=[dict(t) for t in tasks], return_task_ids=True, request_options=ONCE
+                id=project_id,
+                request=[dict(t) for t in tasks],
+                return_task_ids=True,
+                request_options=self._once(),
             )
-            ids = [int(i) for i in done.task_ids or ()]
+            ids = [int(i) for i in done.task_ids]
         if len(ids) != len(tasks):
             raise UnsureOutcome(
                 f"{self.base_url} took {len(ids)} of {len(tasks)} questions",
@@ -149,7 +160,7 @@ class LabelStudioClient:
     def delete_task(self, task_id: int) -> None:
         """Take one task away, and what was answered to it."""
         with self._telling("taking a doubled question away"):
-            self._sdk.tasks.delete(id=str(task_id), request_options=ONCE)
+            self._sdk.tasks.delete(id=str(task_id), request_options=self._once())
 
     def find_by_keys(self, project_id: int, keys: Sequence[str]) -> dict[str, list[ListedTask]]:
         """Tasks by the key in their data, oldest first; keys that are not there are left out."""
@@ -230,14 +241,19 @@ class LabelStudioClient:
             self._header = (time.monotonic(), header)
         return header
 
+    def _once(self) -> Any:
+        """Never twice by itself: an import that is sent again makes every question again."""
+        return {"max_retries": 0, "additional_headers": dict(self._authorization())}
+
     @cached_property
     def _sdk(self) -> Any:
         """Its types promise less than it does: `import_tasks` gives the tasks' numbers."""
-        from label_studio_sdk.client import LabelStudio
+        from label_studio_sdk import client
 
-        return LabelStudio(
-            base_url=self.base_url, api_key=self._token, timeout=self.timeout, max_retries=0,
-            httpx_client=self._http,
+        make: Any = client.LabelStudio
+        return make(
+            base_url=self.base_url, timeout=self.timeout, max_retries=0, httpx_client=self._http,
+            api_key="given with each request, see _once",
         )  # fmt: skip
 
     @contextmanager
@@ -262,7 +278,7 @@ class LabelStudioClient:
                 f"{self.base_url} broke off while {what} ({type(error).__name__})",
                 hint="run the same command again; nothing is sent twice",
             ) from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnsureOutcome(
                 f"{self.base_url} answered nonsense while {what} ({type(error).__name__})",
                 hint="see that it is a Label Studio and no login page or proxy, then run this again",

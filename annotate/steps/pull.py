@@ -95,9 +95,8 @@ def pull(project: Project, *, full: bool = False, progress: Progress = SILENT) -
     stays, and the next pull goes on from there.
     """
     _require_asked(project)
-    client = connect(project)
     tally = _Tally()
-    with project.writing():
+    with connect(project) as client, project.writing():
         emails = client.emails()
         with progress.bar("reading answers", None) as bar:
             for modality in project.settings.passes:

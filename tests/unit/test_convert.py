@@ -1,0 +1,97 @@
+"""What a question tells a rater, and what of an answer can be believed."""
+
+from typing import Any
+
+import pytest
+
+from annotate.labelstudio.convert import Unreadable, question, statement
+from annotate.types import Answer, Dimension, Kind, Modality
+
+SENTIMENT = Dimension(
+    "sentiment", Kind.REGRESSION, (Answer(-1.0, "bad"), Answer(0.0, "neutral"), Answer(1.0, "good"))
+)
+EMOTION = Dimension("emotion", Kind.CLASSIFICATION, (Answer("sad", "sad"), Answer("happy", "happy")))
+
+
+def chosen(name: str, *aliases: str) -> dict[str, Any]:
+    return {"from_name": name, "to_name": "text", "type": "choices", "value": {"choices": list(aliases)}}
+
+
+def annotation(*result: Any, **more: Any) -> dict[str, Any]:
+    said = {"id": 5, "task": 7, "completed_by": 2, "was_cancelled": False, "lead_time": 2.5}
+    times = {"created_at": "2026-01-02T03:04:05.000006Z", "updated_at": "2026-01-02T03:05:00Z"}
+    return {**said, **times, "result": list(result), **more}
+
+
+@pytest.mark.parametrize(
+    "missing", ["id", "task", "completed_by", "was_cancelled", "created_at", "updated_at"]
+)
+@pytest.mark.parametrize("value", [None, "", [], "nonsense"])
+def test_what_lacks_number_rater_or_time_is_unreadable(missing: str, value: object) -> None:
+    said = annotation(chosen("sentiment", "1"))
+    del said[missing]
+    with pytest.raises(Unreadable):
+        statement(said, [SENTIMENT])
+    if missing != "was_cancelled":
+        with pytest.raises(Unreadable):
+            statement(said | {missing: value}, [SENTIMENT])
+
+
+@pytest.mark.parametrize("nonsense", [None, 3, "text", [], [1]])
+def test_what_is_no_annotation_is_unreadable(nonsense: object) -> None:
+    with pytest.raises(Unreadable):
+        statement(nonsense, [SENTIMENT])
+
+
+@pytest.mark.parametrize(
+    "result",
+    [None, "x", [None], [{"from_name": "sentiment"}], [{"from_name": "sentiment", "value": {"choices": "1"}}],
+     [chosen("sentiment", "2")], [chosen("sentiment", "-1", "1")], [chosen("sentiment", "good")],
+     [chosen("sentiment", "1"), chosen("sentiment", "0")], [chosen("sentiment", 1)]],
+)  # fmt: skip
+def test_an_answer_that_the_page_cannot_give_is_a_problem_and_no_value(result: Any) -> None:
+    said = statement(annotation() | {"result": result}, [SENTIMENT])
+    assert said.answers == {} and len(said.problems) == 1
+
+
+def test_one_bad_dimension_leaves_the_other_one_usable() -> None:
+    said = statement(annotation(chosen("sentiment", "0"), chosen("emotion", "bored")), [SENTIMENT, EMOTION])
+    assert said.answers == {"sentiment": "0"}
+    assert "emotion" in said.problems[0]
+
+
+def test_a_skip_has_no_answers_and_no_problems() -> None:
+    said = statement(annotation(chosen("sentiment", "1"), was_cancelled=True), [SENTIMENT])
+    assert said.skipped and said.answers == {} and said.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("lead_time", "seconds"),
+    [
+        (2.5, 2.5),
+        (0, 0.0),
+        *((unusable, None) for unusable in (None, -1, float("nan"), float("inf"), "3", True)),
+    ],
+)
+def test_time_spent_is_what_was_measured_or_nothing(lead_time: object, seconds: float | None) -> None:
+    assert statement(annotation(lead_time=lead_time), [SENTIMENT]).seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("modality", "shown"),
+    [
+        (Modality.TEXT, {"text"}),
+        (Modality.AUDIO, {"audio"}),
+        (Modality.VISION, {"video"}),
+        (Modality.MULTIMODAL, {"text", "video"}),
+    ],
+)
+def test_a_question_holds_nothing_that_its_pass_may_not_show(modality: Modality, shown: set[str]) -> None:
+    made = question(modality, "key", "sample", "the words", f"{modality}/ab/file", 0.5)
+    assert set(made["data"]) == {"key", "sample"} | shown
+    assert [(guess["result"], guess["score"]) for guess in made["predictions"]] == [([], 0.5)]
+
+
+def test_a_media_address_survives_odd_names() -> None:
+    made = question(Modality.AUDIO, "k", "s", "", "A/a b&c#d.wav", 0.0)
+    assert made["data"]["audio"] == "/data/local-files/?d=A/a%20b%26c%23d.wav"
