@@ -17,7 +17,9 @@ def arguments(description: str) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark takes."""
     parser = argparse.ArgumentParser(description=description)
     data = os.environ.get("ANNOTATE_DATA")
-    parser.add_argument("--data", type=Path, default=Path(data) if data else None, help="folder with real sets")
+    parser.add_argument(
+        "--data", type=Path, default=Path(data) if data else None, help="folder with real sets"
+    )
     parser.add_argument("--quick", action="store_true", help="smaller sizes, within 60 s on 2 cores")
     parser.add_argument("--json", type=Path, help="keep every figure here, with the machine's facts")
     return parser

@@ -301,7 +301,7 @@ class LsProject(Base):
 
     modality: Mapped[str] = mapped_column(primary_key=True)
     server: Mapped[str] = mapped_column(primary_key=True)
-    """Base URL, and the time the server's project was created: another server has other ids."""
+    """When the server made its project, in microseconds: a server that was wiped made another."""
     ls_project_id: Mapped[int]
     config_hash: Mapped[str]
     cursor: Mapped[str] = mapped_column(default="")

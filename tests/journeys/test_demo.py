@@ -1,4 +1,4 @@
-"""The demo runs the whole loop for real: example footage, Label Studio, scripted raters, a finished dataset."""
+"""The demo runs the whole loop for real, from the example footage to a finished dataset."""
 
 import json
 
