@@ -19,7 +19,7 @@ def commands():
         )
 
 
-@pytest.mark.parametrize(("name", "command"), commands(), ids=lambda c: c if isinstance(c, str) else "")
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda c: c if isinstance(c, str) else "")
 def test_every_command_has_help_an_example_and_a_line_in_the_readme(name, command):
     assert f"Example: annotate {name}" in command.help
     assert f"annotate {name}" in README
