@@ -1,12 +1,20 @@
-"""The documentation tells the truth: every command has help, an example, and a line in the README."""
+"""The documentation tells the truth: commands, settings with their defaults, and links are what they say."""
+
+import re
+import tomllib
 
 import pytest
 import typer.main
+from pydantic import SecretStr
 
 import cli  # noqa: TID251 - the help texts are what is tested
+from annotate.config import DimensionSettings, Settings
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "img" / "ATTRIBUTION.md"]
+LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]+))?\)")
 
 
 def commands():
@@ -20,9 +28,10 @@ def commands():
 
 
 @pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda c: c if isinstance(c, str) else "")
-def test_every_command_has_help_an_example_and_a_line_in_the_readme(name, command):
+def test_every_command_has_help_an_example_and_its_lines_in_readme_and_reference(name, command):
     assert f"Example: annotate {name}" in command.help
     assert f"annotate {name}" in README
+    assert f"| `annotate {name}" in REFERENCE
     for parameter in command.params:
         assert getattr(parameter, "help", "--help") or parameter.name == "help", parameter.name
 
@@ -30,3 +39,53 @@ def test_every_command_has_help_an_example_and_a_line_in_the_readme(name, comman
 def test_the_readme_never_names_the_other_project_called_annotate():
     assert "pip install annotate\n" not in README
     assert "pip install annotate " not in README
+
+
+def settings():
+    for section, part in Settings.model_fields.items():
+        if section == "dimensions":
+            continue
+        for key in part.default.__class__.model_fields:
+            yield f"{section}.{key}", getattr(part.default, key)
+
+
+@pytest.mark.parametrize(("key", "default"), list(settings()), ids=lambda v: v if isinstance(v, str) else "")
+def test_the_reference_has_every_settings_key_with_its_default(key, default):
+    row = re.search(rf"^\| `{re.escape(key)}` \| (?:`([^`]*)`)?.*\|.*\|$", REFERENCE, re.MULTILINE)
+    assert row, key
+    if not isinstance(default, SecretStr):
+        shown = tomllib.loads(f"value = {row[1]}")["value"]
+        assert shown == (list(default) if isinstance(default, tuple) else default)
+
+
+def test_the_reference_has_every_key_of_a_dimension():
+    for key in DimensionSettings.model_fields:
+        assert f"| `dimensions.{key}` |" in REFERENCE
+
+
+def test_the_reference_names_no_settings_key_that_does_not_exist():
+    sections = "|".join(Settings.model_fields)
+    named = set(re.findall(rf"^\| `((?:{sections})\.\w+)` \|", REFERENCE, re.MULTILINE))
+    of_dimensions = {f"dimensions.{key}" for key in DimensionSettings.model_fields}
+    assert named == {key for key, _ in settings()} | of_dimensions
+
+
+def anchors(page):
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_and_image_leads_somewhere(page):
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        goal = page.parent / target if target else page
+        assert goal.exists(), target
+        assert not anchor or anchor in anchors(goal), f"{target}#{anchor}"
+
+
+def test_the_readme_leads_to_every_page():
+    for page in PAGES[1:-1]:
+        assert f"(docs/{page.name})" in README
