@@ -24,7 +24,7 @@ FILE_NAME = "annotate.toml"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class AnswerSettings(_Section):
@@ -238,10 +238,14 @@ def load(path: Path) -> Settings:
     Raises `ConfigError` naming the key, with the nearest known key when it is unknown.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        # Editors on Windows put a mark in front of UTF-8, which is no part of the text.
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} cannot be read: {error}", hint="save the file as UTF-8") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint="mend the file by hand") from error
-    if "token" in content.get("labelstudio", {}):
+    section = content.get("labelstudio")
+    if isinstance(section, dict) and "token" in section:
         raise ConfigError(
             f"{path} holds a Label Studio token; secrets do not belong in a file that is shared",
             hint="delete the line and set ANNOTATE_LABELSTUDIO__TOKEN instead",

@@ -33,6 +33,8 @@ def load(tmp_path, content):
         ("[protocol]\npasses = ['X']", "protocol.passes", "mend"),
         ("[ingest]\nmin_seconds = 5\nmax_seconds = 2", "min_seconds must be below", "mend"),
         ("[labelstudio]\ntoken = 'abc'", "secrets do not belong", "ANNOTATE_LABELSTUDIO__TOKEN"),
+        ("[ingest]\nmax_seconds = inf", "ingest.max_seconds", "mend"),
+        ("labelstudio = 'token'", "labelstudio", "mend"),
         ("[train", "cannot be read", "by hand"),
     ],
 )
@@ -41,6 +43,21 @@ def test_a_slip_is_named_with_the_way_out(tmp_path, line, said, hint):
         load(tmp_path, line + "\n" + MINIMAL if line != "[train" else line)
     assert said in str(error.value)
     assert hint in error.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_file_saved_by_a_windows_editor_is_read(tmp_path, encoding):
+    path = tmp_path / "annotate.toml"
+    path.write_text(MINIMAL, encoding=encoding, newline="\r\n")
+    assert config.load(path).dimensions[0].name == "sentiment"
+
+
+def test_a_file_in_another_encoding_says_which_one_is_needed(tmp_path):
+    path = tmp_path / "annotate.toml"
+    path.write_text(MINIMAL, encoding="utf-16")
+    with pytest.raises(ConfigError) as error:
+        config.load(path)
+    assert "UTF-8" in error.value.hint
 
 
 def test_the_token_is_never_part_of_the_message(tmp_path):
