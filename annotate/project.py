@@ -1,5 +1,6 @@
 """The open project: settings, folders, database and writer lock. Every step takes one."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,13 +9,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
 
 from annotate import config
 from annotate.config import Settings
 from annotate.errors import ProjectBusy, ProjectNotFound
 from annotate.types import SampleMedia
-from db.engine import open_engine
+from db.engine import open_engine, parse_url
 from db.migrate import require_current
 
 
@@ -29,9 +29,13 @@ class Project:
     def open(cls, root: Path) -> "Project":
         """The project whose `annotate.toml` lies in `root`.
 
-        Raises `ConfigError` when the file cannot be used.
+        Raises `ProjectNotFound`, or `ConfigError` when the file cannot be used.
         """
         root = root.resolve()
+        if not (root / config.FILE_NAME).is_file():
+            raise ProjectNotFound(
+                f"no {config.FILE_NAME} in {root}", hint=f"run `annotate init {shlex.quote(str(root))}` first"
+            )
         return cls(root, config.load(root / config.FILE_NAME))
 
     @classmethod
@@ -60,9 +64,12 @@ class Project:
 
     @property
     def database_url(self) -> str:
-        """The configured URL, a relative SQLite path made absolute."""
-        url = make_url(self.settings.database.url)
-        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        """The configured URL, a relative SQLite path made absolute.
+
+        Raises `ConfigError` for a URL that cannot be used.
+        """
+        url = parse_url(self.settings.database.url)
+        if url.get_backend_name() == "sqlite":
             url = url.set(database=str(self.root / str(url.database)))
         return url.render_as_string(hide_password=False)
 

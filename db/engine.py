@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
@@ -18,21 +18,33 @@ BACKENDS = ("sqlite", "postgresql")
 def open_engine(url: str) -> Engine:
     """An engine for SQLite or Postgres, set up so that no acknowledged commit is lost.
 
-    Raises `ConfigError` for a URL of another kind.
+    Raises `ConfigError` as `parse_url` does.
     """
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except ArgumentError as error:
-        raise ConfigError(f"database.url cannot be read: {error}", hint=_URL_HINT) from error
-    if backend not in BACKENDS:
-        raise ConfigError(f"database.url names {backend!r}", hint=_URL_HINT)
-    if backend == "postgresql":
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "postgresql":
         return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     engine = create_engine(parsed)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def parse_url(url: str) -> URL:
+    """The parts of a database URL.
+
+    Raises `ConfigError` for one that is none, of another kind of database, or of one that is forgotten
+    as soon as the command ends.
+    """
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError) as error:
+        raise ConfigError(f"database.url cannot be read: {error}", hint=_URL_HINT) from error
+    if backend not in BACKENDS:
+        raise ConfigError(f"database.url names {backend!r}", hint=_URL_HINT)
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ConfigError("database.url names no file", hint=_URL_HINT)
+    return parsed
 
 
 _URL_HINT = "use sqlite:///annotate.db or postgresql://user@host/name"

@@ -62,6 +62,8 @@ def _new_file(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"{folder} is a file", hint="name a folder") from error
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder} cannot be made: {error.strerror}", hint="name another folder") from error
     path = folder / config.FILE_NAME
     if path.exists():
         raise UsageError(f"{path} exists already", hint="edit it, or choose another folder")

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT
 
 
@@ -12,6 +14,27 @@ def test_outside_a_project_says_what_to_do(annotate):
     assert done.returncode == 1
     assert "hint: run `annotate init` first" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_named_folder_without_a_project_says_what_to_do(annotate, tmp_path):
+    for folder in (tmp_path / "nowhere", tmp_path):
+        done = annotate("-C", str(folder), "status")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"hint: run `annotate init {folder}` first" in done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_a_usage_error(annotate):
+    done = annotate("init", "/proc/corpus")
+    assert done.returncode == 2
+    assert "error: /proc/corpus cannot be made" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://host:port/db", "sqlite://", "mysql://host/db"])
+def test_a_database_url_that_cannot_be_used_leaves_no_project(annotate, tmp_path, url):
+    done = annotate("init", "corpus", "--database", url)
+    assert done.returncode == 1
+    assert "hint: use sqlite:///annotate.db or postgresql://" in done.stderr
+    assert list(tmp_path.rglob("annotate.*")) == []
 
 
 def test_wrong_usage_is_exit_code_2(annotate, project):
