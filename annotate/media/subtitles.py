@@ -15,6 +15,7 @@ from annotate.types import Segment
 
 _CLOCK = r"(-?)(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[,.](\d{1,6}))?"
 _TIMES = re.compile(rf"^\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?$")
+_UNICODE = ("utf-8-sig", "utf-16")
 _TAG = re.compile(r"<[^>]*>|\{\\[^}]*\}")
 
 
@@ -28,33 +29,53 @@ class Subtitles:
     """One sentence for each kind of cue that could not be used."""
 
 
-def read_subtitles(path: Path, duration_us: int, min_seconds: float = 0.3) -> Subtitles:
+def read_subtitles(
+    path: Path, duration_us: int, min_seconds: float = 0.3, max_seconds: float = 60.0
+) -> Subtitles:
     """The cues of a .srt or .vtt file, for a video of `duration_us` microseconds.
 
-    Cues with impossible times, without words or shorter than `min_seconds` are dropped; the notes count them.
+    Cues with impossible times, without words, shorter than `min_seconds` or longer than `max_seconds` are
+    dropped; the notes count them, and name an encoding that had to be guessed.
     Raises `MediaError` with code ``unreadable`` if the file cannot be read.
     """
     try:
-        text = decode(path.read_bytes())
+        raw = path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from error
+    text, encoding = decode(raw)
     dropped: dict[str, int] = {}
     usable = [c for c in _cues(text) if not _fault(c, duration_us, dropped)]
     clipped = [Segment(c.start_us, min(c.end_us, duration_us), c.text) for c in sorted(usable)]
-    segments = [s for s in _disjoint(clipped) if not _short(s, min_seconds, dropped)]
-    return Subtitles(tuple(segments), tuple(_note(n, why) for why, n in sorted(dropped.items())))
+    spoken = [s for s in clipped if not _long(s, max_seconds, dropped)]
+    segments = [s for s in _disjoint(spoken) if not _short(s, min_seconds, dropped)]
+    notes = [_note(n, why) for why, n in sorted(dropped.items())]
+    if encoding not in _UNICODE:
+        notes.append(f"subtitles read as {encoding}; save them as UTF-8 if the words look wrong")
+    return Subtitles(tuple(segments), tuple(notes))
 
 
-def decode(raw: bytes) -> str:
-    """Text of UTF-8 or UTF-16 bytes, else of Latin-1, in Unicode's composed form (NFC)."""
+def decode(raw: bytes) -> tuple[str, str]:
+    """Text of bytes in Unicode's composed form (NFC), and the encoding that it was in."""
+    encoding = _encoding(raw)
+    text = raw.decode(encoding, errors="replace").replace("\x00", "")
+    return unicodedata.normalize("NFC", text), encoding
+
+
+def _encoding(raw: bytes) -> str:
+    """UTF-8 or UTF-16 where the bytes say so, else the Chinese national one, else that of western Europe."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = raw.decode("utf-16", errors="replace")
-    else:
-        try:
-            text = raw.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = raw.decode("latin-1")
-    return unicodedata.normalize("NFC", text.replace("\x00", ""))
+        return "utf-16"
+    return next((name for name in ("utf-8-sig", "gb18030") if _fits(raw, name)), "latin-1")
+
+
+def _fits(raw: bytes, encoding: str) -> bool:
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    # An accented letter and its neighbour make a Chinese character too; but Chinese stands in pairs of bytes.
+    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", raw)]
+    return encoding in _UNICODE or sum(n for n in runs if n % 2) < sum(runs) / 2
 
 
 def _cues(text: str) -> list[Segment]:
@@ -102,6 +123,14 @@ def _short(segment: Segment, min_seconds: float, dropped: dict[str, int]) -> boo
     if segment.seconds >= min_seconds:
         return False
     why = f"shorter than {min_seconds:g} s"
+    dropped[why] = dropped.get(why, 0) + 1
+    return True
+
+
+def _long(segment: Segment, max_seconds: float, dropped: dict[str, int]) -> bool:
+    if segment.seconds <= max_seconds:
+        return False
+    why = f"longer than {max_seconds:g} s"
     dropped[why] = dropped.get(why, 0) + 1
     return True
 

@@ -99,7 +99,7 @@ def _segments(job: VideoJob, heard: Heard) -> tuple[list[Segment], list[str]]:
     if job.sidecar is None:
         found = _speech(job, heard.wave)
     else:
-        subtitles = read_subtitles(job.sidecar, heard.end_us)
+        subtitles = read_subtitles(job.sidecar, heard.end_us, max_seconds=max(60.0, job.max_seconds))
         found, notes = list(subtitles.segments), list(subtitles.notes)
         if not found:
             raise MediaError(

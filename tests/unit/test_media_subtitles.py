@@ -43,6 +43,13 @@ def test_impossible_cues_are_dropped_and_counted(
     assert got.notes == (f"dropped 1 subtitle cue {note}",)
 
 
+def test_a_cue_that_names_the_whole_film_is_no_utterance(tmp_path: Path) -> None:
+    title = cue("00:00:00,000", "00:30:00,000", "the film")
+    got = read(tmp_path, title + cue("00:00:10,000", "00:00:11,000"), 60 * MINUTE)
+    assert got.segments == (Segment(10_000_000, 11_000_000, "hello"),)
+    assert got.notes == ("dropped 1 subtitle cue longer than 60 s",)
+
+
 def test_a_cue_that_overlaps_in_part_starts_when_the_earlier_one_ends(tmp_path: Path) -> None:
     got = read(tmp_path, cue("00:00:02,000", "00:00:04,000", "b") + cue("00:00:01,000", "00:00:03,000", "a"))
     assert [(s.start_us, s.end_us, s.text) for s in got.segments] == [
@@ -75,6 +82,14 @@ def test_every_usual_encoding_and_line_end_is_read(encoding: str, tmp_path: Path
     assert read(tmp_path, text.encode(encoding)).segments[0].text == "très bien"
 
 
+def test_chinese_of_old_editors_is_read_and_the_guess_is_told(tmp_path: Path) -> None:
+    text = cue("00:00:01,000", "00:00:02,000", "你好，世界 OK")
+    got = read(tmp_path, text.encode("gb18030"))
+    assert got.segments[0].text == "你好，世界 OK"
+    assert got.notes == ("subtitles read as gb18030; save them as UTF-8 if the words look wrong",)
+    assert read(tmp_path, text.encode()).notes == ()
+
+
 def test_words_come_in_composed_form(tmp_path: Path) -> None:
     assert read(tmp_path, cue("00:00:01,000", "00:00:02,000", "tre\u0300s")).segments[0].text == "très"
 
@@ -86,7 +101,7 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_upset_the_decoder(raw: bytes) -> None:
-    assert isinstance(decode(raw), str)
+    assert isinstance(decode(raw)[0], str)
 
 
 @given(st.lists(st.tuples(st.integers(-5, 70), st.integers(-5, 70)), max_size=20))
