@@ -36,7 +36,9 @@ def emit(report: Any, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(fields, ensure_ascii=False))
         return
-    out = Console(highlight=False, soft_wrap=True)
+    # In a file or pipe nothing is folded: a path has to be found by grep.
+    width = None if sys.stdout.isatty() else 10_000
+    out = Console(highlight=False, soft_wrap=True, width=width)
     for name, value in fields.items():
         _show(out, name.replace("_", " "), value)
 

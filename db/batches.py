@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -75,6 +75,23 @@ def candidates(session: Session, passes: Sequence[Modality]) -> list[Candidate]:
             roles = frozenset(Role(role) for per_pass in states.values() for _, role in per_pass)
             found.append(Candidate(sample_id, Split(split), left, waiting, roles, tasks))
     return found
+
+
+def something_left(session: Session, passes: Sequence[Modality]) -> bool:
+    """Whether `candidates` would find any, without loading them."""
+    return any(session.scalar(_left(modality).limit(1)) is not None for modality in passes)
+
+
+def _left(modality: Modality) -> Select[str]:
+    own = (BatchItem.sample_id == Sample.id, BatchItem.modality == modality)
+    labelled = exists().where(Label.sample_id == Sample.id, Label.task_id.endswith(f".{modality}"))
+    query = select(Sample.id).where(
+        Sample.status == SampleStatus.OK,
+        Sample.split.is_not(None),
+        ~exists().where(*own, BatchItem.state.in_(ASKED)),
+        exists().where(*own) | ~labelled,
+    )
+    return query.where(func.trim(Sample.transcript) != "") if modality is Modality.TEXT else query
 
 
 def _to_ask(modality: Modality, states: dict[str, list[tuple[int, str]]], tasks: frozenset[str]) -> bool:

@@ -47,6 +47,14 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
+def has_password(url: str) -> bool:
+    """Whether a password stands in the URL.
+
+    Raises `ConfigError` for what is no URL.
+    """
+    return parse_url(url).password is not None
+
+
 _URL_HINT = "use sqlite:///annotate.db or postgresql://user@host/name"
 
 

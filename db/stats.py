@@ -41,13 +41,6 @@ def samples(session: Session) -> dict[str, int]:
     return {split or "": n for split, n in session.execute(query)}
 
 
-def samples_with_text(session: Session) -> int:
-    """Samples that take part and have a transcript."""
-    sample = models.Sample
-    query = select(func.count()).where(sample.status == SampleStatus.OK, sample.transcript != "")
-    return session.scalar(query) or 0
-
-
 def featured(session: Session, extractors: set[str]) -> int:
     """Samples that have features of every one of `extractors` (``name@hash``)."""
     feature, sample = models.Feature, models.Sample

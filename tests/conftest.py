@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, text
 
 from annotate.project import Project
@@ -18,6 +19,11 @@ from tests.needs import cannot
 from tests.studio import label_studio  # noqa: F401 - a fixture for every test
 
 ROOT = Path(__file__).parent.parent
+
+# CI draws the same cases each time; at a desk every run looks somewhere else.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

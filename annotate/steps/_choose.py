@@ -77,7 +77,7 @@ def _audit_quota(n: int, room: int, parts: Parts, share: float) -> int:
     if share == 0 or room < 2:
         return 0
     wanted = max(1, _rounded(n * share))
-    train = len({c.sample_id for c in (*parts.active, *parts.audit)})
+    train = len(parts.active)
     fair = ceil(train * wanted / room)
     return min(wanted, fair, len(parts.audit), room - 1, train - 1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from annotate import config
 from annotate.errors import UnknownName, UsageError
 from annotate.project import Project
-from db.engine import open_engine
+from db.engine import has_password, open_engine
 from db.migrate import upgrade
 
 PRESETS = Path(__file__).parent.parent / "presets"
@@ -37,6 +37,11 @@ def init(folder: Path, *, preset: str, name: str | None = None, database: str | 
     Raises `UnknownName` for another preset, `UsageError` when `folder` is a project already.
     """
     content = _content(preset, name or folder.resolve().name, database or "sqlite:///annotate.db")
+    if database and has_password(database):
+        raise UsageError(
+            "the database URL holds a password, and annotate.toml is no place for one",
+            hint="leave it out and use ~/.pgpass, PGPASSWORD, or ANNOTATE_DATABASE__URL",
+        )
     settings = config.parse(tomllib.loads(content), where=config.FILE_NAME)
     path = _new_file(folder)
     project = Project(folder.resolve(), settings)

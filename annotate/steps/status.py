@@ -8,8 +8,9 @@ from typing import Any
 from annotate.errors import AnnotateError
 from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
-from annotate.types import Kind, Modality, Split
+from annotate.types import Kind, Split
 from db import stats
+from db.batches import something_left
 from db.engine import reading
 from db.models import BatchItemState
 
@@ -73,32 +74,19 @@ def next_command(project: Project) -> str:
     with reading(project.engine) as session:
         samples = sum(stats.samples(session).values())
         waiting = sum(n for _, state, n in stats.items(session) if state in WAITING)
-        unlabelled = _missing_labels(
-            project, samples, stats.samples_with_text(session), stats.labels(session)
-        )
+        left = something_left(session, project.settings.passes)
     if samples == 0:
         return "annotate ingest FOLDER-WITH-VIDEOS"
     if _unextracted(project, samples):
         return "annotate extract"
-    if (waiting or unlabelled) and not _studio_runs(project):
+    if (waiting or left) and not _studio_runs(project):
         return "annotate studio up"
     if waiting:
         return "annotate pull"
-    if unlabelled:
+    if left:
         return "annotate next-batch"
     regression = any(d.kind is Kind.REGRESSION for d in project.settings.dimensions)
     return f"annotate export {'mmsa' if regression else 'jsonl'} dataset"
-
-
-def _missing_labels(
-    project: Project, samples: int, with_text: int, labels: Sequence[tuple[str, str, str, int]]
-) -> bool:
-    """Whether a task has fewer labels of people than samples that can be asked."""
-    for task in project.settings.tasks():
-        found = sum(n for name, origin, _, n in labels if (name, origin) == (task.id, "human"))
-        if found < (with_text if task.modality is Modality.TEXT else samples):
-            return True
-    return False
 
 
 def _unextracted(project: Project, samples: int) -> bool:

@@ -64,6 +64,14 @@ def test_init_with_a_database_that_cannot_be_reached_leaves_no_project(annotate,
     assert annotate("init", "corpus").returncode == 0
 
 
+def test_init_writes_no_password_into_the_settings(annotate, tmp_path):
+    done = annotate("init", "corpus", "--database", "postgresql://me:canary-4711@127.0.0.1/none")
+    assert done.returncode == 2
+    assert "canary-4711" not in done.stderr + done.stdout
+    assert "PGPASSWORD" in done.stderr
+    assert not (tmp_path / "corpus").exists()
+
+
 def test_a_name_with_quotes_survives_init(annotate, tmp_path):
     done = annotate("init", 'od"d\\ na\nme', "--json")
     assert done.returncode == 0, done.stderr

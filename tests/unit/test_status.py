@@ -7,6 +7,7 @@ from annotate.project import Project
 from annotate.steps.status import next_command, status
 from annotate.types import UNIMODAL, Modality, Split
 from db import models
+from db.batches import candidates, something_left
 from db.engine import writing
 from db.models import AnnotationState, BatchItemState
 from tests.factories import add_label, add_sample, add_video
@@ -150,3 +151,30 @@ def test_when_every_label_is_there_the_dataset_can_be_written(project: Project) 
         add_features(session, sample)
         add_features(session, silent)
     assert next_command(project) == "annotate export mmsa dataset"
+
+
+def test_a_question_that_everybody_skipped_does_not_send_the_user_round_in_circles(
+    each_project: Project,
+) -> None:
+    with writing(each_project.engine) as session:
+        sample = add_sample(session, add_video(session, "a"))
+        add_features(session, sample)
+        for modality in Modality:
+            add_item(session, sample, modality, BatchItemState.CLOSED)
+    assert next_command(each_project) == "annotate export mmsa dataset"
+
+
+@pytest.mark.parametrize("state", [None, *BatchItemState])
+@pytest.mark.parametrize("labelled", [False, True])
+def test_something_is_left_exactly_when_there_are_candidates(
+    each_project: Project, state: BatchItemState | None, labelled: bool
+) -> None:
+    passes = each_project.settings.passes
+    with writing(each_project.engine) as session:
+        sample = add_sample(session, add_video(session, "a"), text=" ")
+        for modality in passes:
+            if state is not None:
+                add_item(session, sample, modality, state)
+            if labelled:
+                add_label(session, sample, f"sentiment.{modality}", 0.0)
+        assert something_left(session, passes) == bool(candidates(session, passes))
