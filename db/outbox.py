@@ -161,13 +161,14 @@ def close_answered(session: Session, raters: int) -> int:
     return len(done)
 
 
-def reopen_unanswered(session: Session, item_ids: Collection[int], raters: int) -> None:
-    """Open closed questions again that lost an answer: Label Studio asks for it again."""
+def reopen_unanswered(session: Session, item_ids: Collection[int], raters: int) -> int:
+    """Open closed questions again that lack an answer: Label Studio asks for it again. Says how many."""
     people = _people(session, sorted(item_ids))
-    for item_id in sorted(item_ids):
-        item = session.get_one(BatchItem, item_id)
-        if item.state == BatchItemState.CLOSED and len(people.get(item_id, ())) < raters:
-            item.state, item.closed_at = BatchItemState.OPEN, None
+    few = [i for i in sorted(item_ids) if len(people.get(i, ())) < raters]
+    closed = [item for i in few if (item := session.get_one(BatchItem, i)).state == BatchItemState.CLOSED]
+    for item in closed:
+        item.state, item.closed_at = BatchItemState.OPEN, None
+    return len(closed)
 
 
 def _people(session: Session, item_ids: Sequence[int]) -> dict[int, set[int]]:

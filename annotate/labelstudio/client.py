@@ -42,6 +42,8 @@ class StudioProject:
     """To the microsecond: tells this server's project from one of the same number on another."""
     model_version: str
     label_config: str
+    raters: int
+    """How many people each question is put to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,11 @@ class LabelStudioClient:
         """Show raters another page; the server refuses one that earlier answers do not fit."""
         with self._telling("changing the page that raters see"):
             self._sdk.projects.update(id=project_id, label_config=label_config, request_options=self._once())
+
+    def change_raters(self, project_id: int, raters: int) -> None:
+        """Put every question of the project, answered ones too, to this many people."""
+        with self._telling("changing how many people are asked"):
+            self._sdk.projects.update(id=project_id, maximum_annotations=raters, request_options=self._once())
 
     def set_model_version(self, project_id: int) -> None:
         """Let the scores of `MODEL_VERSION` order the queue, lowest first."""
@@ -331,7 +338,10 @@ def _condition(column: str, operator: str, kind: str, value: Any) -> dict[str, A
 
 def _project(found: Mapping[str, Any]) -> StudioProject:
     created = datetime.fromisoformat(found["created_at"]).isoformat(timespec="microseconds")
-    return StudioProject(int(found["id"]), created, found["model_version"] or "", found["label_config"] or "")
+    return StudioProject(
+        int(found["id"]), created, found["model_version"] or "", found["label_config"] or "",
+        int(found["maximum_annotations"]),
+    )  # fmt: skip
 
 
 def _short(body: Any) -> str:

@@ -57,7 +57,7 @@ def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progre
         with progress.bar("sending questions", len(queued)) as bar:
             for modality in dict.fromkeys(item.modality for item in queued):
                 items = [item for item in queued if item.modality is modality]
-                there += _push_pass(project, client, modality, items, bar)
+                there += _push_pass(project, client, modality, items, bar, problems)
                 counts[modality.value] += len(items)
     ordered = {m.value: counts[m.value] for m in project.settings.passes if counts[m.value]}
     return PushReport(sum(counts.values()), there, ordered, problems)
@@ -72,6 +72,24 @@ def known_ls_project(project: Project, client: LabelStudioClient, modality: Moda
         if found is not None and found.created_at == created_at:
             return found
     return None
+
+
+def follow_raters(
+    project: Project, client: LabelStudioClient, modality: Modality, ls_project: StudioProject
+) -> list[str]:
+    """Let Label Studio ask as many people per question as the settings say now; what changed, in words.
+
+    The table changes before the server: a crash between the two is made good by the next call.
+    """
+    raters = project.settings.protocol.raters
+    if ls_project.raters == raters:
+        return []
+    with writing(project.engine) as session:
+        asked = outbox.asked_items(session, ls_project.id, modality).values()
+        reopened = outbox.reopen_unanswered(session, {item.id for item in asked}, raters)
+    client.change_raters(ls_project.id, raters)
+    again = f"; {reopened} questions that fewer have judged are open again" if reopened else ""
+    return [f"the {modality.word} pass asks {raters} people now, not {ls_project.raters}{again}"]
 
 
 def _marker(project: Project, modality: Modality) -> str:
@@ -103,10 +121,12 @@ def _media_path(item: QueuedItem) -> str:
 
 
 def _push_pass(
-    project: Project, client: LabelStudioClient, modality: Modality, items: Sequence[QueuedItem], bar: Bar
-) -> int:
+    project: Project, client: LabelStudioClient, modality: Modality, items: Sequence[QueuedItem],
+    bar: Bar, problems: list[str],
+) -> int:  # fmt: skip
     """Returns how many were there already."""
     ls_project = _ensure_ls_project(project, client, modality)
+    problems += follow_raters(project, client, modality, ls_project)
     ordered = ls_project.model_version == MODEL_VERSION
     there = 0
     for start in range(0, len(items), CHUNK):

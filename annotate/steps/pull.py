@@ -11,7 +11,7 @@ from annotate.labelstudio.client import EVER, LabelStudioClient, ListedTask, Stu
 from annotate.labelstudio.convert import Statement, Unreadable, statement
 from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
-from annotate.steps._push import PushReport, known_ls_project, push_outbox
+from annotate.steps._push import PushReport, follow_raters, known_ls_project, push_outbox
 from annotate.steps._studio import connect
 from annotate.types import Modality
 from db import annotations, labels, outbox
@@ -129,6 +129,7 @@ def _pull_pass(
                 "if that is the wrong Label Studio, mend labelstudio.url; answers given there are kept"
             )
         return
+    tally.problems += follow_raters(project, client, modality, ls_project)
     way = _Pass(project, client, modality, ls_project, emails, tally)
     latest = cursor
     for page in client.changed_tasks(ls_project.id, EVER if full else _since(cursor)):

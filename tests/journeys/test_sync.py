@@ -374,3 +374,25 @@ def test_a_personal_access_token_opens_the_door_too(label_studio: LabelStudio) -
     found = client.create_project("by token", "annotate:pat", "<View><Text name='t' value='$t'/></View>", 1)
     assert client.project(found.id) == found
     client.close()
+
+
+def test_another_number_of_raters_holds_for_questions_that_were_asked_before(
+    asked: Asked, project: Project, raters: list[Rater]
+) -> None:
+    project, (ann, bob) = asked(project, raters=1), raters
+    ann.answer(only(project), sentiment="0")
+    assert pull(project).closed == 1
+    report = pull(with_raters(project, 2, TEXT_ONLY))
+    assert "asks 2 people now, not 1; 1 questions that fewer have judged are open again" in report.problems[0]
+    assert only(project).state == BatchItemState.OPEN
+    assert bob.queue(ls_project(project), {"sentiment": "1"}) == [only(project).sample_id]
+    report = pull(with_raters(project, 2, TEXT_ONLY))
+    assert (report.closed, report.problems) == (1, [])
+
+
+def test_fewer_raters_close_what_waited_for_more(asked: Asked, project: Project, raters: list[Rater]) -> None:
+    project, (ann, bob) = asked(project, raters=2), raters
+    ann.answer(only(project), sentiment="0")
+    assert pull(project).closed == 0
+    assert pull(with_raters(project, 1, TEXT_ONLY)).closed == 1
+    assert bob.queue(ls_project(project), {"sentiment": "1"}) == [], "nobody else is asked"
