@@ -135,6 +135,19 @@ def withdraw(session: Session, item_ids: Collection[int], reason: str) -> int:
     return len(item_ids)
 
 
+def leave_lost_project(session: Session, modality: Modality) -> int:
+    """The Label Studio project of a pass is gone: what was open there may be asked again; says how many.
+
+    What was closed stays closed, but forgets its number there, which a new server gives out again.
+    """
+    there = (BatchItem.modality == modality, BatchItem.ls_project_id.is_not(None))
+    lost = session.scalars(select(BatchItem.id).where(*there, BatchItem.state == BatchItemState.OPEN))
+    count = withdraw(session, list(lost), f"the Label Studio project of the {modality.word} pass is gone")
+    session.flush()
+    session.execute(update(BatchItem).where(*there).values(ls_project_id=None, ls_task_id=None))
+    return count
+
+
 def items_by_key(session: Session, keys: Sequence[str]) -> dict[str, BatchItem]:
     """Questions by the key that travels with them, whatever their state."""
     return {item.key: item for item in session.scalars(select(BatchItem).where(BatchItem.key.in_(keys)))}

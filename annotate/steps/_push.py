@@ -74,6 +74,12 @@ def known_ls_project(project: Project, client: LabelStudioClient, modality: Moda
     return None
 
 
+def leave_lost_project(project: Project, modality: Modality) -> int:
+    """Let the questions go that were open in a Label Studio project that is gone; says how many."""
+    with writing(project.engine) as session:
+        return outbox.leave_lost_project(session, modality)
+
+
 def follow_raters(
     project: Project, client: LabelStudioClient, modality: Modality, ls_project: StudioProject
 ) -> list[str]:
@@ -151,6 +157,7 @@ def _ensure_ls_project(project: Project, client: LabelStudioClient, modality: Mo
     # One that was made just before a crash is found by its marker.
     found = known_ls_project(project, client, modality) or client.marked_project(marker)
     if found is None:
+        leave_lost_project(project, modality)
         title = f"{settings.project.name[:30]} {modality.value} {modality.word}"
         raters = settings.protocol.raters
         found = client.create_project(title, marker, page, raters)

@@ -11,7 +11,13 @@ from annotate.labelstudio.client import EVER, LabelStudioClient, ListedTask, Stu
 from annotate.labelstudio.convert import Statement, Unreadable, statement
 from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
-from annotate.steps._push import PushReport, follow_raters, known_ls_project, push_outbox
+from annotate.steps._push import (
+    PushReport,
+    follow_raters,
+    known_ls_project,
+    leave_lost_project,
+    push_outbox,
+)
 from annotate.steps._studio import connect
 from annotate.types import Modality
 from db import annotations, labels, outbox
@@ -124,10 +130,7 @@ def _pull_pass(
         cursor = next((r.cursor for r in rows if ls_project and r.server == ls_project.created_at), "")
     if ls_project is None:
         if rows:
-            tally.problems.append(
-                f"the questions of the {modality.word} pass are not on {client.base_url}: "
-                "if that is the wrong Label Studio, mend labelstudio.url; answers given there are kept"
-            )
+            _miss(project, client, modality, tally)
         return
     tally.problems += follow_raters(project, client, modality, ls_project)
     way = _Pass(project, client, modality, ls_project, emails, tally)
@@ -143,6 +146,25 @@ def _pull_pass(
     if listed is not None:
         _follow_deletions(way, listed)
         _remove_doubles(way, listed)
+
+
+def _miss(project: Project, client: LabelStudioClient, modality: Modality, tally: _Tally) -> None:
+    """The project of a pass is not there: deleted, if this is the server that had it."""
+    others = (m for m in project.settings.passes if m is not modality)
+    own = not project.settings.labelstudio.url
+    if own or any(known_ls_project(project, client, other) for other in others):
+        lost = leave_lost_project(project, modality)
+        tally.withdrawn += lost
+        if lost:
+            tally.problems.append(
+                f"the {modality.word} pass was deleted in Label Studio with {lost} open questions: "
+                "`annotate next-batch` can ask them again; answers that were pulled are kept"
+            )
+        return
+    tally.problems.append(
+        f"the questions of the {modality.word} pass are not on {client.base_url}: "
+        "if that is the wrong Label Studio, mend labelstudio.url; answers given there are kept"
+    )
 
 
 def _time(stamp: str) -> datetime:

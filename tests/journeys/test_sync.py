@@ -396,3 +396,43 @@ def test_fewer_raters_close_what_waited_for_more(asked: Asked, project: Project,
     assert pull(project).closed == 0
     assert pull(with_raters(project, 1, TEXT_ONLY)).closed == 1
     assert bob.queue(ls_project(project), {"sentiment": "1"}) == [], "nobody else is asked"
+
+
+def delete_ls_project(label_studio: LabelStudio, ls_project_id: int) -> None:
+    headers = {"Authorization": f"Token {label_studio.token}"}
+    httpx.delete(f"{label_studio.url}/api/projects/{ls_project_id}/", headers=headers).raise_for_status()
+
+
+def test_a_pass_deleted_in_label_studio_can_be_asked_again_and_its_answers_stay(
+    asked: Asked, project: Project, raters: list[Rater], label_studio: LabelStudio
+) -> None:
+    project = asked(project, passes=(T, Modality.AUDIO))
+    raters[0].answer(only(project), sentiment="1")
+    pull(project)
+    delete_ls_project(label_studio, ls_project(project))
+    report = pull(project)
+    assert report.withdrawn == 1 and "1 open questions" in report.problems[0]
+    assert only(project).state == BatchItemState.WITHDRAWN
+    assert only(project, Modality.AUDIO).state == BatchItemState.OPEN
+    assert label(project) == (1.0, {"1": 1.0}, 1)
+    assert pull(project).problems == [], "told once"
+
+
+def test_questions_of_a_lost_server_are_not_taken_for_those_of_a_new_one(
+    asked: Asked, project: Project, client: LabelStudioClient, raters: list[Rater], label_studio: LabelStudio
+) -> None:
+    project = asked(project, n=2, raters=1)
+    done, waiting = items(project).values()
+    raters[0].answer(done, sentiment="0")
+    pull(project)
+    delete_ls_project(label_studio, ls_project(project))
+    [new] = add_samples(project, 1, name="later")
+    ask(project, [new])
+    push_outbox(project, client)
+    states = {sample: item.state for (sample, _), item in items(project).items()}
+    assert states == {
+        done.sample_id: BatchItemState.CLOSED,
+        waiting.sample_id: BatchItemState.WITHDRAWN,
+        new: BatchItemState.OPEN,
+    }
+    assert pull(project).withdrawn == 0
