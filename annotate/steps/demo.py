@@ -1,7 +1,9 @@
 """Run the whole loop once on real footage, with scripted raters, so that a newcomer sees every step work."""
 
+import shlex
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -195,6 +197,11 @@ def _report(
         label_studio=up.url,
         login=up.login,
         password=up.password,
-        stop_it_with=f"annotate -C {project.root} studio down",
+        stop_it_with=f"{_program()} -C {shlex.quote(str(project.root))} studio down",
         mind="a dozen utterances and scripted raters show the loop, not a gain: nothing was learned here",
     )
+
+
+def _program() -> str:
+    """How this program is called from the user's shell, which need not know the environment it lies in."""
+    return "annotate" if shutil.which("annotate") else shlex.quote(sys.argv[0])
