@@ -49,7 +49,7 @@ def write_atomic(path: Path, content: bytes) -> str:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         if error.errno in _FULL:
-            raise _disk_full(path) from error
+            raise disk_full(path) from error
         raise
     return hashlib.sha256(content).hexdigest()
 
@@ -62,7 +62,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _disk_full(path: Path) -> MediaError:
+def disk_full(path: Path) -> MediaError:
+    """What to tell the user when there is no room for `path`."""
     return MediaError(
         f"no room left on the disk while writing {path}",
         code="disk-full",

@@ -4,7 +4,11 @@ import resource
 import subprocess
 from pathlib import Path
 
+from annotate.media.files import disk_full
 from annotate.media.source import FORMATS, MAX_PIXELS, MAX_SECONDS, PROTOCOLS, address, broken
+
+FOLDER = ".rescue"
+"""In the media folder: where copies lie while they are cut. Whatever is there before a run is left over."""
 
 _CPU_SECONDS = 600
 
@@ -12,7 +16,8 @@ _CPU_SECONDS = 600
 def rescue(path: Path, folder: Path) -> Path:
     """Decode what can be decoded of `path` into a new file in `folder`, under the same white-lists.
 
-    Raises `MediaError` with code ``broken`` when this program reads nothing either.
+    Raises `MediaError` with code ``broken`` when this program reads nothing either, ``disk-full`` when there
+    is no room for the copy.
     """
     import ffmpeg
     import imageio_ffmpeg
@@ -36,6 +41,8 @@ def rescue(path: Path, folder: Path) -> Path:
         output.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe()),
         stdin=subprocess.DEVNULL, capture_output=True, check=False, preexec_fn=_limit,
     )  # fmt: skip
+    if b"No space left on device" in done.stderr:
+        raise disk_full(target)
     if done.returncode or not target.exists():
         raise broken(path)
     return target

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from annotate.errors import MediaError
 from annotate.media.cut import CutSample, cut, snap, varies
 from annotate.media.probe import probe
-from annotate.media.rescue import rescue
+from annotate.media.rescue import FOLDER, rescue
 from annotate.media.sound import SAMPLE_RATE, Heard, listen, loudest, loudness, piece
 from annotate.media.subtitles import read_subtitles
 from annotate.registry import SEGMENTERS
@@ -46,8 +46,7 @@ def prepare(job: VideoJob) -> VideoOutcome:
         except MediaError as error:
             if error.code != "broken":
                 raise
-            with tempfile.TemporaryDirectory(prefix="annotate-") as folder:
-                samples, notes = _prepare(job, rescue(job.path, Path(folder)), facts)
+            samples, notes = _prepare_rescued(job, facts)
             facts["rescued"] = True
     except MediaError as error:
         if error.code == "disk-full":
@@ -55,6 +54,14 @@ def prepare(job: VideoJob) -> VideoOutcome:
         status = VideoStatus.REJECTED if error.code in REJECTIONS else VideoStatus.FAILED
         return VideoOutcome(job.sha256, status, error.code, _printable(f"{error}; {error.hint}"), facts, ())
     return VideoOutcome(job.sha256, VideoStatus.OK, "", "; ".join(notes), facts, tuple(samples))
+
+
+def _prepare_rescued(job: VideoJob, facts: dict[str, object]) -> tuple[list[PreparedSample], list[str]]:
+    """The same from a copy that lives as long as the cutting."""
+    copies = job.media / FOLDER
+    copies.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=copies) as folder:
+        return _prepare(job, rescue(job.path, Path(folder)), facts)
 
 
 def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[PreparedSample], list[str]]:
