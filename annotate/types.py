@@ -143,6 +143,10 @@ class SampleMedia:
             silent=root / "V" / shard / f"{sample_id}.mp4",
         )
 
+    def complete(self) -> bool:
+        """Whether all three are there."""
+        return all(path.exists() for path in (self.clip, self.audio, self.silent))
+
 
 class VideoStatus(StrEnum):
     """What became of a source file."""

@@ -18,6 +18,14 @@ def samples(session: Session, *, split: Split | None = None) -> list[models.Samp
     return list(session.scalars(query))
 
 
+def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, str]]:
+    """(video, sample id) of the samples of those videos that take part; at most a few hundred videos."""
+    query = select(models.Sample.video_sha256, models.Sample.id).where(
+        models.Sample.video_sha256.in_(sha256s), models.Sample.status == SampleStatus.OK
+    )
+    return [(sha256, sample_id) for sha256, sample_id in session.execute(query)]
+
+
 def put_samples(session: Session, video: models.Video, prepared: Sequence[PreparedSample]) -> None:
     """Make `prepared` the samples of `video`: known ones are updated, those no longer cut are retired."""
     known = {

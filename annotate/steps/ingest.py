@@ -1,41 +1,29 @@
 """Cut videos into samples: look, hash what changed, hand it to workers, commit what comes back."""
 
-import hashlib
-import json
-import logging
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from annotate.config import IngestSettings
 from annotate.errors import AnnotateError, NothingToDo
-from annotate.executors.process import Failed, Failure, Finished, ProcessExecutor
-from annotate.progress import SILENT, Bar, Progress
+from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, SourceFile, find, stat_of, storable
-from annotate.steps._ingest_speakers import Speakers, read_speakers
-from annotate.steps._ingest_worker import DiskFull, cut
-from annotate.steps._splits import assign
-from annotate.types import Split, VideoJob, VideoOutcome, VideoStatus
-from db import units, videos
-from db.engine import reading, writing
-
-CUT_VERSION = 1
-"""Raised whenever the same video would be cut into other samples or other files: then all are cut again."""
+from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
+from annotate.steps._ingest_run import Run, marked, sweep
+from annotate.steps._ingest_speakers import read_speakers
+from annotate.types import Split, VideoStatus
+from db import videos
+from db.engine import reading
 
 LOCK_SECONDS = 2.0
 """How long to wait for another writing command: an ingest that runs takes hours, not seconds."""
 
-UNFINISHED = ".unfinished"
-HASH_BYTES = 1 << 22
 PROBLEMS_SHOWN = 200
-
-log = logging.getLogger("annotate.ingest")
+NOTES_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +47,8 @@ class IngestReport:
     """Why files have no samples, counted."""
     problems: list[dict[str, str]]
     """One line per file without samples, or folder that could not be read."""
+    notes: Mapping[str, int]
+    """What is odd about videos that have samples, counted."""
     warnings: list[str]
     seconds: float
     next: str
@@ -86,15 +76,15 @@ def ingest(
     settings = project.settings.ingest
     voices = read_speakers(speakers, speaker_pattern, settings.speaker_pattern)
     with project.writing(wait_seconds=LOCK_SECONDS):
-        _sweep(project.media)
+        sweep(project.media)
         found = _look(project, paths, progress)
-        run = _Run(project, voices, found, progress)
+        run = Run(project, voices, found, progress)
         run.classify()
         if run.changed:
-            with _marked(project.media):
+            with marked(project.media):
                 run.cut(_workers(workers, settings))
         run.settle()
-        report = run.report(time.monotonic() - started)
+        report = _report(run, time.monotonic() - started)
     if not report.samples:
         raise _nothing_cut(report)
     return report
@@ -130,320 +120,41 @@ def _nothing_cut(report: IngestReport) -> AnnotateError:
     )
 
 
-def _sweep(media: Path) -> None:
-    """Delete what a killed run left half written. Only after one, for the folder may hold millions of files.
-
-    Workers die with their driver and the writer lock is ours, so nobody writes these files any more.
-    """
-    mark = media / UNFINISHED
-    if mark.exists():
-        for orphan in media.rglob("*.part"):
-            orphan.unlink(missing_ok=True)
-        mark.unlink()
-
-
-@contextmanager
-def _marked(media: Path) -> Iterator[None]:
-    """Leave a mark in the media folder unless the block ends well, or its half files are swept at once."""
-    media.mkdir(parents=True, exist_ok=True)
-    (media / UNFINISHED).touch()
-    try:
-        yield
-    except AnnotateError:
-        _sweep(media)
-        raise
-    (media / UNFINISHED).unlink()
-
-
-@dataclass(slots=True)
-class _Flight:
-    """One video while a worker has it."""
-
-    job: VideoJob
-    settings_hash: str
-    files: list[SourceFile]
-    """The paths it was seen at, the one that is read in front."""
-
-    @property
-    def unit_id(self) -> str:
-        return f"ingest:{self.job.sha256}:{self.settings_hash}"
-
-
-@dataclass
-class _Run:
-    """One call of `ingest`: what was found, what has to be cut, and what came of it."""
-
-    project: Project
-    voices: Speakers
-    found: Found
-    progress: Progress
-    changed: list[tuple[SourceFile, videos.KnownFile | None]] = field(default_factory=list)
-    said: dict[str, str] = field(default_factory=dict)
-    """sha256 -> who talks there, as told by the first of its paths."""
-    problems: list[dict[str, str]] = field(default_factory=list)
-    """What no row of a video tells: folders and files that could not be read."""
-    _in_flight: dict[str, _Flight] = field(default_factory=dict)
-    """By sha256."""
-    _cut: Counter[VideoStatus] = field(default_factory=Counter)
-    _done: set[str] = field(default_factory=set)
-    _again: list[VideoJob] = field(default_factory=list)
-    _replaced: int = 0
-
-    def __post_init__(self) -> None:
-        settings = self.project.settings.ingest
-        decides = [
-            CUT_VERSION, settings.segmenter, settings.min_seconds, settings.max_seconds, settings.pad_seconds,
-        ]  # fmt: skip
-        self._cut_hash = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
-        for path, reason in self.found.unreadable:
-            self._problem(path, "unreadable", reason)
-
-    def classify(self) -> None:
-        """Which files need to be opened."""
-        files = self.found.files
-        with self.progress.bar("look", total=len(files)) as bar, reading(self.project.engine) as session:
-            for chunk in videos.chunks(files):
-                known = videos.known_files(session, [file.key for file in chunk])
-                for file in chunk:
-                    before = known.get(file.key)
-                    if before is None or not self._same(file, before):
-                        self.changed.append((file, before))
-                    else:
-                        self._listen(before.sha256, file)
-                bar.advance(len(chunk))
-
-    def _same(self, file: SourceFile, before: videos.KnownFile) -> bool:
-        return file.stat == before.stat and before.settings_hash.startswith(f"{self._cut_hash}.")
-
-    def _listen(self, sha256: str, file: SourceFile) -> None:
-        speaker = self.voices.of(file)
-        if speaker is not None:
-            self.said.setdefault(sha256, speaker)
-
-    def cut(self, workers: int) -> None:
-        """Hand what changed to the workers, and again what took one down, until nothing is left.
-
-        Raises `AnnotateError` when the disk is full.
-        """
-        with self.progress.bar("ingest", total=len(self.changed)) as bar:
-            self._cut_all(self._jobs(bar), workers, bar)
-            while self._again:
-                jobs, self._again = self._again, []
-                self._cut_all(iter(jobs), workers, bar)
-
-    def _cut_all(self, jobs: Iterator[VideoJob], workers: int, bar: Bar) -> None:
-        outcomes = ProcessExecutor().run(
-            cut,
-            jobs,
-            workers=workers,
-            deadline_seconds=self.project.settings.ingest.deadline_seconds,
-            window=2 * workers,
-        )
-        with closing(outcomes):  # type: ignore[type-var]
-            for outcome in outcomes:
-                self._take(outcome, bar)
-
-    def _jobs(self, bar: Bar) -> Iterator[VideoJob]:
-        for file, before in self.changed:
-            name = storable(Path(file.path).name)
-            try:
-                sha256 = before.sha256 if before and before.stat == file.stat else _hash(file, name, bar)
-                sidecar = _hash_sidecar(file)
-            except OSError as error:
-                self._cannot_read(file, error)
-                bar.advance(1, note=name)
-                continue
-            self._listen(sha256, file)
-            job = self._job(file, sha256, f"{self._cut_hash}.{sidecar}", touched=before is not None)
-            if job is not None:
-                yield job
+def _report(run: Run, seconds: float) -> IngestReport:
+    """What became of every file that was found, told from the database."""
+    states: dict[str, VideoStatus] = {}
+    problems = list(run.problems)
+    notes: Counter[str] = Counter()
+    with reading(run.project.engine) as session:
+        for state in videos.file_states(session, [file.key for file in run.found.files]):
+            states[state.sha256] = state.status
+            if state.status is VideoStatus.OK:
+                notes.update(state.detail.split("; ") if state.detail else ())
             else:
-                bar.advance(1, note=name)
-
-    def _job(self, file: SourceFile, sha256: str, settings_hash: str, *, touched: bool) -> VideoJob | None:
-        """What has to be done about a file: None when its video is cut already or is being cut."""
-        if sha256 in self._in_flight:
-            self._in_flight[sha256].files.append(file)
-            return None
-        if sha256 in self._done or not self._needs_cut(file, sha256, settings_hash, touched):
-            with writing(self.project.engine) as session:
-                self._replaced += videos.put_file(session, file.key, file.stat, sha256)
-            return None
-        settings = self.project.settings.ingest
-        job = VideoJob(
-            path=Path(file.path), sha256=sha256, media=self.project.media,
-            sidecar=Path(file.sidecar) if file.sidecar else None,
-            segmenter=settings.segmenter, min_seconds=settings.min_seconds,
-            max_seconds=settings.max_seconds, pad_seconds=settings.pad_seconds,
-        )  # fmt: skip
-        self._in_flight[sha256] = _Flight(job, settings_hash, [file])
-        return job
-
-    def _needs_cut(self, file: SourceFile, sha256: str, settings_hash: str, touched: bool) -> bool:
-        with reading(self.project.engine) as session:
-            video = videos.video(session, sha256)
-            if video is None:
-                return True
-            if video.settings_hash == settings_hash:
-                # Whoever touches a file that failed wants it tried again.
-                return video.status == VideoStatus.FAILED and touched
-            if not video.settings_hash.startswith(f"{self._cut_hash}."):
-                return True
-            # Only the subtitles differ: those beside the path that gave the video its name count.
-            others = [path for path in videos.paths_of(session, sha256) if path != file.key]
-            return file.name == video.name or not any(Path(path).exists() for path in others)
-
-    def _cannot_read(self, file: SourceFile, error: OSError) -> None:
-        reason = error.strerror or str(error)
-        self._problem(file.key, "unreadable", reason)
-        with writing(self.project.engine) as session:
-            videos.put_file(session, file.key, file.stat, None, "unreadable")
-
-    def _problem(self, path: str, reason: str, detail: str) -> None:
-        self.problems.append({"file": path, "status": "failed", "reason": reason, "detail": detail})
-
-    def _take(
-        self, outcome: Finished[VideoJob, VideoOutcome | DiskFull] | Failed[VideoJob], bar: Bar
-    ) -> None:
-        flight = self._in_flight[outcome.unit.sha256]
-        if isinstance(outcome, Failed):
-            made = self._crashed(flight, outcome)
-            if made is None:
-                self._again.append(outcome.unit)
-                return
-        elif isinstance(outcome.value, DiskFull):
-            hint = "make room, then run this again: it goes on where it stopped"
-            raise AnnotateError(outcome.value.message, hint=hint)
-        else:
-            made = outcome.value
-        self._commit(flight, made)
-        bar.advance(1, note=storable(outcome.unit.path.name))
-
-    def _crashed(self, flight: _Flight, failed: Failed[VideoJob]) -> VideoOutcome | None:
-        """The verdict on a video that took its worker down; None when it is worth another attempt."""
-        reason = {Failure.TIMEOUT: "timeout", Failure.DIED: "crashes", Failure.ERROR: "error"}[failed.kind]
-        if failed.kind is Failure.ERROR:
-            log.warning("%s: unexpected error\n%s", storable(str(failed.unit.path)), failed.message)
-            detail = failed.message.strip().rsplit("\n", 1)[-1]
-        else:
-            with writing(self.project.engine) as session:
-                attempts = units.add_attempt(session, flight.unit_id, failed.message)
-            if attempts < self.project.settings.ingest.attempts:
-                return None
-            detail = f"{failed.message} ({attempts} attempts)"
-        return VideoOutcome(failed.unit.sha256, VideoStatus.FAILED, reason, storable(detail), {}, ())
-
-    def _commit(self, flight: _Flight, made: VideoOutcome) -> None:
-        """The video, its samples and its paths in one transaction."""
-        del self._in_flight[made.sha256]
-        self._done.add(made.sha256)
-        first = flight.files[0]
-        if _moved_on(first):
-            self._problem(first.key, "changed", "the file changed while it was read; run this again")
-            return
-        with writing(self.project.engine) as session:
-            videos.put_video(
-                session, made, name=first.name, settings_hash=flight.settings_hash,
-                speaker=self.said.get(made.sha256, made.sha256),
-            )  # fmt: skip
-            for file in flight.files:
-                self._replaced += videos.put_file(session, file.key, file.stat, made.sha256)
-            units.forget_attempts(session, flight.unit_id)
-        self._cut[made.status] += 1
-
-    def settle(self) -> None:
-        """Speakers, splits and the audit trail in one transaction: they depend on content, not on arrival."""
-        settings = self.project.settings
-        with writing(self.project.engine) as session:
-            refused = videos.rename_speakers(session, self.said)
-            groups = videos.groups_to_settle(session)
-            chosen = assign(
-                groups,
-                fixed=videos.settled_groups(session),
-                counts=videos.samples_per_split(session),
-                shares={split: settings.splits.share(split) for split in Split},
-                seed=settings.project.seed,
-            )
-            videos.settle(session, chosen)
-            if self._cut or chosen:
-                made = {status.value: count for status, count in sorted(self._cut.items())}
-                videos.add_event(session, "ingest", {"videos": made, "settled": len(chosen)})
-        self._warn(refused)
-
-    def _warn(self, refused: list[str]) -> None:
-        warnings = self.found.warnings
-        if refused:
-            warnings.append(
-                f"{len(refused)} videos keep their old speaker, because the new one is in another split "
-                f"and splits never move: {_some(refused)}"
-            )
-        if unused := self.voices.unused():
-            warnings.append(f"{len(unused)} files of the speaker table were not found: {_some(unused)}")
-        if self._replaced:
-            warnings.append(
-                f"{self._replaced} files hold another video than before; the samples of the old one stay"
-            )
-
-    def report(self, seconds: float) -> IngestReport:
-        """What became of every file that was found, told from the database."""
-        states: dict[str, VideoStatus] = {}
-        problems = list(self.problems)
-        with reading(self.project.engine) as session:
-            for state in videos.file_states(session, [file.key for file in self.found.files]):
-                states[state.sha256] = state.status
-                if state.status is not VideoStatus.OK:
-                    problems.append({
-                        "file": state.path, "status": state.status.value,
-                        "reason": state.reason, "detail": state.detail,
-                    })  # fmt: skip
-            totals = videos.totals(session, sorted(states))
-            splits = videos.samples_per_split(session)
-        counts = Counter(states.values())
-        if len(problems) > PROBLEMS_SHOWN:
-            self.found.warnings.append(f"{len(problems)} problems, of which {PROBLEMS_SHOWN} are listed")
-        if counts[VideoStatus.FAILED]:
-            self.found.warnings.append("a file that failed is tried again once it changes, or is touched")
-        return IngestReport(
-            files=len(self.found.files),
-            new=self._cut[VideoStatus.OK],
-            unchanged=len(self.found.files) - len(self.changed),
-            rejected=counts[VideoStatus.REJECTED],
-            failed=counts[VideoStatus.FAILED],
-            samples=totals.samples,
-            hours=totals.seconds / 3600,
-            splits=splits,
-            reasons=dict(sorted(Counter(p["reason"] for p in problems).items())),
-            problems=problems[:PROBLEMS_SHOWN],
-            warnings=self.found.warnings,
-            seconds=seconds,
-            next="annotate extract",
-        )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def _moved_on(file: SourceFile) -> bool:
-    try:
-        return stat_of(file.path, file.sidecar) != file.stat
-    except OSError:
-        return True
-
-
-def _hash(file: SourceFile, name: str, bar: Bar) -> str:
-    """sha256 of the content, telling how far it got: a long film takes a while."""
-    digest = hashlib.sha256()
-    done = 0
-    with Path(file.path).open("rb") as stream:
-        while block := stream.read(HASH_BYTES):
-            digest.update(block)
-            done += len(block)
-            bar.advance(0, note=f"reading {name} {100 * done // max(file.stat.size, 1)} %")
-    return digest.hexdigest()
-
-
-def _hash_sidecar(file: SourceFile) -> str:
-    if file.sidecar is None:
-        return "none"
-    return hashlib.sha256(Path(file.sidecar).read_bytes()).hexdigest()[:16]
+                problems.append({
+                    "file": state.path, "status": state.status.value,
+                    "reason": state.reason, "detail": state.detail,
+                })  # fmt: skip
+        totals = videos.totals(session, sorted(states))
+        splits = videos.samples_per_split(session)
+    counts = Counter(states.values())
+    if len(problems) > PROBLEMS_SHOWN:
+        run.found.warnings.append(f"{len(problems)} problems, of which {PROBLEMS_SHOWN} are listed")
+    if counts[VideoStatus.FAILED]:
+        run.found.warnings.append("a file that failed is tried again once it changes, or is touched")
+    return IngestReport(
+        files=len(run.found.files),
+        new=run.made[VideoStatus.OK],
+        unchanged=len(run.found.files) - len(run.changed),
+        rejected=counts[VideoStatus.REJECTED],
+        failed=counts[VideoStatus.FAILED],
+        samples=totals.samples,
+        hours=totals.seconds / 3600,
+        splits=splits,
+        reasons=dict(sorted(Counter(p["reason"] for p in problems).items())),
+        problems=problems[:PROBLEMS_SHOWN],
+        notes=dict(sorted(notes.most_common(NOTES_SHOWN))),
+        warnings=run.found.warnings,
+        seconds=seconds,
+        next="annotate extract",
+    )

@@ -19,6 +19,7 @@ from sqlalchemy import select
 from annotate.config import Settings
 from annotate.errors import AnnotateError, ConfigError, NothingToDo, ProjectBusy, UsageError
 from annotate.project import Project
+from annotate.steps import _ingest_run as run_step
 from annotate.steps import ingest as step
 from annotate.steps._ingest_worker import DiskFull, cut
 from annotate.steps.ingest import IngestReport, ingest
@@ -50,6 +51,9 @@ def stand_in(job: VideoJob) -> VideoOutcome | DiskFull:
             os.kill(os.getpid(), signal.SIGSEGV)
         case "crash-once" if len(tries.read_text()) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
+        case "dies-while-rescuing":
+            (job.media / ".rescue" / "copy").mkdir(parents=True, exist_ok=True)
+            os.kill(os.getpid(), signal.SIGKILL)
         case "hang":
             time.sleep(600)
         case "bug":
@@ -66,7 +70,8 @@ def stand_in(job: VideoJob) -> VideoOutcome | DiskFull:
     if job.sidecar is not None:
         count = int(job.sidecar.read_text())
     samples = tuple(_sample(job, number) for number in range(count))
-    return VideoOutcome(job.sha256, VideoStatus.OK, "", "", {"duration_us": 9_000_000}, samples)
+    detail = "no face seen" if order == "faceless" else ""
+    return VideoOutcome(job.sha256, VideoStatus.OK, "", detail, {"duration_us": 9_000_000}, samples)
 
 
 def cut_with_little_room(job: VideoJob) -> VideoOutcome | DiskFull:
@@ -79,18 +84,19 @@ def _sample(job: VideoJob, number: int) -> PreparedSample:
     length = round(job.min_seconds * 1e6)
     segment = Segment(number * length, (number + 1) * length, f"word {number}")
     name = sample_id(job.sha256, segment)
-    clip = SampleMedia.under(job.media, name).clip
-    clip.parent.mkdir(parents=True, exist_ok=True)
-    half = clip.with_name(f"{clip.name}.{os.getpid()}.part")
-    half.write_text(name)
-    time.sleep(0.005)
-    half.rename(clip)
+    media = SampleMedia.under(job.media, name)
+    for path in (media.audio, media.silent, media.clip):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half = path.with_name(f"{path.name}.{os.getpid()}.part")
+        half.write_text(name)
+        time.sleep(0.002)
+        half.rename(path)
     return PreparedSample(name, segment, "subtitles", {"M": name}, (Check("speech", 1.0, True),))
 
 
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, "cut", stand_in)
+    monkeypatch.setattr(run_step, "cut", stand_in)
 
 
 @pytest.fixture
@@ -285,7 +291,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(project: Project, fo
     (folder / "a.mp4").write_text("speech 1")
     report = run(project, folder)
     assert (report.samples, report.failed) == (3, 0)
-    assert not (project.media / step.UNFINISHED).exists()
+    assert not (project.media / run_step.UNFINISHED).exists()
 
 
 def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
@@ -317,6 +323,12 @@ def test_a_worker_that_is_killed_once_costs_nothing(project: Project, folder: Pa
     assert rows(project, models.Unit) == []
 
 
+def test_a_worker_that_is_killed_in_a_rescue_leaves_no_copy(project: Project, folder: Path) -> None:
+    make(folder, a="dies-while-rescuing", b="speech 1")
+    assert run(project, folder).failed == 1
+    assert not (project.media / ".rescue").exists()
+
+
 def test_poison_is_set_aside_after_three_attempts_and_the_others_succeed(
     project: Project, folder: Path
 ) -> None:
@@ -345,10 +357,10 @@ CTRL_C = """
 import sys
 from pathlib import Path
 import cli
-from annotate.steps import ingest
+from annotate.steps import _ingest_run
 from tests.journeys.test_ingest import stand_in
 if __name__ == "__main__":
-    ingest.cut = stand_in
+    _ingest_run.cut = stand_in
     sys.argv[1:1] = ["-C", sys.argv.pop(1)]
     cli.main()
 """
@@ -399,7 +411,7 @@ def test_the_second_run_opens_nothing(
             opened.append(str(arguments[0]))
 
     sys.addaudithook(watch)
-    monkeypatch.setattr(step, "ProcessExecutor", None)
+    monkeypatch.setattr(run_step, "ProcessExecutor", None)
     second = run(each_project, folder)
     watched, opened = opened, []
     assert watched == []
@@ -448,6 +460,25 @@ def test_other_settings_cut_again_retire_what_is_gone_and_bring_it_back(
     assert len({s.split for s in rows(each_project, models.Sample)}) == 1
 
 
+@pytest.mark.parametrize("kind", ["clip", "audio", "silent"])
+def test_a_clip_that_was_deleted_is_cut_again(each_project: Project, folder: Path, kind: str) -> None:
+    make(folder, a="speech 3", b="speech 2")
+    run(each_project, folder)
+    lost = getattr(each_project.sample_media(rows(each_project, models.Sample)[0].id), kind)
+    lost.unlink()
+    report = run(each_project, folder)
+    assert (report.new, report.unchanged, report.samples) == (1, 1, 5)
+    assert "cut again" in report.warnings[0]
+    assert lost.exists()
+    assert run(each_project, folder).unchanged == 2
+
+
+def test_what_is_odd_about_a_good_video_is_told_each_time(project: Project, folder: Path) -> None:
+    make(folder, a="faceless", b="faceless 2", c="speech 1")
+    assert run(project, folder).notes == {"no face seen": 2}
+    assert run(project, folder).notes == {"no face seen": 2}
+
+
 def test_edited_subtitles_cut_again(project: Project, folder: Path) -> None:
     make(folder, a="speech 9", b="speech 1")
     (folder / "a.srt").write_text("2")
@@ -463,7 +494,7 @@ def test_half_files_of_a_killed_run_are_swept(project: Project, folder: Path) ->
     orphan = project.media / "M" / "ab" / "abc.mp4.part"
     orphan.parent.mkdir(parents=True)
     orphan.touch()
-    (project.media / step.UNFINISHED).touch()
+    (project.media / run_step.UNFINISHED).touch()
     run(project, folder)
     assert list(project.media.rglob("*.part")) == []
 
@@ -577,7 +608,7 @@ def footage(folder: Path, example_videos: Path) -> Path:
 def test_real_footage_is_cut_once_and_a_second_run_takes_a_twentieth(
     project: Project, footage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(step, "cut", cut)
+    monkeypatch.setattr(run_step, "cut", cut)
     first = run(project, footage)
     assert (first.new, first.failed, first.samples) == (2, 1, 2)
     for sample in rows(project, models.Sample):
@@ -592,11 +623,11 @@ def test_real_footage_is_cut_once_and_a_second_run_takes_a_twentieth(
 def test_a_disk_that_fills_while_cutting_leaves_nothing_partial(
     project: Project, footage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(step, "cut", cut_with_little_room)
+    monkeypatch.setattr(run_step, "cut", cut_with_little_room)
     with pytest.raises(AnnotateError) as caught:
         run(project, footage)
     assert (caught.value.exit_code, "make room" in caught.value.hint) == (1, True)
     assert rows(project, models.Sample) == []
     assert [p for p in project.media.rglob("*") if p.suffix == ".part"] == []
-    monkeypatch.setattr(step, "cut", cut)
+    monkeypatch.setattr(run_step, "cut", cut)
     assert run(project, footage).samples == 2

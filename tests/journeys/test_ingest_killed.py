@@ -13,10 +13,10 @@ ROOT = Path(__file__).parent.parent.parent
 
 STAND_IN = """
 import cli
-from annotate.steps import ingest
+from annotate.steps import _ingest_run
 from tests.journeys.test_ingest import stand_in
 if __name__ == "__main__":
-    ingest.cut = stand_in
+    _ingest_run.cut = stand_in
     cli.main()
 """
 

@@ -1,0 +1,340 @@
+"""One run of ingest: what has to be opened, what workers cut, and what is committed of it."""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from annotate.errors import AnnotateError
+from annotate.executors.process import Failed, Failure, Finished, ProcessExecutor
+from annotate.media.rescue import FOLDER as RESCUE
+from annotate.progress import Bar, Progress
+from annotate.project import Project
+from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
+from annotate.steps._ingest_speakers import Speakers
+from annotate.steps._ingest_worker import DiskFull, cut
+from annotate.steps._splits import assign
+from annotate.types import Split, VideoJob, VideoOutcome, VideoStatus
+from db import samples, units, videos
+from db.engine import reading, writing
+
+CUT_VERSION = 1
+"""Raised whenever the same video would be cut into other samples or other files: then all are cut again."""
+
+UNFINISHED = ".unfinished"
+HASH_BYTES = 1 << 22
+
+log = logging.getLogger("annotate.ingest")
+
+
+def sweep(media: Path) -> None:
+    """Delete what a killed run left half written. Only after one, for the folder may hold millions of files.
+
+    Workers die with their driver and the writer lock is ours, so nobody writes these files any more.
+    """
+    shutil.rmtree(media / RESCUE, ignore_errors=True)
+    mark = media / UNFINISHED
+    if mark.exists():
+        for orphan in media.rglob("*.part"):
+            orphan.unlink(missing_ok=True)
+        mark.unlink()
+
+
+@contextmanager
+def marked(media: Path) -> Iterator[None]:
+    """Leave a mark in the media folder unless the block ends well, or its half files are swept at once."""
+    media.mkdir(parents=True, exist_ok=True)
+    (media / UNFINISHED).touch()
+    try:
+        yield
+    except AnnotateError:
+        sweep(media)
+        raise
+    shutil.rmtree(media / RESCUE, ignore_errors=True)
+    (media / UNFINISHED).unlink()
+
+
+@dataclass(slots=True)
+class _Flight:
+    """One video while a worker has it."""
+
+    job: VideoJob
+    settings_hash: str
+    files: list[SourceFile]
+    """The paths it was seen at, the one that is read in front."""
+
+    @property
+    def unit_id(self) -> str:
+        return f"ingest:{self.job.sha256}:{self.settings_hash}"
+
+
+@dataclass
+class Run:
+    """One call of `ingest`: what was found, what has to be cut, and what came of it."""
+
+    project: Project
+    voices: Speakers
+    found: Found
+    progress: Progress
+    changed: list[tuple[SourceFile, videos.KnownFile | None]] = field(default_factory=list)
+    said: dict[str, str] = field(default_factory=dict)
+    """sha256 -> who talks there, as told by the first of its paths."""
+    problems: list[dict[str, str]] = field(default_factory=list)
+    """What no row of a video tells: folders and files that could not be read."""
+    made: Counter[VideoStatus] = field(default_factory=Counter)
+    """What became of the videos that were cut."""
+    gone: set[str] = field(default_factory=set)
+    """sha256 of videos that are cut again because a clip of theirs is missing."""
+    _in_flight: dict[str, _Flight] = field(default_factory=dict)
+    """By sha256."""
+    _done: set[str] = field(default_factory=set)
+    _again: list[VideoJob] = field(default_factory=list)
+    _replaced: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        settings = self.project.settings.ingest
+        decides = [
+            CUT_VERSION, settings.segmenter, settings.min_seconds, settings.max_seconds, settings.pad_seconds,
+        ]  # fmt: skip
+        self._cut_hash = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
+        for path, reason in self.found.unreadable:
+            self._problem(path, "unreadable", reason)
+
+    def classify(self) -> None:
+        """Which files need to be opened."""
+        files = self.found.files
+        with self.progress.bar("look", total=len(files)) as bar, reading(self.project.engine) as session:
+            for chunk in videos.chunks(files):
+                known = videos.known_files(session, [file.key for file in chunk])
+                self.gone |= self._clips_gone(session, {before.sha256 for before in known.values()})
+                for file in chunk:
+                    before = known.get(file.key)
+                    if before is None or not self._same(file, before):
+                        self.changed.append((file, before))
+                    else:
+                        self._listen(before.sha256, file)
+                bar.advance(len(chunk))
+
+    def _same(self, file: SourceFile, before: videos.KnownFile) -> bool:
+        if before.sha256 in self.gone:
+            return False
+        return file.stat == before.stat and before.settings_hash.startswith(f"{self._cut_hash}.")
+
+    def _clips_gone(self, session: Session, sha256s: set[str]) -> set[str]:
+        return {
+            sha256
+            for sha256, sample_id in samples.ids_of_videos(session, sorted(sha256s))
+            if not self.project.sample_media(sample_id).complete()
+        }
+
+    def _listen(self, sha256: str, file: SourceFile) -> None:
+        speaker = self.voices.of(file)
+        if speaker is not None:
+            self.said.setdefault(sha256, speaker)
+
+    def cut(self, workers: int) -> None:
+        """Hand what changed to the workers, and again what took one down, until nothing is left.
+
+        Raises `AnnotateError` when the disk is full.
+        """
+        with self.progress.bar("ingest", total=len(self.changed)) as bar:
+            self._cut_all(self._jobs(bar), workers, bar)
+            while self._again:
+                jobs, self._again = self._again, []
+                self._cut_all(iter(jobs), workers, bar)
+
+    def _cut_all(self, jobs: Iterator[VideoJob], workers: int, bar: Bar) -> None:
+        outcomes = ProcessExecutor().run(
+            cut,
+            jobs,
+            workers=workers,
+            deadline_seconds=self.project.settings.ingest.deadline_seconds,
+            window=2 * workers,
+        )
+        with closing(outcomes):  # type: ignore[type-var]
+            for outcome in outcomes:
+                self._take(outcome, bar)
+
+    def _jobs(self, bar: Bar) -> Iterator[VideoJob]:
+        for file, before in self.changed:
+            name = storable(Path(file.path).name)
+            try:
+                sha256 = before.sha256 if before and before.stat == file.stat else _hash(file, name, bar)
+                sidecar = _hash_sidecar(file)
+            except OSError as error:
+                self._cannot_read(file, error)
+                bar.advance(1, note=name)
+                continue
+            self._listen(sha256, file)
+            job = self._job(file, sha256, f"{self._cut_hash}.{sidecar}", touched=before is not None)
+            if job is not None:
+                yield job
+            else:
+                bar.advance(1, note=name)
+
+    def _job(self, file: SourceFile, sha256: str, settings_hash: str, *, touched: bool) -> VideoJob | None:
+        """What has to be done about a file: None when its video is cut already or is being cut."""
+        if sha256 in self._in_flight:
+            self._in_flight[sha256].files.append(file)
+            return None
+        if sha256 in self._done or not self._needs_cut(file, sha256, settings_hash, touched):
+            with writing(self.project.engine) as session:
+                self._put_file(session, file, sha256)
+            return None
+        settings = self.project.settings.ingest
+        job = VideoJob(
+            path=Path(file.path), sha256=sha256, media=self.project.media,
+            sidecar=Path(file.sidecar) if file.sidecar else None,
+            segmenter=settings.segmenter, min_seconds=settings.min_seconds,
+            max_seconds=settings.max_seconds, pad_seconds=settings.pad_seconds,
+        )  # fmt: skip
+        self._in_flight[sha256] = _Flight(job, settings_hash, [file])
+        return job
+
+    def _needs_cut(self, file: SourceFile, sha256: str, settings_hash: str, touched: bool) -> bool:
+        with reading(self.project.engine) as session:
+            video = videos.video(session, sha256)
+            if video is None or sha256 in self.gone:
+                return True
+            if video.settings_hash == settings_hash:
+                # Whoever touches a file that failed wants it tried again.
+                return video.status == VideoStatus.FAILED and touched
+            if not video.settings_hash.startswith(f"{self._cut_hash}."):
+                return True
+            # Only the subtitles differ: those beside the path that gave the video its name count.
+            others = [path for path in videos.paths_of(session, sha256) if path != file.key]
+            return file.name == video.name or not any(Path(path).exists() for path in others)
+
+    def _cannot_read(self, file: SourceFile, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        self._problem(file.key, "unreadable", reason)
+        with writing(self.project.engine) as session:
+            videos.put_file(session, file.key, file.stat, None, "unreadable")
+
+    def _problem(self, path: str, reason: str, detail: str) -> None:
+        self.problems.append({"file": path, "status": "failed", "reason": reason, "detail": detail})
+
+    def _take(
+        self, outcome: Finished[VideoJob, VideoOutcome | DiskFull] | Failed[VideoJob], bar: Bar
+    ) -> None:
+        flight = self._in_flight[outcome.unit.sha256]
+        if isinstance(outcome, Failed):
+            made = self._crashed(flight, outcome)
+            if made is None:
+                self._again.append(outcome.unit)
+                return
+        elif isinstance(outcome.value, DiskFull):
+            hint = "make room, then run this again: it goes on where it stopped"
+            raise AnnotateError(outcome.value.message, hint=hint)
+        else:
+            made = outcome.value
+        self._commit(flight, made)
+        bar.advance(1, note=storable(outcome.unit.path.name))
+
+    def _crashed(self, flight: _Flight, failed: Failed[VideoJob]) -> VideoOutcome | None:
+        """The verdict on a video that took its worker down; None when it is worth another attempt."""
+        reason = {Failure.TIMEOUT: "timeout", Failure.DIED: "crashes", Failure.ERROR: "error"}[failed.kind]
+        if failed.kind is Failure.ERROR:
+            log.warning("%s: unexpected error\n%s", storable(str(failed.unit.path)), failed.message)
+            detail = failed.message.strip().rsplit("\n", 1)[-1]
+        else:
+            with writing(self.project.engine) as session:
+                attempts = units.add_attempt(session, flight.unit_id, failed.message)
+            if attempts < self.project.settings.ingest.attempts:
+                return None
+            detail = f"{failed.message} ({attempts} attempts)"
+        return VideoOutcome(failed.unit.sha256, VideoStatus.FAILED, reason, storable(detail), {}, ())
+
+    def _commit(self, flight: _Flight, made: VideoOutcome) -> None:
+        """The video, its samples and its paths in one transaction."""
+        del self._in_flight[made.sha256]
+        self._done.add(made.sha256)
+        first = flight.files[0]
+        if _moved_on(first):
+            self._problem(first.key, "changed", "the file changed while it was read; run this again")
+            return
+        with writing(self.project.engine) as session:
+            videos.put_video(
+                session, made, name=first.name, settings_hash=flight.settings_hash,
+                speaker=self.said.get(made.sha256, made.sha256),
+            )  # fmt: skip
+            for file in flight.files:
+                self._put_file(session, file, made.sha256)
+            units.forget_attempts(session, flight.unit_id)
+        self.made[made.status] += 1
+
+    def _put_file(self, session: Session, file: SourceFile, sha256: str) -> None:
+        if videos.put_file(session, file.key, file.stat, sha256):
+            self._replaced.append(file.name)
+
+    def settle(self) -> None:
+        """Speakers, splits and the audit trail in one transaction: they depend on content, not on arrival."""
+        settings = self.project.settings
+        with writing(self.project.engine) as session:
+            refused = videos.rename_speakers(session, self.said)
+            groups = videos.groups_to_settle(session)
+            chosen = assign(
+                groups,
+                fixed=videos.settled_groups(session),
+                counts=videos.samples_per_split(session),
+                shares={split: settings.splits.share(split) for split in Split},
+                seed=settings.project.seed,
+            )
+            videos.settle(session, chosen)
+            if self.made or chosen:
+                made = {status.value: count for status, count in sorted(self.made.items())}
+                videos.add_event(session, "ingest", {"videos": made, "settled": len(chosen)})
+        self._warn(refused)
+
+    def _warn(self, refused: list[str]) -> None:
+        warnings = self.found.warnings
+        if refused:
+            warnings.append(
+                f"{len(refused)} videos keep their old speaker, because the new one is in another split "
+                f"and splits never move: {_some(refused)}"
+            )
+        if unused := self.voices.unused():
+            warnings.append(f"{len(unused)} files of the speaker table were not found: {_some(unused)}")
+        if self._replaced:
+            warnings.append(
+                f"{len(self._replaced)} files hold another video than before; "
+                f"the samples of the old one stay: {_some(sorted(self._replaced))}"
+            )
+        if self.gone:
+            warnings.append(f"{len(self.gone)} videos were cut again, because clips of theirs were missing")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _moved_on(file: SourceFile) -> bool:
+    try:
+        return stat_of(file.path, file.sidecar) != file.stat
+    except OSError:
+        return True
+
+
+def _hash(file: SourceFile, name: str, bar: Bar) -> str:
+    """sha256 of the content, telling how far it got: a long film takes a while."""
+    digest = hashlib.sha256()
+    done = 0
+    with Path(file.path).open("rb") as stream:
+        while block := stream.read(HASH_BYTES):
+            digest.update(block)
+            done += len(block)
+            bar.advance(0, note=f"reading {name} {100 * done // max(file.stat.size, 1)} %")
+    return digest.hexdigest()
+
+
+def _hash_sidecar(file: SourceFile) -> str:
+    if file.sidecar is None:
+        return "none"
+    return hashlib.sha256(Path(file.sidecar).read_bytes()).hexdigest()[:16]
