@@ -86,7 +86,7 @@ def _run_postgres(binaries: Path, factory: pytest.TempPathFactory) -> Iterator[s
             shutil.chown(folder, "nobody")
         if not str(binaries).startswith("/usr/"):
             # `nobody` may not enter the folder that our environment lies in.
-            binaries = Path(shutil.copytree(binaries.parent, base / "installed")) / "bin"
+            binaries = _copy_wheel(binaries, base)
         as_user = {"user": "nobody"}
     env = {**os.environ, "LC_ALL": "C"}
     subprocess.run(
@@ -107,6 +107,16 @@ def _run_postgres(binaries: Path, factory: pytest.TempPathFactory) -> Iterator[s
         server.wait(20)
         log.close()
         shutil.rmtree(base, ignore_errors=True)
+
+
+def _copy_wheel(binaries: Path, base: Path) -> Path:
+    """The wheel's programs, and the libraries they look for three folders up."""
+    version, package = binaries.parent, binaries.parent.parent
+    shutil.copytree(version, base / package.name / version.name)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, base / libraries.name)
+    return base / package.name / version.name / "bin"
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
