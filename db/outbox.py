@@ -18,6 +18,7 @@ from db.models import (
     Event,
     LsProject,
     Sample,
+    SampleStatus,
     now,
 )
 
@@ -211,17 +212,31 @@ def count_open(session: Session) -> int:
     return session.scalar(query) or 0
 
 
-def release(session: Session) -> int:
+def withdraw_unwanted(session: Session, passes: Collection[Modality]) -> int:
+    """Take back what nobody has seen yet and nobody wants any more; says how many.
+
+    These are questions of samples that were cut anew, and of passes that are no longer asked.
+    """
+    query = (
+        select(BatchItem.id)
+        .join(Sample, Sample.id == BatchItem.sample_id)
+        .where(BatchItem.state.in_((BatchItemState.QUEUED, BatchItemState.HELD)))
+        .where((Sample.status == SampleStatus.RETIRED) | BatchItem.modality.not_in(passes))
+    )
+    return withdraw(session, list(session.scalars(query)), "its sample or its pass is no longer asked")
+
+
+def release(session: Session, passes: Collection[Modality] = tuple(Modality)) -> int:
     """Queue what was held until the earlier passes of its sample are closed; says how many.
 
-    A pass whose question was withdrawn holds on until it was asked again.
+    Only `passes` count. One whose question was withdrawn holds on until it was asked again.
     """
     held = list(session.scalars(select(BatchItem).where(BatchItem.state == BatchItemState.HELD)))
     states: dict[tuple[str, str], set[int]] = {}
     samples = sorted({item.sample_id for item in held})
     for start in range(0, len(samples), CHUNK):
         query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.state).where(
-            BatchItem.sample_id.in_(samples[start : start + CHUNK])
+            BatchItem.sample_id.in_(samples[start : start + CHUNK]), BatchItem.modality.in_(passes)
         )
         for sample_id, modality, state in session.execute(query):
             states.setdefault((sample_id, modality), set()).add(state)

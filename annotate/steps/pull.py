@@ -19,7 +19,7 @@ from annotate.steps._push import (
     push_outbox,
 )
 from annotate.steps._studio import connect
-from annotate.types import Modality
+from annotate.types import Modality, Task
 from db import annotations, labels, outbox
 from db.annotations import Change, History, Revision
 from db.engine import reading, writing
@@ -47,7 +47,7 @@ class PullReport:
     closed: int
     """Questions that every rater asked for has answered or skipped now."""
     withdrawn: int
-    """Questions that somebody deleted in Label Studio; their samples can be asked again."""
+    """Questions deleted in Label Studio, whose samples can be asked again, or no longer wanted."""
     released: int
     """Multimodal questions that waited for this."""
     pushed: int
@@ -89,8 +89,8 @@ class _Pass:
         return self.ls_project.created_at
 
     @property
-    def task_ids(self) -> list[str]:
-        return [task.id for task in self.project.settings.tasks(self.modality)]
+    def tasks(self) -> tuple[Task, ...]:
+        return self.project.settings.tasks(self.modality)
 
 
 def pull(project: Project, *, full: bool = False, progress: Progress = SILENT) -> PullReport:
@@ -105,11 +105,13 @@ def pull(project: Project, *, full: bool = False, progress: Progress = SILENT) -
     with connect(project) as client, project.writing():
         emails = client.emails()
         with progress.bar("reading answers", None) as bar:
-            for modality in project.settings.passes:
+            for modality in _asked_passes(project):
                 _pull_pass(project, client, modality, emails, full, tally, bar)
+        passes = project.settings.passes
         with writing(project.engine) as session:
             closed = outbox.close_answered(session, project.settings.protocol.raters)
-            released = outbox.release(session)
+            tally.withdrawn += outbox.withdraw_unwanted(session, passes)
+            released = outbox.release(session, passes)
         pushed = push_outbox(project, client, progress=progress)
     return _report(project, tally, closed, released, pushed)
 
@@ -118,6 +120,13 @@ def _require_asked(project: Project) -> None:
     with reading(project.engine) as session:
         if not outbox.ls_projects(session) and not outbox.queued(session):
             raise NothingToDo("nothing was asked yet", hint="annotate next-batch -n 20")
+
+
+def _asked_passes(project: Project) -> list[Modality]:
+    """Those of the protocol, and those it had before: what is answered there comes home too."""
+    passes = project.settings.passes
+    with reading(project.engine) as session:
+        return [*passes, *(m for m in outbox.ls_projects(session) if m not in passes)]
 
 
 def _pull_pass(
@@ -203,7 +212,7 @@ def _store_page(way: _Pass, page: Sequence[Mapping[str, Any]]) -> None:
                 _store_task(way, history, items[_key(task)], task, found)
         outbox.reopen_unanswered(session, found.shrunk, way.project.settings.protocol.raters)
         touched = {item.sample_id for item in items.values()}
-        labels.rebuild_labels(session, way.project.settings.tasks(), touched)
+        labels.rebuild_labels(session, way.tasks, touched)
     found.add_to(way.tally)
 
 
@@ -224,7 +233,7 @@ def _store_task(
         except Unreadable as error:
             _complain(way, history, item, number, "", (str(error),), found)
             continue
-        change = history.add(item, _revision(way, said, annotation), way.task_ids)
+        change = history.add(item, _revision(way, said, annotation), [task.id for task in way.tasks])
         if change is not Change.NONE:
             found.changes[way.modality, change] += 1
             _complain(way, history, item, number, said.revision, said.problems, found)
@@ -292,7 +301,7 @@ def _follow_deletions(way: _Pass, listed: Sequence[ListedTask]) -> None:
                 withdrawn.append(item.id)
         outbox.withdraw(session, withdrawn, "deleted in Label Studio")
         touched = {item.sample_id for item in missing.values()}
-        labels.rebuild_labels(session, way.project.settings.tasks(), touched)
+        labels.rebuild_labels(session, way.tasks, touched)
     found.add_to(way.tally)
     way.tally.withdrawn += len(withdrawn)
 
@@ -314,7 +323,7 @@ def _report(project: Project, tally: _Tally, closed: int, released: int, pushed:
         counts = labels.count_labels(session)
         waiting = outbox.count_open(session)
     return PullReport(
-        passes={m.value: tally.of(m) for m in project.settings.passes},
+        passes={m.value: tally.of(m) for m in _asked_passes(project)},
         closed=closed,
         withdrawn=tally.withdrawn,
         released=released,

@@ -10,7 +10,16 @@ from annotate.project import Project
 from annotate.types import Modality
 from db import outbox
 from db.engine import open_engine, reading, writing
-from db.models import Annotation, Annotator, Batch, BatchItem, BatchItemState, Event
+from db.models import (
+    Annotation,
+    Annotator,
+    Batch,
+    BatchItem,
+    BatchItemState,
+    Event,
+    Sample,
+    SampleStatus,
+)
 from tests.factories import add_sample, add_video
 
 QUEUED, OPEN, HELD, CLOSED, WITHDRAWN = BatchItemState
@@ -37,6 +46,26 @@ def ask(project: Project, states: Asked, sample: str = "talk", rank: int = 0) ->
 def states(project: Project) -> list[int]:
     with reading(project.engine) as session:
         return [item.state for item in session.query(BatchItem).order_by(BatchItem.id)]
+
+
+def test_a_pass_that_is_no_longer_asked_holds_nothing_up(each_project: Project) -> None:
+    ask(each_project, {"T": CLOSED, "V": OPEN, "M": HELD})
+    with writing(each_project.engine) as session:
+        assert outbox.release(session, (Modality.TEXT, Modality.MULTIMODAL)) == 1
+    assert states(each_project) == [CLOSED, OPEN, QUEUED]
+
+
+def test_what_nobody_saw_is_taken_back_when_its_sample_was_cut_anew_or_its_pass_was_dropped(
+    each_project: Project,
+) -> None:
+    retired = ask(each_project, {"T": OPEN, "A": QUEUED, "M": HELD}, "cut anew")
+    ask(each_project, {"T": QUEUED, "V": QUEUED, "M": HELD}, "kept")
+    passes = (Modality.TEXT, Modality.AUDIO, Modality.MULTIMODAL)
+    with writing(each_project.engine) as session:
+        session.get_one(Sample, retired).status = SampleStatus.RETIRED
+        session.flush()
+        assert outbox.withdraw_unwanted(session, passes) == 3
+    assert states(each_project) == [OPEN, WITHDRAWN, WITHDRAWN, QUEUED, WITHDRAWN, HELD]
 
 
 @pytest.mark.parametrize(
