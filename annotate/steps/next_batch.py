@@ -16,6 +16,7 @@ from annotate.types import Modality, Role
 from db import batches
 from db.engine import reading, writing
 from db.models import Batch, BatchItem, BatchItemState
+from db.outbox import withdraw_unwanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,10 @@ def next_batch(
         raise UsageError(f"a batch of {n} samples cannot be asked", hint="use -n 1 or more")
     asked = strategy or project.settings.batch.strategy
     _require_usable(project, asked)
+    if device is not None:
+        from annotate.learning.device import choose_device
+
+        choose_device(device)
     if dry_run:
         return _dry_run(project, n, asked, seed, device, progress)
     return _ask(project, n, asked, seed, device, progress)
@@ -166,7 +171,8 @@ def _ask(
 
     # One lock from choosing to sending: what another call finds queued is then always left over.
     with connect(project) as client, project.writing():
-        with reading(project.engine) as session:
+        with writing(project.engine) as session:
+            withdraw_unwanted(session, project.settings.passes)
             unsent = batches.queued_batch_ids(session)
         if unsent:
             batch_id, left = unsent[0], None

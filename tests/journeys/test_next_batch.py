@@ -18,6 +18,7 @@ from annotate.errors import (
     ConfigError,
     FeatureError,
     LabelStudioError,
+    ModelError,
     NothingToDo,
     UnknownName,
     UsageError,
@@ -477,3 +478,13 @@ def test_a_dry_run_trains_nothing(each_project: Project) -> None:
     later = ask(project, dry_run=True)
     assert later.round == 1
     assert any("does not know the newest labels" in note for note in later.notes)
+
+
+@pytest.mark.parametrize(("device", "error"), [("toaster", UsageError), ("cuda:99", ModelError)])
+def test_a_device_that_cannot_be_is_refused_before_anything_is_asked(
+    project: Project, device: str, error: type[Exception]
+) -> None:
+    fill(project)
+    with pytest.raises(error):
+        ask(project, device=device)
+    assert items(project) == []
