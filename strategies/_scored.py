@@ -47,6 +47,8 @@ class ScoredStrategy(ABC):
         if not pool.predictions:
             raise ModelError("this query strategy needs a model", hint="run `annotate train` first")
         tasks = [task_id for task_id in pool.missing if task_id in pool.predictions]
+        if not tasks:
+            raise ModelError("the model knows none of the present tasks", hint="annotate train")
         missing = np.stack([pool.missing[task_id] for task_id in tasks])
         stacked = np.zeros(missing.shape)
         for row, (task_id, wanted) in enumerate(zip(tasks, missing, strict=True)):

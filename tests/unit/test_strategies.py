@@ -1,10 +1,13 @@
 """What each query strategy prefers, against brute force and figures worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annotate.errors import ModelError
 from annotate.registry import STRATEGIES
 from annotate.types import Answer, Dimension, Kind, Modality, Pool, Task, TaskPrediction
 from strategies._scored import ranks
@@ -169,3 +172,10 @@ def test_uniform_reaches_every_sample_alike() -> None:
     counts = np.bincount([i for seed in range(600) for i in order("uniform", pool, 3, seed)], minlength=10)
     # 1800 draws over ten samples: 180 each, standard deviation 11.
     assert np.abs(counts - 180).max() < 50
+
+
+def test_a_model_of_other_tasks_is_told_to_be_trained_anew() -> None:
+    known = pool_of(prediction(EMOTION, [[CERTAIN]]))
+    pool = replace(known, missing={"mood.T": np.ones(1, dtype=bool)})
+    with pytest.raises(ModelError, match="none of the present tasks"):
+        order("entropy", pool)
