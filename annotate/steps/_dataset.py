@@ -35,7 +35,10 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
     tasks = required_tasks(project)
     rows, left_out = finished_rows(project, spoken, short_names(names), labels, tasks)
     if not rows:
-        raise NothingToDo(_nothing_finished(spoken, left_out), hint=f"run `{next_command(project)}`")
+        hint = f"run `{next_command(project)}`"
+        if "too few raters" in left_out:
+            hint = "let more people judge, or lower export.min_raters in annotate.toml"
+        raise NothingToDo(_nothing_finished(spoken, left_out), hint=hint)
     require_no_leak(rows)
     features = {m: FeatureReader(project, m, [row.sample_id for row in rows], bar) for m in UNIMODAL}
     name = project.settings.project.name

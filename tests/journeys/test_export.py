@@ -204,6 +204,17 @@ def test_each_reason_to_leave_a_sample_out_is_counted(
     assert "too few raters: 1" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_more_raters_wanted_than_there_were_is_told_with_the_way_out(
+    make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANNOTATE_EXPORT__MIN_RATERS", "99")
+    project = make_project()
+    fill(project)
+    with pytest.raises(NothingToDo, match="too few raters") as told:
+        export(project, format="jsonl", dest=tmp_path / "out")
+    assert "lower export.min_raters" in str(told.value.hint)
+
+
 def test_fewer_passes_can_be_required(
     make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
