@@ -1,6 +1,5 @@
 """What a dataset is built from, and the record that one was written."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from annotate.types import Label
 from db import models
+from db.labels import read_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,10 @@ def video_names(session: Session) -> dict[str, str]:
 
 
 def human_labels(session: Session) -> dict[str, dict[str, Label]]:
-    """What people agreed on, by sample id and task id; a label without a value (or NaN) is none."""
-    label = models.Label
-    rows = session.execute(
-        select(
-            label.sample_id, label.task_id, label.number, label.category, label.distribution, label.raters
-        ).where(label.origin == "human")
-    )
+    """What people agreed on, by sample id and task id."""
     found: dict[str, dict[str, Label]] = {}
-    for sample, task, number, category, distribution, raters in rows:
-        value = category if number is None or math.isnan(number) else number
-        if value is not None:
-            found.setdefault(sample, {})[task] = Label(sample, task, value, distribution, raters)
+    for label in read_labels(session):
+        found.setdefault(label.sample_id, {})[label.task_id] = label
     return found
 
 

@@ -1,7 +1,7 @@
 """Labels: the agreed value of a task of a sample, made again from the annotations whenever those change."""
 
 from collections.abc import Collection, Mapping, Sequence
-from math import fsum
+from math import fsum, isnan
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -82,19 +82,14 @@ def _answers(
 
 
 def read_labels(session: Session) -> list[types.Label]:
-    """Every label, ordered by sample id and task id."""
-    found = [
-        types.Label(
-            row.sample_id, row.task_id, _value(row), dict(row.distribution), row.raters
-        )
-        for row in session.scalars(select(Label).where(Label.origin == HUMAN))
-    ]  # fmt: skip
+    """What people agreed on, ordered by sample id and task id; a label without a value (or NaN) is none."""
+    found = []
+    for row in session.scalars(select(Label).where(Label.origin == HUMAN)):
+        value = row.category if row.number is None or isnan(row.number) else row.number
+        if value is not None:
+            found.append(types.Label(row.sample_id, row.task_id, value, dict(row.distribution), row.raters))
     # Ordered here: the databases do not agree on the order of text.
     return sorted(found, key=lambda label: (label.sample_id, label.task_id))
-
-
-def _value(row: Label) -> float | str:
-    return row.number if row.number is not None else str(row.category)
 
 
 def count_labels(session: Session) -> dict[str, int]:

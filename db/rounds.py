@@ -7,26 +7,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from annotate.types import Label, Split
+from db.labels import read_labels
 from db.models import Label as LabelRow
 from db.models import Round, Sample, SampleStatus
 
 
-def human_labels_by_split(session: Session) -> list[tuple[Split, Label]]:
+def labels_by_split(session: Session) -> list[tuple[Split, Label]]:
     """Labels made by people on the samples that take part, ordered by sample and task."""
-    query = (
-        select(Sample.split, LabelRow)
-        .join(LabelRow, LabelRow.sample_id == Sample.id)
-        .where(Sample.status == SampleStatus.OK, Sample.split.is_not(None), LabelRow.origin == "human")
-        .where(LabelRow.number.is_not(None) | LabelRow.category.is_not(None))
+    query = select(Sample.id, Sample.split).where(
+        Sample.status == SampleStatus.OK, Sample.split.is_not(None), Sample.id.in_(select(LabelRow.sample_id))
     )
-    found = [(Split(str(split)), _label(row)) for split, row in session.execute(query)]
-    # In Python: the databases do not agree on the order of text.
-    return sorted(found, key=lambda pair: (pair[1].sample_id, pair[1].task_id))
-
-
-def _label(row: LabelRow) -> Label:
-    value = row.category if row.number is None else row.number
-    return Label(row.sample_id, row.task_id, value or 0.0, row.distribution, row.raters)
+    splits = {sample_id: Split(str(split)) for sample_id, split in session.execute(query)}
+    return [(splits[label.sample_id], label) for label in read_labels(session) if label.sample_id in splits]
 
 
 def round_of(session: Session, labels_hash: str) -> Round | None:

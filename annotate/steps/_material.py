@@ -14,7 +14,7 @@ from annotate.types import UNIMODAL, Kind, Label, Modality, Split, Task
 from db.batches import audit_sample_ids
 from db.engine import reading
 from db.features import input_hashes
-from db.rounds import human_labels_by_split
+from db.rounds import labels_by_split
 
 FEWEST_LABELS = 4
 """Train labels below which a task gets no head: fewer cannot even show a spread."""
@@ -73,7 +73,7 @@ def labelled(project: Project, *, seed: int) -> Labelled:
     with reading(project.engine) as session:
         audit = audit_sample_ids(session)
         inputs = {name: input_hashes(session, name) for name in extractors.values()}
-        rows = human_labels_by_split(session)
+        rows = labels_by_split(session)
     tasks = project.settings.tasks()
     usable = [
         (split, label) for split, label in rows if label.sample_id not in audit and _known(tasks, label)
