@@ -1,9 +1,9 @@
 """The layout that CH-SIMS is shared in: `label.csv`, and one clip per utterance under `Raw/`."""
 
-import csv
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from annotate.errors import ExportError
 from annotate.registry import exporter
@@ -37,20 +37,24 @@ class ChSimsCsv:
         Raises `ExportError` without a regression dimension, or when a clip is missing.
         """
         dimension = regression_dimension(dataset)
-        table = folder / "label.csv"
-        with table.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(_cells(row, dimension) for row in dataset.rows)
+        table = _write_table(dataset, dimension, folder / "label.csv")
         clips = [_place_clip(row, folder) for row in dataset.rows]
         return [table, *clips, write_card(dataset, folder, contents=CONTENTS)]
 
 
-def _cells(row: DatasetRow, dimension: Dimension) -> list[str]:
+def _write_table(dataset: Dataset, dimension: Dimension, path: Path) -> Path:
+    import pandas as pd
+
+    table = pd.DataFrame([_cells(row, dimension) for row in dataset.rows], columns=list(COLUMNS))
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
+    return path
+
+
+def _cells(row: DatasetRow, dimension: Dimension) -> list[Any]:
+    """In the order of `COLUMNS`; a label that is not there is an empty cell."""
     values = [value(row, dimension, modality) for modality in ORDER]
     side = "" if values[0] is None else POLARITIES[polarity(values[0], dimension)]
-    numbers = ["" if number is None else f"{number:.6g}" for number in values]
-    return [row.video_id, row.clip_id, row.text, *numbers, side, row.split.value]
+    return [row.video_id, row.clip_id, row.text, *values, side, row.split.value]
 
 
 def _place_clip(row: DatasetRow, folder: Path) -> Path:
