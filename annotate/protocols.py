@@ -17,7 +17,10 @@ class Segmenter(Protocol):
 
 
 class FeatureExtractor(Protocol):
-    """Turns one modality of one sample into numbers. Deterministic, and the same on every machine."""
+    """Turns one modality of one sample into numbers. Deterministic, and the same on every machine.
+
+    Made with `model`: a path or hub name of pretrained weights, or empty; those that need none ignore it.
+    """
 
     modality: Modality
     dim: int
@@ -29,7 +32,7 @@ class FeatureExtractor(Protocol):
 
 
 class QueryStrategy(Protocol):
-    """Chooses which unlabelled samples people should judge next."""
+    """Chooses which unlabelled samples people should judge next. Made without arguments."""
 
     needs_model: bool
     """Whether it reads predictions; without a model the step chooses a strategy that does not."""
@@ -39,7 +42,7 @@ class QueryStrategy(Protocol):
 
 
 class Exporter(Protocol):
-    """Writes a finished dataset in one format."""
+    """Writes a finished dataset in one format. Made without arguments."""
 
     def write(self, dataset: Dataset, folder: Path) -> list[Path]:
         """Write into the existing, empty `folder`; the same dataset gives the same bytes.

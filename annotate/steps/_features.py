@@ -53,11 +53,6 @@ def featured(project: Project, sample_ids: Sequence[str]) -> set[str]:
     return found
 
 
-def have_features(project: Project, sample_ids: Sequence[str]) -> bool:
-    """Whether every one of those samples has features of all three modalities."""
-    return featured(project, sample_ids) == set(sample_ids)
-
-
 def read_features(
     project: Project, modality: Modality, sample_ids: Sequence[str]
 ) -> list[NDArray[np.float32]]:
