@@ -15,6 +15,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from annotate.errors import ConfigError
@@ -264,6 +265,10 @@ def parse(content: dict[str, Any], where: str) -> Settings:
     except ValidationError as error:
         message, hint = _explain(error)
         raise ConfigError(f"{where}: {message}", hint=hint) from error
+    except SettingsError as error:
+        raise ConfigError(
+            f"a variable cannot be read: {error}", hint="name one key, as in ANNOTATE_TRAIN__EPOCHS=50"
+        ) from error
 
 
 def _refuse_unknown_variables() -> None:

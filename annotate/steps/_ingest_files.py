@@ -66,12 +66,14 @@ def find(paths: Iterable[Path], *, excluded: Iterable[Path]) -> Found:
 
     Hidden files, links that lead out of their folder, and the folders `excluded` are passed over.
 
-    Raises `UsageError` for a path that does not exist, or is neither a file nor a folder.
+    Raises `UsageError` for a path that does not exist, is neither a file nor a folder, or lies in `excluded`.
     """
     found = Found()
     shut = {os.path.realpath(folder) for folder in excluded}
     for path in map(os.path.abspath, paths):
         mode = _mode(path)
+        if any(Path(os.path.realpath(path)).is_relative_to(folder) for folder in shut):
+            raise UsageError(f"{storable(path)} holds what this project made itself", hint=_HINT)
         if stat.S_ISDIR(mode):
             _search(path, path, shut, found)
         elif stat.S_ISREG(mode):

@@ -10,8 +10,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy.orm import Session
-
 from annotate.errors import AnnotateError
 from annotate.executors.process import Failed, Failure, Finished, ProcessExecutor
 from annotate.media.rescue import FOLDER as RESCUE
@@ -113,7 +111,9 @@ class Run:
         with self.progress.bar("look", total=len(files)) as bar, reading(self.project.engine) as session:
             for chunk in videos.chunks(files):
                 known = videos.known_files(session, [file.key for file in chunk])
-                self.gone |= self._clips_gone(session, {before.sha256 for before in known.values()})
+                self.gone |= self._without_clips(
+                    samples.ids_of_videos(session, sorted({before.sha256 for before in known.values()}))
+                )
                 for file in chunk:
                     before = known.get(file.key)
                     if before is None or not self._same(file, before):
@@ -127,12 +127,9 @@ class Run:
             return False
         return file.stat == before.stat and before.settings_hash.startswith(f"{self._cut_hash}.")
 
-    def _clips_gone(self, session: Session, sha256s: set[str]) -> set[str]:
-        return {
-            sha256
-            for sha256, sample_id in samples.ids_of_videos(session, sorted(sha256s))
-            if not self.project.sample_media(sample_id).complete()
-        }
+    def _without_clips(self, pairs: list[tuple[str, str]]) -> set[str]:
+        """Those videos of (video, sample id) pairs of which a clip was deleted."""
+        return {video for video, sample in pairs if not self.project.sample_media(sample).complete()}
 
     def _listen(self, sha256: str, file: SourceFile) -> None:
         speaker = self.voices.of(file)
@@ -186,7 +183,8 @@ class Run:
             return None
         if sha256 in self._done or not self._needs_cut(file, sha256, settings_hash, touched):
             with writing(self.project.engine) as session:
-                self._put_file(session, file, sha256)
+                if videos.put_file(session, file.key, file.stat, sha256):
+                    self._replaced.append(file.name)
             return None
         settings = self.project.settings.ingest
         job = VideoJob(
@@ -266,13 +264,10 @@ class Run:
                 speaker=self.said.get(made.sha256, made.sha256),
             )  # fmt: skip
             for file in flight.files:
-                self._put_file(session, file, made.sha256)
+                if videos.put_file(session, file.key, file.stat, made.sha256):
+                    self._replaced.append(file.name)
             units.forget_attempts(session, flight.unit_id)
         self.made[made.status] += 1
-
-    def _put_file(self, session: Session, file: SourceFile, sha256: str) -> None:
-        if videos.put_file(session, file.key, file.stat, sha256):
-            self._replaced.append(file.name)
 
     def settle(self) -> None:
         """Speakers, splits and the audit trail in one transaction: they depend on content, not on arrival."""

@@ -12,6 +12,7 @@ from annotate.config import IngestSettings
 from annotate.errors import AnnotateError, NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
+from annotate.registry import SEGMENTERS
 from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
 from annotate.steps._ingest_run import Run, marked, sweep
 from annotate.steps._ingest_speakers import read_speakers
@@ -68,12 +69,14 @@ def ingest(
     Files whose size, mtime and inode are known are not opened. Safe to kill and to run again. `workers` 0
     means one per processor, None what the settings say.
 
-    Raises `UsageError` for paths, tables or patterns that cannot be used, `ProjectBusy` while another
+    Raises `UsageError` for paths, tables or patterns that cannot be used, `UnknownName` for a segmenter that
+    does not exist, `ProjectBusy` while another
     command writes, `NothingToDo` when no video lies there, and `AnnotateError` when no file could be cut
     or the disk is full.
     """
     started = time.monotonic()
     settings = project.settings.ingest
+    SEGMENTERS.get(settings.segmenter)
     voices = read_speakers(speakers, speaker_pattern, settings.speaker_pattern)
     with project.writing(wait_seconds=LOCK_SECONDS):
         sweep(project.media)

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import select
 
 from annotate.config import Settings
-from annotate.errors import AnnotateError, ConfigError, NothingToDo, ProjectBusy, UsageError
+from annotate.errors import AnnotateError, ConfigError, NothingToDo, ProjectBusy, UnknownName, UsageError
 from annotate.project import Project
 from annotate.steps import _ingest_run as run_step
 from annotate.steps import ingest as step
@@ -138,6 +138,24 @@ def videos(project: Project) -> dict[str, models.Video]:
 def test_a_path_that_does_not_exist_is_a_usage_error(project: Project, folder: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         run(project, folder / "nowhere")
+
+
+def test_the_projects_own_clips_are_refused(project: Project, folder: Path) -> None:
+    make(folder, a="speech 1")
+    run(project, folder)
+    clip = next(project.media.rglob("*.mp4"))
+    for path in (project.media, clip.parent, clip):
+        with pytest.raises(UsageError, match="made itself"):
+            run(project, path)
+
+
+def test_a_slip_in_the_segmenter_is_told_before_any_video_is_touched(project: Project, folder: Path) -> None:
+    make(folder, a="speech 2")
+    run(project, folder)
+    with pytest.raises(UnknownName) as caught:
+        run(with_settings(project, segmenter="silero-vda"), folder)
+    assert "silero-vad" in caught.value.hint
+    assert {s.status for s in rows(project, models.Sample)} == {SampleStatus.OK}
 
 
 def test_a_folder_without_videos_names_the_suffixes_looked_for(project: Project, folder: Path) -> None:

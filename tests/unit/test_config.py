@@ -91,6 +91,14 @@ def test_a_variable_wins_over_the_file_and_the_file_over_the_default(tmp_path, m
     assert (settings.train.epochs, settings.train.hidden, settings.train.members) == (11, 9, 5)
 
 
+def test_a_variable_that_names_a_whole_section_is_answered_with_the_way_to_name_a_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANNOTATE_INGEST", "{")
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, MINIMAL)
+    assert "ingest" in str(error.value)
+    assert "ANNOTATE_TRAIN__EPOCHS=50" in error.value.hint
+
+
 def test_a_slip_in_a_variable_is_named_too(tmp_path, monkeypatch):
     for name, hint in (("ANNOTATE_TRIAN__EPOCHS", "ANNOTATE_TRAIN__"), ("ANNOTATE_TRAIN__EPOCH", "'epochs'")):
         with monkeypatch.context() as patch, pytest.raises(ConfigError) as error:
