@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from annotate.errors import AnnotateError, SchemaMismatch
+from db.engine import speaking
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -32,39 +33,45 @@ def current(engine: Engine) -> str | None:
     except OperationalError as error:
         raise AnnotateError(
             f"the database {engine.url.render_as_string()} cannot be opened: {error.orig}",
-            hint="see that its server runs and its folder exists; `annotate doctor` tells more",
+            hint="see that its server runs, or its folder exists and is yours; `annotate doctor` tells more",
         ) from error
 
 
 def require_current(engine: Engine) -> None:
     """Raise `SchemaMismatch` unless the database has exactly this code's schema."""
-    found = current(engine)
-    if found == head():
-        return
+    found = require_not_newer(engine)
     if found is None:
         raise SchemaMismatch("the database has no tables yet", hint="run `annotate migrate`")
-    if found in _known():
+    if found != head():
         raise SchemaMismatch(
             f"the database is at schema {found}, this version needs {head()}",
             hint="run `annotate migrate`; it writes a backup first",
         )
-    raise SchemaMismatch(
-        f"the database is at schema {found}, which is newer than this version ({head()})",
-        hint="install the newer annotate that wrote it; nothing was changed",
-    )
+
+
+def require_not_newer(engine: Engine) -> str | None:
+    """The revision of the database.
+
+    Raises `SchemaMismatch` when this code has never heard of it.
+    """
+    found = current(engine)
+    if found is not None and found not in _known():
+        raise SchemaMismatch(
+            f"the database is at schema {found}, which is newer than this version ({head()})",
+            hint="install the newer annotate that wrote it; nothing was changed",
+        )
+    return found
 
 
 def upgrade(engine: Engine) -> str | None:
     """Bring the schema to `head()`, all or nothing. Returns the revision it had before.
 
-    Raises `SchemaMismatch` when the database is newer than the code.
+    Raises `SchemaMismatch` when the database is newer than the code, `AnnotateError` when it cannot be written.
     """
-    before = current(engine)
-    if before is not None and before not in _known():
-        require_current(engine)
+    before = require_not_newer(engine)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.execution_options(writes=True).connect() as connection:
+    with speaking(), engine.execution_options(writes=True).connect() as connection:
         sqlite = engine.dialect.name == "sqlite"
         if sqlite:
             # A batch migration drops and renames tables: with foreign keys on, children would be deleted.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from annotate.errors import NothingToDo
 from annotate.project import Project
 from db.engine import open_engine
-from db.migrate import back_up, current, head, upgrade
+from db.migrate import back_up, head, require_not_newer, upgrade
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ def migrate(project: Project) -> MigrateReport:
     """
     engine = open_engine(project.database_url)
     with project.writing():
-        before = current(engine)
+        before = require_not_newer(engine)
         if before == head():
-            raise NothingToDo(f"the database is at {before} already", hint="nothing to do")
+            raise NothingToDo(f"the database is at {before}, which is what this version needs")
         backup = back_up(engine) if before else ""
         upgrade(engine)
     engine.dispose()

@@ -26,6 +26,7 @@ def test_a_newer_database_is_refused_and_says_what_to_do(each_project, annotate)
     assert done.returncode == 1
     assert "newer" in done.stderr
     assert "hint: install" in done.stderr
+    assert not list(each_project.root.glob("*.before-*")), "a backup of what is not touched"
 
 
 def test_an_older_database_names_the_command(each_project, annotate):
@@ -34,6 +35,14 @@ def test_an_older_database_names_the_command(each_project, annotate):
     with pytest.raises(SchemaMismatch) as error:
         require_current(each_project.engine)
     assert "annotate migrate" in error.value.hint
+
+
+def test_a_disk_that_is_too_small_for_the_tables_is_said(annotate, tmp_path):
+    done = annotate("init", "corpus", preexec_fn=_little_room)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "hint:" in done.stderr
+    assert not (tmp_path / "corpus" / "annotate.toml").exists()
+    assert annotate("init", "corpus").returncode == 0
 
 
 def test_annotations_cannot_be_changed_or_deleted(each_project):
