@@ -197,7 +197,7 @@ class FeatureShard(Base):
 
 
 class Feature(Base):
-    """Where the features of one sample lie; the newest extractor run replaces nothing, it adds."""
+    """Where the features of one sample lie; those of another extractor stay beside it."""
 
     __tablename__ = "feature"
 
