@@ -22,6 +22,8 @@ from annotate.labelstudio.install import Installation, last_lines, server_enviro
 HOST = "127.0.0.1"
 START_SECONDS = 300.0
 STOP_SECONDS = 15.0
+RELEASE_SECONDS = 2.0
+"""A server that was just stopped may hold its port until its last thread has ended."""
 TASK_LOCK_SECONDS = 1800
 """A question that somebody opened and left is given to the next rater after this time."""
 KEYMAP = {
@@ -74,11 +76,11 @@ class StudioFolder:
 
     def running(self) -> Running | None:
         """The server that works on this folder, or None."""
-        try:
+        with suppress(OSError, ValueError, TypeError):
             noted = Running(**json.loads(self.note.read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-        return noted if noted.alive else None
+            if noted.alive:
+                return noted
+        return _unnoted(self.path)
 
 
 def start(
@@ -150,12 +152,16 @@ def reset_password(studio: StudioFolder, login: str, password: str, program: Ins
 
 def require_free(port: int) -> None:
     """Label Studio would silently take the next port. Raises `LabelStudioError` when `port` is taken."""
-    try:
-        with closing(socket.create_server((HOST, port))):
-            return
-    except OSError as error:
-        taken = f"port {port} cannot be used: {error.strerror or error}"
-        raise LabelStudioError(taken, hint=f"annotate studio up --port {_free_port()}") from error
+    deadline = time.monotonic() + RELEASE_SECONDS
+    while True:
+        try:
+            with closing(socket.create_server((HOST, port))):
+                return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                taken = f"port {port} cannot be used: {error.strerror or error}"
+                raise LabelStudioError(taken, hint=f"annotate studio up --port {_free_port()}") from error
+        time.sleep(0.1)
 
 
 def _free_port() -> int:
@@ -229,6 +235,22 @@ def healthy(url: str) -> bool:
         return httpx.get(f"{url}/health", timeout=5, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def _unnoted(folder: Path) -> Running | None:
+    """A server whose start was killed before it was noted, or whose note was deleted with the folder.
+
+    It is known by the folder it works in, where there is a /proc.
+    """
+    homes = {str(folder.resolve()), f"{folder.resolve()} (deleted)"}
+    for process in Path("/proc").glob("[0-9]*"):
+        # It may end while we look, or be somebody else's.
+        with suppress(OSError, ValueError):
+            pid = int(process.name)
+            if str((process / "cwd").readlink()) in homes and os.getsid(pid) == pid:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                return Running(pid, _born(pid), int(words[words.index(b"--port") + 1]))
+    return None
 
 
 def _born(pid: int) -> str:

@@ -42,7 +42,8 @@ def up(project: Project, *, port: int | None = None, progress: Progress = SILENT
     studio = StudioFolder(project.studio)
     with _alone(project):
         running = studio.running()
-        if running is not None and read_credentials(project.root) is not None:
+        usable = studio.database.exists() and read_credentials(project.root) is not None
+        if running is not None and usable:
             # A start that was killed half way may have left it still on its way up.
             server.wait_until_healthy(running, studio)
             return _report(project, running, None)

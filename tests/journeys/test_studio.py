@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -187,6 +188,24 @@ def test_a_process_that_only_got_the_same_number_is_left_alone(project: Project)
         other.kill()
 
 
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_server_without_its_note_is_known_by_the_folder_it_works_in(tmp_path: Path, deleted: bool) -> None:
+    folder = StudioFolder(tmp_path / "studio")
+    folder.path.mkdir()
+    assert folder.running() is None
+    command = [sys.executable, "-c", "import time; time.sleep(60)", "--port", "8099"]
+    with subprocess.Popen(command, cwd=folder.path, start_new_session=True) as process:
+        try:
+            if deleted:
+                folder.path.rmdir()
+            running = folder.running()
+            assert running is not None and (running.pid, running.port) == (process.pid, 8099)
+        finally:
+            process.kill()
+    assert folder.running() is None
+
+
 def test_stopping_what_does_not_run_is_no_error(project: Project) -> None:
     assert not studio.down(project).running
     assert not studio.status(project).running
@@ -294,6 +313,16 @@ def test_a_start_that_was_killed_is_taken_up_by_the_next(local: Project) -> None
     report = studio.up(local)
     assert report.pid == begun.pid
     assert report.url == begun.url
+
+
+@pytest.mark.studio
+def test_a_studio_whose_data_were_deleted_under_it_is_started_anew(local: Project) -> None:
+    port = free_port()
+    first = studio.up(local, port=port)
+    shutil.rmtree(local.studio)
+    again = studio.up(local, port=port)
+    assert again.running and again.pid != first.pid and again.projects == ()
+    assert _studio.address(local)[0] == again.url
 
 
 @pytest.mark.studio
