@@ -82,7 +82,7 @@ def reading(engine: Engine) -> Iterator[Session]:
 
     Raises `AnnotateError` when the database cannot be reached.
     """
-    with _speaking(), Session(engine) as session:
+    with speaking(), Session(engine) as session:
         yield session
 
 
@@ -92,12 +92,13 @@ def writing(engine: Engine) -> Iterator[Session]:
 
     Raises `AnnotateError` when the database cannot be reached or written.
     """
-    with _speaking(), Session(engine.execution_options(writes=True)) as session, session.begin():
+    with speaking(), Session(engine.execution_options(writes=True)) as session, session.begin():
         yield session
 
 
 @contextmanager
-def _speaking() -> Iterator[None]:
+def speaking() -> Iterator[None]:
+    """Turn what a database says about its disk, server or locks into an `AnnotateError`."""
     try:
         yield
     except OperationalError as error:

@@ -66,7 +66,8 @@ def require_not_newer(engine: Engine) -> str | None:
 def upgrade(engine: Engine) -> str | None:
     """Bring the schema to `head()`, all or nothing. Returns the revision it had before.
 
-    Raises `SchemaMismatch` when the database is newer than the code, `AnnotateError` when it cannot be written.
+    Raises `SchemaMismatch` when the database is newer than the code, `AnnotateError` when it cannot be
+    written.
     """
     before = require_not_newer(engine)
     config = Config()

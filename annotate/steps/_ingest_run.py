@@ -17,7 +17,7 @@ from annotate.progress import Bar, Progress
 from annotate.project import Project
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._ingest_speakers import Speakers
-from annotate.steps._ingest_worker import DiskFull, cut
+from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps._splits import assign
 from annotate.types import Split, VideoJob, VideoOutcome, VideoStatus
 from db import samples, units, videos
@@ -139,7 +139,7 @@ class Run:
     def cut(self, workers: int) -> None:
         """Hand what changed to the workers, and again what took one down, until nothing is left.
 
-        Raises `AnnotateError` when the disk is full.
+        Raises `AnnotateError` when the disk is full, or the media folder cannot be written.
         """
         with self.progress.bar("ingest", total=len(self.changed)) as bar:
             self._cut_all(self._jobs(bar), workers, bar)
@@ -220,7 +220,7 @@ class Run:
         self.problems.append({"file": path, "status": "failed", "reason": reason, "detail": detail})
 
     def _take(
-        self, outcome: Finished[VideoJob, VideoOutcome | DiskFull] | Failed[VideoJob], bar: Bar
+        self, outcome: Finished[VideoJob, VideoOutcome | CannotWrite] | Failed[VideoJob], bar: Bar
     ) -> None:
         flight = self._in_flight[outcome.unit.sha256]
         if isinstance(outcome, Failed):
@@ -228,8 +228,8 @@ class Run:
             if made is None:
                 self._again.append(outcome.unit)
                 return
-        elif isinstance(outcome.value, DiskFull):
-            hint = "make room, then run this again: it goes on where it stopped"
+        elif isinstance(outcome.value, CannotWrite):
+            hint = f"{outcome.value.do}, then run this again: it goes on where it stopped"
             raise AnnotateError(outcome.value.message, hint=hint)
         else:
             made = outcome.value

@@ -75,6 +75,8 @@ def _guarded(look: Callable[[], Finding]) -> Finding:
         return look()
     except AnnotateError as error:
         return Finding(State.FAIL, str(error), error.hint)
+    except PermissionError as error:
+        return Finding(State.FAIL, f"{error.filename}: {error.strerror}", f"see who owns {error.filename}")
     except Exception as error:
         return Finding(State.FAIL, f"{type(error).__name__}: {error}", f"reinstall {DISTRIBUTION}")
 

@@ -72,7 +72,7 @@ def ingest(
     Raises `UsageError` for paths, tables or patterns that cannot be used, `UnknownName` for a segmenter that
     does not exist, `ProjectBusy` while another
     command writes, `NothingToDo` when no video lies there, and `AnnotateError` when no file could be cut
-    or the disk is full.
+    or clips cannot be stored.
     """
     started = time.monotonic()
     settings = project.settings.ingest

@@ -1,5 +1,6 @@
 """What ingest promises about files, speakers, splits, crashes and second runs."""
 
+import errno
 import hashlib
 import os
 import resource
@@ -21,7 +22,7 @@ from annotate.errors import AnnotateError, ConfigError, NothingToDo, ProjectBusy
 from annotate.project import Project
 from annotate.steps import _ingest_run as run_step
 from annotate.steps import ingest as step
-from annotate.steps._ingest_worker import DiskFull, cut
+from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps.ingest import IngestReport, ingest
 from annotate.types import (
     Check,
@@ -41,7 +42,7 @@ from tests.conftest import MakeProject
 ROOT = Path(__file__).parent.parent.parent
 
 
-def stand_in(job: VideoJob) -> VideoOutcome | DiskFull:
+def stand_in(job: VideoJob) -> VideoOutcome | CannotWrite:
     """Cuts a text file that says what it wants to be: so that crashes cost no real video."""
     order, *rest = job.path.read_text(errors="replace").split()
     tries = job.media.parent / f"{job.sha256}.tries"
@@ -59,7 +60,7 @@ def stand_in(job: VideoJob) -> VideoOutcome | DiskFull:
         case "bug":
             raise ZeroDivisionError("a bug")
         case "disk-full":
-            return DiskFull("no room left in media/")
+            return CannotWrite("no room left in media/", "make room")
         case "edited":
             job.path.write_text("speech 2")
         case "broken":
@@ -74,7 +75,7 @@ def stand_in(job: VideoJob) -> VideoOutcome | DiskFull:
     return VideoOutcome(job.sha256, VideoStatus.OK, "", detail, {"duration_us": 9_000_000}, samples)
 
 
-def cut_with_little_room(job: VideoJob) -> VideoOutcome | DiskFull:
+def cut_with_little_room(job: VideoJob) -> VideoOutcome | CannotWrite:
     """The real thing, where no file may grow beyond 30 kB: a full disk for root and all others."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))
     return cut(job)
@@ -636,6 +637,19 @@ def test_real_footage_is_cut_once_and_a_second_run_takes_a_twentieth(
     second = run(project, footage)
     assert second.unchanged == 3
     assert second.seconds <= 0.05 * first.seconds
+
+
+def test_a_media_folder_that_cannot_be_written_is_no_fault_of_the_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(job: VideoJob) -> VideoOutcome:
+        raise PermissionError(errno.EACCES, "Permission denied", str(job.media / "M" / "x.mp4"))
+
+    monkeypatch.setattr("annotate.steps._prepare.prepare", refuse)
+    job = VideoJob(tmp_path / "a.mp4", "00", tmp_path / "media", None, "silero-vad", 1.0, 10.0, 0.1)
+    assert cut(job) == CannotWrite(
+        f"{tmp_path}/media/M/x.mp4 cannot be written: Permission denied", "see who owns it"
+    )
 
 
 def test_a_disk_that_fills_while_cutting_leaves_nothing_partial(

@@ -55,6 +55,14 @@ def test_a_part_that_cannot_be_loaded_is_a_finding(monkeypatch: pytest.MonkeyPat
     assert "libGL" in report.checks[0]["detail"]
 
 
+def test_what_belongs_to_another_user_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> Finding:
+        raise PermissionError(13, "Permission denied", "/corpus/.annotate.lock")
+
+    monkeypatch.setattr(step, "INSTALLATION", {"writer lock": refused})
+    assert doctor(None).checks[0]["do"] == "see who owns /corpus/.annotate.lock"
+
+
 def test_this_installation_is_healthy_without_a_project() -> None:
     report = doctor(None)
     assert report.healthy, report.checks
