@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.durable import write_whole
 from annotate.errors import FeatureError
 from annotate.types import Modality
 
@@ -56,7 +57,7 @@ class FeatureStore:
         content = _serialise(items)
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.root / modality.value / extractor / f"{sha256[:16]}.safetensors"
-        _write_durably(path, content)
+        write_whole(path, content)
         relative = path.relative_to(self.root).as_posix()
         return ShardInfo(relative, sha256, tuple(sample_id for sample_id, _ in items))
 
@@ -107,22 +108,6 @@ def _serialise(items: Sequence[tuple[str, NDArray[np.float32]]]) -> bytes:
         "checksums": np.array([zlib.crc32(values[a:b].tobytes(), dim) for a, b in pairwise(offsets)], "<u4"),
     }
     return save(tensors, metadata={"dim": str(dim)})
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    """A file appears under its name whole, or not at all, also when the power fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class _Shard:

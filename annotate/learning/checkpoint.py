@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from annotate.durable import sync, write_whole
 from annotate.errors import ModelError
 from annotate.learning.batches import Standardiser, Target
 from annotate.learning.network import MultiTaskNet
@@ -64,12 +64,12 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     """Make `folder`, which must not exist; a crash leaves at most a folder called ``.part-*`` beside it."""
     partial = folder.with_name(f".part-{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     tensors = save(_tensors(checkpoint))
     facts = {**_facts(checkpoint), "sha256": hashlib.sha256(tensors).hexdigest()}
-    _write_safely(partial / TENSORS, tensors)
-    _write_safely(partial / FACTS, json.dumps(facts, indent=1, ensure_ascii=False).encode())
+    write_whole(partial / TENSORS, tensors)
+    write_whole(partial / FACTS, json.dumps(facts, indent=1, ensure_ascii=False).encode())
     partial.rename(folder)
+    sync(folder.parent)
 
 
 def read(folder: Path) -> Checkpoint:
@@ -102,13 +102,6 @@ def require_features(checkpoint: Checkpoint, extractors: Mapping[Modality, str])
 
 def _damaged(reason: str) -> ModelError:
     return ModelError(f"the model cannot be read: {reason}", hint="run `annotate train --force`")
-
-
-def _write_safely(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:

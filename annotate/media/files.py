@@ -1,25 +1,13 @@
-"""Hashes files, and writes them so that neither a kill nor a full disk leaves half of one."""
+"""Writes media files whole, and says what a failed reading or writing means to the user."""
 
 import errno
 import hashlib
-import os
 from pathlib import Path
 
+from annotate.durable import write_whole
 from annotate.errors import MediaError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file's content, read in pieces.
-
-    Raises `MediaError` with code ``unreadable`` if the file cannot be opened or read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def unreadable(path: Path, error: OSError) -> MediaError:
@@ -36,30 +24,13 @@ def write_atomic(path: Path, content: bytes) -> str:
 
     Raises `MediaError` with code ``disk-full`` when there is no room; nothing is left behind then.
     """
-    # The process number keeps two runs apart, and tells a later sweep whose leftovers these are.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        write_whole(path, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         if error.errno in _FULL:
             raise disk_full(path) from error
         raise
     return hashlib.sha256(content).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def disk_full(path: Path) -> MediaError:

@@ -1,12 +1,12 @@
 """Write the finished dataset in one format."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from annotate.durable import sync
 from annotate.errors import ExportError, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -111,7 +111,7 @@ def _all_or_nothing(dest: Path) -> Iterator[Path]:
         if dest.exists():
             dest.rename(old)
         partial.rename(dest)
-        _sync(dest.parent)
+        sync(dest.parent)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise ExportError(
@@ -127,13 +127,5 @@ def _all_or_nothing(dest: Path) -> Iterator[Path]:
 def _to_disk(folder: Path) -> None:
     """Make sure that every file is on the disk before the folder gets its name."""
     for path in sorted(folder.rglob("*")):
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)
+    sync(folder)

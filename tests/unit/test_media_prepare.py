@@ -2,20 +2,23 @@
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from annotate.errors import MediaError
-from annotate.media import files
-from annotate.media.files import sha256_of
 from annotate.steps._prepare import prepare
 from annotate.types import SampleMedia, VideoJob, VideoOutcome, VideoStatus
 from tests.media_factory import make_video
 
 
 def run(path: Path, media: Path, sidecar: Path | None = None) -> VideoOutcome:
-    return prepare(VideoJob(path, sha256_of(path), media, sidecar, "silero-vad", 1.0, 10.0, 0.1))
+    return prepare(
+        VideoJob(
+            path, hashlib.sha256(path.read_bytes()).hexdigest(), media, sidecar, "silero-vad", 1.0, 10.0, 0.1
+        )
+    )
 
 
 def written(media: Path) -> dict[str, bytes]:
@@ -103,7 +106,7 @@ def test_a_full_disk_is_raised_because_it_is_not_the_fault_of_the_video(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     path = make_video(tmp_path / "a.mp4")
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(MediaError) as caught:
         run(path, tmp_path / "media")
     assert (caught.value.code, bool(caught.value.hint)) == ("disk-full", True)
