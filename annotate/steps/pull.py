@@ -146,7 +146,7 @@ def _pull_pass(
     latest = cursor
     for page in client.changed_tasks(ls_project.id, EVER if full else _since(cursor)):
         _store_page(way, page)
-        latest = max([latest, *(task["updated_at"] for task in page)], key=_time)
+        latest = max([latest, *(ls_task["updated_at"] for ls_task in page)], key=_time)
         bar.advance(len(page), note=modality.word)
     listed = _listing(way, full)
     with writing(project.engine) as session:
@@ -204,27 +204,27 @@ def _store_page(way: _Pass, page: Sequence[Mapping[str, Any]]) -> None:
     """Rows, labels and reopened questions of some LS tasks, in one transaction."""
     found = _Found()
     with writing(way.project.engine) as session:
-        by_key = outbox.items_by_key(session, [_key(task) for task in page])
+        by_key = outbox.items_by_key(session, [_key(ls_task) for ls_task in page])
         items = {key: item for key, item in by_key.items() if item.modality == way.modality}
         history = History(session, items.values())
-        for task in page:
-            if _key(task) in items:
-                _store_task(way, history, items[_key(task)], task, found)
+        for ls_task in page:
+            if _key(ls_task) in items:
+                _store_ls_task(way, history, items[_key(ls_task)], ls_task, found)
         outbox.reopen_unanswered(session, found.shrunk, way.project.settings.protocol.raters)
         touched = {item.sample_id for item in items.values()}
         labels.rebuild_labels(session, way.tasks, touched)
     found.add_to(way.tally)
 
 
-def _key(task: Mapping[str, Any]) -> str:
-    return str(task["data"].get("key", ""))
+def _key(ls_task: Mapping[str, Any]) -> str:
+    return str(ls_task["data"].get("key", ""))
 
 
-def _store_task(
-    way: _Pass, history: History, item: BatchItem, task: Mapping[str, Any], found: _Found
+def _store_ls_task(
+    way: _Pass, history: History, item: BatchItem, ls_task: Mapping[str, Any], found: _Found
 ) -> None:
     present = []
-    for annotation in task["annotations"]:
+    for annotation in ls_task["annotations"]:
         number = annotation.get("id") if isinstance(annotation, dict) else None
         if isinstance(number, int):
             present.append(number)
@@ -237,7 +237,7 @@ def _store_task(
         if change is not Change.NONE:
             found.changes[way.modality, change] += 1
             _complain(way, history, item, number, said.revision, said.problems, found)
-    gone = history.take_back(item, task["id"], way.server, present, _time(task["updated_at"]))
+    gone = history.take_back(item, ls_task["id"], way.server, present, _time(ls_task["updated_at"]))
     if gone:
         found.changes[way.modality, annotations.DELETED] += gone
         found.shrunk.add(item.id)
@@ -282,8 +282,8 @@ def _listing(way: _Pass, full: bool) -> list[ListedTask] | None:
 
 def _follow_deletions(way: _Pass, listed: Sequence[ListedTask]) -> None:
     """Whose LS task was deleted is withdrawn, and what was said there is not said any more."""
-    numbers = {task.id for task in listed}
-    by_key = {task.key: task.id for task in reversed(listed)}
+    numbers = {ls_task.id for ls_task in listed}
+    by_key = {ls_task.key: ls_task.id for ls_task in reversed(listed)}
     found, withdrawn = _Found(), []
     with writing(way.project.engine) as session:
         missing = {
@@ -313,9 +313,9 @@ def _remove_doubles(way: _Pass, listed: Sequence[ListedTask]) -> None:
             item.key: number
             for number, item in outbox.asked_items(session, way.ls_project.id, way.modality).items()
         }
-    for task in listed:
-        if task.key in ours and task.id != ours[task.key] and not task.annotations:
-            way.client.delete_task(task.id)
+    for ls_task in listed:
+        if ls_task.key in ours and ls_task.id != ours[ls_task.key] and not ls_task.annotations:
+            way.client.delete_task(ls_task.id)
 
 
 def _report(project: Project, tally: _Tally, closed: int, released: int, pushed: PushReport) -> PullReport:
