@@ -27,6 +27,7 @@ from annotate.errors import FeatureError
 from annotate.types import Modality
 
 ID_BYTES = 16
+_OTHER = "the extractor is at fault: choose another under [features], then `annotate extract`"
 _DTYPES = {"F16": "<f2", "F32": "<f4", "I64": "<i8", "U32": "<u4", "U8": "|u1"}
 
 
@@ -93,11 +94,11 @@ def _serialise(items: Sequence[tuple[str, NDArray[np.float32]]]) -> bytes:
 
     dims = {array.shape[1:] for _, array in items}
     if len(dims) != 1 or len(next(iter(dims))) != 1:
-        raise FeatureError(f"features of one shard have different shapes: {sorted(dims)}")
+        raise FeatureError(f"features of one shard have different shapes: {sorted(dims)}", hint=_OTHER)
     dim = next(iter(dims))[0]
     wide = np.concatenate([array.astype(np.float32).ravel() for _, array in items])
     if not np.isfinite(wide).all():
-        raise FeatureError("features hold a number that is not finite")
+        raise FeatureError("features hold a number that is not finite", hint=_OTHER)
     fits = np.abs(wide).max(initial=0) <= np.finfo(np.float16).max
     values = wide.astype("<f2" if fits else "<f4")
     offsets = np.cumsum([0, *(array.size for _, array in items)], dtype="<i8")

@@ -31,7 +31,10 @@ def value(row: DatasetRow, dimension: Dimension, modality: Modality) -> float | 
     if label is None:
         return None
     if isinstance(label.value, str) or not math.isfinite(label.value):
-        raise ExportError(f"the label {label.task_id} of sample {row.sample_id} is not a number")
+        raise ExportError(
+            f"the label {label.task_id} of sample {row.sample_id} is not a number",
+            hint="`annotate pull --full` makes the labels again",
+        )
     return float(label.value) + 0.0  # -0.0 becomes 0.0
 
 

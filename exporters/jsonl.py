@@ -43,7 +43,10 @@ def _line(row: DatasetRow) -> str:
     try:
         return json.dumps(_object(row), ensure_ascii=False, allow_nan=False)
     except ValueError as error:
-        raise ExportError(f"a label of sample {row.sample_id} is not a number") from error
+        raise ExportError(
+            f"a label of sample {row.sample_id} is not a number",
+            hint="`annotate pull --full` makes the labels again",
+        ) from error
 
 
 def _object(row: DatasetRow) -> dict[str, Any]:

@@ -123,7 +123,10 @@ def _labels(rows: list[DatasetRow], dimension: Dimension, modality: Modality) ->
     numbers = [value(row, dimension, modality) for row in rows]
     found = [number for number in numbers if number is not None]
     if len(found) < len(rows):
-        raise ExportError(f"a sample has no label for {Task(dimension, modality).id}")
+        raise ExportError(
+            f"a sample has no label for {Task(dimension, modality).id}",
+            hint=f"add {modality.value} to export.require in annotate.toml",
+        )
     return found
 
 
