@@ -41,6 +41,8 @@ class StudioProject:
     created_at: str
     """To the microsecond: tells this server's project from one of the same number on another."""
     model_version: str
+    label_config: str
+    """The page that raters see."""
     raters: int
     """How many people each question is put to."""
 
@@ -338,7 +340,8 @@ def _condition(column: str, operator: str, kind: str, value: Any) -> dict[str, A
 def _project(found: Mapping[str, Any]) -> StudioProject:
     created = datetime.fromisoformat(found["created_at"]).isoformat(timespec="microseconds")
     return StudioProject(
-        int(found["id"]), created, found["model_version"] or "", int(found["maximum_annotations"]),
+        int(found["id"]), created, found["model_version"] or "", found["label_config"] or "",
+        int(found["maximum_annotations"]),
     )  # fmt: skip
 
 

@@ -161,20 +161,14 @@ def _ensure_ls_project(project: Project, client: LabelStudioClient, modality: Mo
         title = f"{settings.project.name[:30]} {modality.value} {modality.word}"
         raters = settings.protocol.raters
         found = client.create_project(title, marker, page, raters)
-    elif _shown(project, modality, found) != page_hash:
+    elif found.label_config != page:
+        # The settings changed, or somebody changed the page there.
         _change_page(client, found, modality, page)
     if modality is not Modality.TEXT:
         client.serve_folder(found.id, str(project.media / modality.value))
     with writing(project.engine) as session:
         outbox.remember_project(session, modality, found.created_at, found.id, page_hash)
     return found
-
-
-def _shown(project: Project, modality: Modality, ls_project: StudioProject) -> str:
-    """Hash of the page we last put there; empty when we do not know."""
-    with reading(project.engine) as session:
-        rows = outbox.ls_project_rows(session, modality)
-        return next((row.config_hash for row in rows if row.server == ls_project.created_at), "")
 
 
 def _change_page(client: LabelStudioClient, found: StudioProject, modality: Modality, page: str) -> None:

@@ -436,3 +436,15 @@ def test_questions_of_a_lost_server_are_not_taken_for_those_of_a_new_one(
         new: BatchItemState.OPEN,
     }
     assert pull(project).withdrawn == 0
+
+
+def test_a_page_changed_by_hand_is_put_right_with_the_next_questions(
+    asked: Asked, project: Project, client: LabelStudioClient
+) -> None:
+    project = asked(project)
+    shown = client.project(ls_project(project))
+    assert shown is not None
+    client.change_page(shown.id, shown.label_config.replace("neutral", "dull"))
+    ask(project, add_samples(project, 1, name="later"))
+    push_outbox(project, client)
+    assert client.project(shown.id) == shown
