@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from annotate.errors import AnnotateError
 from annotate.types import Modality, Role, Split
 from db.models import (
+    UNANSWERED,
     Batch,
     BatchItem,
     BatchItemState,
@@ -22,8 +23,7 @@ from db.models import (
     SampleStatus,
 )
 
-OPEN = (BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.HELD)
-ASKED = (*OPEN, BatchItemState.CLOSED)
+ASKED = UNANSWERED | {BatchItemState.CLOSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def candidates(session: Session, passes: Sequence[Modality]) -> list[Candidate]:
             m for m in passes if (m is not Modality.TEXT or transcript.strip()) and _to_ask(m, states, tasks)
         )
         if left:
-            waiting = any(state in OPEN for per_pass in states.values() for state, _ in per_pass)
+            waiting = any(state in UNANSWERED for per_pass in states.values() for state, _ in per_pass)
             roles = frozenset(Role(role) for per_pass in states.values() for _, role in per_pass)
             found.append(Candidate(sample_id, Split(split), left, waiting, roles, tasks))
     return found
@@ -167,9 +167,9 @@ def count_batches(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Batch)) or 0
 
 
-def count_open(session: Session) -> int:
+def count_unanswered(session: Session) -> int:
     """Questions that wait for raters, or for an earlier pass."""
-    query = select(func.count()).select_from(BatchItem).where(BatchItem.state.in_(OPEN))
+    query = select(func.count()).select_from(BatchItem).where(BatchItem.state.in_(UNANSWERED))
     return session.scalar(query) or 0
 
 

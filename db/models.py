@@ -77,6 +77,10 @@ class BatchItemState(IntEnum):
     """Taken back or deleted in Label Studio; may be asked again."""
 
 
+UNANSWERED = frozenset({BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.HELD})
+"""States of a question that somebody still has to answer; a sample has one of them per pass at most."""
+
+
 class Base(DeclarativeBase):
     """Named constraints: a SQLite migration rebuilds tables and must be able to name them."""
 
@@ -249,7 +253,7 @@ class BatchItem(Base):
 
     __tablename__ = "batch_item"
     __table_args__ = (
-        # Invariant 2: never open twice. The states are QUEUED, OPEN and HELD.
+        # Invariant 2: never open twice. The states are those of UNANSWERED.
         Index(
             "uq_batch_item_open",
             "sample_id",

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from annotate.types import Modality
 from db.models import (
+    UNANSWERED,
     Annotation,
     AnnotationState,
     BatchItem,
@@ -247,9 +248,8 @@ def release(session: Session, passes: Collection[Modality] = tuple(Modality)) ->
 
 
 def _earlier_closed(item: BatchItem, states: Mapping[tuple[str, str], set[int]]) -> bool:
-    waiting = {BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.HELD}
     earlier = [
         found for (sample, modality), found in states.items()
         if sample == item.sample_id and modality != item.modality
     ]  # fmt: skip
-    return all(BatchItemState.CLOSED in found and not found & waiting for found in earlier)
+    return all(BatchItemState.CLOSED in found and not found & UNANSWERED for found in earlier)

@@ -191,7 +191,7 @@ def _require_candidates(project: Project) -> None:
     with reading(project.engine) as session:
         if batches.candidates(session, project.settings.passes):
             return
-        samples, still_open = batches.count_samples(session), batches.count_open(session)
+        samples, still_open = batches.count_samples(session), batches.count_unanswered(session)
     if not samples:
         raise NothingToDo("there are no samples", hint="annotate ingest VIDEOS")
     if still_open:

@@ -12,12 +12,11 @@ from annotate.types import Kind, Split
 from db import stats
 from db.batches import something_left
 from db.engine import reading
-from db.models import BatchItemState
+from db.models import UNANSWERED, BatchItemState
 
 SHOWN_ROUNDS = 3
 SHOWN_SCORES = ("n", "MAE", "Corr", "Acc-2", "Has0", "Acc", "F1")
-WAITING = ("queued", "open", "held")
-"""States of a question that somebody still has to answer."""
+WAITING = frozenset(state.name.lower() for state in UNANSWERED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from annotate.types import Split
 from db import batches
 from db.engine import reading, writing
 from db.features import add_shard
-from db.models import Batch, BatchItem, BatchItemState, Label, Prediction, Sample
+from db.models import UNANSWERED, Batch, BatchItem, BatchItemState, Label, Prediction, Sample
 from tests.factories import add_label, add_sample, add_video
 
 
@@ -140,7 +140,7 @@ def set_state(project: Project, state: BatchItemState, *conditions: object) -> N
 
 def close_all(project: Project) -> None:
     """Raters answer everything, the held questions too."""
-    set_state(project, BatchItemState.CLOSED, BatchItem.state.in_(batches.OPEN))
+    set_state(project, BatchItemState.CLOSED, BatchItem.state.in_(UNANSWERED))
 
 
 def batch_count(project: Project) -> int:
