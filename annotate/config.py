@@ -112,7 +112,7 @@ class IngestSettings(_Section):
     workers: Annotated[int, Field(ge=0)] = 0
     """0 means one per processor."""
     deadline_seconds: Annotated[float, Field(gt=0)] = 600.0
-    """A worker that takes longer on one video is killed."""
+    """A worker that gets nowhere on a video for so long is killed."""
     attempts: Annotated[int, Field(ge=1)] = 3
     """A video whose worker died this often is left alone."""
 

@@ -29,6 +29,9 @@ ONE_THREAD: Mapping[str, str] = dict.fromkeys(
 )
 """Set before a worker starts: libraries read them once, while they are imported."""
 
+ALIVE_SECONDS = 1.0
+"""How often a worker tells at most that it gets on."""
+
 START_SECONDS = 120.0
 """What starting Python and importing the function may take on top of the first deadline."""
 
@@ -39,7 +42,7 @@ class Failure(StrEnum):
     """Why a unit has no value."""
 
     TIMEOUT = "timeout"
-    """It ran past its deadline and was killed."""
+    """It got nowhere until its deadline and was killed."""
     DIED = "died"
     """Its process ended without an answer: a crash, a kill, or no memory left."""
     ERROR = "error"
@@ -77,6 +80,7 @@ class ProcessExecutor:
     ) -> Iterator[Finished[U, R] | Failed[U]]:
         """One outcome per unit, in any order; nothing is tried again.
 
+        A worker is killed once it has shown no sign of life (`alive`) for `deadline_seconds`.
         `fn` is a top-level function (or a `functools.partial` of one) without shared state. At most `window`
         units are drawn from `units` ahead of the workers. Closing the iterator kills the workers.
         """
@@ -162,11 +166,11 @@ class _Worker(Generic[U, R]):
             self.pipe.send_bytes(payload)
 
     def outcomes(self, deadline_seconds: float) -> "Iterator[Finished[U, R] | Failed[U]]":
-        """At most one: none when the worker only told that it has begun."""
+        """At most one: none when the worker only told that it has begun, or gets on."""
         if not self.pipe.poll():
             self.kill()
             yield Failed(
-                self._unit, Failure.TIMEOUT, f"took longer than {deadline_seconds:g} s and was stopped"
+                self._unit, Failure.TIMEOUT, f"got nowhere for {deadline_seconds:g} s and was stopped"
             )
             return
         try:
@@ -174,7 +178,7 @@ class _Worker(Generic[U, R]):
         except (EOFError, ConnectionResetError, pickle.UnpicklingError):
             yield Failed(self._unit, Failure.DIED, self._last_words())
             return
-        if kind == "begun":
+        if kind == "alive":
             self.deadline = time.monotonic() + deadline_seconds
             return
         self.busy = False
@@ -227,13 +231,32 @@ def _serve(pipe: Connection, fn: Callable[[Any], Any], driver: int) -> None:
     # A group of its own, so that whatever the unit starts is killed with it.
     os.setpgrp()
     _die_with(driver)
+    _life.pipe = pipe
     while True:
         try:
             unit = pipe.recv()
-            pipe.send(("begun", None))
+            alive(now=True)
             pipe.send_bytes(_answer(fn, unit))
         except (EOFError, BrokenPipeError):
             return
+
+
+class _Life:
+    """The worker's end of the pipe, in a worker; nothing elsewhere."""
+
+    pipe: Connection | None = None
+    told = -math.inf
+
+
+_life = _Life()
+
+
+def alive(*, now: bool = False) -> None:
+    """Called by long work wherever it gets on: the deadline counts from here. Nothing outside of a worker."""
+    if _life.pipe is None or not (now or time.monotonic() - _life.told > ALIVE_SECONDS):
+        return
+    _life.told = time.monotonic()
+    _life.pipe.send(("alive", None))
 
 
 def _answer(fn: Callable[[Any], Any], unit: Any) -> bytes:

@@ -1,6 +1,6 @@
 """Cuts all samples of one video in a single decoding pass, exact to the picture and to the sample."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +14,16 @@ from annotate.media.faces import FaceCounter
 from annotate.media.files import write_atomic
 from annotate.media.picture import Upright, gray
 from annotate.media.probe import Probe
-from annotate.media.sound import SAMPLE_RATE, Heard, Resampler, Timeline, piece, sample_at, start_us
+from annotate.media.sound import (
+    SAMPLE_RATE,
+    Heard,
+    Resampler,
+    Timeline,
+    piece,
+    sample_at,
+    start_us,
+    tell_nobody,
+)
 from annotate.media.source import broken, open_source
 from annotate.types import Check, SampleMedia, Segment
 
@@ -78,10 +87,15 @@ def snap(segments: Sequence[Segment], heard: Heard) -> list[Segment]:
 
 
 def cut(
-    path: Path, probe: Probe, heard: Heard, samples: Sequence[tuple[SampleMedia, Segment]]
+    path: Path,
+    probe: Probe,
+    heard: Heard,
+    samples: Sequence[tuple[SampleMedia, Segment]],
+    alive: Callable[[], None] = tell_nobody,
 ) -> list[CutSample]:
     """Write clip, wave and silent clip of every sample (ordered, disjoint), each file all or nothing.
 
+    `alive` is called wherever the work gets on.
     Raises `MediaError` with code ``broken`` when no picture can be decoded, ``disk-full`` without room.
     """
     fps, size = frame_rate(probe, heard.picture_us), size_of(probe)
@@ -93,8 +107,10 @@ def cut(
         pictures = _Pictures(jobs, Upright(size, probe.rotation), start_us(container))
         container.streams.video[0].codec_context.thread_count = 1
         for packet in container.demux(container.streams.video[0], container.streams.audio[0]):
+            alive()
             (sound if packet.stream.type == "audio" else pictures).feed(packet)
-            if all(job.complete for job in jobs):
+            # The last one first, for a long video has many.
+            if all(job.complete for job in reversed(jobs)):
                 break
         sound.end()
         if not pictures.end():
@@ -185,7 +201,7 @@ class _Sound:
     """Hands the sound out to the samples."""
 
     def __init__(self, timeline: Timeline, resampler: Resampler, jobs: Sequence[_Job]) -> None:
-        self._timeline, self._resampler, self._jobs = timeline, resampler, jobs
+        self._timeline, self._resampler, self._jobs = timeline, resampler, list(jobs)
         self._position = 0
 
     def feed(self, packet: "av.Packet[Any]") -> None:
@@ -196,10 +212,14 @@ class _Sound:
         self._hand_out(self._resampler.flush())
 
     def _hand_out(self, block: NDArray[np.float32]) -> None:
+        end = self._position + block.shape[1]
         for job in self._jobs:
-            if not job.complete:
-                job.hear(block, self._position)
-        self._position += block.shape[1]
+            if job.first >= end:
+                break
+            job.hear(block, self._position)
+        while self._jobs and self._jobs[0].last <= end:
+            self._jobs.pop(0)
+        self._position = end
 
 
 class _Pictures:

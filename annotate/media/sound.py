@@ -1,5 +1,6 @@
 """Decodes the sound of a video onto its time axis, and notes when its pictures are shown."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,12 @@ def start_us(container: "InputContainer") -> int:
     return container.start_time or 0
 
 
-def listen(path: Path) -> Heard:
-    """Read all packets once: decode the sound, note the pictures' times.
+def tell_nobody() -> None:
+    """Stands for `alive` where nobody waits."""
+
+
+def listen(path: Path, alive: Callable[[], None] = tell_nobody) -> Heard:
+    """Read all packets once: decode the sound, note the pictures' times. `alive` is called meanwhile.
 
     Raises `MediaError` as `open_source` does, and with code ``truncated`` when the file ends well before it
     says it does.
@@ -50,6 +55,7 @@ def listen(path: Path) -> Heard:
         resampler = Resampler(timeline.rate, SAMPLE_RATE, 1)
         blocks, times, end = [], [], 0
         for packet in container.demux(container.streams.video[0], container.streams.audio[0]):
+            alive()
             if packet.stream.type == "audio":
                 blocks += [resampler.feed(block) for block in timeline.decode(packet)]
             elif packet.pts is not None and packet.time_base is not None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import MediaError
+from annotate.executors.process import alive
 from annotate.media.cut import CutSample, cut, snap, varies
 from annotate.media.probe import probe
 from annotate.media.rescue import FOLDER, rescue
@@ -68,12 +69,12 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     """Samples and notes of the file `path`, the job's video or its rescued copy; fills in `facts`."""
     found = probe(path)
     facts.update(found.facts())
-    heard = listen(path)
+    heard = listen(path, alive)
     facts.update(duration_us=heard.end_us, variable_frame_rate=varies(heard.picture_us))
     _check_sound(job, heard)
     segments, notes = _segments(job, heard)
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
-    made = cut(path, found, heard, wanted)
+    made = cut(path, found, heard, wanted, alive)
     samples = [
         _sample(job, s, c, checks)
         for s, c, checks in zip(segments, made, _checks(job, heard.wave, segments), strict=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from annotate.executors.process import Failed, Failure, Finished, ProcessExecutor
+from annotate.executors.process import Failed, Failure, Finished, ProcessExecutor, alive
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -26,6 +26,10 @@ def work(unit: Any) -> Any:
             os.kill(os.getpid(), number)
         case "hang":
             time.sleep(600)
+        case "slow":
+            for _ in range(30):
+                time.sleep(0.1)
+                alive()
         case "child":
             # Whatever a unit starts has to go with it.
             return subprocess.run(["sleep", "613.7"], check=False)
@@ -75,6 +79,10 @@ def test_a_unit_that_hangs_is_killed_at_its_deadline_with_what_it_started() -> N
     assert sorted(o.unit for o in outcomes if isinstance(o, Failed)) == ["child", "hang"]
     assert {o.kind for o in outcomes if isinstance(o, Failed)} == {Failure.TIMEOUT}
     assert _within(5, lambda: not _runs("613.7"))
+
+
+def test_a_unit_that_takes_long_but_gets_on_is_left_alone() -> None:
+    assert run(["slow"], deadline_seconds=1.5) == [Finished("slow", "slow")]
 
 
 def test_units_are_drawn_only_a_window_ahead_and_each_has_one_outcome() -> None:
