@@ -8,8 +8,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DatabaseError
 
 from annotate.errors import AnnotateError, SchemaMismatch
 from db.engine import speaking
@@ -30,7 +30,7 @@ def current(engine: Engine) -> str | None:
     try:
         with engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
-    except OperationalError as error:
+    except DatabaseError as error:
         raise AnnotateError(
             f"the database {engine.url.render_as_string()} cannot be opened: {error.orig}",
             hint="see that its server runs, or its folder exists and is yours; `annotate doctor` tells more",
@@ -70,6 +70,11 @@ def upgrade(engine: Engine) -> str | None:
     written.
     """
     before = require_not_newer(engine)
+    if before is None and inspect(engine).has_table("video"):
+        raise SchemaMismatch(
+            "the database has tables, but does not say of which version",
+            hint="bring it back from a backup; nothing was changed",
+        )
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with speaking(), engine.execution_options(writes=True).connect() as connection:

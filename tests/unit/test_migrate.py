@@ -47,6 +47,7 @@ def test_a_disk_that_is_too_small_for_the_tables_is_said(tmp_path):
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); import cli; cli.main()"
     )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     tight = subprocess.run(
         [sys.executable, "-c", code, "init", "corpus"],
         cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
@@ -55,6 +56,25 @@ def test_a_disk_that_is_too_small_for_the_tables_is_said(tmp_path):
     assert "hint:" in tight.stderr
     assert not (tmp_path / "corpus" / "annotate.toml").exists()
     assert init(tmp_path / "corpus", preset="mosi").next
+
+
+def test_a_file_that_is_no_database_is_told_by_every_command(project, annotate):
+    project.engine.dispose()
+    for path in project.root.glob("annotate.db*"):
+        path.unlink()
+    (project.root / "annotate.db").write_text("garbage " * 1000)
+    for command in ("status", "migrate", "extract"):
+        done = annotate(command, cwd=project.root)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert "not a database" in done.stderr
+
+
+def test_a_database_that_lost_its_version_is_not_made_anew(each_project, annotate):
+    with writing(each_project.engine) as session:
+        session.execute(text("DROP TABLE alembic_version"))
+    done = annotate("migrate", cwd=each_project.root)
+    assert done.returncode == 1
+    assert "hint: bring it back from a backup" in done.stderr
 
 
 def test_annotations_cannot_be_changed_or_deleted(each_project):
