@@ -22,6 +22,7 @@ from db.features import SampleInput
 
 SAMPLES_PER_SHARD = 256
 _THREADS = 2
+_AGAIN = "delete the clips named above, then `annotate ingest` the videos again: it cuts what is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def extract(project: Project, *, progress: Progress = SILENT) -> ExtractReport:
         modalities={work.modality.word: _report(work) for work in works},
         failures=failures,
         seconds=time.monotonic() - started,
-        next="annotate next-batch",
+        next=_AGAIN if failures else "annotate next-batch",
     )
 
 

@@ -137,6 +137,7 @@ def test_a_damaged_clip_is_reported_and_stops_nobody(project: Project, fill: Fil
     assert report.failures[0]["sample"] == ids[1] and report.failures[0]["modality"] == word
     assert ids[1] in report.failures[0]["reason"]
     assert featured(project, ids) == {ids[0], ids[2]}
+    assert "annotate ingest" in report.next
     assert [(m.done, m.unchanged, m.failed) for m in extract(project).modalities.values()].count(
         (0, 2, 1)
     ) == 1
