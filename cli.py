@@ -277,6 +277,9 @@ _USERS_CAN_MEND = {
 }
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Run a command; turn what users can put right into a message and an exit code."""
     from annotate.errors import AnnotateError
@@ -299,9 +302,11 @@ def main() -> None:
         where = f" ({error.filename})" if error.filename else ""
         complain(f"{error.strerror}{where}", _USERS_CAN_MEND[error.errno])
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; run the command again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as leaving:
+        # Ctrl-C has become this code by now.
+        if leaving.code == INTERRUPTED:
+            print("interrupted; run the command again to go on", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":
