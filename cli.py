@@ -198,9 +198,8 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Tell what is wrong with the installation, and what to type next. Example: annotate doctor"""
-    from annotate.steps.doctor import doctor as step
-
     from annotate.errors import ProjectNotFound
+    from annotate.steps.doctor import doctor as step
 
     project: Project | None = None
     with contextlib.suppress(ProjectNotFound):
