@@ -28,7 +28,7 @@ def _standardised(part: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _narrow(part: NDArray[np.float64]) -> NDArray[np.float64]:
-    if part.shape[1] <= WIDE or len(part) < 2:
+    if part.shape[1] <= WIDE or len(part) < 2 or not part.any():
         return part
     from sklearn.decomposition import PCA
 

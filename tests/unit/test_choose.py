@@ -159,3 +159,8 @@ def test_one_sample_alone_has_an_embedding_too() -> None:
 def test_frames_are_averaged() -> None:
     frames = [np.array([[0, 2], [2, 4]], dtype=np.float32), np.array([[5, 5]], dtype=np.float32)]
     assert pooled(frames).tolist() == [[1, 3], [5, 5]]
+
+
+def test_a_modality_that_says_nothing_says_it_without_a_warning() -> None:
+    silent = embed([np.zeros((5, WIDE + 1)), np.arange(10.0).reshape(5, 2)])
+    assert np.isfinite(silent).all()
