@@ -145,6 +145,17 @@ def audit_sample_ids(session: Session) -> set[str]:
     return set(session.scalars(select(BatchItem.sample_id).where(BatchItem.role == Role.AUDIT).distinct()))
 
 
+def roles(session: Session) -> dict[str, Role]:
+    """The role of every sample that was ever drawn and still takes part; of several, the first."""
+    query = (
+        select(BatchItem.sample_id, BatchItem.role)
+        .join(Sample, Sample.id == BatchItem.sample_id)
+        .where(Sample.status == SampleStatus.OK)
+        .order_by(BatchItem.id.desc())
+    )
+    return {sample_id: Role(role) for sample_id, role in session.execute(query)}
+
+
 def queued_batch_ids(session: Session) -> list[int]:
     """Batches with questions that still have to reach Label Studio, oldest first."""
     query = select(BatchItem.batch_id).where(BatchItem.state == BatchItemState.QUEUED).distinct()

@@ -56,12 +56,38 @@ class Draws:
     """From which."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Samples of the batches so far, each counted once."""
+
+    active: int = 0
+    audit: int = 0
+    holdout: int = 0
+
+
+REASONABLE = 5
+"""From this size on a batch is large enough to be divided by itself."""
+
+
 def draw(
-    n: int, parts: Parts, *, holdout_share: float, audit_share: float, rng: np.random.Generator
+    n: int,
+    parts: Parts,
+    *,
+    before: Drawn,
+    holdout_share: float,
+    audit_share: float,
+    rng: np.random.Generator,
 ) -> Draws:
-    """Divide `n` samples by the shares; a part that runs dry leaves its room to the others."""
-    holdout = min(_rounded(n * holdout_share), len(parts.holdout))
-    audit = _draw(parts.audit, _audit_quota(n, n - holdout, parts, audit_share), Role.AUDIT, rng)
+    """Divide `n` samples so that all batches together follow the shares; a part that runs dry leaves its
+    room to the others."""
+    candidates = {c.sample_id for part in (parts.active, parts.audit, parts.holdout) for c in part}
+    quotas = quotas_of(
+        min(n, len(candidates)), before, holdout_share=holdout_share, audit_share=audit_share,
+        audit_first=n >= REASONABLE and before.audit == 0,
+    )  # fmt: skip
+    holdout = min(quotas.holdout, len(parts.holdout))
+    audits = _audit_quota(n, n - holdout, quotas.audit, parts, before, audit_share)
+    audit = _draw(parts.audit, audits, Role.AUDIT, rng)
     audited = {choice.candidate.sample_id for choice in audit}
     pool = [c for c in parts.active if c.sample_id not in audited]
     active = min(n - holdout - len(audit), len(pool))
@@ -69,17 +95,45 @@ def draw(
     return Draws(audit, _draw_holdout(parts.holdout, holdout, rng), active, pool)
 
 
-def _audit_quota(n: int, room: int, parts: Parts, share: float) -> int:
-    """The audit's share of `n`, at least one; never the last train sample of a batch, nor more of the train
-    pool than its share of the train questions: a tiny pool is there to learn from first."""
+def quotas_of(
+    n: int, before: Drawn, *, holdout_share: float, audit_share: float, audit_first: bool = False
+) -> Drawn:
+    """How many of the next `n` samples each part should get.
+
+    The samples are given out one by one by the rule of Tijdeman 1980 ("The chairman assignment problem"),
+    which keeps every part within 3/4 of a sample of its share at any moment: of the parts that are owed
+    at least 1/4, the one that would first be owed more than 3/4. What a part is owed from before counts
+    up to one sample either way: more comes from a part that ran dry, and its room was given away.
+    `audit_first` gives the first of them to the audit, if it has a share.
+    """
+    audit_share = min(audit_share, 1 - holdout_share)
+    shares = (1 - holdout_share - audit_share, audit_share, holdout_share)
+    counts = (before.active, before.audit, before.holdout)
+    owed = [min(max(s * sum(counts) - k, -1.0), 1.0) for s, k in zip(shares, counts, strict=True)]
+    given = [0, 0, 0]
+    for position in range(n):
+        owed = [o + s for o, s in zip(owed, shares, strict=True)]
+        due = [i for i in range(3) if owed[i] >= 0.25 and shares[i] > 0]
+        turn = min(due, key=lambda i: (0.75 - owed[i]) / shares[i]) if due else owed.index(max(owed))
+        if position == 0 and audit_first and audit_share > 0:
+            turn = 1
+        owed[turn] -= 1
+        given[turn] += 1
+    return Drawn(*given)
+
+
+def _audit_quota(n: int, room: int, wanted: int, parts: Parts, before: Drawn, share: float) -> int:
+    """How many audit samples of `wanted` fit into `room`: never the last train sample, nor more of the train
+    pool than their share of the train questions: a tiny pool is there to learn from first. A batch of some
+    size, and the first of any, asks for something to learn from."""
     if not parts.active:
         return min(room, len(parts.audit))
-    if share == 0 or room < 2:
+    if share == 0 or room == 0:
         return 0
-    wanted = max(1, _rounded(n * share))
+    learn = 1 if n >= REASONABLE or before.active == 0 else 0
     train = len(parts.active)
     fair = ceil(train * wanted / room)
-    return min(wanted, fair, len(parts.audit), room - 1, train - 1)
+    return min(wanted, fair, len(parts.audit), room - learn, train - 1)
 
 
 def _rounded(share: float) -> int:

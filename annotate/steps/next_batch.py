@@ -1,7 +1,7 @@
 """Choose the samples worth asking, write them down as a batch, send its questions to Label Studio."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ from annotate.errors import ConfigError, FeatureError, NothingToDo, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.registry import STRATEGIES
-from annotate.steps._choose import Choice, Draws, Parts, draw, in_rank_order
+from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
 from annotate.steps._pool import Sight, look
 from annotate.types import Modality, Role
 from db import batches
@@ -210,11 +210,15 @@ def _plan(
         candidates = batches.candidates(session, project.settings.passes)
         covered = batches.covered_sample_ids(session)
         number = batches.count_batches(session)
+        before = _drawn(batches.roles(session), candidates)
     candidates, covered, notes = _seen(project, candidates, covered)
     seed = project.settings.project.seed + number if seed is None else seed
     drawing, choosing, ordering = np.random.default_rng(seed).spawn(3)
     parts, shares = Parts.of(candidates), project.settings.batch
-    draws = draw(n, parts, holdout_share=shares.holdout_share, audit_share=shares.audit_share, rng=drawing)
+    draws = draw(
+        n, parts, before=before, holdout_share=shares.holdout_share, audit_share=shares.audit_share,
+        rng=drawing,
+    )  # fmt: skip
     # A sample of which only some passes came back would lie at distance zero from itself.
     covered = sorted(set(covered) - {c.sample_id for c in draws.pool})
     used, reason = _usable_strategy(project, strategy, round_id)
@@ -233,6 +237,14 @@ def _plan(
         notes.append(f"{n} samples were wanted, {len(chosen)} were left")
     sizes = {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)}
     return _Plan(chosen, used, seed, round_id, sizes, len(candidates) - len(chosen), notes, sight)
+
+
+def _drawn(roles: Mapping[str, Role], candidates: Sequence[batches.Candidate]) -> Drawn:
+    """The samples asked so far, by role; one that is back among the candidates is counted when it is
+    drawn again."""
+    back = {c.sample_id for c in candidates}
+    counts = Counter(role for sample_id, role in roles.items() if sample_id not in back)
+    return Drawn(counts[Role.ACTIVE], counts[Role.AUDIT], counts[Role.HOLDOUT])
 
 
 def _see(

@@ -273,6 +273,14 @@ def test_a_first_batch_asks_each_pass_of_each_sample_with_the_shares_of_the_sett
         assert row.inclusion_probability == (None if expected is None else pytest.approx(expected))
 
 
+def test_batches_of_one_sample_together_follow_the_shares(each_project: Project) -> None:
+    fill(each_project)
+    for _ in range(10):
+        ask(each_project, n=1)
+    roles = {row.sample_id: row.role for row in items(each_project)}
+    assert Counter(roles.values()) == {"active": 7, "audit": 1, "holdout": 2}
+
+
 def test_a_protocol_of_one_pass_holds_nothing_back(make_project: Callable[..., Project]) -> None:
     mosi = make_project(preset="mosi")
     fill(mosi)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotate.steps._choose import Choice, Draws, Parts, draw, in_rank_order
+from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
 from annotate.steps._embed import WIDE, embed, pooled
 from annotate.types import Modality, Role, Split
 from db.batches import Candidate
@@ -32,8 +32,13 @@ def parts(train: int = 0, valid: int = 0, test: int = 0, audited: int = 0) -> Pa
     )
 
 
-def drawn(n: int, of: Parts, holdout: float = 0.2, audit: float = 0.1, seed: int = 0) -> Draws:
-    return draw(n, of, holdout_share=holdout, audit_share=audit, rng=np.random.default_rng(seed))
+def drawn(
+    n: int, of: Parts, holdout: float = 0.2, audit: float = 0.1, seed: int = 0, before: Drawn | None = None
+) -> Draws:
+    return draw(
+        n, of, before=before or Drawn(), holdout_share=holdout, audit_share=audit,
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
 
 
 def sizes(draws: Draws) -> tuple[int, int, int]:
@@ -48,7 +53,7 @@ def sizes(draws: Draws) -> tuple[int, int, int]:
         (10, parts(100, 20, 20), (7, 1, 2)),
         (5, parts(100, 20, 20), (3, 1, 1)),
         (1, parts(100, 20, 20), (1, 0, 0)),
-        (2, parts(100, 20, 20), (1, 1, 0)),
+        (2, parts(100, 20, 20), (2, 0, 0)),
         # A part that runs dry leaves its room to the others.
         (20, parts(100), (18, 2, 0)),
         (20, parts(100, 1, 0), (17, 2, 1)),
@@ -69,6 +74,49 @@ def test_a_batch_is_divided_by_the_shares(n: int, of: Parts, expected: tuple[int
 def test_shares_of_nothing_are_kept() -> None:
     assert sizes(drawn(20, parts(100, 20, 20), holdout=0, audit=0)) == (20, 0, 0)
     assert sizes(drawn(20, parts(100, 20, 20), holdout=0.5, audit=0)) == (10, 0, 10)
+
+
+def run(sizes_asked: Sequence[int], holdout: float, audit: float) -> list[tuple[int, int, int]]:
+    """The divisions of batches that follow each other in a corpus that never runs dry."""
+    of, before, found = parts(400, 400, 400), Drawn(), []
+    for n in sizes_asked:
+        found.append(sizes(drawn(n, of, holdout, audit, before=before)))
+        active, audits, held = found[-1]
+        before = Drawn(before.active + active, before.audit + audits, before.holdout + held)
+    return found
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=25), st.floats(0, 0.5), st.floats(0, 0.25))
+@settings(deadline=None)
+def test_over_many_batches_of_any_sizes_audit_and_holdout_stay_within_one_sample_of_their_shares(
+    asked: list[int], holdout: float, audit: float
+) -> None:
+    total = np.zeros(3)
+    for division in run(asked, holdout, audit):
+        total += division
+        wanted = total.sum() * np.array([audit, holdout])
+        assert (abs(total[1:] - wanted) <= 1 + 1e-9).all(), (total, wanted)
+    assert total.sum() == sum(asked)
+
+
+def test_twenty_batches_of_one_are_divided_as_one_batch_of_twenty() -> None:
+    assert tuple(np.sum(run([1] * 20, 0.2, 0.1), axis=0)) == sizes(drawn(20, parts(100, 20, 20)))
+    assert tuple(np.sum(run([2] * 10, 0.2, 0.1), axis=0)) == (14, 2, 4)
+    assert run([1], 0.2, 0.1) == [(1, 0, 0)]
+
+
+@pytest.mark.parametrize("n", [5, 8, 20])
+def test_the_first_batch_of_some_size_has_an_audit_sample(n: int) -> None:
+    of = parts(100, 20, 20)
+    assert len(drawn(n, of, audit=0.01).audit) == 1
+    assert len(drawn(n, of, audit=0.01, before=Drawn(active=3)).audit) == 1
+    assert len(drawn(n, of, audit=0.01, before=Drawn(20, 1, 5)).audit) == 0
+
+
+def test_what_a_dry_part_missed_is_not_caught_up_at_the_cost_of_learning() -> None:
+    of = parts(100, 50, 50)
+    assert sizes(drawn(10, of, before=Drawn(active=180, audit=20))) == (6, 1, 3)
+    assert sizes(drawn(10, of, before=Drawn(holdout=100))) == (7, 2, 1)
 
 
 @given(
