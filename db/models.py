@@ -119,7 +119,7 @@ class Video(Base):
     settings_hash: Mapped[str]
     """Of everything that decides the cut; another hash means: cut again."""
     speaker: Mapped[str]
-    """Who talks; the video's sha256 when nobody said."""
+    """Who talks; when nobody said, that of the video whose path it took over, else its own sha256."""
     split: Mapped[str | None]
     """Fixed per speaker once all videos of an ingest are in; never changed afterwards."""
 

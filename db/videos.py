@@ -126,9 +126,14 @@ def put_video(
 
 
 def put_file(session: Session, path: str, stat: FileStat, sha256: str | None, reason: str = "") -> bool:
-    """Remember what lies at `path`. True when another video lay there before."""
+    """Remember what lies at `path`. True when another video lay there before.
+
+    The new one is taken for another version of it and keeps its speaker, unless somebody named one.
+    """
     row = session.get(models.VideoFile, path)
     replaced = row is not None and row.video_sha256 not in (None, sha256)
+    if row is not None and replaced:
+        _keep_speaker(session, str(row.video_sha256), sha256)
     if row is None:
         row = models.VideoFile(path=path)
         session.add(row)
@@ -136,6 +141,15 @@ def put_file(session: Session, path: str, stat: FileStat, sha256: str | None, re
     row.sidecar_mtime_ns = stat.sidecar_mtime_ns
     row.video_sha256, row.reason = sha256, reason
     return replaced
+
+
+def _keep_speaker(session: Session, old_sha256: str, new_sha256: str | None) -> None:
+    """Two versions of one video must not end up in two splits; one that has a split stays in it."""
+    old, new = (session.get(models.Video, sha256) for sha256 in (old_sha256, new_sha256))
+    if old is None or new is None or new.split is not None or new.speaker != new.sha256:
+        return
+    if old.split is not None or old.status == VideoStatus.OK:
+        new.speaker = old.speaker
 
 
 def groups_to_settle(session: Session) -> dict[str, int]:

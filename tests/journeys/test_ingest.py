@@ -600,6 +600,27 @@ def test_a_speaker_named_later_never_moves_a_split(each_project: Project, folder
     assert report.warnings[0].startswith("2 videos keep their old speaker")
 
 
+def test_a_replaced_file_keeps_its_speaker_and_split_unless_somebody_names_another(
+    each_project: Project, folder: Path
+) -> None:
+    names = [f"v{n}" for n in range(1, 7)]
+    make(folder, **{name: f"speech {n}" for n, name in enumerate(names, 1)}, failed="broken")
+    run(each_project, folder)
+    before = {v.name: v for v in videos(each_project).values()}
+    assert {before[name].split for name in names} == {"train", "valid", "test"}
+    make(folder, **{name: f"speech {n} again" for n, name in enumerate(names, 1)}, failed="speech 9")
+    table = folder.parent / "speakers.csv"
+    table.write_text("file,speaker\nv6.mp4,anna\n")
+    report = run(each_project, folder, speakers=table)
+    assert any(warning.startswith("7 files hold another video than before") for warning in report.warnings)
+    after = {v.sha256: v for v in rows(each_project, models.Video)}
+    new = {after[sha256].name: after[sha256] for sha256 in after.keys() - {v.sha256 for v in before.values()}}
+    for name in names[:-1]:
+        assert (new[name].speaker, new[name].split) == (before[name].speaker, before[name].split)
+    assert new["v6"].speaker == "anna"
+    assert new["failed"].speaker == new["failed"].sha256
+
+
 def test_two_projects_that_saw_the_files_in_another_order_agree(
     make_project: MakeProject, folder: Path
 ) -> None:
