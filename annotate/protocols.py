@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.types import ClipSource, Dataset, Modality, Pool, Segment, Selection
+from annotate.types import Dataset, Modality, Pool, SampleSource, Segment, Selection
 
 
 class Segmenter(Protocol):
@@ -27,7 +27,7 @@ class FeatureExtractor(Protocol):
     version: str
     """Changes whenever the numbers change; part of the folder name of the shards."""
 
-    def extract(self, source: ClipSource) -> NDArray[np.float32]:
+    def extract(self, source: SampleSource) -> NDArray[np.float32]:
         """(frames, dim), at least one frame; a modality that is absent gives a single row of zeros."""
 
 

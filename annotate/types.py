@@ -214,7 +214,7 @@ class VideoOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class ClipSource:
+class SampleSource:
     """What a feature extractor may look at for one sample."""
 
     sample_id: str

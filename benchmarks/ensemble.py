@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.config import TrainSettings
-from annotate.learning.ensemble import Material, fit_ensemble
+from annotate.learning.ensemble import TrainingSet, fit_ensemble
 from annotate.learning.predict import predict
 from annotate.learning.trainer import Recipe
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
@@ -49,12 +49,12 @@ class Corpus:
     def read(self, modality: Modality, sample_ids: list[str]) -> list[NDArray[np.float32]]:
         return [self.features[modality][int(i)] for i in sample_ids]
 
-    def material(self, train: list[str], valid: list[str]) -> Material:
+    def training_set(self, train: list[str], valid: list[str]) -> TrainingSet:
         labels = {
             (i, self.task.id): Label(i, self.task.id, v, {str(v): 1.0}, 1)
             for i, v in zip(self.ids(), self.values, strict=True)
         }
-        return Material(
+        return TrainingSet(
             (self.task,), train, valid, labels, self.read, {m: m.word for m in UNIMODAL if m in self.features}
         )
 
@@ -91,11 +91,11 @@ def emotiontalk(folder: Path) -> Iterator[Corpus]:
     import pandas as pd
 
     from annotate.registry import EXTRACTORS
-    from annotate.types import ClipSource, SampleMedia
+    from annotate.types import SampleMedia, SampleSource
 
     rows = pd.read_parquet(folder / "utterances.parquet")
     extractor, media = EXTRACTORS.get("char-hash")(), SampleMedia.under(Path(), "00")
-    features = {Modality.TEXT: [extractor.extract(ClipSource("00", media, text)) for text in rows.text]}
+    features = {Modality.TEXT: [extractor.extract(SampleSource("00", media, text)) for text in rows.text]}
     groups = rows.group.to_numpy(str)
     held_out = frozenset({sorted(set(groups))[-1]})
     emotions = rows.emotion_T.to_list()
@@ -130,9 +130,9 @@ def judged(corpus: Corpus, labels: int | None, seed: int) -> tuple[Array, Array,
     ids = np.array(corpus.ids())
     drawn = rng.permutation(ids[inside])[:labels].tolist()
     cut = len(drawn) // 5
-    material = corpus.material(sorted(drawn[cut:]), sorted(drawn[:cut]))
+    training_set = corpus.training_set(sorted(drawn[cut:]), sorted(drawn[:cut]))
     recipe = Recipe(**TrainSettings().model_dump(exclude={"device"}))
-    checkpoint = fit_ensemble(material, recipe, seed=seed, device="cpu")
+    checkpoint = fit_ensemble(training_set, recipe, seed=seed, device="cpu")
     prediction = predict(checkpoint, corpus.read, ids[~inside].tolist())[0][corpus.task.id]
     error, wrong = _errors(prediction, [corpus.values[i] for i in np.flatnonzero(~inside)])
     return prediction.epistemic.astype(float), error, wrong

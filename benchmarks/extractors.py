@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import EXTRACTORS
-from annotate.types import ClipSource, SampleMedia
+from annotate.types import SampleMedia, SampleSource
 from benchmarks._bars import Bars, arguments
 
 Array = NDArray[np.float64]
@@ -84,7 +84,7 @@ def features(texts: list[str]) -> Array:
     """(rows, dim) of `char-hash`."""
     extractor = EXTRACTORS.get("char-hash")()
     media = SampleMedia.under(Path(), "0" * 16)
-    return np.concatenate([extractor.extract(ClipSource("0" * 16, media, text)) for text in texts]).astype(
+    return np.concatenate([extractor.extract(SampleSource("0" * 16, media, text)) for text in texts]).astype(
         float
     )
 

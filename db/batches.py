@@ -167,7 +167,7 @@ def batch(session: Session, batch_id: int) -> Batch:
     return session.get_one(Batch, batch_id)
 
 
-def batch_items(session: Session, batch_id: int) -> list[BatchItem]:
+def questions(session: Session, batch_id: int) -> list[BatchItem]:
     """Its questions, by rank, then pass."""
     query = select(BatchItem).where(BatchItem.batch_id == batch_id)
     return list(session.scalars(query.order_by(BatchItem.rank, BatchItem.modality)))

@@ -13,8 +13,8 @@ from db.labels import read_labels
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
-    """One sample with what its video says about it."""
+class DatasetSample:
+    """One sample, with what its video says about it."""
 
     sample_id: str
     video_sha256: str
@@ -25,7 +25,7 @@ class Utterance:
     transcript: str
 
 
-def utterances(session: Session) -> list[Utterance]:
+def dataset_samples(session: Session) -> list[DatasetSample]:
     """Every sample that takes part, video by video, in the order they were spoken."""
     sample, video = models.Sample, models.Video
     rows = session.execute(
@@ -37,7 +37,7 @@ def utterances(session: Session) -> list[Utterance]:
         .where(sample.status == models.SampleStatus.OK)
         .order_by(sample.video_sha256, sample.start_us, sample.end_us, sample.id)
     )  # fmt: skip
-    return [Utterance(*row) for row in rows]
+    return [DatasetSample(*row) for row in rows]
 
 
 def video_names(session: Session) -> dict[str, str]:

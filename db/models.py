@@ -249,7 +249,7 @@ class Batch(Base):
 
 
 class BatchItem(Base):
-    """One question put to the raters: one sample in one pass."""
+    """A question: one sample asked in one pass."""
 
     __tablename__ = "batch_item"
     __table_args__ = (

@@ -29,7 +29,7 @@ CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class QueuedItem:
+class QueuedQuestion:
     """One question that has to reach Label Studio."""
 
     id: int
@@ -68,7 +68,7 @@ def marker(session: Session) -> str:
     return f"annotate:{found.payload['id']}"
 
 
-def queued(session: Session) -> list[QueuedItem]:
+def queued(session: Session) -> list[QueuedQuestion]:
     """The outbox, ordered by batch, rank and pass."""
     sizes = select(BatchItem.batch_id, func.max(BatchItem.rank) + 1).group_by(BatchItem.batch_id)
     lengths = {row[0]: row[1] for row in session.execute(sizes)}
@@ -79,11 +79,11 @@ def queued(session: Session) -> list[QueuedItem]:
         .order_by(BatchItem.batch_id, BatchItem.rank, BatchItem.key)
     )
     return [
-        QueuedItem(
-            item.id, item.key, item.sample_id, Modality(item.modality), transcript,
-            item.rank / lengths[item.batch_id],
+        QueuedQuestion(
+            question.id, question.key, question.sample_id, Modality(question.modality), transcript,
+            question.rank / lengths[question.batch_id],
         )
-        for item, transcript in session.execute(query)
+        for question, transcript in session.execute(query)
     ]  # fmt: skip
 
 
@@ -117,24 +117,24 @@ def move_cursor(session: Session, modality: Modality, server: str, cursor: str) 
 
 
 def mark_open(session: Session, ls_project_id: int, ls_task_ids: Mapping[int, int]) -> None:
-    """These items (by id) are in Label Studio under these numbers."""
+    """These questions (by id) are in Label Studio under these numbers."""
     opened = {"state": BatchItemState.OPEN, "ls_project_id": ls_project_id, "pushed_at": now()}
-    for item_id, ls_task_id in ls_task_ids.items():
+    for question_id, ls_task_id in ls_task_ids.items():
         session.execute(
             update(BatchItem)
-            .where(BatchItem.id == item_id, BatchItem.state == BatchItemState.QUEUED)
+            .where(BatchItem.id == question_id, BatchItem.state == BatchItemState.QUEUED)
             .values(ls_task_id=ls_task_id, **opened)
         )
 
 
-def withdraw(session: Session, item_ids: Collection[int], reason: str) -> int:
+def withdraw(session: Session, question_ids: Collection[int], reason: str) -> int:
     """Take questions back, so that their samples can be asked again; says how many and keeps why."""
-    if not item_ids:
+    if not question_ids:
         return 0
-    for item in session.scalars(select(BatchItem).where(BatchItem.id.in_(item_ids))):
-        item.state = BatchItemState.WITHDRAWN
-    session.add(Event(kind="withdrawn", payload={"items": sorted(item_ids), "reason": reason}))
-    return len(item_ids)
+    for question in session.scalars(select(BatchItem).where(BatchItem.id.in_(question_ids))):
+        question.state = BatchItemState.WITHDRAWN
+    session.add(Event(kind="withdrawn", payload={"items": sorted(question_ids), "reason": reason}))
+    return len(question_ids)
 
 
 def leave_lost_project(session: Session, modality: Modality) -> int:
@@ -150,52 +150,57 @@ def leave_lost_project(session: Session, modality: Modality) -> int:
     return count
 
 
-def items_by_key(session: Session, keys: Sequence[str]) -> dict[str, BatchItem]:
+def questions_by_key(session: Session, keys: Sequence[str]) -> dict[str, BatchItem]:
     """Questions by the key that travels with them, whatever their state."""
-    return {item.key: item for item in session.scalars(select(BatchItem).where(BatchItem.key.in_(keys)))}
+    return {
+        question.key: question
+        for question in session.scalars(select(BatchItem).where(BatchItem.key.in_(keys)))
+    }
 
 
-def asked_items(session: Session, ls_project_id: int, modality: Modality) -> dict[int, BatchItem]:
+def asked_questions(session: Session, ls_project_id: int, modality: Modality) -> dict[int, BatchItem]:
     """Open and closed questions of one Label Studio project, by their number there."""
     query = select(BatchItem).where(
         BatchItem.ls_project_id == ls_project_id,
         BatchItem.modality == modality,
         BatchItem.state.in_((BatchItemState.OPEN, BatchItemState.CLOSED)),
     )
-    return {int(item.ls_task_id or 0): item for item in session.scalars(query)}
+    return {int(question.ls_task_id or 0): question for question in session.scalars(query)}
 
 
 def close_answered(session: Session, raters: int) -> int:
     """Close every open question that `raters` different people answered or skipped; says how many."""
     query = select(BatchItem).where(BatchItem.state == BatchItemState.OPEN)
-    items = {item.id: item for item in session.scalars(query)}
-    people = _people(session, list(items))
-    done = [item for item_id, item in items.items() if len(people.get(item_id, ())) >= raters]
-    for item in done:
-        item.state, item.closed_at = BatchItemState.CLOSED, now()
+    questions = {row.id: row for row in session.scalars(query)}
+    people = _people(session, list(questions))
+    done = [row for question_id, row in questions.items() if len(people.get(question_id, ())) >= raters]
+    for question in done:
+        question.state, question.closed_at = BatchItemState.CLOSED, now()
     return len(done)
 
 
-def reopen_unanswered(session: Session, item_ids: Collection[int], raters: int) -> int:
+def reopen_unanswered(session: Session, question_ids: Collection[int], raters: int) -> int:
     """Open closed questions again that lack an answer: Label Studio asks for it again. Says how many."""
-    people = _people(session, sorted(item_ids))
-    few = [i for i in sorted(item_ids) if len(people.get(i, ())) < raters]
-    closed = [item for i in few if (item := session.get_one(BatchItem, i)).state == BatchItemState.CLOSED]
-    for item in closed:
-        item.state, item.closed_at = BatchItemState.OPEN, None
+    people = _people(session, sorted(question_ids))
+    few = [i for i in sorted(question_ids) if len(people.get(i, ())) < raters]
+    closed = [
+        question for i in few if (question := session.get_one(BatchItem, i)).state == BatchItemState.CLOSED
+    ]
+    for question in closed:
+        question.state, question.closed_at = BatchItemState.OPEN, None
     return len(closed)
 
 
-def _people(session: Session, item_ids: Sequence[int]) -> dict[int, set[int]]:
+def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]]:
     """Who answered or skipped each question, and still stands by it."""
     latest: dict[tuple[str, str], Any] = {}
-    for start in range(0, len(item_ids), CHUNK):
+    for start in range(0, len(question_ids), CHUNK):
         query = (
             select(
                 Annotation.batch_item_id, Annotation.annotator_id, Annotation.state,
                 Annotation.origin, Annotation.task_id,
             )
-            .where(Annotation.batch_item_id.in_(item_ids[start : start + CHUNK]))
+            .where(Annotation.batch_item_id.in_(question_ids[start : start + CHUNK]))
             .order_by(Annotation.id)
         )  # fmt: skip
         for row in session.execute(query):
@@ -234,22 +239,22 @@ def release(session: Session, passes: Collection[Modality] = tuple(Modality)) ->
     """
     held = list(session.scalars(select(BatchItem).where(BatchItem.state == BatchItemState.HELD)))
     states: dict[tuple[str, str], set[int]] = {}
-    samples = sorted({item.sample_id for item in held})
+    samples = sorted({question.sample_id for question in held})
     for start in range(0, len(samples), CHUNK):
         query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.state).where(
             BatchItem.sample_id.in_(samples[start : start + CHUNK]), BatchItem.modality.in_(passes)
         )
         for sample_id, modality, state in session.execute(query):
             states.setdefault((sample_id, modality), set()).add(state)
-    free = [item for item in held if _earlier_closed(item, states)]
-    for item in free:
-        item.state = BatchItemState.QUEUED
+    free = [question for question in held if _earlier_closed(question, states)]
+    for question in free:
+        question.state = BatchItemState.QUEUED
     return len(free)
 
 
-def _earlier_closed(item: BatchItem, states: Mapping[tuple[str, str], set[int]]) -> bool:
+def _earlier_closed(question: BatchItem, states: Mapping[tuple[str, str], set[int]]) -> bool:
     earlier = [
         found for (sample, modality), found in states.items()
-        if sample == item.sample_id and modality != item.modality
+        if sample == question.sample_id and modality != question.modality
     ]  # fmt: skip
     return all(BatchItemState.CLOSED in found and not found & UNANSWERED for found in earlier)

@@ -68,8 +68,8 @@ def labels(session: Session) -> list[tuple[str, str, str, int]]:
     )
 
 
-def items(session: Session) -> list[tuple[str, str, int]]:
-    """(modality, state in words, questions)."""
+def questions(session: Session) -> list[tuple[str, str, int]]:
+    """(modality, state in words, how many)."""
     item = models.BatchItem
     query = select(item.modality, item.state, func.count()).group_by(item.modality, item.state)
     return sorted((m, BatchItemState(s).name.lower(), n) for m, s, n in session.execute(query))

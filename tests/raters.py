@@ -53,7 +53,7 @@ def ask(project: Project, sample_ids: Sequence[str]) -> list[str]:
             session, project_name="corpus", questions=questions, beliefs=[],
             header=Batch(round_id=None, strategy="uniform", seed=0, settings={}),
         )  # fmt: skip
-        return [item.key for item in batches.batch_items(session, batch_id)]
+        return [item.key for item in batches.questions(session, batch_id)]
 
 
 def items(project: Project) -> dict[tuple[str, str], BatchItem]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import ConfigError
-from annotate.types import ClipSource, Modality
+from annotate.types import Modality, SampleSource
 
 _FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 """What may be in a model: numbers and tables, nothing that runs."""
@@ -107,7 +107,7 @@ class Pretrained:
                 hint=f"set features.{self.modality.word}_model to a complete one, in safetensors",
             ) from error
 
-    def extract(self, source: ClipSource) -> NDArray[np.float32]:
+    def extract(self, source: SampleSource) -> NDArray[np.float32]:
         """(frames, dim); one row of zeros when the modality is absent.
 
         Raises `MediaError` when the clip cannot be read, `ConfigError` like `folder`.
@@ -118,7 +118,7 @@ class Pretrained:
             found = self.hidden(source)
         return np.zeros((1, self.dim), np.float32) if found is None else found
 
-    def hidden(self, source: ClipSource) -> NDArray[np.float32] | None:
+    def hidden(self, source: SampleSource) -> NDArray[np.float32] | None:
         """(frames, dim) of the model's last layer, or None when the modality is absent."""
         raise NotImplementedError
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import extractor
-from annotate.types import ClipSource, Modality
+from annotate.types import Modality, SampleSource
 
 _BUCKETS = 2048
 _LONGEST = 4
@@ -28,7 +28,7 @@ class CharHash:
     def __init__(self, model: str = "") -> None:
         """`model` is not used: nothing here is pretrained."""
 
-    def extract(self, source: ClipSource) -> NDArray[np.float32]:
+    def extract(self, source: SampleSource) -> NDArray[np.float32]:
         """(1, dim); zeros for an empty transcript."""
         text = " ".join(unicodedata.normalize("NFC", source.transcript).split())
         if not text:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from annotate.features._frames import frames
 from annotate.registry import extractor
-from annotate.types import ClipSource, Modality
+from annotate.types import Modality, SampleSource
 
 _PER_SECOND = 5
 _WIDTH = 320
@@ -32,7 +32,7 @@ class FaceMotion:
     def __init__(self, model: str = "") -> None:
         """`model` is not used: the detector (Viola & Jones 2001) comes with OpenCV."""
 
-    def extract(self, source: ClipSource) -> NDArray[np.float32]:
+    def extract(self, source: SampleSource) -> NDArray[np.float32]:
         """(frames, dim): presence, box (x, y, side), its motion, gradients, flow of upper and lower half.
 
         A frame without a face is a row of zeros; a clip without one is a single row.

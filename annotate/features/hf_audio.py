@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from annotate.features._pretrained import Pretrained
 from annotate.features.voice_stats import has_sound, read_wave
 from annotate.registry import extractor
-from annotate.types import ClipSource, Modality
+from annotate.types import Modality, SampleSource
 
 _POOLED = 5
 """Frames of 20 ms that are averaged: ten rows per second."""
@@ -21,7 +21,7 @@ class HfAudio(Pretrained):
     modality = Modality.AUDIO
     revision = "1"
 
-    def hidden(self, source: ClipSource) -> NDArray[np.float32] | None:
+    def hidden(self, source: SampleSource) -> NDArray[np.float32] | None:
         """(frames, dim), or None for silence."""
         import torch
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from annotate.features._pretrained import Pretrained
 from annotate.registry import extractor
-from annotate.types import ClipSource, Modality
+from annotate.types import Modality, SampleSource
 
 _LONGEST = 512
 """Tokens; what follows is cut off."""
@@ -27,7 +27,7 @@ class HfText(Pretrained):
 
         return self.load(AutoTokenizer)
 
-    def hidden(self, source: ClipSource) -> NDArray[np.float32] | None:
+    def hidden(self, source: SampleSource) -> NDArray[np.float32] | None:
         """(tokens, dim), or None for an empty transcript."""
         if not source.transcript.strip():
             return None

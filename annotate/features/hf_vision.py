@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from annotate.features._frames import frames
 from annotate.features._pretrained import Pretrained
 from annotate.registry import extractor
-from annotate.types import ClipSource, Modality
+from annotate.types import Modality, SampleSource
 
 _PER_SECOND = 2
 _WIDTH = 640
@@ -19,7 +19,7 @@ class HfVision(Pretrained):
     modality = Modality.VISION
     revision = "1"
 
-    def hidden(self, source: ClipSource) -> NDArray[np.float32] | None:
+    def hidden(self, source: SampleSource) -> NDArray[np.float32] | None:
         """(frames, dim), or None for a clip without a picture."""
         import torch
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from annotate.errors import MediaError
 from annotate.registry import extractor
-from annotate.types import ClipSource, Modality
+from annotate.types import Modality, SampleSource
 
 _RATE = 16_000
 _HOP = 160
@@ -36,7 +36,7 @@ class VoiceStats:
     def __init__(self, model: str = "") -> None:
         """`model` is not used: nothing here is pretrained."""
 
-    def extract(self, source: ClipSource) -> NDArray[np.float32]:
+    def extract(self, source: SampleSource) -> NDArray[np.float32]:
         """(frames, dim): mean and standard deviation over 100 ms; one row of zeros for silence.
 
         Raises `MediaError` when the sound cannot be read.
@@ -53,7 +53,7 @@ class VoiceStats:
         return np.concatenate([pooled.mean(axis=1), pooled.std(axis=1)], axis=1).astype(np.float32)
 
 
-def read_wave(source: ClipSource) -> NDArray[np.float32]:
+def read_wave(source: SampleSource) -> NDArray[np.float32]:
     """The sample's sound: 16 kHz mono in [-1, 1].
 
     Raises `MediaError` when the file is missing, damaged, or has another rate.

@@ -35,8 +35,8 @@ network has seen the answers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """What is learned from: samples with at least one label each, ordered by id."""
+class TrainingSet:
+    """What one model is fitted to: samples with at least one label each, ordered by id."""
 
     tasks: tuple[Task, ...]
     """Those that get a head."""
@@ -50,7 +50,7 @@ class Material:
 
 
 def fit_ensemble(
-    material: Material, recipe: Recipe, *, seed: int, device: str, progress: Progress = SILENT
+    training_set: TrainingSet, recipe: Recipe, *, seed: int, device: str, progress: Progress = SILENT
 ) -> Checkpoint:
     """Train `recipe.members` networks, one after the other.
 
@@ -60,22 +60,24 @@ def fit_ensemble(
 
     Raises `ModelError` when features or the loss are not finite.
     """
-    standardisers, targets, train, valid = _prepare(material)
+    standardisers, targets, train, valid = _prepare(training_set)
     fitted: list[Fitted] = []
     nets: list[MultiTaskNet] = []
     train, valid = train.to(device), valid.to(device) if valid else None
     with progress.bar("train", recipe.members * recipe.epochs) as bar:
         for member in range(recipe.members):
-            net, how = _fit_member(material, train, valid, recipe, _member_seed(seed, member), device, bar)
+            net, how = _fit_member(
+                training_set, train, valid, recipe, _member_seed(seed, member), device, bar
+            )
             bar.advance(recipe.epochs - how.epochs, note=f"network {member + 1} of {recipe.members} done")
             nets.append(net)
             fitted.append(how)
     with repeatable(seed, device):
-        noise = _noise(material.tasks, targets, nets, train, valid)
+        noise = _noise(training_set.tasks, targets, nets, train, valid)
     return Checkpoint(
         recipe=recipe,
-        tasks=material.tasks,
-        extractors=dict(material.extractors),
+        tasks=training_set.tasks,
+        extractors=dict(training_set.extractors),
         standardisers=standardisers,
         targets=targets,
         noise=noise,
@@ -85,30 +87,32 @@ def fit_ensemble(
 
 
 def _prepare(
-    material: Material,
+    training_set: TrainingSet,
 ) -> tuple[dict[Modality, Standardiser], dict[str, Target], Batch, Batch | None]:
-    modalities = tuple(material.extractors)
-    train = read_condensed(material.read, modalities, material.train)
+    modalities = tuple(training_set.extractors)
+    train = read_condensed(training_set.read, modalities, training_set.train)
     standardisers = fit_standardisers(train)
-    targets = {t.id: Target.fit(t, _train_labels(material, t)) for t in material.tasks}
+    targets = {t.id: Target.fit(t, _train_labels(training_set, t)) for t in training_set.tasks}
     batch = make_batch(
-        train, standardisers, *encode_labels(material.tasks, material.train, material.labels, targets)
+        train,
+        standardisers,
+        *encode_labels(training_set.tasks, training_set.train, training_set.labels, targets),
     )
-    if len(material.valid) < FEWEST_VALID:
+    if len(training_set.valid) < FEWEST_VALID:
         return standardisers, targets, batch, None
     watched = make_batch(
-        read_condensed(material.read, modalities, material.valid),
+        read_condensed(training_set.read, modalities, training_set.valid),
         standardisers,
-        *encode_labels(material.tasks, material.valid, material.labels, targets),
+        *encode_labels(training_set.tasks, training_set.valid, training_set.labels, targets),
     )
     return standardisers, targets, batch, watched
 
 
-def _train_labels(material: Material, task: Task) -> list[Label]:
+def _train_labels(training_set: TrainingSet, task: Task) -> list[Label]:
     return [
-        material.labels[sample_id, task.id]
-        for sample_id in material.train
-        if (sample_id, task.id) in material.labels
+        training_set.labels[sample_id, task.id]
+        for sample_id in training_set.train
+        if (sample_id, task.id) in training_set.labels
     ]
 
 
@@ -117,7 +121,7 @@ def _member_seed(seed: int, member: int) -> int:
 
 
 def _fit_member(
-    material: Material,
+    training_set: TrainingSet,
     train: Batch,
     valid: Batch | None,
     recipe: Recipe,
@@ -127,7 +131,7 @@ def _fit_member(
 ) -> tuple[MultiTaskNet, Fitted]:
     with repeatable(seed, device):
         widths = {m: values.shape[-1] for m, values in train.values.items()}
-        net = MultiTaskNet(widths, material.tasks, recipe.hidden, recipe.dropout).to(device)
+        net = MultiTaskNet(widths, training_set.tasks, recipe.hidden, recipe.dropout).to(device)
         generator = torch.Generator().manual_seed(seed)
         how = fit(net, train, valid, recipe, generator, bar.advance)
     return net.eval(), how

@@ -13,7 +13,7 @@ from annotate.progress import Bar
 from annotate.project import Project
 from annotate.steps.status import next_command
 from annotate.types import UNIMODAL, Dataset, DatasetRow, Label, Modality, Split, Task
-from db.dataset import Utterance, human_labels, utterances, video_names
+from db.dataset import DatasetSample, dataset_samples, human_labels, video_names
 from db.engine import reading
 
 NAME_LENGTH = 32
@@ -31,14 +31,14 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
     `ConfigError` when the settings require labels that nobody is asked for.
     """
     with reading(project.engine) as session:
-        spoken, names, labels = utterances(session), video_names(session), human_labels(session)
+        samples, names, labels = dataset_samples(session), video_names(session), human_labels(session)
     tasks = required_tasks(project)
-    rows, left_out = finished_rows(project, spoken, short_names(names), labels, tasks)
+    rows, left_out = finished_rows(project, samples, short_names(names), labels, tasks)
     if not rows:
         hint = f"run `{next_command(project)}`"
         if "too few raters" in left_out:
             hint = "let more people judge, or lower export.min_raters in annotate.toml"
-        raise NothingToDo(_nothing_finished(spoken, left_out), hint=hint)
+        raise NothingToDo(_nothing_finished(samples, left_out), hint=hint)
     require_no_leak(rows)
     features = {m: FeatureReader(project, m, [row.sample_id for row in rows], bar) for m in UNIMODAL}
     name = project.settings.project.name
@@ -63,7 +63,7 @@ def required_tasks(project: Project) -> tuple[Task, ...]:
 
 def finished_rows(
     project: Project,
-    spoken: Sequence[Utterance],
+    samples: Sequence[DatasetSample],
     video_ids: Mapping[str, str],
     labels: Mapping[str, Mapping[str, Label]],
     tasks: Sequence[Task],
@@ -73,41 +73,41 @@ def finished_rows(
     A clip's number counts all samples of its video, so it stays the same when more of them are finished.
     """
     rows, left_out, positions = [], Counter[str](), Counter[str]()
-    for utterance in spoken:
-        positions[utterance.video_sha256] += 1
-        usable, reason = _usable_labels(project, utterance, labels.get(utterance.sample_id, {}), tasks)
-        if reason or utterance.split is None:
+    for sample in samples:
+        positions[sample.video_sha256] += 1
+        usable, reason = _usable_labels(project, sample, labels.get(sample.sample_id, {}), tasks)
+        if reason or sample.split is None:
             left_out[reason] += 1
             continue
         rows.append(
             DatasetRow(
-                sample_id=utterance.sample_id,
-                video_id=video_ids[utterance.video_sha256],
-                clip_id=f"{positions[utterance.video_sha256]:04d}",
-                text=utterance.transcript,
-                speaker=utterance.speaker,
-                split=Split(utterance.split),
-                start_us=utterance.start_us,
-                end_us=utterance.end_us,
+                sample_id=sample.sample_id,
+                video_id=video_ids[sample.video_sha256],
+                clip_id=f"{positions[sample.video_sha256]:04d}",
+                text=sample.transcript,
+                speaker=sample.speaker,
+                split=Split(sample.split),
+                start_us=sample.start_us,
+                end_us=sample.end_us,
                 labels=usable,
-                media=project.sample_media(utterance.sample_id),
+                media=project.sample_media(sample.sample_id),
             )
         )
     return sorted(rows, key=lambda row: (row.video_id, row.clip_id)), dict(sorted(left_out.items()))
 
 
 def _usable_labels(
-    project: Project, utterance: Utterance, labels: Mapping[str, Label], tasks: Sequence[Task]
+    project: Project, sample: DatasetSample, labels: Mapping[str, Label], tasks: Sequence[Task]
 ) -> tuple[dict[str, Label], str]:
     """The labels that enough raters gave, and why the sample is left out all the same (or nothing)."""
     known = {task.id for task in project.settings.tasks()}
     wide = {t: v for t, v in labels.items() if t in known and v.raters >= project.settings.export.min_raters}
     missing = [task for task in tasks if task.id not in wide]
-    if utterance.split is None:
+    if sample.split is None:
         return wide, "no split yet"
     if not missing:
         return wide, ""
-    if not utterance.transcript and any(task.modality is Modality.TEXT for task in missing):
+    if not sample.transcript and any(task.modality is Modality.TEXT for task in missing):
         return wide, "no transcript"
     if all(task.id in labels for task in missing):
         return wide, "too few raters"
@@ -150,8 +150,8 @@ def _cleaned(name: str, sha256: str) -> str:
     return f"{clean}-{ending}" if clean else ending
 
 
-def _nothing_finished(spoken: Sequence[Utterance], left_out: Mapping[str, int]) -> str:
-    if not spoken:
+def _nothing_finished(samples: Sequence[DatasetSample], left_out: Mapping[str, int]) -> str:
+    if not samples:
         return "there are no samples to export"
     reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
     return f"no sample is finished ({reasons})"

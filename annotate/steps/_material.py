@@ -23,8 +23,8 @@ GENERATION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """The labels that may be used, by split; audit samples teach nothing and are not among them."""
+class Material:
+    """What a model may learn from: labels by split; audit samples teach nothing and are not among them."""
 
     tasks: tuple[Task, ...]
     """Every task of the project."""
@@ -63,7 +63,7 @@ class Labelled:
         return {t.id: {split.value: found[split][t.id] for split in Split} for t in self.tasks}
 
 
-def labelled(project: Project, *, seed: int) -> Labelled:
+def read_material(project: Project, *, seed: int) -> Material:
     """Read the labels whose task and answer `annotate.toml` still knows, of samples with features.
 
     Raises `FeatureError` when there are labels but not one labelled sample has features.
@@ -87,7 +87,7 @@ def labelled(project: Project, *, seed: int) -> Labelled:
             without.add(label.sample_id)
     if without and not any(labels.values()):
         raise FeatureError("no labelled sample has features", hint="run `annotate extract`")
-    return Labelled(tasks, labels, extractors, len(without), _hash(project, tasks, labels, inputs, seed))
+    return Material(tasks, labels, extractors, len(without), _hash(project, tasks, labels, inputs, seed))
 
 
 def _known(tasks: Sequence[Task], label: Label) -> bool:

@@ -14,7 +14,7 @@ from annotate.errors import ModelError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._features import feature_names, read_features
-from annotate.steps._material import Labelled, labelled
+from annotate.steps._material import Material, read_material
 from annotate.types import Kind, Label, Split, Task, TaskPrediction
 from db.engine import reading, writing
 from db.rounds import add_round, get_round, model_folders, next_round_id, round_of
@@ -49,7 +49,7 @@ def ensure_round(
     None when there are too few labels to train. The caller holds `project.writing()`.
     Raises `ModelError` and `FeatureError`.
     """
-    material = labelled(project, seed=seed_of(project, seed))
+    material = read_material(project, seed=seed_of(project, seed))
     if not material.trainable():
         return None
     found = find_round(project, material)
@@ -86,7 +86,7 @@ def seed_of(project: Project, seed: int | None) -> int:
     return project.settings.project.seed if seed is None else seed
 
 
-def find_round(project: Project, material: Labelled) -> RoundRecord | None:
+def find_round(project: Project, material: Material) -> RoundRecord | None:
     """The newest round of exactly this material whose model still lies in its folder."""
     with reading(project.engine) as session:
         row = round_of(session, material.hash)
@@ -96,7 +96,7 @@ def find_round(project: Project, material: Labelled) -> RoundRecord | None:
 
 
 def train_round(
-    project: Project, material: Labelled, *, device: str | None, seed: int | None, progress: Progress
+    project: Project, material: Material, *, device: str | None, seed: int | None, progress: Progress
 ) -> RoundRecord:
     """Train on `material`, which has a trainable task; the caller holds `project.writing()`.
 
@@ -127,12 +127,12 @@ def train_round(
     return RoundRecord(round_id, seconds, settings, metrics)
 
 
-def _fit(project: Project, material: Labelled, seed: int, device: str, progress: Progress) -> "Checkpoint":
-    from annotate.learning.ensemble import Material, fit_ensemble
+def _fit(project: Project, material: Material, seed: int, device: str, progress: Progress) -> "Checkpoint":
+    from annotate.learning.ensemble import TrainingSet, fit_ensemble
     from annotate.learning.trainer import Recipe
 
     tasks = material.trainable()
-    learned = Material(
+    training_set = TrainingSet(
         tasks=tasks,
         train=material.sample_ids(Split.TRAIN, tasks),
         valid=material.sample_ids(Split.VALID, tasks),
@@ -141,7 +141,7 @@ def _fit(project: Project, material: Labelled, seed: int, device: str, progress:
         extractors=material.extractors,
     )
     recipe = Recipe(**project.settings.train.model_dump(exclude={"device"}))
-    return fit_ensemble(learned, recipe, seed=seed, device=device, progress=progress)
+    return fit_ensemble(training_set, recipe, seed=seed, device=device, progress=progress)
 
 
 def _reader(project: Project) -> "FeatureReader":
@@ -149,7 +149,7 @@ def _reader(project: Project) -> "FeatureReader":
 
 
 def _scores(
-    project: Project, checkpoint: "Checkpoint", material: Labelled, device: str
+    project: Project, checkpoint: "Checkpoint", material: Material, device: str
 ) -> dict[str, dict[str, dict[str, float]]]:
     """By split, by task id: every score against that task's own labels; without labels it is absent."""
     from annotate.learning.metrics import scores
@@ -177,7 +177,7 @@ def _number(task: Task, label: Label) -> float:
     return float([answer.value for answer in task.dimension.answers].index(label.value))
 
 
-def _settings(project: Project, checkpoint: "Checkpoint", material: Labelled, device: str) -> dict[str, Any]:
+def _settings(project: Project, checkpoint: "Checkpoint", material: Material, device: str) -> dict[str, Any]:
     return {
         "device": device,
         "epochs": [fitted.epochs for fitted in checkpoint.fitted],
@@ -188,7 +188,7 @@ def _settings(project: Project, checkpoint: "Checkpoint", material: Labelled, de
     }
 
 
-def _warnings(checkpoint: "Checkpoint", material: Labelled) -> list[str]:
+def _warnings(checkpoint: "Checkpoint", material: Material) -> list[str]:
     found = [
         f"{t.id} has no head: it needs {material.missing(t)}" for t in material.tasks if material.missing(t)
     ]

@@ -21,7 +21,7 @@ from annotate.project import Project
 from annotate.types import Modality
 from db import outbox
 from db.engine import reading, writing
-from db.outbox import QueuedItem
+from db.outbox import QueuedQuestion
 
 CHUNK = 1000
 PAUSES = (0.0, 0.5, 2.0)
@@ -91,7 +91,7 @@ def follow_raters(
     if ls_project.raters == raters:
         return []
     with writing(project.engine) as session:
-        asked = outbox.asked_items(session, ls_project.id, modality).values()
+        asked = outbox.asked_questions(session, ls_project.id, modality).values()
         reopened = outbox.reopen_unanswered(session, {item.id for item in asked}, raters)
     client.change_raters(ls_project.id, raters)
     again = f"; {reopened} questions that fewer have judged are open again" if reopened else ""
@@ -115,19 +115,19 @@ def _withdraw_without_media(project: Project) -> list[str]:
     return [f"{len(lost)} questions withdrawn, their media are gone ({names}): run `annotate ingest` again"]
 
 
-def _is_there(project: Project, item: QueuedItem) -> bool:
+def _is_there(project: Project, item: QueuedQuestion) -> bool:
     file = project.media / _media_path(item)
     return file.is_file() and file.stat().st_size > 0
 
 
-def _media_path(item: QueuedItem) -> str:
+def _media_path(item: QueuedQuestion) -> str:
     """Of the one file that the pass may show, counted from the media folder."""
     suffix = "wav" if item.modality is Modality.AUDIO else "mp4"
     return f"{item.modality.value}/{item.sample_id[:2]}/{item.sample_id}.{suffix}"
 
 
 def _push_pass(
-    project: Project, client: LabelStudioClient, modality: Modality, items: Sequence[QueuedItem],
+    project: Project, client: LabelStudioClient, modality: Modality, items: Sequence[QueuedQuestion],
     bar: Bar, problems: list[str],
 ) -> int:  # fmt: skip
     """Returns how many were there already."""
@@ -184,7 +184,7 @@ def _change_page(client: LabelStudioClient, found: StudioProject, modality: Moda
 
 
 def _place(
-    client: LabelStudioClient, ls_project_id: int, items: Sequence[QueuedItem]
+    client: LabelStudioClient, ls_project_id: int, items: Sequence[QueuedQuestion]
 ) -> tuple[dict[str, int], int]:
     """Number of the server's task by key, and how many were there already. Tried a few times."""
     failure: UnsureOutcome | None = None
@@ -212,5 +212,5 @@ def _keep_one(client: LabelStudioClient, doubled: Sequence[ListedTask]) -> int:
     return kept.id
 
 
-def _question(item: QueuedItem) -> dict[str, object]:
+def _question(item: QueuedQuestion) -> dict[str, object]:
     return question(item.modality, item.key, item.sample_id, item.transcript, _media_path(item), item.score)

@@ -15,7 +15,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import FeatureExtractor
 from annotate.steps._features import full_name, open_extractor
-from annotate.types import UNIMODAL, ClipSource, Modality
+from annotate.types import UNIMODAL, Modality, SampleSource
 from db import features
 from db.engine import reading, writing
 from db.features import SampleInput
@@ -175,7 +175,7 @@ def _extract_all(
     def one(sample: SampleInput) -> NDArray[np.float32] | str:
         media = project.sample_media(sample.sample_id)
         try:
-            found = extractor.extract(ClipSource(sample.sample_id, media, sample.transcript))
+            found = extractor.extract(SampleSource(sample.sample_id, media, sample.transcript))
         except AnnotateError as error:
             return str(error)
         return found if np.isfinite(found).all() else "the extractor gave a number that is not finite"

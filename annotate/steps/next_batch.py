@@ -145,11 +145,11 @@ def _dry_run(
 
 def _present_round(project: Project) -> tuple[int | None, str]:
     """The model a dry run ranks with, and a note about it: the fitting one, else the latest."""
-    from annotate.steps._material import labelled
+    from annotate.steps._material import read_material
     from annotate.steps._model import find_round
 
     note = "dry run: nothing was trained, written or sent"
-    material = labelled(project, seed=project.settings.project.seed)
+    material = read_material(project, seed=project.settings.project.seed)
     if not material.trainable():
         return None, note
     found = find_round(project, material)
@@ -334,7 +334,7 @@ def _report(
 ) -> NextBatchReport:
     with reading(project.engine) as session:
         batch = batches.batch(session, batch_id)
-        items = batches.batch_items(session, batch_id)
+        items = batches.questions(session, batch_id)
         resumed = left is None
         if left is None:
             left = len(batches.candidates(session, project.settings.passes))

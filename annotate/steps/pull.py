@@ -193,7 +193,7 @@ class _Found:
     changes: Counter[tuple[Modality, str]] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     shrunk: set[int] = field(default_factory=set)
-    """Items that lost an answer."""
+    """Questions that lost an answer."""
 
     def add_to(self, tally: _Tally) -> None:
         tally.changes += self.changes
@@ -204,7 +204,7 @@ def _store_page(way: _Pass, page: Sequence[Mapping[str, Any]]) -> None:
     """Rows, labels and reopened questions of some LS tasks, in one transaction."""
     found = _Found()
     with writing(way.project.engine) as session:
-        by_key = outbox.items_by_key(session, [_key(ls_task) for ls_task in page])
+        by_key = outbox.questions_by_key(session, [_key(ls_task) for ls_task in page])
         items = {key: item for key, item in by_key.items() if item.modality == way.modality}
         history = History(session, items.values())
         for ls_task in page:
@@ -274,7 +274,7 @@ def _complain(
 def _listing(way: _Pass, full: bool) -> list[ListedTask] | None:
     """Every LS task, when it is worth reading: deleted ones show in no other way. None: all are there."""
     with reading(way.project.engine) as session:
-        expected = len(outbox.asked_items(session, way.ls_project.id, way.modality))
+        expected = len(outbox.asked_questions(session, way.ls_project.id, way.modality))
     if not full and way.client.count_tasks(way.ls_project.id) == expected:
         return None
     return way.client.tasks(way.ls_project.id)
@@ -288,7 +288,7 @@ def _follow_deletions(way: _Pass, listed: Sequence[ListedTask]) -> None:
     with writing(way.project.engine) as session:
         missing = {
             number: item
-            for number, item in outbox.asked_items(session, way.ls_project.id, way.modality).items()
+            for number, item in outbox.asked_questions(session, way.ls_project.id, way.modality).items()
             if number not in numbers
         }
         history = History(session, missing.values())
@@ -311,7 +311,7 @@ def _remove_doubles(way: _Pass, listed: Sequence[ListedTask]) -> None:
     with reading(way.project.engine) as session:
         ours = {
             item.key: number
-            for number, item in outbox.asked_items(session, way.ls_project.id, way.modality).items()
+            for number, item in outbox.asked_questions(session, way.ls_project.id, way.modality).items()
         }
     for ls_task in listed:
         if ls_task.key in ours and ls_task.id != ours[ls_task.key] and not ls_task.annotations:

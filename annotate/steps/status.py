@@ -55,7 +55,7 @@ def status(project: Project) -> StatusReport:
             videos=_videos(stats.videos(session), stats.unreadable_files(session)),
             samples=_per_split(stats.samples(session)),
             labels=_labels(project, stats.labels(session)),
-            questions=_questions(project, stats.items(session)),
+            questions=_questions(project, stats.questions(session)),
             batches=stats.batches(session),
             rounds=total,
             scores=[row for fact in latest for row in _scores(fact)],
@@ -72,7 +72,7 @@ def next_command(project: Project) -> str:
     """What to type next, from what is there and what is missing."""
     with reading(project.engine) as session:
         samples = sum(stats.samples(session).values())
-        waiting = sum(n for _, state, n in stats.items(session) if state in WAITING)
+        waiting = sum(n for _, state, n in stats.questions(session) if state in WAITING)
         left = something_left(session, project.settings.passes)
     if samples == 0:
         return "annotate ingest FOLDER-WITH-VIDEOS"

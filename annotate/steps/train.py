@@ -7,7 +7,7 @@ from typing import Any
 from annotate.errors import NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.steps._material import Labelled, labelled
+from annotate.steps._material import Material, read_material
 from annotate.steps._model import RoundRecord, find_round, seed_of, train_round
 
 
@@ -47,7 +47,7 @@ def train(
 
         choose_device(device)
     with project.writing():
-        material = labelled(project, seed=seed_of(project, seed))
+        material = read_material(project, seed=seed_of(project, seed))
         _require_labels(material)
         found = None if force else find_round(project, material)
         if found is not None:
@@ -55,7 +55,7 @@ def train(
         return _report(train_round(project, material, device=device, seed=seed, progress=progress), "")
 
 
-def _require_labels(material: Labelled) -> None:
+def _require_labels(material: Material) -> None:
     if material.trainable():
         return
     needs = "; ".join(f"{task.id} needs {material.missing(task)}" for task in material.tasks)

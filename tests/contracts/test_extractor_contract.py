@@ -16,18 +16,18 @@ import soundfile
 
 from annotate.errors import ConfigError, MediaError
 from annotate.registry import EXTRACTORS
-from annotate.types import UNIMODAL, ClipSource, Modality, SampleMedia
+from annotate.types import UNIMODAL, Modality, SampleMedia, SampleSource
 from tests.conftest import ROOT, cannot
 
 PRETRAINED = {"hf-text", "hf-audio", "hf-vision"}
-MakeClip = Callable[..., ClipSource]
+MakeSource = Callable[..., SampleSource]
 FROM_FILES = [n for n in EXTRACTORS.names() if EXTRACTORS.get(n)().modality is not Modality.TEXT]
 WITH_ABSENCE = [n for n in EXTRACTORS.names() if n != "hf-vision"]
 """A clip always has a picture, and `hf-vision` does not look for a face."""
 
 
 @pytest.fixture(scope="module")
-def talking(tmp_path_factory: pytest.TempPathFactory, example_videos: Path) -> ClipSource:
+def talking(tmp_path_factory: pytest.TempPathFactory, example_videos: Path) -> SampleSource:
     """One utterance of the example footage: its picture as it is, its sound at 16 kHz."""
     video = example_videos / "grid_bbaf2n.mpg"
     wav = tmp_path_factory.mktemp("talking") / "talking.wav"
@@ -36,11 +36,11 @@ def talking(tmp_path_factory: pytest.TempPathFactory, example_videos: Path) -> C
         for frame in container.decode(audio=0):
             parts += [part.to_ndarray().ravel() for part in resampler.resample(frame)]
     soundfile.write(wav, np.concatenate(parts), 16_000)
-    return ClipSource("0" * 16, SampleMedia(video, wav, video), "Bin blue at F two now!")
+    return SampleSource("0" * 16, SampleMedia(video, wav, video), "Bin blue at F two now!")
 
 
 @pytest.fixture(scope="module")
-def absent(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
+def absent(tmp_path_factory: pytest.TempPathFactory) -> SampleSource:
     """Two seconds of grey without a face, without a sound, without a word."""
     folder = tmp_path_factory.mktemp("absent")
     soundfile.write(folder / "a.wav", np.zeros(32_000, np.int16), 16_000)
@@ -51,7 +51,7 @@ def absent(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
             picture = av.VideoFrame.from_ndarray(np.full((240, 320, 3), 128, np.uint8), "rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
-    return ClipSource("1" * 16, SampleMedia(folder / "v.mp4", folder / "a.wav", folder / "v.mp4"), "  \n ")
+    return SampleSource("1" * 16, SampleMedia(folder / "v.mp4", folder / "a.wav", folder / "v.mp4"), "  \n ")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def model(name: str, request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue("models")[name] if name in PRETRAINED else ""
 
 
-def test_it_gives_finite_frames_of_its_width(name: str, model: str, talking: ClipSource) -> None:
+def test_it_gives_finite_frames_of_its_width(name: str, model: str, talking: SampleSource) -> None:
     extractor = EXTRACTORS.get(name)(model=model)
     found = extractor.extract(talking)
     assert extractor.modality in UNIMODAL
@@ -85,14 +85,14 @@ def test_it_gives_finite_frames_of_its_width(name: str, model: str, talking: Cli
     assert np.isfinite(found).all() and found.any()
 
 
-def test_it_gives_the_same_numbers_again(name: str, model: str, talking: ClipSource) -> None:
+def test_it_gives_the_same_numbers_again(name: str, model: str, talking: SampleSource) -> None:
     first, second = EXTRACTORS.get(name)(model=model), EXTRACTORS.get(name)(model=model)
     assert first.version == second.version
     np.testing.assert_array_equal(first.extract(talking), second.extract(talking))
 
 
 @pytest.mark.parametrize("name", WITH_ABSENCE, indirect=True)
-def test_an_absent_modality_is_a_single_row_of_zeros(name: str, model: str, absent: ClipSource) -> None:
+def test_an_absent_modality_is_a_single_row_of_zeros(name: str, model: str, absent: SampleSource) -> None:
     extractor = EXTRACTORS.get(name)(model=model)
     np.testing.assert_array_equal(extractor.extract(absent), np.zeros((1, extractor.dim), np.float32))
 
@@ -103,7 +103,7 @@ def test_a_damaged_clip_is_a_media_error_that_names_the_file(name: str, model: s
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"this is no media file")
     with pytest.raises(MediaError, match=r"broken\.mp4"):
-        extractor.extract(ClipSource("2" * 16, SampleMedia(broken, broken, broken), "hello"))
+        extractor.extract(SampleSource("2" * 16, SampleMedia(broken, broken, broken), "hello"))
 
 
 @pytest.mark.parametrize("name", FROM_FILES, indirect=True)
@@ -111,7 +111,7 @@ def test_a_missing_clip_is_a_media_error(name: str, model: str, tmp_path: Path) 
     extractor = EXTRACTORS.get(name)(model=model)
     gone = tmp_path / "gone.mp4"
     with pytest.raises(MediaError, match=r"gone\.mp4"):
-        extractor.extract(ClipSource("2" * 16, SampleMedia(gone, gone, gone), "hello"))
+        extractor.extract(SampleSource("2" * 16, SampleMedia(gone, gone, gone), "hello"))
 
 
 def test_its_description_is_one_line_with_its_source(name: str) -> None:
@@ -162,7 +162,7 @@ def test_weights_that_are_pickles_are_refused(models: dict[str, str], tmp_path: 
         _ = EXTRACTORS.get("hf-text")(model=str(tmp_path)).version
 
 
-def test_damaged_weights_are_named(models: dict[str, str], talking: ClipSource, tmp_path: Path) -> None:
+def test_damaged_weights_are_named(models: dict[str, str], talking: SampleSource, tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(models["hf-text"], folder)
     (folder / "model.safetensors").write_bytes(b"not weights")

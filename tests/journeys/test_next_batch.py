@@ -126,7 +126,7 @@ def ask(project: Project, n: int = 10, **options: object) -> NextBatchReport:
 def items(project: Project, batch: int | None = None) -> list[BatchItem]:
     with reading(project.engine) as session:
         ids = [batch] if batch else list(session.scalars(select(Batch.id).order_by(Batch.id)))
-        return [item for i in ids for item in batches.batch_items(session, i)]
+        return [item for i in ids for item in batches.questions(session, i)]
 
 
 def samples_of(project: Project, batch: int | None = None) -> set[str]:

@@ -11,18 +11,18 @@ from annotate.errors import MediaError
 from annotate.features.char_hash import CharHash
 from annotate.features.face_motion import FaceMotion
 from annotate.features.voice_stats import VoiceStats
-from annotate.types import ClipSource, SampleMedia
+from annotate.types import SampleMedia, SampleSource
 
 MELS = 40
 
 
 def words(text: str) -> np.ndarray:
-    return CharHash().extract(ClipSource("0" * 16, SampleMedia.under(Path(), "0" * 16), text))[0]
+    return CharHash().extract(SampleSource("0" * 16, SampleMedia.under(Path(), "0" * 16), text))[0]
 
 
 def sound(path: Path, wave: np.ndarray, rate: int = 16_000) -> np.ndarray:
     soundfile.write(path, wave, rate)
-    return VoiceStats().extract(ClipSource("0" * 16, SampleMedia(path, path, path), ""))
+    return VoiceStats().extract(SampleSource("0" * 16, SampleMedia(path, path, path), ""))
 
 
 def buzz(hertz: float, seconds: float = 1.0, loudness: float = 0.2) -> np.ndarray:
@@ -97,7 +97,7 @@ def test_another_sample_rate_is_refused(tmp_path: Path) -> None:
 
 def test_a_talking_face_is_found_in_every_frame_and_moves(example_videos: Path) -> None:
     video = example_videos / "grid_swiz3n.mpg"
-    found = FaceMotion().extract(ClipSource("0" * 16, SampleMedia(video, video, video), ""))
+    found = FaceMotion().extract(SampleSource("0" * 16, SampleMedia(video, video, video), ""))
     assert len(found) == 15, "three seconds at five frames a second"
     assert (found[:, 0] == 1).all()
     assert np.abs(found[:, 1:3]).max() < 0.5, "the centre lies in the picture"
@@ -106,5 +106,5 @@ def test_a_talking_face_is_found_in_every_frame_and_moves(example_videos: Path) 
 
 def test_footage_without_a_face_is_an_absent_modality(example_videos: Path) -> None:
     video = example_videos / "autoeditor_voice_noface_42s.mp4"
-    found = FaceMotion().extract(ClipSource("0" * 16, SampleMedia(video, video, video), ""))
+    found = FaceMotion().extract(SampleSource("0" * 16, SampleMedia(video, video, video), ""))
     assert found.shape == (1, FaceMotion.dim) and not found.any()

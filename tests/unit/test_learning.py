@@ -12,7 +12,7 @@ from annotate.learning.batches import Batch, Standardiser, Target, make_batch, r
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import choose_device, repeatable
 from annotate.learning.encoder import condense
-from annotate.learning.ensemble import Material, fit_ensemble
+from annotate.learning.ensemble import TrainingSet, fit_ensemble
 from annotate.learning.losses import task_losses, total_loss
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import classification, predict, regression
@@ -65,8 +65,8 @@ class Corpus:
     def read(self, modality, sample_ids):
         return [self.frames[modality][int(s)].astype(np.float32) for s in sample_ids]
 
-    def material(self, train, valid=(), tasks=TASKS):
-        return Material(tasks, list(train), list(valid), self.labels, self.read, EXTRACTORS)
+    def training_set(self, train, valid=(), tasks=TASKS):
+        return TrainingSet(tasks, list(train), list(valid), self.labels, self.read, EXTRACTORS)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,9 @@ def corpus() -> Corpus:
 
 @pytest.fixture(scope="module")
 def trained(corpus: Corpus) -> Checkpoint:
-    return fit_ensemble(corpus.material(corpus.ids[:100], corpus.ids[100:140]), RECIPE, seed=1, device="cpu")
+    return fit_ensemble(
+        corpus.training_set(corpus.ids[:100], corpus.ids[100:140]), RECIPE, seed=1, device="cpu"
+    )
 
 
 # -- bad input ------------------------------------------------------------------------------------
@@ -102,7 +104,7 @@ def test_features_that_are_no_numbers_name_the_sample(corpus, filler):
     broken = Corpus(8)
     broken.frames[A][5][0, 2] = filler
     with pytest.raises(ModelError, match="audio features of sample 0005") as error:
-        fit_ensemble(broken.material(broken.ids), RECIPE, seed=0, device="cpu")
+        fit_ensemble(broken.training_set(broken.ids), RECIPE, seed=0, device="cpu")
     assert "annotate extract" in error.value.hint
 
 
@@ -110,7 +112,7 @@ def test_a_loss_that_is_no_number_ends_the_training(corpus):
     wild = Corpus(8)
     wild.labels["0003", "sentiment.T"] = Label("0003", "sentiment.T", float("nan"), {}, 1)
     with pytest.raises(ModelError, match="no longer a number") as error:
-        fit_ensemble(wild.material(wild.ids), RECIPE, seed=0, device="cpu")
+        fit_ensemble(wild.training_set(wild.ids), RECIPE, seed=0, device="cpu")
     assert "learning_rate" in error.value.hint
 
 
@@ -126,7 +128,7 @@ def test_features_of_another_width_ask_for_training(trained, corpus):
 @pytest.mark.parametrize("n", [1, 3])
 def test_a_handful_of_samples_trains(n):
     few = Corpus(n)
-    made = fit_ensemble(few.material(few.ids), RECIPE, seed=0, device="cpu")
+    made = fit_ensemble(few.training_set(few.ids), RECIPE, seed=0, device="cpu")
     predictions, _ = predict(made, few.read, few.ids)
     assert all(np.isfinite(p.members).all() and np.isfinite(p.mean).all() for p in predictions.values())
 
@@ -136,7 +138,7 @@ def test_constant_labels_and_a_single_class_are_learned_as_such():
     for key in list(dull.labels):
         value = "sad" if key[1] == "emotion.M" else 0.5
         dull.labels[key] = Label(*key, value, {str(value): 1.0}, 1)
-    made = fit_ensemble(dull.material(dull.ids), RECIPE, seed=0, device="cpu")
+    made = fit_ensemble(dull.training_set(dull.ids), RECIPE, seed=0, device="cpu")
     predictions, _ = predict(made, dull.read, dull.ids)
     assert np.allclose(predictions["sentiment.T"].mean, 0.5, atol=0.15)
     assert (predictions["emotion.M"].mean == 2).all()
@@ -145,7 +147,7 @@ def test_constant_labels_and_a_single_class_are_learned_as_such():
 def test_constant_features_say_nothing_and_break_nothing():
     flat = Corpus(12)
     flat.frames = {m: [np.full((2, d), 3.0)] * 12 for m, d in DIMS.items()}
-    made = fit_ensemble(flat.material(flat.ids), RECIPE, seed=0, device="cpu")
+    made = fit_ensemble(flat.training_set(flat.ids), RECIPE, seed=0, device="cpu")
     predictions, _ = predict(made, flat.read, flat.ids)
     assert np.ptp(predictions["sentiment.M"].mean) == 0
 
@@ -153,7 +155,7 @@ def test_constant_features_say_nothing_and_break_nothing():
 def test_a_modality_that_is_missing_everywhere_breaks_nothing():
     mute = Corpus(12)
     mute.frames[T] = [np.zeros((1, DIMS[T]))] * 12
-    made = fit_ensemble(mute.material(mute.ids), RECIPE, seed=0, device="cpu")
+    made = fit_ensemble(mute.training_set(mute.ids), RECIPE, seed=0, device="cpu")
     predictions, embeddings = predict(made, mute.read, mute.ids)
     assert np.isfinite(embeddings).all()
     assert np.isfinite(predictions["sentiment.T"].mean).all()
@@ -241,7 +243,7 @@ def test_the_standardiser_knows_the_train_rows_only(corpus):
     standardiser = Standardiser.fit(condensed[A])
     applied = standardiser.apply(np.concatenate(condensed[A]))
     assert np.allclose(applied.mean(axis=0), 0, atol=1e-4)
-    made = fit_ensemble(corpus.material(corpus.ids[:50], corpus.ids[50:90]), RECIPE, seed=0, device="cpu")
+    made = fit_ensemble(corpus.training_set(corpus.ids[:50], corpus.ids[50:90]), RECIPE, seed=0, device="cpu")
     assert np.array_equal(made.standardisers[A].mean, standardiser.mean)
 
 
@@ -256,10 +258,10 @@ def test_targets_are_centred_on_the_train_labels():
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(corpus):
-    material = corpus.material(corpus.ids[:40], corpus.ids[40:60])
+    training_set = corpus.training_set(corpus.ids[:40], corpus.ids[40:60])
     short = Recipe(16, 2, 5, 5, 16, 1e-3, 1e-2, 0.3)
     first, again, other = (
-        fit_ensemble(material, short, seed=s, device="cpu") for s in (4, 4, 5)
+        fit_ensemble(training_set, short, seed=s, device="cpu") for s in (4, 4, 5)
     )  # fmt: skip
     for a, b, c in zip(first.members, again.members, other.members, strict=True):
         assert all(torch.equal(a[name], b[name]) for name in a)
@@ -273,7 +275,9 @@ def test_training_leaves_the_random_state_of_the_caller_alone(corpus):
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    fit_ensemble(corpus.material(corpus.ids[:8]), Recipe(8, 1, 2, 2, 8, 1e-3, 0, 0.3), seed=1, device="cpu")
+    fit_ensemble(
+        corpus.training_set(corpus.ids[:8]), Recipe(8, 1, 2, 2, 8, 1e-3, 0, 0.3), seed=1, device="cpu"
+    )
     assert torch.equal(torch.rand(3), expected)
     assert not torch.are_deterministic_algorithms_enabled()
 
@@ -294,14 +298,16 @@ def test_every_task_is_learned_better_than_the_constant(trained, corpus):
 
 def test_training_stops_early_and_keeps_the_best_epoch(corpus):
     recipe = Recipe(16, 2, 400, 5, 16, 1e-2, 0.0, 0.0)
-    made = fit_ensemble(corpus.material(corpus.ids[:30], corpus.ids[100:140]), recipe, seed=0, device="cpu")
+    made = fit_ensemble(
+        corpus.training_set(corpus.ids[:30], corpus.ids[100:140]), recipe, seed=0, device="cpu"
+    )
     assert all(f.epochs == f.best_epoch + 5 < 400 for f in made.fitted)
 
 
 @pytest.mark.parametrize("valid", [0, 9])
 def test_with_too_few_valid_labels_to_watch_the_number_of_epochs_is_fixed(corpus, valid):
-    material = corpus.material(corpus.ids[:20], corpus.ids[20 : 20 + valid])
-    made = fit_ensemble(material, RECIPE, seed=0, device="cpu")
+    training_set = corpus.training_set(corpus.ids[:20], corpus.ids[20 : 20 + valid])
+    made = fit_ensemble(training_set, RECIPE, seed=0, device="cpu")
     assert [f.epochs for f in made.fitted] == [30] * RECIPE.members
     assert all(f.valid_loss is None for f in made.fitted)
 
@@ -311,7 +317,7 @@ def test_missing_labels_leave_the_other_tasks_learnable(corpus):
     keep = np.random.default_rng(0).random(len(sparse.labels)) < 0.4
     sparse.labels = {key: sparse.labels[key] for key, kept in zip(sparse.labels, keep, strict=True) if kept}
     ids = sorted({s for s, _ in sparse.labels})
-    made = fit_ensemble(sparse.material(ids[:130], ids[130:150]), RECIPE, seed=0, device="cpu")
+    made = fit_ensemble(sparse.training_set(ids[:130], ids[130:150]), RECIPE, seed=0, device="cpu")
     predictions, _ = predict(made, sparse.read, sparse.ids)
     for modality in Modality:
         assert np.corrcoef(predictions[f"sentiment.{modality}"].mean, sparse.truth[modality])[0, 1] > 0.6
