@@ -173,20 +173,9 @@ def questions(session: Session, batch_id: int) -> list[BatchItem]:
     return list(session.scalars(query.order_by(BatchItem.rank, BatchItem.modality)))
 
 
-def count_batches(session: Session) -> int:
-    """How many batches were made so far."""
-    return session.scalar(select(func.count()).select_from(Batch)) or 0
-
-
 def count_unanswered(session: Session) -> int:
     """Questions that wait for raters, or for an earlier pass."""
     query = select(func.count()).select_from(BatchItem).where(BatchItem.state.in_(UNANSWERED))
-    return session.scalar(query) or 0
-
-
-def count_samples(session: Session) -> int:
-    """Samples that take part."""
-    query = select(func.count()).select_from(Sample).where(Sample.status == SampleStatus.OK)
     return session.scalar(query) or 0
 
 

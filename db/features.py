@@ -7,9 +7,8 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from annotate.types import Modality
+from db.chunks import chunks
 from db.models import Feature, FeatureShard, Sample, SampleStatus
-
-_IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +57,13 @@ def input_hashes(session: Session, extractor: str) -> dict[str, str]:
 def places(session: Session, extractor: str, sample_ids: Sequence[str]) -> dict[str, Place]:
     """Where the features of those samples lie; a sample without features is left out."""
     found: dict[str, Place] = {}
-    for start in range(0, len(sample_ids), _IDS_PER_QUERY):
+    for some in chunks(sample_ids):
         query = (
             select(Feature.sample_id, FeatureShard.path, Feature.position)
             .join(FeatureShard, FeatureShard.sha256 == Feature.shard_sha256)
             .where(
                 Feature.extractor == extractor,
-                Feature.sample_id.in_(sample_ids[start : start + _IDS_PER_QUERY]),
+                Feature.sample_id.in_(some),
             )
         )
         found |= {row.sample_id: Place(row.path, row.position) for row in session.execute(query)}

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from annotate import types
 from annotate.types import Kind, Task
+from db.chunks import chunks
 from db.models import Annotation, AnnotationState, Label
 
 HUMAN = "human"
-CHUNK = 500
 
 
 def rebuild_labels(session: Session, tasks: Sequence[Task], sample_ids: Collection[str] | None = None) -> int:
@@ -26,8 +26,7 @@ def rebuild_labels(session: Session, tasks: Sequence[Task], sample_ids: Collecti
         ids = sorted(sample_ids)
     by_id = {task.id: task for task in tasks}
     made = 0
-    for start in range(0, len(ids), CHUNK):
-        some = ids[start : start + CHUNK]
+    for some in chunks(ids):
         session.execute(
             delete(Label).where(
                 Label.origin == HUMAN, Label.sample_id.in_(some), Label.task_id.in_(list(by_id))

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.orm import Session
 
 from annotate.types import Modality
+from db.chunks import chunks
 from db.models import (
     UNANSWERED,
     Annotation,
@@ -25,7 +26,6 @@ from db.models import (
 
 MARKER = "labelstudio-marker"
 _PUSH_LOCK = 0x616E6E6F
-CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +194,13 @@ def reopen_unanswered(session: Session, question_ids: Collection[int], raters: i
 def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]]:
     """Who answered or skipped each question, and still stands by it."""
     latest: dict[tuple[str, str], Any] = {}
-    for start in range(0, len(question_ids), CHUNK):
+    for some in chunks(question_ids):
         query = (
             select(
                 Annotation.batch_item_id, Annotation.annotator_id, Annotation.state,
                 Annotation.origin, Annotation.task_id,
             )
-            .where(Annotation.batch_item_id.in_(question_ids[start : start + CHUNK]))
+            .where(Annotation.batch_item_id.in_(some))
             .order_by(Annotation.id)
         )  # fmt: skip
         for row in session.execute(query):
@@ -240,9 +240,9 @@ def release(session: Session, passes: Collection[Modality] = tuple(Modality)) ->
     held = list(session.scalars(select(BatchItem).where(BatchItem.state == BatchItemState.HELD)))
     states: dict[tuple[str, str], set[int]] = {}
     samples = sorted({question.sample_id for question in held})
-    for start in range(0, len(samples), CHUNK):
+    for some in chunks(samples):
         query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.state).where(
-            BatchItem.sample_id.in_(samples[start : start + CHUNK]), BatchItem.modality.in_(passes)
+            BatchItem.sample_id.in_(some), BatchItem.modality.in_(passes)
         )
         for sample_id, modality, state in session.execute(query):
             states.setdefault((sample_id, modality), set()).add(state)

@@ -2,21 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from annotate.types import Split, VideoOutcome, VideoStatus
 from db import models
+from db.chunks import chunks
 from db.models import SampleStatus
 from db.samples import put_samples
-
-T = TypeVar("T")
-
-CHUNK = 500
-"""How many keys one query asks for: SQLite takes a limited number of parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +50,6 @@ class Totals:
 
     samples: int
     seconds: float
-
-
-def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """`items` in pieces that one query can ask for."""
-    source = iter(items)
-    while chunk := list(islice(source, CHUNK)):
-        yield chunk
 
 
 def known_files(session: Session, paths: Sequence[str]) -> dict[str, KnownFile]:

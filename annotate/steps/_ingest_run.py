@@ -21,6 +21,7 @@ from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps._splits import assign
 from annotate.types import Split, VideoJob, VideoOutcome, VideoStatus
 from db import samples, units, videos
+from db.chunks import chunks
 from db.engine import reading, writing
 
 CUT_VERSION = 1
@@ -109,7 +110,7 @@ class Run:
         """Which files need to be opened."""
         files = self.found.files
         with self.progress.bar("look", total=len(files)) as bar, reading(self.project.engine) as session:
-            for chunk in videos.chunks(files):
+            for chunk in chunks(files):
                 known = videos.known_files(session, [file.key for file in chunk])
                 self.gone |= self._without_clips(
                     samples.ids_of_videos(session, sorted({before.sha256 for before in known.values()}))

@@ -13,7 +13,7 @@ from annotate.registry import STRATEGIES
 from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
 from annotate.steps._pool import Sight, look
 from annotate.types import Modality, Role
-from db import batches
+from db import batches, stats
 from db.engine import reading, writing
 from db.models import Batch, BatchItem, BatchItemState
 from db.outbox import withdraw_unwanted
@@ -191,7 +191,7 @@ def _require_candidates(project: Project) -> None:
     with reading(project.engine) as session:
         if batches.candidates(session, project.settings.passes):
             return
-        samples, still_open = batches.count_samples(session), batches.count_unanswered(session)
+        samples, still_open = sum(stats.samples(session).values()), batches.count_unanswered(session)
     if not samples:
         raise NothingToDo("there are no samples", hint="annotate ingest VIDEOS")
     if still_open:
@@ -209,7 +209,7 @@ def _plan(
     with reading(project.engine) as session:
         candidates = batches.candidates(session, project.settings.passes)
         covered = batches.covered_sample_ids(session)
-        number = batches.count_batches(session)
+        number = stats.batches(session)
         before = _drawn(batches.roles(session), candidates)
     candidates, covered, notes = _seen(project, candidates, covered)
     seed = project.settings.project.seed + number if seed is None else seed

@@ -29,7 +29,7 @@ from annotate.steps import next_batch as step
 from annotate.steps._features import feature_names
 from annotate.steps.next_batch import NextBatchReport
 from annotate.types import Split
-from db import batches
+from db import batches, stats
 from db.engine import reading, writing
 from db.features import add_shard
 from db.models import UNANSWERED, Batch, BatchItem, BatchItemState, Label, Prediction, Sample
@@ -145,7 +145,7 @@ def close_all(project: Project) -> None:
 
 def batch_count(project: Project) -> int:
     with reading(project.engine) as session:
-        return batches.count_batches(session)
+        return stats.batches(session)
 
 
 # What goes wrong
