@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FEW_LABELS = 30
 """Labels below which a score says little."""
+KEEP_SECONDS = 3600.0
+"""How long a model that is trained waits for another writing command, rather than being lost."""
 SCORED = (Split.VALID, Split.TEST)
 
 
@@ -46,8 +48,8 @@ def ensure_round(
 ) -> int | None:
     """Id of the round that fits the present labels, features and settings, trained now if there is none.
 
-    None when there are too few labels to train. The caller holds `project.writing()`.
-    Raises `ModelError` and `FeatureError`.
+    None when there are too few labels to train. The caller does not hold `project.writing()`: others
+    may write while the model is trained. Raises `ModelError`, `FeatureError` and `ProjectBusy`.
     """
     material = read_material(project, seed=seed_of(project, seed))
     if not material.trainable():
@@ -96,10 +98,12 @@ def find_round(project: Project, material: Material) -> RoundRecord | None:
 
 
 def train_round(
-    project: Project, material: Material, *, device: str | None, seed: int | None, progress: Progress
-) -> RoundRecord:
-    """Train on `material`, which has a trainable task; the caller holds `project.writing()`.
+    project: Project, material: Material, *, device: str | None, seed: int | None, progress: Progress,
+    force: bool = False,
+) -> RoundRecord:  # fmt: skip
+    """Train on `material`, which has a trainable task, and take the writer lock only to keep the model.
 
+    A round of the same material that another command wrote meanwhile is taken instead, unless `force`.
     The model's folder is in place before its row, so that no row lacks its model; a folder without a row
     is what a crash left and is swept by the next training.
     """
@@ -108,22 +112,26 @@ def train_round(
 
     chosen = choose_device(device or project.settings.train.device)
     started = time.monotonic()
-    name = _sweep(project)
     checkpoint = _fit(project, material, seed_of(project, seed), chosen, progress)
     metrics = _scores(project, checkpoint, material, chosen)
-    write(checkpoint, project.models / name)
     seconds = time.monotonic() - started
     settings = _settings(project, checkpoint, material, chosen)
-    with writing(project.engine) as session:
-        round_id = add_round(
-            session,
-            seed=seed_of(project, seed),
-            labels_hash=material.hash,
-            settings=settings,
-            metrics=metrics,
-            model=name,
-            seconds=seconds,
-        )
+    with project.writing(wait_seconds=KEEP_SECONDS):
+        found = None if force else find_round(project, material)
+        if found is not None:
+            return found
+        name = _sweep(project)
+        write(checkpoint, project.models / name)
+        with writing(project.engine) as session:
+            round_id = add_round(
+                session,
+                seed=seed_of(project, seed),
+                labels_hash=material.hash,
+                settings=settings,
+                metrics=metrics,
+                model=name,
+                seconds=seconds,
+            )
     return RoundRecord(round_id, seconds, settings, metrics)
 
 

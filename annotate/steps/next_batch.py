@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from db import batches, stats
 from db.engine import reading, writing
 from db.models import Batch, BatchItem, BatchItemState
 from db.outbox import withdraw_unwanted
+
+if TYPE_CHECKING:
+    from annotate.labelstudio.client import LabelStudioClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,24 +170,47 @@ def _ask(
     project: Project, n: int, strategy: str, seed: int | None, device: str | None, progress: Progress
 ) -> NextBatchReport:
     from annotate.steps._model import ensure_round
-    from annotate.steps._push import push_outbox
     from annotate.steps._studio import connect
 
-    # One lock from choosing to sending: what another call finds queued is then always left over.
-    with connect(project) as client, project.writing():
-        with writing(project.engine) as session:
-            withdraw_unwanted(session, project.settings.passes)
-            unsent = batches.queued_batch_ids(session)
-        if unsent:
-            batch_id, left = unsent[0], None
-            notes = ["an earlier call was interrupted; its questions were sent, run this again for new ones"]
-        else:
+    with connect(project) as client:
+        with project.writing():
+            left_over = _send_left_over(project, client, progress)
+            if left_over is not None:
+                return left_over
             _require_candidates(project)
-            round_id = ensure_round(project, device=device, seed=None, progress=progress)
+        # Training may take long, and others may write meanwhile.
+        round_id = ensure_round(project, device=device, seed=None, progress=progress)
+        # One lock from choosing to sending: what another call finds queued is then always left over.
+        with project.writing():
+            left_over = _send_left_over(project, client, progress)
+            if left_over is not None:
+                return left_over
+            _require_candidates(project)
             plan = _plan(project, n, strategy, seed, device, round_id, progress)
-            batch_id, left, notes = _write(project, plan), plan.left, plan.notes
-        sent = push_outbox(project, client, progress=progress)
-        return _report(project, batch_id, left, sent.pushed, [*notes, *sent.problems])
+            return _send(project, client, _write(project, plan), plan.left, plan.notes, progress)
+
+
+def _send_left_over(
+    project: Project, client: "LabelStudioClient", progress: Progress
+) -> NextBatchReport | None:
+    """Send what an earlier call left queued; None when there is nothing."""
+    with writing(project.engine) as session:
+        withdraw_unwanted(session, project.settings.passes)
+        unsent = batches.queued_batch_ids(session)
+    if not unsent:
+        return None
+    note = "an earlier call was interrupted; its questions were sent, run this again for new ones"
+    return _send(project, client, unsent[0], None, [note], progress)
+
+
+def _send(
+    project: Project, client: "LabelStudioClient", batch_id: int, left: int | None, notes: list[str],
+    progress: Progress,
+) -> NextBatchReport:  # fmt: skip
+    from annotate.steps._push import push_outbox
+
+    sent = push_outbox(project, client, progress=progress)
+    return _report(project, batch_id, left, sent.pushed, [*notes, *sent.problems])
 
 
 def _require_candidates(project: Project) -> None:

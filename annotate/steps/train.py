@@ -46,13 +46,14 @@ def train(
         from annotate.learning.device import choose_device
 
         choose_device(device)
-    with project.writing():
+    with project.writing():  # so that what another command is about to write is learned from too
         material = read_material(project, seed=seed_of(project, seed))
-        _require_labels(material)
-        found = None if force else find_round(project, material)
-        if found is not None:
-            return _report(found, f"nothing changed since round {found.id}; `--force` trains all the same")
-        return _report(train_round(project, material, device=device, seed=seed, progress=progress), "")
+    _require_labels(material)
+    found = None if force else find_round(project, material)
+    if found is not None:
+        return _report(found, f"nothing changed since round {found.id}; `--force` trains all the same")
+    made = train_round(project, material, device=device, seed=seed, progress=progress, force=force)
+    return _report(made, "")
 
 
 def _require_labels(material: Material) -> None:

@@ -1,12 +1,15 @@
 """Training in a project: who is learned from, what is kept, and what a crash or a change does."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from annotate.errors import FeatureError, ModelError, NothingToDo, UsageError
 from annotate.feature_store import FeatureStore
+from annotate.steps import _model
 from annotate.steps._features import feature_names
 from annotate.steps._model import ensure_round, view
 from annotate.steps.train import train
@@ -152,7 +155,7 @@ def test_a_training_that_fails_writes_nothing(project, monkeypatch):
     with pytest.raises(ModelError, match="no longer a number"):
         train(project)
     assert _rounds(project) == []
-    assert list(project.models.iterdir()) == []
+    assert list(project.models.glob("*")) == []
 
 
 def test_a_damaged_or_missing_model_says_how_to_get_a_new_one(project):
@@ -282,3 +285,37 @@ def test_the_command_prints_one_json_object(project, annotate):
     assert {row["task"] for row in report["scores"]} == {
         "sentiment.T", "sentiment.A", "sentiment.V", "sentiment.M",
     }  # fmt: skip
+
+
+def test_while_a_model_is_trained_another_process_may_write(project, monkeypatch):
+    _fill(project)
+    wait = "from annotate.project import Project; from pathlib import Path; import sys\n"
+    wait += "with Project.open(Path(sys.argv[1])).writing(wait_seconds=0): print('wrote')"
+
+    def slowly(*args, **options):
+        done = subprocess.run(
+            [sys.executable, "-c", wait, str(project.root)], capture_output=True, text=True, check=False
+        )
+        written.append(done.stdout.strip() or done.stderr)
+        return fit(*args, **options)
+
+    written, fit = [], _model._fit
+    monkeypatch.setattr(_model, "_fit", slowly)
+    train(project)
+    ensure_round(project, device=None, seed=7)
+    assert written == ["wrote", "wrote"]
+
+
+def test_of_two_trainings_at_once_the_round_that_was_kept_first_counts_unless_forced(project, monkeypatch):
+    _fill(project)
+
+    def overtaken(*args, **options):
+        monkeypatch.setattr(_model, "_fit", fit)
+        ensure_round(project, device=None, seed=None)
+        return fit(*args, **options)
+
+    fit = _model._fit
+    for force, rounds in ((False, 1), (True, 2)):
+        monkeypatch.setattr(_model, "_fit", overtaken)
+        assert train(project, force=force).round == rounds
+        assert len(_rounds(project)) == rounds
