@@ -68,7 +68,8 @@ class ClipEncoder:
         for packet in sorted(self._packets, key=_decoding_time):
             self._container.mux(packet)
         self._container.close()
-        return self._file.content()
+        self._packets.clear()
+        return self._file.taken()
 
 
 def _decoding_time(packet: "av.Packet[Any]") -> Fraction:
@@ -87,7 +88,7 @@ def without_sound(clip: bytes) -> bytes:
             if packet.dts is not None:
                 packet.stream = copy
                 container.mux(packet)
-    return target.content()
+    return target.taken()
 
 
 def wav(samples: NDArray[np.float32]) -> bytes:
@@ -117,8 +118,11 @@ class _MemoryFile:
 
         return av.open(self, "w", format="mp4", options=_MUXER, io_open=self._again)
 
-    def content(self) -> bytes:
-        return self._buffer.getvalue()
+    def taken(self) -> bytes:
+        """The finished file, once: the container lives on in a cycle, which must not keep the bytes."""
+        content = self._buffer.getvalue()
+        self._buffer.close()
+        return content
 
     def _again(self, _url: str, _flags: int, _options: object) -> io.BytesIO:
         return io.BytesIO(self._buffer.getvalue())

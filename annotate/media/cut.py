@@ -193,7 +193,8 @@ class _Job:
                 },
                 self._faces.check(),
             )
-            self._encoder, self.sound = None, self.sound[:, :0]
+            # A copy: an empty view would keep the whole sound.
+            self._encoder, self.sound = None, self.sound[:, :0].copy()
         return self._result
 
 

@@ -1,5 +1,6 @@
 """Decodes the sound of a video onto its time axis, and notes when its pictures are shown."""
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,15 +54,19 @@ def listen(path: Path, alive: Callable[[], None] = tell_nobody) -> Heard:
         zero = start_us(container)
         timeline = Timeline(container, "mono")
         resampler = Resampler(timeline.rate, SAMPLE_RATE, 1)
-        blocks, times, end = [], [], 0
+        # Both grow in place: a list of blocks would be copied into one wave at the end.
+        wave, times, end = array("f"), array("q"), 0
         for packet in container.demux(container.streams.video[0], container.streams.audio[0]):
             alive()
             if packet.stream.type == "audio":
-                blocks += [resampler.feed(block) for block in timeline.decode(packet)]
+                for block in timeline.decode(packet):
+                    wave.frombytes(resampler.feed(block)[0].tobytes())
             elif packet.pts is not None and packet.time_base is not None:
-                times.append(round(packet.pts * packet.time_base * 1_000_000) - zero)
-                end = max(end, times[-1] + round((packet.duration or 0) * packet.time_base * 1_000_000))
-        wave = np.concatenate([*blocks, resampler.flush()], axis=1)[0]
+                time = round(packet.pts * packet.time_base * 1_000_000) - zero
+                end = max(end, time + round((packet.duration or 0) * packet.time_base * 1_000_000))
+                if time >= 0:
+                    times.append(time)
+        wave.frombytes(resampler.flush()[0].tobytes())
         end = max(end, len(wave) * 1_000_000 // SAMPLE_RATE)
         announced = container.duration or 0
         if announced - end > max(1_000_000, announced // 10):
@@ -70,8 +75,7 @@ def listen(path: Path, alive: Callable[[], None] = tell_nobody) -> Heard:
                 code="truncated",
                 hint="copy the file again",
             )
-        shown = np.unique(np.asarray([t for t in times if t >= 0], np.int64))
-        return Heard(wave, shown, end)
+        return Heard(np.frombuffer(wave, np.float32), np.unique(np.frombuffer(times, np.int64)), end)
 
 
 def loudness(wave: NDArray[np.float32]) -> float:
@@ -84,7 +88,7 @@ def loudest(wave: NDArray[np.float32]) -> float:
     """Loudness of the loudest tenth of a second, in dB below full scale."""
     window = SAMPLE_RATE // 10
     whole = wave[: len(wave) // window * window].reshape(-1, window)
-    return max((loudness(part) for part in whole), default=loudness(wave))
+    return max(loudness(part) for part in whole) if len(whole) else loudness(wave)
 
 
 def piece(wave: NDArray[np.float32], rate: int, span_us: tuple[int, int]) -> NDArray[np.float32]:

@@ -28,8 +28,8 @@ FRAME = 512
 """Samples per probability: 32 ms."""
 _CONTEXT = 64
 """Samples of the frame before, which the network sees too."""
-_CHUNK = 4096
-"""Frames per forward pass: bounds memory to some 100 MB whatever the length of the video."""
+_CHUNK = 1024
+"""Frames per forward pass: bounds memory to some 30 MB whatever the length of the video."""
 _SHA256 = "e1122837f4154c511485fe0b9c64455f7b929c96fbb8d79fbdb336383ebd3720"
 
 
@@ -72,24 +72,30 @@ def speech_probability(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            return _forward(torch.from_numpy(np.ascontiguousarray(wave, np.float32))).numpy()
+            return _forward(wave)
     finally:
         torch.set_num_threads(threads)
 
 
-def _forward(wave: "Tensor") -> "Tensor":
-    import torch
-
-    missing = -len(wave) % FRAME
-    padded = torch.nn.functional.pad(wave, (_CONTEXT, missing))
-    frames = padded.unfold(0, _CONTEXT + FRAME, FRAME)
+def _forward(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     lstm = _lstm()
     state: tuple[Tensor, Tensor] | None = None
     probabilities = []
-    for chunk in torch.split(frames, _CHUNK):
-        hidden, state = lstm(_encode(chunk), state)
-        probabilities.append(_decode(hidden))
-    return torch.cat(probabilities)
+    for first in range(0, len(wave), _CHUNK * FRAME):
+        hidden, state = lstm(_encode(_frames(wave, first)), state)
+        probabilities.append(_decode(hidden).numpy())
+    return np.concatenate(probabilities)
+
+
+def _frames(wave: NDArray[np.float32], first: int) -> "Tensor":
+    """(at most `_CHUNK`, 576) from sample `first` on, each with its context; silence outside of the wave."""
+    import torch
+
+    part = wave[max(0, first - _CONTEXT) : first + _CHUNK * FRAME]
+    before = max(0, _CONTEXT - first)
+    missing = -(before + len(part) - _CONTEXT) % FRAME
+    padded = np.pad(np.asarray(part, np.float32), (before, missing))
+    return torch.from_numpy(padded).unfold(0, _CONTEXT + FRAME, FRAME)
 
 
 def _encode(frames: "Tensor") -> "Tensor":

@@ -72,12 +72,13 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     heard = listen(path, alive)
     facts.update(duration_us=heard.end_us, variable_frame_rate=varies(heard.picture_us))
     _check_sound(job, heard)
-    segments, notes = _segments(job, heard)
+    utterances, speech, notes = _utterances(job, heard)
+    segments = snap(pad(utterances, round(job.pad_seconds * 1e6), heard.end_us), heard)
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
     made = cut(path, found, heard, wanted, alive)
     samples = [
         _sample(job, s, c, checks)
-        for s, c, checks in zip(segments, made, _checks(job, heard.wave, segments), strict=True)
+        for s, c, checks in zip(segments, made, _checks(heard.wave, speech, segments), strict=True)
     ]
     if not any(c.face.passed for c in made):
         notes.append("no face seen")
@@ -101,25 +102,26 @@ def _check_sound(job: VideoJob, heard: Heard) -> None:
         )
 
 
-def _segments(job: VideoJob, heard: Heard) -> tuple[list[Segment], list[str]]:
-    """Where the utterances are, and what is to be said about the subtitles."""
-    notes: list[str] = []
+def _utterances(job: VideoJob, heard: Heard) -> tuple[list[Segment], list[Segment], list[str]]:
+    """Where the utterances are, where speech was heard, and what is to be said about the subtitles.
+
+    The segmenter listens once: what it takes for utterances is the speech, unless subtitles tell them.
+    """
     if job.sidecar is None:
-        found = _speech(job, heard.wave)
-    else:
-        subtitles = read_subtitles(job.sidecar, heard.end_us, max_seconds=max(60.0, job.max_seconds))
-        found, notes = list(subtitles.segments), list(subtitles.notes)
-        if not found:
-            raise MediaError(
-                f"{job.sidecar} holds no usable cue" + "".join(f"; {note}" for note in notes),
-                code="no-cues",
-                hint="mend it, or take it away to have the speech found by ear",
-            )
-    padded = pad(found, round(job.pad_seconds * 1e6), heard.end_us)
-    return snap(padded, heard), notes
+        found = _by_ear(job, heard.wave)
+        return found, found, []
+    subtitles = read_subtitles(job.sidecar, heard.end_us, max_seconds=max(60.0, job.max_seconds))
+    if not subtitles.segments:
+        raise MediaError(
+            f"{job.sidecar} holds no usable cue" + "".join(f"; {note}" for note in subtitles.notes),
+            code="no-cues",
+            hint="mend it, or take it away to have the speech found by ear",
+        )
+    speech = SEGMENTERS.get(job.segmenter)(min_seconds=0.1, max_seconds=60.0).segment(heard.wave)
+    return list(subtitles.segments), speech, list(subtitles.notes)
 
 
-def _speech(job: VideoJob, wave: NDArray[np.float32]) -> list[Segment]:
+def _by_ear(job: VideoJob, wave: NDArray[np.float32]) -> list[Segment]:
     """Utterances by ear. The limits are those of the finished clip, so room is left for the padding."""
     padding = 2 * job.pad_seconds
     least = max(0.1, job.min_seconds - padding)
@@ -135,11 +137,10 @@ def _speech(job: VideoJob, wave: NDArray[np.float32]) -> list[Segment]:
 
 
 def _checks(
-    job: VideoJob, wave: NDArray[np.float32], segments: Sequence[Segment]
+    wave: NDArray[np.float32], speech: Sequence[Segment], segments: Sequence[Segment]
 ) -> list[tuple[Check, Check]]:
     """How loud each sample is, and how much of it is speech."""
-    heard = SEGMENTERS.get(job.segmenter)(min_seconds=0.1, max_seconds=60.0).segment(wave)
-    return [(_loudness_check(wave, s), _speech_check(heard, s)) for s in segments]
+    return [(_loudness_check(wave, s), _speech_check(speech, s)) for s in segments]
 
 
 def _loudness_check(wave: NDArray[np.float32], segment: Segment) -> Check:
@@ -148,8 +149,8 @@ def _loudness_check(wave: NDArray[np.float32], segment: Segment) -> Check:
     return Check("loudness", round(level, 2), passed, "" if passed else "nothing to hear")
 
 
-def _speech_check(heard: Sequence[Segment], segment: Segment) -> Check:
-    common = sum(max(0, min(h.end_us, segment.end_us) - max(h.start_us, segment.start_us)) for h in heard)
+def _speech_check(speech: Sequence[Segment], segment: Segment) -> Check:
+    common = sum(max(0, min(h.end_us, segment.end_us) - max(h.start_us, segment.start_us)) for h in speech)
     share = common / (segment.end_us - segment.start_us)
     passed = share >= _LEAST_SPEECH
     return Check("speech", round(share, 4), passed, "" if passed else "little speech heard")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -68,6 +69,24 @@ def test_the_sound_of_a_clip_is_in_step_with_its_pictures(plain: tuple[Path, lis
     here = decoded(second.clip)[: RATE // 2]
     best = max(range(-300, 301), key=lambda s: float(np.dot(here[400:20_000], there[400 + s : 20_000 + s])))
     assert abs(best) <= 1
+
+
+def test_a_finished_sample_keeps_nothing_of_its_sound_in_memory(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4", seconds=24)
+    heard = listen(source)
+    spans = [Segment(n * 1_000_000, (n + 1) * 1_000_000) for n in range(24)]
+
+    def peak(count: int) -> int:
+        wanted = [(SampleMedia.under(tmp_path, f"{n:016d}"), s) for n, s in enumerate(spans[:count])]
+        tracemalloc.start()
+        cut(source, probe(source), heard, wanted)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(1)
+    # A second of sound has 176 kB.
+    assert peak(24) - peak(4) < 20 * 44_100 * 4 / 4
 
 
 def test_what_a_pass_may_not_show_is_absent_from_its_file(plain: tuple[Path, list[SampleMedia]]) -> None:

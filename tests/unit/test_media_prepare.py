@@ -5,6 +5,7 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from annotate.errors import MediaError
@@ -144,6 +145,26 @@ def test_real_footage_becomes_samples_whose_files_have_the_stated_content(
         assert hashlib.sha256(file.read_bytes()).hexdigest() == sample.media_sha256[key]
     assert {c.name: c.passed for c in sample.checks} == {"face": True, "loudness": True, "speech": True}
     assert got.facts["video_codec"] == "mpeg1video"
+
+
+@pytest.mark.parametrize("subtitles", [True, False])
+def test_the_sound_is_searched_for_speech_once(
+    subtitles: bool, example_videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from annotate.segmenters import silero_vad
+
+    calls = []
+
+    def counted(wave: np.ndarray) -> np.ndarray:
+        calls.append(len(wave))
+        return real(wave)
+
+    real = silero_vad.speech_probability
+    monkeypatch.setattr(silero_vad, "speech_probability", counted)
+    path = example_videos / "grid_lwbsza.mpg"
+    got = run(path, tmp_path, path.with_suffix(".srt") if subtitles else None)
+    assert (got.status, len(calls)) == (VideoStatus.OK, 1)
+    assert all(c.passed for s in got.samples for c in s.checks if c.name == "speech")
 
 
 def test_a_voice_without_face_is_kept_and_said(example_videos: Path, tmp_path: Path) -> None:

@@ -56,6 +56,16 @@ def test_the_size_of_a_chunk_changes_nothing(example_videos: Path, monkeypatch: 
     np.testing.assert_allclose(speech_probability(wave), whole, atol=1e-5)
 
 
+def test_sound_of_any_length_is_heard_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 7 * 512 + 1).astype(np.float32)
+    for samples in (1, 511, 512, 513, 7 * 512, 7 * 512 + 1):
+        monkeypatch.setattr(silero_vad, "_CHUNK", 1024)
+        whole = speech_probability(noise[:samples])
+        monkeypatch.setattr(silero_vad, "_CHUNK", 1)
+        assert len(whole) == -(-samples // 512)
+        np.testing.assert_allclose(speech_probability(noise[:samples]), whole, atol=1e-5)
+
+
 def test_the_talk_is_cut_at_its_pauses(example_videos: Path) -> None:
     wave = decoded(example_videos / "autoeditor_voice_noface_42s.mp4", 16_000)
     starts = [round(s.start_us / 1e6, 1) for s in SileroVad(max_seconds=9.8).segment(wave)]
