@@ -1,0 +1,404 @@
+"""What ingest costs beside the plain tools that do a part of it, and how well it hears where people speak.
+
+    python -m benchmarks.ingest [--data DIR] [--quick] [--json FILE]
+
+The talk is made of the example videos: 640x360, 150 utterances in 10 minutes (15 in 1 with --quick).
+
+- ingest_cut_vs_ffmpeg: CPU seconds of reading the talk and cutting it (clips, silent clips, waves) / those of
+  one ffmpeg process that decodes the whole talk and encodes the same stretches once, with the same settings.
+  The search for faces, which ffmpeg does not do, is left out, and told beside it;
+- ingest_cut_vs_process_per_clip: the same / one ffmpeg process per utterance that makes the same three files,
+  the pictures encoded once for both clips;
+- vad_real_time_share: CPU seconds of the speech probabilities / seconds of sound, on one core;
+- vad_speed_vs_official: how much sooner than the package's own loop over the frames; and
+  vad_largest_difference: how far apart the probabilities of both are at most;
+- segmentation_gain_ami, segmentation_gain_tenvad: mean frame F1 over the files of DIR/speech_segments, inside
+  their annotated regions, of our segments with ingest's padding less that of silero-vad's
+  `get_speech_timestamps` with its own defaults; speech of 0.25 s counts for both. What is left of it under
+  ingest's own limits, which drop short speech on purpose, is told beside it;
+- ingest_two_workers_share: wall seconds of `annotate ingest` of four videos with 2 workers / with 1;
+- ingest_memory_growth: peak memory of a worker's work on 40 minutes / on 10 (3 / 1 with --quick).
+"""
+
+import csv
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.config import IngestSettings
+from annotate.executors.process import ONE_THREAD
+from annotate.media.cut import cut, snap
+from annotate.media.faces import FaceCounter
+from annotate.media.probe import probe
+from annotate.media.sound import SAMPLE_RATE, listen
+from annotate.media.subtitles import read_subtitles
+from annotate.segmenters._postprocess import pad
+from annotate.segmenters.silero_vad import SileroVad, speech_probability
+from annotate.types import SampleMedia, Segment
+from benchmarks._bars import Bars, arguments
+
+ROOT = Path(__file__).parent.parent
+VIDEOS = ROOT / "examples" / "videos"
+EVERY = 4.0
+"""Seconds from one utterance of the talk to the next: a clip of three, and a pause."""
+CLIPS = 10
+ENCODER = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-x264-params", "cpu-independent=1",
+           "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k")  # fmt: skip
+"""What `annotate.media.clip` sets."""
+
+PREPARE = """
+import sys
+from pathlib import Path
+from annotate.steps._prepare import prepare
+from annotate.types import VideoJob
+path, media = map(Path, sys.argv[1:])
+made = prepare(VideoJob(path, "0" * 64, media, path.with_suffix(".srt"), "silero-vad", 1.0, 10.0, 0.1))
+assert made.samples, made
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+Wave = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a piece of work took."""
+
+    wall: float
+    cpu: float
+    """Of this process and of those that it started and that have ended."""
+
+
+def cost(work: Callable[[], object]) -> Cost:
+    began, before = time.monotonic(), _cpu()
+    work()
+    return Cost(time.monotonic() - began, _cpu() - before)
+
+
+def _cpu() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def in_turns(works: Sequence[Callable[[], object]], rounds: int) -> list[Cost]:
+    """Median wall and CPU seconds of each; one goes after the other, round by round."""
+    seen = [[cost(work) for work in works] for _ in range(rounds)]
+    return [
+        Cost(statistics.median(c.wall for c in column), statistics.median(c.cpu for c in column))
+        for column in zip(*seen, strict=True)
+    ]
+
+
+def ffmpeg(*options: object) -> None:
+    import imageio_ffmpeg
+
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-y", *map(str, options)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def make_unit(folder: Path) -> Path:
+    """The ten sentences of the examples with a pause after each: 40 s."""
+    clips = sorted(VIDEOS.glob("grid_*.mpg"))[:CLIPS]
+    shape = "scale=-2:360,pad=640:360:-1:-1,setsar=1,fps=25"
+    parts = [
+        f"[{n}:v]{shape},tpad=stop_mode=clone:stop=-1,trim=duration={EVERY}[v{n}];"
+        f"[{n}:a]aresample=44100,apad,atrim=duration={EVERY}[a{n}];"
+        for n in range(CLIPS)
+    ]
+    chain = "".join(f"[v{n}][a{n}]" for n in range(CLIPS)) + f"concat=n={CLIPS}:v=1:a=1[v][a]"
+    inputs = [part for clip in clips for part in ("-i", clip)]
+    ffmpeg(
+        *inputs, "-filter_complex", "".join(parts) + chain, "-map", "[v]", "-map", "[a]", "-ac", 1,
+        *ENCODER, folder / "unit.mp4",
+    )  # fmt: skip
+    return folder / "unit.mp4"
+
+
+def make_talk(unit: Path, name: str, minutes: float) -> Path:
+    """The unit as often as it takes, with subtitles beside it."""
+    talk = unit.with_name(f"{name}.mp4")
+    ffmpeg("-stream_loop", -1, "-i", unit, "-t", minutes * 60, "-c", "copy", talk)
+    cues = [read_subtitles(path, 3_000_000, max_seconds=60).segments for path in sorted(VIDEOS.glob("*.srt"))]
+    lines = []
+    for n in range(round(minutes * 60 / EVERY)):
+        (cue,) = cues[n % CLIPS]
+        first, last = (n * EVERY + at / 1e6 for at in (cue.start_us, cue.end_us))
+        lines.append(f"{n + 1}\n{_clock(first)} --> {_clock(last)}\n{cue.text}\n")
+    talk.with_suffix(".srt").write_text("\n".join(lines))
+    return talk
+
+
+def _clock(seconds: float) -> str:
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02},{thousandths:03}"
+
+
+def utterances(talk: Path) -> list[Segment]:
+    """As ingest would cut them."""
+    heard = listen(talk)
+    cues = read_subtitles(talk.with_suffix(".srt"), heard.end_us, max_seconds=60).segments
+    return snap(pad(cues, 100_000, heard.end_us), heard)
+
+
+def our_cut(talk: Path, segments: Sequence[Segment], media: Path) -> None:
+    wanted = [(SampleMedia.under(media, f"{n:016x}"), s) for n, s in enumerate(segments)]
+    cut(talk, probe(talk), listen(talk), wanted)
+
+
+def cut_without_faces(talk: Path, segments: Sequence[Segment], media: Path) -> None:
+    with patch.object(FaceCounter, "look"):
+        our_cut(talk, segments, media)
+
+
+def one_ffmpeg(talk: Path, segments: Sequence[Segment], target: Path) -> None:
+    """Decode all, and encode the stretches that are kept, in one go."""
+    terms = [f"between(t,{s.start_us / 1e6:.6f},{s.end_us / 1e6 - 0.001:.6f})" for s in segments]
+    # In brackets of thirty: ffmpeg takes no sum of more than a hundred.
+    kept = "+".join(f"({'+'.join(terms[i : i + 30])})" for i in range(0, len(terms), 30))
+    ffmpeg(
+        "-threads", 1, "-i", talk, "-vf", f"select='{kept}',setpts=N/25/TB",
+        "-af", f"aselect='{kept}',asetpts=N/SR/TB", *ENCODER, "-threads", 1, target,
+    )  # fmt: skip
+
+
+def ffmpeg_per_clip(talk: Path, segments: Sequence[Segment], folder: Path) -> None:
+    """Clip, silent clip (the same packets) and wave of each utterance from a process of its own."""
+    folder.mkdir(exist_ok=True)
+    for n, s in enumerate(segments):
+        tee = f"[movflags=faststart]{folder}/{n}_M.mp4|[select=v:movflags=faststart]{folder}/{n}_V.mp4"
+        ffmpeg(
+            "-threads", 1, "-ss", s.start_us / 1e6, "-t", s.seconds, "-i", talk,
+            "-map", "0:v", "-map", "0:a", *ENCODER, "-threads", 1, "-flags", "+global_header",
+            "-f", "tee", tee,
+            "-map", "0:a", "-ac", 1, "-ar", SAMPLE_RATE, folder / f"{n}_A.wav",
+        )  # fmt: skip
+
+
+def compare_cuts(bars: Bars, unit: Path, quick: bool) -> None:
+    talk = make_talk(unit, "talk", 1 if quick else 10)
+    segments, folder = utterances(talk), talk.parent
+    ours, full, once, each = in_turns(
+        [
+            lambda: cut_without_faces(talk, segments, folder / "media"),
+            lambda: our_cut(talk, segments, folder / "media"),
+            lambda: one_ffmpeg(talk, segments, folder / "kept.mp4"),
+            lambda: ffmpeg_per_clip(talk, segments, folder / "clips"),
+        ],
+        3 if quick else 5,
+    )
+    print(
+        f"{len(segments)} utterances of {sum(s.seconds for s in segments):.0f} s: CPU {ours.cpu:.2f} s "
+        f"({full.cpu:.2f} s with faces), one ffmpeg {once.cpu:.2f} s, an ffmpeg each {each.cpu:.2f} s"
+    )
+    bars.bar("ingest_cut_vs_ffmpeg", ours.cpu / once.cpu, "<=", 1.2)
+    bars.bar("ingest_cut_vs_process_per_clip", ours.cpu / each.cpu, "<=", 0.8)
+
+
+def compare_vad(bars: Bars, unit: Path, quick: bool) -> None:
+    spoken = listen(VIDEOS / "autoeditor_voice_noface_42s.mp4").wave
+    some = np.concatenate([listen(unit).wave, spoken])[: SAMPLE_RATE * (20 if quick else 80)]
+    long = np.resize(some, SAMPLE_RATE * 600)
+    official = official_network()
+    found, expected = speech_probability(some), official_probability(official, some)
+    ours, theirs = in_turns(
+        [lambda: speech_probability(long), lambda: official_probability(official, some)], 3 if quick else 5
+    )
+    speed = len(some) / SAMPLE_RATE / theirs.cpu
+    print(f"10 minutes of sound: {ours.cpu:.3f} s; the official loop runs at {speed:.0f} times real time")
+    bars.bar("vad_real_time_share", ours.cpu / 600, "<=", 1 / 800)
+    bars.bar("vad_speed_vs_official", theirs.cpu / len(some) / (ours.cpu / len(long)), ">=", 5)
+    bars.bar("vad_largest_difference", float(np.abs(found - expected).max()), "<=", 1e-4)
+
+
+def official_network() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from silero_vad import load_silero_vad
+
+        return load_silero_vad()
+
+
+def official_probability(network: Any, wave: Wave) -> Wave:
+    import torch
+
+    network.reset_states()
+    frames = torch.from_numpy(np.pad(wave, (0, -len(wave) % 512))).split(512)
+    with torch.no_grad():
+        return np.asarray([network(frame, SAMPLE_RATE).item() for frame in frames], np.float32)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One file of manual speech segments; all in seconds."""
+
+    name: str
+    wave: Wave
+    region: tuple[float, float]
+    spans: list[tuple[float, float]]
+
+
+def references(folder: Path) -> Iterator[Reference]:
+    import soundfile
+
+    with (folder / "segments.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with (folder / "annotated_region.csv").open(newline="", encoding="utf-8") as file:
+        regions = list(csv.DictReader(file))
+    for row in regions:
+        wave, rate = soundfile.read(folder / row["file"], dtype="float32")
+        assert rate == SAMPLE_RATE and wave.ndim == 1, row["file"]
+        spans = [(float(r["start"]), float(r["end"])) for r in rows if r["file"] == row["file"]]
+        region = float(row["annotated_from"]), float(row["annotated_to"])
+        yield Reference(row["file"], wave, region, spans)
+
+
+def our_spans(wave: Wave, least: float) -> list[tuple[float, float]]:
+    """Padded as ingest pads; `least` in seconds, before the padding."""
+    limits = IngestSettings()
+    segmenter = SileroVad(min_seconds=least, max_seconds=limits.max_seconds - 2 * limits.pad_seconds)
+    end = len(wave) * 1_000_000 // SAMPLE_RATE
+    found = pad(segmenter.segment(wave), round(limits.pad_seconds * 1e6), end)
+    return [(s.start_us / 1e6, s.end_us / 1e6) for s in found]
+
+
+def official_spans(network: Any, wave: Wave) -> list[tuple[float, float]]:
+    import torch
+    from silero_vad import get_speech_timestamps
+
+    found = get_speech_timestamps(torch.from_numpy(wave), network)
+    return [(f["start"] / SAMPLE_RATE, f["end"] / SAMPLE_RATE) for f in found]
+
+
+def frame_f1(found: Sequence[tuple[float, float]], reference: Reference) -> float:
+    """Of frames of 10 ms in the annotated region."""
+    first, last = reference.region
+    times = np.arange(round((last - first) * 100)) / 100 + first + 0.005
+    said, true = (covered(spans, times) for spans in (found, reference.spans))
+    return float(2 * (said & true).sum() / max(said.sum() + true.sum(), 1))
+
+
+def covered(spans: Sequence[tuple[float, float]], times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    inside = np.zeros(len(times), bool)
+    for start, end in spans:
+        inside |= (times >= start) & (times < end)
+    return inside
+
+
+def boundary_error(found: Sequence[tuple[float, float]], reference: Reference) -> list[float]:
+    """Seconds from each true start and end to the nearest found one."""
+    return [
+        min(abs(span[side] - other[side]) for other in found)
+        for span in reference.spans
+        for side in (0, 1)
+        if found
+    ]
+
+
+def compare_segments(bars: Bars, data: Path | None) -> None:
+    names = {"ami": lambda n: not n.startswith("tenvad"), "tenvad": lambda n: n.startswith("tenvad")}
+    if data is None or not (data / "speech_segments").is_dir():
+        for name in names:
+            bars.long(f"segmentation_gain_{name}", "needs --data with speech_segments")
+        return
+    network, found = official_network(), list(references(data / "speech_segments"))
+    for name, belongs in names.items():
+        part = [r for r in found if belongs(r.name)]
+        least = IngestSettings().min_seconds - 2 * IngestSettings().pad_seconds
+        sides = {
+            "ours": [our_spans(r.wave, 0.25) for r in part],
+            "silero-vad": [official_spans(network, r.wave) for r in part],
+            "ours under ingest's limits": [our_spans(r.wave, least) for r in part],
+        }
+        scores = {side: mean_f1(spans, part) for side, spans in sides.items()}
+        for side, spans in sides.items():
+            errors = [e for s, r in zip(spans, part, strict=True) for e in boundary_error(s, r)]
+            print(
+                f"{name}, {len(part)} files, {side}: mean frame F1 {scores[side]:.3f}, "
+                f"median boundary error {1000 * np.median(errors):.0f} ms"
+            )
+        bars.bar(f"segmentation_gain_{name}", scores["ours"] - scores["silero-vad"], ">=", 0.0)
+
+
+def mean_f1(spans: Sequence[Sequence[tuple[float, float]]], part: Sequence[Reference]) -> float:
+    return float(np.mean([frame_f1(s, r) for s, r in zip(spans, part, strict=True)]))
+
+
+def compare_workers(bars: Bars, unit: Path, quick: bool) -> None:
+    videos = unit.parent / "videos"
+    videos.mkdir()
+    for n in range(4):
+        # Each a bit longer than the one before: the same content would be one video.
+        talk = make_talk(unit, f"talk{n}", (0.5 if quick else 3) + n / 600)
+        talk.rename(videos / talk.name)
+        talk.with_suffix(".srt").rename(videos / f"talk{n}.srt")
+
+    rounds = 1 if quick else 3
+    projects = iter([unit.parent / f"project{n}" for n in range(2 * rounds)])
+    for n in range(2 * rounds):
+        annotate("init", unit.parent / f"project{n}")
+
+    def ingest(workers: int) -> None:
+        annotate("-C", next(projects), "ingest", videos, "--workers", workers)
+
+    one, two = in_turns([lambda: ingest(1), lambda: ingest(2)], rounds)
+    print(f"four videos: {one.wall:.1f} s with one worker, {two.wall:.1f} s with two")
+    bars.bar("ingest_two_workers_share", two.wall / one.wall, "<=", 0.6)
+
+
+def annotate(*options: object) -> None:
+    command = [sys.executable, str(ROOT / "cli.py"), *map(str, options)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def compare_memory(bars: Bars, unit: Path, quick: bool) -> None:
+    short, long = (1, 3) if quick else (10, 40)
+    peaks = [peak_memory(make_talk(unit, f"memory{minutes}", minutes)) for minutes in (short, long)]
+    print(f"peak memory: {peaks[0]:.0f} MB for {short:g} minutes, {peaks[1]:.0f} MB for {long:g}")
+    bars.bar("ingest_memory_growth", peaks[1] / peaks[0], "<=", 1.5)
+
+
+def peak_memory(talk: Path) -> float:
+    """MB that a process like a worker has at most while it makes the samples of a talk."""
+    with tempfile.TemporaryDirectory() as media:
+        done = subprocess.run(
+            [sys.executable, "-c", PREPARE, talk, media],
+            check=True, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **ONE_THREAD},
+        )  # fmt: skip
+    return int(done.stdout) / 1024
+
+
+@contextmanager
+def scratch_unit() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield make_unit(Path(folder))
+
+
+def main() -> int:
+    """Medians of five (three with --quick), the sides in turns; of three where whole commands are timed."""
+    options = arguments(__doc__ or "").parse_args()
+    bars = Bars()
+    with scratch_unit() as unit:
+        compare_cuts(bars, unit, options.quick)
+        compare_vad(bars, unit, options.quick)
+        compare_segments(bars, options.data)
+        compare_workers(bars, unit, options.quick)
+        compare_memory(bars, unit, options.quick)
+    return bars.done(options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
