@@ -112,5 +112,16 @@ def exports(session: Session) -> list[tuple[str, str, int]]:
     return _rows(session, query)
 
 
+def still_good_export(session: Session) -> str | None:
+    """Where the newest export was written, if no answer and no event of another kind came after it."""
+    newest = session.scalars(select(models.Export).order_by(models.Export.id.desc()).limit(1)).first()
+    if newest is None:
+        return None
+    answer = select(models.Annotation.id).where(models.Annotation.stored_at > newest.created_at)
+    event = select(models.Event.id).where(models.Event.kind != "export", models.Event.at > newest.created_at)
+    changed = any(session.scalar(query.limit(1)) is not None for query in (answer, event))
+    return None if changed else newest.path
+
+
 def _rows(session: Session, query: Any) -> list[Any]:
     return sorted(tuple(row) for row in session.execute(query))

@@ -182,7 +182,7 @@ def rename_speakers(session: Session, said: Mapping[str, str]) -> list[str]:
     its old speaker. Returns the names of those videos, sorted.
     """
     home = settled_groups(session)
-    refused = []
+    refused, renamed = [], 0
     for chunk in chunks(sorted(said)):
         rows = session.scalars(
             select(models.Video).where(models.Video.sha256.in_(chunk)).order_by(models.Video.sha256)
@@ -195,6 +195,9 @@ def rename_speakers(session: Session, said: Mapping[str, str]) -> list[str]:
                 refused.append(row.name)
             else:
                 row.speaker = speaker
+                renamed += 1
+    if renamed:
+        add_event(session, "speakers", {"renamed": renamed})
     session.flush()
     return sorted(refused)
 

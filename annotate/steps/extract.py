@@ -19,6 +19,7 @@ from annotate.types import UNIMODAL, Modality, SampleSource
 from db import features
 from db.engine import reading, writing
 from db.features import SampleInput
+from db.videos import add_event
 
 SAMPLES_PER_SHARD = 256
 _THREADS = 2
@@ -162,6 +163,7 @@ def _store(
             extractor=work.name,
             inputs=[(sample_id, digests[sample_id]) for sample_id in shard.samples],
         )
+        add_event(session, "extract", {"extractor": work.name, "samples": len(shard.samples)})
 
 
 def _extract_all(

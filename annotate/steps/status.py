@@ -64,8 +64,20 @@ def status(project: Project) -> StatusReport:
                 for name, answered, skipped, seconds in stats.annotators(session)
             ],
             exports=[{"format": f, "path": p, "samples": n} for f, p, n in stats.exports(session)],
-            next=next_command(project),
+            next=_next(project),
         )
+
+
+def _next(project: Project) -> str:
+    """The next command, or that all is done."""
+    command = next_command(project)
+    if not command.startswith("annotate export"):
+        return command
+    with reading(project.engine) as session:
+        path = stats.still_good_export(session)
+    if path is None or not Path(path).is_dir():
+        return command
+    return f"done: {path} holds every finished sample; `annotate ingest` more videos to go on"
 
 
 def next_command(project: Project) -> str:

@@ -8,8 +8,10 @@ from annotate.steps.status import next_command, status
 from annotate.types import UNIMODAL, Modality, Split
 from db import models
 from db.batches import candidates, something_left
+from db.dataset import record_export
 from db.engine import writing
 from db.models import AnnotationState, BatchItemState
+from db.videos import rename_speakers
 from tests.factories import add_label, add_sample, add_video
 
 
@@ -151,6 +153,46 @@ def test_when_every_label_is_there_the_dataset_can_be_written(project: Project) 
         add_features(session, sample)
         add_features(session, silent)
     assert next_command(project) == "annotate export mmsa dataset"
+
+
+def test_after_an_export_all_is_done_until_an_answer_or_another_change_comes(
+    each_project: Project,
+) -> None:
+    project = each_project
+    with writing(project.engine) as session:
+        sample = add_sample(session, add_video(session, "a"))
+        for modality in Modality:
+            add_label(session, sample, f"sentiment.{modality}", 0.0)
+        add_features(session, sample)
+        rater = models.Annotator(name="ann@example.org")
+        session.add(rater)
+        session.flush()
+        sample_id, video, rater_id = sample.id, sample.video_sha256, rater.id
+    dest = project.root / "dataset"
+
+    def export() -> None:
+        with writing(project.engine) as session:
+            record_export(
+                session, format="mmsa", path=str(dest), manifest_sha256="", samples=1, detail={}
+            )  # fmt: skip
+
+    again = "annotate export mmsa dataset"
+    assert status(project).next == again
+    export()
+    assert status(project).next == again, "the folder is gone"
+    dest.mkdir()
+    assert status(project).next.startswith(f"done: {dest} holds every finished sample")
+    with writing(project.engine) as session:
+        session.add(models.Annotation(
+            sample_id=sample_id, task_id="sentiment.T", annotator_id=rater_id, state="answered", value="1",
+            origin="s#1", revision="1", raw={}, created_at=models.now(),
+        ))  # fmt: skip
+    assert status(project).next == again
+    export()
+    assert status(project).next.startswith("done: ")
+    with writing(project.engine) as session:
+        assert rename_speakers(session, {video: "anna"}) == []
+    assert status(project).next == again
 
 
 def test_a_question_that_everybody_skipped_does_not_send_the_user_round_in_circles(
