@@ -13,9 +13,9 @@ The talk is made of the example videos: 640x360, 150 utterances in 10 minutes (1
 - vad_speed_vs_official: how much sooner than the package's own loop over the frames; and
   vad_largest_difference: how far apart the probabilities of both are at most;
 - segmentation_gain_ami, segmentation_gain_tenvad: mean frame F1 over the files of DIR/speech_segments, inside
-  their annotated regions, of our segments with ingest's padding less that of silero-vad's
-  `get_speech_timestamps` with its own defaults; speech of 0.25 s counts for both. What is left of it under
-  ingest's own limits, which drop short speech on purpose, is told beside it;
+  their annotated regions, of our speech segments as they are heard, before length rules and padding, less
+  that of silero-vad's `get_speech_timestamps` with its own defaults. What is left under ingest's own limits,
+  which drop short speech on purpose and pad the rest, is told beside it;
 - ingest_two_workers_share: wall seconds of `annotate ingest` of four videos with 2 workers / with 1;
 - ingest_memory_growth: peak memory of a worker's work on 40 minutes / on 10 (3 / 1 with --quick).
 """
@@ -266,10 +266,17 @@ def references(folder: Path) -> Iterator[Reference]:
         yield Reference(row["file"], wave, region, spans)
 
 
-def our_spans(wave: Wave, least: float) -> list[tuple[float, float]]:
-    """Padded as ingest pads; `least` in seconds, before the padding."""
+def heard_spans(wave: Wave) -> list[tuple[float, float]]:
+    """Speech as the segmenter hears it: no length rules, no padding."""
+    found = SileroVad(min_seconds=0.0, max_seconds=len(wave) / SAMPLE_RATE + 1).segment(wave)
+    return [(s.start_us / 1e6, s.end_us / 1e6) for s in found]
+
+
+def ingest_spans(wave: Wave) -> list[tuple[float, float]]:
+    """What ingest would cut with its default limits and padding."""
     limits = IngestSettings()
-    segmenter = SileroVad(min_seconds=least, max_seconds=limits.max_seconds - 2 * limits.pad_seconds)
+    spare = 2 * limits.pad_seconds
+    segmenter = SileroVad(min_seconds=limits.min_seconds - spare, max_seconds=limits.max_seconds - spare)
     end = len(wave) * 1_000_000 // SAMPLE_RATE
     found = pad(segmenter.segment(wave), round(limits.pad_seconds * 1e6), end)
     return [(s.start_us / 1e6, s.end_us / 1e6) for s in found]
@@ -317,11 +324,10 @@ def compare_segments(bars: Bars, data: Path | None) -> None:
     network, found = official_network(), list(references(data / "speech_segments"))
     for name, belongs in names.items():
         part = [r for r in found if belongs(r.name)]
-        least = IngestSettings().min_seconds - 2 * IngestSettings().pad_seconds
         sides = {
-            "ours": [our_spans(r.wave, 0.25) for r in part],
+            "ours": [heard_spans(r.wave) for r in part],
             "silero-vad": [official_spans(network, r.wave) for r in part],
-            "ours under ingest's limits": [our_spans(r.wave, least) for r in part],
+            "ours under ingest's limits": [ingest_spans(r.wave) for r in part],
         }
         scores = {side: mean_f1(spans, part) for side, spans in sides.items()}
         for side, spans in sides.items():
