@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
@@ -19,7 +20,7 @@ _FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 """What may be in a model: numbers and tables, nothing that runs."""
 
 
-class Pretrained:
+class Pretrained(ABC):
     """A model in the folder format of `transformers`, by path or by hub name.
 
     Only safetensors weights are read and no code of the model's is run. A hub name is looked up in the
@@ -118,9 +119,9 @@ class Pretrained:
             found = self.hidden(source)
         return np.zeros((1, self.dim), np.float32) if found is None else found
 
+    @abstractmethod
     def hidden(self, source: SampleSource) -> NDArray[np.float32] | None:
         """(frames, dim) of the model's last layer, or None when the modality is absent."""
-        raise NotImplementedError
 
     def _json(self, name: str) -> Mapping[str, Any]:
         path = self.folder / name
