@@ -8,7 +8,7 @@ import os
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
@@ -19,7 +19,18 @@ from pydantic_settings import (
 )
 
 from annotate.errors import ConfigError
-from annotate.types import Answer, Dimension, Kind, Modality, Split, Task
+from annotate.types import (
+    Answer,
+    CutPlan,
+    Dimension,
+    Kind,
+    LengthRules,
+    Modality,
+    Rule,
+    Split,
+    Task,
+    Transcribing,
+)
 
 FILE_NAME = "annotate.toml"
 
@@ -103,12 +114,26 @@ class IngestSettings(_Section):
     """How videos become samples."""
 
     segmenter: str = "silero-vad"
-    """Used for videos without a subtitle file beside them."""
+    """Used for videos without a transcript by people."""
+    segmenter_with_transcript: str = "subtitles"
+    vad_preset: Literal["near", "far"] = "near"
+    """How far the microphone is."""
     min_seconds: Annotated[float, Field(gt=0)] = 1.0
     max_seconds: Annotated[float, Field(gt=0)] = 10.0
     pad_seconds: Annotated[float, Field(ge=0)] = 0.1
+    bridge_seconds: Annotated[float, Field(ge=0)] = 0.3
+    """Pauses shorter than this do not divide."""
+    cut: Literal["exact", "copy"] = "exact"
+    hide_subtitles: bool = False
+    """Blur what looks like burnt-in text in the silent clip."""
     speaker_pattern: str = ""
     """Regular expression with a group called `speaker`, searched in the path; empty: none."""
+    episode_pattern: str = ""
+    """Regular expression with a group called `episode`, searched in the path; empty: none."""
+    executor: str = "process"
+    """Where videos are cut."""
+    address: str = ""
+    """Of the executor's cluster; empty: this machine."""
     workers: Annotated[int, Field(ge=0)] = 0
     """0 means one per processor."""
     deadline_seconds: Annotated[float, Field(gt=0)] = 600.0
@@ -120,6 +145,33 @@ class IngestSettings(_Section):
     def _minimum_below_maximum(self) -> Self:
         if self.min_seconds >= self.max_seconds:
             raise ValueError("min_seconds must be below max_seconds")
+        return self
+
+
+class TranscribeSettings(_Section):
+    """The machine that writes down what is said in videos without a transcript. Without a model: none."""
+
+    engine: str = "faster-whisper"
+    model: str = ""
+    """Path of a folder (then nothing is fetched), or a name that the engine knows."""
+    language: str = ""
+    """Two-letter code; empty: found by the engine."""
+    device: str = "auto"
+
+
+class RuleSettings(_Section):
+    """What a measured value must be for its sample to be used."""
+
+    min: float | None = None
+    max: float | None = None
+    allow: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is above max: no sample could pass")
+        if self.min is None and self.max is None and not self.allow:
+            raise ValueError("a rule needs min, max or allow")
         return self
 
 
@@ -197,6 +249,9 @@ class Settings(BaseSettings):
     dimensions: Annotated[tuple[DimensionSettings, ...], Field(min_length=1)]
     splits: SplitSettings = SplitSettings()
     ingest: IngestSettings = IngestSettings()
+    transcribe: TranscribeSettings = TranscribeSettings()
+    checks: dict[str, RuleSettings] = {}
+    """By check: what a sample needs to be used."""
     features: FeatureSettings = FeatureSettings()
     train: TrainSettings = TrainSettings()
     batch: BatchSettings = BatchSettings()
@@ -219,6 +274,23 @@ class Settings(BaseSettings):
     def passes(self) -> tuple[Modality, ...]:
         """The blind passes, in the order they are asked."""
         return self.protocol.passes
+
+    def cut_plan(self) -> CutPlan:
+        """What decides how videos are cut."""
+        said = self.ingest
+        return CutPlan(
+            segmenter=said.segmenter,
+            segmenter_with_transcript=said.segmenter_with_transcript,
+            vad_preset=said.vad_preset,
+            lengths=LengthRules(said.min_seconds, said.max_seconds, said.pad_seconds, said.bridge_seconds),
+            cut=said.cut,
+            hide_subtitles=said.hide_subtitles,
+            transcribing=Transcribing(**self.transcribe.model_dump()),
+        )
+
+    def rules(self) -> dict[str, Rule]:
+        """By check: what its value must be."""
+        return {name: Rule(r.min, r.max, r.allow) for name, r in sorted(self.checks.items())}
 
     def dimension_list(self) -> tuple[Dimension, ...]:
         """The dimensions as the rest of the program knows them."""

@@ -1,19 +1,88 @@
 """What a plug-in has to offer. Each kind is one small protocol."""
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.types import Dataset, Modality, Pool, SampleSource, Segment, Selection
+from annotate.types import (
+    Dataset,
+    Failed,
+    Finished,
+    Footage,
+    LengthRules,
+    Modality,
+    Observed,
+    Pool,
+    R,
+    SampleSource,
+    Selection,
+    Speech,
+    Transcript,
+    U,
+)
 
 
 class Segmenter(Protocol):
-    """Finds the utterances of one video. Made with `min_seconds` and `max_seconds`, which it keeps to."""
+    """Finds where people talk in one video. Deterministic.
 
-    def segment(self, wave: NDArray[np.float32]) -> list[Segment]:
-        """Speech in 16 kHz mono samples in [-1, 1], as ordered, disjoint segments without text."""
+    Made with `preset`, ``near`` or ``far``: how far the microphone is; those that do not listen ignore it.
+    """
+
+    def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
+        """What was found, before any rule of length is applied; nothing found is no error.
+
+        `lengths` is for those that make up ends of their own, such as windows of the longest length.
+        """
+
+
+class Check(Protocol):
+    """Measures one fact about a sample. Whether that is good enough is said by the rule in the settings.
+
+    Made without arguments. Deterministic.
+    """
+
+    unit: str
+    """Of the value, for people: ``s``, ``dB``, ``share``; empty for a word."""
+    low: str
+    """The reason that people read when the value is below the rule's minimum."""
+    high: str
+    """The same above its maximum, or when a word is not among those allowed."""
+
+    def measure(self, observed: Observed) -> float | str | None:
+        """The value; None where it cannot be told."""
+
+
+class Transcriber(Protocol):
+    """Writes down what is said. Made with `model`, `language` (empty: found out) and `device`.
+
+    Raises `AnnotateError` with a hint when it is made without what it needs.
+    """
+
+    def transcribe(self, wave: NDArray[np.float32], alive: Callable[[], None]) -> Transcript:
+        """Of 16 kHz mono in [-1, 1], with the times of words; calls `alive` as it gets on."""
+
+
+class Executor(Protocol):
+    """Where units of work run. Made with `address`: which cluster; empty means this machine."""
+
+    def run(
+        self,
+        fn: Callable[[U], R],
+        units: Iterable[U],
+        *,
+        workers: int,
+        deadline_seconds: float,
+        window: int,
+    ) -> Iterator[Finished[U, R] | Failed[U]]:
+        """At least one outcome per unit, in any order; nothing that failed is tried again.
+
+        `fn` is a top-level function (or a `functools.partial` of one) without shared state, and idempotent.
+        At most `window` units are drawn from `units` ahead of the workers. A unit that shows no sign of life
+        for `deadline_seconds` is stopped. Closing the iterator stops everything.
+        """
 
 
 class FeatureExtractor(Protocol):

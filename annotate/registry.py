@@ -12,7 +12,15 @@ from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 from annotate.errors import UnknownName
-from annotate.protocols import Exporter, FeatureExtractor, QueryStrategy, Segmenter
+from annotate.protocols import (
+    Check,
+    Executor,
+    Exporter,
+    FeatureExtractor,
+    QueryStrategy,
+    Segmenter,
+    Transcriber,
+)
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -75,13 +83,19 @@ class Registry(Generic[T]):
 
 
 SEGMENTERS: Registry[Segmenter] = Registry("segmenter", "annotate.segmenters", "segmenters")
+CHECKS: Registry[Check] = Registry("check", "annotate.checks", "checks")
+TRANSCRIBERS: Registry[Transcriber] = Registry("transcriber", "annotate.transcribers", "transcribers")
+EXECUTORS: Registry[Executor] = Registry("executor", "annotate.executors", "executors")
 EXTRACTORS: Registry[FeatureExtractor] = Registry("extractor", "annotate.features", "extractors")
 STRATEGIES: Registry[QueryStrategy] = Registry("query strategy", "strategies", "strategies")
 EXPORTERS: Registry[Exporter] = Registry("exporter", "exporters", "exporters")
 
 segmenter = SEGMENTERS.register
+check = CHECKS.register
+transcriber = TRANSCRIBERS.register
+executor = EXECUTORS.register
 extractor = EXTRACTORS.register
 strategy = STRATEGIES.register
 exporter = EXPORTERS.register
 
-ALL = (SEGMENTERS, EXTRACTORS, STRATEGIES, EXPORTERS)
+ALL = (SEGMENTERS, CHECKS, TRANSCRIBERS, EXECUTORS, EXTRACTORS, STRATEGIES, EXPORTERS)

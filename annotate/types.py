@@ -1,13 +1,17 @@
 """The nouns of the system: frozen, small, and free of SQL and torch."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+U = TypeVar("U")
+R = TypeVar("R")
 
 
 class Modality(StrEnum):
@@ -102,6 +106,46 @@ class Task:
         return f"{self.dimension.name}.{self.modality.value}"
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a transcript, or one character of a script without spaces. Microseconds of the video."""
+
+    text: str
+    start_us: int
+    end_us: int
+    guessed: bool = False
+    """Nobody gave its times: they were interpolated between its neighbours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One line of a transcript as its author divided it: a subtitle, an utterance, a turn."""
+
+    start_us: int
+    end_us: int
+    text: str
+    """Normalised: composed form (NFC), no markup, single spaces."""
+    raw: str = ""
+    """As it stood in the file."""
+    speaker: str = ""
+    words: tuple[Word, ...] = ()
+    """In order; empty when the source knows no times of words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What is said in a video, and when."""
+
+    cues: tuple[Cue, ...]
+    """Ordered by start; those of different speakers may overlap."""
+    origin: str
+    """``subtitles``, ``transcript`` or ``asr``."""
+    language: str = ""
+    """Two-letter code (ISO 639-1) when the source tells it, else empty."""
+    notes: tuple[str, ...] = ()
+    """One sentence for each kind of cue that could not be used, or thing that had to be guessed."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
     """A stretch of a video that becomes a sample. Times are microseconds from the video's start."""
@@ -109,6 +153,11 @@ class Segment:
     start_us: int
     end_us: int
     text: str = field(default="", compare=False)
+    raw: str = field(default="", compare=False)
+    """The text as its source wrote it."""
+    speaker: str = field(default="", compare=False)
+    """Who talks, when the transcript tells."""
+    words: tuple[Word, ...] = field(default=(), compare=False)
 
     @property
     def seconds(self) -> float:
@@ -120,6 +169,111 @@ def sample_id(video_sha256: str, segment: Segment) -> str:
     """The same 16 hex digits on every machine: a hash of the video's content and the cut."""
     key = f"{video_sha256}:{segment.start_us}:{segment.end_us}"
     return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class LengthRules:
+    """What an utterance has to be like. All in seconds."""
+
+    min_seconds: float = 1.0
+    max_seconds: float = 10.0
+    pad_seconds: float = 0.1
+    """Kept before and after speech where there is room."""
+    bridge_seconds: float = 0.3
+    """Pauses shorter than this do not divide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """One whole video, as a segmenter may look at it and listen to it."""
+
+    wave: NDArray[np.float32]
+    """(samples,) 16 kHz mono in [-1, 1]."""
+    duration_us: int
+    transcript: Transcript | None = None
+    pictures: Callable[[], Iterator[tuple[int, NDArray[np.uint8]]]] = lambda: iter(())
+    """Reads the key pictures when called: (microseconds, (height, width, 3) RGB, at most 160 wide)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What a segmenter found before any rule of length: raw stretches, or utterances as they are meant."""
+
+    segments: tuple[Segment, ...]
+    """Ordered and disjoint."""
+    meant: bool = False
+    """Somebody chose these ends (cues, windows, scenes): they are neither merged nor dropped."""
+    voicing: NDArray[np.float32] | None = None
+    """(frames,) how likely a voice is heard, one number per `step_us`: where the best pauses are."""
+    step_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in a picture; all four are shares of the picture's width and height, 0 to 1."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What was seen in one of the pictures of a sample that were looked at."""
+
+    time_us: int
+    """From the video's start."""
+    brightness: float
+    """Mean, 0 (black) to 1."""
+    contrast: float
+    """Standard deviation of the brightness, 0 to 0.5."""
+    change: float | None = None
+    """Mean absolute difference in brightness from the glimpse before, 0 to 1; None for the first."""
+    faces: tuple[Box, ...] | None = None
+    """None where no face was searched for."""
+    mouth: float | None = None
+    """How much the mouth of the one face moved since the picture before, 0 to 1; None where unknown."""
+    lettering: Box | None = None
+    """Around what looks like text burnt into the lower third."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything a check may know of one sample."""
+
+    segment: Segment
+    wave: NDArray[np.float32]
+    """(samples,) of the sample alone, 16 kHz mono in [-1, 1]."""
+    speech: tuple[tuple[int, int], ...]
+    """Where a voice was heard, in microseconds from the video's start."""
+    glimpses: tuple[Glimpse, ...] = ()
+    """In order; few, or those of key pictures only, when the clip was cut without decoding it."""
+    noise: float = 0.0
+    """Root mean square of the video's own background, between the voices."""
+    language: str = ""
+    """Of the transcript, when its source tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a measured value must be for its sample to be used. Nothing said means: anything goes."""
+
+    min: float | None = None
+    max: float | None = None
+    allow: tuple[str, ...] = ()
+    """Of a value that is a word: those that pass; empty means all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check measured on a sample, and what its rule says about it."""
+
+    name: str
+    value: float | str | None
+    """None where it could not be told; that passes."""
+    passed: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +314,36 @@ class VideoStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Transcribing:
+    """How videos without a transcript are transcribed by a machine. An empty `model` means: not at all."""
+
+    engine: str = "faster-whisper"
+    model: str = ""
+    """Path of a folder, or a name that the engine knows."""
+    language: str = ""
+    """Two-letter code; empty: found by the engine."""
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class CutPlan:
+    """Every setting that decides how a video is cut and what its files hold. JSON-able; its hash decides
+    whether a video has to be cut again."""
+
+    segmenter: str = "silero-vad"
+    """For videos without a transcript by people."""
+    segmenter_with_transcript: str = "subtitles"
+    vad_preset: str = "near"
+    """How far the microphone is: ``near`` or ``far``."""
+    lengths: LengthRules = LengthRules()
+    cut: str = "exact"
+    """``exact`` encodes anew; ``copy`` copies packets behind an edit list."""
+    hide_subtitles: bool = False
+    """Blur what looks like burnt-in text in the silent clip."""
+    transcribing: Transcribing = Transcribing()
+
+
+@dataclass(frozen=True, slots=True)
 class VideoJob:
     """One video to be cut by a worker. Everything it needs, so that it opens no database and no settings."""
 
@@ -168,21 +352,8 @@ class VideoJob:
     media: Path
     """The project's media folder, where finished files go."""
     sidecar: Path | None
-    """The subtitle file beside the video."""
-    segmenter: str
-    min_seconds: float
-    max_seconds: float
-    pad_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One measured fact about a sample, with the verdict of its rule."""
-
-    name: str
-    value: float
-    passed: bool
-    reason: str = ""
+    """The file that holds its transcript."""
+    plan: CutPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +363,17 @@ class PreparedSample:
     id: str
     segment: Segment
     transcript_origin: str
-    """``subtitles``, or empty when there is no transcript."""
+    """That of its transcript, or empty when there is none."""
     media_sha256: Mapping[str, str]
     """By pass (A, V, M): hash of the file."""
-    checks: tuple[Check, ...]
+    measures: Mapping[str, float | str | None]
+    """By check: what it measured; None where it could not tell."""
+    speaker: str = ""
+    """Who talks, as far as the video itself tells; empty when it does not."""
+    speaker_origin: str = ""
+    """``transcript``, ``voice`` (guessed from the sound) or empty."""
+    sound_print: tuple[int, ...] = ()
+    """Numbers that two recordings of the same sound share many of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +389,34 @@ class VideoOutcome:
     facts: Mapping[str, object]
     """Duration, streams, codecs, rotation: what the probe found. JSON-able."""
     samples: tuple[PreparedSample, ...]
+
+
+class Failure(StrEnum):
+    """Why a unit has no value."""
+
+    TIMEOUT = "timeout"
+    """It got nowhere until its deadline and was killed."""
+    DIED = "died"
+    """Its process ended without an answer: a crash, a kill, or no memory left."""
+    ERROR = "error"
+    """It raised; the message is the traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[U, R]):
+    """A unit and what the function made of it."""
+
+    unit: U
+    value: R
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Generic[U]):
+    """A unit that has no value."""
+
+    unit: U
+    kind: Failure
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

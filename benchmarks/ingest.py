@@ -39,16 +39,16 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.config import IngestSettings
 from annotate.executors.process import ONE_THREAD
 from annotate.media.cut import cut, snap
-from annotate.media.faces import FaceCounter
+from annotate.media.glimpses import Watcher
 from annotate.media.probe import probe
 from annotate.media.sound import SAMPLE_RATE, listen
 from annotate.media.subtitles import read_subtitles
 from annotate.segmenters._postprocess import pad
+from annotate.segmenters._postprocess import utterances as merged
 from annotate.segmenters.silero_vad import SileroVad, speech_probability
-from annotate.types import SampleMedia, Segment
+from annotate.types import Footage, LengthRules, SampleMedia, Segment, Speech
 from benchmarks._bars import Bars, arguments
 
 ROOT = Path(__file__).parent.parent
@@ -64,9 +64,9 @@ PREPARE = """
 import sys
 from pathlib import Path
 from annotate.steps._prepare import prepare
-from annotate.types import VideoJob
+from annotate.types import CutPlan, VideoJob
 path, media = map(Path, sys.argv[1:])
-made = prepare(VideoJob(path, "0" * 64, media, path.with_suffix(".srt"), "silero-vad", 1.0, 10.0, 0.1))
+made = prepare(VideoJob(path, "0" * 64, media, path.with_suffix(".srt"), CutPlan()))
 assert made.samples, made
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
@@ -160,7 +160,7 @@ def our_cut(talk: Path, segments: Sequence[Segment], media: Path) -> None:
 
 
 def cut_without_faces(talk: Path, segments: Sequence[Segment], media: Path) -> None:
-    with patch.object(FaceCounter, "look"):
+    with patch.object(Watcher, "see"):
         our_cut(talk, segments, media)
 
 
@@ -268,18 +268,20 @@ def references(folder: Path) -> Iterator[Reference]:
 
 def heard_spans(wave: Wave) -> list[tuple[float, float]]:
     """Speech as the segmenter hears it: no length rules, no padding."""
-    found = SileroVad(min_seconds=0.0, max_seconds=len(wave) / SAMPLE_RATE + 1).segment(wave)
-    return [(s.start_us / 1e6, s.end_us / 1e6) for s in found]
+    return _seconds(_heard(wave).segments)
 
 
 def ingest_spans(wave: Wave) -> list[tuple[float, float]]:
     """What ingest would cut with its default limits and padding."""
-    limits = IngestSettings()
-    spare = 2 * limits.pad_seconds
-    segmenter = SileroVad(min_seconds=limits.min_seconds - spare, max_seconds=limits.max_seconds - spare)
-    end = len(wave) * 1_000_000 // SAMPLE_RATE
-    found = pad(segmenter.segment(wave), round(limits.pad_seconds * 1e6), end)
-    return [(s.start_us / 1e6, s.end_us / 1e6) for s in found]
+    return _seconds(merged(_heard(wave), None, LengthRules(), len(wave) * 1_000_000 // SAMPLE_RATE))
+
+
+def _heard(wave: Wave) -> Speech:
+    return SileroVad().segment(Footage(wave, len(wave) * 1_000_000 // SAMPLE_RATE), LengthRules())
+
+
+def _seconds(segments: Sequence[Segment]) -> list[tuple[float, float]]:
+    return [(s.start_us / 1e6, s.end_us / 1e6) for s in segments]
 
 
 def official_spans(network: Any, wave: Wave) -> list[tuple[float, float]]:

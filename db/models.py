@@ -50,6 +50,8 @@ class SampleStatus(StrEnum):
     """Whether a sample takes part."""
 
     OK = "ok"
+    REJECTED = "rejected"
+    """A check found a reason against it; it comes back when the rules change."""
     RETIRED = "retired"
     """Its cut changed; kept because people may have judged it."""
 
@@ -118,8 +120,12 @@ class Video(Base):
     """Duration, streams, codecs, rotation: what the probe found."""
     settings_hash: Mapped[str]
     """Of everything that decides the cut; another hash means: cut again."""
+    rules_hash: Mapped[str] = mapped_column(default="")
+    """Of the rules that its samples were judged by; another hash means: judge again."""
     speaker: Mapped[str]
     """Who talks; when nobody said, that of the video whose path it took over, else its own sha256."""
+    episode: Mapped[str] = mapped_column(default="")
+    """What it is a part of, when somebody said."""
     split: Mapped[str | None]
     """Fixed per speaker once all videos of an ingest are in; never changed afterwards."""
 
@@ -155,7 +161,17 @@ class Sample(Base):
     end_us: Mapped[int]
     transcript: Mapped[str] = mapped_column(default="")
     transcript_origin: Mapped[str] = mapped_column(default="")
-    """``subtitles``, or empty when there is no transcript."""
+    """``subtitles``, ``transcript``, ``asr``, or empty when there is no transcript."""
+    transcript_raw: Mapped[str] = mapped_column(default="")
+    """The text as its source wrote it, before it was normalised."""
+    words: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    """``[text, start_us, end_us, guessed]`` of each word, when their times are known."""
+    speaker: Mapped[str] = mapped_column(default="")
+    """Who talks in this sample, when that is known apart from its video; else empty."""
+    speaker_origin: Mapped[str] = mapped_column(default="")
+    """``transcript``, ``voice`` (guessed), or empty."""
+    sound_print: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    """Numbers that two recordings of the same sound share many of."""
     status: Mapped[str] = mapped_column(default=SampleStatus.OK)
     split: Mapped[str | None]
     """Copied from the video, so that the pool is found by one index."""
@@ -164,13 +180,16 @@ class Sample(Base):
 
 
 class SampleCheck(Base):
-    """One measured fact about a sample, with the verdict of its rule."""
+    """What a check measured on a sample, with the verdict of its rule."""
 
     __tablename__ = "sample_check"
 
     sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[float]
+    value: Mapped[float | None]
+    """None where it could not be told, or is a word."""
+    word: Mapped[str] = mapped_column(default="")
+    """The value when it is a word, such as a language."""
     passed: Mapped[bool]
     reason: Mapped[str] = mapped_column(default="")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from annotate.types import PreparedSample, Split
@@ -27,7 +27,10 @@ def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, s
 
 
 def put_samples(session: Session, video: models.Video, prepared: Sequence[PreparedSample]) -> None:
-    """Make `prepared` the samples of `video`: known ones are updated, those no longer cut are retired."""
+    """Make `prepared` the samples of `video`: known ones are updated, those no longer cut are retired.
+
+    All take part until their verdicts are stored.
+    """
     known = {
         sample.id: sample
         for sample in session.scalars(select(models.Sample).where(models.Sample.video_sha256 == video.sha256))
@@ -38,18 +41,12 @@ def put_samples(session: Session, video: models.Video, prepared: Sequence[Prepar
         row = known.get(p.id) or models.Sample(id=p.id, video_sha256=video.sha256)
         row.start_us, row.end_us = p.segment.start_us, p.segment.end_us
         row.transcript, row.transcript_origin = p.segment.text, p.transcript_origin
+        row.transcript_raw = p.segment.raw
+        row.words = [[w.text, w.start_us, w.end_us, w.guessed] for w in p.segment.words]
+        row.speaker, row.speaker_origin = p.speaker, p.speaker_origin
+        row.sound_print = list(p.sound_print)
         row.status = SampleStatus.OK
         row.split = video.split
         row.media_sha256 = dict(p.media_sha256)
         session.add(row)
     session.flush()
-    _put_checks(session, prepared)
-
-
-def _put_checks(session: Session, prepared: Sequence[PreparedSample]) -> None:
-    for p in prepared:
-        session.execute(delete(models.SampleCheck).where(models.SampleCheck.sample_id == p.id))
-        session.add_all(
-            models.SampleCheck(sample_id=p.id, name=c.name, value=c.value, passed=c.passed, reason=c.reason)
-            for c in p.checks
-        )

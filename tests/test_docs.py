@@ -8,7 +8,8 @@ import typer.main
 from pydantic import SecretStr
 
 import cli  # noqa: TID251 - the help texts are what is tested
-from annotate.config import DimensionSettings, Settings
+from annotate.config import DimensionSettings, RuleSettings, Settings
+from annotate.registry import CHECKS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,7 +44,7 @@ def test_the_readme_never_names_the_other_project_called_annotate():
 
 def settings():
     for section, part in Settings.model_fields.items():
-        if section == "dimensions":
+        if section in ("dimensions", "checks"):
             continue
         for key in part.default.__class__.model_fields:
             yield f"{section}.{key}", getattr(part.default, key)
@@ -61,6 +62,14 @@ def test_the_reference_has_every_settings_key_with_its_default(key, default):
 def test_the_reference_has_every_key_of_a_dimension():
     for key in DimensionSettings.model_fields:
         assert f"| `dimensions.{key}` |" in REFERENCE
+
+
+def test_the_reference_has_every_key_of_a_rule_and_the_ingest_page_every_check():
+    for key in RuleSettings.model_fields:
+        assert f"| `checks.NAME.{key}` |" in REFERENCE
+    page = (ROOT / "docs" / "ingest.md").read_text(encoding="utf-8")
+    for name in CHECKS.names():
+        assert f"| `{name}` |" in page
 
 
 def test_the_reference_names_no_settings_key_that_does_not_exist():

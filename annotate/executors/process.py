@@ -16,13 +16,11 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
-U = TypeVar("U")
-R = TypeVar("R")
+from annotate.registry import executor
+from annotate.types import Failed, Failure, Finished, R, U
 
 ONE_THREAD: Mapping[str, str] = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
@@ -38,36 +36,12 @@ START_SECONDS = 120.0
 _PR_SET_PDEATHSIG = 1
 
 
-class Failure(StrEnum):
-    """Why a unit has no value."""
-
-    TIMEOUT = "timeout"
-    """It got nowhere until its deadline and was killed."""
-    DIED = "died"
-    """Its process ended without an answer: a crash, a kill, or no memory left."""
-    ERROR = "error"
-    """It raised; the message is the traceback."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished(Generic[U, R]):
-    """A unit and what the function made of it."""
-
-    unit: U
-    value: R
-
-
-@dataclass(frozen=True, slots=True)
-class Failed(Generic[U]):
-    """A unit that has no value."""
-
-    unit: U
-    kind: Failure
-    message: str
-
-
+@executor("process")
 class ProcessExecutor:
-    """Runs units on this machine's processors."""
+    """Runs units in processes of this machine, each of which can be killed alone."""
+
+    def __init__(self, *, address: str = "") -> None:
+        """There is no other machine, so `address` means nothing."""
 
     def run(
         self,

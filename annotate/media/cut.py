@@ -1,7 +1,7 @@
 """Cuts all samples of one video in a single decoding pass, exact to the picture and to the sample."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.media.clip import ClipEncoder, wav, without_sound
-from annotate.media.faces import FaceCounter
 from annotate.media.files import write_atomic
-from annotate.media.picture import Upright, gray
+from annotate.media.glimpses import Watcher
+from annotate.media.picture import Upright
 from annotate.media.probe import Probe
 from annotate.media.sound import (
     SAMPLE_RATE,
@@ -25,7 +25,7 @@ from annotate.media.sound import (
     tell_nobody,
 )
 from annotate.media.source import broken, open_source
-from annotate.types import Check, SampleMedia, Segment
+from annotate.types import Glimpse, SampleMedia, Segment
 
 if TYPE_CHECKING:
     import av
@@ -48,7 +48,8 @@ class CutSample:
 
     sha256: Mapping[str, str]
     """By pass (A, V, M)."""
-    face: Check
+    glimpses: tuple[Glimpse, ...]
+    """What was seen in some of its pictures."""
 
 
 def varies(picture_us: NDArray[np.int64]) -> bool:
@@ -82,7 +83,7 @@ def snap(segments: Sequence[Segment], heard: Heard) -> list[Segment]:
         near = int(grid[np.argmin(np.abs(grid - time))])
         return near if abs(near - time) <= _SNAP_US else time
 
-    moved = [Segment(nearest(s.start_us), nearest(s.end_us), s.text) for s in segments]
+    moved = [replace(s, start_us=nearest(s.start_us), end_us=nearest(s.end_us)) for s in segments]
     return [m if m.end_us > m.start_us else s for m, s in zip(moved, segments, strict=True)]
 
 
@@ -144,7 +145,7 @@ class _Job:
         self.sound: NDArray[np.float32] = np.zeros((audio[1], 0), np.float32)
         self._settings = (fps, size, audio)
         self._encoder: ClipEncoder | None = None
-        self._faces = FaceCounter()
+        self._watcher = Watcher()
         self._result: CutSample | None = None
 
     @property
@@ -157,12 +158,10 @@ class _Job:
         return self._result is not None
 
     def picture(self, frame: "av.VideoFrame") -> None:
-        """Take the next picture; about two in a second are searched for a face."""
+        """Take the next picture."""
         if self._encoder is None:
             self._encoder = ClipEncoder(*self._settings)
-        step = max(1, round(self.fps / 2))
-        if self.shown % step == min(step, self.frames) // 2:
-            self._faces.look(gray(frame))
+        self._watcher.see(frame, round(self.next_us))
         self._encoder.picture(frame)
         self.shown += 1
         self._finish_if_whole()
@@ -191,7 +190,7 @@ class _Job:
                     "V": write_atomic(self.media.silent, without_sound(clip)),
                     "M": write_atomic(self.media.clip, clip),
                 },
-                self._faces.check(),
+                self._watcher.glimpses(),
             )
             # A copy: an empty view would keep the whole sound.
             self._encoder, self.sound = None, self.sound[:, :0].copy()

@@ -1,15 +1,47 @@
-"""Turns stretches of speech into utterances of a usable length."""
+"""Turns what a segmenter found into utterances of a usable length: the same rules for every segmenter."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.types import Segment
+from annotate.types import LengthRules, Segment, Speech, Transcript
 
 Run = tuple[int, int]
 """First frame, and the frame after the last."""
+
+
+_VOICED = 0.35
+"""Where voicing is lower, there is a pause."""
+
+
+def utterances(
+    speech: Speech, transcript: Transcript | None, lengths: LengthRules, duration_us: int
+) -> list[Segment]:
+    """Ordered, disjoint utterances within the video, padded.
+
+    Raw stretches are merged over short gaps, divided at their best pauses and dropped when too short;
+    room is left for the padding. What somebody meant is kept as it is.
+    """
+    pad_us = round(lengths.pad_seconds * 1e6)
+    if speech.meant or not speech.segments:
+        return pad(speech.segments, pad_us, duration_us)
+    assert speech.voicing is not None
+    step = speech.step_us / 1e6
+    least = max(0.1, lengths.min_seconds - 2 * lengths.pad_seconds)
+    most = max(2 * least, lengths.max_seconds - 2 * lengths.pad_seconds)
+    limits = int(np.ceil(least / step)), max(2, int(most / step))
+    runs = [(round(s.start_us / speech.step_us), round(s.end_us / speech.step_us)) for s in speech.segments]
+    joined = bridge(runs, int(lengths.bridge_seconds / step))
+    parts = [part for run in joined for part in divide(run, speech.voicing, limits, _VOICED)]
+    found = [
+        Segment(a * speech.step_us, min(b * speech.step_us, duration_us))
+        for a, b in parts
+        if b - a >= limits[0]
+    ]
+    return pad(found, pad_us, duration_us)
 
 
 def speech_runs(probability: NDArray[np.float32], on: float, off: float) -> list[Run]:
@@ -74,6 +106,6 @@ def pad(segments: Sequence[Segment], pad_us: int, duration_us: int) -> list[Segm
         return []
     middles = [(a.end_us + b.start_us) // 2 for a, b in pairwise(segments)]
     return [
-        Segment(max(s.start_us - pad_us, low), min(s.end_us + pad_us, high), s.text)
+        replace(s, start_us=max(s.start_us - pad_us, low), end_us=min(s.end_us + pad_us, high))
         for s, low, high in zip(segments, [0, *middles], [*middles, duration_us], strict=True)
     ]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from annotate.errors import AnnotateError
 from annotate.registry import segmenter
-from annotate.segmenters._postprocess import bridge, divide, speech_runs
-from annotate.types import Segment
+from annotate.segmenters._postprocess import speech_runs
+from annotate.types import Footage, LengthRules, Segment, Speech
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,26 +33,23 @@ _CHUNK = 1024
 _SHA256 = "e1122837f4154c511485fe0b9c64455f7b929c96fbb8d79fbdb336383ebd3720"
 
 
+THRESHOLDS = {"near": (0.5, 0.35), "far": (0.25, 0.1)}
+"""By preset: a voice starts at the first probability and lasts until it falls below the second."""
+
+
 @segmenter("silero-vad")
 class SileroVad:
     """Neural voice-activity detection: utterances end where a voice pauses (Silero Team, 2024)."""
 
-    on = 0.5
-    off = 0.35
-    bridge_seconds = 0.3
+    def __init__(self, *, preset: str = "near") -> None:
+        self.on, self.off = THRESHOLDS[preset]
 
-    def __init__(self, *, min_seconds: float = 1.0, max_seconds: float = 10.0) -> None:
-        self.min_seconds = min_seconds
-        self.max_seconds = max_seconds
-
-    def segment(self, wave: NDArray[np.float32]) -> list[Segment]:
-        """Speech in 16 kHz mono samples in [-1, 1]: ordered, disjoint, each as long as the limits allow."""
-        probability = speech_probability(wave)
-        per_frame = FRAME / SAMPLE_RATE
-        limits = (int(np.ceil(self.min_seconds / per_frame)), max(2, int(self.max_seconds / per_frame)))
-        runs = bridge(speech_runs(probability, self.on, self.off), int(self.bridge_seconds / per_frame))
-        parts = [part for run in runs for part in divide(run, probability, limits, self.off)]
-        return [_segment(a, b, len(wave)) for a, b in parts if (b - a) >= limits[0]]
+    def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
+        """Stretches of 16 kHz mono in which a voice is heard, and how likely it is in each 32 ms."""
+        probability = speech_probability(footage.wave)
+        runs = speech_runs(probability, self.on, self.off)
+        found = tuple(_segment(a, b, len(footage.wave)) for a, b in runs)
+        return Speech(found, voicing=probability, step_us=FRAME * 1_000_000 // SAMPLE_RATE)
 
 
 def _segment(start: int, end: int, samples: int) -> Segment:

@@ -7,24 +7,25 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from annotate.errors import AnnotateError
-from annotate.executors.process import Failed, Failure, Finished, ProcessExecutor
 from annotate.media.rescue import FOLDER as RESCUE
 from annotate.progress import Bar, Progress
 from annotate.project import Project
+from annotate.registry import EXECUTORS
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._ingest_speakers import Speakers
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps._splits import assign
-from annotate.types import Split, VideoJob, VideoOutcome, VideoStatus
-from db import samples, units, videos
+from annotate.steps._verdicts import Rules
+from annotate.types import Failed, Failure, Finished, Split, VideoJob, VideoOutcome, VideoStatus
+from db import checks, samples, units, videos
 from db.chunks import chunks
 from db.engine import reading, writing
 
-CUT_VERSION = 1
+CUT_VERSION = 2
 """Raised whenever the same video would be cut into other samples or other files: then all are cut again."""
 
 UNFINISHED = ".unfinished"
@@ -98,11 +99,10 @@ class Run:
     _replaced: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        settings = self.project.settings.ingest
-        decides = [
-            CUT_VERSION, settings.segmenter, settings.min_seconds, settings.max_seconds, settings.pad_seconds,
-        ]  # fmt: skip
-        self._cut_hash = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
+        self._rules = Rules(self.project.settings)
+        self._plan = self.project.settings.cut_plan()
+        decides = [CUT_VERSION, asdict(self._plan)]
+        self._cut_hash = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
         for path, reason in self.found.unreadable:
             self._problem(path, "unreadable", reason)
 
@@ -149,11 +149,12 @@ class Run:
                 self._cut_all(iter(jobs), workers, bar)
 
     def _cut_all(self, jobs: Iterator[VideoJob], workers: int, bar: Bar) -> None:
-        outcomes = ProcessExecutor().run(
+        settings = self.project.settings.ingest
+        outcomes = EXECUTORS.get(settings.executor)(address=settings.address).run(
             cut,
             jobs,
             workers=workers,
-            deadline_seconds=self.project.settings.ingest.deadline_seconds,
+            deadline_seconds=settings.deadline_seconds,
             window=2 * workers,
         )
         with closing(outcomes):  # type: ignore[type-var]
@@ -187,13 +188,8 @@ class Run:
                 if videos.put_file(session, file.key, file.stat, sha256):
                     self._replaced.append(file.name)
             return None
-        settings = self.project.settings.ingest
-        job = VideoJob(
-            path=Path(file.path), sha256=sha256, media=self.project.media,
-            sidecar=Path(file.sidecar) if file.sidecar else None,
-            segmenter=settings.segmenter, min_seconds=settings.min_seconds,
-            max_seconds=settings.max_seconds, pad_seconds=settings.pad_seconds,
-        )  # fmt: skip
+        sidecar = Path(file.sidecar) if file.sidecar else None
+        job = VideoJob(Path(file.path), sha256, self.project.media, sidecar, self._plan)
         self._in_flight[sha256] = _Flight(job, settings_hash, [file])
         return job
 
@@ -264,6 +260,8 @@ class Run:
                 session, made, name=first.name, settings_hash=flight.settings_hash,
                 speaker=self.said.get(made.sha256, made.sha256),
             )  # fmt: skip
+            checks.put_verdicts(session, {p.id: self._rules.judge(p.measures) for p in made.samples})
+            checks.mark_judged(session, [made.sha256], self._rules.hash)
             for file in flight.files:
                 if videos.put_file(session, file.key, file.stat, made.sha256):
                     self._replaced.append(file.name)
@@ -274,6 +272,10 @@ class Run:
         """Speakers, splits and the audit trail in one transaction: they depend on content, not on arrival."""
         settings = self.project.settings
         with writing(self.project.engine) as session:
+            for judged_by_others in chunks(checks.judged_by_others(session, self._rules.hash)):
+                measured = checks.measures(session, judged_by_others)
+                checks.put_verdicts(session, {s: self._rules.judge(values) for s, values in measured.items()})
+                checks.mark_judged(session, judged_by_others, self._rules.hash)
             refused = videos.rename_speakers(session, self.said)
             groups = videos.groups_to_settle(session)
             chosen = assign(

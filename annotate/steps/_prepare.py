@@ -1,26 +1,26 @@
 """Makes samples of one video: what a worker process does, without database and settings."""
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from annotate.errors import MediaError
 from annotate.executors.process import alive
 from annotate.media.cut import CutSample, cut, snap, varies
 from annotate.media.probe import probe
 from annotate.media.rescue import FOLDER, rescue
-from annotate.media.sound import SAMPLE_RATE, Heard, listen, loudest, loudness, piece
+from annotate.media.sound import Heard, listen, loudest
 from annotate.media.subtitles import read_subtitles
 from annotate.registry import SEGMENTERS
-from annotate.segmenters._postprocess import pad
+from annotate.segmenters._postprocess import utterances
+from annotate.steps._observe import measure, observe
 from annotate.types import (
-    Check,
+    Cue,
+    Footage,
+    Observed,
     PreparedSample,
     SampleMedia,
-    Segment,
+    Speech,
+    Transcript,
     VideoJob,
     VideoOutcome,
     VideoStatus,
@@ -31,7 +31,6 @@ REJECTIONS = frozenset({"no-video", "no-audio", "silent", "too-short", "no-speec
 """Reasons that are no fault of the file: it simply holds no utterance."""
 
 SILENCE_DB = -60.0
-_LEAST_SPEECH = 0.25
 
 
 def prepare(job: VideoJob) -> VideoOutcome:
@@ -72,26 +71,31 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     heard = listen(path, alive)
     facts.update(duration_us=heard.end_us, variable_frame_rate=varies(heard.picture_us))
     _check_sound(job, heard)
-    utterances, speech, notes = _utterances(job, heard)
-    segments = snap(pad(utterances, round(job.pad_seconds * 1e6), heard.end_us), heard)
+    transcript = _transcript(job, heard)
+    speech, voices = _speech(job, heard, transcript)
+    found_utterances = utterances(speech, transcript, job.plan.lengths, heard.end_us)
+    if not found_utterances:
+        raise _nothing_said(job)
+    segments = snap(found_utterances, heard)
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
     made = cut(path, found, heard, wanted, alive)
+    seen = observe(segments, [c.glimpses for c in made], voices, heard, transcript)
     samples = [
-        _sample(job, s, c, checks)
-        for s, c, checks in zip(segments, made, _checks(heard.wave, speech, segments), strict=True)
+        _sample(job, o, c, transcript.origin if transcript else "") for o, c in zip(seen, made, strict=True)
     ]
-    if not any(c.face.passed for c in made):
+    notes = list(transcript.notes) if transcript else []
+    if not any(g.faces for c in made for g in c.glimpses):
         notes.append("no face seen")
     return samples, notes
 
 
 def _check_sound(job: VideoJob, heard: Heard) -> None:
     seconds = heard.end_us / 1e6
-    if seconds < job.min_seconds:
+    if seconds < job.plan.lengths.min_seconds:
         raise MediaError(
             f"{job.path} lasts {seconds:.2f} s",
             code="too-short",
-            hint=f"ingest.min_seconds asks for {job.min_seconds:g} s",
+            hint=f"ingest.min_seconds asks for {job.plan.lengths.min_seconds:g} s",
         )
     level = loudest(heard.wave)
     if level < SILENCE_DB:
@@ -102,69 +106,53 @@ def _check_sound(job: VideoJob, heard: Heard) -> None:
         )
 
 
-def _utterances(job: VideoJob, heard: Heard) -> tuple[list[Segment], list[Segment], list[str]]:
-    """Where the utterances are, where speech was heard, and what is to be said about the subtitles.
+def _transcript(job: VideoJob, heard: Heard) -> Transcript | None:
+    """What is said, as far as somebody wrote it down.
 
-    The segmenter listens once: what it takes for utterances is the speech, unless subtitles tell them.
+    Raises `MediaError` with code ``no-cues`` when the file beside the video cannot be used.
     """
     if job.sidecar is None:
-        found = _by_ear(job, heard.wave)
-        return found, found, []
-    subtitles = read_subtitles(job.sidecar, heard.end_us, max_seconds=max(60.0, job.max_seconds))
+        return None
+    subtitles = read_subtitles(job.sidecar, heard.end_us)
     if not subtitles.segments:
         raise MediaError(
             f"{job.sidecar} holds no usable cue" + "".join(f"; {note}" for note in subtitles.notes),
             code="no-cues",
             hint="mend it, or take it away to have the speech found by ear",
         )
-    speech = SEGMENTERS.get(job.segmenter)(min_seconds=0.1, max_seconds=60.0).segment(heard.wave)
-    return list(subtitles.segments), speech, list(subtitles.notes)
+    cues = tuple(Cue(s.start_us, s.end_us, s.text) for s in subtitles.segments)
+    return Transcript(cues, "subtitles", notes=subtitles.notes)
 
 
-def _by_ear(job: VideoJob, wave: NDArray[np.float32]) -> list[Segment]:
-    """Utterances by ear. The limits are those of the finished clip, so room is left for the padding."""
-    padding = 2 * job.pad_seconds
-    least = max(0.1, job.min_seconds - padding)
-    most = max(2 * least, job.max_seconds - padding)
-    found = SEGMENTERS.get(job.segmenter)(min_seconds=least, max_seconds=most).segment(wave)
-    if not found:
-        raise MediaError(
-            f"no speech of {job.min_seconds:g} s or more was heard in {job.path}",
-            code="no-speech",
-            hint="a subtitle file of the same name beside the video says where the utterances are",
-        )
-    return found
+def _speech(job: VideoJob, heard: Heard, transcript: Transcript | None) -> tuple[Speech, Speech]:
+    """What becomes utterances, and where voices are heard; by ear they are the same, found once."""
+    plan = job.plan
+    footage = Footage(heard.wave, heard.end_us, transcript)
+    voices = SEGMENTERS.get(plan.segmenter)(preset=plan.vad_preset).segment(footage, plan.lengths)
+    if transcript is None or transcript.origin == "asr":
+        return voices, voices
+    told = SEGMENTERS.get(plan.segmenter_with_transcript)(preset=plan.vad_preset)
+    return told.segment(footage, plan.lengths), voices
 
 
-def _checks(
-    wave: NDArray[np.float32], speech: Sequence[Segment], segments: Sequence[Segment]
-) -> list[tuple[Check, Check]]:
-    """How loud each sample is, and how much of it is speech."""
-    return [(_loudness_check(wave, s), _speech_check(speech, s)) for s in segments]
+def _nothing_said(job: VideoJob) -> MediaError:
+    return MediaError(
+        f"no speech of {job.plan.lengths.min_seconds:g} s or more was heard in {job.path}",
+        code="no-speech",
+        hint="a transcript of the same name beside the video says where the utterances are",
+    )
 
 
-def _loudness_check(wave: NDArray[np.float32], segment: Segment) -> Check:
-    level = loudness(piece(wave, SAMPLE_RATE, (segment.start_us, segment.end_us)))
-    passed = level > SILENCE_DB
-    return Check("loudness", round(level, 2), passed, "" if passed else "nothing to hear")
-
-
-def _speech_check(speech: Sequence[Segment], segment: Segment) -> Check:
-    common = sum(max(0, min(h.end_us, segment.end_us) - max(h.start_us, segment.start_us)) for h in speech)
-    share = common / (segment.end_us - segment.start_us)
-    passed = share >= _LEAST_SPEECH
-    return Check("speech", round(share, 4), passed, "" if passed else "little speech heard")
-
-
-def _sample(
-    job: VideoJob, segment: Segment, cut_sample: CutSample, checks: tuple[Check, Check]
-) -> PreparedSample:
+def _sample(job: VideoJob, observed: Observed, cut_sample: CutSample, origin: str) -> PreparedSample:
+    segment = observed.segment
     return PreparedSample(
         id=sample_id(job.sha256, segment),
         segment=segment,
-        transcript_origin="subtitles" if segment.text else "",
+        transcript_origin=origin if segment.text else "",
         media_sha256=cut_sample.sha256,
-        checks=(cut_sample.face, *checks),
+        measures=measure(observed),
+        speaker=segment.speaker,
+        speaker_origin="transcript" if segment.speaker else "",
     )
 
 

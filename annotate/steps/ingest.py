@@ -12,10 +12,11 @@ from annotate.config import IngestSettings
 from annotate.errors import AnnotateError, NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.registry import SEGMENTERS
+from annotate.registry import EXECUTORS, SEGMENTERS
 from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
 from annotate.steps._ingest_run import Run, marked, sweep
 from annotate.steps._ingest_speakers import read_speakers
+from annotate.steps._verdicts import Rules
 from annotate.types import Split, VideoStatus
 from db import videos
 from db.engine import reading
@@ -76,7 +77,10 @@ def ingest(
     """
     started = time.monotonic()
     settings = project.settings.ingest
-    SEGMENTERS.get(settings.segmenter)
+    for name in (settings.segmenter, settings.segmenter_with_transcript):
+        SEGMENTERS.get(name)
+    EXECUTORS.get(settings.executor)
+    Rules(project.settings)
     voices = read_speakers(speakers, speaker_pattern, settings.speaker_pattern)
     with project.writing(wait_seconds=LOCK_SECONDS):
         sweep(project.media)

@@ -7,37 +7,44 @@ import numpy as np
 import pytest
 
 from annotate.registry import SEGMENTERS
+from annotate.segmenters._postprocess import utterances
+from annotate.types import Cue, Footage, LengthRules, Transcript
 from tests.media_factory import decoded
 
 pytestmark = pytest.mark.parametrize("name", SEGMENTERS.names())
 
 
 @pytest.fixture(scope="module")
-def talk(example_videos: Path) -> np.ndarray:
-    return decoded(example_videos / "autoeditor_voice_noface_42s.mp4", 16_000)
+def talk(example_videos: Path) -> Footage:
+    wave = decoded(example_videos / "autoeditor_voice_noface_42s.mp4", 16_000)
+    cues = (Cue(1_000_000, 4_000_000, "one"), Cue(5_000_000, 9_000_000, "two"))
+    return Footage(wave, len(wave) * 1_000_000 // 16_000, Transcript(cues, "subtitles"))
 
 
-def test_silence_and_nothing_give_no_utterance(name: str) -> None:
-    segmenter = SEGMENTERS.get(name)(min_seconds=1.0, max_seconds=10.0)
-    assert segmenter.segment(np.zeros(0, np.float32)) == []
-    assert segmenter.segment(np.zeros(48_000, np.float32)) == []
+@pytest.mark.parametrize("preset", ["near", "far"])
+def test_silence_and_nothing_give_no_utterance(name: str, preset: str) -> None:
+    segmenter = SEGMENTERS.get(name)(preset=preset)
+    assert segmenter.segment(Footage(np.zeros(0, np.float32), 0), LengthRules()).segments == ()
+    quiet = segmenter.segment(Footage(np.zeros(48_000, np.float32), 3_000_000), LengthRules())
+    assert quiet.segments == () or quiet.meant
 
 
 @pytest.mark.parametrize(("least", "most"), [(1.0, 10.0), (0.5, 3.0)])
 def test_utterances_are_ordered_disjoint_inside_and_of_the_asked_length(
-    name: str, least: float, most: float, talk: np.ndarray
+    name: str, least: float, most: float, talk: Footage
 ) -> None:
-    found = SEGMENTERS.get(name)(min_seconds=least, max_seconds=most).segment(talk)
+    lengths = LengthRules(least, most)
+    speech = SEGMENTERS.get(name)(preset="near").segment(talk, lengths)
+    found = utterances(speech, talk.transcript, lengths, talk.duration_us)
     assert found
-    assert all(0 <= s.start_us < s.end_us <= len(talk) * 1_000_000 // 16_000 for s in found)
-    assert all(least <= s.seconds <= most for s in found)
+    assert all(0 <= s.start_us < s.end_us <= talk.duration_us for s in found)
+    assert speech.meant or all(least - 0.21 <= s.seconds <= most + 1e-6 for s in found)
     assert all(a.end_us <= b.start_us for a, b in pairwise(found))
-    assert not any(s.text for s in found)
 
 
-def test_the_same_sound_gives_the_same_utterances(name: str, talk: np.ndarray) -> None:
-    one, two = (SEGMENTERS.get(name)(min_seconds=1.0, max_seconds=10.0).segment(talk) for _ in range(2))
-    assert one == two
+def test_the_same_footage_gives_the_same_speech(name: str, talk: Footage) -> None:
+    one, two = (SEGMENTERS.get(name)(preset="near").segment(talk, LengthRules()) for _ in range(2))
+    assert (one.segments, one.meant, one.step_us) == (two.segments, two.meant, two.step_us)
 
 
 def test_it_says_what_it_is(name: str) -> None:

@@ -25,7 +25,7 @@ from annotate.steps import ingest as step
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps.ingest import IngestReport, ingest
 from annotate.types import (
-    Check,
+    CutPlan,
     PreparedSample,
     SampleMedia,
     Segment,
@@ -82,7 +82,7 @@ def cut_with_little_room(job: VideoJob) -> VideoOutcome | CannotWrite:
 
 
 def _sample(job: VideoJob, number: int) -> PreparedSample:
-    length = round(job.min_seconds * 1e6)
+    length = round(job.plan.lengths.min_seconds * 1e6)
     segment = Segment(number * length, (number + 1) * length, f"word {number}")
     name = sample_id(job.sha256, segment)
     media = SampleMedia.under(job.media, name)
@@ -92,7 +92,7 @@ def _sample(job: VideoJob, number: int) -> PreparedSample:
         half.write_text(name)
         time.sleep(0.002)
         half.rename(path)
-    return PreparedSample(name, segment, "subtitles", {"M": name}, (Check("speech", 1.0, True),))
+    return PreparedSample(name, segment, "subtitles", {"M": name}, {"speech": 1.0})
 
 
 @pytest.fixture(autouse=True)
@@ -667,7 +667,7 @@ def test_a_media_folder_that_cannot_be_written_is_no_fault_of_the_video(
         raise PermissionError(errno.EACCES, "Permission denied", str(job.media / "M" / "x.mp4"))
 
     monkeypatch.setattr("annotate.steps._prepare.prepare", refuse)
-    job = VideoJob(tmp_path / "a.mp4", "00", tmp_path / "media", None, "silero-vad", 1.0, 10.0, 0.1)
+    job = VideoJob(tmp_path / "a.mp4", "00", tmp_path / "media", None, CutPlan())
     assert cut(job) == CannotWrite(
         f"{tmp_path}/media/M/x.mp4 cannot be written: Permission denied", "see who owns it"
     )

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from annotate.executors.process import Failed, Failure, Finished, ProcessExecutor, alive
+from annotate.executors.process import ProcessExecutor, alive
+from annotate.types import Failed, Failure, Finished
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from annotate.errors import AnnotateError
 from annotate.segmenters import silero_vad
-from annotate.segmenters._postprocess import bridge, divide, pad, speech_runs
+from annotate.segmenters._postprocess import bridge, divide, pad, speech_runs, utterances
 from annotate.segmenters.silero_vad import SileroVad, speech_probability
-from annotate.types import Segment
+from annotate.types import Footage, LengthRules, Segment
 from tests.media_factory import decoded
 
 
@@ -22,8 +22,8 @@ def floats(*values: float) -> np.ndarray:
 
 
 def test_no_sound_holds_no_speech() -> None:
-    assert SileroVad().segment(np.zeros(0, np.float32)) == []
-    assert SileroVad().segment(np.zeros(16_000, np.float32)) == []
+    for wave in (np.zeros(0, np.float32), np.zeros(16_000, np.float32)):
+        assert SileroVad().segment(Footage(wave, 1_000_000), LengthRules()).segments == ()
 
 
 def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,9 @@ def test_sound_of_any_length_is_heard_to_its_end(monkeypatch: pytest.MonkeyPatch
 
 def test_the_talk_is_cut_at_its_pauses(example_videos: Path) -> None:
     wave = decoded(example_videos / "autoeditor_voice_noface_42s.mp4", 16_000)
-    starts = [round(s.start_us / 1e6, 1) for s in SileroVad(max_seconds=9.8).segment(wave)]
+    lengths = LengthRules(pad_seconds=0.0)
+    speech = SileroVad().segment(Footage(wave, 42_400_000), lengths)
+    starts = [round(s.start_us / 1e6, 1) for s in utterances(speech, None, lengths, 42_400_000)]
     assert starts == [1.3, 10.7, 13.9]
 
 

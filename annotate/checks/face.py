@@ -1,0 +1,18 @@
+"""How often a face is seen."""
+
+from annotate.registry import check
+from annotate.types import Observed
+
+
+@check("face")
+class Face:
+    """Share of the pictures that were searched in which at least one face is seen."""
+
+    unit = "share"
+    low = "no face in too many pictures"
+    high = "a face in too many pictures"
+
+    def measure(self, observed: Observed) -> float | None:
+        """0 to 1; None when no picture was searched."""
+        counts = [len(g.faces) for g in observed.glimpses if g.faces is not None]
+        return sum(count > 0 for count in counts) / len(counts) if counts else None

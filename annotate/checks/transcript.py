@@ -1,0 +1,17 @@
+"""Whether the words of a sample are known."""
+
+from annotate.registry import check
+from annotate.types import Observed
+
+
+@check("transcript")
+class TranscriptLength:
+    """Characters of the transcript, spaces not counted."""
+
+    unit = "characters"
+    low = "no transcript, or hardly any"
+    high = "a transcript too long to be one utterance"
+
+    def measure(self, observed: Observed) -> float:
+        """0 when there is no transcript."""
+        return float(len("".join(observed.segment.text.split())))

@@ -1,0 +1,44 @@
+"""What is known of each sample once it is cut, and what the checks measure on it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from annotate.media.sound import SAMPLE_RATE, Heard, piece
+from annotate.registry import CHECKS
+from annotate.types import Glimpse, Observed, Segment, Speech, Transcript
+
+
+def observe(
+    segments: Sequence[Segment],
+    glimpses: Sequence[tuple[Glimpse, ...]],
+    voices: Speech,
+    heard: Heard,
+    transcript: Transcript | None,
+) -> list[Observed]:
+    """One for each segment of a video."""
+    speech = tuple((s.start_us, s.end_us) for s in voices.segments)
+    noise = background(heard, voices)
+    language = transcript.language if transcript else ""
+    return [
+        Observed(s, piece(heard.wave, SAMPLE_RATE, (s.start_us, s.end_us)), speech, g, noise, language)
+        for s, g in zip(segments, glimpses, strict=True)
+    ]
+
+
+def background(heard: Heard, voices: Speech) -> float:
+    """Root mean square between the voices; 0 where there is no such moment."""
+    silent = np.ones(len(heard.wave), bool)
+    for segment in voices.segments:
+        first, last = (at * SAMPLE_RATE // 1_000_000 for at in (segment.start_us, segment.end_us))
+        silent[first:last] = False
+    return float(np.sqrt(np.square(heard.wave[silent], dtype=np.float64).mean())) if silent.any() else 0.0
+
+
+def measure(observed: Observed) -> dict[str, float | str | None]:
+    """By check, sorted: what it says about the sample."""
+    found: dict[str, float | str | None] = {}
+    for name in CHECKS.names():
+        value = CHECKS.get(name)().measure(observed)
+        found[name] = round(value, 4) if isinstance(value, float) else value
+    return found

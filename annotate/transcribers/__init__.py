@@ -1,0 +1,1 @@
+"""Transcribers: one file each, found by name through `annotate.registry.TRANSCRIBERS`."""
