@@ -12,15 +12,11 @@ The talk is made of the example videos: 640x360, 150 utterances in 10 minutes (1
 - vad_real_time_share: CPU seconds of the speech probabilities / seconds of sound, on one core;
 - vad_speed_vs_official: how much sooner than the package's own loop over the frames; and
   vad_largest_difference: how far apart the probabilities of both are at most;
-- segmentation_gain_ami, segmentation_gain_tenvad: mean frame F1 over the files of DIR/speech_segments, inside
-  their annotated regions, of our speech segments as they are heard, before length rules and padding, less
-  that of silero-vad's `get_speech_timestamps` with its own defaults. What is left under ingest's own limits,
-  which drop short speech on purpose and pad the rest, is told beside it;
+- segmentation_*: as `benchmarks._ingest_segments` says;
 - ingest_two_workers_share: wall seconds of `annotate ingest` of four videos with 2 workers / with 1;
 - ingest_memory_growth: peak memory of a worker's work on 40 minutes / on 10 (3 / 1 with --quick).
 """
 
-import csv
 import os
 import resource
 import statistics
@@ -28,7 +24,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,10 +41,11 @@ from annotate.media.probe import probe
 from annotate.media.sound import SAMPLE_RATE, listen
 from annotate.media.subtitles import read_subtitles
 from annotate.segmenters._postprocess import pad
-from annotate.segmenters._postprocess import utterances as merged
-from annotate.segmenters.silero_vad import SileroVad, speech_probability
-from annotate.types import Footage, LengthRules, SampleMedia, Segment, Speech
+from annotate.segmenters.silero_vad import speech_probability
+from annotate.types import SampleMedia, Segment
+from benchmarks import _ingest_segments
 from benchmarks._bars import Bars, arguments
+from benchmarks._ingest_segments import official_network
 
 ROOT = Path(__file__).parent.parent
 VIDEOS = ROOT / "examples" / "videos"
@@ -224,14 +220,6 @@ def compare_vad(bars: Bars, unit: Path, quick: bool) -> None:
     bars.bar("vad_largest_difference", float(np.abs(found - expected).max()), "<=", 1e-4)
 
 
-def official_network() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from silero_vad import load_silero_vad
-
-        return load_silero_vad()
-
-
 def official_probability(network: Any, wave: Wave) -> Wave:
     import torch
 
@@ -239,110 +227,6 @@ def official_probability(network: Any, wave: Wave) -> Wave:
     frames = torch.from_numpy(np.pad(wave, (0, -len(wave) % 512))).split(512)
     with torch.no_grad():
         return np.asarray([network(frame, SAMPLE_RATE).item() for frame in frames], np.float32)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """One file of manual speech segments; all in seconds."""
-
-    name: str
-    wave: Wave
-    region: tuple[float, float]
-    spans: list[tuple[float, float]]
-
-
-def references(folder: Path) -> Iterator[Reference]:
-    import soundfile
-
-    with (folder / "segments.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    with (folder / "annotated_region.csv").open(newline="", encoding="utf-8") as file:
-        regions = list(csv.DictReader(file))
-    for row in regions:
-        wave, rate = soundfile.read(folder / row["file"], dtype="float32")
-        assert rate == SAMPLE_RATE and wave.ndim == 1, row["file"]
-        spans = [(float(r["start"]), float(r["end"])) for r in rows if r["file"] == row["file"]]
-        region = float(row["annotated_from"]), float(row["annotated_to"])
-        yield Reference(row["file"], wave, region, spans)
-
-
-def heard_spans(wave: Wave) -> list[tuple[float, float]]:
-    """Speech as the segmenter hears it: no length rules, no padding."""
-    return _seconds(_heard(wave).segments)
-
-
-def ingest_spans(wave: Wave) -> list[tuple[float, float]]:
-    """What ingest would cut with its default limits and padding."""
-    return _seconds(merged(_heard(wave), None, LengthRules(), len(wave) * 1_000_000 // SAMPLE_RATE))
-
-
-def _heard(wave: Wave) -> Speech:
-    return SileroVad().segment(Footage(wave, len(wave) * 1_000_000 // SAMPLE_RATE), LengthRules())
-
-
-def _seconds(segments: Sequence[Segment]) -> list[tuple[float, float]]:
-    return [(s.start_us / 1e6, s.end_us / 1e6) for s in segments]
-
-
-def official_spans(network: Any, wave: Wave) -> list[tuple[float, float]]:
-    import torch
-    from silero_vad import get_speech_timestamps
-
-    found = get_speech_timestamps(torch.from_numpy(wave), network)
-    return [(f["start"] / SAMPLE_RATE, f["end"] / SAMPLE_RATE) for f in found]
-
-
-def frame_f1(found: Sequence[tuple[float, float]], reference: Reference) -> float:
-    """Of frames of 10 ms in the annotated region."""
-    first, last = reference.region
-    times = np.arange(round((last - first) * 100)) / 100 + first + 0.005
-    said, true = (covered(spans, times) for spans in (found, reference.spans))
-    return float(2 * (said & true).sum() / max(said.sum() + true.sum(), 1))
-
-
-def covered(spans: Sequence[tuple[float, float]], times: NDArray[np.float64]) -> NDArray[np.bool_]:
-    inside = np.zeros(len(times), bool)
-    for start, end in spans:
-        inside |= (times >= start) & (times < end)
-    return inside
-
-
-def boundary_error(found: Sequence[tuple[float, float]], reference: Reference) -> list[float]:
-    """Seconds from each true start and end to the nearest found one."""
-    return [
-        min(abs(span[side] - other[side]) for other in found)
-        for span in reference.spans
-        for side in (0, 1)
-        if found
-    ]
-
-
-def compare_segments(bars: Bars, data: Path | None) -> None:
-    names = {"ami": lambda n: not n.startswith("tenvad"), "tenvad": lambda n: n.startswith("tenvad")}
-    if data is None or not (data / "speech_segments").is_dir():
-        for name in names:
-            bars.long(f"segmentation_gain_{name}", "needs --data with speech_segments")
-        return
-    network, found = official_network(), list(references(data / "speech_segments"))
-    for name, belongs in names.items():
-        part = [r for r in found if belongs(r.name)]
-        sides = {
-            "ours": [heard_spans(r.wave) for r in part],
-            "silero-vad": [official_spans(network, r.wave) for r in part],
-            "ours under ingest's limits": [ingest_spans(r.wave) for r in part],
-        }
-        scores = {side: mean_f1(spans, part) for side, spans in sides.items()}
-        for side, spans in sides.items():
-            errors = [e for s, r in zip(spans, part, strict=True) for e in boundary_error(s, r)]
-            print(
-                f"{name}, {len(part)} files, {side}: mean frame F1 {scores[side]:.3f}, "
-                f"median boundary error {1000 * np.median(errors):.0f} ms"
-            )
-        bars.bar(f"segmentation_gain_{name}", scores["ours"] - scores["silero-vad"], ">=", 0.0)
-
-
-def mean_f1(spans: Sequence[Sequence[tuple[float, float]]], part: Sequence[Reference]) -> float:
-    return float(np.mean([frame_f1(s, r) for s, r in zip(spans, part, strict=True)]))
 
 
 def compare_workers(bars: Bars, unit: Path, quick: bool) -> None:
@@ -402,7 +286,7 @@ def main() -> int:
     with scratch_unit() as unit:
         compare_cuts(bars, unit, options.quick)
         compare_vad(bars, unit, options.quick)
-        compare_segments(bars, options.data)
+        _ingest_segments.measure(bars, options.data, options.quick)
         compare_workers(bars, unit, options.quick)
         compare_memory(bars, unit, options.quick)
     return bars.done(options.json)
