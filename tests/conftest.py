@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -153,17 +154,30 @@ MakeProject = Callable[..., Project]
 
 @pytest.fixture
 def make_project(tmp_path: Path) -> Iterator[MakeProject]:
-    """Make a migrated project: ``make_project(preset="mosi", database=url)``."""
+    """Make a migrated project: ``make_project(preset="mosi", database=url)``.
+
+    The preset's rules are for real footage, so they are cleared unless `checks` asks for them.
+    """
     made: list[Project] = []
 
-    def make(preset: str = "ch-sims", database: str | None = None, name: str = "corpus") -> Project:
+    def make(
+        preset: str = "ch-sims", database: str | None = None, name: str = "corpus", checks: bool = False
+    ) -> Project:
         init(tmp_path / name, preset=preset, database=database)
+        if not checks:
+            _clear_section(tmp_path / name / "annotate.toml", "checks")
         made.append(Project.open(tmp_path / name))
         return made[-1]
 
     yield make
     for project in made:
         project.engine.dispose()
+
+
+def _clear_section(path: Path, name: str) -> None:
+    """Take out what stands below ``[name]`` in a settings file."""
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(rf"(?ms)^\[{name}\].*?(?=^\[)", f"[{name}]\n\n", text), encoding="utf-8")
 
 
 @pytest.fixture
