@@ -81,6 +81,14 @@ class DatabaseSettings(_Section):
     url: str = "sqlite:///annotate.db"
 
 
+class StorageSettings(_Section):
+    """Where clips are kept. Credentials and endpoints only ever come from the driver's own variables."""
+
+    media: str = ""
+    """A folder (a relative one counts from the project's), ``file://``, or any fsspec URL such as
+    ``s3://bucket/prefix``; empty: `media` in the project folder."""
+
+
 class ProtocolSettings(_Section):
     """Who judges what, in which order."""
 
@@ -98,11 +106,13 @@ class ProtocolSettings(_Section):
 
 
 class SplitSettings(_Section):
-    """Shares of the samples per split; a group (speaker, video) is never divided."""
+    """Shares of the samples per split; a group of videos is never divided."""
 
     train: Annotated[float, Field(gt=0)] = 0.7
     valid: Annotated[float, Field(gt=0)] = 0.15
     test: Annotated[float, Field(gt=0)] = 0.15
+    together: tuple[Literal["speaker", "episode", "repeats"], ...] = ("speaker", "episode", "repeats")
+    """What is never in two splits; a video never is, whatever stands here."""
 
     def share(self, split: Split) -> float:
         """The share of `split`, between 0 and 1."""
@@ -245,6 +255,7 @@ class Settings(BaseSettings):
 
     project: ProjectSettings = ProjectSettings()
     database: DatabaseSettings = DatabaseSettings()
+    storage: StorageSettings = StorageSettings()
     protocol: ProtocolSettings = ProtocolSettings()
     dimensions: Annotated[tuple[DimensionSettings, ...], Field(min_length=1)]
     splits: SplitSettings = SplitSettings()

@@ -8,6 +8,7 @@ AnnotateError               exit 1
 ├── ProjectBusy             another command writes to this project
 ├── SchemaMismatch          the database is older or newer than the code
 ├── MediaError              a file that cannot be probed, cut or read
+├── StorageError            a media root or a source behind a URL cannot be used
 ├── FeatureError            features are missing, damaged or of another extractor
 ├── ModelError              a model cannot be trained or read
 ├── LabelStudioError        Label Studio is down, refuses, or answers nonsense
@@ -61,6 +62,10 @@ class MediaError(AnnotateError):
     def __init__(self, message: str, *, code: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+
+class StorageError(AnnotateError):
+    """What lies behind a URL cannot be reached, read or written, or its driver is not installed."""
 
 
 class FeatureError(AnnotateError):

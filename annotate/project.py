@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from annotate import config
 from annotate.config import Settings
 from annotate.errors import ProjectBusy, ProjectNotFound
+from annotate.storage.clips import ClipStore, clip_store
 from annotate.types import SampleMedia
 from db.engine import open_engine, parse_url
 from db.migrate import require_current
@@ -92,10 +93,18 @@ class Project:
         finally:
             lock.release()
 
+    @cached_property
+    def clips(self) -> ClipStore:
+        """Where the files of samples are kept.
+
+        Raises `StorageError` when `storage.media` is a URL that cannot be used.
+        """
+        return clip_store(self.settings.storage.media, self.root)
+
     @property
     def media(self) -> Path:
-        """What raters see and features are taken from; one folder per pass."""
-        return self.root / "media"
+        """What raters see and features are taken from, one folder per pass. With a URL, a cache of it."""
+        return self.clips.folder
 
     @property
     def features(self) -> Path:
@@ -113,5 +122,5 @@ class Project:
         return self.root / "studio"
 
     def sample_media(self, sample_id: str) -> SampleMedia:
-        """Where the files of a sample lie, whether or not they exist yet."""
+        """Where the files of a sample lie, whether or not they exist yet; `clips.fetch` sees to it."""
         return SampleMedia.under(self.media, sample_id)

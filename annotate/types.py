@@ -146,6 +146,19 @@ class Transcript:
     """One sentence for each kind of cue that could not be used, or thing that had to be guessed."""
 
 
+GUESSED = "voice"
+"""Where a speaker's name comes from that nobody gave: it means something inside its video only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Somebody talks, as a table of turns says. Microseconds from the video's start."""
+
+    speaker: str
+    start_us: int
+    end_us: int
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
     """A stretch of a video that becomes a sample. Times are microseconds from the video's start."""
@@ -297,6 +310,11 @@ class SampleMedia:
             silent=root / "V" / shard / f"{sample_id}.mp4",
         )
 
+    def of(self, modality: Modality) -> Path:
+        """The one file that the pass A, V or M shows."""
+        files = {Modality.AUDIO: self.audio, Modality.VISION: self.silent, Modality.MULTIMODAL: self.clip}
+        return files[modality]
+
     def complete(self) -> bool:
         """Whether all three are there."""
         return all(path.exists() for path in (self.clip, self.audio, self.silent))
@@ -354,6 +372,12 @@ class VideoJob:
     sidecar: Path | None
     """The file that holds its transcript."""
     plan: CutPlan
+    store: str = ""
+    """URL of the media root that finished files are sent to; empty: the media folder itself."""
+    source: str = ""
+    """URL that `path` was fetched from, and can be again where `path` does not exist; empty: from nowhere."""
+    sidecar_source: str = ""
+    """The same of `sidecar`."""
 
 
 @dataclass(frozen=True, slots=True)

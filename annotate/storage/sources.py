@@ -1,0 +1,94 @@
+"""Lists and fetches source videos that lie behind a URL, reading none of them twice."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from annotate.storage.urls import connect, explained, telling
+
+BLOCK_BYTES = 1 << 23
+
+_CHANGED = ("LastModified", "last_modified", "updated", "mtime", "created")
+_MARKS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "VersionId")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One object, as far as a listing tells."""
+
+    url: str
+    size: int
+    changed_ns: int
+    """When it was written; 0 where the store does not tell."""
+    mark: int
+    """Made of its etag or checksum, 60 bits: other content, another mark. 0 where the store has none."""
+
+
+def list_files(url: str) -> list[RemoteFile]:
+    """Every object at or below `url`, by URL; nothing is read.
+
+    Raises `StorageError` when nothing lies there, or the store does not answer.
+    """
+    fs, path = connect(url)
+    with telling(url):
+        fs.invalidate_cache()
+        found = fs.find(path, detail=True)
+        if not found:
+            raise FileNotFoundError("no object has a name that begins so")
+    files = [_remote_file(fs.unstrip_protocol(name), facts) for name, facts in found.items()]
+    return sorted(files, key=lambda file: file.url)
+
+
+def look_at(url: str) -> RemoteFile | None:
+    """The object at `url` itself; None when there is none. Raises `StorageError`."""
+    fs, path = connect(url)
+    with telling(url):
+        fs.invalidate_cache()
+        try:
+            facts = fs.info(path)
+        except FileNotFoundError:
+            return None
+    return _remote_file(url, facts) if facts["type"] == "file" else None
+
+
+def _remote_file(url: str, facts: Mapping[str, Any]) -> RemoteFile:
+    changed = next((facts[key] for key in _CHANGED if facts.get(key)), 0)
+    if isinstance(changed, str):
+        changed = datetime.fromisoformat(changed)
+    if isinstance(changed, datetime):
+        changed = changed.timestamp()
+    marks = [str(facts[key]) for key in _MARKS if facts.get(key)]
+    mark = int(hashlib.sha256(json.dumps(marks).encode()).hexdigest()[:15], 16) if marks else 0
+    return RemoteFile(url, int(facts["size"] or 0), round(changed * 1e6) * 1000, mark)
+
+
+def download(url: str, target: Path, tell: Callable[[int], None]) -> str:
+    """Copy the object at `url` to `target` and return its sha256, taken on the way.
+
+    `tell` is called with the bytes done so far. Raises `OSError` when `target` cannot be written,
+    `FileNotFoundError` or `PermissionError` when the object is gone or refused, else `StorageError`.
+    """
+    fs, path = connect(url)
+    digest, done = hashlib.sha256(), 0
+    with target.open("wb") as file:
+        for block in _blocks(fs, path, url):
+            digest.update(block)
+            file.write(block)
+            done += len(block)
+            tell(done)
+    return digest.hexdigest()
+
+
+def _blocks(fs: Any, path: str, url: str) -> Iterator[bytes]:
+    try:
+        with fs.open(path, "rb", block_size=BLOCK_BYTES) as source:
+            while block := source.read(BLOCK_BYTES):
+                yield block
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:
+        raise explained(url, error) from error

@@ -1,0 +1,90 @@
+"""Opens fsspec URLs, and says in the user's words why one cannot be used."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from annotate.errors import AnnotateError, StorageError
+
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+_LOCAL = ("file://", "local://")
+_EXTRAS = {"s3": "s3", "s3a": "s3"}
+_BAD_BUCKET = ("InvalidBucketName", "NoSuchBucket")
+_CREDENTIALS = "give credentials in the environment (for s3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+
+
+def is_url(address: str) -> bool:
+    """Whether `address` names a store and not a path of this machine; a ``file://`` URL does not."""
+    return bool(_SCHEME.match(address)) and not address.lower().startswith(_LOCAL)
+
+
+def local_path(address: str) -> Path:
+    """The path that a path or a ``file://`` URL names."""
+    if address.lower().startswith(_LOCAL):
+        return Path(unquote(urlsplit(address).path))
+    return Path(address).expanduser()
+
+
+def connect(url: str) -> tuple[Any, str]:
+    """The file system behind `url`, and the path on it without a trailing slash.
+
+    Credentials and endpoints come from the environment alone. Nothing is sent yet.
+    Raises `StorageError` for a URL that cannot be used, or whose driver is not installed.
+    """
+    parts = urlsplit(url)
+    if "::" in url or parts.password:
+        why = "holds a password" if parts.password else "chains file systems"
+        raise StorageError(f"the URL {_shown(url)} {why}", hint=_CREDENTIALS if parts.password else _FORM)
+    if not parts.netloc and parts.scheme.lower() in _EXTRAS:
+        raise StorageError(f"{url} names no bucket", hint=_FORM)
+    if parts.scheme.lower() in ("http", "https", "data"):
+        raise StorageError(f"{url} cannot be listed or written", hint="download it first; " + _FORM)
+    import fsspec
+
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        extra = _EXTRAS.get(parts.scheme.lower())
+        install = f"pip install '.[{extra}]'" if extra else str(error)
+        raise StorageError(f"{url} needs a package that is not installed", hint=install) from error
+    except Exception as error:
+        raise StorageError(f"{url} cannot be used: {error}", hint=_FORM) from error
+    return fs, str(path).rstrip("/")
+
+
+_FORM = "a root looks like s3://bucket/prefix; any other fsspec URL whose package is installed will do"
+
+
+def _shown(url: str) -> str:
+    """Without what stands in front of the @."""
+    return re.sub(r"//[^/@]*@", "//...@", url)
+
+
+@contextmanager
+def telling(url: str) -> Iterator[None]:
+    """Turn whatever a driver raises inside the block into a `StorageError` that names `url`.
+
+    Each driver has exceptions of its own, so all are caught: only calls of the driver belong inside.
+    """
+    try:
+        yield
+    except AnnotateError:
+        raise
+    except Exception as error:
+        raise explained(url, error) from error
+
+
+def explained(url: str, error: Exception) -> StorageError:
+    """What to tell the user about an exception of the driver of `url`."""
+    told = str(error).strip() or type(error).__name__
+    if isinstance(error, FileNotFoundError) or any(name in told for name in _BAD_BUCKET):
+        return StorageError(f"{url} does not exist: {told}", hint="make the bucket, or mend the URL")
+    if isinstance(error, PermissionError) or "credentials" in told.lower():
+        return StorageError(f"{url} refuses us: {told}", hint=_CREDENTIALS)
+    return StorageError(
+        f"{url} does not answer: {told}",
+        hint="see that it is up (for s3, AWS_ENDPOINT_URL says where), then run this again: it goes on",
+    )
