@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from annotate.checks.snr import DIGITAL_SILENCE, frame_powers
 from annotate.media.sound import SAMPLE_RATE, Heard, piece
 from annotate.registry import CHECKS
 from annotate.types import Glimpse, Observed, Segment, Speech, Transcript
@@ -27,12 +28,17 @@ def observe(
 
 
 def background(heard: Heard, voices: Speech) -> float:
-    """Root mean square between the voices; 0 where there is no such moment."""
+    """Root mean square between the voices; 0 where there is no such moment.
+
+    The usual moment counts: a slammed door is not the background, nor is the digital silence of an edit.
+    """
     silent = np.ones(len(heard.wave), bool)
     for segment in voices.segments:
         first, last = (at * SAMPLE_RATE // 1_000_000 for at in (segment.start_us, segment.end_us))
         silent[first:last] = False
-    return float(np.sqrt(np.square(heard.wave[silent], dtype=np.float64).mean())) if silent.any() else 0.0
+    powers = frame_powers(heard.wave[silent])
+    powers = powers[powers > DIGITAL_SILENCE]
+    return float(np.sqrt(np.median(powers))) if len(powers) else 0.0
 
 
 def measure(observed: Observed) -> dict[str, float | str | None]:

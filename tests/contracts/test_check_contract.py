@@ -23,6 +23,8 @@ SPOKEN = Observed(Segment(0, 2_000_000, "lay white by s zero again"), hum(2), ((
 def test_it_measures_a_number_a_word_or_nothing_and_twice_the_same(name: str, observed: Observed) -> None:
     value = CHECKS.get(name)().measure(observed)
     assert value is None or isinstance(value, str) or math.isfinite(value)
+    # Whoever writes a rule is told by the unit whether the value is a number or a word.
+    assert value is None or isinstance(value, str) == (CHECKS.get(name)().unit == "")
     assert CHECKS.get(name)().measure(observed) == value
 
 

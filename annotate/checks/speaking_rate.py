@@ -1,0 +1,40 @@
+"""Whether the words of a sample fit into the time in which a voice is heard."""
+
+import re
+import unicodedata
+
+from annotate.registry import check
+from annotate.types import Observed
+
+_VOWELS = frozenset("aeiouyæøœıаеёиоуыэюяіїєαεηιουω")
+_SYLLABIC = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
+"""Kana, Han and Hangul: one sign, one syllable (or mora)."""
+
+
+@check("speaking-rate")
+class SpeakingRate:
+    """Syllables of the transcript per second of voice: words that are not those spoken stand out."""
+
+    unit = "syllables/s"
+    low = "fewer words than were spoken: does the transcript belong here?"
+    high = "more words than can be spoken: does the transcript belong here?"
+
+    def measure(self, observed: Observed) -> float | None:
+        """People speak 4 to 8 (Pellegrino, Coupé and Marsico, 2011); None without transcript, voice or
+        a script whose syllables can be counted."""
+        start, end = observed.segment.start_us, observed.segment.end_us
+        heard = sum(max(0, min(last, end) - max(first, start)) for first, last in observed.speech)
+        count = syllables(observed.segment.text)
+        return count * 1e6 / heard if count and heard else None
+
+
+def syllables(text: str) -> int:
+    """Groups of vowels of each word (one at least), and syllabic signs; 0 where the script tells neither."""
+    count = len(_SYLLABIC.findall(text))
+    plain = unicodedata.normalize("NFD", _SYLLABIC.sub(" ", text.lower()))
+    for word in re.findall(r"[^\W_]+", "".join(c for c in plain if not unicodedata.combining(c))):
+        known = [letter in _VOWELS for letter in word]
+        groups = sum(now and not before for before, now in zip([False, *known], known, strict=False))
+        if groups or word.isascii():
+            count += max(1, groups)
+    return count
