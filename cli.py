@@ -96,10 +96,13 @@ def init(
 def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Videos, or folders that are searched through.")],
     speakers: Annotated[
-        Path | None, typer.Option(help="CSV with the columns file and speaker; wins over the pattern.")
+        Path | None, typer.Option(help="CSV with the columns file and speaker, perhaps episode, start, end.")
     ] = None,
     speaker_pattern: Annotated[
         str | None, typer.Option(help="Regular expression with a group `speaker`, searched in the path.")
+    ] = None,
+    episode_pattern: Annotated[
+        str | None, typer.Option(help="The same with a group `episode`: one episode is in one split.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per processor.")] = None,
     as_json: AsJson = False,
@@ -112,6 +115,7 @@ def ingest(
         paths,
         speakers=speakers,
         speaker_pattern=speaker_pattern,
+        episode_pattern=episode_pattern,
         workers=workers,
         progress=_progress(),
     )

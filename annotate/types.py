@@ -159,6 +159,17 @@ class Turn:
     end_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What somebody said about a video beforehand. Empty where nobody did."""
+
+    speaker: str = ""
+    """Of the whole video."""
+    episode: str = ""
+    turns: tuple[Turn, ...] = ()
+    """Who talks when, where a table says it line by line."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
     """A stretch of a video that becomes a sample. Times are microseconds from the video's start."""

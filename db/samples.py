@@ -29,7 +29,8 @@ def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, s
 def put_samples(session: Session, video: models.Video, prepared: Sequence[PreparedSample]) -> None:
     """Make `prepared` the samples of `video`: known ones are updated, those no longer cut are retired.
 
-    All take part until their verdicts are stored.
+    All take part until their verdicts are stored. New ones have no split yet: who talks in them decides
+    whether they may be in that of their video. A speaker that a table told stays.
     """
     known = {
         sample.id: sample
@@ -43,10 +44,10 @@ def put_samples(session: Session, video: models.Video, prepared: Sequence[Prepar
         row.transcript, row.transcript_origin = p.segment.text, p.transcript_origin
         row.transcript_raw = p.segment.raw
         row.words = [[w.text, w.start_us, w.end_us, w.guessed] for w in p.segment.words]
-        row.speaker, row.speaker_origin = p.speaker, p.speaker_origin
+        if row.speaker_origin != "table":
+            row.speaker, row.speaker_origin = p.speaker, p.speaker_origin
         row.sound_print = list(p.sound_print)
         row.status = SampleStatus.OK
-        row.split = video.split
         row.media_sha256 = dict(p.media_sha256)
         session.add(row)
     session.flush()

@@ -1,9 +1,9 @@
-"""Videos, the paths they were seen at, who talks in them, and their splits."""
+"""Videos, the paths they were seen at, and how many samples they gave."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from annotate.types import Split, VideoOutcome, VideoStatus
@@ -136,70 +136,7 @@ def _keep_speaker(session: Session, old_sha256: str, new_sha256: str | None) -> 
     if old is None or new is None or new.split is not None or new.speaker != new.sha256:
         return
     if old.split is not None or old.status == VideoStatus.OK:
-        new.speaker = old.speaker
-
-
-def groups_to_settle(session: Session) -> dict[str, int]:
-    """Speakers of cut videos that have no split yet, with their number of samples, sorted."""
-    query = (
-        select(models.Video.speaker, func.count(models.Sample.id))
-        .join(models.Sample, models.Sample.video_sha256 == models.Video.sha256)
-        .where(models.Video.split.is_(None), models.Video.status == VideoStatus.OK)
-        .where(models.Sample.status == SampleStatus.OK)
-        .group_by(models.Video.speaker)
-    )
-    return dict(sorted(session.execute(query)))
-
-
-def settled_groups(session: Session) -> dict[str, Split]:
-    """The split of every speaker that has one."""
-    query = select(models.Video.speaker, models.Video.split).where(models.Video.split.is_not(None)).distinct()
-    return {speaker: Split(split) for speaker, split in sorted(session.execute(query)) if split}
-
-
-def settle(session: Session, chosen: Mapping[str, Split]) -> None:
-    """Give the videos of each speaker of `chosen` that have no split theirs, and their samples with them."""
-    query = select(models.Video.sha256, models.Video.speaker).where(
-        models.Video.split.is_(None), models.Video.status == VideoStatus.OK
-    )
-    rows = [
-        {"sha256": sha256, "split": chosen[speaker]}
-        for sha256, speaker in sorted(session.execute(query))
-        if speaker in chosen
-    ]
-    if rows:
-        session.execute(update(models.Video), rows)
-    of_video = select(models.Video.split).where(models.Video.sha256 == models.Sample.video_sha256)
-    session.execute(
-        update(models.Sample).where(models.Sample.split.is_(None)).values(split=of_video.scalar_subquery())
-    )
-
-
-def rename_speakers(session: Session, said: Mapping[str, str]) -> list[str]:
-    """Store who was said to talk in each video (sha256 -> speaker).
-
-    A split never moves: where the new speaker belongs to another split than the video, the video keeps
-    its old speaker. Returns the names of those videos, sorted.
-    """
-    home = settled_groups(session)
-    refused, renamed = [], 0
-    for chunk in chunks(sorted(said)):
-        rows = session.scalars(
-            select(models.Video).where(models.Video.sha256.in_(chunk)).order_by(models.Video.sha256)
-        )
-        for row in rows:
-            speaker = said[row.sha256]
-            if row.speaker == speaker:
-                continue
-            if row.split and home.setdefault(speaker, Split(row.split)) != row.split:
-                refused.append(row.name)
-            else:
-                row.speaker = speaker
-                renamed += 1
-    if renamed:
-        add_event(session, "speakers", {"renamed": renamed})
-    session.flush()
-    return sorted(refused)
+        new.speaker, new.episode = old.speaker, new.episode or old.episode
 
 
 def samples_per_split(session: Session) -> dict[Split, int]:

@@ -18,10 +18,10 @@ from annotate.registry import EXECUTORS
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._ingest_speakers import Speakers
 from annotate.steps._ingest_worker import CannotWrite, cut
-from annotate.steps._splits import assign
+from annotate.steps._splits import divide, some
 from annotate.steps._verdicts import Rules
-from annotate.types import Failed, Failure, Finished, Split, VideoJob, VideoOutcome, VideoStatus
-from db import checks, samples, units, videos
+from annotate.types import Failed, Failure, Finished, Told, VideoJob, VideoOutcome, VideoStatus
+from db import checks, groups, samples, units, videos
 from db.chunks import chunks
 from db.engine import reading, writing
 
@@ -84,8 +84,8 @@ class Run:
     found: Found
     progress: Progress
     changed: list[tuple[SourceFile, videos.KnownFile | None]] = field(default_factory=list)
-    said: dict[str, str] = field(default_factory=dict)
-    """sha256 -> who talks there, as told by the first of its paths."""
+    told: dict[str, Told] = field(default_factory=dict)
+    """sha256 -> who talks there, and more, as told by the first of its paths that tells anything."""
     problems: list[dict[str, str]] = field(default_factory=list)
     """What no row of a video tells: folders and files that could not be read."""
     made: Counter[VideoStatus] = field(default_factory=Counter)
@@ -133,9 +133,9 @@ class Run:
         return {video for video, sample in pairs if not self.project.sample_media(sample).complete()}
 
     def _listen(self, sha256: str, file: SourceFile) -> None:
-        speaker = self.voices.of(file)
-        if speaker is not None:
-            self.said.setdefault(sha256, speaker)
+        told = self.voices.of(file)
+        if told != Told():
+            self.told.setdefault(sha256, told)
 
     def cut(self, workers: int) -> None:
         """Hand what changed to the workers, and again what took one down, until nothing is left.
@@ -258,7 +258,7 @@ class Run:
         with writing(self.project.engine) as session:
             videos.put_video(
                 session, made, name=first.name, settings_hash=flight.settings_hash,
-                speaker=self.said.get(made.sha256, made.sha256),
+                speaker=self.told.get(made.sha256, Told()).speaker or made.sha256,
             )  # fmt: skip
             checks.put_verdicts(session, {p.id: self._rules.judge(p.measures) for p in made.samples})
             checks.mark_judged(session, [made.sha256], self._rules.hash)
@@ -276,41 +276,39 @@ class Run:
                 measured = checks.measures(session, judged_by_others)
                 checks.put_verdicts(session, {s: self._rules.judge(values) for s, values in measured.items()})
                 checks.mark_judged(session, judged_by_others, self._rules.hash)
-            refused = videos.rename_speakers(session, self.said)
-            groups = videos.groups_to_settle(session)
-            chosen = assign(
-                groups,
-                fixed=videos.settled_groups(session),
-                counts=videos.samples_per_split(session),
-                shares={split: settings.splits.share(split) for split in Split},
-                seed=settings.project.seed,
-            )
-            videos.settle(session, chosen)
-            if self.made or chosen:
+            refused = groups.put_told(session, self.told, settings.splits.together)
+            self._warn_of_refused(refused)
+            settled = 0
+            if groups.something_to_settle(session):
+                counts = videos.samples_per_split(session)
+                division = divide(groups.video_ties(session), (), counts, settings)
+                settled, kept_back = groups.give_splits(session, division.splits, division.groups.held)
+                self.found.warnings += division.warnings(kept_back)
+            if self.made or settled:
                 made = {status.value: count for status, count in sorted(self.made.items())}
-                videos.add_event(session, "ingest", {"videos": made, "settled": len(chosen)})
-        self._warn(refused)
+                videos.add_event(session, "ingest", {"videos": made, "settled": settled})
+        self._warn()
 
-    def _warn(self, refused: list[str]) -> None:
+    def _warn_of_refused(self, refused: groups.Refused) -> None:
+        because = "because the new one is in another split and splits never move"
+        for names, word in ((refused.speakers, "speaker"), (refused.episodes, "episode")):
+            if names:
+                warning = f"{len(names)} videos keep their old {word}, {because}: {some(names)}"
+                self.found.warnings.append(warning)
+        if refused.samples:
+            self.found.warnings.append(f"{refused.samples} samples keep their old speaker, {because}")
+
+    def _warn(self) -> None:
         warnings = self.found.warnings
-        if refused:
-            warnings.append(
-                f"{len(refused)} videos keep their old speaker, because the new one is in another split "
-                f"and splits never move: {_some(refused)}"
-            )
         if unused := self.voices.unused():
-            warnings.append(f"{len(unused)} files of the speaker table were not found: {_some(unused)}")
+            warnings.append(f"{len(unused)} files of the speaker table were not found: {some(unused)}")
         if self._replaced:
             warnings.append(
                 f"{len(self._replaced)} files hold another video than before; "
-                f"the samples of the old one stay: {_some(sorted(self._replaced))}"
+                f"the samples of the old one stay: {some(sorted(self._replaced))}"
             )
         if self.gone:
             warnings.append(f"{len(self.gone)} videos were cut again, because clips of theirs were missing")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _moved_on(file: SourceFile) -> bool:

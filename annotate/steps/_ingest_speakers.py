@@ -1,6 +1,7 @@
-"""Who talks in a file, as far as somebody said so: a CSV wins over a pattern on the path."""
+"""What was told about files: who talks in them, and what they are an episode of; tables win over patterns."""
 
 import csv
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -9,89 +10,170 @@ from pathlib import Path
 
 from annotate.errors import AnnotateError, ConfigError, UsageError
 from annotate.steps._ingest_files import SourceFile, storable
+from annotate.types import Told, Turn
 
-COLUMNS = ("file", "speaker")
+KNOWN = ("file", "speaker", "episode", "start", "end")
+EXAMPLES = {"speaker": "(?P<speaker>s[0-9]+)_", "episode": "(?P<episode>s[0-9]+e[0-9]+)"}
 
 
 @dataclass
 class Speakers:
-    """What was said about speakers. `of` remembers which lines were used."""
+    """Everything that was told about speakers and episodes. `of` remembers which lines were used."""
 
-    table: Mapping[str, str] = field(default_factory=dict)
-    pattern: re.Pattern[str] | None = None
+    table: Mapping[str, Told] = field(default_factory=dict)
+    speaker_pattern: re.Pattern[str] | None = None
+    episode_pattern: re.Pattern[str] | None = None
     _used: set[str] = field(default_factory=set)
 
-    def of(self, file: SourceFile) -> str | None:
-        """The speaker of `file`; None when nobody said."""
+    def of(self, file: SourceFile) -> Told:
+        """What was told about `file`."""
+        told = Told()
         for key in (_normal(file.relative), _normal(Path(file.path).name)):
             if key in self.table:
                 self._used.add(key)
-                return self.table[key]
-        if self.pattern is None:
-            return None
-        # Below the named folder first: a folder above it may match by accident.
-        for text in (file.relative, file.path):
-            match = self.pattern.search(text)
-            if match and match["speaker"]:
-                return storable(match["speaker"])
-        return None
+                told = self.table[key]
+                break
+        return Told(
+            told.speaker or _search(self.speaker_pattern, "speaker", file),
+            told.episode or _search(self.episode_pattern, "episode", file),
+            told.turns,
+        )
 
     def unused(self) -> list[str]:
         """Files of the table that no file was found for, sorted."""
         return sorted(self.table.keys() - self._used)
 
 
-def read_speakers(table: Path | None, flag: str | None, setting: str) -> Speakers:
-    """What the options and the settings say; an option wins.
+def _search(pattern: re.Pattern[str] | None, group: str, file: SourceFile) -> str:
+    if pattern is None:
+        return ""
+    # Below the named folder first: a folder above it may match by accident.
+    for text in (file.relative, file.path):
+        match = pattern.search(text)
+        if match and match[group]:
+            return storable(match[group])
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A regular expression on the path: an option, which wins, or else a setting."""
+
+    flag: str | None
+    setting: str
+
+
+def read_speakers(table: Path | None, speaker: Pattern, episode: Pattern) -> Speakers:
+    """What the options and the settings say.
 
     Raises `UsageError` for an option that cannot be used, `ConfigError` for such a setting.
     """
-    error, pattern = (UsageError, flag) if flag is not None else (ConfigError, setting)
-    return Speakers(_read_table(table) if table else {}, _compile(pattern, error))
+    return Speakers(
+        _read_table(table) if table else {}, _compile(speaker, "speaker"), _compile(episode, "episode")
+    )
 
 
-def _compile(pattern: str, error: type[AnnotateError]) -> re.Pattern[str] | None:
-    if not pattern:
+def _compile(pattern: Pattern, group: str) -> re.Pattern[str] | None:
+    said, error = (pattern.flag, UsageError) if pattern.flag is not None else (pattern.setting, ConfigError)
+    if not said:
         return None
-    hint = "for example '(?P<speaker>s[0-9]+)_'"
+    return _checked(said, group, error)
+
+
+def _checked(said: str, group: str, error: type[AnnotateError]) -> re.Pattern[str]:
+    hint = f"for example '{EXAMPLES[group]}'"
     try:
-        compiled = re.compile(pattern)
+        compiled = re.compile(said)
     except re.error as reason:
-        raise error(
-            f"the speaker pattern {pattern!r} is no regular expression: {reason}", hint=hint
-        ) from reason
-    if "speaker" not in compiled.groupindex:
-        raise error(f"the speaker pattern {pattern!r} has no group called `speaker`", hint=hint)
+        raise error(f"the {group} pattern {said!r} is no regular expression: {reason}", hint=hint) from reason
+    if group not in compiled.groupindex:
+        raise error(f"the {group} pattern {said!r} has no group called `{group}`", hint=hint)
     return compiled
 
 
-def _read_table(path: Path) -> dict[str, str]:
+def _read_table(path: Path) -> dict[str, Told]:
     """By normalised file name or relative path."""
-    hint = "a CSV in UTF-8 whose first line is `file,speaker`"
+    hint = (
+        "a CSV in UTF-8 whose first line is `file,speaker`, with `episode` if you like, "
+        "and with `start,end` in seconds where speakers take turns"
+    )
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = csv.DictReader(stream, strict=True)
-            if sorted(rows.fieldnames or ()) != sorted(COLUMNS):
-                found = ", ".join(rows.fieldnames or ()) or "none"
-                raise UsageError(f"{path} has the columns {found}; it needs file and speaker", hint=hint)
+            columns = rows.fieldnames or ()
+            if not _usable(columns):
+                found = ", ".join(columns) or "none"
+                raise UsageError(
+                    f"{path} has the columns {found}; it needs file and speaker or episode, and may have "
+                    "start and end",
+                    hint=hint,
+                )
             return _collect(rows, path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}", hint=hint) from error
 
 
-def _collect(rows: "csv.DictReader[str]", path: Path) -> dict[str, str]:
-    table: dict[str, str] = {}
+def _usable(columns: object) -> bool:
+    names = list(columns) if isinstance(columns, list) else []
+    timed = {"start", "end"} & set(names)
+    return (
+        len(set(names)) == len(names)
+        and set(names) <= set(KNOWN)
+        and "file" in names
+        and bool({"speaker", "episode"} & set(names))
+        and (not timed or (len(timed) == 2 and "speaker" in names))
+    )
+
+
+def _collect(rows: "csv.DictReader[str]", path: Path) -> dict[str, Told]:
+    """The lines of a file put together: those with times are turns, one without is for the whole file."""
+    table: dict[str, Told] = {}
     for row in rows:
-        file, speaker = (row["file"] or "").strip(), (row["speaker"] or "").strip()
         where = f"{path}, line {rows.line_num}"
-        if not file or not speaker or None in row:
-            raise UsageError(
-                f"{where}: a line needs a file and a speaker, and nothing else", hint="mend the line"
-            )
-        key = _normal(file.removeprefix("./"))
-        if table.setdefault(key, speaker) != speaker:
-            raise UsageError(f"{where}: {file} has two speakers, {table[key]} and {speaker}", hint="keep one")
+        cells = _cells(row, where)
+        key = _normal(cells["file"].removeprefix("./"))
+        old = table.get(key, Told())
+        turn = _turn(cells, where)
+        table[key] = Told(
+            _one(old.speaker, "" if turn else cells["speaker"], "speakers", cells["file"], where),
+            _one(old.episode, cells["episode"], "episodes", cells["file"], where),
+            old.turns + ((turn,) if turn else ()),
+        )
     return table
+
+
+def _cells(row: Mapping[str, str | None], where: str) -> dict[str, str]:
+    """By column, without the spaces around; empty where the table has none."""
+    if None in row or any(value is None for value in row.values()):
+        raise UsageError(f"{where}: it has more or fewer cells than the first line", hint="mend the line")
+    cells = {name: (row.get(name) or "").strip() for name in KNOWN}
+    needed = [name for name in ("file", "speaker") if name in row and not cells[name]]
+    if needed and not (needed == ["speaker"] and cells["episode"] and not cells["start"]):
+        raise UsageError(f"{where}: the {needed[0]} is missing", hint="mend the line")
+    return cells
+
+
+def _turn(cells: Mapping[str, str], where: str) -> Turn | None:
+    if not cells["start"] and not cells["end"]:
+        return None
+    try:
+        start, end = float(cells["start"]), float(cells["end"])
+    except ValueError:
+        start, end = math.nan, math.nan
+    if not 0 <= start < end < math.inf:
+        raise UsageError(
+            f"{where}: from {cells['start'] or 'nothing'!r} to {cells['end'] or 'nothing'!r} is no stretch "
+            "of time",
+            hint="seconds from the start of the video, the end after the start; leave both empty to name "
+            "the speaker of the whole file",
+        )
+    return Turn(cells["speaker"], round(start * 1e6), round(end * 1e6))
+
+
+def _one(old: str, new: str, word: str, file: str, where: str) -> str:
+    if old and new and old != new:
+        raise UsageError(f"{where}: {file} has two {word}, {old} and {new}", hint="keep one")
+    return old or new
 
 
 def _normal(name: str) -> str:

@@ -1,9 +1,87 @@
-"""Which split each group (speaker, or video without a known speaker) belongs to."""
+"""Which split each group of videos belongs to: chosen once, at the end of an ingest."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from annotate.config import Settings
+from annotate.steps._groups import Groups, group
 from annotate.types import Split
+from db.groups import VideoTies
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """The splits that new videos get."""
+
+    splits: dict[str, Split]
+    """By sha256, of every video whose group has or gets a split."""
+    groups: Groups
+    shares: Mapping[Split, float]
+
+    def warnings(self, kept_back: int) -> list[str]:
+        """What people should know of it; `kept_back` samples get no split."""
+        return [*_torn(self.groups, kept_back), *_too_large(self.groups, self.shares)]
+
+
+def divide(
+    ties: Iterable[VideoTies],
+    repeats: Iterable[tuple[str, str]],
+    counts: Mapping[Split, int],
+    settings: Settings,
+) -> Division:
+    """Which split each video belongs to; `repeats` are pairs of the same sound, `counts` as for `assign`."""
+    found = group(ties, repeats, settings.splits.together)
+    shares = {split: settings.splits.share(split) for split in Split}
+    chosen = assign(
+        {name: new for name, new in found.new.items() if new or name in found.fixed},
+        fixed=found.fixed,
+        counts=counts,
+        shares=shares,
+        seed=settings.project.seed,
+    )
+    splits = {
+        sha256: chosen[name]
+        for sha256, name in found.of.items()
+        if name in chosen and not found.is_held(sha256)
+    }
+    return Division(splits, found, shares)
+
+
+def _too_large(found: Groups, shares: Mapping[Split, float]) -> list[str]:
+    """A warning when one group of several videos leaves the other splits short."""
+    total = sum(found.all.values())
+    name, most = max(found.all.items(), key=lambda item: (item[1], item[0]), default=("", 0))
+    count = sum(of == name for of in found.of.values())
+    if count < 2 or most <= max(shares.values()) * total:
+        return []
+    return [
+        f"{count} videos hang together by their speakers, episodes or repeats and hold "
+        f"{100 * most / total:.0f} % of the samples, so the shares of the splits cannot be kept. Where a "
+        'cast appears everywhere, say splits.together = ["episode"] in annotate.toml before the first '
+        "ingest: then one person may be in several splits, and scores say less about strangers"
+    ]
+
+
+def _torn(found: Groups, kept_back: int) -> list[str]:
+    warnings = []
+    if kept_back:
+        names = sorted({name or sha256[:12] for sha256, held in found.held.items() for name in held})
+        warnings.append(
+            f"{kept_back} samples get no split, and are not asked, because they tie groups that are in "
+            f"different splits, and splits never move: {some(names)}"
+        )
+    if found.clashes:
+        warnings.append(
+            f"{len(found.clashes)} speakers, episodes or repeats are in two splits already, and stay there: "
+            f"{some(list(found.clashes))}"
+        )
+    return warnings
+
+
+def some(names: list[str]) -> str:
+    """The first of `names`, for a warning."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def assign(

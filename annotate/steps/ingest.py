@@ -15,7 +15,7 @@ from annotate.project import Project
 from annotate.registry import EXECUTORS, SEGMENTERS
 from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
 from annotate.steps._ingest_run import Run, marked, sweep
-from annotate.steps._ingest_speakers import read_speakers
+from annotate.steps._ingest_speakers import Pattern, read_speakers
 from annotate.steps._verdicts import Rules
 from annotate.types import Split, VideoStatus
 from db import videos
@@ -62,6 +62,7 @@ def ingest(
     *,
     speakers: Path | None = None,
     speaker_pattern: str | None = None,
+    episode_pattern: str | None = None,
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> IngestReport:
@@ -81,7 +82,11 @@ def ingest(
         SEGMENTERS.get(name)
     EXECUTORS.get(settings.executor)
     Rules(project.settings)
-    voices = read_speakers(speakers, speaker_pattern, settings.speaker_pattern)
+    voices = read_speakers(
+        speakers,
+        Pattern(speaker_pattern, settings.speaker_pattern),
+        Pattern(episode_pattern, settings.episode_pattern),
+    )
     with project.writing(wait_seconds=LOCK_SECONDS):
         sweep(project.media)
         found = _look(project, paths, progress)

@@ -1,0 +1,260 @@
+"""What ties videos to each other (speakers, episodes), and the splits that are given to them."""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from annotate.types import GUESSED, Split, Told, Turn, VideoStatus
+from db import models
+from db.chunks import chunks
+from db.models import SampleStatus
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTies:
+    """One video, with everything that may tie it to others."""
+
+    sha256: str
+    speaker: str
+    """Of the whole video; a sha256, its own or another version's, when nobody named one."""
+    episode: str = ""
+    split: Split | None = None
+    samples: int = 0
+    """That take part."""
+    unsettled: int = 0
+    """Those of them that have no split yet."""
+    speakers: tuple[tuple[str, int], ...] = ()
+    """(name, samples) of those that somebody named for single samples, rejected samples included."""
+    unsettled_speakers: tuple[tuple[str, int], ...] = ()
+    """The same of the samples that take part and have no split yet."""
+
+
+def something_to_settle(session: Session) -> bool:
+    """Whether a sample that takes part has no split."""
+    query = select(models.Sample.id).where(
+        models.Sample.split.is_(None), models.Sample.status == SampleStatus.OK
+    )
+    return session.scalars(query.limit(1)).first() is not None
+
+
+def video_ties(session: Session) -> Iterator[VideoTies]:
+    """Every video that was cut or has a split, ordered by sha256. Guessed speakers tie nothing."""
+    sample = models.Sample
+    counts: defaultdict[str, list[tuple[str, bool, bool, int]]] = defaultdict(list)
+    query = (
+        select(
+            sample.video_sha256, sample.speaker, sample.speaker_origin,
+            sample.status, sample.split, func.count(),
+        )
+        .where(sample.status != SampleStatus.RETIRED)
+        .group_by(sample.video_sha256, sample.speaker, sample.speaker_origin, sample.status, sample.split)
+    )  # fmt: skip
+    for sha256, speaker, origin, status, split, count in session.execute(query):
+        name = "" if origin == GUESSED else speaker
+        counts[sha256].append((name, status == SampleStatus.OK, split is None, count))
+    video = models.Video
+    rows = session.execute(
+        select(video.sha256, video.speaker, video.episode, video.split)
+        .where((video.status == VideoStatus.OK) | video.split.is_not(None))
+        .order_by(video.sha256)
+    )
+    for sha256, speaker, episode, split in rows:
+        of_video = counts[sha256]
+        yield VideoTies(
+            sha256, speaker, episode, Split(split) if split else None,
+            samples=sum(n for _, ok, _, n in of_video if ok),
+            unsettled=sum(n for _, ok, new, n in of_video if ok and new),
+            speakers=_by_name((name, n) for name, _, _, n in of_video),
+            unsettled_speakers=_by_name((name, n) for name, ok, new, n in of_video if ok and new),
+        )  # fmt: skip
+
+
+def _by_name(counts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    total: defaultdict[str, int] = defaultdict(int)
+    for name, count in counts:
+        if name:
+            total[name] += count
+    return tuple(sorted(total.items()))
+
+
+def give_splits(
+    session: Session, chosen: Mapping[str, Split], held: Mapping[str, Collection[str]]
+) -> tuple[int, int]:
+    """Give videos (sha256) their split unless they have one, and their samples with them.
+
+    `held` names the speakers, by video, whose new samples get none. Returns how many videos have a split now
+    that had none, and how many samples that
+    take part are held back.
+    """
+    video, sample = models.Video, models.Sample
+    new = sorted(session.scalars(select(video.sha256).where(video.split.is_(None))))
+    rows = [{"sha256": sha256, "split": chosen[sha256]} for sha256 in new if sha256 in chosen]
+    if rows:
+        session.execute(update(video), rows)
+    kept_back, counted = list(_held_samples(session, held)), 0
+    of_video = select(video.split).where(video.sha256 == sample.video_sha256)
+    session.execute(update(sample).where(sample.split.is_(None)).values(split=of_video.scalar_subquery()))
+    for chunk in chunks(kept_back):
+        session.execute(update(sample).where(sample.id.in_(chunk)).values(split=None))
+        ok = select(func.count()).where(sample.id.in_(chunk), sample.status == SampleStatus.OK)
+        counted += session.scalar(ok) or 0
+    return len(rows), counted
+
+
+def _held_samples(session: Session, held: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Ids of the samples without a split that must not get one; an empty name holds the whole video."""
+    sample = models.Sample
+    for chunk in chunks(sorted(held)):
+        query = (
+            select(sample.id, sample.video_sha256, sample.speaker, sample.speaker_origin)
+            .where(sample.video_sha256.in_(chunk), sample.split.is_(None))
+            .order_by(sample.id)
+        )
+        for sample_id, sha256, speaker, origin in session.execute(query):
+            if "" in held[sha256] or (origin != GUESSED and speaker and speaker in held[sha256]):
+                yield sample_id
+
+
+def homes(session: Session) -> dict[str, Split]:
+    """The split of every named speaker, of a video or of single samples, that has one."""
+    video, sample = models.Video, models.Sample
+    whole = select(video.speaker, video.split).where(video.split.is_not(None)).distinct()
+    single = (
+        select(sample.speaker, sample.split)
+        .where(sample.split.is_not(None), sample.speaker != "", sample.speaker_origin != GUESSED)
+        .where(sample.status != SampleStatus.RETIRED)
+        .distinct()
+    )
+    found = {(speaker, split) for query in (whole, single) for speaker, split in session.execute(query)}
+    return {speaker: Split(split) for speaker, split in sorted(found, reverse=True) if split}
+
+
+def episode_homes(session: Session) -> dict[str, Split]:
+    """The split of every episode that has one."""
+    video = models.Video
+    query = select(video.episode, video.split).where(video.split.is_not(None), video.episode != "").distinct()
+    return {episode: Split(split) for episode, split in sorted(session.execute(query), reverse=True) if split}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was told but not stored, because a split would have to move."""
+
+    speakers: list[str]
+    """Names of videos, sorted."""
+    episodes: list[str]
+    """Names of videos, sorted."""
+    samples: int
+
+
+def put_told(session: Session, told: Mapping[str, Told], together: Collection[str]) -> Refused:
+    """Store what was told about videos (sha256); what is in `together` is in one split."""
+    speakers = {sha256: t.speaker for sha256, t in told.items() if t.speaker}
+    episodes = {sha256: t.episode for sha256, t in told.items() if t.episode}
+    turns = {sha256: t.turns for sha256, t in told.items() if t.turns}
+    tied = "speaker" in together
+    return Refused(
+        rename_speakers(session, speakers, tied=tied),
+        name_episodes(session, episodes, tied="episode" in together),
+        name_turns(session, turns, tied=tied),
+    )
+
+
+def rename_speakers(session: Session, said: Mapping[str, str], *, tied: bool = True) -> list[str]:
+    """Store who was said to talk in each video (sha256 -> speaker).
+
+    A split never moves: where the new speaker belongs to another split than the video, the video keeps
+    its old speaker, unless speakers are not `tied` to one split. Returns the names of those videos, sorted.
+    """
+    differ = [row for row in _videos(session, sorted(said)) if row.speaker != said[row.sha256]]
+    home = homes(session) if tied and differ else {}
+    refused, renamed = [], 0
+    for row in differ:
+        speaker = said[row.sha256]
+        if tied and row.split and home.setdefault(speaker, Split(row.split)) != row.split:
+            refused.append(row.name)
+        else:
+            row.speaker = speaker
+            renamed += 1
+    _record(session, "speakers", renamed)
+    return sorted(refused)
+
+
+def name_episodes(session: Session, said: Mapping[str, str], *, tied: bool = True) -> list[str]:
+    """Store which episode each video (sha256) was said to be of; refuses as `rename_speakers` does."""
+    differ = [row for row in _videos(session, sorted(said)) if row.episode != said[row.sha256]]
+    home = episode_homes(session) if tied and differ else {}
+    refused, renamed = [], 0
+    for row in differ:
+        episode = said[row.sha256]
+        if tied and row.split and home.setdefault(episode, Split(row.split)) != row.split:
+            refused.append(row.name)
+        else:
+            row.episode = episode
+            renamed += 1
+    _record(session, "episodes", renamed)
+    return sorted(refused)
+
+
+def _videos(session: Session, sha256s: Sequence[str]) -> Iterator[models.Video]:
+    for chunk in chunks(sha256s):
+        query = select(models.Video).where(models.Video.sha256.in_(chunk)).order_by(models.Video.sha256)
+        yield from session.scalars(query)
+
+
+def _record(session: Session, kind: str, renamed: int) -> None:
+    if renamed:
+        session.add(models.Event(kind=kind, payload={"renamed": renamed}))
+    session.flush()
+
+
+def name_turns(session: Session, told: Mapping[str, Sequence[Turn]], *, tied: bool = True) -> int:
+    """Store who talks in single samples, by the turns that were told of each video (sha256).
+
+    A sample is the speaker's whose turns cover most of it. Returns how many samples keep their old speaker,
+    because the new one belongs to another split.
+    """
+    differ = list(_turned(session, {sha256: _Turns(turns) for sha256, turns in told.items()}))
+    home = homes(session) if tied and differ else {}
+    refused = 0
+    for row, speaker in differ:
+        if tied and row.split and home.setdefault(speaker, Split(row.split)) != row.split:
+            refused += 1
+        else:
+            row.speaker, row.speaker_origin = speaker, "table"
+    _record(session, "turns", len(differ) - refused)
+    return refused
+
+
+def _turned(session: Session, told: Mapping[str, "_Turns"]) -> Iterator[tuple[models.Sample, str]]:
+    """Samples whose speaker is another than the turns say, with that speaker."""
+    sample = models.Sample
+    for chunk in chunks(sorted(told)):
+        query = select(sample).where(sample.video_sha256.in_(chunk)).order_by(sample.id)
+        for row in session.scalars(query):
+            speaker = told[row.video_sha256].speaker(row.start_us, row.end_us)
+            if speaker and (row.speaker, row.speaker_origin) != (speaker, "table"):
+                yield row, speaker
+
+
+class _Turns:
+    """The turns of one video, quick to ask about a stretch of it."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self._turns = sorted(turns, key=lambda turn: (turn.start_us, turn.end_us, turn.speaker))
+        self._starts = [turn.start_us for turn in self._turns]
+        self._ends = list(accumulate((turn.end_us for turn in self._turns), max))
+
+    def speaker(self, start_us: int, end_us: int) -> str:
+        """Who talks most there; of two that talk as long, the first by name; empty for nobody."""
+        shares: defaultdict[str, int] = defaultdict(int)
+        # Turns may overlap: the first that may reach in is where the latest end so far is late enough.
+        for turn in self._turns[bisect_right(self._ends, start_us) : bisect_left(self._starts, end_us)]:
+            shares[turn.speaker] += max(0, min(end_us, turn.end_us) - max(start_us, turn.start_us))
+        speaker, most = min(shares.items(), key=lambda item: (-item[1], item[0]), default=("", 0))
+        return speaker if most else ""
