@@ -194,6 +194,29 @@ class SampleCheck(Base):
     reason: Mapped[str] = mapped_column(default="")
 
 
+class RepeatKey(Base):
+    """What samples that repeat each other have in common, found by one index."""
+
+    __tablename__ = "repeat_key"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    """``sound`` (of the print, a few per sample) or ``text`` (a hash of the words, one)."""
+    key: Mapped[int] = mapped_column(primary_key=True)
+    sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True, index=True)
+
+
+class SoundPair(Base):
+    """Two samples of two videos with the same sound."""
+
+    __tablename__ = "sound_pair"
+
+    first: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True)
+    """The smaller id."""
+    second: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True, index=True)
+    agreeing: Mapped[int]
+    """Numbers of their prints that agree."""
+
+
 class Unit(Base):
     """Attempts at a piece of work that can kill its worker."""
 

@@ -1,0 +1,142 @@
+"""What repeats between videos: the same sound, or the same words."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session, aliased
+
+from annotate.types import Split
+from db import models
+from db.chunks import chunks
+from db.models import SampleStatus
+
+SOUND, TEXT = "sound", "text"
+"""Kinds of keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A sample and where it belongs."""
+
+    sample_id: str
+    split: Split
+    transcript: str
+
+
+def put_keys(session: Session, kind: str, keys: Mapping[str, Iterable[int]]) -> None:
+    """Make these the keys, of one kind, of those samples; others with the same keys may repeat them."""
+    for chunk in chunks(sorted(keys)):
+        own = models.RepeatKey.sample_id.in_(chunk)
+        session.execute(delete(models.RepeatKey).where(models.RepeatKey.kind == kind, own))
+        session.add_all(
+            models.RepeatKey(kind=kind, key=key, sample_id=sample)
+            for sample in chunk
+            for key in sorted(set(keys[sample]))
+        )
+    session.flush()
+
+
+def candidates(session: Session, keys: Mapping[str, Iterable[int]]) -> set[tuple[str, str]]:
+    """Pairs (one of `keys`, a sample of another video) with at least one sound key in common."""
+    row, sample = models.RepeatKey, models.Sample
+    owners: defaultdict[int, list[str]] = defaultdict(list)
+    for sample_id, own in keys.items():
+        for key in own:
+            owners[key].append(sample_id)
+    video_of = _videos(session, sorted(keys))
+    found: set[tuple[str, str]] = set()
+    for chunk in chunks(sorted(owners)):
+        query = (
+            select(row.key, row.sample_id, sample.video_sha256)
+            .join(sample, sample.id == row.sample_id)
+            .where(row.kind == SOUND, row.key.in_(chunk))
+        )
+        for key, other, video in session.execute(query):
+            found.update((one, other) for one in owners[key] if video_of[one] != video)
+    return found
+
+
+def _videos(session: Session, sample_ids: Sequence[str]) -> dict[str, str]:
+    sample = models.Sample
+    found: dict[str, str] = {}
+    for chunk in chunks(sample_ids):
+        rows = session.execute(select(sample.id, sample.video_sha256).where(sample.id.in_(chunk)))
+        found.update((sample_id, video) for sample_id, video in rows)
+    return found
+
+
+def prints(session: Session, sample_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """The sound print of each of those samples."""
+    sample = models.Sample
+    found: dict[str, tuple[int, ...]] = {}
+    for chunk in chunks(sorted(sample_ids)):
+        rows = session.execute(select(sample.id, sample.sound_print).where(sample.id.in_(chunk)))
+        found.update((sample_id, tuple(numbers)) for sample_id, numbers in rows)
+    return found
+
+
+def put_pairs(session: Session, sample_ids: Sequence[str], pairs: Mapping[tuple[str, str], int]) -> None:
+    """Make these all the pairs of same sound that those samples are in, with how much agrees."""
+    pair = models.SoundPair
+    for chunk in chunks(sorted(sample_ids)):
+        session.execute(delete(pair).where(pair.first.in_(chunk) | pair.second.in_(chunk)))
+    ordered = {(min(two), max(two)): count for two, count in pairs.items()}
+    session.add_all(pair(first=a, second=b, agreeing=n) for (a, b), n in sorted(ordered.items()))
+    session.flush()
+
+
+def same_sound(session: Session) -> list[tuple[str, str]]:
+    """Pairs of videos (sha256, the smaller first) of which a stretch has the same sound, sorted."""
+    one, other = aliased(models.Sample), aliased(models.Sample)
+    query = (
+        select(one.video_sha256, other.video_sha256)
+        .select_from(models.SoundPair)
+        .join(one, one.id == models.SoundPair.first)
+        .join(other, other.id == models.SoundPair.second)
+        .where(one.status != SampleStatus.RETIRED, other.status != SampleStatus.RETIRED)
+        .distinct()
+    )
+    return sorted({(min(a, b), max(a, b)) for a, b in session.execute(query)})
+
+
+def sound_across_splits(session: Session) -> Iterator[tuple[Placed, Placed, int]]:
+    """Pairs of samples with the same sound in two splits, and how much they have in common."""
+    one, other = aliased(models.Sample), aliased(models.Sample)
+    query = (
+        select(
+            one.id, one.split, one.transcript, other.id, other.split, other.transcript,
+            models.SoundPair.agreeing,
+        )
+        .join(one, one.id == models.SoundPair.first)
+        .join(other, other.id == models.SoundPair.second)
+        .where(one.status != SampleStatus.RETIRED, other.status != SampleStatus.RETIRED)
+        .where(one.split != other.split)
+    )  # fmt: skip
+    for a, a_split, a_text, b, b_split, b_text, agreeing in session.execute(query):
+        if a_split and b_split:
+            yield Placed(a, Split(a_split), a_text), Placed(b, Split(b_split), b_text), agreeing
+
+
+def text_across_splits(session: Session) -> Iterator[list[Placed]]:
+    """Samples with the same words, of words that are in two splits or more."""
+    row, sample = models.RepeatKey, models.Sample
+    takes_part = (row.kind == TEXT, sample.status != SampleStatus.RETIRED, sample.split.is_not(None))
+    spread = (
+        select(row.key)
+        .join(sample, sample.id == row.sample_id)
+        .where(*takes_part)
+        .group_by(row.key)
+        .having(func.count(sample.split.distinct()) > 1)
+    )
+    query = (
+        select(row.key, sample.id, sample.split, sample.transcript)
+        .join(sample, sample.id == row.sample_id)
+        .where(*takes_part, row.key.in_(spread))
+    )
+    found: defaultdict[int, list[Placed]] = defaultdict(list)
+    for key, sample_id, split, transcript in session.execute(query):
+        if split:
+            found[key].append(Placed(sample_id, Split(split), transcript))
+    yield from (found[key] for key in sorted(found))
