@@ -39,10 +39,11 @@ from annotate.media.cut import cut, snap
 from annotate.media.glimpses import Watcher
 from annotate.media.probe import probe
 from annotate.media.sound import SAMPLE_RATE, listen
-from annotate.media.subtitles import read_subtitles
 from annotate.segmenters._postprocess import pad
 from annotate.segmenters.silero_vad import speech_probability
-from annotate.types import SampleMedia, Segment
+from annotate.transcripts.read import read_transcript
+from annotate.transcripts.usable import usable
+from annotate.types import Cue, SampleMedia, Segment
 from benchmarks import _ingest_segments
 from benchmarks._bars import Bars, arguments
 from benchmarks._ingest_segments import official_network
@@ -128,7 +129,7 @@ def make_talk(unit: Path, name: str, minutes: float) -> Path:
     """The unit as often as it takes, with subtitles beside it."""
     talk = unit.with_name(f"{name}.mp4")
     ffmpeg("-stream_loop", -1, "-i", unit, "-t", minutes * 60, "-c", "copy", talk)
-    cues = [read_subtitles(path, 3_000_000, max_seconds=60).segments for path in sorted(VIDEOS.glob("*.srt"))]
+    cues = [told(path, 3_000_000) for path in sorted(VIDEOS.glob("*.srt"))]
     lines = []
     for n in range(round(minutes * 60 / EVERY)):
         (cue,) = cues[n % CLIPS]
@@ -146,8 +147,12 @@ def _clock(seconds: float) -> str:
 def utterances(talk: Path) -> list[Segment]:
     """As ingest would cut them."""
     heard = listen(talk)
-    cues = read_subtitles(talk.with_suffix(".srt"), heard.end_us, max_seconds=60).segments
+    cues = [Segment(c.start_us, c.end_us, c.text) for c in told(talk.with_suffix(".srt"), heard.end_us)]
     return snap(pad(cues, 100_000, heard.end_us), heard)
+
+
+def told(path: Path, duration_us: int) -> tuple[Cue, ...]:
+    return usable(read_transcript(path), duration_us).cues
 
 
 def our_cut(talk: Path, segments: Sequence[Segment], media: Path) -> None:

@@ -9,12 +9,12 @@ from annotate.media.cut import CutSample, cut, snap, varies
 from annotate.media.probe import probe
 from annotate.media.rescue import FOLDER, rescue
 from annotate.media.sound import Heard, listen, loudest
-from annotate.media.subtitles import read_subtitles
 from annotate.registry import SEGMENTERS
 from annotate.segmenters._postprocess import utterances
 from annotate.steps._observe import measure, observe
+from annotate.transcripts.read import read_transcript
+from annotate.transcripts.usable import usable
 from annotate.types import (
-    Cue,
     Footage,
     Observed,
     PreparedSample,
@@ -109,19 +109,18 @@ def _check_sound(job: VideoJob, heard: Heard) -> None:
 def _transcript(job: VideoJob, heard: Heard) -> Transcript | None:
     """What is said, as far as somebody wrote it down.
 
-    Raises `MediaError` with code ``no-cues`` when the file beside the video cannot be used.
+    Raises `MediaError` with code ``no-cues`` when what was written cannot be used.
     """
     if job.sidecar is None:
         return None
-    subtitles = read_subtitles(job.sidecar, heard.end_us)
-    if not subtitles.segments:
+    transcript = usable(read_transcript(job.sidecar, job.path), heard.end_us)
+    if not transcript.cues:
         raise MediaError(
-            f"{job.sidecar} holds no usable cue" + "".join(f"; {note}" for note in subtitles.notes),
+            f"{job.sidecar} holds no usable cue" + "".join(f"; {note}" for note in transcript.notes),
             code="no-cues",
             hint="mend it, or take it away to have the speech found by ear",
         )
-    cues = tuple(Cue(s.start_us, s.end_us, s.text) for s in subtitles.segments)
-    return Transcript(cues, "subtitles", notes=subtitles.notes)
+    return transcript
 
 
 def _speech(job: VideoJob, heard: Heard, transcript: Transcript | None) -> tuple[Speech, Speech]:

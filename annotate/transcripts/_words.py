@@ -1,0 +1,86 @@
+"""Words and their times: those that nobody timed are put between their neighbours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from annotate.types import Cue, Word
+
+PAUSE_US = 500_000
+"""A pause of this length between two words ends an utterance, where only words are written down."""
+
+_CJK = ("\u3040", "\u9fff"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A word as a file tells it: both times, one or none."""
+
+    text: str
+    start_us: int | None = None
+    end_us: int | None = None
+    speaker: str = ""
+
+
+def timed(heard: Sequence[Heard], start_us: int, end_us: int) -> tuple[Word, ...]:
+    """Words in order within their cue; missing and impossible times are interpolated and flagged.
+
+    The room between two words with times is shared by those without in proportion to their letters.
+    """
+    words: list[Word] = []
+    waiting: list[Heard] = []
+    at = start_us
+    for word in heard:
+        if word.start_us is None or word.start_us < at or _backwards(word):
+            waiting.append(word)
+            continue
+        words += _spread(waiting, at, word.start_us)
+        waiting = []
+        if word.end_us is None:
+            waiting = [word]
+            at = word.start_us
+        else:
+            words.append(Word(word.text, word.start_us, word.end_us))
+            at = word.end_us
+    return tuple(words + _spread(waiting, at, max(at, end_us)))
+
+
+def _backwards(word: Heard) -> bool:
+    return word.start_us is not None and word.end_us is not None and word.end_us < word.start_us
+
+
+def _spread(words: Sequence[Heard], start_us: int, end_us: int) -> list[Word]:
+    letters = [max(1, len(word.text)) for word in words]
+    edges = (
+        [start_us + (end_us - start_us) * sum(letters[:n]) // sum(letters) for n in range(len(words) + 1)]
+        if words
+        else []
+    )
+    return [Word(w.text, a, b, guessed=True) for w, a, b in zip(words, edges, edges[1:], strict=False)]
+
+
+def joined(texts: Sequence[str]) -> str:
+    """A line of words: with spaces, but for scripts that are written without."""
+    line = ""
+    for text in texts:
+        tight = not line or (_is_cjk(line[-1]) and _is_cjk(text[:1]))
+        line += text if tight else f" {text}"
+    return line
+
+
+def _is_cjk(character: str) -> bool:
+    return any(low <= character <= high for low, high in _CJK) or character in "，。！？；：、“”…"
+
+
+def by_pauses(words: Sequence[Word], speaker: str = "") -> list[Cue]:
+    """Cues for words that nobody grouped: divided where nobody talks for half a second."""
+    groups: list[list[Word]] = []
+    for word in sorted(words, key=lambda w: w.start_us):
+        if groups and word.start_us - groups[-1][-1].end_us < PAUSE_US:
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    cues = []
+    for group in groups:
+        text = joined([word.text for word in group])
+        cues.append(Cue(group[0].start_us, group[-1].end_us, text, text, speaker, tuple(group)))
+    return cues

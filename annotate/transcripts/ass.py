@@ -1,0 +1,64 @@
+"""Reads Advanced SubStation Alpha subtitles (.ass, .ssa): the Name field is the speaker.
+
+Styles, override tags, drawings and comments are left out, and lines made by a karaoke template.
+Format: http://www.tcax.org/docs/ass-specs.htm
+"""
+
+import re
+from collections.abc import Iterator
+
+from annotate.transcripts._text import Malformed, plain
+from annotate.transcripts._times import clock
+from annotate.types import Cue, Transcript
+
+_FIELDS = ("layer", "start", "end", "style", "name", "marginl", "marginr", "marginv", "effect", "text")
+_OVERRIDE = re.compile(r"\{([^}]*)\}")
+_DRAWING = re.compile(r"\\p(\d+)")
+_MADE = ("fx", "karaoke")
+
+
+def read(text: str) -> Transcript:
+    """Every line of dialogue, in file order, times as written; one that lies in several layers once.
+
+    Raises `Malformed` for a file without a section of events.
+    """
+    cues = list(dict.fromkeys(_cues(text)))
+    return Transcript(tuple(cues), "subtitles")
+
+
+def _cues(text: str) -> Iterator[Cue]:
+    fields: tuple[str, ...] = _FIELDS
+    section = ""
+    sections = set()
+    for line in text.split("\n"):
+        kind, _, rest = line.strip().partition(":")
+        if kind.startswith("[") and kind.endswith("]"):
+            section = kind.lower()
+            sections.add(section)
+        elif section == "[events]" and kind.lower() == "format":
+            fields = tuple(name.strip().lower() for name in rest.split(","))
+        elif section == "[events]" and kind.lower() == "dialogue":
+            row = dict(zip(fields, rest.split(",", len(fields) - 1), strict=False))
+            if not row.get("effect", "").strip().lower().startswith(_MADE):
+                yield _cue(row)
+    if "[events]" not in sections:
+        raise Malformed("there is no section [Events]", 1)
+
+
+def _cue(row: dict[str, str]) -> Cue:
+    start, end = clock(row.get("start", "")), clock(row.get("end", ""))
+    raw = row.get("text", "")
+    said = _without_drawings(raw)
+    speaker = plain(row.get("name", row.get("actor", "")))
+    # What has no times ends before it starts, and is counted with those that do.
+    return Cue(start or 0, end or 0, plain(said), raw, speaker)
+
+
+def _without_drawings(raw: str) -> str:
+    """The text outside of drawing mode (``\\p1`` to ``\\p0``), line breaks as spaces."""
+    said, mode = [], 0
+    first, *rest = _OVERRIDE.split(raw)
+    for tags, piece in [("", first), *zip(rest[::2], rest[1::2], strict=True)]:
+        mode = next((int(n) for n in reversed(_DRAWING.findall(tags))), mode)
+        said.append("" if mode else piece)
+    return re.sub(r"\\[Nnh]", " ", "".join(said))
