@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from annotate.types import (
     Speech,
     Transcript,
     U,
+    Working,
 )
 
 
@@ -66,7 +67,19 @@ class Transcriber(Protocol):
 
 
 class Executor(Protocol):
-    """Where units of work run. Made with `address`: which cluster; empty means this machine."""
+    """Where units of work run. Made with `address`: which cluster; empty means this machine.
+
+    What it starts for all its runs ends with its `with` block.
+    """
+
+    def __enter__(self) -> Self:
+        """Nothing has to be started yet."""
+
+    def __exit__(self, *failure: object) -> None:
+        """End everything it started; a cluster that was there before stays."""
+
+    def slots(self) -> int:
+        """How many units can run at once."""
 
     def run(
         self,
@@ -76,12 +89,12 @@ class Executor(Protocol):
         workers: int,
         deadline_seconds: float,
         window: int,
-    ) -> Iterator[Finished[U, R] | Failed[U]]:
+    ) -> Iterator[Working[U] | Finished[U, R] | Failed[U]]:
         """At least one outcome per unit, in any order; nothing that failed is tried again.
 
-        `fn` is a top-level function (or a `functools.partial` of one) without shared state, and idempotent.
-        At most `window` units are drawn from `units` ahead of the workers. A unit that shows no sign of life
-        for `deadline_seconds` is stopped. Closing the iterator stops everything.
+        `fn` is a top-level function (or a `functools.partial` of one) without shared state, and idempotent:
+        a unit may run twice. At most `window` units are drawn from `units` ahead of the workers. A unit that
+        shows no sign of life for `deadline_seconds` is stopped. Closing the iterator stops everything.
         """
 
 

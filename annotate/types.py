@@ -438,6 +438,24 @@ class Failure(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """What a worker tells of itself while it is busy."""
+
+    done_us: int = 0
+    """How far into the footage it is; 0 where that is not known."""
+    of_us: int = 0
+    """How long the footage is; 0 where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Working(Generic[U]):
+    """A unit that a worker has begun, or gets on with. No outcome: one follows."""
+
+    unit: U
+    sign: Sign
+
+
+@dataclass(frozen=True, slots=True)
 class Finished(Generic[U, R]):
     """A unit and what the function made of it."""
 

@@ -12,26 +12,16 @@ import pickle
 import signal
 import sys
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic
+from typing import Any, Generic, Self
 
+from annotate.errors import UsageError
+from annotate.executors._alive import ONE_THREAD, START_SECONDS, answer, telling
 from annotate.registry import executor
-from annotate.types import Failed, Failure, Finished, R, U
-
-ONE_THREAD: Mapping[str, str] = dict.fromkeys(
-    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
-)
-"""Set before a worker starts: libraries read them once, while they are imported."""
-
-ALIVE_SECONDS = 1.0
-"""How often a worker tells at most that it gets on."""
-
-START_SECONDS = 120.0
-"""What starting Python and importing the function may take on top of the first deadline."""
+from annotate.types import Failed, Failure, Finished, R, Sign, U, Working
 
 _PR_SET_PDEATHSIG = 1
 
@@ -41,7 +31,22 @@ class ProcessExecutor:
     """Runs units in processes of this machine, each of which can be killed alone."""
 
     def __init__(self, *, address: str = "") -> None:
-        """There is no other machine, so `address` means nothing."""
+        """Raises `UsageError` for an address: there is no other machine."""
+        if address:
+            raise UsageError(
+                f"the executor `process` runs on this machine and has no address, but {address!r} is given",
+                hint="leave ingest.address empty, or use another executor; see `annotate list`",
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Each run has ended what it started."""
+
+    def slots(self) -> int:
+        """One per processor that we may use."""
+        return processors()
 
     def run(
         self,
@@ -51,7 +56,7 @@ class ProcessExecutor:
         workers: int,
         deadline_seconds: float,
         window: int,
-    ) -> Iterator[Finished[U, R] | Failed[U]]:
+    ) -> Iterator[Working[U] | Finished[U, R] | Failed[U]]:
         """One outcome per unit, in any order; nothing is tried again.
 
         A worker is killed once it has shown no sign of life (`alive`) for `deadline_seconds`.
@@ -75,10 +80,15 @@ class ProcessExecutor:
                 else:
                     return
                 for worker in _ready(busy, patience):
-                    yield from worker.outcomes(deadline_seconds)
+                    yield worker.news(deadline_seconds)
         finally:
             for worker in crew:
                 worker.kill()
+
+
+def processors() -> int:
+    """How many of this machine we may use."""
+    return (len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()) or 1
 
 
 def _draw(source: Iterator[U], ahead: deque[U]) -> bool:
@@ -139,24 +149,22 @@ class _Worker(Generic[U, R]):
         with suppress(BrokenPipeError, ConnectionResetError):
             self.pipe.send_bytes(payload)
 
-    def outcomes(self, deadline_seconds: float) -> "Iterator[Finished[U, R] | Failed[U]]":
-        """At most one: none when the worker only told that it has begun, or gets on."""
+    def news(self, deadline_seconds: float) -> "Working[U] | Finished[U, R] | Failed[U]":
+        """What there is to tell of a worker that spoke, is gone, or is past its deadline."""
         if not self.pipe.poll():
             self.kill()
-            yield Failed(
+            return Failed(
                 self._unit, Failure.TIMEOUT, f"got nowhere for {deadline_seconds:g} s and was stopped"
             )
-            return
         try:
             kind, value = self.pipe.recv()
         except (EOFError, ConnectionResetError, pickle.UnpicklingError):
-            yield Failed(self._unit, Failure.DIED, self._last_words())
-            return
+            return Failed(self._unit, Failure.DIED, self._last_words())
         if kind == "alive":
             self.deadline = time.monotonic() + deadline_seconds
-            return
+            return Working(self._unit, value)
         self.busy = False
-        yield Finished(self._unit, value) if kind == "done" else Failed(self._unit, Failure.ERROR, value)
+        return Finished(self._unit, value) if kind == "done" else Failed(self._unit, Failure.ERROR, value)
 
     def kill(self) -> None:
         """End the process, and whatever it started."""
@@ -205,40 +213,18 @@ def _serve(pipe: Connection, fn: Callable[[Any], Any], driver: int) -> None:
     # A group of its own, so that whatever the unit starts is killed with it.
     os.setpgrp()
     _die_with(driver)
-    _life.pipe = pipe
+
+    def tell(sign: Sign) -> None:
+        pipe.send(("alive", sign))
+
     while True:
         try:
             unit = pipe.recv()
-            alive(now=True)
-            pipe.send_bytes(_answer(fn, unit))
+            with telling(tell):
+                made = answer(fn, unit)
+            pipe.send(made)
         except (EOFError, BrokenPipeError):
             return
-
-
-class _Life:
-    """The worker's end of the pipe, in a worker; nothing elsewhere."""
-
-    pipe: Connection | None = None
-    told = -math.inf
-
-
-_life = _Life()
-
-
-def alive(*, now: bool = False) -> None:
-    """Called by long work wherever it gets on: the deadline counts from here. Nothing outside of a worker."""
-    if _life.pipe is None or not (now or time.monotonic() - _life.told > ALIVE_SECONDS):
-        return
-    _life.told = time.monotonic()
-    _life.pipe.send(("alive", None))
-
-
-def _answer(fn: Callable[[Any], Any], unit: Any) -> bytes:
-    """Pickled here, so that a value that cannot be pickled is an error of its unit."""
-    try:
-        return pickle.dumps(("done", fn(unit)))
-    except Exception:
-        return pickle.dumps(("error", traceback.format_exc()))
 
 
 def _die_with(driver: int) -> None:

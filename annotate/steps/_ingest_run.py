@@ -14,13 +14,13 @@ from annotate.errors import AnnotateError
 from annotate.media.rescue import FOLDER as RESCUE
 from annotate.progress import Bar, Progress
 from annotate.project import Project
-from annotate.registry import EXECUTORS
+from annotate.protocols import Executor
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._ingest_speakers import Speakers
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps._splits import divide, some
 from annotate.steps._verdicts import Rules
-from annotate.types import Failed, Failure, Finished, Told, VideoJob, VideoOutcome, VideoStatus
+from annotate.types import Failed, Failure, Finished, Told, VideoJob, VideoOutcome, VideoStatus, Working
 from db import checks, groups, samples, units, videos
 from db.chunks import chunks
 from db.engine import reading, writing
@@ -95,7 +95,8 @@ class Run:
     _in_flight: dict[str, _Flight] = field(default_factory=dict)
     """By sha256."""
     _done: set[str] = field(default_factory=set)
-    _again: list[VideoJob] = field(default_factory=list)
+    _again: dict[str, VideoJob] = field(default_factory=dict)
+    """What took its worker down and is worth another attempt, by sha256."""
     _replaced: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -137,24 +138,23 @@ class Run:
         if told != Told():
             self.told.setdefault(sha256, told)
 
-    def cut(self, workers: int) -> None:
+    def cut(self, executor: Executor, workers: int) -> None:
         """Hand what changed to the workers, and again what took one down, until nothing is left.
 
         Raises `AnnotateError` when the disk is full, or the media folder cannot be written.
         """
         with self.progress.bar("ingest", total=len(self.changed)) as bar:
-            self._cut_all(self._jobs(bar), workers, bar)
+            self._cut_all(executor, self._jobs(bar), workers, bar)
             while self._again:
-                jobs, self._again = self._again, []
-                self._cut_all(iter(jobs), workers, bar)
+                jobs, self._again = self._again, {}
+                self._cut_all(executor, iter(jobs.values()), workers, bar)
 
-    def _cut_all(self, jobs: Iterator[VideoJob], workers: int, bar: Bar) -> None:
-        settings = self.project.settings.ingest
-        outcomes = EXECUTORS.get(settings.executor)(address=settings.address).run(
+    def _cut_all(self, executor: Executor, jobs: Iterator[VideoJob], workers: int, bar: Bar) -> None:
+        outcomes = executor.run(
             cut,
             jobs,
             workers=workers,
-            deadline_seconds=settings.deadline_seconds,
+            deadline_seconds=self.project.settings.ingest.deadline_seconds,
             window=2 * workers,
         )
         with closing(outcomes):  # type: ignore[type-var]
@@ -217,19 +217,26 @@ class Run:
         self.problems.append({"file": path, "status": "failed", "reason": reason, "detail": detail})
 
     def _take(
-        self, outcome: Finished[VideoJob, VideoOutcome | CannotWrite] | Failed[VideoJob], bar: Bar
+        self,
+        outcome: Working[VideoJob] | Finished[VideoJob, VideoOutcome | CannotWrite] | Failed[VideoJob],
+        bar: Bar,
     ) -> None:
-        flight = self._in_flight[outcome.unit.sha256]
+        sha256 = outcome.unit.sha256
+        flight = self._in_flight.get(sha256)
+        if flight is None or isinstance(outcome, Working):
+            # Without a flight, this is a second outcome of a unit that was committed.
+            return
         if isinstance(outcome, Failed):
-            made = self._crashed(flight, outcome)
+            made = None if sha256 in self._again else self._crashed(flight, outcome)
             if made is None:
-                self._again.append(outcome.unit)
+                self._again[sha256] = outcome.unit
                 return
         elif isinstance(outcome.value, CannotWrite):
             hint = f"{outcome.value.do}, then run this again: it goes on where it stopped"
             raise AnnotateError(outcome.value.message, hint=hint)
         else:
             made = outcome.value
+        self._again.pop(sha256, None)
         self._commit(flight, made)
         bar.advance(1, note=storable(outcome.unit.path.name))
 

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from annotate.errors import MediaError
-from annotate.executors.process import alive
+from annotate.executors._alive import alive
 from annotate.media.cut import CutSample, cut, snap, varies
 from annotate.media.probe import probe
 from annotate.media.rescue import FOLDER, rescue

@@ -1,7 +1,5 @@
 """Cut videos into samples: look, hash what changed, hand it to workers, commit what comes back."""
 
-import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +10,7 @@ from annotate.config import IngestSettings
 from annotate.errors import AnnotateError, NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
+from annotate.protocols import Executor
 from annotate.registry import EXECUTORS, SEGMENTERS
 from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
 from annotate.steps._ingest_run import Run, marked, sweep
@@ -80,7 +79,7 @@ def ingest(
     settings = project.settings.ingest
     for name in (settings.segmenter, settings.segmenter_with_transcript):
         SEGMENTERS.get(name)
-    EXECUTORS.get(settings.executor)
+    executor = EXECUTORS.get(settings.executor)(address=settings.address)
     Rules(project.settings)
     voices = read_speakers(
         speakers,
@@ -93,8 +92,8 @@ def ingest(
         run = Run(project, voices, found, progress)
         run.classify()
         if run.changed:
-            with marked(project.media):
-                run.cut(_workers(workers, settings))
+            with marked(project.media), executor:
+                run.cut(executor, _workers(workers, settings, executor))
         run.settle()
         report = _report(run, time.monotonic() - started)
     if not report.samples:
@@ -118,9 +117,8 @@ def _look(project: Project, paths: Sequence[Path], progress: Progress) -> Found:
     )
 
 
-def _workers(flag: int | None, settings: IngestSettings) -> int:
-    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return (settings.workers if flag is None else flag) or processors or 1
+def _workers(flag: int | None, settings: IngestSettings, executor: Executor) -> int:
+    return (settings.workers if flag is None else flag) or executor.slots()
 
 
 def _nothing_cut(report: IngestReport) -> AnnotateError:

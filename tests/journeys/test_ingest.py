@@ -430,7 +430,7 @@ def test_the_second_run_opens_nothing(
             opened.append(str(arguments[0]))
 
     sys.addaudithook(watch)
-    monkeypatch.setattr(run_step, "EXECUTORS", None)
+    monkeypatch.setattr(run_step.Run, "cut", None)
     second = run(each_project, folder)
     watched, opened = opened, []
     assert watched == []
