@@ -140,6 +140,8 @@ class IngestSettings(_Section):
     """Regular expression with a group called `speaker`, searched in the path; empty: none."""
     episode_pattern: str = ""
     """Regular expression with a group called `episode`, searched in the path; empty: none."""
+    guess_speakers: bool = True
+    """Tell the voices of a video apart by ear where its transcript names nobody."""
     executor: str = "process"
     """Where videos are cut."""
     address: str = ""
@@ -297,6 +299,7 @@ class Settings(BaseSettings):
             cut=said.cut,
             hide_subtitles=said.hide_subtitles,
             transcribing=Transcribing(**self.transcribe.model_dump()),
+            guess_speakers=said.guess_speakers,
         )
 
     def rules(self) -> dict[str, Rule]:

@@ -370,6 +370,8 @@ class CutPlan:
     hide_subtitles: bool = False
     """Blur what looks like burnt-in text in the silent clip."""
     transcribing: Transcribing = Transcribing()
+    guess_speakers: bool = True
+    """Tell voices apart by ear where nobody named them."""
 
 
 @dataclass(frozen=True, slots=True)

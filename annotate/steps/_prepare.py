@@ -1,6 +1,7 @@
 """Makes samples of one video: what a worker process does, without database and settings."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from annotate.errors import MediaError
@@ -11,10 +12,12 @@ from annotate.media.rescue import FOLDER, rescue
 from annotate.media.sound import Heard, listen, loudest
 from annotate.registry import SEGMENTERS
 from annotate.segmenters._postprocess import utterances
+from annotate.speakers.guess import guess_speakers, is_numbered
 from annotate.steps._observe import measure, observe
 from annotate.transcripts.read import read_transcript
 from annotate.transcripts.usable import usable
 from annotate.types import (
+    GUESSED,
     Footage,
     Observed,
     PreparedSample,
@@ -80,9 +83,9 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
     made = cut(path, found, heard, wanted, alive)
     seen = observe(segments, [c.glimpses for c in made], voices, heard, transcript)
-    samples = [
-        _sample(job, o, c, transcript.origin if transcript else "") for o, c in zip(seen, made, strict=True)
-    ]
+    origin = transcript.origin if transcript else ""
+    guessed = _guessed(job, seen)
+    samples = [_sample(job, o, c, origin, g) for o, c, g in zip(seen, made, guessed, strict=True)]
     notes = list(transcript.notes) if transcript else []
     if not any(g.faces for c in made for g in c.glimpses):
         notes.append("no face seen")
@@ -142,16 +145,27 @@ def _nothing_said(job: VideoJob) -> MediaError:
     )
 
 
-def _sample(job: VideoJob, observed: Observed, cut_sample: CutSample, origin: str) -> PreparedSample:
+def _guessed(job: VideoJob, seen: Sequence[Observed]) -> list[str]:
+    """Who talks in each sample, told by ear; all empty when the transcript names anybody."""
+    if not job.plan.guess_speakers or any(o.segment.speaker for o in seen):
+        return [""] * len(seen)
+    return guess_speakers([o.wave for o in seen])
+
+
+def _sample(
+    job: VideoJob, observed: Observed, cut_sample: CutSample, origin: str, guessed: str
+) -> PreparedSample:
     segment = observed.segment
+    speaker = segment.speaker or guessed
+    named = segment.speaker and not is_numbered(segment.speaker)
     return PreparedSample(
         id=sample_id(job.sha256, segment),
         segment=segment,
         transcript_origin=origin if segment.text else "",
         media_sha256=cut_sample.sha256,
         measures=measure(observed),
-        speaker=segment.speaker,
-        speaker_origin="transcript" if segment.speaker else "",
+        speaker=speaker,
+        speaker_origin="transcript" if named else GUESSED if speaker else "",
     )
 
 
