@@ -105,13 +105,19 @@ def ingest(
         str | None, typer.Option(help="The same with a group `episode`: one episode is in one split.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per processor.")] = None,
+    executor: Annotated[
+        str | None, typer.Option(help="Where videos are cut: process (this machine), or ray.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="host:port of the executor's cluster; else one is started here.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Cut videos into utterances. Example: annotate ingest videos/ --speakers who.csv"""
     from annotate.steps.ingest import ingest as step
 
     report = step(
-        _project(),
+        _project().overruled("ingest", executor=executor, address=address),
         paths,
         speakers=speakers,
         speaker_pattern=speaker_pattern,

@@ -53,6 +53,14 @@ class Project:
             f"no {config.FILE_NAME} in {start} or above it", hint="run `annotate init` first"
         )
 
+    def overruled(self, section: str, **flags: object) -> "Project":
+        """The same project with other settings in one section; a flag that is None says nothing."""
+        said = {name: value for name, value in flags.items() if value is not None}
+        if not said:
+            return self
+        other = getattr(self.settings, section).model_copy(update=said)
+        return Project(self.root, self.settings.model_copy(update={section: other}))
+
     @cached_property
     def engine(self) -> Engine:
         """The database.
