@@ -47,9 +47,9 @@ def group(
     ties = _Ties({video.sha256: video for video in known}, together)
     for settled in (True, False):
         some = [video for video in known if (video.split is not None) is settled]
-        ties.join_repeats(repeats, settled=settled)
         ties.join_videos(some)
         ties.join_speakers(some)
+    ties.join_repeats(repeats)
     return ties.groups()
 
 
@@ -71,17 +71,13 @@ class _Ties:
             if video.split is not None:
                 self._split["video", video.sha256] = video.split
 
-    def join_repeats(self, pairs: Iterable[tuple[str, str]], *, settled: bool) -> None:
+    def join_repeats(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Where a repeat would bring two splits together, the check for repeats rejects one of the samples."""
         if "repeats" not in self.together:
             return
         for one, other in sorted((min(pair), max(pair)) for pair in pairs):
-            if one not in self.videos or other not in self.videos:
-                continue
-            old = [sha256 for sha256 in (one, other) if self.videos[sha256].split is not None]
-            if (len(old) == 2) is settled:
-                # The one without a split is held back; of two new ones, the second.
-                last = one if old == [other] else other
-                self._tie(self.videos[last], ("video", one if last == other else other), "")
+            if one in self.videos and other in self.videos:
+                self._join(("video", one), ("video", other))
 
     def join_videos(self, videos: Sequence[VideoTies]) -> None:
         """By episode, and by the speaker of the whole video."""

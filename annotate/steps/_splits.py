@@ -73,7 +73,7 @@ def _torn(found: Groups, kept_back: int) -> list[str]:
         )
     if found.clashes:
         warnings.append(
-            f"{len(found.clashes)} speakers, episodes or repeats are in two splits already, and stay there: "
+            f"{len(found.clashes)} speakers and episodes are in two splits already, and stay there: "
             f"{some(list(found.clashes))}"
         )
     return warnings
