@@ -45,16 +45,18 @@ def make_video(
     container: str | None = None,
     delay: float = 0.0,
     options: dict[str, str] | None = None,
+    encoder: dict[str, str] | None = None,
 ) -> Path:
     """A video whose pictures show their number. `audio`: "speech", "tone", "silence" or None for no stream.
 
     `rotate` is the number of degrees (counter-clockwise) by which a player turns the picture; `vfr` drops two
-    of three pictures in the second half; `delay` seconds pass before the first picture.
+    of three pictures in the second half; `delay` seconds pass before the first picture. `options` go to the
+    container, `encoder` to what encodes the pictures.
     """
     with av.open(str(path), "w", format=container or _format(path), options=options or {}) as out:
         streams = []
         if video:
-            streams.append(_pictures(out, seconds, fps, size, codec, pix_fmt, rotate, vfr, delay))
+            streams.append(_pictures(out, seconds, fps, size, codec, pix_fmt, rotate, vfr, delay, encoder))
         if audio is not None:
             streams.append(_sound(out, _wave(audio, seconds + delay)))
         for packet in [p for stream in streams for p in stream]:
@@ -63,7 +65,15 @@ def make_video(
 
 
 def _format(path: Path) -> str:
-    return {".mkv": "matroska", ".mov": "mov", ".ts": "mpegts", ".mp3": "mp3"}.get(path.suffix, "mp4")
+    known = {
+        ".mkv": "matroska",
+        ".mov": "mov",
+        ".ts": "mpegts",
+        ".mp3": "mp3",
+        ".avi": "avi",
+        ".webm": "webm",
+    }
+    return known.get(path.suffix, "mp4")
 
 
 def _wave(kind: str, seconds: float) -> NDArray[np.float32]:
@@ -92,9 +102,11 @@ def number_of(gray: NDArray[np.uint8]) -> int:
 
 def _pictures(
     out: av.container.OutputContainer, seconds: float, fps: int, size: tuple[int, int], codec: str,
-    pix_fmt: str, rotate: int, vfr: bool, delay: float,
+    pix_fmt: str, rotate: int, vfr: bool, delay: float, encoder: dict[str, str] | None,
 ) -> Iterator[av.Packet]:  # fmt: skip
-    stream = out.add_stream(codec, rate=fps, options={"crf": "12"} if "264" in codec else {})
+    stream = out.add_stream(
+        codec, rate=fps, options=(encoder or {}) | ({"crf": "12"} if "264" in codec else {})
+    )
     stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
     stream.codec_context.thread_count = 1
     if rotate:
@@ -114,8 +126,9 @@ def _pictures(
 
 
 def _sound(out: av.container.OutputContainer, wave: NDArray[np.float32]) -> Iterator[av.Packet]:
-    name = "libmp3lame" if out.format.name == "mp3" else "aac"
-    stream = out.add_stream(name, rate=RATE, layout="mono")
+    name = {"mp3": "libmp3lame", "webm": "libopus"}.get(out.format.name, "aac")
+    rate = 48_000 if name == "libopus" else RATE
+    stream = out.add_stream(name, rate=rate, layout="mono")
 
     def packets() -> Iterator[av.Packet]:
         frame = av.AudioFrame.from_ndarray(wave[None, :], format="fltp", layout="mono")

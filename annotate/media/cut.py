@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.media.clip import ClipEncoder, wav, without_sound
+from annotate.media.clip import ClipEncoder, wav
 from annotate.media.files import write_atomic
 from annotate.media.glimpses import Watcher
 from annotate.media.picture import Upright
 from annotate.media.probe import Probe
 from annotate.media.sound import (
     SAMPLE_RATE,
+    Clock,
     Heard,
     Resampler,
     Timeline,
@@ -24,7 +25,7 @@ from annotate.media.sound import (
     start_us,
     tell_nobody,
 )
-from annotate.media.source import broken, open_source
+from annotate.media.source import broken, media_streams, open_source
 from annotate.types import Glimpse, SampleMedia, Segment
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ _USUAL_RATES = (
 )
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _SNAP_US = 50_000
+_NEVER = np.iinfo(np.int64).max
+_NEAR_US = 100_000
+"""Pictures this close to a sample are decoded too: clocks of packets and pictures may differ a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +103,34 @@ def cut(
     `alive` is called wherever the work gets on.
     Raises `MediaError` with code ``broken`` when no picture can be decoded, ``disk-full`` without room.
     """
+    segments = [segment for _, segment in samples]
+    try:
+        return _cut(path, probe, heard, samples, alive, _Route(heard, segments, heard.entry_us))
+    except _LostTheWay:
+        return _cut(path, probe, heard, samples, alive, _Route(heard, segments, heard.entry_us[:0]))
+
+
+def _cut(
+    path: Path,
+    probe: Probe,
+    heard: Heard,
+    samples: Sequence[tuple[SampleMedia, Segment]],
+    alive: Callable[[], None],
+    route: "_Route",
+) -> list[CutSample]:
     fps, size = frame_rate(probe, heard.picture_us), size_of(probe)
     with open_source(path) as container:
+        video, audio = media_streams(container)
         timeline = Timeline(container, "mono" if probe.channels == 1 else "stereo")
         rate = probe.audio_rate if probe.audio_rate in _AAC_RATES else 48_000
         jobs = [_Job(m, s, heard, fps, size, (rate, timeline.channels)) for m, s in samples]
         sound = _Sound(timeline, Resampler(timeline.rate, rate, timeline.channels), jobs)
-        pictures = _Pictures(jobs, Upright(size, probe.rotation), start_us(container))
-        container.streams.video[0].codec_context.thread_count = 1
-        for packet in container.demux(container.streams.video[0], container.streams.audio[0]):
+        clock = Clock(video, start_us(container))
+        pictures = _Pictures(jobs, Upright(size, probe.rotation), clock, route)
+        video.codec_context.thread_count = 1
+        for packet in container.demux(video, audio):
             alive()
-            (sound if packet.stream.type == "audio" else pictures).feed(packet)
+            (sound if packet.stream_index == audio.index else pictures).feed(packet)
             # The last one first, for a long video has many.
             if all(job.complete for job in reversed(jobs)):
                 break
@@ -142,7 +163,8 @@ class _Job:
         self.frames = max(1, round(segment.seconds * fps))
         self.shown = 0
         self.first, self.last = (sample_at(t, audio[0]) for t in (segment.start_us, segment.end_us))
-        self.sound: NDArray[np.float32] = np.zeros((audio[1], 0), np.float32)
+        self._sound: list[NDArray[np.float32]] = []
+        self._samples = 0
         self._settings = (fps, size, audio)
         self._encoder: ClipEncoder | None = None
         self._watcher = Watcher()
@@ -151,7 +173,7 @@ class _Job:
     @property
     def next_us(self) -> float:
         """The time whose picture is wanted next."""
-        return self.segment.start_us + float(self.shown * 1_000_000 / self.fps)
+        return self.segment.start_us + self.shown * self.fps.denominator * 1_000_000 / self.fps.numerator
 
     @property
     def complete(self) -> bool:
@@ -170,30 +192,32 @@ class _Job:
         """Take what falls into the sample of a block that starts at sample `position`."""
         part = block[:, max(0, self.first - position) : max(0, self.last - position)]
         if part.shape[1]:
-            self.sound = np.concatenate([self.sound, part], axis=1)
+            # A copy: a view would keep the sound around it.
+            self._sound.append(part.copy())
+            self._samples += part.shape[1]
             self._finish_if_whole()
 
     def _finish_if_whole(self) -> None:
-        if self.shown == self.frames and self.sound.shape[1] == self.last - self.first:
+        if self.shown == self.frames and self._samples == self.last - self.first:
             self.result()
 
     def result(self) -> CutSample:
         """Write the files, once; sound that the source does not have is silence."""
         if self._result is None:
             assert self._encoder is not None
-            missing = self.last - self.first - self.sound.shape[1]
-            clip = self._encoder.finish(np.pad(self.sound, [(0, 0), (0, missing)]))
+            missing = np.zeros((self._settings[2][1], self.last - self.first - self._samples), np.float32)
+            clip, silent = self._encoder.finish(np.concatenate([*self._sound, missing], axis=1))
             samples = piece(self.heard.wave, SAMPLE_RATE, (self.segment.start_us, self.segment.end_us))
             self._result = CutSample(
                 {
                     "A": write_atomic(self.media.audio, wav(samples)),
-                    "V": write_atomic(self.media.silent, without_sound(clip)),
+                    "V": write_atomic(self.media.silent, silent),
                     "M": write_atomic(self.media.clip, clip),
                 },
                 self._watcher.glimpses(),
             )
-            # A copy: an empty view would keep the whole sound.
-            self._encoder, self.sound = None, self.sound[:, :0].copy()
+            self._encoder = None
+            self._sound.clear()
         return self._result
 
 
@@ -209,6 +233,8 @@ class _Sound:
             self._hand_out(self._resampler.feed(block))
 
     def end(self) -> None:
+        for block in self._timeline.rest():
+            self._hand_out(self._resampler.feed(block))
         self._hand_out(self._resampler.flush())
 
     def _hand_out(self, block: NDArray[np.float32]) -> None:
@@ -222,16 +248,89 @@ class _Sound:
         self._position = end
 
 
+class _LostTheWay(Exception):
+    """Decoding did not begin cleanly at a key picture."""
+
+
+class _Route:
+    """Which pictures have to be decoded: pauses are passed over where the result is the same."""
+
+    def __init__(self, heard: Heard, segments: Sequence[Segment], entry_us: NDArray[np.int64]) -> None:
+        """`entry_us`: key pictures at which decoding may begin."""
+        shown = heard.picture_us if len(heard.picture_us) else np.zeros(1, np.int64)
+        starts, ends = (np.array([getattr(s, end) for s in segments]) for end in ("start_us", "end_us"))
+        first = np.maximum(np.searchsorted(shown, starts, "right") - 1, 0)
+        last = np.minimum(np.searchsorted(shown, ends), len(shown) - 1)
+        self._from = np.minimum(shown[first], starts) - _NEAR_US
+        self._to = np.maximum(shown[last], ends) + _NEAR_US
+        entries = entry_us.tolist()
+        self._next = dict(zip(entries, [*entries[1:], _NEVER], strict=False))
+
+    def needs(self, from_us: int, to_us: int) -> bool:
+        """Whether a picture shown in this time may be part of a sample."""
+        reached = np.searchsorted(self._from, to_us, "right")
+        return bool(reached and self._to[reached - 1] >= from_us)
+
+    def group(self, entry_us: int | None) -> int | None:
+        """The key picture after this one; None if this is none at which decoding may begin."""
+        return None if entry_us is None else self._next.get(entry_us)
+
+
 class _Pictures:
     """Hands each sample, for each of its even moments, the picture nearest in time."""
 
-    def __init__(self, jobs: Sequence[_Job], upright: Upright, zero_us: int) -> None:
+    def __init__(self, jobs: Sequence[_Job], upright: Upright, clock: Clock, route: _Route) -> None:
         self._jobs = list(jobs)
-        self._upright, self._zero = upright, zero_us
+        self._upright, self._clock, self._route = upright, clock, route
         self._held: av.VideoFrame | None = None
         self._held_us = 0.0
+        self._passing = False
+        self._until_us = _NEVER
+        self._entered_us: int | None = None
+        """The key picture at which decoding begins again; the next picture has to be that one."""
+        self._sparing = False
 
     def feed(self, packet: "av.Packet[Any]") -> None:
+        time = self._clock(packet)
+        if packet.is_keyframe and (until := self._route.group(time)) is not None:
+            self._until_us = until
+            if self._passing and time is not None and self._route.needs(time, until):
+                self._passing, self._entered_us = False, time
+        if not self._passing and self._over(packet):
+            self._drain(packet)
+            self._passing = True
+        if not self._passing:
+            self._spare(packet, time is not None and not self._route.needs(time, time))
+            self._decode(packet)
+
+    def _over(self, packet: "av.Packet[Any]") -> bool:
+        """Whether no sample needs this picture or any after it, up to the next key picture.
+
+        What follows in the file is shown no sooner than this one is decoded.
+        """
+        decoded = self._clock.decoding(packet)
+        return decoded is not None and not self._route.needs(decoded, self._until_us)
+
+    def _drain(self, packet: "av.Packet[Any]") -> None:
+        """Take out what the decoder still holds, and make it forget the rest."""
+        from av.error import FFmpegError
+
+        context: Any = packet.stream.codec_context
+        try:
+            for frame in context.decode(None):
+                self._see(frame)
+        except FFmpegError:
+            pass
+        context.flush_buffers()
+
+    def _spare(self, packet: "av.Packet[Any]", spare: bool) -> None:
+        """Far from any sample, pictures that no other is made from are not decoded."""
+        if spare is not self._sparing:
+            context: Any = packet.stream.codec_context
+            context.skip_frame = "NONREF" if spare else "DEFAULT"
+            self._sparing = spare
+
+    def _decode(self, packet: "av.Packet[Any]") -> None:
         from av.error import FFmpegError
 
         try:
@@ -239,8 +338,19 @@ class _Pictures:
         except FFmpegError:
             return
         for frame in frames:
-            if frame.time is not None:
-                self._take(frame, frame.time * 1e6 - self._zero)
+            self._see(frame)
+
+    def _see(self, frame: "av.VideoFrame") -> None:
+        from av.video.frame import PictureType
+
+        if frame.time is None:
+            return
+        time_us = frame.time * 1e6 - self._clock.zero_us
+        if self._entered_us is not None:
+            if abs(time_us - self._entered_us) > 1_000 or frame.pict_type != PictureType.I:
+                raise _LostTheWay
+            self._entered_us = None
+        self._take(frame, time_us)
 
     def _take(self, frame: "av.VideoFrame", time_us: float) -> None:
         if self._held is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from annotate.errors import MediaError
-from annotate.media.source import broken, open_source
+from annotate.media.source import broken, media_streams, moving_stream, open_source, sound_stream
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -33,6 +33,8 @@ class Probe:
     audio_codec: str
     audio_rate: int
     channels: int
+    sound_tracks: int = 1
+    """Of which the one is taken that is marked as the default, else the first."""
 
     def facts(self) -> dict[str, object]:
         """The same as JSON-able key and value."""
@@ -51,26 +53,19 @@ def probe(path: Path) -> Probe:
     Raises `MediaError` as `open_source` does, and with code ``no-video`` or ``no-audio``.
     """
     with open_source(path) as container:
-        if not _moving(container):
+        if moving_stream(container) is None:
             raise MediaError(f"{path} holds no moving picture", code="no-video", hint="give the video itself")
-        if not container.streams.audio:
+        if sound_stream(container) is None:
             raise MediaError(f"{path} holds no sound", code="no-audio", hint="export it with its audio")
         return _facts(container, _first_picture(path, container))
-
-
-def _moving(container: "InputContainer") -> bool:
-    """Whether there is a picture stream that is not the cover of an audio file."""
-    from av.stream import Disposition
-
-    streams = container.streams.video
-    return bool(streams) and not streams[0].disposition & Disposition.attached_pic
 
 
 def _first_picture(path: Path, container: "InputContainer") -> "VideoFrame":
     from av.error import FFmpegError
 
-    container.streams.video[0].codec_context.thread_count = 1
-    for packet in container.demux(container.streams.video[0]):
+    video, _ = media_streams(container)
+    video.codec_context.thread_count = 1
+    for packet in container.demux(video):
         try:
             for frame in packet.decode():
                 return frame
@@ -80,7 +75,7 @@ def _first_picture(path: Path, container: "InputContainer") -> "VideoFrame":
 
 
 def _facts(container: "InputContainer", first: "VideoFrame") -> Probe:
-    video, audio = container.streams.video[0], container.streams.audio[0]
+    video, audio = media_streams(container)
     return Probe(
         container=container.format.name,
         duration_us=container.duration or 0,
@@ -95,4 +90,5 @@ def _facts(container: "InputContainer", first: "VideoFrame") -> Probe:
         audio_codec=audio.codec_context.name,
         audio_rate=audio.codec_context.sample_rate,
         channels=audio.codec_context.channels,
+        sound_tracks=len(container.streams.audio),
     )

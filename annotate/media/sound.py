@@ -2,7 +2,8 @@
 
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import MediaError
-from annotate.media.source import open_source
+from annotate.media.source import MAX_HOLE_SECONDS, TimeJump, media_streams, open_source
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 SAMPLE_RATE = 16_000
 """Of the wave that segmenters, feature extractors and the audio pass get."""
@@ -33,6 +35,8 @@ class Heard:
     """Sorted times at which a picture is first shown, from the video's start."""
     end_us: int
     """When the later of picture and sound ends."""
+    entry_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Sorted times of the key pictures at which decoding can begin: what comes later is shown later."""
 
 
 def start_us(container: "InputContainer") -> int:
@@ -44,6 +48,29 @@ def tell_nobody() -> None:
     """Stands for `alive` where nobody waits."""
 
 
+class Clock:
+    """Tells when the pictures of a stream are shown, in microseconds from the video's start."""
+
+    def __init__(self, stream: "VideoStream", zero_us: int) -> None:
+        base = stream.time_base or Fraction(1, 1_000_000)
+        self._up, self._down, self.zero_us = base.numerator * 1_000_000, base.denominator, zero_us
+
+    def __call__(self, packet: "av.Packet[Any]") -> int | None:
+        """None when the file does not say."""
+        return self._us(packet.pts)
+
+    def decoding(self, packet: "av.Packet[Any]") -> int | None:
+        """When it is decoded: no later than it is shown."""
+        return self._us(packet.dts)
+
+    def _us(self, units: int | None) -> int | None:
+        return None if units is None else round(units * self._up / self._down) - self.zero_us
+
+    def length(self, packet: "av.Packet[Any]") -> int:
+        """How long its picture lasts; 0 when the file does not say."""
+        return round((packet.duration or 0) * self._up / self._down)
+
+
 def listen(path: Path, alive: Callable[[], None] = tell_nobody) -> Heard:
     """Read all packets once: decode the sound, note the pictures' times. `alive` is called meanwhile.
 
@@ -51,31 +78,68 @@ def listen(path: Path, alive: Callable[[], None] = tell_nobody) -> Heard:
     says it does.
     """
     with open_source(path) as container:
-        zero = start_us(container)
+        video, audio = media_streams(container)
         timeline = Timeline(container, "mono")
         resampler = Resampler(timeline.rate, SAMPLE_RATE, 1)
-        # Both grow in place: a list of blocks would be copied into one wave at the end.
-        wave, times, end = array("f"), array("q"), 0
-        for packet in container.demux(container.streams.video[0], container.streams.audio[0]):
+        # It grows in place: a list of blocks would be copied into one wave at the end.
+        wave, pictures = array("f"), _Pictures(Clock(video, start_us(container)))
+        for packet in container.demux(video, audio):
             alive()
-            if packet.stream.type == "audio":
+            if packet.stream_index == audio.index:
                 for block in timeline.decode(packet):
                     wave.frombytes(resampler.feed(block)[0].tobytes())
-            elif packet.pts is not None and packet.time_base is not None:
-                time = round(packet.pts * packet.time_base * 1_000_000) - zero
-                end = max(end, time + round((packet.duration or 0) * packet.time_base * 1_000_000))
-                if time >= 0:
-                    times.append(time)
+            else:
+                pictures.note(packet)
+        for block in timeline.rest():
+            wave.frombytes(resampler.feed(block)[0].tobytes())
         wave.frombytes(resampler.flush()[0].tobytes())
-        end = max(end, len(wave) * 1_000_000 // SAMPLE_RATE)
-        announced = container.duration or 0
-        if announced - end > max(1_000_000, announced // 10):
-            raise MediaError(
-                f"{path} is cut off: {end / 1e6:.1f} s of {announced / 1e6:.1f} s are there",
-                code="truncated",
-                hint="copy the file again",
-            )
-        return Heard(np.frombuffer(wave, np.float32), np.unique(np.frombuffer(times, np.int64)), end)
+        end = max(pictures.end_us, len(wave) * 1_000_000 // SAMPLE_RATE)
+        _check_end(path, container.duration or 0, end)
+        return Heard(np.frombuffer(wave, np.float32), pictures.times(), end, pictures.entries())
+
+
+def _check_end(path: Path, announced_us: int, end_us: int) -> None:
+    if announced_us - end_us > max(1_000_000, announced_us // 10):
+        raise MediaError(
+            f"{path} is cut off: {end_us / 1e6:.1f} s of {announced_us / 1e6:.1f} s are there",
+            code="truncated",
+            hint="copy the file again",
+        )
+
+
+class _Pictures:
+    """Notes when pictures are shown, in the order in which the file holds them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._shown, self._keys = array("q"), array("b")
+        self._whole = True
+        self.end_us = 0
+
+    def note(self, packet: "av.Packet[Any]") -> None:
+        time = self._clock(packet)
+        if time is None:
+            # The empty packet at the end has no time either.
+            self._whole = self._whole and not packet.size
+            return
+        if self._shown and time - self.end_us > MAX_HOLE_SECONDS * 1_000_000:
+            raise TimeJump((time - self.end_us) / 1e6)
+        self._shown.append(time)
+        self._keys.append(packet.is_keyframe)
+        self.end_us = max(self.end_us, time + self._clock.length(packet))
+
+    def times(self) -> NDArray[np.int64]:
+        shown = np.frombuffer(self._shown, np.int64)
+        return np.unique(shown[shown >= 0])
+
+    def entries(self) -> NDArray[np.int64]:
+        """None if any picture has no time: nobody could tell on which side of a key picture it is shown."""
+        shown, keys = np.frombuffer(self._shown, np.int64), np.frombuffer(self._keys, np.int8)
+        if not self._whole or not len(shown):
+            return np.zeros(0, np.int64)
+        before = np.maximum.accumulate(np.concatenate([[np.iinfo(np.int64).min], shown[:-1]]))
+        after = np.minimum.accumulate(shown[::-1])[::-1]
+        return shown[(keys == 1) & (before < shown) & (after >= shown)]
 
 
 def loudness(wave: NDArray[np.float32]) -> float:
@@ -108,51 +172,77 @@ class Timeline:
     """Sound without gaps or overlaps: silence fills holes, what comes twice is left out."""
 
     def __init__(self, container: "InputContainer", layout: str) -> None:
-        stream = container.streams.audio[0]
+        _, stream = media_streams(container)
         self.rate = stream.codec_context.sample_rate
         self.layout = layout
         self.channels = 1 if layout == "mono" else 2
         self.position = 0
-        """Samples handed out so far, from the video's start."""
+        """Samples placed so far, from the video's start."""
         self._zero = start_us(container) / 1e6
         self._format: tuple[str, str, int] | None = None
+        # Frames are short; what is done per block is cheaper on a few long ones.
+        self._waiting: list[NDArray[np.float32]] = []
+        self._waits = 0
 
     def decode(self, packet: "av.Packet[Any]") -> "list[NDArray[np.float32]]":
-        """(channels, samples) blocks that follow each other; a damaged packet gives none."""
+        """At most one (channels, samples) block, of half a second or more; blocks follow each other.
+
+        A damaged packet adds nothing. Raises `TimeJump` where the clock leaps.
+        """
         from av.error import FFmpegError
 
         try:
             frames = packet.decode()
         except FFmpegError:
             return []
-        return [self._place(frame) for frame in frames]  # type: ignore[arg-type]
+        for frame in frames:
+            self._place(frame)  # type: ignore[arg-type]
+        return self.rest() if self._waits >= self.rate // 2 else []
 
-    def _place(self, frame: "av.AudioFrame") -> NDArray[np.float32]:
+    def rest(self) -> "list[NDArray[np.float32]]":
+        """What was decoded and not yet given out."""
+        blocks, self._waiting, self._waits = self._waiting, [], 0
+        return [np.concatenate(blocks, axis=1)] if blocks else []
+
+    def _place(self, frame: "av.AudioFrame") -> None:
         block = self._convert(frame)
         gap = 0
         if frame.time is not None:
             gap = round((frame.time - self._zero) * self.rate) - self.position
         if self.position and abs(gap) <= _SLACK_SECONDS * self.rate:
             gap = 0
+        if gap > MAX_HOLE_SECONDS * self.rate:
+            raise TimeJump(gap / self.rate)
         if gap > 0:
-            block = np.pad(block, [(0, 0), (gap, 0)])
-        block = block[:, max(0, -gap) :]
+            self._keep(np.zeros((self.channels, gap), np.float32))
+        self._keep(block[:, max(0, -gap) :])
+
+    def _keep(self, block: NDArray[np.float32]) -> None:
+        self._waiting.append(block)
+        self._waits += block.shape[1]
         self.position += block.shape[1]
-        return block
 
     def _convert(self, frame: "av.AudioFrame") -> NDArray[np.float32]:
         """To planar floats; the format may change in the middle of a broadcast."""
         import av
 
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if shape == ("fltp", self.layout, self.rate):
+            return _planes(frame)
         if shape != self._format:
             self._format = shape
             self._resampler = av.AudioResampler("fltp", self.layout, self.rate)
         # The time has been read already; the converter would only stumble over one that jumps.
         time, frame.pts = frame.pts, None
-        parts = [part.to_ndarray() for part in self._resampler.resample(frame)]
+        parts = [_planes(part) for part in self._resampler.resample(frame)]
         frame.pts = time
         return np.concatenate([np.zeros((self.channels, 0), np.float32), *parts], axis=1)
+
+
+def _planes(frame: "av.AudioFrame") -> NDArray[np.float32]:
+    """(channels, samples) of a frame of planar floats."""
+    planes = [np.frombuffer(plane, np.float32)[: frame.samples] for plane in frame.planes]  # type: ignore[call-overload]
+    return planes[0][None] if len(planes) == 1 else np.stack(planes)
 
 
 class Resampler:

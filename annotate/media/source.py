@@ -9,7 +9,9 @@ from annotate.errors import MediaError
 from annotate.media.files import unreadable
 
 if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 PROTOCOLS = "file"
 FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,mp3,aac,flac"
@@ -18,6 +20,12 @@ FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,mp3,aac,flac"
 MAX_PIXELS = 35_389_440  # 8192 x 4320: a picture of more is an attack or a mistake
 MAX_STREAMS = 64
 MAX_SECONDS = 4 * 3600
+MAX_HOLE_SECONDS = 600
+"""Sound or pictures that stay away for longer mean that the clock jumped."""
+
+
+class TimeJump(Exception):
+    """The time stamps leap by more than any pause; the argument says how far, in seconds."""
 
 
 def address(path: Path) -> str:
@@ -40,6 +48,8 @@ def open_source(path: Path) -> Iterator["InputContainer"]:
             yield container
         except av.error.FFmpegError as error:
             raise broken(path) from error
+        except TimeJump as jump:
+            raise broken(path, f"is damaged: its clock jumps by {jump.args[0]:.0f} s") from jump
 
 
 def _opened(path: Path) -> "InputContainer":
@@ -60,6 +70,30 @@ def _opened(path: Path) -> "InputContainer":
 def broken(path: Path, why: str = "is no media file, or a damaged one") -> MediaError:
     """What to tell the user about a file that cannot be decoded."""
     return MediaError(f"{path} {why}", code="broken", hint="play the file, and copy or export it again")
+
+
+def moving_stream(container: "InputContainer") -> "VideoStream | None":
+    """The first stream of pictures that is no cover; None when there is none."""
+    from av.stream import Disposition
+
+    streams = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+    return next(streams, None)
+
+
+def sound_stream(container: "InputContainer") -> "AudioStream | None":
+    """The track that players choose: the first that is marked as the default, else the first."""
+    from av.stream import Disposition
+
+    streams = [s for s in container.streams.audio if s.codec_context.sample_rate]
+    marked = (s for s in streams if s.disposition & Disposition.default)
+    return next(marked, streams[0] if streams else None)
+
+
+def media_streams(container: "InputContainer") -> "tuple[VideoStream, AudioStream]":
+    """Pictures and sound of a file in which `probe` found both."""
+    video, audio = moving_stream(container), sound_stream(container)
+    assert video is not None and audio is not None
+    return video, audio
 
 
 def _options() -> dict[str, str]:

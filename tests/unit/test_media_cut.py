@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import soundfile
 import soxr
 
-from annotate.media.cut import cut, snap
+from annotate.media.cut import _Pictures, _Route, cut, snap
 from annotate.media.files import write_atomic
 from annotate.media.probe import probe
 from annotate.media.sound import Heard, Timeline, listen
@@ -185,6 +186,43 @@ def test_brightness_stays_as_it_was(change: dict[str, object], tmp_path: Path) -
         before, after = (next(c.decode(video=0)).to_ndarray(format="rgb24") for c in (there, here))
     middles = [int(rgb[rgb.shape[0] // 2, rgb.shape[1] // 2].mean()) for rgb in (before, after)]
     assert abs(middles[0] - middles[1]) <= 3
+
+
+CODECS = {
+    "h264": ("libx264", {"g": "12", "bf": "3"}),
+    "h264-open": ("libx264", {"g": "12", "bf": "3", "x264-params": "open-gop=1"}),
+    "h264-refresh": ("libx264", {"g": "12", "x264-params": "intra-refresh=1"}),
+    "hevc-open": ("libx265", {"x265-params": "keyint=12:min-keyint=12:open-gop=1:log-level=none:pools=1"}),
+    "mpeg2": ("mpeg2video", {"g": "12", "bf": "2"}),
+    "mpeg4": ("mpeg4", {"g": "12", "bf": "2"}),
+    "vp9": ("libvpx-vp9", {"g": "12", "cpu-used": "8", "deadline": "realtime"}),
+}
+
+
+@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".ts"])
+def test_passing_over_pauses_changes_no_byte_of_a_clip(
+    name: str, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec, options = CODECS[name]
+    if (ending, name) == (".ts", "vp9"):
+        ending = ".webm"
+    source = make_video(tmp_path / f"a{ending}", seconds=5, codec=codec, encoder=options)
+    spans = (Segment(600_000, 1_000_000), Segment(2_760_000, 3_000_000), Segment(4_200_000, 4_600_000))
+    decoded: list[int] = []
+    see = _Pictures._see
+    monkeypatch.setattr(_Pictures, "_see", lambda self, frame: decoded.append(1) or see(self, frame))
+    brief = [m.clip.read_bytes() for m in cut_all(source, tmp_path / "brief", spans)]
+    count = len(decoded)
+    heard = replace(listen(source), entry_us=np.zeros(0, np.int64))
+    monkeypatch.setattr(_Route, "needs", lambda *_: True)
+    wanted = [
+        (SampleMedia.under(tmp_path / "full", f"{n:016d}"), s) for n, s in enumerate(snap(spans, heard))
+    ]
+    cut(source, probe(source), heard, wanted)
+    assert [m.clip.read_bytes() for m, _ in wanted] == brief
+    if name in ("h264", "mpeg4"):
+        assert count < 100
 
 
 def test_sound_that_has_holes_stays_in_time(tmp_path: Path) -> None:
