@@ -1,111 +1,247 @@
 """Turns what a segmenter found into utterances of a usable length: the same rules for every segmenter."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from annotate.types import LengthRules, Segment, Speech, Transcript
-
-Run = tuple[int, int]
-"""First frame, and the frame after the last."""
-
+from annotate.segmenters._runs import runs_of
+from annotate.segmenters._words import Said, Span, pieces, with_words
+from annotate.types import Cue, LengthRules, Segment, Speech, Transcript
 
 _VOICED = 0.35
 """Where voicing is lower, there is a pause."""
+_LAST_SHARE = 0.4
+"""A cut is looked for in this last share of what fits, so that parts are not needlessly short."""
 
 
 def utterances(
     speech: Speech, transcript: Transcript | None, lengths: LengthRules, duration_us: int
 ) -> list[Segment]:
-    """Ordered, disjoint utterances within the video, padded.
+    """Ordered, disjoint utterances within the video, padded; no end lies inside a word whose times are known.
 
-    Raw stretches are merged over short gaps, divided at their best pauses and dropped when too short;
-    room is left for the padding. What somebody meant is kept as it is.
+    Raw stretches are divided where the speaker changes, joined over short gaps, divided at their best pauses
+    when too long, and dropped when too short. What somebody meant is only divided, where its words have
+    times and it is too long. Utterances without a text of their own get the words said in them.
     """
-    pad_us = round(lengths.pad_seconds * 1e6)
-    if speech.meant or not speech.segments:
-        return pad(speech.segments, pad_us, duration_us)
-    assert speech.voicing is not None
-    step = speech.step_us / 1e6
-    least = max(0.1, lengths.min_seconds - 2 * lengths.pad_seconds)
-    most = max(2 * least, lengths.max_seconds - 2 * lengths.pad_seconds)
-    limits = int(np.ceil(least / step)), max(2, int(most / step))
-    runs = [(round(s.start_us / speech.step_us), round(s.end_us / speech.step_us)) for s in speech.segments]
-    joined = bridge(runs, int(lengths.bridge_seconds / step))
-    parts = [part for run in joined for part in divide(run, speech.voicing, limits, _VOICED)]
-    found = [
-        Segment(a * speech.step_us, min(b * speech.step_us, duration_us))
-        for a, b in parts
-        if b - a >= limits[0]
+    said = Said(tuple(pieces(transcript.cues if transcript else ())))
+    rules = _Rules.of(lengths)
+    if speech.meant:
+        found = [part for s in speech.segments for part in _meant(s, speech, said, rules)]
+    else:
+        spans = _stretches(speech, turns(transcript, said), said, rules)
+        parts = [p for span in spans for p in divide(span, _Ground(speech, said), rules)]
+        # Frames may reach beyond the end by a part of one.
+        inside = [(start, min(end, duration_us)) for start, end in parts]
+        found = [with_words(Segment(*p), said.among(p)) for p in inside if p[1] - p[0] >= rules.least_us]
+    return pad(found, rules.pad_us, duration_us, rules.whole_us, said.spans)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """`LengthRules` in microseconds, with room left for the padding."""
+
+    least_us: int
+    most_us: int
+    whole_us: int
+    """Of an utterance with its padding."""
+    pad_us: int
+    bridge_us: int
+
+    @classmethod
+    def of(cls, lengths: LengthRules) -> "_Rules":
+        least = max(0.1, lengths.min_seconds - 2 * lengths.pad_seconds)
+        most = max(2 * least, lengths.max_seconds - 2 * lengths.pad_seconds)
+        whole = max(most, lengths.max_seconds)
+        return cls(
+            *(round(s * 1e6) for s in (least, most, whole, lengths.pad_seconds, lengths.bridge_seconds))
+        )
+
+
+def _meant(segment: Segment, speech: Speech, said: Said, rules: _Rules) -> list[Segment]:
+    """A cue, whole or in parts that take their words along; a window or scene with the words said in it."""
+    if not segment.text and not segment.words:
+        span = _outside_words((segment.start_us, segment.end_us), said)
+        return (
+            [with_words(replace(segment, start_us=span[0], end_us=span[1]), said.among(span))] if span else []
+        )
+    if segment.end_us - segment.start_us <= rules.whole_us or not segment.words:
+        return [segment]
+    own = Said(tuple(pieces([_cue(segment)])))
+    parts = divide((segment.start_us, segment.end_us), _Ground(speech, own), rules)
+    # The first and the last part also hold the words that their source puts outside of the cue.
+    edges = [0, *(start for start, _ in parts[1:]), 1 << 62]
+    held = [own.among(span) for span in pairwise(edges)]
+    return [
+        with_words(Segment(*part, speaker=segment.speaker), words)
+        for part, words in zip(parts, held, strict=True)
+        if words
     ]
-    return pad(found, pad_us, duration_us)
 
 
-def speech_runs(probability: NDArray[np.float32], on: float, off: float) -> list[Run]:
-    """Runs of frames that start at `on` or more and last until the probability falls below `off`."""
-    runs: list[Run] = []
-    start: int | None = None
-    for frame, p in enumerate(probability.tolist()):
-        if start is None and p >= on:
-            start = frame
-        elif start is not None and p < off:
-            runs.append((start, frame))
-            start = None
-    return runs if start is None else [*runs, (start, len(probability))]
+def _cue(segment: Segment) -> Cue:
+    return Cue(
+        segment.start_us, segment.end_us, segment.text, segment.raw, segment.speaker, segment.words
+    )  # fmt: skip
 
 
-def bridge(runs: Sequence[Run], gap: int) -> list[Run]:
-    """Join runs that are less than `gap` frames apart."""
-    joined: list[Run] = []
-    for start, end in runs:
-        if joined and start - joined[-1][1] < gap:
-            joined[-1] = (joined[-1][0], end)
+def _outside_words(span: Span, said: Said) -> Span | None:
+    """Both ends moved to the start of the word they lie in, so that neighbours still meet."""
+    start, end = (word[0] if (word := said.covering(at)) else at for at in span)
+    return (start, end) if start < end else None
+
+
+def _stretches(speech: Speech, divides: Sequence[int], said: Said, rules: _Rules) -> list[Span]:
+    """Raw stretches with whole words, of one speaker each, joined over short gaps."""
+    raw = [(s.start_us, s.end_us) for s in speech.segments]
+    whole = join(sorted([*raw, *(w for span in raw for w in said.touched(span))]), lambda a, b: b <= a)
+    single = [part for span in whole for part in split_at(span, divides)]
+
+    def near(end: int, start: int) -> bool:
+        return start - end < rules.bridge_us and bisect_right(divides, start) == bisect_right(
+            divides, end - 1
+        )
+
+    return join(single, near)
+
+
+def join(spans: Sequence[Span], belong: Callable[[int, int], bool]) -> list[Span]:
+    """Join ordered spans where `belong` says so of the end of one and the start of the next."""
+    joined: list[Span] = []
+    for start, end in spans:
+        if joined and belong(joined[-1][1], start):
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
             joined.append((start, end))
     return joined
 
 
-def divide(run: Run, probability: NDArray[np.float32], limits: tuple[int, int], off: float) -> list[Run]:
-    """Cut a run until no part is longer than the second of `limits` (frames), nor shorter than the first.
+def split_at(span: Span, times: Sequence[int]) -> list[Span]:
+    """A span divided at those of the ordered `times` that lie inside it."""
+    inside = times[bisect_right(times, span[0]) : bisect_right(times, span[1] - 1)]
+    return list(pairwise([span[0], *inside, span[1]]))
 
-    (Shorter only where both cannot be.) Each cut is made in the last 40 % of what fits: in its
-    longest pause, else where speech is least likely.
+
+def turns(transcript: Transcript | None, said: Said) -> list[int]:
+    """When another speaker takes over: in the middle of the pause, and never inside a word."""
+    cues = sorted(transcript.cues if transcript else (), key=lambda c: c.start_us)
+    found = set()
+    for before, after in pairwise(c for c in cues if c.speaker):
+        if before.speaker != after.speaker:
+            middle = (max(before.start_us, min(before.end_us, after.start_us)) + after.start_us) // 2
+            word = said.covering(middle)
+            found.add(min(word, key=lambda edge: abs(edge - middle)) if word else middle)
+    return sorted(found)
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What tells where a stretch may be cut."""
+
+    speech: Speech
+    said: Said
+
+    @cached_property
+    def pauses(self) -> list[Span]:
+        """Where no voice is heard, ordered; empty where nobody listened."""
+        if self.speech.voicing is None:
+            return []
+        step = self.speech.step_us
+        return [(a * step, b * step) for a, b in runs_of(self.speech.voicing < _VOICED)]
+
+    def longest_pause(self, gaps: Sequence[Span]) -> Span | None:
+        """The longest stretch without voice in any of `gaps`, the first of equals."""
+        ends = [end for _, end in self.pauses]
+        found = []
+        for start, end in gaps:
+            for number in range(bisect_right(ends, start), len(ends)):
+                if self.pauses[number][0] >= end:
+                    break
+                found.append((max(start, self.pauses[number][0]), min(end, ends[number])))
+        return max(found, key=lambda pause: pause[1] - pause[0], default=None)
+
+    def quietest(self, gaps: Sequence[Span]) -> int:
+        """The moment in `gaps` at which a voice is least likely.
+
+        Where nobody listened, the middle of the longest between words, or the end where there are no words.
+        """
+        voicing, step = self.speech.voicing, self.speech.step_us
+        if voicing is None or not len(voicing):
+            start, end = max(gaps, key=lambda gap: gap[1] - gap[0])
+            return end if len(gaps) == 1 and not self.said.spans else (start + end) // 2
+        best = []
+        for start, end in gaps:
+            first = min(start // step, len(voicing) - 1)
+            lowest = first + int(np.argmin(voicing[first : max(first + 1, end // step)]))
+            best.append((float(voicing[lowest]), max(start, min(lowest * step, end))))
+        return min(best)[1]
+
+
+def divide(span: Span, ground: _Ground, rules: _Rules) -> list[Span]:
+    """Cut a span until no part is too long; longer only where a single word is, shorter than the least only
+    where both cannot be.
+
+    Each cut is made at the last end of a sentence that fits, else in the last 40 % of what fits: in the
+    longest pause, else where a voice is least likely.
     """
-    shortest, longest = limits
-    start, end = run
-    parts: list[Run] = []
-    while end - start > longest:
-        low = start + max(1, int(longest * 0.6))
-        high = max(low + 1, min(start + longest, end - shortest))
-        stop, resume = _best_cut(probability[low:high], off)
-        parts.append((start, low + stop))
-        start = low + resume
+    start, end = span
+    parts: list[Span] = []
+    while end - start > rules.most_us:
+        found = _cut((start, end), ground, rules)
+        if found is None:
+            break
+        parts.append((start, found[0]))
+        start = found[1]
     return [*parts, (start, end)]
 
 
-def _best_cut(window: NDArray[np.float32], off: float) -> Run:
-    """Where to stop and where to resume, in frames of the window."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (window < off).astype(np.int8), [0]])))
-    pauses = edges.reshape(-1, 2)
-    if len(pauses):
-        start, end = pauses[np.argmax(pauses[:, 1] - pauses[:, 0])]
-        return int(start), int(end)
-    lowest = int(np.argmin(window))
-    return lowest, lowest
+def _cut(span: Span, ground: _Ground, rules: _Rules) -> Span | None:
+    """Where to stop and where to resume; None if the rest is a single word."""
+    start, end = span
+    high = max(start + 1, min(start + rules.most_us, end - rules.least_us))
+    ends = ground.said.sentence_ends_us
+    last = bisect_right(ends, high) - 1
+    if last >= 0 and ends[last] >= start + rules.least_us:
+        _, resume = ground.said.gaps((ends[last], end))[0]
+        return ends[last], resume if resume < end else ends[last]
+    low = min(high, start + max(1, int(rules.most_us * (1 - _LAST_SHARE))))
+    for window in ((low, high), (start + 1, high)):
+        if gaps := ground.said.gaps(window):
+            quiet = ground.quietest(gaps)
+            return ground.longest_pause(gaps) or (quiet, quiet)
+    after = ground.said.gaps((high, end))[0][0]
+    return (after, after) if after < end else None
 
 
-def pad(segments: Sequence[Segment], pad_us: int, duration_us: int) -> list[Segment]:
+def pad(
+    segments: Sequence[Segment],
+    pad_us: int,
+    duration_us: int,
+    whole_us: int | None = None,
+    words: Sequence[Span] = (),
+) -> list[Segment]:
     """Widen ordered, disjoint segments at both ends, by at most half of the gap to each neighbour.
 
-    What lies beyond the video's ends is not added.
+    What lies beyond the video's ends is not added, nor what would make an utterance longer than `whole_us`,
+    nor any part of one of the ordered `words` outside of it.
     """
     if not segments:
         return []
     middles = [(a.end_us + b.start_us) // 2 for a, b in pairwise(segments)]
-    return [
-        replace(s, start_us=max(s.start_us - pad_us, low), end_us=min(s.end_us + pad_us, high))
-        for s, low, high in zip(segments, [0, *middles], [*middles, duration_us], strict=True)
-    ]
+    starts, ends = [w[0] for w in words], [w[1] for w in words]
+    padded = []
+    for s, low, high in zip(segments, [0, *middles], [*middles, duration_us], strict=True):
+        length = s.end_us - s.start_us
+        room = pad_us if whole_us is None else min(pad_us, max(0, whole_us - length) // 2)
+        before, after = bisect_right(ends, s.start_us) - 1, bisect_right(starts, s.end_us - 1)
+        said_until = ends[before] if before >= 0 else low
+        said_from = starts[after] if after < len(starts) else high
+        padded.append(replace(
+            s,
+            start_us=min(s.start_us, max(s.start_us - room, low, said_until)),
+            end_us=max(s.end_us, min(s.end_us + room, high, said_from)),
+        ))  # fmt: skip
+    return padded

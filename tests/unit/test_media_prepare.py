@@ -157,8 +157,8 @@ def test_the_sound_is_searched_for_speech_once(
         calls.append(len(wave))
         return real(wave)
 
-    real = silero_vad.speech_probability
-    monkeypatch.setattr(silero_vad, "speech_probability", counted)
+    real = silero_vad.voicing
+    monkeypatch.setattr(silero_vad, "voicing", counted)
     path = example_videos / "grid_lwbsza.mpg"
     got = run(path, tmp_path, path.with_suffix(".srt") if subtitles else None)
     assert (got.status, len(calls)) == (VideoStatus.OK, 1)

@@ -1,0 +1,19 @@
+"""Divides a video into windows of one length, whatever is said in it."""
+
+from annotate.registry import segmenter
+from annotate.types import Footage, LengthRules, Segment, Speech
+
+
+@segmenter("fixed-window")
+class FixedWindow:
+    """Windows of `ingest.max_seconds`, one after the other."""
+
+    def __init__(self, *, preset: str = "near") -> None:
+        """Nothing is listened to, so `preset` means nothing."""
+
+    def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
+        """The last window is kept if it has the least length."""
+        size, least = round(lengths.max_seconds * 1e6), round(lengths.min_seconds * 1e6)
+        starts = range(0, footage.duration_us, size)
+        windows = [Segment(at, min(at + size, footage.duration_us)) for at in starts]
+        return Speech(tuple(w for w in windows if w.end_us - w.start_us >= least), meant=True)

@@ -1,0 +1,76 @@
+"""Divides a video where its picture changes, for footage without speech."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import segmenter
+from annotate.types import Footage, LengthRules, Segment, Speech
+
+_LEVELS = 8
+"""Each of red, green and blue is told apart in so many levels."""
+_PARTS = 2
+"""The picture's halves, both ways, are looked at one by one: the same colours elsewhere are another scene."""
+_CHANGED = 0.4
+"""Share of the picture that has other colours than the one before, where a scene begins."""
+
+
+@segmenter("scenes")
+class Scenes:
+    """From one change of colours in the key pictures to the next (Swain and Ballard, 1991)."""
+
+    def __init__(self, *, preset: str = "near") -> None:
+        """Nothing is listened to, so `preset` means nothing."""
+
+    def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
+        """Scenes, joined when too short and divided evenly when too long; all of the video is in one."""
+        if footage.duration_us <= 0:
+            return Speech((), meant=True)
+        least, most = round(lengths.min_seconds * 1e6), round(lengths.max_seconds * 1e6)
+        inside = [t for t in changes(footage.pictures()) if 0 < t < footage.duration_us]
+        ends = merged([0, *inside, footage.duration_us], least)
+        found = [part for a, b in pairwise(ends) for part in evenly(a, b, most)]
+        return Speech(tuple(s for s in found if s.end_us - s.start_us >= least), meant=True)
+
+
+def changes(pictures: Iterable[tuple[int, NDArray[np.uint8]]]) -> list[int]:
+    """Microseconds of the first picture of each scene but the first. An encoder puts a key picture there."""
+    found: list[int] = []
+    before: NDArray[np.float64] | None = None
+    for time_us, picture in pictures:
+        now = colours(picture)
+        if before is not None and 1 - np.minimum(before, now).sum() > _CHANGED:
+            found.append(time_us)
+        before = now
+    return found
+
+
+def colours(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(height, width, 3) RGB -> (2048,) share of the picture in each part of it and each range of colour."""
+    height, width = picture.shape[:2]
+    level = (picture // (256 // _LEVELS)).astype(np.intp)
+    code = (level[..., 0] * _LEVELS + level[..., 1]) * _LEVELS + level[..., 2]
+    rows, columns = (np.arange(n) * _PARTS // n for n in (height, width))
+    part = rows[:, None] * _PARTS + columns[None, :]
+    counts = np.bincount((part * _LEVELS**3 + code).ravel(), minlength=_PARTS**2 * _LEVELS**3)
+    return counts / counts.sum()
+
+
+def merged(ends: Sequence[int], least: int) -> list[int]:
+    """Rising ends without those that make a scene shorter than `least`; the first and the last stay."""
+    kept = [ends[0]]
+    for end in ends[1:-1]:
+        if end - kept[-1] >= least:
+            kept.append(end)
+    if len(kept) > 1 and ends[-1] - kept[-1] < least:
+        kept.pop()
+    return [*kept, ends[-1]]
+
+
+def evenly(start: int, end: int, most: int) -> list[Segment]:
+    """The fewest equal parts of which none is longer than `most`."""
+    count = -(-(end - start) // most)
+    edges = [start + (end - start) * n // count for n in range(count + 1)]
+    return [Segment(a, b) for a, b in pairwise(edges)]

@@ -1,0 +1,88 @@
+"""Makes one utterance of each sentence of each speaker, out of a transcript's cues."""
+
+from collections.abc import Iterable
+
+from annotate.registry import segmenter
+from annotate.segmenters._words import Piece, joined, pieces
+from annotate.types import Cue, Footage, LengthRules, Segment, Speech
+
+_PAUSE_US = 1_000_000
+"""A sentence does not go on after a longer silence."""
+
+
+@segmenter("transcript")
+class Sentences:
+    """One utterance per sentence and speaker turn, out of the cues and words of the transcript."""
+
+    def __init__(self, *, preset: str = "near") -> None:
+        """Nothing is listened to, so `preset` means nothing."""
+
+    def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
+        """Cues that end within a sentence are joined with the next of the same speaker as long as they fit.
+
+        A cue that holds several sentences is divided where its words have times. Where no cue
+        ends with a mark, all stay as they are. Of two that overlap, the later starts when the earlier ends.
+        """
+        cues = sorted(footage.transcript.cues if footage.transcript else (), key=lambda c: c.start_us)
+        parts = [part for cue in cues for part in sentences(cue)]
+        marked = any(ends for _, ends in parts)
+        most = round(lengths.max_seconds * 1e6)
+        found: list[Cue] = []
+        whole = True
+        for part, ends in parts:
+            if found and not whole and marked and _goes_on(found[-1], part, most):
+                found[-1] = _joined(found[-1], part)
+            else:
+                found.append(part)
+            whole = ends
+        return Speech(tuple(_disjoint(found)), meant=True)
+
+
+def sentences(cue: Cue) -> list[tuple[Cue, bool]]:
+    """A cue divided after each sentence whose words have times, and whether each part ends a sentence."""
+    if not cue.text:
+        return [(cue, True)]
+    found, part = [], []
+    for piece in pieces([cue]):
+        part.append(piece)
+        if piece.ends_sentence:
+            found.append(part)
+            part = []
+    parts = [p for p in (*found, part) if p]
+    if len(parts) == 1:
+        return [(cue, parts[0][-1].ends_sentence)]
+    return [(_part(cue, p, p is parts[0], p is parts[-1]), p[-1].ends_sentence) for p in parts]
+
+
+def _part(cue: Cue, part: list[Piece], first: bool, last: bool) -> Cue:
+    start = min(cue.start_us, part[0].start_us) if first else part[0].start_us
+    end = max(cue.end_us, part[-1].end_us) if last else max(p.end_us for p in part)
+    words = tuple(p.word for p in part if p.word)
+    text, raw = (joined(["".join(column)]) for column in zip(*((p.text, p.raw) for p in part), strict=True))
+    return Cue(start, end, text, raw, cue.speaker, words)
+
+
+def _goes_on(before: Cue, after: Cue, most_us: int) -> bool:
+    same = before.speaker == after.speaker and after.start_us - before.end_us <= _PAUSE_US
+    # Words that are missing in one of them would be lost to whoever divides by words.
+    return same and bool(before.words) == bool(after.words) and after.end_us - before.start_us <= most_us
+
+
+def _joined(before: Cue, after: Cue) -> Cue:
+    return Cue(
+        before.start_us,
+        max(before.end_us, after.end_us),
+        joined([before.text, after.text]),
+        joined([before.raw, after.raw]),
+        before.speaker,
+        before.words + after.words,
+    )
+
+
+def _disjoint(cues: Iterable[Cue]) -> list[Segment]:
+    found: list[Segment] = []
+    for cue in cues:
+        start = max(cue.start_us, found[-1].end_us) if found else cue.start_us
+        if start < cue.end_us:
+            found.append(Segment(start, cue.end_us, cue.text, cue.raw, cue.speaker, cue.words))
+    return found
