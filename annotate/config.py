@@ -187,6 +187,19 @@ class RuleSettings(_Section):
         return self
 
 
+class RepeatSettings(_Section):
+    """What may not be in two splits; the copy in the less protected one is rejected."""
+
+    sound: bool = True
+    """The same recording, also coded anew or with mild noise."""
+    text: bool = True
+    """The same words. Not for scripted corpora, where everybody says the same sentences."""
+    text_words: Annotated[int, Field(ge=1)] = 6
+    """Shorter texts may repeat."""
+    text_characters: Annotated[int, Field(ge=1)] = 10
+    """The same for scripts without spaces."""
+
+
 class FeatureSettings(_Section):
     """Which extractor serves each modality, and where its pretrained weights lie."""
 
@@ -265,6 +278,7 @@ class Settings(BaseSettings):
     transcribe: TranscribeSettings = TranscribeSettings()
     checks: dict[str, RuleSettings] = {}
     """By check: what a sample needs to be used."""
+    repeats: RepeatSettings = RepeatSettings()
     features: FeatureSettings = FeatureSettings()
     train: TrainSettings = TrainSettings()
     batch: BatchSettings = BatchSettings()

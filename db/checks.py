@@ -10,22 +10,51 @@ from db import models
 from db.chunks import chunks
 from db.models import SampleStatus
 
+REPEATED_SOUND, REPEATED_TEXT = "repeated-sound", "repeated-text"
+REPEATS = (REPEATED_SOUND, REPEATED_TEXT)
+"""Verdicts that do not come from a measure of one sample; present only where a sample was refused for it."""
+
 
 def put_verdicts(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
     """Store the verdicts of samples (by id), and let those with a failed one take no part any more.
 
-    A retired sample stays retired.
+    Verdicts on repeats stay as they are. A retired sample stays retired.
     """
     for chunk in chunks(sorted(verdicts)):
-        session.execute(delete(models.SampleCheck).where(models.SampleCheck.sample_id.in_(chunk)))
+        check = models.SampleCheck
+        session.execute(delete(check).where(check.sample_id.in_(chunk), check.name.not_in(REPEATS)))
         session.add_all(_row(sample, verdict) for sample in chunk for verdict in verdicts[sample])
-        for status in (SampleStatus.OK, SampleStatus.REJECTED):
-            judged = [s for s in chunk if all(v.passed for v in verdicts[s]) == (status is SampleStatus.OK)]
-            session.execute(
-                update(models.Sample)
-                .where(models.Sample.id.in_(judged), models.Sample.status != SampleStatus.RETIRED)
-                .values(status=status)
-            )
+        session.flush()
+        _restate(session, chunk)
+
+
+def put_repeats(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
+    """Make these (by sample id) all the verdicts on repeats that there are."""
+    check = models.SampleCheck
+    before = set(session.scalars(select(check.sample_id).where(check.name.in_(REPEATS))))
+    session.execute(delete(check).where(check.name.in_(REPEATS)))
+    session.add_all(_row(sample, verdict) for sample in sorted(verdicts) for verdict in verdicts[sample])
+    session.flush()
+    for chunk in chunks(sorted(before | verdicts.keys())):
+        _restate(session, chunk)
+
+
+def _restate(session: Session, sample_ids: Sequence[str]) -> None:
+    """Samples with a failed verdict are rejected, the others take part; retired ones stay retired."""
+    check, sample = models.SampleCheck, models.Sample
+    failed = select(check.sample_id).where(check.sample_id.in_(sample_ids), ~check.passed)
+    for status, wanted in (
+        (SampleStatus.REJECTED, sample.id.in_(failed)),
+        (SampleStatus.OK, sample.id.not_in(failed)),
+    ):
+        session.execute(
+            update(sample)
+            .where(sample.id.in_(sample_ids), wanted)
+            .where(sample.status.not_in((SampleStatus.RETIRED, status)))
+            .values(status=status)
+            .execution_options(synchronize_session=False)
+        )
+    session.expire_all()
 
 
 def _row(sample_id: str, verdict: Verdict) -> models.SampleCheck:
@@ -37,9 +66,9 @@ def _row(sample_id: str, verdict: Verdict) -> models.SampleCheck:
     )  # fmt: skip
 
 
-def judged_by_others(session: Session, rules_hash: str) -> list[str]:
-    """Videos (sha256, sorted) whose samples were judged by other rules than these."""
-    query = select(models.Video.sha256).where(models.Video.rules_hash != rules_hash)
+def judged_by_others(session: Session, *rules_hashes: str) -> list[str]:
+    """Videos (sha256, sorted) whose samples were judged by other rules than any of these."""
+    query = select(models.Video.sha256).where(models.Video.rules_hash.not_in(rules_hashes))
     return sorted(session.scalars(query))
 
 
@@ -56,6 +85,7 @@ def measures(session: Session, sha256s: Sequence[str]) -> dict[str, dict[str, fl
         select(models.SampleCheck)
         .join(models.Sample, models.Sample.id == models.SampleCheck.sample_id)
         .where(models.Sample.video_sha256.in_(sha256s), models.Sample.status != SampleStatus.RETIRED)
+        .where(models.SampleCheck.name.not_in(REPEATS))
     )
     found: dict[str, dict[str, float | str | None]] = {}
     for row in session.scalars(query):

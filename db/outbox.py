@@ -221,15 +221,26 @@ def count_open(session: Session) -> int:
 def withdraw_unwanted(session: Session, passes: Collection[Modality]) -> int:
     """Take back what nobody has seen yet and nobody wants any more; says how many.
 
-    These are questions of samples that were cut anew, and of passes that are no longer asked.
+    These are questions of samples that were cut anew or rejected, and of passes that are no longer asked.
     """
     query = (
         select(BatchItem.id)
         .join(Sample, Sample.id == BatchItem.sample_id)
         .where(BatchItem.state.in_((BatchItemState.QUEUED, BatchItemState.HELD)))
-        .where((Sample.status == SampleStatus.RETIRED) | BatchItem.modality.not_in(passes))
+        .where((Sample.status != SampleStatus.OK) | BatchItem.modality.not_in(passes))
     )
     return withdraw(session, list(session.scalars(query)), "its sample or its pass is no longer asked")
+
+
+def open_of_rejected(session: Session) -> int:
+    """Questions about rejected samples that raters can still answer in Label Studio."""
+    query = (
+        select(func.count())
+        .select_from(BatchItem)
+        .join(Sample, Sample.id == BatchItem.sample_id)
+        .where(BatchItem.state == BatchItemState.OPEN, Sample.status == SampleStatus.REJECTED)
+    )
+    return session.scalar(query) or 0
 
 
 def release(session: Session, passes: Collection[Modality] = tuple(Modality)) -> int:

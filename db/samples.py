@@ -19,9 +19,9 @@ def samples(session: Session, *, split: Split | None = None) -> list[models.Samp
 
 
 def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, str]]:
-    """(video, sample id) of the samples of those videos that take part; at most a few hundred videos."""
+    """(video, sample id) of their samples, retired ones left out; at most a few hundred videos."""
     query = select(models.Sample.video_sha256, models.Sample.id).where(
-        models.Sample.video_sha256.in_(sha256s), models.Sample.status == SampleStatus.OK
+        models.Sample.video_sha256.in_(sha256s), models.Sample.status != SampleStatus.RETIRED
     )
     return [(sha256, sample_id) for sha256, sample_id in session.execute(query)]
 

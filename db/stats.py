@@ -41,6 +41,18 @@ def samples(session: Session) -> dict[str, int]:
     return {split or "": n for split, n in session.execute(query)}
 
 
+def rejected(session: Session) -> list[tuple[str, int]]:
+    """(check, samples that it rejected); a sample may have broken several rules."""
+    check, sample = models.SampleCheck, models.Sample
+    query = (
+        select(check.name, func.count())
+        .join(sample, sample.id == check.sample_id)
+        .where(~check.passed, sample.status == SampleStatus.REJECTED)
+        .group_by(check.name)
+    )
+    return _rows(session, query)
+
+
 def featured(session: Session, extractors: set[str]) -> int:
     """Samples that have features of every one of `extractors` (``name@hash``)."""
     feature, sample = models.Feature, models.Sample

@@ -103,6 +103,8 @@ def _usable_labels(
     known = {task.id for task in project.settings.tasks()}
     wide = {t: v for t, v in labels.items() if t in known and v.raters >= project.settings.export.min_raters}
     missing = [task for task in tasks if task.id not in wide]
+    if sample.rejected:
+        return wide, "rejected"
     if sample.split is None:
         return wide, "no split yet"
     if not missing:

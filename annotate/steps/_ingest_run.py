@@ -18,10 +18,11 @@ from annotate.protocols import Executor
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._ingest_speakers import Speakers
 from annotate.steps._ingest_worker import CannotWrite, cut
+from annotate.steps._repeats import remember
 from annotate.steps._splits import divide, some
-from annotate.steps._verdicts import Rules
+from annotate.steps._verdicts import Rules, rejudge, settle_repeats
 from annotate.types import Failed, Failure, Finished, Told, VideoJob, VideoOutcome, VideoStatus, Working
-from db import checks, groups, samples, units, videos
+from db import checks, groups, repeats, samples, units, videos
 from db.chunks import chunks
 from db.engine import reading, writing
 
@@ -268,7 +269,8 @@ class Run:
                 speaker=self.told.get(made.sha256, Told()).speaker or made.sha256,
             )  # fmt: skip
             checks.put_verdicts(session, {p.id: self._rules.judge(p.measures) for p in made.samples})
-            checks.mark_judged(session, [made.sha256], self._rules.hash)
+            checks.mark_judged(session, [made.sha256], self._rules.hash_before_settling)
+            remember(session, made.samples)
             for file in flight.files:
                 if videos.put_file(session, file.key, file.stat, made.sha256):
                     self._replaced.append(file.name)
@@ -279,18 +281,16 @@ class Run:
         """Speakers, splits and the audit trail in one transaction: they depend on content, not on arrival."""
         settings = self.project.settings
         with writing(self.project.engine) as session:
-            for judged_by_others in chunks(checks.judged_by_others(session, self._rules.hash)):
-                measured = checks.measures(session, judged_by_others)
-                checks.put_verdicts(session, {s: self._rules.judge(values) for s, values in measured.items()})
-                checks.mark_judged(session, judged_by_others, self._rules.hash)
+            rejudge(session, self._rules)
             refused = groups.put_told(session, self.told, settings.splits.together)
             self._warn_of_refused(refused)
             settled = 0
             if groups.something_to_settle(session):
                 counts = videos.samples_per_split(session)
-                division = divide(groups.video_ties(session), (), counts, settings)
+                division = divide(groups.video_ties(session), repeats.same_sound(session), counts, settings)
                 settled, kept_back = groups.give_splits(session, division.splits, division.groups.held)
                 self.found.warnings += division.warnings(kept_back)
+            settle_repeats(session, self._rules, moved=settled > 0)
             if self.made or settled:
                 made = {status.value: count for status, count in sorted(self.made.items())}
                 videos.add_event(session, "ingest", {"videos": made, "settled": settled})

@@ -10,6 +10,7 @@ from annotate.media.cut import CutSample, cut, snap, varies
 from annotate.media.probe import probe
 from annotate.media.rescue import FOLDER, rescue
 from annotate.media.sound import Heard, listen, loudest
+from annotate.media.sound_print import sound_print
 from annotate.registry import SEGMENTERS
 from annotate.segmenters._postprocess import utterances
 from annotate.speakers.guess import guess_speakers, is_numbered
@@ -164,6 +165,7 @@ def _sample(
         transcript_origin=origin if segment.text else "",
         media_sha256=cut_sample.sha256,
         measures=measure(observed),
+        sound_print=sound_print(observed.wave),
         speaker=speaker,
         speaker_origin="transcript" if named else GUESSED if speaker else "",
     )

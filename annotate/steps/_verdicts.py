@@ -6,26 +6,71 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from annotate.config import Settings
+from annotate.errors import ConfigError
 from annotate.registry import CHECKS
+from annotate.steps._repeats import judge_repeats
 from annotate.types import Rule, Verdict
+from db import checks
+from db.chunks import chunks
+from db.engine import Session
 
 
 class Rules:
     """The rules of the settings."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises `UnknownName` for a rule about a check that does not exist."""
+        """Raises `UnknownName` for a rule about a check that does not exist, `ConfigError` for one that does
+        not fit what its check measures."""
         self.by_check = settings.rules()
-        for name in self.by_check:
-            CHECKS.get(name)
-        said = json.dumps({name: asdict(rule) for name, rule in self.by_check.items()}, sort_keys=True)
-        self.hash = hashlib.sha256(said.encode()).hexdigest()[:16]
+        for name, rule in self.by_check.items():
+            _require_fit(name, rule)
+        self.repeats = settings.repeats
+        said = {name: asdict(rule) for name, rule in self.by_check.items()}
+        whole = json.dumps([said, settings.repeats.model_dump()], sort_keys=True)
+        self.hash = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        self.hash_before_settling = f"{self.hash}?"
+        """Of videos whose samples were judged one by one, but not yet against those of others."""
 
     def judge(self, measures: Mapping[str, float | str | None]) -> list[Verdict]:
         """One verdict per measured fact, sorted by check."""
         return [
-            judge(name, value, self.by_check.get(name, Rule())) for name, value in sorted(measures.items())
+            judge(name, value, self.by_check[name]) if name in self.by_check else Verdict(name, value, True)
+            for name, value in sorted(measures.items())
         ]
+
+
+def rejudge(session: Session, rules: Rules) -> bool:
+    """Judge again, from what was measured, whatever was judged by other rules; whether any was."""
+    done = (rules.hash, rules.hash_before_settling)
+    stale = checks.judged_by_others(session, *done)
+    for some in chunks(stale):
+        measured = checks.measures(session, some)
+        checks.put_verdicts(session, {s: rules.judge(values) for s, values in measured.items()})
+        checks.mark_judged(session, some, rules.hash_before_settling)
+    return bool(stale)
+
+
+def settle_repeats(session: Session, rules: Rules, *, moved: bool) -> None:
+    """Judge samples against those of others, when any is new, was judged anew or got its split (`moved`)."""
+    pending = checks.judged_by_others(session, rules.hash)
+    if pending or moved:
+        judge_repeats(session, rules.repeats)
+    for some in chunks(pending):
+        checks.mark_judged(session, some, rules.hash)
+
+
+def _require_fit(name: str, rule: Rule) -> None:
+    check = CHECKS.get(name)()
+    if rule.allow and check.unit:
+        raise ConfigError(
+            f"checks.{name} has `allow`, which is for words, but {name} is a number ({check.unit})",
+            hint=f"say for example {name} = {{ min = 0.5 }} in annotate.toml",
+        )
+    if not check.unit and (rule.min is not None or rule.max is not None):
+        raise ConfigError(
+            f"checks.{name} has `min` or `max`, which are for numbers, but {name} is a word",
+            hint=f'say for example {name} = {{ allow = ["en", "und"] }} in annotate.toml',
+        )
 
 
 def judge(name: str, value: float | str | None, rule: Rule) -> Verdict:

@@ -29,6 +29,8 @@ class StatusReport:
     """By status and reason."""
     samples: Mapping[str, int]
     """By split."""
+    rejected: Mapping[str, int]
+    """Samples that rules keep out, by check; one may have broken several."""
     labels: Sequence[Mapping[str, Any]]
     """By task and origin, a column per split."""
     questions: Sequence[Mapping[str, Any]]
@@ -54,6 +56,7 @@ def status(project: Project) -> StatusReport:
             folder=project.root,
             videos=_videos(stats.videos(session), stats.unreadable_files(session)),
             samples=_per_split(stats.samples(session)),
+            rejected=dict(stats.rejected(session)),
             labels=_labels(project, stats.labels(session)),
             questions=_questions(project, stats.questions(session)),
             batches=stats.batches(session),
