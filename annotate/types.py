@@ -253,13 +253,15 @@ class Glimpse:
     contrast: float
     """Standard deviation of the brightness, 0 to 0.5."""
     change: float | None = None
-    """Mean absolute difference in brightness from the glimpse before, 0 to 1; None for the first."""
+    """Mean absolute difference in brightness from the glimpse before, 0 to 1, in that of 8 x 8 parts of the
+    picture that changed most; None for the first."""
     faces: tuple[Box, ...] | None = None
-    """None where no face was searched for."""
+    """The largest first; None where no face was searched for."""
     mouth: float | None = None
-    """How much the mouth of the one face moved since the picture before, 0 to 1; None where unknown."""
-    lettering: Box | None = None
-    """Around what looks like text burnt into the lower third."""
+    """How much the mouth of the largest face moved since the glimpse before, a twelfth of a second ago, 0 to 1;
+    None where unknown."""
+    lettering: tuple[Box, ...] | None = None
+    """Around each line of what looks like burnt-in text; None where none was searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +393,8 @@ class VideoJob:
     """URL that `path` was fetched from, and can be again where `path` does not exist; empty: from nowhere."""
     sidecar_source: str = ""
     """The same of `sidecar`."""
+    transcript: Transcript | None = None
+    """What a table that serves many videos says of this one; counts instead of `sidecar`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -562,6 +566,8 @@ class DatasetRow:
     labels: Mapping[str, Label]
     """By task id; every required task is there."""
     media: SampleMedia
+    speaker_guessed: bool = False
+    """The speaker was told by ear, apart from others in the same video only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,170 @@
 """Looks at some pictures of a sample while it is cut, and notes what its checks need to know."""
 
+from dataclasses import dataclass, replace
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from annotate.media.faces import faces
+from annotate.media.faces import Sighting, search, search_near, settle
+from annotate.media.lettering import lasting, lines
+from annotate.media.mouth import Follower, motion, mouth
 from annotate.media.picture import gray
-from annotate.types import Glimpse
+from annotate.types import Box, Glimpse
 
 if TYPE_CHECKING:
     import av
 
-EVERY_US = 500_000
-"""About two pictures in a second are looked at."""
+EVERY_US = 80_000
+"""About twelve pictures in a second are looked at, enough to see syllables."""
+_LOOK_US = 500_000
+"""Pictures are searched for lettering this often, and for faces where they were last."""
+_SEARCH_US = 1_500_000
+"""The whole picture is searched for faces this often."""
+_SLACK_US = 10_000
+_AREA = 64_000
+"""Pixels of the pictures in which faces are searched, about."""
+_OTHER_SCENE = 0.12
+"""Mean change of brightness from which it is another shot."""
+_LATE_US = 200_000
+"""A picture that comes later than this after the one before says nothing about motion."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """One of the pictures that are searched, about two a second."""
+
+    glimpse: int
+    scene: int
+    sightings: tuple[Sighting, ...] | None
+    """None where there was nothing known to search near."""
+    lines: tuple[Box, ...]
 
 
 class Watcher:
-    """Sees every picture of one sample, and looks at some."""
+    """Sees the pictures of one sample, all or only some, and looks at a part of them."""
 
     def __init__(self) -> None:
-        self._next_us = 0
+        self._next_us: float = -np.inf
+        self._look_us: float = -np.inf
+        self._search_us: float = -np.inf
+        self._scene = 0
+        self._before: NDArray[np.uint8] | None = None
+        self._follower: Follower | None = None
+        self._mouth: NDArray[np.float32] | None = None
+        self._known: tuple[Sighting, ...] = ()
         self._glimpses: list[Glimpse] = []
+        self._looks: list[_Look] = []
 
     def see(self, frame: "av.VideoFrame", time_us: int) -> None:
         """Take the next yuv420p picture, shown at `time_us` from the video's start."""
-        if time_us < self._next_us:
+        if time_us < self._next_us - _SLACK_US:
             return
+        late = time_us > self._next_us - EVERY_US + _LATE_US
         self._next_us = time_us + EVERY_US
         picture = gray(frame)
-        self._glimpses.append(Glimpse(
-            time_us, brightness=float(picture.mean()) / 255, contrast=float(np.std(picture)) / 255,
-            faces=faces(picture),
-        ))  # fmt: skip
+        small = shrink(picture)
+        change = self._changed(small, time_us)
+        if time_us >= self._look_us - _SLACK_US:
+            self._look(picture, small, time_us)
+        moved = self._mouth_moved(picture, small)
+        brightness, contrast = _level(small)
+        self._glimpses.append(
+            Glimpse(
+                time_us,
+                brightness=brightness,
+                contrast=contrast,
+                change=change,
+                mouth=None if late else moved,
+            )
+        )
+        self._before = small
 
     def glimpses(self) -> tuple[Glimpse, ...]:
-        """What was seen so far, in order."""
-        return tuple(self._glimpses)
+        """What was seen so far, in order; faces and lettering as the looks before and after confirm them."""
+        made = list(self._glimpses)
+        for look, faces in zip(self._looks, self._faces(), strict=True):
+            made[look.glimpse] = replace(made[look.glimpse], faces=faces, lettering=self._lettering(look))
+        return tuple(made)
+
+    def _changed(self, small: NDArray[np.uint8], time_us: int) -> float | None:
+        """By how much the most changed part of the picture did; another shot is looked at anew."""
+        if self._before is None or self._before.shape != small.shape:
+            return None
+        blocks = difference(small, self._before)
+        if blocks.mean() > _OTHER_SCENE:
+            self._scene += 1
+            self._look_us = self._search_us = time_us
+            self._follower, self._mouth, self._known = None, None, ()
+        return float(blocks.max())
+
+    def _look(self, picture: NDArray[np.uint8], small: NDArray[np.uint8], time_us: int) -> None:
+        """Search for faces and lettering."""
+        sightings: tuple[Sighting, ...] | None = None
+        if time_us >= self._search_us - _SLACK_US:
+            self._search_us = time_us + _SEARCH_US
+            sightings = search(small)
+        elif self._known:
+            sightings = search_near(small, self._known)
+        self._look_us = time_us + _LOOK_US
+        self._looks.append(_Look(len(self._glimpses), self._scene, sightings, lines(picture)))
+        if sightings:
+            self._known = sightings
+            self._follower = Follower(small, sightings[0].box)
+
+    def _mouth_moved(self, picture: NDArray[np.uint8], small: NDArray[np.uint8]) -> float | None:
+        box = self._follower.follow(small) if self._follower else None
+        if box is None:
+            self._follower = self._mouth = None
+            return None
+        before, self._mouth = self._mouth, mouth(picture, box)
+        return None if before is None else motion(self._mouth, before)
+
+    def _faces(self) -> list[tuple[Box, ...] | None]:
+        """For each look, what the looks at the same shot agree on."""
+        settled: list[tuple[Box, ...] | None] = [None] * len(self._looks)
+        for scene in range(self._scene + 1):
+            which = [
+                n for n, look in enumerate(self._looks) if look.scene == scene and look.sightings is not None
+            ]
+            found = settle([self._looks[n].sightings or () for n in which])
+            for n, faces in zip(which, found, strict=True):
+                settled[n] = faces
+        return settled
+
+    def _lettering(self, look: _Look) -> tuple[Box, ...]:
+        """Lines that stand in the look before or after too; a single look has to do."""
+        at = self._looks.index(look)
+        others = [other.lines for other in self._looks[max(0, at - 1) : at + 2] if other is not look]
+        if not others:
+            return look.lines
+        return tuple(line for line in look.lines if any(lasting(line, lines) for lines in others))
+
+
+def shrink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A (height, width) picture made smaller by a whole number, to about 64,000 pixels."""
+    import cv2
+
+    factor = max(1, round(sqrt(picture.size / _AREA)))
+    height, width = (side // factor for side in picture.shape)
+    if factor == 1 or not height or not width:
+        return picture
+    part = picture[: height * factor, : width * factor]
+    return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _level(picture: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and standard deviation of the brightness, of 1."""
+    import cv2
+
+    mean, deviation = cv2.meanStdDev(picture)
+    return float(mean[0, 0]) / 255, float(deviation[0, 0]) / 255
+
+
+def difference(picture: NDArray[np.uint8], before: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(8, 8) mean absolute difference of two pictures of one size, part by part, 0 to 1."""
+    import cv2
+
+    changed = cv2.absdiff(picture, before).astype(np.float32)
+    return np.asarray(cv2.resize(changed, (8, 8), interpolation=cv2.INTER_AREA), np.float64) / 255

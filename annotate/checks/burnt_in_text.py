@@ -1,0 +1,18 @@
+"""Whether text is burnt into the picture."""
+
+from annotate.registry import check
+from annotate.types import Observed
+
+
+@check("burnt-in-text")
+class BurntInText:
+    """Share of the searched pictures that show lines of text in their lower part."""
+
+    unit = "share"
+    low = "no burnt-in text"
+    high = "burnt-in text"
+
+    def measure(self, observed: Observed) -> float | None:
+        """0 to 1; None when no picture was searched."""
+        found = [bool(g.lettering) for g in observed.glimpses if g.lettering is not None]
+        return sum(found) / len(found) if found else None

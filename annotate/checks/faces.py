@@ -1,0 +1,18 @@
+"""How many faces are seen."""
+
+from annotate.registry import check
+from annotate.types import Observed
+
+
+@check("faces")
+class Faces:
+    """Number of faces in a picture, the mean over those that were searched."""
+
+    unit = "faces"
+    low = "too few faces"
+    high = "too many faces"
+
+    def measure(self, observed: Observed) -> float | None:
+        """At least 0; None when no picture was searched."""
+        counts = [len(g.faces) for g in observed.glimpses if g.faces is not None]
+        return sum(counts) / len(counts) if counts else None

@@ -1,0 +1,18 @@
+"""How often exactly one face is seen."""
+
+from annotate.registry import check
+from annotate.types import Observed
+
+
+@check("one-face")
+class OneFace:
+    """Share of the pictures that were searched in which exactly one face is seen."""
+
+    unit = "share"
+    low = "no face, or several, in too many pictures"
+    high = "a single face in too many pictures"
+
+    def measure(self, observed: Observed) -> float | None:
+        """0 to 1; None when no picture was searched."""
+        counts = [len(g.faces) for g in observed.glimpses if g.faces is not None]
+        return sum(count == 1 for count in counts) / len(counts) if counts else None
