@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotate.types import Label
+from annotate.types import GUESSED, Label
 from db import models
 from db.labels import read_labels
 
@@ -19,6 +19,11 @@ class DatasetSample:
     sample_id: str
     video_sha256: str
     speaker: str
+    """Of the whole video; a sha256 when nobody named one."""
+    talks: str
+    """Who talks in this sample; empty when that is not known apart from its video."""
+    guessed: bool
+    """Nobody named who `talks`: it was told by ear."""
     split: str | None
     start_us: int
     end_us: int
@@ -32,7 +37,8 @@ def dataset_samples(session: Session) -> list[DatasetSample]:
     sample, video = models.Sample, models.Video
     rows = session.execute(
         select(
-            sample.id, sample.video_sha256, video.speaker, sample.split,
+            sample.id, sample.video_sha256, video.speaker,
+            sample.speaker, sample.speaker_origin == GUESSED, sample.split,
             sample.start_us, sample.end_us, sample.transcript,
             (sample.status == models.SampleStatus.REJECTED).label("rejected"),
         )

@@ -31,12 +31,33 @@ def _samples(dataset: Dataset) -> list[str]:
     videos = len({row.video_id for row in dataset.rows})
     return [
         f"{len(dataset.rows)} utterances, {seconds:.1f} seconds, {videos} videos.",
-        "No speaker and no video is in two splits.",
+        _apart(dataset),
         "A video whose speaker is unknown counts as a speaker of its own.",
+        *_guessed(dataset),
         "",
         "| split | samples | speakers |",
         "|---|---|---|",
         *(f"| {s} | {n} | {speakers.get(s, 0)} |" for s, n in samples_per_split(dataset).items()),
+    ]
+
+
+def _apart(dataset: Dataset) -> str:
+    splits: dict[str, set[str]] = {}
+    for row in dataset.rows:
+        splits.setdefault(row.speaker, set()).add(row.split)
+    shared = sum(len(found) > 1 for found in splits.values())
+    if not shared:
+        return "No speaker and no video is in two splits."
+    return f"No video is in two splits, but {shared} speakers are: scores say little about strangers."
+
+
+def _guessed(dataset: Dataset) -> list[str]:
+    count = sum(row.speaker_guessed for row in dataset.rows)
+    if not count:
+        return []
+    return [
+        f"Of {count} utterances the speaker was guessed by ear (`VIDEO:voice 1`), inside one video only:",
+        "the same person in another video has another name.",
     ]
 
 

@@ -56,6 +56,7 @@ def _object(row: DatasetRow) -> dict[str, Any]:
         "clip_id": row.clip_id,
         "split": row.split.value,
         "speaker": row.speaker,
+        "speaker_guessed": row.speaker_guessed,
         "text": row.text,
         "start_us": row.start_us,
         "end_us": row.end_us,

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -39,7 +39,7 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
         if "too few raters" in left_out:
             hint = "let more people judge, or lower export.min_raters in annotate.toml"
         raise NothingToDo(_nothing_finished(samples, left_out), hint=hint)
-    require_no_leak(rows)
+    require_no_leak(rows, project.settings.splits.together)
     features = {m: FeatureReader(project, m, [row.sample_id for row in rows], bar) for m in UNIMODAL}
     name = project.settings.project.name
     return Dataset(name, tasks, rows, left_out, features, _FeatureNames(project)), features
@@ -85,7 +85,8 @@ def finished_rows(
                 video_id=video_ids[sample.video_sha256],
                 clip_id=f"{positions[sample.video_sha256]:04d}",
                 text=sample.transcript,
-                speaker=sample.speaker,
+                speaker=_speaker(sample, video_ids),
+                speaker_guessed=_is_guessed(sample, video_ids),
                 split=Split(sample.split),
                 start_us=sample.start_us,
                 end_us=sample.end_us,
@@ -94,6 +95,21 @@ def finished_rows(
             )
         )
     return sorted(rows, key=lambda row: (row.video_id, row.clip_id)), dict(sorted(left_out.items()))
+
+
+def _speaker(sample: DatasetSample, video_ids: Mapping[str, str]) -> str:
+    """Whoever was named, for the sample or else for its video; else what was told by ear, if anything was.
+
+    A guessed name means nothing outside its video, so it gets the video's name in front.
+    """
+    if _is_guessed(sample, video_ids):
+        return f"{video_ids[sample.video_sha256]}:{sample.talks}"
+    return sample.talks if sample.talks and not sample.guessed else sample.speaker
+
+
+def _is_guessed(sample: DatasetSample, video_ids: Mapping[str, str]) -> bool:
+    """Whether nobody named the speaker, so that a guess stands in."""
+    return sample.guessed and sample.speaker in video_ids
 
 
 def _usable_labels(
@@ -116,9 +132,10 @@ def _usable_labels(
     return wide, "partly labelled" if labels else "not labelled"
 
 
-def require_no_leak(rows: Sequence[DatasetRow]) -> None:
-    """Raise `ExportError` when a speaker or a video is in two splits."""
-    for word, key in (("speaker", "speaker"), ("video", "video_id")):
+def require_no_leak(rows: Sequence[DatasetRow], together: Collection[str]) -> None:
+    """Raise `ExportError` when a video is in two splits, or a speaker, if those stay `together`."""
+    keys = [("video", "video_id"), *([("speaker", "speaker")] if "speaker" in together else [])]
+    for word, key in keys:
         splits = defaultdict(set)
         for row in rows:
             splits[getattr(row, key)].add(row.split)
@@ -126,7 +143,12 @@ def require_no_leak(rows: Sequence[DatasetRow]) -> None:
             if len(found) > 1:
                 raise ExportError(
                     f"the {word} {name!r} is in two splits: {', '.join(sorted(found))}",
-                    hint="scores on such a dataset mean nothing; restore the database from a backup",
+                    hint="scores on such a dataset mean nothing: "
+                    + (
+                        "mend the names in the transcript or table, or leave speakers free in splits.together"
+                        if word == "speaker"
+                        else "restore the database from a backup"
+                    ),
                 )
 
 

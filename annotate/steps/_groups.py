@@ -72,7 +72,7 @@ class _Ties:
                 self._split["video", video.sha256] = video.split
 
     def join_repeats(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Where a repeat would bring two splits together, the check for repeats rejects one of the samples."""
+        """Where a repeat would bring two splits together, the check for repeats rejects a sample."""
         if "repeats" not in self.together:
             return
         for one, other in sorted((min(pair), max(pair)) for pair in pairs):

@@ -1,5 +1,6 @@
 """`annotate export`: what goes into a dataset, and what becomes of the folder whatever happens."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -99,6 +100,41 @@ def test_a_speaker_in_two_splits_is_refused(project: Project, tmp_path: Path) ->
             finish(project, session, add_sample(session, add_video(session, name, "ann", split)))
     with pytest.raises(ExportError, match="speaker 'ann' is in two splits: test, train"):
         export(project, format="jsonl", dest=tmp_path / "out")
+
+
+def test_a_speaker_in_two_splits_is_told_on_the_card_where_the_settings_leave_speakers_free(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writing(project.engine) as session:
+        for name, split in (("a", Split.TRAIN), ("b", Split.TEST)):
+            finish(project, session, add_sample(session, add_video(session, name, "ann", split)))
+    monkeypatch.setenv("ANNOTATE_SPLITS__TOGETHER", '["episode"]')
+    export(Project.open(project.root), format="jsonl", dest=tmp_path / "out")
+    assert "1 speakers are: scores say little" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_speaker_of_a_sample_wins_over_that_of_its_video_and_a_guess_says_that_it_is_one(
+    project: Project, tmp_path: Path
+) -> None:
+    with writing(project.engine) as session:
+        for name, whole in (("a", ""), ("b", "ben")):
+            video = add_video(session, name, whole)
+            for second, (speaker, origin) in enumerate(
+                [("ann", "transcript"), ("cleo", "table"), ("voice 1", "voice"), ("", "")]
+            ):
+                sample = add_sample(session, video, start=2.0 * second)
+                sample.speaker, sample.speaker_origin = speaker, origin
+                finish(project, session, sample)
+    export(project, format="jsonl", dest=tmp_path / "out")
+    found = {
+        (r["video_id"], r["clip_id"]): (r["speaker"], r["speaker_guessed"]) for r in rows(tmp_path / "out")
+    }
+    unknown = hashlib.sha256(b"a").hexdigest()
+    assert [found["a", f"000{n}"] for n in range(1, 5)] == [
+        ("ann", False), ("cleo", False), ("a:voice 1", True), (unknown, False),
+    ]  # fmt: skip
+    assert [found["b", f"000{n}"][0] for n in range(1, 5)] == ["ann", "cleo", "ben", "ben"]
+    assert "Of 1 utterances the speaker was guessed" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_a_video_in_two_splits_is_refused(project: Project, tmp_path: Path) -> None:
