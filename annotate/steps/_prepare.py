@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from annotate.errors import MediaError
@@ -11,6 +12,7 @@ from annotate.media.probe import probe
 from annotate.media.rescue import FOLDER, rescue
 from annotate.media.sound import Heard, listen, loudest
 from annotate.media.sound_print import sound_print
+from annotate.media.thumbnails import key_pictures
 from annotate.registry import SEGMENTERS
 from annotate.segmenters._postprocess import utterances
 from annotate.speakers.guess import guess_speakers, is_numbered
@@ -35,6 +37,9 @@ REJECTIONS = frozenset({"no-video", "no-audio", "silent", "too-short", "no-speec
 """Reasons that are no fault of the file: it simply holds no utterance."""
 
 SILENCE_DB = -60.0
+
+LISTENER = "silero-vad"
+"""Hears voices where the segmenter of the settings does not listen."""
 
 
 def prepare(job: VideoJob) -> VideoOutcome:
@@ -76,7 +81,7 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     facts.update(duration_us=heard.end_us, variable_frame_rate=varies(heard.picture_us))
     _check_sound(job, heard)
     transcript = _transcript(job, heard)
-    speech, voices = _speech(job, heard, transcript)
+    speech, voices = _speech(job, path, heard, transcript)
     found_utterances = utterances(speech, transcript, job.plan.lengths, heard.end_us)
     if not found_utterances:
         raise _nothing_said(job)
@@ -127,20 +132,25 @@ def _transcript(job: VideoJob, heard: Heard) -> Transcript | None:
     return transcript
 
 
-def _speech(job: VideoJob, heard: Heard, transcript: Transcript | None) -> tuple[Speech, Speech]:
+def _speech(job: VideoJob, path: Path, heard: Heard, transcript: Transcript | None) -> tuple[Speech, Speech]:
     """What becomes utterances, and where voices are heard; by ear they are the same, found once."""
     plan = job.plan
-    footage = Footage(heard.wave, heard.end_us, transcript)
-    voices = SEGMENTERS.get(plan.segmenter)(preset=plan.vad_preset).segment(footage, plan.lengths)
+    footage = Footage(heard.wave, heard.end_us, transcript, partial(key_pictures, path, alive))
+
+    def run(name: str) -> Speech:
+        return SEGMENTERS.get(name)(preset=plan.vad_preset).segment(footage, plan.lengths)
+
+    found = run(plan.segmenter)
+    # Windows and scenes say nothing about voices, which the checks ask for.
+    voices = run(LISTENER) if found.meant else found
     if transcript is None or transcript.origin == "asr":
-        return voices, voices
-    told = SEGMENTERS.get(plan.segmenter_with_transcript)(preset=plan.vad_preset)
-    return told.segment(footage, plan.lengths), voices
+        return found, voices
+    return run(plan.segmenter_with_transcript), voices
 
 
 def _nothing_said(job: VideoJob) -> MediaError:
     return MediaError(
-        f"no speech of {job.plan.lengths.min_seconds:g} s or more was heard in {job.path}",
+        f"no utterance of {job.plan.lengths.min_seconds:g} s or more was found in {job.path}",
         code="no-speech",
         hint="a transcript of the same name beside the video says where the utterances are",
     )
