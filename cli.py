@@ -93,8 +93,10 @@ def init(
 
 
 @app.command()
-def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Videos, or folders that are searched through.")],
+def ingest(  # noqa: PLR0913, PLR0917 - one for each option
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Videos, or folders that are searched through.")
+    ] = None,
     speakers: Annotated[
         Path | None, typer.Option(help="CSV with the columns file and speaker, perhaps episode, start, end.")
     ] = None,
@@ -111,14 +113,38 @@ def ingest(
     address: Annotated[
         str | None, typer.Option(help="host:port of the executor's cluster; else one is started here.")
     ] = None,
+    recheck: Annotated[
+        bool, typer.Option("--recheck", help="Judge all samples again by changed rules; reads no video.")
+    ] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VIDEO", help="Show each sample of a video, what was measured, and why some are rejected."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Cut videos into utterances. Example: annotate ingest videos/ --speakers who.csv"""
+    from annotate.errors import UsageError
+
+    if bool(paths) + recheck + (explain is not None) != 1:
+        raise UsageError(
+            "name videos, or --recheck, or --explain VIDEO: one of them",
+            hint="annotate ingest FOLDER-WITH-VIDEOS",
+        )
+    if explain is not None:
+        from annotate.steps.explain import explain as tell
+
+        return _emit(tell(_project(), explain), as_json)
+    if recheck:
+        from annotate.steps.recheck import recheck as judge
+
+        return _emit(judge(_project(), progress=_progress()), as_json)
     from annotate.steps.ingest import ingest as step
 
     report = step(
         _project().overruled("ingest", executor=executor, address=address),
-        paths,
+        paths or [],
         speakers=speakers,
         speaker_pattern=speaker_pattern,
         episode_pattern=episode_pattern,

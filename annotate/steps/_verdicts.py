@@ -12,6 +12,7 @@ from annotate.steps._repeats import judge_repeats
 from annotate.types import Rule, Verdict
 from db import checks
 from db.chunks import chunks
+from db.videos import add_event
 from db.engine import Session
 
 
@@ -47,6 +48,8 @@ def rejudge(session: Session, rules: Rules) -> bool:
         measured = checks.measures(session, some)
         checks.put_verdicts(session, {s: rules.judge(values) for s, values in measured.items()})
         checks.mark_judged(session, some, rules.hash_before_settling)
+    if stale:
+        add_event(session, "judged", {"videos": len(stale)})
     return bool(stale)
 
 

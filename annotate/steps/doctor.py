@@ -19,6 +19,7 @@ from annotate.labelstudio.exposure import exposures
 from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
 from annotate.steps._studio import address
+from annotate.steps._verdicts import Rules
 from db.migrate import head
 
 DISTRIBUTION = "annotate-clips"
@@ -230,6 +231,12 @@ def schema(project: Project) -> Finding:
     return Finding(State.OK, f"{project.engine.dialect.name}, schema {head()}")
 
 
+def rules(project: Project) -> Finding:
+    """Every rule in `[checks]` is about a check that exists, and fits what it measures."""
+    count = len(Rules(project.settings).by_check)
+    return Finding(State.OK, f"{count} rules fit their checks")
+
+
 def lock(project: Project) -> Finding:
     """Nobody is writing, so a command could."""
     try:
@@ -285,6 +292,7 @@ def label_studio(project: Project) -> Finding:
 PROJECT: Mapping[str, Callable[[Project], Finding]] = {
     "disk": lambda project: disk(project.root),
     "database": schema,
+    "rules": rules,
     "writer lock": lock,
     "folders": folders,
     "login": login,

@@ -16,8 +16,9 @@ from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
 from annotate.steps._ingest_run import Run, marked, sweep
 from annotate.steps._ingest_speakers import Pattern, read_speakers
 from annotate.steps._verdicts import Rules
+from annotate.steps.recheck import still_asked
 from annotate.types import Split, VideoStatus
-from db import videos
+from db import outbox, stats, videos
 from db.engine import reading
 
 LOCK_SECONDS = 2.0
@@ -40,6 +41,8 @@ class IngestReport:
     failed: int
     samples: int
     """Of the videos that were named."""
+    rejected_samples: Mapping[str, int]
+    """Of the whole project, that rules keep out, by check; one may have broken several."""
     hours: float
     """Length of those samples."""
     splits: Mapping[Split, int]
@@ -123,6 +126,12 @@ def _workers(flag: int | None, settings: IngestSettings, executor: Executor) -> 
 
 def _nothing_cut(report: IngestReport) -> AnnotateError:
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons.items())
+    if not report.problems:
+        broken = ", ".join(f"{check} {count}" for check, count in report.rejected_samples.items())
+        return AnnotateError(
+            f"no sample keeps to the rules of [checks] in annotate.toml ({broken})",
+            hint="annotate ingest --explain VIDEO shows why; change a rule, then annotate ingest --recheck",
+        )
     shown = "; ".join(f"{p['file']}: {p['detail'] or p['reason']}" for p in report.problems[:5])
     return AnnotateError(
         f"none of {report.files} files has a sample ({reasons}): {shown}",
@@ -147,6 +156,8 @@ def _report(run: Run, seconds: float) -> IngestReport:
                 })  # fmt: skip
         totals = videos.totals(session, sorted(states))
         splits = videos.samples_per_split(session)
+        refused = dict(stats.rejected(session))
+        run.found.warnings += still_asked(outbox.open_of_rejected(session))
     counts = Counter(states.values())
     if len(problems) > PROBLEMS_SHOWN:
         run.found.warnings.append(f"{len(problems)} problems, of which {PROBLEMS_SHOWN} are listed")
@@ -159,6 +170,7 @@ def _report(run: Run, seconds: float) -> IngestReport:
         rejected=counts[VideoStatus.REJECTED],
         failed=counts[VideoStatus.FAILED],
         samples=totals.samples,
+        rejected_samples=refused,
         hours=totals.seconds / 3600,
         splits=splits,
         reasons=dict(sorted(Counter(p["reason"] for p in problems).items())),

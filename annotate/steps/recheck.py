@@ -1,0 +1,64 @@
+"""Judge every sample again by the rules of the settings, from what the database holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.steps._ingest_files import Found
+from annotate.steps._ingest_run import Run
+from annotate.steps._ingest_speakers import Pattern, read_speakers
+from annotate.steps.status import next_command
+from annotate.types import Split
+from db import outbox, stats, videos
+from db.engine import reading
+
+LOCK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecheckReport:
+    """What the rules made of the samples."""
+
+    samples: int
+    """That take part now."""
+    before: int
+    """That took part before."""
+    splits: Mapping[Split, int]
+    rejected: Mapping[str, int]
+    """Samples that rules keep out, by check; one may have broken several."""
+    warnings: list[str]
+    next: str
+
+
+def recheck(project: Project, *, progress: Progress = SILENT) -> RecheckReport:
+    """Apply changed rules without reading a video; what comes back gets its split.
+
+    Raises `UnknownName` or `ConfigError` for a rule that cannot be used, `ProjectBusy` while another command
+    writes.
+    """
+    nobody = Pattern(None, "")
+    with project.writing(wait_seconds=LOCK_SECONDS), progress.bar("recheck", None):
+        run = Run(project, read_speakers(None, nobody, nobody), Found(), progress)
+        with reading(project.engine) as session:
+            before = sum(stats.samples(session).values())
+        run.settle()
+    with reading(project.engine) as session:
+        return RecheckReport(
+            samples=sum(stats.samples(session).values()),
+            before=before,
+            splits=videos.samples_per_split(session),
+            rejected=dict(stats.rejected(session)),
+            warnings=[*run.found.warnings, *still_asked(outbox.open_of_rejected(session))],
+            next=next_command(project),
+        )
+
+
+def still_asked(questions: int) -> list[str]:
+    """A warning when raters can still answer about samples that take no part."""
+    if not questions:
+        return []
+    return [
+        f"{questions} questions about rejected samples are open in Label Studio, and stay there: what people "
+        "answer is stored, and counts when the rules let those samples in again"
+    ]

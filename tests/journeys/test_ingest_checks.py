@@ -1,0 +1,185 @@
+"""From footage to verdicts: rules reject with reasons, are explained, and change without another cut."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from annotate.errors import NothingToDo, UnknownName, UsageError
+from annotate.project import Project
+from annotate.steps import _ingest_run
+from annotate.steps.explain import explain
+from annotate.steps.ingest import ingest
+from annotate.steps.recheck import recheck
+from annotate.types import Split
+from db import models
+from db.engine import reading, writing
+from db.models import BatchItemState, SampleStatus
+from tests.conftest import MakeProject, RunAnnotate
+from tests.factories import add_video
+from tests.media_factory import make_video
+
+NAMES = ("grid_bbaf2n", "grid_lbax4n")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, example_videos: Path) -> Path:
+    """Two real clips with their words."""
+    path = tmp_path / "videos"
+    path.mkdir()
+    for name in NAMES:
+        for suffix in (".mpg", ".srt"):
+            shutil.copy2(example_videos / f"{name}{suffix}", path)
+    return path
+
+
+def ruled(project: Project, rules: str) -> Project:
+    """The project as its user left it after an edit of `[checks]`."""
+    file = project.root / "annotate.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(r"(?ms)^\[checks\].*?(?=^\[)", f"[checks]\n{rules}\n\n", text), encoding="utf-8")
+    project.engine.dispose()
+    return Project.open(project.root)
+
+
+def statuses(project: Project) -> set[str]:
+    with reading(project.engine) as session:
+        return set(session.scalars(select(models.Sample.status)))
+
+
+def test_the_presets_rules_take_real_clips_that_talk(make_project: MakeProject, folder: Path) -> None:
+    report = ingest(make_project(checks=True), [folder], workers=1)
+    explained = {k: v for k, v in report.rejected_samples.items() if k not in ("face", "one-face")}
+    assert explained == {}
+
+
+def test_rules_change_and_change_back_without_a_cut_and_are_explained(
+    project: Project, folder: Path, annotate: RunAnnotate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ingest(project, [folder], workers=1)
+    assert (first.samples, first.rejected_samples) == (2, {})
+    with writing(project.engine) as session:
+        sample = session.scalars(select(models.Sample).order_by(models.Sample.id)).first()
+        assert sample is not None
+        batch = models.Batch(strategy="x", seed=0, settings={})
+        session.add(batch)
+        session.flush()
+        session.add(models.BatchItem(
+            batch_id=batch.id, sample_id=sample.id, modality="T", role="active", rank=0, score=0.0,
+            inclusion_probability=None, state=BatchItemState.OPEN, key="k",
+        ))  # fmt: skip
+    strict = ruled(project, "duration = { min = 30 }")
+    monkeypatch.setattr(_ingest_run, "cut", None)
+    before = recheck(strict)
+    assert (before.before, before.samples, before.rejected) == (2, 0, {"duration": 2})
+    assert "1 questions about rejected samples are open in Label Studio" in before.warnings[-1]
+    assert statuses(strict) == {SampleStatus.REJECTED}
+    told = annotate("ingest", "--explain", "grid_bbaf2n", "--json", cwd=strict.root)
+    assert told.returncode == 0, told.stderr
+    (row,) = json.loads(told.stdout)["samples"]
+    assert (row["status"], row["text"]) == ("rejected", "bin blue at f two now")
+    assert row["reasons"].startswith("duration: too short: 1.") and row["reasons"].endswith("< 30 s")
+    assert row["language"] == "und" and 15 < row["snr"] < 60 and row["clipping"] < 0.02
+    state = json.loads(annotate("status", "--json", cwd=strict.root).stdout)
+    assert state["rejected"] == {"duration": 2} and sum(state["samples"].values()) == 0
+    lax = ruled(strict, "duration = { min = 1 }")
+    assert (recheck(lax).samples, statuses(lax)) == (2, {SampleStatus.OK})
+
+
+def test_when_no_sample_keeps_to_the_rules_the_rule_is_named(
+    project: Project, folder: Path, annotate: RunAnnotate
+) -> None:
+    ruled(project, "duration = { max = 1 }")
+    done = annotate("ingest", folder, "--workers", "1", cwd=project.root)
+    assert done.returncode == 1
+    assert "no sample keeps to the rules of [checks] in annotate.toml (duration 2)" in done.stderr
+    assert "--explain" in done.stderr and "--recheck" in done.stderr
+
+
+def test_a_slip_in_a_rule_is_told_before_any_video_is_touched(
+    project: Project, folder: Path, annotate: RunAnnotate
+) -> None:
+    ruled(project, "loudnes = { min = -50 }")
+    for words in (["ingest", str(folder)], ["ingest", "--recheck"]):
+        done = annotate(*words, cwd=project.root)
+        assert done.returncode == 1 and "did you mean 'loudness'?" in done.stderr, done.stderr
+    assert "loudness" in annotate("doctor", cwd=project.root).stdout
+    with reading(project.engine) as session:
+        assert session.scalars(select(models.Video)).all() == []
+
+
+def test_a_copy_in_another_encoding_joins_the_split_of_its_original(project: Project, tmp_path: Path) -> None:
+    footage = tmp_path / "videos"
+    footage.mkdir()
+    make_video(footage / "original.mp4", seconds=6, size=(128, 96))
+    ingest(project, [footage], workers=1)
+    make_video(footage / "again.mkv", seconds=6, size=(160, 120))
+    for name in ("grid_brbk7n", "grid_pwij3p"):
+        shutil.copy2(Path(__file__).parents[2] / "examples" / "videos" / f"{name}.mpg", footage)
+    ingest(project, [footage], workers=1)
+    with reading(project.engine) as session:
+        splits = {video.name: video.split for video in session.scalars(select(models.Video))}
+        assert splits["again"] == splits["original"]
+        pairs = session.scalars(select(models.SoundPair)).all()
+        samples = {s.id: s.video_sha256 for s in session.scalars(select(models.Sample))}
+        video = {v.sha256: v.name for v in session.scalars(select(models.Video))}
+    assert {frozenset((video[samples[p.first]], video[samples[p.second]])) for p in pairs} == {
+        frozenset(("again", "original"))
+    }
+
+
+# ---- naming a video --------------------------------------------------------------------------------
+
+
+def named(project: Project, name: str, path: str, split: Split | None = None) -> str:
+    with writing(project.engine) as session:
+        video = add_video(session, name + path, split=split)
+        video.name = name
+        session.add(models.VideoFile(
+            path=path, size=1, mtime_ns=1, inode=1, sidecar_mtime_ns=0, video_sha256=video.sha256
+        ))  # fmt: skip
+        return video.sha256
+
+
+def test_a_video_is_found_by_path_name_or_sha256(each_project: Project) -> None:
+    sha256 = named(each_project, "a_b%", "/films/a_b%.mp4")
+    named(each_project, "axbc", "/films/axbc.mp4")
+    for name in ("/films/a_b%.mp4", "a_b%.mp4", "a_b%", sha256, sha256[:10].upper()):
+        assert explain(each_project, name).sha256 == sha256, name
+
+
+def test_an_ambiguous_name_lists_the_videos(project: Project) -> None:
+    first, _ = named(project, "talk", "/one/talk.mp4"), named(project, "talk", "/two/talk.mp4")
+    with pytest.raises(UsageError, match=r"2 videos are called 'talk'.*/one/talk.mp4") as caught:
+        explain(project, "talk")
+    assert "sha256" in caught.value.hint
+    assert explain(project, "/one/talk.mp4").sha256 == first
+
+
+def test_an_unknown_name_is_told_with_the_nearest(project: Project) -> None:
+    with pytest.raises(NothingToDo, match="no video was ingested yet"):
+        explain(project, "talk")
+    named(project, "interview_07", "/films/interview_07.mp4")
+    with pytest.raises(UnknownName) as caught:
+        explain(project, "interview_70.mp4")
+    assert "interview_07" in caught.value.hint
+
+
+def test_an_unreadable_file_is_explained_too(project: Project) -> None:
+    with writing(project.engine) as session:
+        session.add(models.VideoFile(
+            path="/films/shut.mp4", size=1, mtime_ns=1, inode=1, sidecar_mtime_ns=0, reason="unreadable"
+        ))  # fmt: skip
+    report = explain(project, "/films/shut.mp4")
+    assert (report.status, report.reason) == ("failed", "unreadable")
+
+
+@pytest.mark.parametrize("words", [[], ["x.mp4", "--recheck"], ["--recheck", "--explain", "x"]])
+def test_ingest_wants_exactly_one_thing_to_do(
+    project: Project, annotate: RunAnnotate, words: list[str]
+) -> None:
+    done = annotate("ingest", *words, cwd=project.root)
+    assert done.returncode == 2 and "one of them" in done.stderr
