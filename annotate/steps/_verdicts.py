@@ -12,8 +12,8 @@ from annotate.steps._repeats import judge_repeats
 from annotate.types import Rule, Verdict
 from db import checks
 from db.chunks import chunks
-from db.videos import add_event
 from db.engine import Session
+from db.videos import add_event
 
 
 class Rules:
