@@ -4,9 +4,10 @@ import dataclasses
 import json
 import math
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -25,6 +25,12 @@ from rich.table import Table
 from annotate.progress import Bar
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+PLAIN_SECONDS = 30.0
+"""How often a line tells how far it is, where there is no terminal."""
+
+SPEED_SECONDS = 300.0
+"""The time left is told from what was done for so long."""
 
 
 def emit(report: Any, *, as_json: bool) -> None:
@@ -113,29 +119,68 @@ def complain(message: str, hint: str) -> None:
 
 
 class _RichBar:
-    def __init__(self, progress: Progress, task: TaskID) -> None:
+    def __init__(self, progress: "_Rated", task: TaskID) -> None:
         self._progress, self._task = progress, task
 
     def advance(self, amount: float = 1, note: str = "") -> None:
-        self._progress.update(self._task, advance=amount, note=note)
+        self._progress.update(self._task, advance=amount, note=_visible(note))
+
+    def line(self, key: str, text: str) -> None:
+        self._progress.lines[key] = _visible(text)
+
+    def drop(self, key: str) -> None:
+        self._progress.lines.pop(key, None)
+
+
+class _PlainBar:
+    """A line now and then, where there is no terminal to draw on."""
+
+    def __init__(self, title: str, total: float | None, unit: str) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._done = 0.0
+        self._began = self._told = time.monotonic()
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        self._done += amount
+        now = time.monotonic()
+        if now - self._told >= PLAIN_SECONDS:
+            self._told = now
+            parts = [_count(self._done, self._total, self._unit), self._left(now), _visible(note)]
+            _err.print(f"{self._title}: {', '.join(filter(None, parts))}", markup=False)
+
+    def line(self, key: str, text: str) -> None:
+        """Too much for a log."""
+
+    def drop(self, key: str) -> None:
+        """Nothing was shown."""
+
+    def _left(self, now: float) -> str:
+        if not self._total or not self._done:
+            return ""
+        seconds = (now - self._began) * max(self._total - self._done, 0) / self._done
+        return f"{timedelta(seconds=round(seconds))} left"
 
 
 class Terminal:
     """Progress on stderr: bars with count, rate and time left on a terminal, plain lines elsewhere."""
 
     @contextmanager
-    def bar(self, title: str, total: float | None) -> Iterator[Bar]:
+    def bar(self, title: str, total: float | None, unit: str = "") -> Iterator[Bar]:
         """Open a bar that is gone when the block ends."""
+        if not _err.is_terminal:
+            yield _PlainBar(title, total, unit)
+            return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
         )
-        with _Rated(*columns, console=_err, transient=True, disable=not _err.is_terminal) as progress:
-            yield _RichBar(progress, progress.add_task(title, total=total, note="", rate=""))
+        with _Rated(*columns, console=_err, transient=True, speed_estimate_period=SPEED_SECONDS) as progress:
+            task = progress.add_task(title, total=total, note="", rate="", count="", unit=unit)
+            yield _RichBar(progress, task)
 
     def say(self, line: str) -> None:
         """One line above any running bar."""
@@ -143,9 +188,42 @@ class Terminal:
 
 
 class _Rated(Progress):
-    """Fills in how many units pass per second."""
+    """Fills in how much is done and how many units pass per second, and shows lines below the bar."""
+
+    def __init__(self, *columns: Any, **options: Any) -> None:
+        self.lines: dict[str, str] = {}
+        super().__init__(*columns, **options)
 
     def get_renderables(self) -> Any:
+        from rich.text import Text
+
         for task in self.tasks:
-            task.fields["rate"] = f"{task.speed:.1f}/s" if task.speed else ""
-        return super().get_renderables()
+            unit = task.fields["unit"]
+            task.fields["count"] = _count(task.completed, task.total, unit)
+            task.fields["rate"] = f"{_amount(task.speed, unit)}/s" if task.speed else ""
+        yield from super().get_renderables()
+        for text in list(self.lines.values()):
+            yield Text(f"  {text}", no_wrap=True, overflow="ellipsis")
+
+
+def _count(done: float, total: float | None, unit: str) -> str:
+    return f"{_whole(done, unit)}/{'?' if total is None else _whole(total, unit)}"
+
+
+def _whole(amount: float, unit: str) -> str:
+    return _amount(amount, unit) if unit else f"{amount:.0f}"
+
+
+def _amount(amount: float, unit: str) -> str:
+    if unit != "B":
+        return f"{amount:.1f}"
+    for word in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.3g} {word}"
+        amount /= 1000
+    return f"{amount:.3g} TB"
+
+
+def _visible(text: str) -> str:
+    """On one line, and without what a terminal would obey: file names may hold anything."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

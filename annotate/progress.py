@@ -11,12 +11,21 @@ class Bar(Protocol):
     def advance(self, amount: float = 1, note: str = "") -> None:
         """Add `amount` to what is done; `note` replaces the text beside the bar."""
 
+    def line(self, key: str, text: str) -> None:
+        """Show `text` below the bar, in place of what `key` showed before."""
+
+    def drop(self, key: str) -> None:
+        """Take the line of `key` away, if there is one."""
+
 
 class Progress(Protocol):
     """Where steps report to: a terminal, a log, or nowhere."""
 
-    def bar(self, title: str, total: float | None) -> AbstractContextManager[Bar]:
-        """Open a bar that is gone when the block ends. `total` None means unknown."""
+    def bar(self, title: str, total: float | None, unit: str = "") -> AbstractContextManager[Bar]:
+        """Open a bar that is gone when the block ends. `total` None means unknown.
+
+        `unit` ``B`` means that bytes are counted.
+        """
 
     def say(self, line: str) -> None:
         """One line for the user, on stderr."""
@@ -26,12 +35,18 @@ class _Nothing:
     def advance(self, amount: float = 1, note: str = "") -> None:
         """Tell nobody."""
 
+    def line(self, key: str, text: str) -> None:
+        """Tell nobody."""
+
+    def drop(self, key: str) -> None:
+        """Nobody was told."""
+
 
 class Silent:
     """Reports to nobody: the default of every step, used by tests and by programs."""
 
     @contextmanager
-    def bar(self, title: str, total: float | None) -> Iterator[Bar]:
+    def bar(self, title: str, total: float | None, unit: str = "") -> Iterator[Bar]:
         """A bar that nobody sees."""
         yield _Nothing()
 

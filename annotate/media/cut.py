@@ -96,11 +96,11 @@ def cut(
     probe: Probe,
     heard: Heard,
     samples: Sequence[tuple[SampleMedia, Segment]],
-    alive: Callable[[], None] = tell_nobody,
+    alive: Callable[[int], None] = tell_nobody,
 ) -> list[CutSample]:
     """Write clip, wave and silent clip of every sample (ordered, disjoint), each file all or nothing.
 
-    `alive` is called wherever the work gets on.
+    `alive` is called wherever the work gets on, with how far it is, in microseconds.
     Raises `MediaError` with code ``broken`` when no picture can be decoded, ``disk-full`` without room.
     """
     segments = [segment for _, segment in samples]
@@ -115,7 +115,7 @@ def _cut(
     probe: Probe,
     heard: Heard,
     samples: Sequence[tuple[SampleMedia, Segment]],
-    alive: Callable[[], None],
+    alive: Callable[[int], None],
     route: "_Route",
 ) -> list[CutSample]:
     fps, size = frame_rate(probe, heard.picture_us), size_of(probe)
@@ -129,7 +129,7 @@ def _cut(
         pictures = _Pictures(jobs, Upright(size, probe.rotation), clock, route)
         video.codec_context.thread_count = 1
         for packet in container.demux(video, audio):
-            alive()
+            alive(timeline.position * 1_000_000 // timeline.rate)
             (sound if packet.stream_index == audio.index else pictures).feed(packet)
             # The last one first, for a long video has many.
             if all(job.complete for job in reversed(jobs)):

@@ -44,7 +44,7 @@ def start_us(container: "InputContainer") -> int:
     return container.start_time or 0
 
 
-def tell_nobody() -> None:
+def tell_nobody(done_us: int = 0) -> None:
     """Stands for `alive` where nobody waits."""
 
 
@@ -71,8 +71,10 @@ class Clock:
         return round((packet.duration or 0) * self._up / self._down)
 
 
-def listen(path: Path, alive: Callable[[], None] = tell_nobody) -> Heard:
-    """Read all packets once: decode the sound, note the pictures' times. `alive` is called meanwhile.
+def listen(path: Path, alive: Callable[[int], None] = tell_nobody) -> Heard:
+    """Read all packets once: decode the sound, note the pictures' times.
+
+    `alive` is called meanwhile, with how far it is, in microseconds.
 
     Raises `MediaError` as `open_source` does, and with code ``truncated`` when the file ends well before it
     says it does.
@@ -84,7 +86,7 @@ def listen(path: Path, alive: Callable[[], None] = tell_nobody) -> Heard:
         # It grows in place: a list of blocks would be copied into one wave at the end.
         wave, pictures = array("f"), _Pictures(Clock(video, start_us(container)))
         for packet in container.demux(video, audio):
-            alive()
+            alive(timeline.position * 1_000_000 // timeline.rate)
             if packet.stream_index == audio.index:
                 for block in timeline.decode(packet):
                     wave.frombytes(resampler.feed(block)[0].tobytes())

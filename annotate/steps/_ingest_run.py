@@ -12,10 +12,11 @@ from pathlib import Path
 
 from annotate.errors import AnnotateError
 from annotate.media.rescue import FOLDER as RESCUE
-from annotate.progress import Bar, Progress
+from annotate.progress import Progress
 from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
+from annotate.steps._ingest_meter import Meter
 from annotate.steps._ingest_speakers import Speakers
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps._repeats import remember
@@ -91,6 +92,8 @@ class Run:
     """What no row of a video tells: folders and files that could not be read."""
     made: Counter[VideoStatus] = field(default_factory=Counter)
     """What became of the videos that were cut."""
+    times_real_time: float | None = None
+    """Seconds of footage cut per second; None when nothing was cut."""
     gone: set[str] = field(default_factory=set)
     """sha256 of videos that are cut again because a clip of theirs is missing."""
     _in_flight: dict[str, _Flight] = field(default_factory=dict)
@@ -144,13 +147,16 @@ class Run:
 
         Raises `AnnotateError` when the disk is full, or the media folder cannot be written.
         """
-        with self.progress.bar("ingest", total=len(self.changed)) as bar:
-            self._cut_all(executor, self._jobs(bar), workers, bar)
+        size = sum(file.stat.size for file, _ in self.changed)
+        with self.progress.bar("ingest", total=size, unit="B") as bar:
+            meter = Meter(bar, len(self.changed))
+            self._cut_all(executor, self._jobs(meter), workers, meter)
             while self._again:
                 jobs, self._again = self._again, {}
-                self._cut_all(executor, iter(jobs.values()), workers, bar)
+                self._cut_all(executor, iter(jobs.values()), workers, meter)
+            self.times_real_time = meter.times_real_time if meter.footage_seconds else None
 
-    def _cut_all(self, executor: Executor, jobs: Iterator[VideoJob], workers: int, bar: Bar) -> None:
+    def _cut_all(self, executor: Executor, jobs: Iterator[VideoJob], workers: int, meter: Meter) -> None:
         outcomes = executor.run(
             cut,
             jobs,
@@ -160,24 +166,24 @@ class Run:
         )
         with closing(outcomes):  # type: ignore[type-var]
             for outcome in outcomes:
-                self._take(outcome, bar)
+                self._take(outcome, meter)
 
-    def _jobs(self, bar: Bar) -> Iterator[VideoJob]:
+    def _jobs(self, meter: Meter) -> Iterator[VideoJob]:
         for file, before in self.changed:
             name = storable(Path(file.path).name)
             try:
-                sha256 = before.sha256 if before and before.stat == file.stat else _hash(file, name, bar)
+                sha256 = before.sha256 if before and before.stat == file.stat else _hash(file, name, meter)
                 sidecar = _hash_sidecar(file)
             except OSError as error:
                 self._cannot_read(file, error)
-                bar.advance(1, note=name)
+                meter.passed(name, file.stat.size)
                 continue
             self._listen(sha256, file)
             job = self._job(file, sha256, f"{self._cut_hash}.{sidecar}", touched=before is not None)
             if job is not None:
                 yield job
             else:
-                bar.advance(1, note=name)
+                meter.passed(name, file.stat.size)
 
     def _job(self, file: SourceFile, sha256: str, settings_hash: str, *, touched: bool) -> VideoJob | None:
         """What has to be done about a file: None when its video is cut already or is being cut."""
@@ -220,17 +226,22 @@ class Run:
     def _take(
         self,
         outcome: Working[VideoJob] | Finished[VideoJob, VideoOutcome | CannotWrite] | Failed[VideoJob],
-        bar: Bar,
+        meter: Meter,
     ) -> None:
         sha256 = outcome.unit.sha256
         flight = self._in_flight.get(sha256)
-        if flight is None or isinstance(outcome, Working):
-            # Without a flight, this is a second outcome of a unit that was committed.
+        if flight is None:
+            # A second outcome of a unit that was committed.
+            return
+        name, size = storable(Path(flight.files[0].path).name), flight.files[0].stat.size
+        if isinstance(outcome, Working):
+            meter.working(sha256, name, size, outcome.sign)
             return
         if isinstance(outcome, Failed):
             made = None if sha256 in self._again else self._crashed(flight, outcome)
             if made is None:
                 self._again[sha256] = outcome.unit
+                meter.lost(sha256)
                 return
         elif isinstance(outcome.value, CannotWrite):
             hint = f"{outcome.value.do}, then run this again: it goes on where it stopped"
@@ -239,7 +250,8 @@ class Run:
             made = outcome.value
         self._again.pop(sha256, None)
         self._commit(flight, made)
-        bar.advance(1, note=storable(outcome.unit.path.name))
+        seconds = made.facts.get("duration_us")
+        meter.done(sha256, name, size, seconds / 1e6 if isinstance(seconds, int) else 0.0)
 
     def _crashed(self, flight: _Flight, failed: Failed[VideoJob]) -> VideoOutcome | None:
         """The verdict on a video that took its worker down; None when it is worth another attempt."""
@@ -284,13 +296,13 @@ class Run:
             rejudge(session, self._rules)
             refused = groups.put_told(session, self.told, settings.splits.together)
             self._warn_of_refused(refused)
-            settled, unsettled = 0, groups.something_to_settle(session)
-            if unsettled:
+            settled = 0
+            if groups.something_to_settle(session):
                 counts = videos.samples_per_split(session)
                 division = divide(groups.video_ties(session), repeats.same_sound(session), counts, settings)
                 settled, kept_back = groups.give_splits(session, division.splits, division.groups.held)
                 self.found.warnings += division.warnings(kept_back)
-            settle_repeats(session, self._rules, moved=unsettled)
+            settle_repeats(session, self._rules, moved=settled > 0)
             if self.made or settled:
                 made = {status.value: count for status, count in sorted(self.made.items())}
                 videos.add_event(session, "ingest", {"videos": made, "settled": settled})
@@ -325,7 +337,7 @@ def _moved_on(file: SourceFile) -> bool:
         return True
 
 
-def _hash(file: SourceFile, name: str, bar: Bar) -> str:
+def _hash(file: SourceFile, name: str, meter: Meter) -> str:
     """sha256 of the content, telling how far it got: a long film takes a while."""
     digest = hashlib.sha256()
     done = 0
@@ -333,7 +345,7 @@ def _hash(file: SourceFile, name: str, bar: Bar) -> str:
         while block := stream.read(HASH_BYTES):
             digest.update(block)
             done += len(block)
-            bar.advance(0, note=f"reading {name} {100 * done // max(file.stat.size, 1)} %")
+            meter.note(f"reading {name} {100 * done // max(file.stat.size, 1)} %")
     return digest.hexdigest()
 
 

@@ -87,7 +87,7 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
         raise _nothing_said(job)
     segments = snap(found_utterances, heard)
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
-    made = cut(path, found, heard, wanted, alive)
+    made = cut(path, found, heard, wanted, lambda done_us: alive(done_us, heard.end_us))
     seen = observe(segments, [c.glimpses for c in made], voices, heard, transcript)
     origin = transcript.origin if transcript else ""
     guessed = _guessed(job, seen)

@@ -282,10 +282,11 @@ class _Listener:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.shown: list[str] = []
         self.advanced = 0.0
         self.total: float | None = None
 
-    def bar(self, title: str, total: float | None) -> Any:
+    def bar(self, title: str, total: float | None, unit: str = "") -> Any:
         from contextlib import contextmanager
 
         @contextmanager
@@ -297,6 +298,12 @@ class _Listener:
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self.advanced += amount
+
+    def line(self, key: str, text: str) -> None:
+        self.shown.append(text)
+
+    def drop(self, key: str) -> None:
+        pass
 
     def say(self, line: str) -> None:
         self.lines.append(line)
@@ -359,7 +366,8 @@ def test_poison_is_set_aside_after_three_attempts_and_the_others_succeed(
     assert report.samples == 7
     assert "SIGSEGV) (3 attempts)" in videos(project)["a"].detail
     assert {len(path.read_text()) for path in project.root.glob("*.tries")} == {1, 3}
-    assert listener.advanced == listener.total == 4
+    assert listener.advanced == listener.total == sum(f.stat().st_size for f in folder.iterdir())
+    assert any(text.startswith("c.mp4") for text in listener.shown)
     again = run(project, folder)
     assert (again.unchanged, again.failed) == (4, 2)
 
