@@ -3,26 +3,56 @@
 - segmentation_gain_ami, segmentation_gain_tenvad: mean frame F1 over the files of DIR/speech_segments, inside
   their annotated regions, of our speech segments as they are heard, before length rules and padding, less
   that of silero-vad's `get_speech_timestamps` with its own defaults. What is left under ingest's own limits,
-  which drop short speech on purpose and pad the rest, is told beside it.
+  which drop short speech on purpose and pad the rest, is told beside it;
+- segmentation_cuts_in_words: ends of utterances that lie inside a word, in a talk made of recordings with
+  known text (DIR/speech_transcripts and the examples), under the usual and under short limits. No set at hand
+  gives the times of its words: a text is spread over its recording by letters, within what is not silent, and
+  these times count as true. How many ends would lie in a word by ear alone is told beside it;
+- segmentation_vs_scenedetect: CPU seconds of reading a video's sound and finding its utterances by ear /
+  those of PySceneDetect's detect-content over the same video. That of our `scenes` is told beside it.
 """
 
 import csv
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.media.sound import listen
+from annotate.media.thumbnails import key_pictures
+from annotate.segmenters._level import block_power
 from annotate.segmenters._postprocess import utterances
+from annotate.segmenters.scenes import Scenes
 from annotate.segmenters.silero_vad import SileroVad
-from annotate.types import Footage, LengthRules, Segment, Speech
+from annotate.transcripts.read import read_transcript
+from annotate.types import Cue, Footage, LengthRules, Segment, Speech, Transcript, Word
 from benchmarks._bars import Bars
 
 SAMPLE_RATE = 16_000
+VIDEOS = Path(__file__).parent.parent / "examples" / "videos"
 Wave = NDArray[np.float32]
+
+
+PEER = "scenedetect==0.7.2"
+DETECT = """
+import sys, time
+from scenedetect import ContentDetector, detect
+began = time.process_time()
+detect(sys.argv[1], ContentDetector())
+print(time.process_time() - began)
+"""
 
 
 def official_network() -> Any:
@@ -60,15 +90,15 @@ def references(folder: Path) -> Iterator[Reference]:
 
 def heard_spans(wave: Wave) -> list[tuple[float, float]]:
     """Speech as the segmenter hears it: no length rules, no padding."""
-    return _seconds(_heard(wave).segments)
+    return _seconds(heard(wave).segments)
 
 
 def ingest_spans(wave: Wave) -> list[tuple[float, float]]:
     """What ingest would cut with its default limits and padding."""
-    return _seconds(utterances(_heard(wave), None, LengthRules(), len(wave) * 1_000_000 // SAMPLE_RATE))
+    return _seconds(utterances(heard(wave), None, LengthRules(), len(wave) * 1_000_000 // SAMPLE_RATE))
 
 
-def _heard(wave: Wave) -> Speech:
+def heard(wave: Wave) -> Speech:
     return SileroVad().segment(Footage(wave, len(wave) * 1_000_000 // SAMPLE_RATE), LengthRules())
 
 
@@ -111,6 +141,12 @@ def boundary_error(found: Sequence[tuple[float, float]], reference: Reference) -
 
 def measure(bars: Bars, data: Path | None, quick: bool) -> None:
     """All bars of this file."""
+    compare_speech(bars, data)
+    count_cut_words(bars, data)
+    compare_scenes(bars, quick)
+
+
+def compare_speech(bars: Bars, data: Path | None) -> None:
     names = {"ami": lambda n: not n.startswith("tenvad"), "tenvad": lambda n: n.startswith("tenvad")}
     if data is None or not (data / "speech_segments").is_dir():
         for name in names:
@@ -136,3 +172,152 @@ def measure(bars: Bars, data: Path | None, quick: bool) -> None:
 
 def mean_f1(spans: Sequence[Sequence[tuple[float, float]]], part: Sequence[Reference]) -> float:
     return float(np.mean([frame_f1(s, r) for s, r in zip(spans, part, strict=True)]))
+
+
+def count_cut_words(bars: Bars, data: Path | None) -> None:
+    told, deaf = 0, 0
+    recordings = [*spoken_examples(), *(spoken_files(data) if data else [])]
+    wave, transcript = talk_of(recordings)
+    words = [w for cue in transcript.cues for w in cue.words]
+    end_us = len(wave) * 1_000_000 // SAMPLE_RATE
+    speech = heard(wave)
+    cuts = 0
+    for lengths in (LengthRules(), LengthRules(0.5, 3.0), LengthRules(0.5, 1.5)):
+        known = utterances(speech, transcript, lengths, end_us)
+        cuts += 2 * len(known)
+        told += inside_words(known, words)
+        deaf += inside_words(utterances(speech, None, lengths, end_us), words)
+    print(f"{len(words)} words, {cuts} ends of utterances; by ear alone {deaf} would lie in a word")
+    bars.bar("segmentation_cuts_in_words", told, "<=", 0)
+
+
+def inside_words(found: Sequence[Segment], words: Sequence[Word]) -> int:
+    """How many ends lie inside a word."""
+    starts = [w.start_us for w in words]
+    edges = [edge for s in found for edge in (s.start_us, s.end_us)]
+    hits = [(edge, bisect_left(starts, edge) - 1) for edge in edges]
+    return sum(n >= 0 and edge < words[n].end_us for edge, n in hits)
+
+
+def spoken_examples() -> Iterator[tuple[Wave, str]]:
+    """The example videos and what is said in them."""
+    for path in sorted(VIDEOS.glob("grid_*.mpg")):
+        (cue,) = read_transcript(path.with_suffix(".srt"), path).cues
+        yield listen(path).wave, cue.text
+
+
+def spoken_files(data: Path) -> Iterator[tuple[Wave, str]]:
+    """The recordings of DIR/speech_transcripts and their texts."""
+    import soundfile
+    import soxr
+
+    table = data / "speech_transcripts" / "transcripts.csv"
+    if not table.is_file():
+        return
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        wave, rate = soundfile.read(table.parent / row["file"], dtype="float32", always_2d=True)
+        yield soxr.resample(wave.mean(axis=1), rate, SAMPLE_RATE), row["transcript"]
+
+
+def talk_of(recordings: Sequence[tuple[Wave, str]]) -> tuple[Wave, Transcript]:
+    """One after the other without a pause, as a recogniser would write them down."""
+    cues, at = [], 0
+    for wave, text in recordings:
+        words = spread(wave, text, at)
+        cues.append(Cue(words[0].start_us, words[-1].end_us, text, text, words=tuple(words)))
+        at += len(wave) * 1_000_000 // SAMPLE_RATE
+    return np.concatenate([wave for wave, _ in recordings]), Transcript(tuple(cues), "asr")
+
+
+def spread(wave: Wave, text: str, at_us: int) -> list[Word]:
+    """Words over what is not silent in a recording, each as long as it has letters."""
+    level = np.sqrt(block_power(wave))
+    loud = np.flatnonzero(level > level.max() / 30)
+    step = 512 * 1_000_000 // SAMPLE_RATE
+    said = text.split() if " " in text else list(text)
+    ends = np.cumsum([len(word) for word in said]) / sum(len(word) for word in said)
+    edges = [0, *(ends * len(loud)).astype(int)]
+    # From its first frame that sounds to its last: the silence between two words is in neither.
+    return [
+        Word(word, at_us + int(loud[a]) * step, at_us + int(loud[b - 1] + 1) * step, guessed=True)
+        for word, (a, b) in zip(said, pairwise(edges), strict=True)
+        if a < b
+    ]
+
+
+def compare_scenes(bars: Bars, quick: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        peer, video = Path(folder, "peer"), make_talk(Path(folder), 30 if quick else 120)
+        # Beside the project, whose OpenCV its own requirements would replace.
+        install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", peer, PEER]
+        if subprocess.run(install, capture_output=True, check=False).returncode:
+            bars.long("segmentation_vs_scenedetect", f"needs {PEER} from pip")
+            return
+        rounds = [
+            (cpu(lambda: by_ear(video)), cpu(lambda: by_eye(video)), detect_content(peer, video))
+            for _ in range(3 if quick else 5)
+        ]
+    ear, eye, theirs = (statistics.median(column) for column in zip(*rounds, strict=True))
+    print(
+        f"CPU of finding utterances: by ear {ear:.2f} s, scenes {eye:.2f} s "
+        f"({eye / theirs:.3f} of detect-content), detect-content {theirs:.2f} s"
+    )
+    bars.bar("segmentation_vs_scenedetect", ear / theirs, "<=", 0.15)
+
+
+def by_ear(video: Path) -> None:
+    heard_all = listen(video)
+    utterances(heard(heard_all.wave), None, LengthRules(), heard_all.end_us)
+
+
+def by_eye(video: Path) -> None:
+    footage = Footage(np.zeros(0, np.float32), 120_000_000, pictures=lambda: key_pictures(video))
+    Scenes().segment(footage, LengthRules())
+
+
+def cpu(work: Callable[[], None]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def detect_content(peer: Path, video: Path) -> float:
+    done = subprocess.run(
+        [sys.executable, "-c", DETECT, video],
+        check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(peer)},
+    )  # fmt: skip
+    return float(done.stdout.split()[-1])
+
+
+def make_talk(folder: Path, seconds: float) -> Path:
+    """The example videos at 640x360 one after the other, again and again."""
+    import imageio_ffmpeg
+
+    clips = sorted(VIDEOS.glob("grid_*.mpg"))
+    shapes = "".join(
+        f"[{n}:v]scale=640:360,setsar=1,fps=25[v{n}];[{n}:a]aresample=44100[a{n}];" for n in range(len(clips))
+    )
+    chain = "".join(f"[v{n}][a{n}]" for n in range(len(clips))) + f"concat=n={len(clips)}:v=1:a=1[v][a]"
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-y"]
+    inputs = [part for clip in clips for part in ("-i", str(clip))]
+    unit, talk = folder / "unit.mp4", folder / "talk.mp4"
+    graph = [
+        "-filter_complex",
+        shapes + chain,
+        "-map",
+        "[v]",
+        "-map",
+        "[a]",
+        "-ac",
+        "1",
+        "-preset",
+        "veryfast",
+    ]
+    for command in (
+        [*inputs, *graph, str(unit)],
+        ["-stream_loop", "-1", "-i", str(unit), "-t", str(seconds), "-c", "copy", str(talk)],
+    ):
+        subprocess.run([*ffmpeg, *command], check=True, stdin=subprocess.DEVNULL)
+    return talk
