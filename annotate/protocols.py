@@ -126,6 +126,9 @@ class QueryStrategy(Protocol):
 class Exporter(Protocol):
     """Writes a finished dataset in one format. Made without arguments."""
 
+    needs_clips: bool
+    """Whether it copies clips; they are then at hand, wherever they are kept."""
+
     def write(self, dataset: Dataset, folder: Path) -> list[Path]:
         """Write into the existing, empty `folder`; the same dataset gives the same bytes.
 

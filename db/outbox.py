@@ -87,6 +87,14 @@ def queued(session: Session) -> list[QueuedQuestion]:
     ]  # fmt: skip
 
 
+def shown(session: Session) -> list[tuple[str, Modality]]:
+    """(sample id, pass) of all questions that wait in the outbox or are open in Label Studio, sorted."""
+    query = select(BatchItem.sample_id, BatchItem.modality).where(
+        BatchItem.state.in_((BatchItemState.QUEUED, BatchItemState.OPEN))
+    )
+    return sorted({(sample_id, Modality(modality)) for sample_id, modality in session.execute(query)})
+
+
 def ls_project_rows(session: Session, modality: Modality) -> list[LsProject]:
     """The Label Studio projects that ever held questions of a pass, newest first."""
     query = select(LsProject).where(LsProject.modality == modality)

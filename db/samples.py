@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from annotate.types import PreparedSample, Split
 from db import models
+from db.chunks import chunks
 from db.models import SampleStatus
 
 
@@ -24,6 +25,15 @@ def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, s
         models.Sample.video_sha256.in_(sha256s), models.Sample.status != SampleStatus.RETIRED
     )
     return [(sha256, sample_id) for sha256, sample_id in session.execute(query)]
+
+
+def media_hashes(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """By sample id: the sha256 of its files, by pass."""
+    found: dict[str, dict[str, str]] = {}
+    for chunk in chunks(sample_ids):
+        query = select(models.Sample.id, models.Sample.media_sha256).where(models.Sample.id.in_(chunk))
+        found |= {row.id: row.media_sha256 for row in session.execute(query)}
+    return found
 
 
 def put_samples(session: Session, video: models.Video, prepared: Sequence[PreparedSample]) -> None:

@@ -31,6 +31,8 @@ CONTENTS = (
 class ChSimsCsv:
     """label.csv and Raw/ as in CH-SIMS (Yu et al. 2020), the input of MMSA-FET."""
 
+    needs_clips = True
+
     def write(self, dataset: Dataset, folder: Path) -> list[Path]:
         """Write the table and link or copy the clips.
 

@@ -21,6 +21,8 @@ CONTENTS = (
 class JsonLines:
     """One JSON object per sample, with labels, distributions, speaker and times."""
 
+    needs_clips = False
+
     def write(self, dataset: Dataset, folder: Path) -> list[Path]:
         """Write one file per split.
 

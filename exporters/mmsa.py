@@ -41,6 +41,8 @@ class _Features:
 class Mmsa:
     """Feature pickle for MMSA (Mao et al. 2022), unaligned, with unimodal labels as in CH-SIMS."""
 
+    needs_clips = False
+
     def write(self, dataset: Dataset, folder: Path) -> list[Path]:
         """Write one file for all three splits.
 

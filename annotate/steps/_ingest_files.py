@@ -2,11 +2,13 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from annotate.errors import UsageError
+from annotate.storage.sources import RemoteFile, list_files, look_at
+from annotate.storage.urls import is_url, local_path
 from db.videos import FileStat
 
 MEDIA_SUFFIXES = (
@@ -21,6 +23,7 @@ class SourceFile:
     """One file that may be a video."""
 
     path: str
+    """On this machine, or a URL."""
     relative: str
     """Path below what was named on the command line; its name when it was named itself."""
     stat: FileStat
@@ -61,16 +64,22 @@ def stat_of(path: str, sidecar: str | None) -> FileStat | None:
     return FileStat(found.st_size, found.st_mtime_ns, found.st_ino, sidecar_mtime)
 
 
-def find(paths: Iterable[Path], *, excluded: Iterable[Path]) -> Found:
-    """The media files of `paths`, folders searched through, each once, sorted by path.
+def find(paths: Iterable[Path | str], *, excluded: Iterable[Path], kept: str = "") -> Found:
+    """The media files of `paths` (URLs among them), folders searched through, each once, sorted by path.
 
     Hidden files, links that lead out of their folder, and the folders `excluded` are passed over.
 
-    Raises `UsageError` for a path that does not exist, is neither a file nor a folder, or lies in `excluded`.
+    Raises `UsageError` for a path that does not exist, is neither a file nor a folder, or lies in `excluded`
+    or below the URL `kept`; `StorageError` for a URL that cannot be listed.
     """
     found = Found()
     shut = {os.path.realpath(folder) for folder in excluded}
-    for path in map(os.path.abspath, paths):
+    for named in map(str, paths):
+        if is_url(named):
+            _list(named, kept, found)
+            continue
+        # Links are kept: `resolve` would follow them.
+        path = os.path.abspath(local_path(named))  # noqa: PTH100
         mode = _mode(path)
         if any(Path(os.path.realpath(path)).is_relative_to(folder) for folder in shut):
             raise UsageError(f"{storable(path)} holds what this project made itself", hint=_HINT)
@@ -83,6 +92,30 @@ def find(paths: Iterable[Path], *, excluded: Iterable[Path]) -> Found:
     unique = {file.path: file for file in sorted(found.files, key=lambda f: f.path, reverse=True)}
     found.files = list(reversed(unique.values()))
     return found
+
+
+def _list(url: str, kept: str, found: Found) -> None:
+    """Take what lies at or below a URL, told from one listing."""
+    if kept and f"{url.rstrip('/')}/".startswith(f"{kept}/"):
+        raise UsageError(f"{url} holds what this project made itself", hint=_HINT)
+    listed = list_files(url)
+    beside = {file.url: file for file in listed}
+    for file in listed:
+        hidden = any(part.startswith(".") for part in file.relative.split("/"))
+        own = bool(kept) and file.url.startswith(f"{kept}/")
+        if file.named or (Path(file.url).suffix.lower() in MEDIA_SUFFIXES and not hidden and not own):
+            found.files.append(_remote(file, beside))
+
+
+def _remote(file: RemoteFile, beside: Mapping[str, RemoteFile]) -> SourceFile:
+    """The file with its transcript: one of the listing, or looked for when the file was named itself."""
+    base = file.url.removesuffix(Path(file.url).suffix)
+    names = [base + suffix for suffix in SIDECAR_SUFFIXES]
+    sidecars = (look_at(name) if file.named else beside.get(name) for name in names)
+    sidecar = next((found for found in sidecars if found is not None), None)
+    told = 0 if sidecar is None else sidecar.mark or sidecar.changed_ns
+    stat = FileStat(file.size, file.changed_ns, file.mark, told)
+    return SourceFile(file.url, file.relative, stat, sidecar.url if sidecar else None)
 
 
 _HINT = "name videos, or folders that hold some"

@@ -5,7 +5,7 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,13 +15,17 @@ from annotate.media.rescue import FOLDER as RESCUE
 from annotate.progress import Progress
 from annotate.project import Project
 from annotate.protocols import Executor
+from annotate.steps._clips import send_again
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
+from annotate.steps._ingest_sources import FOLDER as FETCHED
+from annotate.steps._ingest_sources import AtHand, fetch, is_remote
 from annotate.steps._ingest_meter import Meter
 from annotate.steps._ingest_speakers import Speakers
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps._repeats import remember
 from annotate.steps._splits import divide, some
 from annotate.steps._verdicts import Rules, rejudge, settle_repeats
+from annotate.storage.urls import is_url
 from annotate.types import Failed, Failure, Finished, Told, VideoJob, VideoOutcome, VideoStatus, Working
 from db import checks, groups, repeats, samples, units, videos
 from db.chunks import chunks
@@ -41,7 +45,7 @@ def sweep(media: Path) -> None:
 
     Workers die with their driver and the writer lock is ours, so nobody writes these files any more.
     """
-    shutil.rmtree(media / RESCUE, ignore_errors=True)
+    _delete_copies(media)
     mark = media / UNFINISHED
     if mark.exists():
         for orphan in media.rglob("*.part"):
@@ -59,8 +63,13 @@ def marked(media: Path) -> Iterator[None]:
     except AnnotateError:
         sweep(media)
         raise
-    shutil.rmtree(media / RESCUE, ignore_errors=True)
+    _delete_copies(media)
     (media / UNFINISHED).unlink()
+
+
+def _delete_copies(media: Path) -> None:
+    for folder in (RESCUE, FETCHED):
+        shutil.rmtree(media / folder, ignore_errors=True)
 
 
 @dataclass(slots=True)
@@ -68,6 +77,7 @@ class _Flight:
     """One video while a worker has it."""
 
     job: VideoJob
+    source: AtHand
     settings_hash: str
     files: list[SourceFile]
     """The paths it was seen at, the one that is read in front."""
@@ -114,11 +124,14 @@ class Run:
     def classify(self) -> None:
         """Which files need to be opened."""
         files = self.found.files
+        with self.progress.bar("look for clips", total=None):
+            stored = self.project.clips.stored()
         with self.progress.bar("look", total=len(files)) as bar, reading(self.project.engine) as session:
             for chunk in chunks(files):
                 known = videos.known_files(session, [file.key for file in chunk])
                 self.gone |= self._without_clips(
-                    samples.ids_of_videos(session, sorted({before.sha256 for before in known.values()}))
+                    samples.ids_of_videos(session, sorted({before.sha256 for before in known.values()})),
+                    stored,
                 )
                 for file in chunk:
                     before = known.get(file.key)
@@ -133,9 +146,11 @@ class Run:
             return False
         return file.stat == before.stat and before.settings_hash.startswith(f"{self._cut_hash}.")
 
-    def _without_clips(self, pairs: list[tuple[str, str]]) -> set[str]:
-        """Those videos of (video, sample id) pairs of which a clip was deleted."""
-        return {video for video, sample in pairs if not self.project.sample_media(sample).complete()}
+    def _without_clips(self, pairs: list[tuple[str, str]], stored: Callable[[str], bool]) -> set[str]:
+        """Those videos of (video, sample id) pairs of which a clip was deleted, and is nowhere else."""
+        lacking = {sample: video for video, sample in pairs if not stored(sample)}
+        sent = send_again(self.project, lacking)
+        return {video for sample, video in lacking.items() if sample not in sent}
 
     def _listen(self, sha256: str, file: SourceFile) -> None:
         told = self.voices.of(file)
@@ -185,8 +200,20 @@ class Run:
             else:
                 meter.passed(name, file.stat.size)
 
-    def _job(self, file: SourceFile, sha256: str, settings_hash: str, *, touched: bool) -> VideoJob | None:
+    def _at_hand(self, file: SourceFile, before: videos.KnownFile | None, name: str, bar: Bar) -> AtHand:
+        if is_remote(file):
+            whole = max(file.stat.size, 1)
+            return fetch(
+                file, self.project.media,
+                lambda done: bar.advance(0, note=f"fetching {name} {100 * done // whole} %"),
+            )  # fmt: skip
+        known = before is not None and before.stat == file.stat
+        sha256 = before.sha256 if before and known else _hash(file, name, bar)
+        return AtHand(Path(file.path), Path(file.sidecar) if file.sidecar else None, sha256)
+
+    def _job(self, file: SourceFile, source: AtHand, settings_hash: str, *, touched: bool) -> VideoJob | None:
         """What has to be done about a file: None when its video is cut already or is being cut."""
+        sha256 = source.sha256
         if sha256 in self._in_flight:
             self._in_flight[sha256].files.append(file)
             return None
@@ -195,9 +222,11 @@ class Run:
                 if videos.put_file(session, file.key, file.stat, sha256):
                     self._replaced.append(file.name)
             return None
-        sidecar = Path(file.sidecar) if file.sidecar else None
-        job = VideoJob(Path(file.path), sha256, self.project.media, sidecar, self._plan)
-        self._in_flight[sha256] = _Flight(job, settings_hash, [file])
+        job = VideoJob(
+            source.path, sha256, self.project.media, source.sidecar, self._plan,
+            store=self.project.clips.url, source=source.url, sidecar_source=source.sidecar_url,
+        )  # fmt: skip
+        self._in_flight[sha256] = _Flight(job, source, settings_hash, [file])
         return job
 
     def _needs_cut(self, file: SourceFile, sha256: str, settings_hash: str, touched: bool) -> bool:
@@ -212,7 +241,7 @@ class Run:
                 return True
             # Only the subtitles differ: those beside the path that gave the video its name count.
             others = [path for path in videos.paths_of(session, sha256) if path != file.key]
-            return file.name == video.name or not any(Path(path).exists() for path in others)
+            return file.name == video.name or not any(is_url(path) or Path(path).exists() for path in others)
 
     def _cannot_read(self, file: SourceFile, error: OSError) -> None:
         reason = error.strerror or str(error)
@@ -250,6 +279,7 @@ class Run:
             made = outcome.value
         self._again.pop(sha256, None)
         self._commit(flight, made)
+        flight.source.discard()
         seconds = made.facts.get("duration_us")
         meter.done(sha256, name, size, seconds / 1e6 if isinstance(seconds, int) else 0.0)
 
@@ -331,6 +361,9 @@ class Run:
 
 
 def _moved_on(file: SourceFile) -> bool:
+    if is_remote(file):
+        # What was cut is the copy that was hashed; another object there is seen by the next run.
+        return False
     try:
         return stat_of(file.path, file.sidecar) != file.stat
     except OSError:
@@ -349,7 +382,7 @@ def _hash(file: SourceFile, name: str, meter: Meter) -> str:
     return digest.hexdigest()
 
 
-def _hash_sidecar(file: SourceFile) -> str:
-    if file.sidecar is None:
+def _hash_sidecar(sidecar: Path | None) -> str:
+    if sidecar is None:
         return "none"
-    return hashlib.sha256(Path(file.sidecar).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(sidecar.read_bytes()).hexdigest()[:16]

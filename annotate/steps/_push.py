@@ -18,6 +18,7 @@ from annotate.labelstudio.convert import question
 from annotate.labelstudio.interface import labeling_config
 from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
+from annotate.steps._clips import fetch_questions
 from annotate.types import Modality
 from db import outbox
 from db.engine import reading, writing
@@ -45,10 +46,11 @@ def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progre
     """Push every queued question; the caller holds `project.writing()`.
 
     Each is looked up by its key before it is sent, so a push that died at any moment is finished by the
-    next one. A question whose media file is gone is withdrawn. Raises `LabelStudioError`; what was
-    pushed until then stays, the rest stays queued.
+    next one. A question whose media file is gone is withdrawn. Raises `LabelStudioError`, or
+    `StorageError` when clips cannot be fetched; what was pushed until then stays, the rest stays queued.
     """
     with outbox.sole_pusher(project.engine):
+        fetch_questions(project, progress)
         problems = _withdraw_without_media(project)
         with reading(project.engine) as session:
             queued = outbox.queued(session)

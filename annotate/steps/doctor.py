@@ -263,6 +263,12 @@ def folders(project: Project) -> Finding:
     return Finding(State.OK, f"{project.root} can be written")
 
 
+def media_root(project: Project) -> Finding:
+    """What lies behind the URL of the media root can be written, read and deleted."""
+    project.clips.check()
+    return Finding(State.OK, f"{project.clips.url or project.media} can be used")
+
+
 def login(project: Project) -> Finding:
     """The password of the local Label Studio is nobody else's."""
     if project.settings.labelstudio.url:
@@ -295,6 +301,7 @@ PROJECT: Mapping[str, Callable[[Project], Finding]] = {
     "rules": rules,
     "writer lock": lock,
     "folders": folders,
+    "media root": media_root,
     "login": login,
     "label studio": label_studio,
 }

@@ -11,6 +11,7 @@ from annotate.errors import ExportError, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.registry import EXPORTERS
+from annotate.steps._clips import require_clips
 from annotate.steps._dataset import finished_dataset
 from annotate.steps.status import next_command
 from db.dataset import record_export
@@ -45,6 +46,8 @@ def export(project: Project, *, format: str, dest: Path, progress: Progress = SI
     with project.writing(), progress.bar(f"export {format}", None) as bar:
         _require_free(dest, format, project.settings.project.name)
         dataset, features = finished_dataset(project, bar)
+        if exporter.needs_clips:
+            require_clips(project, [row.sample_id for row in dataset.rows])
         with _all_or_nothing(dest) as folder:
             files = exporter.write(dataset, folder)
             bar.advance(0, "checksums")

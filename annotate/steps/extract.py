@@ -14,6 +14,7 @@ from annotate.feature_store import FeatureStore
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import FeatureExtractor
+from annotate.steps._clips import fetch_samples
 from annotate.steps._features import full_name, open_extractor
 from annotate.types import UNIMODAL, Modality, SampleSource
 from db import features
@@ -58,6 +59,7 @@ class _Work:
     todo: list[tuple[SampleInput, str]]
     """With the hash of what the features are made from."""
     unchanged: int
+    done: int = 0
     failures: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -129,6 +131,7 @@ def _input_hash(sample: SampleInput, modality: Modality) -> str:
 
 def _run(project: Project, work: _Work, progress: Progress) -> None:
     """Shard by shard: what a kill can cost is the work on one of them."""
+    _fetch(project, work, progress)
     if not work.todo:
         return
     with progress.bar(f"extracting {work.modality.word}", len(work.todo)) as bar:
@@ -142,8 +145,21 @@ def _run(project: Project, work: _Work, progress: Progress) -> None:
                     work.failures.append(failure)
                 else:
                     items.append((sample_id, result))
+            work.done += len(items)
             if items:
                 _store(project, work, items, {sample.sample_id: digest for sample, digest in chunk})
+
+
+def _fetch(project: Project, work: _Work, progress: Progress) -> None:
+    """Leave out the samples whose file cannot be had."""
+    if work.modality is Modality.TEXT or not work.todo:
+        return
+    lost = fetch_samples(project, [sample.sample_id for sample, _ in work.todo], [work.modality], progress)
+    work.failures += [
+        {"sample": sample_id, "modality": work.modality.word, "reason": reason}
+        for sample_id, reason in sorted(lost.items())
+    ]
+    work.todo = [(sample, digest) for sample, digest in work.todo if sample.sample_id not in lost]
 
 
 def _store(
@@ -190,5 +206,4 @@ def _extract_all(
 
 
 def _report(work: _Work) -> ModalityReport:
-    failed = len(work.failures)
-    return ModalityReport(work.name, len(work.todo) - failed, work.unchanged, failed)
+    return ModalityReport(work.name, work.done, work.unchanged, len(work.failures))

@@ -60,7 +60,7 @@ class IngestReport:
 
 def ingest(
     project: Project,
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     *,
     speakers: Path | None = None,
     speaker_pattern: str | None = None,
@@ -68,7 +68,7 @@ def ingest(
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> IngestReport:
-    """Cut the videos at `paths` (files, or folders that are searched through) into samples.
+    """Cut the videos at `paths` (files, folders that are searched through, or URLs of either) into samples.
 
     Files whose size, mtime and inode are known are not opened. Safe to kill and to run again. `workers` 0
     means one per processor, None what the settings say.
@@ -95,6 +95,7 @@ def ingest(
         run = Run(project, voices, found, progress)
         run.classify()
         if run.changed:
+            project.clips.check()
             with marked(project.media), executor:
                 run.cut(executor, _workers(workers, settings, executor))
         run.settle()
@@ -104,9 +105,10 @@ def ingest(
     return report
 
 
-def _look(project: Project, paths: Sequence[Path], progress: Progress) -> Found:
+def _look(project: Project, paths: Sequence[Path | str], progress: Progress) -> Found:
     with progress.bar("search", total=None):
-        found = find(paths, excluded=(project.media, project.features, project.models, project.studio))
+        own = (project.media, project.features, project.models, project.studio)
+        found = find(paths, excluded=own, kept=project.clips.url)
     for path, reason in found.unreadable:
         progress.say(f"cannot read {path}: {reason}")
     if found.files:

@@ -14,6 +14,7 @@ from annotate.labelstudio.install import Installation, ensure_installed
 from annotate.labelstudio.server import Running, StudioFolder
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
+from annotate.steps._clips import fetch_questions
 from annotate.steps._studio import address
 
 
@@ -39,6 +40,7 @@ def up(project: Project, *, port: int | None = None, progress: Progress = SILENT
     another server.
     """
     _require_local(project)
+    fetch_questions(project, progress)
     studio = StudioFolder(project.studio)
     with _alone(project):
         running = studio.running()

@@ -21,11 +21,15 @@ class RemoteFile:
     """One object, as far as a listing tells."""
 
     url: str
+    relative: str
+    """Its name below the URL that was listed; its own name when it was named itself."""
     size: int
     changed_ns: int
     """When it was written; 0 where the store does not tell."""
     mark: int
     """Made of its etag or checksum, 60 bits: other content, another mark. 0 where the store has none."""
+    named: bool = False
+    """Whether it is the very object that was asked for, and not one below."""
 
 
 def list_files(url: str) -> list[RemoteFile]:
@@ -39,7 +43,7 @@ def list_files(url: str) -> list[RemoteFile]:
         found = fs.find(path, detail=True)
         if not found:
             raise FileNotFoundError("no object has a name that begins so")
-    files = [_remote_file(fs.unstrip_protocol(name), facts) for name, facts in found.items()]
+        files = [_remote_file(fs.unstrip_protocol(name), name, path, facts) for name, facts in found.items()]
     return sorted(files, key=lambda file: file.url)
 
 
@@ -52,10 +56,10 @@ def look_at(url: str) -> RemoteFile | None:
             facts = fs.info(path)
         except FileNotFoundError:
             return None
-    return _remote_file(url, facts) if facts["type"] == "file" else None
+    return _remote_file(url, path, path, facts) if facts["type"] == "file" else None
 
 
-def _remote_file(url: str, facts: Mapping[str, Any]) -> RemoteFile:
+def _remote_file(url: str, name: str, listed: str, facts: Mapping[str, Any]) -> RemoteFile:
     changed = next((facts[key] for key in _CHANGED if facts.get(key)), 0)
     if isinstance(changed, str):
         changed = datetime.fromisoformat(changed)
@@ -63,7 +67,9 @@ def _remote_file(url: str, facts: Mapping[str, Any]) -> RemoteFile:
         changed = changed.timestamp()
     marks = [str(facts[key]) for key in _MARKS if facts.get(key)]
     mark = int(hashlib.sha256(json.dumps(marks).encode()).hexdigest()[:15], 16) if marks else 0
-    return RemoteFile(url, int(facts["size"] or 0), round(changed * 1e6) * 1000, mark)
+    named = name == listed
+    relative = name.rsplit("/", 1)[-1] if named else name.removeprefix(f"{listed}/")
+    return RemoteFile(url, relative, int(facts["size"] or 0), round(changed * 1e6) * 1000, mark, named)
 
 
 def download(url: str, target: Path, tell: Callable[[int], None]) -> str:

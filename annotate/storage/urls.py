@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from annotate.errors import AnnotateError, StorageError
 
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+_SCHEME = re.compile(r"(\w+::)*[a-zA-Z][a-zA-Z0-9+.-]*://")
 _LOCAL = ("file://", "local://")
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 _BAD_BUCKET = ("InvalidBucketName", "NoSuchBucket")
@@ -86,5 +86,5 @@ def explained(url: str, error: Exception) -> StorageError:
         return StorageError(f"{url} refuses us: {told}", hint=_CREDENTIALS)
     return StorageError(
         f"{url} does not answer: {told}",
-        hint="see that it is up (for s3, AWS_ENDPOINT_URL says where), then run this again: it goes on",
+        hint="see that it is up; for s3, AWS_ENDPOINT_URL says where",
     )
