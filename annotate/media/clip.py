@@ -24,7 +24,7 @@ class ClipEncoder:
 
     def __init__(self, fps: Fraction, size: tuple[int, int], audio: tuple[int, int]) -> None:
         """`size` in pixels (width, height), `audio` as (samples per second, channels)."""
-        self._file = _MemoryFile()
+        self._file = MemoryFile()
         self._container = self._file.open()
         self._step = 1 / fps
         self._pictures = 0
@@ -88,7 +88,7 @@ def _decoding_time(packet: "av.Packet[Any]") -> float:
 
 def _packed(encoded: "av.VideoStream", packets: Sequence["av.Packet[Any]"]) -> bytes:
     """The same pictures, packet for packet, in a file that has no sound stream."""
-    file = _MemoryFile()
+    file = MemoryFile()
     with file.open() as container:
         stream = container.add_stream_from_template(encoded)
         for packet in packets:
@@ -109,7 +109,7 @@ def wav(samples: NDArray[np.float32]) -> bytes:
     return buffer.getvalue()
 
 
-class _MemoryFile:
+class MemoryFile:
     """A file in memory that the muxer can open a second time, to move the index to the front."""
 
     name = "clip.mp4"
@@ -120,10 +120,11 @@ class _MemoryFile:
         self.seek = self._buffer.seek
         self.tell = self._buffer.tell
 
-    def open(self) -> "OutputContainer":
+    def open(self, **options: str) -> "OutputContainer":
+        """The container to write, with options of the mp4 muxer."""
         import av
 
-        return av.open(self, "w", format="mp4", options=_MUXER, io_open=self._again)
+        return av.open(self, "w", format="mp4", options=_MUXER | options, io_open=self._again)
 
     def taken(self) -> bytes:
         """The finished file, once: the container lives on in a cycle, which must not keep the bytes."""

@@ -318,6 +318,7 @@ class _Pictures:
         context: Any = packet.stream.codec_context
         try:
             for frame in context.decode(None):
+                frame.time_base = packet.time_base
                 self._see(frame)
         except FFmpegError:
             pass

@@ -16,7 +16,7 @@ from annotate.media.source import MAX_HOLE_SECONDS, TimeJump, media_streams, ope
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
-    from av.video.stream import VideoStream
+    from av.stream import Stream
 
 SAMPLE_RATE = 16_000
 """Of the wave that segmenters, feature extractors and the audio pass get."""
@@ -49,9 +49,9 @@ def tell_nobody(done_us: int = 0) -> None:
 
 
 class Clock:
-    """Tells when the pictures of a stream are shown, in microseconds from the video's start."""
+    """Tells when the packets of a stream are shown or heard, in microseconds from the video's start."""
 
-    def __init__(self, stream: "VideoStream", zero_us: int) -> None:
+    def __init__(self, stream: "Stream", zero_us: int) -> None:
         base = stream.time_base or Fraction(1, 1_000_000)
         self._up, self._down, self.zero_us = base.numerator * 1_000_000, base.denominator, zero_us
 
