@@ -95,7 +95,8 @@ def init(
 @app.command()
 def ingest(  # noqa: PLR0913, PLR0917 - one for each option
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Videos, or folders that are searched through.")
+        list[str] | None,
+        typer.Argument(help="Videos, folders that are searched through, or URLs such as s3://..."),
     ] = None,
     speakers: Annotated[
         Path | None, typer.Option(help="CSV with the columns file and speaker, perhaps episode, start, end.")

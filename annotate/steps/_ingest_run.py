@@ -17,9 +17,9 @@ from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.steps._clips import send_again
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
+from annotate.steps._ingest_meter import Meter
 from annotate.steps._ingest_sources import FOLDER as FETCHED
 from annotate.steps._ingest_sources import AtHand, fetch, is_remote
-from annotate.steps._ingest_meter import Meter
 from annotate.steps._ingest_speakers import Speakers
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps._repeats import remember
@@ -187,28 +187,29 @@ class Run:
         for file, before in self.changed:
             name = storable(Path(file.path).name)
             try:
-                sha256 = before.sha256 if before and before.stat == file.stat else _hash(file, name, meter)
-                sidecar = _hash_sidecar(file)
+                source = self._at_hand(file, before, name, meter)
+                sidecar = _hash_sidecar(source.sidecar)
             except OSError as error:
                 self._cannot_read(file, error)
                 meter.passed(name, file.stat.size)
                 continue
-            self._listen(sha256, file)
-            job = self._job(file, sha256, f"{self._cut_hash}.{sidecar}", touched=before is not None)
+            self._listen(source.sha256, file)
+            job = self._job(file, source, f"{self._cut_hash}.{sidecar}", touched=before is not None)
             if job is not None:
                 yield job
             else:
+                source.discard()
                 meter.passed(name, file.stat.size)
 
-    def _at_hand(self, file: SourceFile, before: videos.KnownFile | None, name: str, bar: Bar) -> AtHand:
+    def _at_hand(self, file: SourceFile, before: videos.KnownFile | None, name: str, meter: Meter) -> AtHand:
         if is_remote(file):
             whole = max(file.stat.size, 1)
             return fetch(
                 file, self.project.media,
-                lambda done: bar.advance(0, note=f"fetching {name} {100 * done // whole} %"),
+                lambda done: meter.note(f"fetching {name} {100 * done // whole} %"),
             )  # fmt: skip
         known = before is not None and before.stat == file.stat
-        sha256 = before.sha256 if before and known else _hash(file, name, bar)
+        sha256 = before.sha256 if before and known else _hash(file, name, meter)
         return AtHand(Path(file.path), Path(file.sidecar) if file.sidecar else None, sha256)
 
     def _job(self, file: SourceFile, source: AtHand, settings_hash: str, *, touched: bool) -> VideoJob | None:
