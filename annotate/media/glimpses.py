@@ -84,8 +84,9 @@ class Watcher:
     def glimpses(self) -> tuple[Glimpse, ...]:
         """What was seen so far, in order; faces and lettering as the looks before and after confirm them."""
         made = list(self._glimpses)
-        for look, faces in zip(self._looks, self._faces(), strict=True):
-            made[look.glimpse] = replace(made[look.glimpse], faces=faces, lettering=self._lettering(look))
+        text = lasting([look.lines for look in self._looks])
+        for look, faces, lettering in zip(self._looks, self._faces(), text, strict=True):
+            made[look.glimpse] = replace(made[look.glimpse], faces=faces, lettering=lettering)
         return tuple(made)
 
     def _changed(self, small: NDArray[np.uint8], time_us: int) -> float | None:
@@ -132,14 +133,6 @@ class Watcher:
             for n, faces in zip(which, found, strict=True):
                 settled[n] = faces
         return settled
-
-    def _lettering(self, look: _Look) -> tuple[Box, ...]:
-        """Lines that stand in the look before or after too; a single look has to do."""
-        at = self._looks.index(look)
-        others = [other.lines for other in self._looks[max(0, at - 1) : at + 2] if other is not look]
-        if not others:
-            return look.lines
-        return tuple(line for line in look.lines if any(lasting(line, lines) for lines in others))
 
 
 def shrink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

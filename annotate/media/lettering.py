@@ -13,12 +13,12 @@ FROM = 0.6
 """Share of the height above which nothing is searched: shop signs and title cards are no subtitles."""
 _WIDTH = 720
 """Pixels; wider pictures are made narrower."""
-_CONTRAST = 40
-"""Of strokes against what surrounds them, in steps of brightness out of 255."""
-_BRIGHT = 140
-"""Ink is brighter than this, or, as dark lettering on a light bar, as far from white."""
+_INKS = ((40, 140), (80, 190))
+"""(contrast against what surrounds strokes, brightness) that ink exceeds, in steps out of 255. The second
+frees white letters from faces and shirts that they touch; dark letters stand on plain bars, where the first
+does."""
 _HEIGHTS = (0.025, 0.15)
-"""Lowest and highest line, as shares of the picture's height."""
+"""Lowest and highest line, as shares of the picture's shorter side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ def lines(gray: NDArray[np.uint8]) -> tuple[Box, ...]:
         small = (lower.shape[1] // factor, lower.shape[0] // factor)
         lower = np.asarray(cv2.resize(lower, small, interpolation=cv2.INTER_AREA), np.uint8)
     found: list[Box] = []
-    for picture in (lower, 255 - lower):
-        for x, y, w, h in _lines(picture, height / factor):
+    for picture, inks in ((lower, _INKS), (255 - lower, _INKS[:1])):
+        for x, y, w, h in _lines(picture, min(height, width) / factor, inks):
             box = Box(
                 x * factor / width, (y * factor + top) / height, w * factor / width, h * factor / height
             )
@@ -62,41 +62,52 @@ def lines(gray: NDArray[np.uint8]) -> tuple[Box, ...]:
     return tuple(sorted(found, key=lambda b: (b.top, b.left)))
 
 
-def lasting(box: Box, others: Sequence[Box]) -> bool:
-    """Whether one of the lines of another look stands in the same rows, and over much of the same columns."""
-    for other in others:
-        wide = min(box.left + box.width, other.left + other.width) - max(box.left, other.left)
-        high = min(box.top + box.height, other.top + other.height) - max(box.top, other.top)
-        if wide > 0.4 * min(box.width, other.width) and high > 0.6 * max(box.height, other.height):
-            return True
-    return False
+def lasting(looks: Sequence[Sequence[Box]]) -> list[tuple[Box, ...]]:
+    """Of the lines of each look, those that the look before or after has too; a single look has to do."""
+    if len(looks) < 2:
+        return [tuple(look) for look in looks]
+    return [
+        tuple(
+            line
+            for line in look
+            if any(_same(line, o) for k in (n - 1, n + 1) if 0 <= k < len(looks) for o in looks[k])
+        )
+        for n, look in enumerate(looks)
+    ]
 
 
-def around(boxes: Sequence[Box]) -> Box | None:
-    """The smallest box that holds all; None of none."""
-    if not boxes:
-        return None
-    left, top = min(b.left for b in boxes), min(b.top for b in boxes)
-    right, bottom = max(b.left + b.width for b in boxes), max(b.top + b.height for b in boxes)
-    return Box(left, top, right - left, bottom - top)
+def _same(one: Box, other: Box) -> bool:
+    """Whether two lines stand in the same rows, and over much of the same columns."""
+    wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    high = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    return wide > 0.4 * min(one.width, other.width) and high > 0.6 * max(one.height, other.height)
 
 
-def _lines(gray: NDArray[np.uint8], full: float) -> list[tuple[int, int, int, int]]:
-    """(x, y, width, height) of light lines; `full` is the height of the whole picture."""
+def _lines(
+    gray: NDArray[np.uint8], full: float, inks: Sequence[tuple[int, int]]
+) -> list[tuple[int, int, int, int]]:
+    """(x, y, width, height) of light lines; `full` is the shorter side of the whole picture."""
     import cv2
 
     side = max(5, round(full * 0.036)) | 1
     over = np.asarray(cv2.morphologyEx(gray, cv2.MORPH_TOPHAT, np.ones((side, side), np.uint8)), np.uint8)
-    ink = ((over > _CONTRAST) & (gray > _BRIGHT)).astype(np.uint8)
-    if ink.sum() < 30:
-        return []
+    found = []
+    for contrast, bright in inks:
+        ink = ((over > contrast) & (gray > bright)).astype(np.uint8)
+        found += [line for line in _rows(_parts(ink, full)) if _is_text(gray, over, ink, line, full)]
+    return found
+
+
+def _parts(ink: NDArray[np.uint8], full: float) -> list[tuple[int, int, int, int]]:
+    """(x, y, width, height) of what may be words, or characters whose strokes do not touch."""
+    import cv2
+
     gap = max(2, round(full * 0.011))
     joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((gap, gap + 1), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     high = stats[1:count, 3]
     fits = (high >= 0.018 * full) & (high <= 0.14 * full)
-    parts = [(int(a), int(b), int(c), int(d)) for a, b, c, d in stats[1:count, :4][fits]]
-    return [line for line in _rows(parts) if _is_text(gray, over, ink, line, full)]
+    return [(int(a), int(b), int(c), int(d)) for a, b, c, d in stats[1:count, :4][fits]]
 
 
 def _rows(parts: Sequence[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
