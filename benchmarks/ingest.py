@@ -9,7 +9,7 @@ The talk is made of the example videos: 640x360, 150 utterances in 10 minutes (1
   The search for faces, which ffmpeg does not do, is left out, and told beside it;
 - ingest_cut_vs_process_per_clip: the same / one ffmpeg process per utterance that makes the same three files,
   the pictures encoded once for both clips;
-- vad_real_time_share: CPU seconds of the speech probabilities / seconds of sound, on one core;
+- vad_real_time_share: CPU seconds of hearing voices (the network listens twice) / seconds of sound, one core;
 - vad_speed_vs_official: how much sooner than the package's own loop over the frames; and
   vad_largest_difference: how far apart the probabilities of both are at most;
 - segmentation_*: as `benchmarks._ingest_segments` says;
@@ -40,7 +40,7 @@ from annotate.media.glimpses import Watcher
 from annotate.media.probe import probe
 from annotate.media.sound import SAMPLE_RATE, listen
 from annotate.segmenters._postprocess import pad
-from annotate.segmenters.silero_vad import speech_probability
+from annotate.segmenters.silero_vad import speech_probability, voicing
 from annotate.transcripts.read import read_transcript
 from annotate.transcripts.usable import usable
 from annotate.types import Cue, SampleMedia, Segment
@@ -216,7 +216,7 @@ def compare_vad(bars: Bars, unit: Path, quick: bool) -> None:
     official = official_network()
     found, expected = speech_probability(some), official_probability(official, some)
     ours, theirs = in_turns(
-        [lambda: speech_probability(long), lambda: official_probability(official, some)], 3 if quick else 5
+        [lambda: voicing(long), lambda: official_probability(official, some)], 3 if quick else 5
     )
     speed = len(some) / SAMPLE_RATE / theirs.cpu
     print(f"10 minutes of sound: {ours.cpu:.3f} s; the official loop runs at {speed:.0f} times real time")
