@@ -98,6 +98,10 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
         list[str] | None,
         typer.Argument(help="Videos, folders that are searched through, or URLs such as s3://..."),
     ] = None,
+    transcripts: Annotated[
+        Path | None,
+        typer.Option(help="Folder of transcripts, or one table for all; else those beside videos."),
+    ] = None,
     speakers: Annotated[
         Path | None, typer.Option(help="CSV with the columns file and speaker, perhaps episode, start, end.")
     ] = None,
@@ -146,6 +150,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
     report = step(
         _project().overruled("ingest", executor=executor, address=address),
         paths or [],
+        transcripts=transcripts,
         speakers=speakers,
         speaker_pattern=speaker_pattern,
         episode_pattern=episode_pattern,

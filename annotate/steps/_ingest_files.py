@@ -9,13 +9,15 @@ from pathlib import Path
 from annotate.errors import UsageError
 from annotate.storage.sources import RemoteFile, list_files, look_at
 from annotate.storage.urls import is_url, local_path
+from annotate.types import Transcript
 from db.videos import FileStat
 
 MEDIA_SUFFIXES = (
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov",
     ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
 )  # fmt: skip
-SIDECAR_SUFFIXES = (".srt", ".vtt", ".SRT", ".VTT")
+SIDECAR_SUFFIXES = (".eaf", ".TextGrid", ".ass", ".ssa", ".vtt", ".srt", ".VTT", ".SRT")
+"""What is looked for behind a URL; on this machine a transcript is found by `attach`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,9 @@ class SourceFile:
     """Path below what was named on the command line; its name when it was named itself."""
     stat: FileStat
     sidecar: str | None
+    """The file that holds its transcript."""
+    transcript: Transcript | None = None
+    """What a table that serves many videos says of it."""
 
     @property
     def key(self) -> str:
@@ -172,12 +177,10 @@ def _consider(entry: os.DirEntry[str], root: str, found: Found) -> int:
 
 
 def _add(path: str, root: str, found: Found) -> None:
-    base = str(Path(path).with_suffix(""))
-    sidecar = next((base + s for s in SIDECAR_SUFFIXES if Path(base + s).is_file()), None)
     try:
-        facts = stat_of(path, sidecar)
+        facts = stat_of(path, None)
     except OSError as error:
         found.unreadable.append((storable(path), error.strerror or str(error)))
         return
     if facts is not None:
-        found.files.append(SourceFile(path, os.path.relpath(path, root), facts, sidecar))
+        found.files.append(SourceFile(path, os.path.relpath(path, root), facts, None))

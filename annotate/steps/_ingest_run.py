@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from annotate.errors import AnnotateError
@@ -21,6 +21,7 @@ from annotate.steps._ingest_meter import Meter
 from annotate.steps._ingest_sources import FOLDER as FETCHED
 from annotate.steps._ingest_sources import AtHand, fetch, is_remote
 from annotate.steps._ingest_speakers import Speakers
+from annotate.steps._ingest_transcripts import fingerprint
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps._repeats import remember
 from annotate.steps._splits import divide, some
@@ -366,7 +367,10 @@ def _moved_on(file: SourceFile) -> bool:
         # What was cut is the copy that was hashed; another object there is seen by the next run.
         return False
     try:
-        return stat_of(file.path, file.sidecar) != file.stat
+        now = stat_of(file.path, file.sidecar)
+        if now is not None and file.transcript is not None:
+            now = replace(now, sidecar_mtime_ns=file.stat.sidecar_mtime_ns)
+        return now != file.stat
     except OSError:
         return True
 
@@ -383,7 +387,9 @@ def _hash(file: SourceFile, name: str, meter: Meter) -> str:
     return digest.hexdigest()
 
 
-def _hash_sidecar(sidecar: Path | None) -> str:
+def _hash_transcript(file: SourceFile, sidecar: Path | None) -> str:
+    if file.transcript is not None:
+        return fingerprint(file.transcript)
     if sidecar is None:
         return "none"
     return hashlib.sha256(sidecar.read_bytes()).hexdigest()[:16]

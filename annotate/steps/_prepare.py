@@ -13,7 +13,7 @@ from annotate.media.rescue import FOLDER, rescue
 from annotate.media.sound import Heard, listen, loudest
 from annotate.media.sound_print import sound_print
 from annotate.media.thumbnails import key_pictures
-from annotate.registry import SEGMENTERS
+from annotate.registry import SEGMENTERS, TRANSCRIBERS
 from annotate.segmenters._postprocess import utterances
 from annotate.speakers.guess import guess_speakers, is_numbered
 from annotate.steps._observe import measure, observe
@@ -116,20 +116,31 @@ def _check_sound(job: VideoJob, heard: Heard) -> None:
 
 
 def _transcript(job: VideoJob, heard: Heard) -> Transcript | None:
-    """What is said, as far as somebody wrote it down.
+    """What is said, as far as somebody wrote it down, or a machine can.
 
     Raises `MediaError` with code ``no-cues`` when what was written cannot be used.
     """
-    if job.sidecar is None:
-        return None
-    transcript = usable(read_transcript(job.sidecar, job.path), heard.end_us)
+    written = job.transcript or (read_transcript(job.sidecar, job.path) if job.sidecar else None)
+    if written is None:
+        return _transcribed(job, heard)
+    transcript = usable(written, heard.end_us)
     if not transcript.cues:
         raise MediaError(
-            f"{job.sidecar} holds no usable cue" + "".join(f"; {note}" for note in transcript.notes),
+            f"{job.sidecar or 'the table of transcripts'} holds no usable cue"
+            + "".join(f"; {note}" for note in transcript.notes),
             code="no-cues",
             hint="mend it, or take it away to have the speech found by ear",
         )
     return transcript
+
+
+def _transcribed(job: VideoJob, heard: Heard) -> Transcript | None:
+    """What a machine hears; None when none is set up."""
+    how = job.plan.transcribing
+    if not how.model:
+        return None
+    engine = TRANSCRIBERS.get(how.engine)(model=how.model, language=how.language, device=how.device)
+    return usable(engine.transcribe(heard.wave, alive), heard.end_us)
 
 
 def _speech(job: VideoJob, path: Path, heard: Heard, transcript: Transcript | None) -> tuple[Speech, Speech]:

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from annotate.config import IngestSettings
+from annotate.config import IngestSettings, TranscribeSettings
 from annotate.errors import AnnotateError, NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import Executor
-from annotate.registry import EXECUTORS, SEGMENTERS
+from annotate.registry import EXECUTORS, SEGMENTERS, TRANSCRIBERS
 from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
 from annotate.steps._ingest_run import Run, marked, sweep
 from annotate.steps._ingest_speakers import Pattern, read_speakers
+from annotate.steps._ingest_transcripts import attach, read_given
 from annotate.steps._verdicts import Rules
 from annotate.steps.recheck import still_asked
 from annotate.types import Split, VideoStatus
@@ -62,6 +63,7 @@ def ingest(
     project: Project,
     paths: Sequence[Path | str],
     *,
+    transcripts: Path | None = None,
     speakers: Path | None = None,
     speaker_pattern: str | None = None,
     episode_pattern: str | None = None,
@@ -89,9 +91,12 @@ def ingest(
         Pattern(speaker_pattern, settings.speaker_pattern),
         Pattern(episode_pattern, settings.episode_pattern),
     )
+    _check_transcriber(project.settings.transcribe)
+    given = read_given(transcripts)
     with project.writing(wait_seconds=LOCK_SECONDS):
         sweep(project.media)
         found = _look(project, paths, progress)
+        attach(found, given, project.settings.transcribe.language)
         run = Run(project, voices, found, progress)
         run.classify()
         if run.changed:
@@ -120,6 +125,13 @@ def _look(project: Project, paths: Sequence[Path | str], progress: Progress) -> 
         f"no video in {', '.join(storable(str(path)) for path in paths)}",
         hint=f"looked for names that end in {' '.join(sorted(MEDIA_SUFFIXES))}",
     )
+
+
+def _check_transcriber(said: TranscribeSettings) -> None:
+    """Raise what would stop every video: no such engine, or it lacks its package or model."""
+    engine = TRANSCRIBERS.get(said.engine)
+    if said.model:
+        engine(model=said.model, language=said.language, device=said.device)
 
 
 def _workers(flag: int | None, settings: IngestSettings, executor: Executor) -> int:

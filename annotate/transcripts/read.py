@@ -1,11 +1,12 @@
 """Finds out which format a transcript has, and reads it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from annotate.errors import MediaError
 from annotate.transcripts import ass, elan, srt, textgrid, webvtt, whisper
-from annotate.transcripts._text import Malformed, decode, guessed
+from annotate.transcripts._text import Malformed, decode, guessed, language_code
 from annotate.transcripts.tables import Table, read_table
 from annotate.types import Transcript
 
@@ -16,6 +17,8 @@ AMBIGUOUS = (".json", ".csv", ".tsv")
 """Much else has such a name."""
 
 MAX_BYTES = 256 << 20
+_HEAD_BYTES = 1 << 16
+_LANGUAGE = re.compile(r"\.([a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*)$")
 
 _READERS: dict[str, Callable[[str], Transcript]] = {
     ".eaf": elan.read,
@@ -26,6 +29,13 @@ _READERS: dict[str, Callable[[str], Transcript]] = {
     ".vtt": webvtt.read,
     ".srt": srt.read,
 }
+
+
+def named_language(stem: str) -> tuple[str, str]:
+    """What is left of a file name such as ``talk.zh-Hans``, and its language as two letters, or empty."""
+    match = _LANGUAGE.search(stem)
+    code = language_code(match[1]) if match else ""
+    return (stem[: match.start()], code) if match and code else (stem, "")
 
 
 def read_transcript(path: Path, video: Path | None = None) -> Transcript:
@@ -41,7 +51,24 @@ def read_transcript(path: Path, video: Path | None = None) -> Transcript:
         )
     except Malformed as error:
         raise _malformed(path, error) from error
-    return Transcript(found.cues, found.origin, found.language, found.notes + notes)
+    language = found.language or named_language(path.stem)[1]
+    return Transcript(found.cues, found.origin, language, found.notes + notes)
+
+
+def promises(path: Path) -> bool:
+    """Whether a file with an ambiguous name begins like a transcript; true when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            head, _ = decode(stream.read(_HEAD_BYTES))
+    except OSError:
+        return True
+    if path.suffix.lower() == ".json":
+        return all(f'"{key}"' in head for key in ("start", "end", "text"))
+    try:
+        read_table(head.partition("\n")[0])
+    except Malformed:
+        return False
+    return True
 
 
 def read_shared(path: Path) -> Table:
