@@ -15,7 +15,7 @@ from db.repeats import SOUND, TEXT, Placed
 
 SAME_SOUND = 6
 """Numbers of two prints that must agree. Unrelated clips have up to 3 in common, the same sound coded anew or
-with mild noise 10 and more (`benchmarks/ingest.py --only repeats`)."""
+with mild noise 10 and more (`benchmarks/_ingest_repeats.py`)."""
 _INDEXED = 32
 """Of the print's numbers, how many are looked up: two recordings of the same sound share some of them."""
 _ORDER = {Split.TEST: 0, Split.VALID: 1, Split.TRAIN: 2}
