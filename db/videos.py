@@ -162,6 +162,16 @@ def totals(session: Session, sha256s: Sequence[str]) -> Totals:
     return Totals(count, length / 1e6)
 
 
+def footage_seconds(session: Session, sha256s: Sequence[str]) -> float:
+    """How long those videos are together; one that could not be read counts nothing."""
+    total = 0
+    for chunk in chunks(sha256s):
+        length = models.Video.facts["duration_us"].as_integer()
+        query = select(func.coalesce(func.sum(length), 0)).where(models.Video.sha256.in_(chunk))
+        total += int(session.scalar(query) or 0)
+    return total / 1e6
+
+
 def add_event(session: Session, kind: str, payload: Mapping[str, object]) -> None:
     """One line of the audit trail."""
     session.add(models.Event(kind=kind, payload=dict(payload)))

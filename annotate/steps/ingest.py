@@ -45,7 +45,11 @@ class IngestReport:
     rejected_samples: Mapping[str, int]
     """Of the whole project, that rules keep out, by check; one may have broken several."""
     hours: float
-    """Length of those samples."""
+    """Length of the samples of the videos that were named."""
+    hours_of_video: float
+    """Length of those videos, as far as they could be read."""
+    times_real_time: float | None
+    """Seconds of footage cut per second of cutting; None when nothing was cut in this run."""
     splits: Mapping[Split, int]
     """Samples of the whole project per split."""
     reasons: Mapping[str, int]
@@ -169,6 +173,7 @@ def _report(run: Run, seconds: float) -> IngestReport:
                     "reason": state.reason, "detail": state.detail,
                 })  # fmt: skip
         totals = videos.totals(session, sorted(states))
+        footage = videos.footage_seconds(session, sorted(states))
         splits = videos.samples_per_split(session)
         refused = dict(stats.rejected(session))
         run.found.warnings += still_asked(outbox.open_of_rejected(session))
@@ -186,6 +191,8 @@ def _report(run: Run, seconds: float) -> IngestReport:
         samples=totals.samples,
         rejected_samples=refused,
         hours=totals.seconds / 3600,
+        hours_of_video=footage / 3600,
+        times_real_time=run.times_real_time,
         splits=splits,
         reasons=dict(sorted(Counter(p["reason"] for p in problems).items())),
         problems=problems[:PROBLEMS_SHOWN],

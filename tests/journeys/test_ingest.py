@@ -421,6 +421,18 @@ def _until(true: Any) -> None:
         time.sleep(0.02)
 
 
+def test_the_report_tells_hours_of_video_and_how_fast_they_were_cut(
+    each_project: Project, folder: Path
+) -> None:
+    make(folder, a="speech 3", b="speech 1", c="broken")
+    report = run(each_project, folder)
+    assert report.hours_of_video == pytest.approx(2 * 9 / 3600)
+    assert report.times_real_time is not None and report.times_real_time > 0
+    again = run(each_project, folder)
+    assert again.hours_of_video == report.hours_of_video
+    assert again.times_real_time is None
+
+
 # ---- second runs -----------------------------------------------------------------------------------
 
 
