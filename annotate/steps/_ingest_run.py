@@ -189,7 +189,7 @@ class Run:
             name = storable(Path(file.path).name)
             try:
                 source = self._at_hand(file, before, name, meter)
-                sidecar = _hash_sidecar(source.sidecar)
+                sidecar = _hash_transcript(file, source.sidecar)
             except OSError as error:
                 self._cannot_read(file, error)
                 meter.passed(name, file.stat.size)
@@ -227,6 +227,7 @@ class Run:
         job = VideoJob(
             source.path, sha256, self.project.media, source.sidecar, self._plan,
             store=self.project.clips.url, source=source.url, sidecar_source=source.sidecar_url,
+            transcript=file.transcript,
         )  # fmt: skip
         self._in_flight[sha256] = _Flight(job, source, settings_hash, [file])
         return job
