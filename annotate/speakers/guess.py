@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from annotate.speakers.voice import COEFFICIENTS, Voice, voice_of, volumes
 
 MIN_FRAMES = 2 * COEFFICIENTS
-"""A third of a second of voice: with less, nothing is said about a sample."""
-PENALTY = 2.5
+"""Four tenths of a second of voice: with less, nothing is said about a sample."""
+PENALTY = 1.75
 """How much more two voices must explain than one; theory says 1, but frames 10 ms apart repeat each other.
 Chosen on recordings of single speakers joined at random."""
 MOST_FRAMES = 1000

@@ -10,7 +10,7 @@ RATE = 16_000
 FRAME, HOP, FFT = 400, 160, 512
 """25 ms, every 10 ms."""
 BANDS = 32
-COEFFICIENTS = 16
+COEFFICIENTS = 20
 """Of the cosine transform of the bands, the first (loudness) left out."""
 LOW_HZ, HIGH_HZ = 80.0, 7600.0
 QUIET_DB = 25.0
