@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,6 +93,13 @@ def init(
     _emit(step(folder, preset=preset, name=name, database=database), as_json)
 
 
+class Cut(StrEnum):
+    """How clips are made."""
+
+    EXACT = "exact"
+    COPY = "copy"
+
+
 @app.command()
 def ingest(  # noqa: PLR0913, PLR0917 - one for each option
     paths: Annotated[
@@ -110,6 +118,12 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
     ] = None,
     episode_pattern: Annotated[
         str | None, typer.Option(help="The same with a group `episode`: one episode is in one split.")
+    ] = None,
+    cut: Annotated[
+        Cut | None,
+        typer.Option(
+            help="copy: packets, unchanged and far cheaper; Firefox may show what lies before the clip."
+        ),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; 0: one per processor.")] = None,
     executor: Annotated[
@@ -148,7 +162,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
     from annotate.steps.ingest import ingest as step
 
     report = step(
-        _project().overruled("ingest", executor=executor, address=address),
+        _project().overruled("ingest", cut=cut, executor=executor, address=address),
         paths or [],
         transcripts=transcripts,
         speakers=speakers,

@@ -1,14 +1,15 @@
 """Makes samples of one video: what a worker process does, without database and settings."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from annotate.errors import MediaError
 from annotate.executors._alive import alive
 from annotate.media.cut import CutSample, cut, snap, varies
-from annotate.media.probe import probe
+from annotate.media.probe import Probe, probe
+from annotate.media.remux import cannot_copy, copy
 from annotate.media.rescue import FOLDER, rescue
 from annotate.media.sound import Heard, listen, loudest
 from annotate.media.sound_print import sound_print
@@ -37,6 +38,8 @@ REJECTIONS = frozenset({"no-video", "no-audio", "silent", "too-short", "no-speec
 """Reasons that are no fault of the file: it simply holds no utterance."""
 
 SILENCE_DB = -60.0
+
+Cutter = Callable[..., list[CutSample]]
 
 LISTENER = "silero-vad"
 """Hears voices where the segmenter of the settings does not listen."""
@@ -87,15 +90,26 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
         raise _nothing_said(job)
     segments = snap(found_utterances, heard)
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
-    made = cut(path, found, heard, wanted, lambda done_us: alive(done_us, heard.end_us))
+    how, notes = _how_to_cut(job, found, heard)
+    made = how(path, found, heard, wanted, lambda done_us: alive(done_us, heard.end_us))
     seen = observe(segments, [c.glimpses for c in made], voices, heard, transcript)
     origin = transcript.origin if transcript else ""
     guessed = _guessed(job, seen)
     samples = [_sample(job, o, c, origin, g) for o, c, g in zip(seen, made, guessed, strict=True)]
-    notes = list(transcript.notes) if transcript else []
+    notes += transcript.notes if transcript else ()
     if not any(g.faces for c in made for g in c.glimpses):
         notes.append("no face seen")
     return samples, notes
+
+
+def _how_to_cut(job: VideoJob, found: Probe, heard: Heard) -> tuple[Cutter, list[str]]:
+    """The way that the plan asks for, or else the exact one, and what is odd about it."""
+    notes = [] if found.sound_tracks == 1 else ["has several sound tracks: the default one was taken"]
+    if job.plan.cut != "copy":
+        return cut, notes
+    if why := cannot_copy(found, heard):
+        return cut, [*notes, f"not copied but encoded anew: {why}"]
+    return copy, notes
 
 
 def _check_sound(job: VideoJob, heard: Heard) -> None:

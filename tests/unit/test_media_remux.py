@@ -12,7 +12,8 @@ from annotate.media.cut import CutSample, snap
 from annotate.media.probe import probe
 from annotate.media.remux import cannot_copy, copy
 from annotate.media.sound import listen
-from annotate.types import SampleMedia, Segment
+from annotate.steps import _prepare
+from annotate.types import CutPlan, SampleMedia, Segment, VideoJob, VideoStatus
 from tests.media_factory import RATE, decoded, make_video, number_of
 
 SPANS = (Segment(420_000, 1_200_000), Segment(2_760_000, 4_200_000))
@@ -91,3 +92,18 @@ def test_rare_key_pictures_are_told(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4")
     heard = replace(listen(source), end_us=60_000_000)
     assert "too rare" in cannot_copy(probe(source), heard)
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.mp4", ""), ("a.mkv", "encoded anew: its container")])
+def test_ingest_copies_where_it_can_and_says_where_not(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(tmp_path / name)
+    made: list[str] = []
+    for how in ("cut", "copy"):
+        real = getattr(_prepare, how)
+        monkeypatch.setattr(_prepare, how, lambda *a, how=how, real=real: made.append(how) or real(*a))
+    got = _prepare.prepare(VideoJob(path, "0" * 64, tmp_path / "media", None, CutPlan(cut="copy")))
+    assert (got.status, len(got.samples)) == (VideoStatus.OK, 1)
+    assert made == ["cut" if said else "copy"]
+    assert said in got.detail
