@@ -8,8 +8,8 @@
 The videos: each AMI file of DIR/speech_segments, cut at its turns by hand (those of a second or more, at
 most a fifth of it under another voice), and DIR/joined_videos' five speakers, cut by ingest itself. How many
 voices were found and how many there are is told for each. The threshold was chosen on other
-recordings: single speakers of DIR/speech_transcripts, the sonnet and the TEN-VAD files, pieces of one to five of
-them put together at random. The speakers of the GRID clips are not known, so nothing is measured on them.
+recordings: single speakers of DIR/speech_transcripts, the sonnet and the TEN-VAD files, pieces of one to five
+of them put together at random. The speakers of the GRID clips are not known: nothing is measured on them.
 """
 
 import csv

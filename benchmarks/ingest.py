@@ -13,6 +13,7 @@ The talk is made of the example videos: 640x360, 150 utterances in 10 minutes (1
 - vad_speed_vs_official: how much sooner than the package's own loop over the frames; and
   vad_largest_difference: how far apart the probabilities of both are at most;
 - segmentation_*: as `benchmarks._ingest_segments` says;
+- speakers_*: as `benchmarks._ingest_speakers` says;
 - ingest_two_workers_share: wall seconds of `annotate ingest` of four videos with 2 workers / with 1;
 - ingest_memory_growth: peak memory of a worker's work on 40 minutes / on 10 (3 / 1 with --quick).
 """
@@ -44,7 +45,7 @@ from annotate.segmenters.silero_vad import speech_probability, voicing
 from annotate.transcripts.read import read_transcript
 from annotate.transcripts.usable import usable
 from annotate.types import Cue, SampleMedia, Segment
-from benchmarks import _ingest_segments
+from benchmarks import _ingest_segments, _ingest_speakers
 from benchmarks._bars import Bars, arguments
 from benchmarks._ingest_segments import official_network
 
@@ -292,6 +293,7 @@ def main() -> int:
         compare_cuts(bars, unit, options.quick)
         compare_vad(bars, unit, options.quick)
         _ingest_segments.measure(bars, options.data, options.quick)
+        _ingest_speakers.measure(bars, options.data, options.quick)
         compare_workers(bars, unit, options.quick)
         compare_memory(bars, unit, options.quick)
     return bars.done(options.json)
