@@ -132,6 +132,9 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
     address: Annotated[
         str | None, typer.Option(help="host:port of the executor's cluster; else one is started here.")
     ] = None,
+    hide_subtitles: Annotated[
+        bool, typer.Option("--hide-subtitles", help="Blur burnt-in text in the clips of the vision pass.")
+    ] = False,
     recheck: Annotated[
         bool, typer.Option("--recheck", help="Judge all samples again by changed rules; reads no video.")
     ] = False,
@@ -162,7 +165,9 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
     from annotate.steps.ingest import ingest as step
 
     report = step(
-        _project().overruled("ingest", cut=cut, executor=executor, address=address),
+        _project().overruled(
+            "ingest", hide_subtitles=hide_subtitles or None, cut=cut, executor=executor, address=address
+        ),
         paths or [],
         transcripts=transcripts,
         speakers=speakers,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from annotate.errors import MediaError
 from annotate.executors._alive import alive
+from annotate.media.blur import hide_lettering
 from annotate.media.cut import CutSample, cut, snap, varies
 from annotate.media.probe import Probe, probe
 from annotate.media.remux import cannot_copy, copy
@@ -26,6 +27,7 @@ from annotate.types import (
     Observed,
     PreparedSample,
     SampleMedia,
+    Segment,
     Speech,
     Transcript,
     VideoJob,
@@ -92,6 +94,8 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
     how, notes = _how_to_cut(job, found, heard)
     made = how(path, found, heard, wanted, lambda done_us: alive(done_us, heard.end_us))
+    if job.plan.hide_subtitles:
+        made = _hidden(wanted, made, heard)
     seen = observe(segments, [c.glimpses for c in made], voices, heard, transcript)
     origin = transcript.origin if transcript else ""
     guessed = _guessed(job, seen)
@@ -110,6 +114,17 @@ def _how_to_cut(job: VideoJob, found: Probe, heard: Heard) -> tuple[Cutter, list
     if why := cannot_copy(found, heard):
         return cut, [*notes, f"not copied but encoded anew: {why}"]
     return copy, notes
+
+
+def _hidden(
+    wanted: Sequence[tuple[SampleMedia, Segment]], made: Sequence[CutSample], heard: Heard
+) -> list[CutSample]:
+    """The same, without the text that was seen in them, in their silent clips."""
+    hidden = []
+    for (media, _), sample in zip(wanted, made, strict=True):
+        alive(heard.end_us, heard.end_us)
+        hidden.append(hide_lettering(media, sample))
+    return hidden
 
 
 def _check_sound(job: VideoJob, heard: Heard) -> None:

@@ -78,7 +78,7 @@ def talk(rng: np.random.Generator, glimpses: int = 40) -> tuple[np.ndarray, np.n
 
 
 def mouths(moved: np.ndarray, count: int = 1) -> tuple[Glimpse, ...]:
-    seen = {n: (FACE,) * count for n in range(0, len(moved), 6)}
+    seen = dict.fromkeys(range(0, len(moved), 6), (FACE,) * count)
     return tuple(
         Glimpse(n * STEP, 0.5, 0.2, faces=seen.get(n), mouth=float(m) if n else None)
         for n, m in enumerate(moved)

@@ -1,5 +1,6 @@
 """What is seen in pictures: faces, their mouths, and burnt-in text, which can be hidden."""
 
+import hashlib
 from collections.abc import Sequence
 from fractions import Fraction
 from io import BytesIO
@@ -18,7 +19,9 @@ from annotate.media.cut import CutSample
 from annotate.media.faces import Sighting, settle
 from annotate.media.glimpses import Watcher
 from annotate.media.lettering import lines
-from annotate.types import Box, Glimpse, SampleMedia
+from annotate.media.sound import listen
+from annotate.steps._prepare import prepare
+from annotate.types import Box, CutPlan, Glimpse, SampleMedia, VideoJob
 from tests.media_factory import EXAMPLES
 
 FACE = EXAMPLES / "grid_lbax4n.mpg"
@@ -148,3 +151,22 @@ def test_hiding_writes_the_silent_clip_anew_and_tells_its_hash(tmp_path: Path) -
     assert made.sha256["M"] == "kept"
     assert made.sha256["V"] != "as before"
     assert not seen_lines(media.silent.read_bytes())
+
+
+def test_subtitles_are_hidden_from_the_vision_pass_alone_and_only_on_request(tmp_path: Path) -> None:
+    shown = subtitled(pictures(count=75))
+    encoder = ClipEncoder(Fraction(25), (360, 288), (16_000, 1))
+    for picture in shown:
+        encoder.picture(av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="yuv420p"))
+    video = tmp_path / "a.mp4"
+    video.write_bytes(encoder.finish(listen(FACE).wave[None, :48_000])[0])
+    sidecar = tmp_path / "a.srt"
+    sidecar.write_text("1\n00:00:00,500 --> 00:00:02,500\nlay blue at x four now\n")
+    for hide in (False, True):
+        job = VideoJob(video, "0" * 64, tmp_path / str(hide), sidecar, CutPlan(hide_subtitles=hide))
+        (sample,) = prepare(job).samples
+        media = SampleMedia.under(job.media, sample.id)
+        assert seen_lines(media.clip.read_bytes())
+        assert bool(seen_lines(media.silent.read_bytes())) is not hide
+        assert sample.media_sha256["V"] == hashlib.sha256(media.silent.read_bytes()).hexdigest()
+        assert sample.measures["burnt-in-text"] == 1
