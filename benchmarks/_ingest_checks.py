@@ -5,8 +5,10 @@
 - check_cost_vs_decode: CPU seconds of looking at every sample of the talk and measuring all checks / those of
   decoding the talk once;
 - check_NAME_precision, check_NAME_recall: of finding what is wrong, over samples of at most four seconds,
-  with the limits that stand in `LIMITS`. They were set on the GRID clips of the examples; judged are the others of
-  DIR/talking_videos, with other fonts and other sentences. Without --data the examples are judged.
+  with the limits that stand in `LIMITS`. Judged are the clips of DIR/talking_videos that are no examples;
+  without --data, the examples. Limits were set on the examples, but which motion is compared with the voice
+  was chosen on both, and that no texture of these clips counts as text was watched while the limits of
+  lettering were set: its precision is that of a development set. Fonts and sentences are others.
 
 Planted: two clips side by side, the voice of another clip or one and a half seconds off, a picture that
 stands still or turns black half-way, and lines of text in three sizes, four styles and two scripts.
@@ -41,7 +43,7 @@ LARGEST = 640
 LIMITS = {
     "face": (0.5, None),
     "one-face": (0.8, None),
-    "mouth-moves-with-voice": (0.15, None),
+    "mouth-moves-with-voice": (0.2, None),
     "burnt-in-text": (None, 0.3),
     "frozen": (None, 0.4),
     "black": (None, 0.3),
@@ -258,6 +260,7 @@ def compare(bars: Bars, name: str, cases: Iterator[Case], least: float) -> None:
     low, high = LIMITS[name]
     check = CHECKS.get(name)()
     right = wrong = missed = fine = unknown = 0
+    values: dict[bool, list[float]] = {False: [], True: []}
     for what, seen, bad in cases:
         value = check.measure(seen)
         assert not isinstance(value, str)
@@ -265,6 +268,8 @@ def compare(bars: Bars, name: str, cases: Iterator[Case], least: float) -> None:
             (low is not None and value < low) or (high is not None and value > high)
         )
         unknown += value is None
+        if value is not None:
+            values[bad].append(value)
         right, fine = right + (refused and bad), fine + (not refused and not bad)
         wrong, missed = wrong + (refused and not bad), missed + (bad and not refused)
         if refused != bad:
@@ -272,6 +277,11 @@ def compare(bars: Bars, name: str, cases: Iterator[Case], least: float) -> None:
     print(
         f"{name}: {right} found, {missed} missed, {wrong} wrongly refused, {fine} rightly passed; "
         f"{unknown} could not be told"
+    )
+    sign = 1 if low is not None else -1
+    pairs = [sign * (good - bad) > 0 for good in values[False] for bad in values[True]]
+    print(
+        f"{name}: of a sound and a spoilt sample, the sound one has the better value in {np.mean(pairs):.0%}"
     )
     bars.bar(f"check_{name}_precision", right / max(right + wrong, 1), ">=", least)
     bars.bar(f"check_{name}_recall", right / max(right + missed, 1), ">=", least)
