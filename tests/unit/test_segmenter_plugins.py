@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from annotate.segmenters.energy import Energy
 from annotate.segmenters.fixed_window import FixedWindow
 from annotate.segmenters.scenes import Scenes
 from annotate.segmenters.transcript import Sentences
-from annotate.types import Cue, Footage, LengthRules, Transcript, Word
+from annotate.steps._prepare import prepare
+from annotate.types import Cue, CutPlan, Footage, LengthRules, Transcript, VideoJob, Word
 
 SECOND = 1_000_000
 NOTHING = np.zeros(0, np.float32)
@@ -132,3 +134,15 @@ def test_a_cue_with_several_sentences_is_divided_where_its_words_have_times() ->
 
 def test_chinese_cues_are_joined_without_a_space() -> None:
     assert texts(footage(10, cue(0, 1, "我昨天"), cue(1, 2, "回家了。"))) == ["我昨天回家了。"]
+
+
+@pytest.mark.parametrize(("name", "count"), [("scenes", 3), ("fixed-window", 3), ("energy", 1)])
+def test_ingest_cuts_with_any_of_them_and_still_knows_where_voices_are(
+    name: str, count: int, example_videos: Path, tmp_path: Path
+) -> None:
+    plan = CutPlan(segmenter=name, lengths=LengthRules(0.5, 1.0, 0.0))
+    made = prepare(VideoJob(example_videos / "grid_sbia1a.mpg", "0" * 64, tmp_path, None, plan))
+    assert len(made.samples) >= count, made.detail
+    assert all(s.segment.seconds <= 1.1 for s in made.samples)
+    assert any(float(s.measures["speech"] or 0) > 0.9 for s in made.samples)
+    assert name == "energy" or any(float(s.measures["speech"] or 0) < 0.9 for s in made.samples)
