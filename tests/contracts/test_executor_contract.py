@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,11 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from annotate.errors import AnnotateError, UsageError
 from annotate.executors._alive import alive
 from annotate.protocols import Executor
 from annotate.registry import EXECUTORS
+from annotate.steps import _ingest_run as run_step
+from annotate.steps.ingest import ingest
 from annotate.types import Failed, Failure, Finished, Sign, Working
+from db import models
+from db.engine import reading
+from tests.conftest import MakeProject
+from tests.journeys.test_ingest import make, stand_in
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -229,3 +238,90 @@ def _within(seconds: float, true: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.02)
     return true()
+
+
+# ---- what ingest makes of outcomes ------------------------------------------------------------------
+
+
+class _Twisted:
+    """A place that tells outcomes in reverse, and each one twice."""
+
+    def __init__(self, *, address: str = "") -> None:
+        self._inner = EXECUTORS.get("process")(address=address)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        pass
+
+    def slots(self) -> int:
+        return 2
+
+    def run(self, *args: Any, **options: Any) -> Iterator[Any]:
+        made = list(self._inner.run(*args, **options))
+        for outcome in reversed(made):
+            yield outcome
+            yield outcome
+
+
+@pytest.fixture
+def project_of(make_project: MakeProject, tmp_path: Path) -> Callable[..., Any]:
+    """What ingest commits of some stand-ins for videos, with a given executor: all rows, times aside."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    make(folder, a="speech 2", b="speech 3", c="crash-once 1", d="crash", e="silent", f="broken")
+
+    def ingested(executor: str) -> dict[str, list[str]]:
+        project = make_project(name=executor).overruled("ingest", executor=executor)
+        ingest(project, [folder], workers=2)
+        tables = (models.Video, models.VideoFile, models.Sample, models.SampleCheck, models.Unit)
+        return {model.__tablename__: _rows(project, model) for model in tables}
+
+    return ingested
+
+
+def _rows(project: Any, model: Any) -> list[str]:
+    columns = [column.key for column in model.__table__.columns]
+    with reading(project.engine) as session:
+        return sorted(str([getattr(row, c) for c in columns]) for row in session.scalars(select(model)))
+
+
+def _without_words(rows: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Executors say in other words how a process ended."""
+    return {
+        table: [re.sub(r"its process [^(]*(\(SIG\w+\) )?", "", row) for row in of]
+        for table, of in rows.items()
+    }
+
+
+def test_outcomes_told_twice_and_in_reverse_give_the_same_rows(
+    monkeypatch: pytest.MonkeyPatch, project_of: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(run_step, "cut", stand_in)
+    monkeypatch.setitem(EXECUTORS._classes, "twisted", _Twisted)
+    plain, twisted = project_of("process"), project_of("twisted")
+    assert len(plain["sample"]) == 6
+    assert len(plain["video"]) == 6
+    assert twisted == plain
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_rows_as_this_machine(
+    monkeypatch: pytest.MonkeyPatch, project_of: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(run_step, "cut", stand_in)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert _without_words(project_of("ray")) == _without_words(project_of("process"))
+
+
+def test_without_the_package_of_a_cluster_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("annotate.executors.ray.find_spec", lambda name: None)
+    with pytest.raises(AnnotateError, match="needs the package ray") as caught:
+        EXECUTORS.get("ray")(address="")
+    assert "annotate-clips[ray]" in caught.value.hint
+
+
+def test_an_address_means_nothing_to_this_machine() -> None:
+    with pytest.raises(UsageError, match="has no address"):
+        EXECUTORS.get("process")(address="10.0.0.1:6379")
