@@ -1,6 +1,6 @@
 """What a dataset is built from, and the record that one was written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,8 @@ class DatasetSample:
 def dataset_samples(session: Session) -> list[DatasetSample]:
     """Every sample but retired ones, video by video, in the order they were spoken."""
     sample, video = models.Sample, models.Video
-    rows = session.execute(
+    # More columns than the types of a row can tell.
+    rows: Iterable[Sequence[Any]] = session.execute(
         select(
             sample.id, sample.video_sha256, video.speaker,
             sample.speaker, sample.speaker_origin == GUESSED, sample.split,
