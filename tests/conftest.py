@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, text
 from annotate.project import Project
 from annotate.steps.init import init
 from tests.needs import cannot
+from tests.object_store import bucket, object_store  # noqa: F401 - fixtures for every test
 from tests.studio import label_studio  # noqa: F401 - a fixture for every test
 
 ROOT = Path(__file__).parent.parent

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,16 @@ def test_two_processes_write_the_same_bytes(name: str, tmp_path: Path) -> None:
     first, second = contents(tmp_path / "1"), contents(tmp_path / "2")
     assert first == second
     assert len(first) > 1
+
+
+def test_it_says_whether_it_needs_the_clips(name: str, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "media")
+    shutil.rmtree(tmp_path / "media", ignore_errors=True)
+    if EXPORTERS.get(name)().needs_clips:
+        with pytest.raises(ExportError, match="clip"):
+            write(name, dataset, tmp_path / "out")
+    else:
+        assert write(name, dataset, tmp_path / "out")
 
 
 def test_the_manifest_names_every_file_with_its_true_checksum(name: str, tmp_path: Path) -> None:

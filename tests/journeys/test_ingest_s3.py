@@ -1,4 +1,3 @@
-# ruff: noqa: F811
 """The whole way on an object store: clips are kept there, source videos come from there."""
 
 import hashlib
@@ -14,7 +13,7 @@ from annotate.config import Settings
 from annotate.errors import AnnotateError, StorageError, UsageError
 from annotate.project import Project
 from annotate.steps import _ingest_run as run_step
-from annotate.steps._clips import require_clips
+from annotate.steps._clips import fetch_questions, require_clips
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps.doctor import doctor
 from annotate.steps.extract import extract
@@ -30,9 +29,10 @@ from annotate.types import (
     sample_id,
 )
 from db import models
-from db.engine import reading
+from db.engine import reading, writing
+from db.models import BatchItemState
 from tests.media_factory import make_video
-from tests.object_store import Bucket, bucket, object_store  # noqa: F401
+from tests.object_store import Bucket
 
 
 def prepare_stand_in(job: VideoJob) -> VideoOutcome:
@@ -180,6 +180,27 @@ def test_a_lost_or_damaged_clip_is_named_with_the_way_out(
     require_clips(again(kept), ids)
 
 
+def test_what_raters_are_shown_is_fetched_again(kept: Project, bucket: Bucket, videos: Path) -> None:
+    run(kept, videos)
+    shutil.rmtree(kept.media)
+    states = (BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.CLOSED)
+    ids = sorted(sample.id for sample in rows(kept, models.Sample))
+    with writing(kept.engine) as session:
+        batch = models.Batch(strategy="uniform", seed=0, settings={})
+        session.add(batch)
+        session.flush()
+        for sample, state, modality in zip(ids, states, "AVM", strict=False):
+            session.add(
+                models.BatchItem(
+                    batch_id=batch.id, sample_id=sample, modality=modality, role="active", rank=0,
+                    score=0.0, state=state, key=sample,
+                )
+            )  # fmt: skip
+    fetch_questions(again(kept))
+    there = [path for path in kept.media.rglob("*") if path.is_file()]
+    assert sorted(there) == sorted([kept.sample_media(ids[0]).audio, kept.sample_media(ids[1]).silent])
+
+
 def test_a_store_that_goes_down_in_the_middle_ends_the_run_and_the_next_goes_on(
     kept: Project, bucket: Bucket, videos: Path
 ) -> None:
@@ -248,9 +269,7 @@ def test_a_video_is_the_same_wherever_it_lies(kept: Project, bucket: Bucket, vid
     assert len(rows(kept, models.Video)) == 3
 
 
-def test_a_transcript_beside_a_remote_video_is_used_and_watched(
-    kept: Project, bucket: Bucket
-) -> None:
+def test_a_transcript_beside_a_remote_video_is_used_and_watched(kept: Project, bucket: Bucket) -> None:
     url = bucket.put("videos/v.mp4", b"speech 1")
     bucket.put("videos/v.srt", b"2")
     assert run(kept, f"{bucket.url}/videos").samples == 2

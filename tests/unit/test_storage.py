@@ -1,4 +1,3 @@
-# ruff: noqa: F811
 """Clips lie whole in a folder or behind a URL, and what cannot be had is named with the way out."""
 
 import hashlib
@@ -12,7 +11,7 @@ from annotate.storage.clips import PASSES, ClipStore, Wanted, clip_store
 from annotate.storage.sources import download, list_files, look_at
 from annotate.storage.urls import connect, is_url
 from annotate.types import Modality, SampleMedia
-from tests.object_store import Bucket, bucket, object_store  # noqa: F401
+from tests.object_store import Bucket
 
 ID = "ab12cd34ef56ab78"
 OTHER = "cd12cd34ef56ab79"
@@ -120,9 +119,7 @@ def test_a_cached_copy_of_another_cut_is_replaced(bucket: Bucket, tmp_path: Path
     assert clip.read_bytes() == good
 
 
-def test_what_is_gone_or_damaged_is_named_and_leaves_no_file(
-    bucket: Bucket, tmp_path: Path
-) -> None:
+def test_what_is_gone_or_damaged_is_named_and_leaves_no_file(bucket: Bucket, tmp_path: Path) -> None:
     wanted = written(tmp_path / "one", ID, OTHER)
     ClipStore(tmp_path / "one", bucket.url).put([ID, OTHER])
     bucket.delete(f"M/ab/{ID}.mp4")
@@ -145,9 +142,7 @@ def test_one_listing_tells_of_any_number_of_samples(bucket: Bucket, tmp_path: Pa
     assert len(bucket.store.tell(requests=True)) <= 2 * len(PASSES)
 
 
-def test_what_the_store_lost_and_the_folder_holds_is_sent_again(
-    bucket: Bucket, tmp_path: Path
-) -> None:
+def test_what_the_store_lost_and_the_folder_holds_is_sent_again(bucket: Bucket, tmp_path: Path) -> None:
     wanted = written(tmp_path, ID, OTHER)
     SampleMedia.under(tmp_path, OTHER).audio.write_bytes(b"changed")
     store = ClipStore(tmp_path, bucket.url)
