@@ -12,7 +12,7 @@ from annotate.errors import AnnotateError, StorageError
 _SCHEME = re.compile(r"(\w+::)*[a-zA-Z][a-zA-Z0-9+.-]*://")
 _LOCAL = ("file://", "local://")
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
-_BAD_BUCKET = ("InvalidBucketName", "NoSuchBucket")
+_BAD_BUCKET = ("InvalidBucketName", "NoSuchBucket", "Invalid bucket name")
 _CREDENTIALS = "give credentials in the environment (for s3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
 
 
@@ -80,7 +80,9 @@ def telling(url: str) -> Iterator[None]:
 def explained(url: str, error: Exception) -> StorageError:
     """What to tell the user about an exception of the driver of `url`."""
     told = str(error).strip() or type(error).__name__
-    if isinstance(error, FileNotFoundError) or any(name in told for name in _BAD_BUCKET):
+    # The driver's own words are shorter than those it was given.
+    given = f"{told} {error.__cause__}"
+    if isinstance(error, FileNotFoundError) or any(name in given for name in _BAD_BUCKET):
         return StorageError(f"{url} does not exist: {told}", hint="make the bucket, or mend the URL")
     if isinstance(error, PermissionError) or "credentials" in told.lower():
         return StorageError(f"{url} refuses us: {told}", hint=_CREDENTIALS)

@@ -161,6 +161,13 @@ def test_a_bucket_that_does_not_exist_is_told(bucket: Bucket, tmp_path: Path) ->
         list_files("s3://no-such-bucket-here/videos")
 
 
+def test_a_bucket_whose_name_cannot_be_is_told_to_be_mended(bucket: Bucket, tmp_path: Path) -> None:
+    for name in ("bb", "no spaces"):
+        with pytest.raises(StorageError) as raised:
+            ClipStore(tmp_path, f"s3://{name}/clips").check()
+        assert raised.value.hint == "make the bucket, or mend the URL"
+
+
 def test_a_store_that_does_not_answer_is_told_by_every_call(bucket: Bucket, tmp_path: Path) -> None:
     wanted = written(tmp_path / "one", ID)
     bucket.store.tell(refuse_after=-1)
