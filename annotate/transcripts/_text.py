@@ -50,7 +50,7 @@ def guessed(encoding: str) -> tuple[str, ...]:
     """A note where the encoding is no more than likely."""
     if encoding in UNICODE or encoding.startswith("utf-16"):
         return ()
-    return (f"subtitles read as {encoding}; save them as UTF-8 if the words look wrong",)
+    return (f"transcript read as {encoding}: save it as UTF-8 if the words look wrong",)
 
 
 def _encoding(raw: bytes) -> str:

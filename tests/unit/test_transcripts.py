@@ -105,7 +105,7 @@ def test_chinese_of_old_editors_is_read_and_the_guess_is_told(
     text = cue("00:00:01,000", "00:00:02,000", said)
     got = read(tmp_path, text.encode(encoding))
     assert got.cues[0].text == said
-    assert got.notes == (f"subtitles read as {encoding}; save them as UTF-8 if the words look wrong",)
+    assert got.notes == (f"transcript read as {encoding}: save it as UTF-8 if the words look wrong",)
     assert read(tmp_path, text.encode()).notes == ()
 
 
