@@ -32,7 +32,7 @@ from db.outbox import ls_projects
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "videos"
 MARKER = ".annotate-demo"
 """Marks a folder that a demo made, which the next one may replace."""
-FIRST_BATCH, SECOND_BATCH = 8, 5
+FIRST_BATCH, SECOND_BATCH = 6, 4
 RATERS = 5
 
 T = TypeVar("T")
@@ -126,7 +126,9 @@ def _start(folder: Path, diary: _Diary) -> Project:
 
 
 def _ingested(report: Any) -> str:
-    return f"{report.samples} samples ({report.hours * 3600:.0f} s) of {report.new} videos"
+    refused = max(report.rejected_samples.values(), default=0)
+    more = f"; {refused} or more break a rule, see `annotate ingest --explain VIDEO`" if refused else ""
+    return f"{report.samples} samples ({report.hours * 3600:.0f} s) of {report.new} videos{more}"
 
 
 def _studio_up(project: Project, progress: Progress) -> studio.StudioReport:
@@ -198,7 +200,7 @@ def _report(
         login=up.login,
         password=up.password,
         stop_it_with=f"{_program()} -C {shlex.quote(str(project.root))} studio down",
-        mind="a dozen utterances and scripted raters show the loop, not a gain: nothing was learned here",
+        mind="ten utterances and scripted raters show the loop, not a gain: nothing was learned here",
     )
 
 
