@@ -1,6 +1,6 @@
 """What ingest costs beside the plain tools that do a part of it, and how well it hears where people speak.
 
-    python -m benchmarks.ingest [--data DIR] [--quick] [--json FILE]
+    python -m benchmarks.ingest [--data DIR] [--quick] [--json FILE] [--only NAME]
 
 The talk is made of the example videos: 640x360, 150 utterances in 10 minutes (15 in 1 with --quick).
 
@@ -9,13 +9,18 @@ The talk is made of the example videos: 640x360, 150 utterances in 10 minutes (1
   The search for faces, which ffmpeg does not do, is left out, and told beside it;
 - ingest_cut_vs_process_per_clip: the same / one ffmpeg process per utterance that makes the same three files,
   the pictures encoded once for both clips;
+- ingest_copy_share: CPU seconds of reading the talk and copying its packets / of reading and cutting it, both
+  without looking at pictures;
 - vad_real_time_share: CPU seconds of hearing voices (the network listens twice) / seconds of sound, one core;
 - vad_speed_vs_official: how much sooner than the package's own loop over the frames; and
   vad_largest_difference: how far apart the probabilities of both are at most;
+- ingest_exponent: slope of the logarithm of a worker's CPU seconds over that of the length, of talks of 10,
+  20 and 40 minutes (1, 2, 4 with --quick); 1 means that twice the length costs twice as much;
+- checks, executors: as `benchmarks._ingest_checks`, `benchmarks._ingest_executors` say;
 - segmentation_*: as `benchmarks._ingest_segments` says;
 - speakers_*: as `benchmarks._ingest_speakers` says;
 - ingest_two_workers_share: wall seconds of `annotate ingest` of four videos with 2 workers / with 1;
-- ingest_memory_growth: peak memory of a worker's work on 40 minutes / on 10 (3 / 1 with --quick).
+- ingest_memory_growth: peak memory of a worker's work on the longest of these / on the shortest.
 """
 
 import os
@@ -28,6 +33,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -39,13 +45,13 @@ from annotate.executors.process import ONE_THREAD
 from annotate.media.cut import cut, snap
 from annotate.media.glimpses import Watcher
 from annotate.media.probe import probe
+from annotate.media.remux import cannot_copy, copy
 from annotate.media.sound import SAMPLE_RATE, listen
 from annotate.segmenters._postprocess import pad
 from annotate.segmenters.silero_vad import speech_probability, voicing
 from annotate.transcripts.read import read_transcript
 from annotate.transcripts.usable import usable
 from annotate.types import Cue, SampleMedia, Segment
-from benchmarks import _ingest_segments, _ingest_speakers
 from benchmarks._bars import Bars, arguments
 from benchmarks._ingest_segments import official_network
 
@@ -55,18 +61,20 @@ EVERY = 4.0
 """Seconds from one utterance of the talk to the next: a clip of three, and a pause."""
 CLIPS = 10
 ENCODER = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-x264-params", "cpu-independent=1",
-           "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k")  # fmt: skip
+           "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k", "-aac_coder", "fast")  # fmt: skip
 """What `annotate.media.clip` sets."""
 
 PREPARE = """
-import sys
+import sys, time
 from pathlib import Path
 from annotate.steps._prepare import prepare
 from annotate.types import CutPlan, VideoJob
 path, media = map(Path, sys.argv[1:])
+began = time.process_time()
 made = prepare(VideoJob(path, "0" * 64, media, path.with_suffix(".srt"), CutPlan()))
 assert made.samples, made
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+print(time.process_time() - began)
 """
 
 Wave = NDArray[np.float32]
@@ -162,8 +170,16 @@ def our_cut(talk: Path, segments: Sequence[Segment], media: Path) -> None:
 
 
 def cut_without_faces(talk: Path, segments: Sequence[Segment], media: Path) -> None:
-    with patch.object(Watcher, "see"):
+    with patch.object(Watcher, "see", lambda *_: None):
         our_cut(talk, segments, media)
+
+
+def our_copy(talk: Path, segments: Sequence[Segment], media: Path) -> None:
+    wanted = [(SampleMedia.under(media, f"{n:016x}"), s) for n, s in enumerate(segments)]
+    found, heard = probe(talk), listen(talk)
+    assert not cannot_copy(found, heard)
+    with patch.object(Watcher, "see", lambda *_: None):
+        copy(talk, found, heard, wanted)
 
 
 def one_ffmpeg(talk: Path, segments: Sequence[Segment], target: Path) -> None:
@@ -193,9 +209,10 @@ def ffmpeg_per_clip(talk: Path, segments: Sequence[Segment], folder: Path) -> No
 def compare_cuts(bars: Bars, unit: Path, quick: bool) -> None:
     talk = make_talk(unit, "talk", 1 if quick else 10)
     segments, folder = utterances(talk), talk.parent
-    ours, full, once, each = in_turns(
+    ours, copied, full, once, each = in_turns(
         [
             lambda: cut_without_faces(talk, segments, folder / "media"),
+            lambda: our_copy(talk, segments, folder / "copies"),
             lambda: our_cut(talk, segments, folder / "media"),
             lambda: one_ffmpeg(talk, segments, folder / "kept.mp4"),
             lambda: ffmpeg_per_clip(talk, segments, folder / "clips"),
@@ -204,10 +221,12 @@ def compare_cuts(bars: Bars, unit: Path, quick: bool) -> None:
     )
     print(
         f"{len(segments)} utterances of {sum(s.seconds for s in segments):.0f} s: CPU {ours.cpu:.2f} s "
-        f"({full.cpu:.2f} s with faces), one ffmpeg {once.cpu:.2f} s, an ffmpeg each {each.cpu:.2f} s"
+        f"({full.cpu:.2f} s with pictures looked at), copied {copied.cpu:.2f} s, "
+        f"one ffmpeg {once.cpu:.2f} s, an ffmpeg each {each.cpu:.2f} s"
     )
     bars.bar("ingest_cut_vs_ffmpeg", ours.cpu / once.cpu, "<=", 1.2)
     bars.bar("ingest_cut_vs_process_per_clip", ours.cpu / each.cpu, "<=", 0.8)
+    bars.bar("ingest_copy_share", copied.cpu / ours.cpu, "<=", 0.15)
 
 
 def compare_vad(bars: Bars, unit: Path, quick: bool) -> None:
@@ -262,21 +281,25 @@ def annotate(*options: object) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def compare_memory(bars: Bars, unit: Path, quick: bool) -> None:
-    short, long = (1, 3) if quick else (10, 40)
-    peaks = [peak_memory(make_talk(unit, f"memory{minutes}", minutes)) for minutes in (short, long)]
-    print(f"peak memory: {peaks[0]:.0f} MB for {short:g} minutes, {peaks[1]:.0f} MB for {long:g}")
-    bars.bar("ingest_memory_growth", peaks[1] / peaks[0], "<=", 1.5)
+def compare_lengths(bars: Bars, unit: Path, quick: bool) -> None:
+    lengths = (1, 2, 4) if quick else (10, 20, 40)
+    used = [worker(make_talk(unit, f"length{minutes}", minutes)) for minutes in lengths]
+    for minutes, (memory, cpu) in zip(lengths, used, strict=True):
+        print(f"{minutes} minutes: peak memory {memory:.0f} MB, CPU {cpu:.1f} s")
+    slope = float(np.polyfit(np.log(lengths), np.log([cpu for _, cpu in used]), 1)[0])
+    bars.bar("ingest_exponent", slope, "<=", 1.05)
+    bars.bar("ingest_memory_growth", used[-1][0] / used[0][0], "<=", 1.3)
 
 
-def peak_memory(talk: Path) -> float:
-    """MB that a process like a worker has at most while it makes the samples of a talk."""
+def worker(talk: Path) -> tuple[float, float]:
+    """Most MB, and CPU seconds, of a process like a worker while it makes the samples of a talk."""
     with tempfile.TemporaryDirectory() as media:
         done = subprocess.run(
             [sys.executable, "-c", PREPARE, talk, media],
             check=True, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **ONE_THREAD},
         )  # fmt: skip
-    return int(done.stdout) / 1024
+    memory, cpu = done.stdout.split()
+    return int(memory) / 1024, float(cpu)
 
 
 @contextmanager
@@ -285,17 +308,29 @@ def scratch_unit() -> Iterator[Path]:
         yield make_unit(Path(folder))
 
 
+PARTS: dict[str, Callable[[Bars, Path, Path | None, bool], None]] = {
+    "cut": lambda bars, unit, _, quick: compare_cuts(bars, unit, quick),
+    "vad": lambda bars, unit, _, quick: compare_vad(bars, unit, quick),
+    "workers": lambda bars, unit, _, quick: compare_workers(bars, unit, quick),
+    "lengths": lambda bars, unit, _, quick: compare_lengths(bars, unit, quick),
+}
+OTHERS = ("segments", "speakers", "repeats", "checks", "executors")
+"""Parts that stand in modules of their own, and need none of the talks made here."""
+
+
 def main() -> int:
     """Medians of five (three with --quick), the sides in turns; of three where whole commands are timed."""
-    options = arguments(__doc__ or "").parse_args()
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--only", choices=(*PARTS, *OTHERS), help="one part alone")
+    options = parser.parse_args()
     bars = Bars()
     with scratch_unit() as unit:
-        compare_cuts(bars, unit, options.quick)
-        compare_vad(bars, unit, options.quick)
-        _ingest_segments.measure(bars, options.data, options.quick)
-        _ingest_speakers.measure(bars, options.data, options.quick)
-        compare_workers(bars, unit, options.quick)
-        compare_memory(bars, unit, options.quick)
+        for name, compare in PARTS.items():
+            if options.only in (None, name):
+                compare(bars, unit, options.data, options.quick)
+    for name in OTHERS:
+        if options.only in (None, name) and (ROOT / "benchmarks" / f"_ingest_{name}.py").exists():
+            import_module(f"benchmarks._ingest_{name}").measure(bars, options.data, options.quick)
     return bars.done(options.json)
 
 

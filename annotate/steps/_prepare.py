@@ -111,7 +111,7 @@ def _how_to_cut(job: VideoJob, found: Probe, heard: Heard) -> tuple[Cutter, list
     notes = [] if found.sound_tracks == 1 else ["has several sound tracks: the default one was taken"]
     if job.plan.cut != "copy":
         return cut, notes
-    if why := cannot_copy(found, heard):
+    if why := "subtitles are hidden" if job.plan.hide_subtitles else cannot_copy(found, heard):
         return cut, [*notes, f"not copied but encoded anew: {why}"]
     return copy, notes
 

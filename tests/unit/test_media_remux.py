@@ -94,16 +94,25 @@ def test_rare_key_pictures_are_told(tmp_path: Path) -> None:
     assert "too rare" in cannot_copy(probe(source), heard)
 
 
-@pytest.mark.parametrize(("name", "said"), [("a.mp4", ""), ("a.mkv", "encoded anew: its container")])
+@pytest.mark.parametrize(
+    ("name", "hide", "said"),
+    [
+        ("a.mp4", False, ""),
+        ("a.mkv", False, "encoded anew: its container"),
+        ("a.mp4", True, "encoded anew: subtitles are hidden"),
+    ],
+)
 def test_ingest_copies_where_it_can_and_says_where_not(
-    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, hide: bool, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make_video(tmp_path / name)
     made: list[str] = []
     for how in ("cut", "copy"):
         real = getattr(_prepare, how)
         monkeypatch.setattr(_prepare, how, lambda *a, how=how, real=real: made.append(how) or real(*a))
-    got = _prepare.prepare(VideoJob(path, "0" * 64, tmp_path / "media", None, CutPlan(cut="copy")))
+    got = _prepare.prepare(
+        VideoJob(path, "0" * 64, tmp_path / "media", None, CutPlan(cut="copy", hide_subtitles=hide))
+    )
     assert (got.status, len(got.samples)) == (VideoStatus.OK, 1)
     assert made == ["cut" if said else "copy"]
     assert said in got.detail
