@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from annotate.errors import MediaError
 from annotate.media.files import unreadable
@@ -77,16 +77,21 @@ def moving_stream(container: "InputContainer") -> "VideoStream | None":
     from av.stream import Disposition
 
     streams = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
-    return next(streams, None)
+    return next((s for s in streams if _decodable(s)), None)
 
 
 def sound_stream(container: "InputContainer") -> "AudioStream | None":
     """The track that players choose: the first that is marked as the default, else the first."""
     from av.stream import Disposition
 
-    streams = [s for s in container.streams.audio if s.codec_context.sample_rate]
+    streams = [s for s in container.streams.audio if _decodable(s) and s.codec_context.sample_rate]
     marked = (s for s in streams if s.disposition & Disposition.default)
     return next(marked, streams[0] if streams else None)
+
+
+def _decodable(stream: Any) -> bool:
+    """Whether there is a decoder; of an unknown or damaged kind of stream there is none."""
+    return stream.codec_context is not None
 
 
 def media_streams(container: "InputContainer") -> "tuple[VideoStream, AudioStream]":
@@ -108,6 +113,8 @@ def _options() -> dict[str, str]:
 def _check_limits(path: Path, container: "InputContainer") -> None:
     for stream in container.streams.video:
         context = stream.codec_context
+        if not _decodable(stream):
+            continue
         context.options = {"max_pixels": str(MAX_PIXELS)}
         if context.width * context.height > MAX_PIXELS:
             raise MediaError(
