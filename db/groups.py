@@ -32,6 +32,8 @@ class VideoTies:
     """(name, samples) of those that somebody named for single samples, rejected samples included."""
     unsettled_speakers: tuple[tuple[str, int], ...] = ()
     """The same of the samples that take part and have no split yet."""
+    settled_speakers: tuple[tuple[str, int], ...] = ()
+    """The same of all samples that have a split."""
 
 
 def something_to_settle(session: Session) -> bool:
@@ -70,6 +72,7 @@ def video_ties(session: Session) -> Iterator[VideoTies]:
             samples=sum(n for _, ok, _, n in of_video if ok),
             unsettled=sum(n for _, ok, new, n in of_video if ok and new),
             speakers=_by_name((name, n) for name, _, _, n in of_video),
+            settled_speakers=_by_name((name, n) for name, _, new, n in of_video if not new),
             unsettled_speakers=_by_name((name, n) for name, ok, new, n in of_video if ok and new),
         )  # fmt: skip
 

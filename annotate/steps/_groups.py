@@ -45,10 +45,12 @@ def group(
     """
     known = sorted(videos, key=lambda video: video.sha256)
     ties = _Ties({video.sha256: video for video in known}, together)
-    for settled in (True, False):
-        some = [video for video in known if (video.split is not None) is settled]
-        ties.join_videos(some)
-        ties.join_speakers(some)
+    old = [video for video in known if video.split is not None]
+    ties.join_videos(old)
+    ties.join_speakers(old, settled=True)
+    ties.join_videos([video for video in known if video.split is None])
+    # Samples that were held back in old videos come now: they must not move the homes of their speakers.
+    ties.join_speakers(known, settled=False)
     ties.join_repeats(repeats)
     return ties.groups()
 
@@ -91,24 +93,26 @@ class _Ties:
             elif "speaker" in self.together:
                 self._tie(video, ("speaker", video.speaker), "")
 
-    def join_speakers(self, videos: Sequence[VideoTies]) -> None:
-        """By the speakers of single samples."""
+    def join_speakers(self, videos: Sequence[VideoTies], *, settled: bool) -> None:
+        """By the speakers of single samples: those that have a split, or all."""
         if "speaker" not in self.together:
             return
-        said = [(-n, video.sha256, speaker) for video in videos for speaker, n in video.speakers]
+        said = [
+            (-n, video.sha256, speaker)
+            for video in videos
+            for speaker, n in (video.settled_speakers if settled else video.speakers)
+        ]
         for _, sha256, speaker in sorted(said):
-            self._tie(self.videos[sha256], ("speaker", speaker), speaker)
+            self._tie(self.videos[sha256], ("speaker", speaker), speaker, settled=settled)
 
-    def _tie(self, video: VideoTies, to: Node, speaker: str) -> None:
+    def _tie(self, video: VideoTies, to: Node, speaker: str, *, settled: bool = True) -> None:
         if self._join(("video", video.sha256), to):
             return
         if not speaker:
             self._apart.add(video.sha256)
-        if video.split is None:
-            self._held[video.sha256].add(speaker)
-            return
-        self._clashes.add(to[1])
-        if speaker:
+        if video.split is not None and settled:
+            self._clashes.add(to[1])
+        if video.split is None or speaker:
             # Samples that are new in an old video can still be kept apart.
             self._held[video.sha256].add(speaker)
 
