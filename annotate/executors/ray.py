@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, Generic, Self
 
@@ -194,7 +195,9 @@ class _Crew(Generic[U, R]):
         self._count = 0
         self._task = ray.remote(_work).options(num_cpus=1, max_retries=0)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._desk = ray.remote(_Desk).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._name = f"annotate-{secrets.token_hex(8)}"
+        options = {"num_cpus": 0, "scheduling_strategy": here, "name": self._name}
+        self._desk = ray.remote(_Desk).options(**options).remote()
         self._reading = self._desk.read.remote()
         self._looked = time.monotonic()
 
@@ -204,7 +207,7 @@ class _Crew(Generic[U, R]):
     def give(self, unit: U) -> None:
         """Hand a unit to Ray."""
         self._count += 1
-        ref = self._task.remote(self._fn, unit, self._desk, self._count, __version__)
+        ref = self._task.remote(self._fn, unit, self._name, self._count, __version__)
         self._flights[ref] = _Flight(self._count, unit)
 
     def news(self, patience: float) -> Iterator[Working[U] | Finished[U, R] | Failed[U]]:
@@ -244,7 +247,14 @@ class _Crew(Generic[U, R]):
         """What workers told since we last looked."""
         if not self._ray.wait([self._reading], timeout=0)[0]:
             return
-        signs: Mapping[int, Sign] = self._ray.get(self._reading)
+        try:
+            signs: Mapping[int, Sign] = self._ray.get(self._reading)
+        except self._ray.exceptions.RayError as error:
+            # Without signs of life no deadline would ever be kept.
+            raise AnnotateError(
+                f"this machine's part of the Ray cluster died: {_first_line(error)}",
+                hint="see that it has memory left, then run this again: it goes on where it stopped",
+            ) from error
         self._reading = self._desk.read.remote()
         for flight in list(self._flights.values()):
             if flight.number in signs:
@@ -253,7 +263,7 @@ class _Crew(Generic[U, R]):
 
     def _late(self, now: float) -> Iterator[Failed[U]]:
         for ref, flight in list(self._flights.items()):
-            if now >= flight.deadline:
+            if now >= flight.deadline and not self._ray.wait([ref], timeout=0)[0]:
                 del self._flights[ref]
                 self._ray.cancel(ref, force=True)
                 message = f"got nowhere for {self._deadline_seconds:g} s and was stopped"
@@ -283,21 +293,22 @@ class _Desk:
         return signs
 
 
-def _work(fn: Callable[[Any], Any], unit: Any, desk: Any, number: int, version: str) -> tuple[str, Any]:
-    """The task: one unit in a worker of the cluster."""
+@lru_cache(maxsize=1)
+def _desk(name: str) -> Any:
+    """Looked up once per worker: a handle that travels with each unit costs more than all the rest."""
     import ray
 
+    return ray.get_actor(name)
+
+
+def _work(fn: Callable[[Any], Any], unit: Any, desk: str, number: int, version: str) -> tuple[str, Any]:
+    """The task: one unit in a worker of the cluster."""
     if version != __version__:
         return "other version", __version__
-    begun = False
 
     def tell(sign: Sign) -> None:
-        nonlocal begun
-        told = desk.tell.remote(number, sign)
-        if not begun:
-            # From here on the deadline counts, so this one has to arrive.
-            ray.get(told)
-            begun = True
+        # Sent by a thread of Ray's own, so it arrives even if the unit hangs from here on.
+        _desk(desk).tell.remote(number, sign)
 
     with telling(tell):
         return answer(fn, unit)
