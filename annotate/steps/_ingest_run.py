@@ -329,13 +329,13 @@ class Run:
             rejudge(session, self._rules)
             refused = groups.put_told(session, self.told, settings.splits.together)
             self._warn_of_refused(refused)
-            settled = 0
-            if groups.something_to_settle(session):
+            settled, unsettled = 0, groups.something_to_settle(session)
+            if unsettled:
                 counts = videos.samples_per_split(session)
                 division = divide(groups.video_ties(session), repeats.same_sound(session), counts, settings)
                 settled, kept_back = groups.give_splits(session, division.splits, division.groups.held)
                 self.found.warnings += division.warnings(kept_back)
-            settle_repeats(session, self._rules, moved=settled > 0)
+            settle_repeats(session, self._rules, moved=unsettled)
             if self.made or settled:
                 made = {status.value: count for status, count in sorted(self.made.items())}
                 videos.add_event(session, "ingest", {"videos": made, "settled": settled})
