@@ -4,6 +4,8 @@
 
 - check_cost_vs_decode: CPU seconds of looking at every sample of the talk and measuring all checks / those of
   decoding the talk once;
+- check_cost_of_copies_vs_decode: the same where packets are copied, which decodes key pictures alone: what
+  looking at them adds / decoding the talk once;
 - check_NAME_precision, check_NAME_recall: of finding what is wrong, over samples of at most four seconds,
   with the limits that stand in `LIMITS`. Judged are the clips of DIR/talking_videos that are no examples;
   without --data, the examples. Limits were set on the examples, but which motion is compared with the voice
@@ -27,6 +29,7 @@ from numpy.typing import NDArray
 
 from annotate.media.glimpses import Watcher
 from annotate.media.sound import SAMPLE_RATE, listen, piece
+from annotate.media.sound_print import sound_print
 from annotate.registry import CHECKS
 from annotate.steps._observe import measure as measure_all
 from annotate.types import Glimpse, Observed, Segment
@@ -311,7 +314,7 @@ def compare_found(bars: Bars, data: Path | None, quick: bool) -> None:
 
 
 def compare_cost(bars: Bars, quick: bool) -> None:
-    from benchmarks.ingest import in_turns, make_talk, make_unit, utterances
+    from benchmarks.ingest import in_turns, make_talk, make_unit, our_copy, utterances
 
     with tempfile.TemporaryDirectory() as folder:
         talk = make_talk(make_unit(Path(folder)), "talk", 1 if quick else 10)
@@ -323,11 +326,25 @@ def compare_cost(bars: Bars, quick: bool) -> None:
             for segment, seen in zip(segments, watch(talk, segments), strict=True):
                 wave = piece(heard.wave, SAMPLE_RATE, (segment.start_us, segment.end_us))
                 measure_all(Observed(segment, wave, speech, seen, 0.001))
+                sound_print(wave)
+
+        def copied() -> None:
+            our_copy(talk, segments, Path(folder) / "copies", look=True)
 
         look()
-        plain, full = in_turns([lambda: watch(talk, ()), look], rounds)
+        plain, full, copy, blind = in_turns(
+            [
+                lambda: watch(talk, ()),
+                look,
+                copied,
+                lambda: our_copy(talk, segments, Path(folder) / "copies"),
+            ],
+            rounds,
+        )
     print(f"decoding {plain.cpu:.2f} s, with all checks {full.cpu:.2f} s CPU")
+    print(f"copying packets {blind.cpu:.2f} s, and looking at key pictures {copy.cpu:.2f} s CPU")
     bars.bar("check_cost_vs_decode", (full.cpu - plain.cpu) / plain.cpu, "<=", 2.5)
+    bars.bar("check_cost_of_copies_vs_decode", (copy.cpu - blind.cpu) / plain.cpu, "<=", 1.0)
 
 
 def watch(talk: Path, segments: Sequence[Segment]) -> list[tuple[Glimpse, ...]]:

@@ -17,7 +17,7 @@ picture every 10 seconds.
   vad_largest_difference: how far apart the probabilities of both are at most;
 - ingest_exponent: slope of the logarithm of a worker's CPU seconds over that of the length, of talks of 10,
   20 and 40 minutes (1, 2, 4 with --quick); 1 means that twice the length costs twice as much;
-- checks, executors: as `benchmarks._ingest_checks`, `benchmarks._ingest_executors` say;
+- check_*, executor_*, ray_*, repeats_*: as `benchmarks._ingest_checks`, `_ingest_executors` and `_ingest_repeats` say;
 - segmentation_*: as `benchmarks._ingest_segments` says;
 - speakers_*: as `benchmarks._ingest_speakers` says;
 - ingest_two_workers_share: wall seconds of `annotate ingest` of four videos with 2 workers / with 1;
@@ -32,7 +32,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -120,8 +120,8 @@ def ffmpeg(*options: object) -> None:
 def make_unit(folder: Path) -> Path:
     """The ten sentences of the examples with a pause after each: 40 s in one shot.
 
-    A key picture comes every ten seconds, as encoders make them while one camera runs; left to themselves they
-    would set one at each change of the sentence, and every utterance would begin at a key picture.
+    A key picture comes every ten seconds, as encoders make them while one camera runs; left to themselves
+    they would set one at each change of the sentence, and every utterance would begin at a key picture.
     """
     clips = sorted(VIDEOS.glob("grid_*.mpg"))[:CLIPS]
     shape = "scale=-2:360,pad=640:360:-1:-1,setsar=1,fps=25"
@@ -179,11 +179,12 @@ def cut_without_faces(talk: Path, segments: Sequence[Segment], media: Path) -> N
         our_cut(talk, segments, media)
 
 
-def our_copy(talk: Path, segments: Sequence[Segment], media: Path) -> None:
+def our_copy(talk: Path, segments: Sequence[Segment], media: Path, *, look: bool = False) -> None:
+    """Without looking at pictures, unless asked to."""
     wanted = [(SampleMedia.under(media, f"{n:016x}"), s) for n, s in enumerate(segments)]
     found, heard = probe(talk), listen(talk)
     assert not cannot_copy(found, heard)
-    with patch.object(Watcher, "see", lambda *_: None):
+    with nullcontext() if look else patch.object(Watcher, "see", lambda *_: None):
         copy(talk, found, heard, wanted)
 
 
