@@ -17,7 +17,9 @@ picture every 10 seconds.
   vad_largest_difference: how far apart the probabilities of both are at most;
 - ingest_exponent: slope of the logarithm of a worker's CPU seconds over that of the length, of talks of 10,
   20 and 40 minutes (1, 2, 4 with --quick); 1 means that twice the length costs twice as much;
-- check_*, executor_*, ray_*, repeats_*: as `benchmarks._ingest_checks`, `_ingest_executors` and `_ingest_repeats` say;
+- check_*: as `benchmarks._ingest_checks` says;
+- executor_*, ray_*: as `benchmarks._ingest_executors` says;
+- repeats_*: as `benchmarks._ingest_repeats` says;
 - segmentation_*: as `benchmarks._ingest_segments` says;
 - speakers_*: as `benchmarks._ingest_speakers` says;
 - ingest_two_workers_share: wall seconds of `annotate ingest` of four videos with 2 workers / with 1;
