@@ -258,8 +258,8 @@ class Glimpse:
     faces: tuple[Box, ...] | None = None
     """The largest first; None where no face was searched for."""
     mouth: float | None = None
-    """How much the mouth of the largest face moved since the glimpse before, a twelfth of a second ago, 0 to 1;
-    None where unknown."""
+    """How much the mouth of the largest face moved since the glimpse before, a twelfth of a second ago, 0 to
+    1; None where unknown."""
     lettering: tuple[Box, ...] | None = None
     """Around each line of what looks like burnt-in text; None where none was searched for."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 
 from annotate.project import Project
@@ -23,10 +23,12 @@ from tests.studio import label_studio  # noqa: F401 - a fixture for every test
 
 ROOT = Path(__file__).parent.parent
 
-# CI draws the same cases each time; at a desk every run looks somewhere else.
-settings.register_profile("ci", derandomize=True, deadline=None)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# CI draws the same cases each time; at a desk every run looks somewhere else. Nowhere do they have to be
+# quick: how long one takes says more about what else the machine does.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("desk", _PATIENT)
+settings.register_profile("ci", _PATIENT, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ def same(first: Selection, second: Selection) -> bool:
 
 
 @given(pool=pools, k=st.integers(0, 40), seed=st.integers(0, 100))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @pytest.mark.parametrize("name", STRATEGIES.names())
 def test_any_pool_gives_k_different_samples_best_first_and_the_same_for_the_same_seed(
     name: str, pool: Pool, k: int, seed: int

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
@@ -87,7 +87,6 @@ def run(sizes_asked: Sequence[int], holdout: float, audit: float) -> list[tuple[
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=25), st.floats(0, 0.5), st.floats(0, 0.25))
-@settings(deadline=None)
 def test_over_many_batches_of_any_sizes_audit_and_holdout_stay_within_one_sample_of_their_shares(
     asked: list[int], holdout: float, audit: float
 ) -> None:
@@ -123,7 +122,6 @@ def test_what_a_dry_part_missed_is_not_caught_up_at_the_cost_of_learning() -> No
     st.integers(1, 40), st.integers(0, 30), st.integers(0, 10), st.integers(0, 10), st.integers(0, 4),
     st.sampled_from([0.0, 0.2, 0.9]), st.sampled_from([0.0, 0.1, 0.6]), st.integers(0, 50),
 )  # fmt: skip
-@settings(deadline=None)
 def test_no_sample_twice_none_forgotten_and_never_a_role_that_does_not_fit(
     n: int, train: int, valid: int, test: int, audited: int, holdout: float, audit: float, seed: int
 ) -> None:

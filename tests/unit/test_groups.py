@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as running
 from hypothesis import strategies as st
 
 from annotate.config import Settings
@@ -195,7 +194,6 @@ def batches(ingests) -> list[list[VideoTies]]:  # type: ignore[no-untyped-def]
     return made
 
 
-@running(deadline=None)
 @given(INGESTS, PAIRS, KEPT)
 def test_nothing_that_hangs_together_is_in_two_splits_and_nothing_ever_moves(ingests, pairs, kept) -> None:  # type: ignore[no-untyped-def]
     repeats = [(f"{a:02d}", f"{b:02d}") for a, b in pairs]
@@ -216,7 +214,6 @@ def test_nothing_that_hangs_together_is_in_two_splits_and_nothing_ever_moves(ing
         assert all(len(splits) == 1 for splits in homes.values())
 
 
-@running(deadline=None)
 @given(INGESTS, PAIRS, KEPT, st.randoms(use_true_random=False))
 def test_within_one_ingest_the_order_of_arrival_does_not_matter(
     ingests, pairs, kept, shuffle: random.Random
@@ -230,7 +227,6 @@ def test_within_one_ingest_the_order_of_arrival_does_not_matter(
     assert one.samples == other.samples
 
 
-@running(deadline=None)
 @given(st.lists(VIDEO, max_size=12), st.integers(0, 5))
 def test_with_three_groups_or_more_no_split_stays_empty(people, seed: int) -> None:  # type: ignore[no-untyped-def]
     (videos,) = batches([people])

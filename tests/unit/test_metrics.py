@@ -88,7 +88,7 @@ fifths = st.integers(-10, 10).map(lambda i: i / 10)
 pairs = st.lists(st.tuples(fifths, st.floats(-1.5, 1.5, width=32)), min_size=1, max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs)
 def test_sims_scores_equal_an_independent_count(rows):
     truth, predicted = (_float32(column) for column in zip(*rows, strict=True))
@@ -109,7 +109,7 @@ def test_sims_scores_equal_an_independent_count(rows):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs)
 def test_mosi_scores_equal_an_independent_count(rows):
     truth, predicted = (3 * _float32(column) for column in zip(*rows, strict=True))

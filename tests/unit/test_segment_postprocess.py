@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.segmenters._postprocess import pad, utterances
@@ -197,10 +197,8 @@ RULES = [LengthRules(least, most, pad) for least in (0.5, 1.0) for most in (3.0,
 CASES = st.builds(
     Case, st.integers(0, 10**6), st.integers(1, 12), st.integers(0, 60), st.sampled_from(RULES), st.booleans()
 )
-unhurried = settings(deadline=None)
 
 
-@unhurried
 @given(CASES)
 def test_utterances_are_ordered_disjoint_inside_and_as_long_as_the_rules_say(case: Case) -> None:
     speech, transcript, lengths, duration = case.made
@@ -211,7 +209,6 @@ def test_utterances_are_ordered_disjoint_inside_and_as_long_as_the_rules_say(cas
     assert all(least - 1e-6 <= s.seconds <= lengths.max_seconds + 1e-6 for s in found)
 
 
-@unhurried
 @given(CASES)
 def test_no_end_lies_in_a_word_and_no_word_inside_is_lost_or_doubled(case: Case) -> None:
     speech, transcript, lengths, duration = case.made
@@ -224,7 +221,6 @@ def test_no_end_lies_in_a_word_and_no_word_inside_is_lost_or_doubled(case: Case)
         assert s.text.replace(".", "").replace("?", "").split() == [w.text for w in inside]
 
 
-@unhurried
 @given(CASES)
 def test_utterances_of_utterances_are_the_same(case: Case) -> None:
     speech, transcript, lengths, duration = case.made
@@ -234,7 +230,6 @@ def test_utterances_of_utterances_are_the_same(case: Case) -> None:
     assert [(s.start_us, s.end_us, s.text) for s in again] == [(s.start_us, s.end_us, s.text) for s in once]
 
 
-@unhurried
 @given(CASES)
 def test_long_cues_keep_all_their_words_in_order(case: Case) -> None:
     _, transcript, lengths, duration = case.made

@@ -10,8 +10,8 @@ from db import models
 from db.batches import candidates, something_left
 from db.dataset import record_export
 from db.engine import writing
-from db.models import AnnotationState, BatchItemState
 from db.groups import rename_speakers
+from db.models import AnnotationState, BatchItemState
 from tests.factories import add_label, add_sample, add_video
 
 

@@ -111,7 +111,7 @@ def test_ranks_share_ties_and_do_not_depend_on_scale(values: list[float]) -> Non
 
 
 @given(st.integers(1, 40), st.integers(0, 6), st.integers(0, 1000), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_k_center_is_the_greedy_farthest_point_exactly(n: int, labelled: int, seed: int, lumpy: bool) -> None:
     rng = np.random.default_rng(seed)
     draw = (lambda size: rng.integers(0, 3, size)) if lumpy else rng.normal
