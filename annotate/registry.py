@@ -1,7 +1,8 @@
 """Name -> class, for everything that can be plugged in.
 
 A plug-in is one new file. Built-in packages are searched file by file, except names that start with
-an underscore; other distributions announce theirs under the entry-point group ``annotate.<kind>``.
+an underscore; other distributions announce theirs under an entry-point group such as
+``annotate.segmenters``.
 """
 
 import importlib

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 import cli  # noqa: TID251 - the help texts are what is tested
 from annotate.config import DimensionSettings, RuleSettings, Settings
-from annotate.registry import CHECKS
+from annotate.registry import CHECKS, EXECUTORS, EXTRACTORS, SEGMENTERS, TRANSCRIBERS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -70,6 +70,25 @@ def test_the_reference_has_every_key_of_a_rule_and_the_ingest_page_every_check()
     page = (ROOT / "docs" / "ingest.md").read_text(encoding="utf-8")
     for name in CHECKS.names():
         assert f"| `{name}` |" in page
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda c: c if isinstance(c, str) else "")
+def test_the_reference_has_every_option_of_a_command(name, command):
+    lines = "\n".join(re.findall(rf"^\| `annotate {name}\b.*$", REFERENCE, re.MULTILINE))
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and parameter.name not in ("help", "as_json"):
+            assert any(f"`{option}" in lines for option in parameter.opts), parameter.opts
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [("ingest", SEGMENTERS), ("ingest", TRANSCRIBERS), ("ingest", EXECUTORS), ("model", EXTRACTORS)],
+    ids=lambda part: part if isinstance(part, str) else part.kind,
+)
+def test_every_plug_in_is_explained_on_its_page(page, kind):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    for name in kind.names():
+        assert f"`{name}`" in text, name
 
 
 def test_the_reference_names_no_settings_key_that_does_not_exist():
