@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 class Split(StrEnum):
-    """Fixed per group (speaker, video) at ingest; never crossed, never changed."""
+    """Fixed per group (what hangs together by speaker, episode or repeat) at ingest; never changed."""
 
     TRAIN = "train"
     VALID = "valid"
@@ -337,7 +337,7 @@ class VideoStatus(StrEnum):
     """What became of a source file."""
 
     OK = "ok"
-    """It has samples."""
+    """It has samples, though rules may reject them."""
     REJECTED = "rejected"
     """It was read, but holds no utterance; the reason says why."""
     FAILED = "failed"

@@ -91,8 +91,7 @@ def give_splits(
     """Give videos (sha256) their split unless they have one, and their samples with them.
 
     `held` names the speakers, by video, whose new samples get none. Returns how many videos have a split now
-    that had none, and how many samples that
-    take part are held back.
+    that had none, and how many samples that take part are held back.
     """
     video, sample = models.Video, models.Sample
     new = sorted(session.scalars(select(video.sha256).where(video.split.is_(None))))

@@ -127,7 +127,7 @@ class Video(Base):
     episode: Mapped[str] = mapped_column(default="")
     """What it is a part of, when somebody said."""
     split: Mapped[str | None]
-    """Fixed per speaker once all videos of an ingest are in; never changed afterwards."""
+    """Fixed per group once all videos of an ingest are in; never changed afterwards."""
 
 
 class VideoFile(Base):
@@ -136,12 +136,12 @@ class VideoFile(Base):
     __tablename__ = "video_file"
 
     path: Mapped[str] = mapped_column(primary_key=True)
-    """Absolute; bytes that are not UTF-8 as surrogate escapes, backslash-escaped."""
+    """Absolute, or a URL; bytes that are not UTF-8 as surrogate escapes, backslash-escaped."""
     size: Mapped[int]
     mtime_ns: Mapped[int]
     inode: Mapped[int]
     sidecar_mtime_ns: Mapped[int]
-    """Of the subtitle file beside it; 0 when there is none."""
+    """Of its transcript, or a mark of its rows in a table for many videos; 0 when there is none."""
     video_sha256: Mapped[str | None] = mapped_column(ForeignKey("video.sha256"), index=True)
     """None when the file could not be read at all."""
     reason: Mapped[str] = mapped_column(default="")
@@ -169,12 +169,13 @@ class Sample(Base):
     speaker: Mapped[str] = mapped_column(default="")
     """Who talks in this sample, when that is known apart from its video; else empty."""
     speaker_origin: Mapped[str] = mapped_column(default="")
-    """``transcript``, ``voice`` (guessed), or empty."""
+    """``transcript``, ``table``, ``voice`` (guessed), or empty."""
     sound_print: Mapped[list[Any]] = mapped_column(JSON, default=list)
     """Numbers that two recordings of the same sound share many of."""
     status: Mapped[str] = mapped_column(default=SampleStatus.OK)
     split: Mapped[str | None]
-    """Copied from the video, so that the pool is found by one index."""
+    """That of the video, so that the pool is found by one index; None also for a sample that is held back,
+    because it would bring its speaker into a second split."""
     media_sha256: Mapped[dict[str, Any]]
     """By pass: hash of the file under `media/`."""
 

@@ -21,7 +21,7 @@ class FileStat:
     mtime_ns: int
     inode: int
     sidecar_mtime_ns: int
-    """0 when there is no subtitle file."""
+    """Of the transcript, or a mark of its rows in a table for many videos; 0 when there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,7 +242,7 @@ class Run:
                 return video.status == VideoStatus.FAILED and touched
             if not video.settings_hash.startswith(f"{self._cut_hash}."):
                 return True
-            # Only the subtitles differ: those beside the path that gave the video its name count.
+            # Only the transcript differs: the one of the path that gave the video its name counts.
             others = [path for path in videos.paths_of(session, sha256) if path != file.key]
             return file.name == video.name or not any(is_url(path) or Path(path).exists() for path in others)
 

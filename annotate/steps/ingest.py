@@ -79,9 +79,9 @@ def ingest(
     Files whose size, mtime and inode are known are not opened. Safe to kill and to run again. `workers` 0
     means one per processor, None what the settings say.
 
-    Raises `UsageError` for paths, tables or patterns that cannot be used, `UnknownName` for a segmenter that
-    does not exist, `ProjectBusy` while another
-    command writes, `NothingToDo` when no video lies there, and `AnnotateError` when no file could be cut
+    Raises `UsageError` for paths, tables or patterns that cannot be used, `UnknownName` for a plug-in that
+    does not exist, `ConfigError` for a rule that does not fit its check, `ProjectBusy` while another command
+    writes, `NothingToDo` when no video lies there, and `AnnotateError` when no sample takes part in the end,
     or clips cannot be stored.
     """
     started = time.monotonic()
