@@ -13,8 +13,6 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import httpx
-
 from annotate.errors import LabelStudioError
 from annotate.labelstudio.credentials import Credentials
 from annotate.labelstudio.install import Installation, last_lines, server_environment
@@ -230,6 +228,8 @@ def wait_until_healthy(
 
 def healthy(url: str) -> bool:
     """Whether a Label Studio of this machine answers at `url`."""
+    import httpx
+
     try:
         # The environment may name a proxy, which could not reach this machine's loopback.
         return httpx.get(f"{url}/health", timeout=5, trust_env=False).status_code == 200
