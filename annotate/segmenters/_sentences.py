@@ -10,6 +10,8 @@ _ABBREVIATIONS = frozenset((
     "capt", "lt", "rev", "hon", "mt", "dept", "approx", "ca", "cf", "al", "a.m", "p.m", "e.g", "i.e", "u.s",
     "u.k", "ph.d",
 ))  # fmt: skip
+_NEAR = 64
+"""Characters before and after a mark that are looked at: a whole text for each mark would take long."""
 
 
 def sentence_ends(text: str) -> list[int]:
@@ -18,7 +20,11 @@ def sentence_ends(text: str) -> list[int]:
     No end is the point in "Mr. Li", "3.5", "e.g. this" or "J. Smith", nor dots after which a small letter
     goes on.
     """
-    return [m.end() for m in _MARKS.finditer(text) if _ends(text[: m.start()], m.group(), text[m.end() :])]
+    return [
+        m.end()
+        for m in _MARKS.finditer(text)
+        if _ends(text[max(0, m.start() - _NEAR) : m.start()], m.group(), text[m.end() : m.end() + _NEAR])
+    ]
 
 
 def _ends(before: str, marks: str, after: str) -> bool:

@@ -7,8 +7,8 @@ import unicodedata
 UNICODE = ("utf-8-sig", "utf-16")
 """Encodings that are told by the bytes themselves; all others are guesses."""
 
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>|</>|<[\d:.]+>|\{\\[^}]*\}")
-_ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]*|#\d+|#[xX][0-9A-Fa-f]+);")
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>|</>|<[\d:.]+>|\{\\[^{}]*\}")
+_ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]*|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 # Arabic, Indic scripts and emoji are spelled with joiners; anywhere else they are dirt.
 _JOINER = re.compile(

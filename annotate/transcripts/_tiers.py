@@ -1,6 +1,7 @@
 """What ELAN and Praat share: tiers of marks, some of utterances and some of words."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,13 +68,19 @@ def transcript(tiers: Sequence[Tier]) -> Transcript:
 
 
 def _cues(tier: Tier, words: Tier | None) -> list[Cue]:
+    """A word belongs to the mark that holds its middle."""
     cues = []
-    waiting = list(_words(words.marks)) if words else []
+    waiting = sorted(_words(words.marks) if words else (), key=_middle_us)
     for mark in tier.marks:
         if text := plain(mark.raw):
-            inside = tuple(w for w in waiting if mark.start_us <= (w.start_us + w.end_us) // 2 < mark.end_us)
+            first, last = (bisect_left(waiting, at, key=_middle_us) for at in (mark.start_us, mark.end_us))
+            inside = tuple(waiting[first:last])
             cues.append(Cue(mark.start_us, mark.end_us, text, mark.raw, _speaker(tier), inside))
     return cues
+
+
+def _middle_us(word: Word) -> int:
+    return (word.start_us + word.end_us) // 2
 
 
 def _words(marks: Sequence[Mark]) -> tuple[Word, ...]:

@@ -12,7 +12,7 @@ from annotate.transcripts._times import clock
 from annotate.types import Cue, Transcript
 
 _FIELDS = ("layer", "start", "end", "style", "name", "marginl", "marginr", "marginv", "effect", "text")
-_OVERRIDE = re.compile(r"\{([^}]*)\}")
+_OVERRIDE = re.compile(r"\{([^{}]*)\}")
 _DRAWING = re.compile(r"\\p(\d+)")
 _MADE = ("fx", "karaoke")
 

@@ -3,6 +3,7 @@
 Format: https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -10,6 +11,8 @@ from xml.etree import ElementTree
 from annotate.transcripts._text import Malformed, language_code
 from annotate.transcripts._tiers import Mark, Tier, transcript
 from annotate.types import Transcript
+
+_DECLARED = re.compile("<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 _US = 1000
 """Microseconds in a millisecond, which is what ELAN counts."""
@@ -36,9 +39,9 @@ def read(text: str) -> Transcript:
 
 def _parse(text: str) -> ElementTree.Element:
     start = text.find("<")
-    for mark in ("<!DOCTYPE", "<!ENTITY"):
-        if (at := text.upper().find(mark)) >= 0:
-            raise Malformed(f"it holds {mark}, which no ELAN file needs", text.count("\n", 0, at) + 1)
+    if declared := _DECLARED.search(text):
+        line = text.count("\n", 0, declared.start()) + 1
+        raise Malformed(f"it holds {declared[0]}, which no ELAN file needs", line)
     if start < 0:
         raise Malformed("this is no XML", 1)
     try:
@@ -48,7 +51,7 @@ def _parse(text: str) -> ElementTree.Element:
 
 
 def _whole(value: str | None) -> bool:
-    return value is not None and value.lstrip("-").isdecimal() and len(value) < 16
+    return value is not None and re.fullmatch(r"-?\d{1,15}", value) is not None
 
 
 def _slots(root: ElementTree.Element) -> dict[str, int]:

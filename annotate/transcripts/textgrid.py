@@ -13,7 +13,7 @@ from annotate.transcripts._times import microseconds
 from annotate.types import Transcript
 
 _TOKEN = re.compile(
-    r'"(?:[^"]|"")*"|<[^<>\s]*>|(?<!\S)[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\S)|(?<!\S)![^\n]*'
+    r'"[^"]*(?:""[^"]*)*"|<[^<>\s]*>|(?<!\S)[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\S)|(?<!\S)![^\n]*'
 )
 
 
@@ -28,7 +28,7 @@ def read(text: str) -> Transcript:
     values.number(), values.number()
     tiers = []
     if values.flag() == "<exists>":
-        for _ in range(int(values.number())):
+        for _ in range(values.count()):
             tier = _tier(values)
             if tier.marks:
                 tiers.append(tier)
@@ -39,7 +39,7 @@ def _tier(values: "_Values") -> Tier:
     kind, name = values.text(), values.text()
     values.number(), values.number()
     marks = []
-    for _ in range(int(values.number())):
+    for _ in range(values.count()):
         start = values.number()
         end = values.number() if kind == "IntervalTier" else start
         marks.append(Mark(microseconds(start) or 0, microseconds(end) or 0, values.text()))
@@ -59,6 +59,10 @@ class _Values:
 
     def number(self) -> float:
         return float(self._next("a number", "+-0123456789"))
+
+    def count(self) -> int:
+        """Of what follows; no file holds more than its letters."""
+        return int(min(self.number(), len(self._source)))
 
     def flag(self) -> str:
         return self._next("<exists> or <absent>", "<")

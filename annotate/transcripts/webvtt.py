@@ -14,7 +14,7 @@ from annotate.transcripts._words import Heard, timed
 from annotate.types import Cue, Transcript, Word
 
 _ASIDE = re.compile(r"(NOTE|STYLE|REGION)(\s|$)")
-_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^\s<>][^<>]*)>")
 _STAMP = re.compile(r"<(\d[\d:.]*)>")
 _LANGUAGE = re.compile(r"(?m)^Language:\s*(\S+)")
 

@@ -5,6 +5,7 @@ per word after diarisation: a segment in which they change becomes one cue per t
 """
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -13,6 +14,9 @@ from annotate.transcripts._text import Malformed, language_code, plain
 from annotate.transcripts._times import microseconds
 from annotate.transcripts._words import Heard, joined, timed
 from annotate.types import Cue, Transcript
+
+_Placed = tuple[int, dict[str, Any]]
+"""When a word begins, in microseconds, and the word."""
 
 
 def read(text: str) -> Transcript:
@@ -25,7 +29,7 @@ def read(text: str) -> Transcript:
     segments = whole.get("segments", content)
     if not _are_segments(segments):
         raise Malformed("there is no list of `segments` with `start`, `end` and `text`")
-    loose = [w for w in (whole.get("word_segments") or whole.get("words") or ()) if isinstance(w, dict)]
+    loose = _loose(whole.get("word_segments") or whole.get("words"))
     cues = tuple(cue for segment in segments for cue in _cues(segment, loose))
     return Transcript(cues, "transcript", language_code(whole.get("language")))
 
@@ -37,6 +41,8 @@ def _load(text: str) -> Any:
         raise Malformed(f"this is no JSON: {error.msg}", error.lineno) from error
     except RecursionError as error:
         raise Malformed("this JSON is nested too deeply") from error
+    except ValueError as error:
+        raise Malformed("this JSON holds a number of thousands of digits") from error
 
 
 def _are_segments(found: object) -> bool:
@@ -45,16 +51,15 @@ def _are_segments(found: object) -> bool:
     )
 
 
-def _cues(segment: dict[str, Any], loose: Sequence[dict[str, Any]]) -> Iterator[Cue]:
+def _cues(segment: dict[str, Any], loose: Sequence[_Placed]) -> Iterator[Cue]:
     start, end = microseconds(segment.get("start")), microseconds(segment.get("end"))
-    raw = str(segment.get("text") or "")
-    speaker = plain(str(segment.get("speaker") or ""))
+    raw = _text(segment.get("text"))
+    speaker = plain(_text(segment.get("speaker")))
     if start is None or end is None:
         yield Cue(0, 0, plain(raw), raw, speaker)
         return
     listed = segment.get("words")
-    found = [w for w in listed if isinstance(w, dict)] if isinstance(listed, list) else []
-    heard = _heard(found or _within(loose, start, end), speaker)
+    heard = _heard(_dicts(listed) or _within(loose, start, end), speaker)
     words = timed(heard, start, end)
     turns = [
         (who, list(turn))
@@ -69,10 +74,29 @@ def _cues(segment: dict[str, Any], loose: Sequence[dict[str, Any]]) -> Iterator[
         yield Cue(first, last, said, said, who, tuple(word for _, word in turn))
 
 
-def _within(loose: Sequence[dict[str, Any]], start_us: int, end_us: int) -> list[dict[str, Any]]:
-    """The words of a list beside the segments that begin inside this one."""
-    begins = ((microseconds(word.get("start")), word) for word in loose)
-    return [word for at, word in begins if at is not None and start_us <= at < end_us]
+def _text(said: object) -> str:
+    """As text; JSON can spell halves of characters, which nothing can store."""
+    return str(said or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _dicts(found: object) -> list[dict[str, Any]]:
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _loose(found: object) -> list[_Placed]:
+    """The words of a list beside the segments, by when they begin."""
+    begins = ((microseconds(word.get("start")), word) for word in _dicts(found))
+    return sorted(((at, word) for at, word in begins if at is not None), key=_begin)
+
+
+def _begin(placed: _Placed) -> int:
+    return placed[0]
+
+
+def _within(loose: Sequence[_Placed], start_us: int, end_us: int) -> list[dict[str, Any]]:
+    """Those that begin inside a segment."""
+    first = bisect_left(loose, start_us, key=_begin)
+    return [word for _, word in loose[first : bisect_left(loose, end_us, lo=first, key=_begin)]]
 
 
 def _heard(found: Sequence[dict[str, Any]], speaker: str) -> list[Heard]:
@@ -81,10 +105,10 @@ def _heard(found: Sequence[dict[str, Any]], speaker: str) -> list[Heard]:
     named = next((who for word in found if (who := _speaker(word))), speaker)
     for word in found:
         named = _speaker(word) or named
-        if text := plain(str(word.get("word", word.get("text")) or "")):
+        if text := plain(_text(word.get("word", word.get("text")))):
             heard.append(Heard(text, microseconds(word.get("start")), microseconds(word.get("end")), named))
     return heard
 
 
 def _speaker(word: dict[str, Any]) -> str:
-    return plain(str(word.get("speaker") or ""))
+    return plain(_text(word.get("speaker")))

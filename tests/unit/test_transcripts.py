@@ -1,6 +1,7 @@
 """Transcripts of every format, odd ones first, checked against independent readers and writers of them."""
 
 import json
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -314,6 +315,7 @@ def test_words_beside_the_segments_are_given_to_them(tmp_path: Path) -> None:
         ("a.json", '{"title": "x",\n "segments": [{}]}', "no list of `segments`"),
         ("a.json", '{"segments": [\n', "line 2: this is no JSON"),
         ("a.json", "[" * 100_000, "nested too deeply"),
+        ("a.json", f'[{{"start": {"1" * 5000}, "end": 2, "text": "a"}}]', "thousands of digits"),
         ("a.eaf", "<ANNOTATION_DOCUMENT><TIER>", "line 1: this is no whole XML"),
         ("a.eaf", "<html/>", "no ANNOTATION_DOCUMENT"),
         (
@@ -327,6 +329,7 @@ def test_words_beside_the_segments_are_given_to_them(tmp_path: Path) -> None:
             '"ooTextFile" "TextGrid"\n0 1 <exists>\n1 "IntervalTier" "a" 0 1 2 0',
             "ends where a number",
         ),
+        ("a.TextGrid", '"ooTextFile" "TextGrid"\n0 1 <exists>\n1e999', "ends where a text"),
         ("a.TextGrid", '"ooTextFile" "TextGrid"\n0 1 <exists>\n"x"', 'line 3: "x" stands where a number'),
         ("a.csv", "name,age\nx,1\n", "line 1: its columns are name, age"),
         ("a.csv", 'start,end,text\n1,2,"open\n', "this is no CSV"),
@@ -340,6 +343,68 @@ def test_a_file_that_is_not_what_its_name_promises_is_told(
     with pytest.raises(MediaError, match=why) as caught:
         read(tmp_path, content, name=name)
     assert (caught.value.code, bool(caught.value.hint)) == ("no-cues", True)
+
+
+EAF = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT AUTHOR="" DATE="2020-01-01" FORMAT="3.0" VERSION="3.0">
+ <HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///a.mp4" MIME_TYPE="video/mp4" TIME_ORIGIN="500"/></HEADER>
+ <TIME_ORDER>
+  <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="1000"/><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="1000"/>
+  <TIME_SLOT TIME_SLOT_ID="ts3"/><TIME_SLOT TIME_SLOT_ID="ts4" TIME_VALUE="3000"/>
+  <TIME_SLOT TIME_SLOT_ID="ts5" TIME_VALUE="3000"/>
+ </TIME_ORDER>
+ <TIER TIER_ID="A_spch" PARTICIPANT="A" LANG_REF="zho"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1"
+   TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts5"><ANNOTATION_VALUE>so what</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
+ <TIER TIER_ID="A_parts" PARENT_REF="A_spch">
+  <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a2" TIME_SLOT_REF1="ts2" TIME_SLOT_REF2="ts3"><ANNOTATION_VALUE>so</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+  <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a3" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4"><ANNOTATION_VALUE>what</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+ </TIER>
+</ANNOTATION_DOCUMENT>
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "a.json",
+            f'[{{"start": {"1" * 400}, "end": 2, "text": "a"}}, {{"start": 1, "end": 2, "text": "b"}}]',
+        ),
+        ("a.json", '{"words": 5, "segments": [{"start": 1, "end": 2, "text": "b", "words": 3}]}'),
+        ("a.srt", cue("00:00:01,000", "00:00:02,000", f"&#{'1' * 5000}; b")),
+        ("a.eaf", EAF.replace('TIME_VALUE="3000"', 'TIME_VALUE="--3"')),
+    ],
+    ids=["huge-number", "no-list-of-words", "huge-entity", "two-signs"],
+)
+def test_an_absurd_number_spoils_no_more_than_what_it_belongs_to(
+    name: str, content: str, tmp_path: Path
+) -> None:
+    assert len(read(tmp_path, content, name=name).cues) <= 1
+
+
+def test_half_a_character_is_replaced_for_nothing_could_store_it(tmp_path: Path) -> None:
+    text = '[{"start": 0, "end": 2, "text": "a \\ud800 \\ud83d\\ude00", "speaker": "\\udc00"}]'
+    (found,) = read(tmp_path, text, name="a.json").cues
+    assert (found.text, found.raw, found.speaker) == ("a \ufffd 😀", "a \ufffd 😀", "\ufffd")
+
+
+LINE = 200_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.srt", cue("00:00:01,000", "00:00:02,000", "{\\" * LINE)),
+        ("a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n" + "<v a" * LINE),
+        ("a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n<v" + " " * LINE),
+        ("a.ass", "[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,a,b,0,0,0,," + "{" * LINE),
+    ],
+    ids=["tags", "voices", "spaces", "braces"],
+)
+def test_a_line_of_markup_that_never_closes_costs_no_time(name: str, content: str, tmp_path: Path) -> None:
+    began = time.process_time()
+    read(tmp_path, content, name=name)
+    assert time.process_time() - began < 5
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
@@ -364,24 +429,6 @@ def test_elan_agrees_with_an_independent_writer(tmp_path: Path) -> None:
     got = read(tmp_path, (tmp_path / "made.eaf").read_bytes(), name="a.eaf")
     assert told(got) == [(1, 2, "hello there", "Ann Lee"), (1.5, 3, "你好", "bob")]
     assert got.notes == ("tiers read as speakers: 'ann', 'bob'",)
-
-
-EAF = """<?xml version="1.0" encoding="UTF-8"?>
-<ANNOTATION_DOCUMENT AUTHOR="" DATE="2020-01-01" FORMAT="3.0" VERSION="3.0">
- <HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///a.mp4" MIME_TYPE="video/mp4" TIME_ORIGIN="500"/></HEADER>
- <TIME_ORDER>
-  <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="1000"/><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="1000"/>
-  <TIME_SLOT TIME_SLOT_ID="ts3"/><TIME_SLOT TIME_SLOT_ID="ts4" TIME_VALUE="3000"/>
-  <TIME_SLOT TIME_SLOT_ID="ts5" TIME_VALUE="3000"/>
- </TIME_ORDER>
- <TIER TIER_ID="A_spch" PARTICIPANT="A" LANG_REF="zho"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1"
-   TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts5"><ANNOTATION_VALUE>so what</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
- <TIER TIER_ID="A_parts" PARENT_REF="A_spch">
-  <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a2" TIME_SLOT_REF1="ts2" TIME_SLOT_REF2="ts3"><ANNOTATION_VALUE>so</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
-  <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a3" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4"><ANNOTATION_VALUE>what</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
- </TIER>
-</ANNOTATION_DOCUMENT>
-"""  # noqa: E501
 
 
 def test_elan_slots_without_times_are_interpolated_and_flagged(tmp_path: Path) -> None:
