@@ -312,7 +312,10 @@ class Settings(BaseSettings):
             lengths=LengthRules(said.min_seconds, said.max_seconds, said.pad_seconds, said.bridge_seconds),
             cut=said.cut,
             hide_subtitles=said.hide_subtitles,
-            transcribing=Transcribing(**self.transcribe.model_dump()),
+            # Without a model the rest of the section decides nothing, so no change of it cuts anything again.
+            transcribing=Transcribing(**self.transcribe.model_dump())
+            if self.transcribe.model
+            else Transcribing(),
             guess_speakers=said.guess_speakers,
         )
 
@@ -385,6 +388,13 @@ def _refuse_unknown_variables() -> None:
             )
 
 
+_OWN_WORDS = {
+    "tuple_type": 'it has to be a list, as in ["..."]',
+    "model_type": "it has to be a table, as in { key = value }",
+}
+"""What pydantic says in words of Python rather than of TOML."""
+
+
 def _explain(error: ValidationError) -> tuple[str, str]:
     """The first complaint as (message, hint)."""
     first = error.errors(include_url=False)[0]
@@ -395,7 +405,7 @@ def _explain(error: ValidationError) -> tuple[str, str]:
         return f"unknown key {key!r}", f"did you mean {close[0]!r}?" if close else f"known: {known}"
     if first["type"] == "missing":
         return f"{key!r} is missing", "`annotate init` in an empty folder writes a complete example"
-    message = first["msg"].removeprefix("Value error, ")
+    message = _OWN_WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
     given = first["input"]
     shown = "" if isinstance(given, dict | BaseModel) else f", not {given!r}"
     return f"{key}: {message}{shown}", f"mend {key} in {FILE_NAME} or its ANNOTATE_ variable"
@@ -407,7 +417,11 @@ def _known_keys(path: tuple[int | str, ...]) -> list[str]:
     for part in path:
         if isinstance(part, int):
             continue
-        inner = model.model_fields[part].annotation
+        field = model.model_fields.get(part)
+        if field is None:
+            # The name of a check, inside the section that holds one rule for each.
+            continue
+        inner = field.annotation
         args = getattr(inner, "__args__", ())
         model = next((t for t in (inner, *args) if isinstance(t, type) and issubclass(t, BaseModel)), model)
     return sorted(model.model_fields)

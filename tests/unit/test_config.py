@@ -35,6 +35,11 @@ def load(tmp_path, content):
         ("[labelstudio]\ntoken = 'abc'", "secrets do not belong", "ANNOTATE_LABELSTUDIO__TOKEN"),
         ("[ingest]\nmax_seconds = inf", "ingest.max_seconds", "mend"),
         ("labelstudio = 'token'", "labelstudio", "mend"),
+        ("[checks]\nduration = { minimum = 3 }", "unknown key 'checks.duration.minimum'", "'min'"),
+        ("[checks]\nduration = { least = 3 }", "unknown key 'checks.duration.least'", "allow, max, min"),
+        ("[checks]\nduration = 3", "it has to be a table", "mend checks.duration"),
+        ("[checks]\nlanguage = { allow = 'en' }", "it has to be a list, as in", "mend checks.language.allow"),
+        ("[splits]\ntogether = 'speaker'", "it has to be a list, as in", "mend splits.together"),
         ("[train", "cannot be read", "by hand"),
     ],
 )
@@ -135,3 +140,9 @@ def test_the_presets_are_the_protocols_they_are_named_after(tmp_path):
 def test_split_shares_add_up_to_one(tmp_path):
     splits = load(tmp_path, "[splits]\ntrain = 8\nvalid = 1\ntest = 1\n" + MINIMAL).splits
     assert [splits.share(s) for s in Split] == [0.8, 0.1, 0.1]
+
+
+def test_what_decides_nothing_without_a_model_changes_no_plan(tmp_path):
+    plain = load(tmp_path, MINIMAL).cut_plan()
+    assert load(tmp_path, "[transcribe]\nlanguage = 'de'\ndevice = 'cpu'\n" + MINIMAL).cut_plan() == plain
+    assert load(tmp_path, "[transcribe]\nmodel = 'small'\n" + MINIMAL).cut_plan() != plain
