@@ -33,6 +33,16 @@ SPEED_SECONDS = 300.0
 """The time left is told from what was done for so long."""
 
 
+_NAME_WIDTH = 14
+"""Of the names of values, so that those of different commands stand below each other."""
+
+_UNFOLDED = 10_000
+"""A width at which nothing is folded."""
+
+_READABLE_WIDTH = 10
+"""Of the columns of a table, on average: narrower ones fold every word."""
+
+
 def emit(report: Any, *, as_json: bool) -> None:
     """Print a step's report: one JSON object, or a readable page.
 
@@ -43,24 +53,53 @@ def emit(report: Any, *, as_json: bool) -> None:
         print(json.dumps(fields, ensure_ascii=False))
         return
     # In a file or pipe nothing is folded: a path has to be found by grep.
-    width = None if sys.stdout.isatty() else 10_000
+    width = None if sys.stdout.isatty() else _UNFOLDED
     out = Console(highlight=False, soft_wrap=True, width=width)
+    names = {name: name.replace("_", " ") for name in fields}
+    room = max(_NAME_WIDTH, *map(len, names.values()))
     for name, value in fields.items():
-        _show(out, name.replace("_", " "), value)
+        _show(out, names[name], value, room)
 
 
-def _show(out: Console, name: str, value: Any) -> None:
+def _show(out: Console, name: str, value: Any, room: int) -> None:
     if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-        out.print(_table(name, value))
+        _show_rows(out, name, value)
     elif isinstance(value, dict) and any(isinstance(v, dict) for v in value.values()):
-        out.print(_table(name, [{"": key, **_as_row(row)} for key, row in value.items()]))
+        _show_rows(out, name, [{"": key, **_as_row(row)} for key, row in value.items()])
     elif isinstance(value, dict):
         shown = ", ".join(f"{key} {_text(v)}" for key, v in value.items())
-        out.print(f"{name:<14} {shown or '-'}", markup=False)
+        out.print(f"{name:<{room}} {shown or '-'}", markup=False)
     elif isinstance(value, list):
-        out.print(f"{name:<14} {', '.join(map(_text, value)) or '-'}", markup=False)
+        lines = [_text(one) for one in value] or ["-"]
+        # Sentences, such as warnings, hold commas themselves.
+        between = f"\n{'':<{room}} " if any(" " in line for line in lines) else ", "
+        out.print(f"{name:<{room}} {between.join(lines)}", markup=False)
     elif value not in (None, ""):
-        out.print(f"{name:<14} {_text(value)}", markup=False)
+        out.print(f"{name:<{room}} {_text(value)}", markup=False)
+
+
+def _show_rows(out: Console, title: str, rows: list[dict[str, Any]]) -> None:
+    """A table; or a paragraph for each row, where its columns would be folded beyond reading."""
+    table = _table(title, rows)
+    unfolded = out.measure(table, options=out.options.update(width=_UNFOLDED)).maximum
+    if unfolded <= out.width or len(table.columns) * _READABLE_WIDTH <= out.width:
+        out.print(table)
+        return
+    out.print(title, style="bold", markup=False)
+    for row in rows:
+        head, *rest = ((name.replace("_", " "), _text(value)) for name, value in row.items())
+        said = [" ".join(pair) for pair in rest if pair[1] not in ("", "-")]
+        out.print(f"{head[1]}\n{_paragraph(said, out.width)}", markup=False)
+
+
+def _paragraph(facts: list[str], width: int) -> str:
+    """Facts, one after the other, in indented lines that break between facts only, where they can."""
+    lines = [""]
+    for fact in facts:
+        if lines[-1] and len(lines[-1]) + len(fact) + 4 > width:
+            lines.append("")
+        lines[-1] += f", {fact}" if lines[-1] else fact
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def _as_row(value: Any) -> dict[str, Any]:
@@ -87,7 +126,7 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
-    return str(value)
+    return _harmless(str(value))
 
 
 def plain(value: Any) -> Any:
@@ -113,9 +152,9 @@ def _plain_scalar(value: Any) -> Any:
 
 def complain(message: str, hint: str) -> None:
     """An error, and the way out of it."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {_harmless(message)}", file=sys.stderr)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        print(f"hint: {_harmless(hint)}", file=sys.stderr)
 
 
 class _RichBar:
@@ -222,6 +261,11 @@ def _amount(amount: float, unit: str) -> str:
             return f"{amount:.3g} {word}"
         amount /= 1000
     return f"{amount:.3g} TB"
+
+
+def _harmless(text: str) -> str:
+    """Without what a terminal would obey, but with its lines."""
+    return "\n".join(_visible(line) for line in text.split("\n"))
 
 
 def _visible(text: str) -> str:
