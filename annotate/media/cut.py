@@ -84,7 +84,8 @@ def snap(segments: Sequence[Segment], heard: Heard) -> list[Segment]:
     grid = np.append(heard.picture_us, heard.end_us)
 
     def nearest(time: int) -> int:
-        near = int(grid[np.argmin(np.abs(grid - time))])
+        after = int(np.searchsorted(grid[1:], time))
+        near = min(grid[after : after + 2].tolist(), key=lambda at: abs(at - time))
         return near if abs(near - time) <= _SNAP_US else time
 
     moved = [replace(s, start_us=nearest(s.start_us), end_us=nearest(s.end_us)) for s in segments]

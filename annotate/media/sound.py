@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SAMPLE_RATE = 16_000
 """Of the wave that segmenters, feature extractors and the audio pass get."""
 
+_LOUDEST = 16.0
+"""Times full scale; sound beyond, or that is no number, is damage and becomes silence."""
 _SLACK_SECONDS = 0.02
 """Time stamps may be this wrong before sound is moved: containers round them."""
 
@@ -158,11 +160,11 @@ def loudest(wave: NDArray[np.float32]) -> float:
 
 
 def piece(wave: NDArray[np.float32], rate: int, span_us: tuple[int, int]) -> NDArray[np.float32]:
-    """Samples of a stretch of time along the last axis; silence where the sound ends earlier."""
+    """Samples of a stretch of time along the last axis, a view; silence where the sound ends earlier."""
     first, last = (sample_at(t, rate) for t in span_us)
     part = wave[..., first:last]
     missing = last - first - part.shape[-1]
-    return np.pad(part, [(0, 0)] * (part.ndim - 1) + [(0, missing)])
+    return np.pad(part, [(0, 0)] * (part.ndim - 1) + [(0, missing)]) if missing else part
 
 
 def sample_at(time_us: int, rate: int) -> int:
@@ -185,9 +187,10 @@ class Timeline:
         # Frames are short; what is done per block is cheaper on a few long ones.
         self._waiting: list[NDArray[np.float32]] = []
         self._waits = 0
+        self._ready: list[NDArray[np.float32]] = []
 
     def decode(self, packet: "av.Packet[Any]") -> "list[NDArray[np.float32]]":
-        """At most one (channels, samples) block, of half a second or more; blocks follow each other.
+        """(channels, samples) blocks, mostly one of half a second, or none yet; they follow each other.
 
         A damaged packet adds nothing. Raises `TimeJump` where the clock leaps.
         """
@@ -199,12 +202,15 @@ class Timeline:
             return []
         for frame in frames:
             self._place(frame)  # type: ignore[arg-type]
-        return self.rest() if self._waits >= self.rate // 2 else []
+        if self._waits >= self.rate // 2:
+            self._ready += self.rest()
+        ready, self._ready = self._ready, []
+        return ready
 
     def rest(self) -> "list[NDArray[np.float32]]":
         """What was decoded and not yet given out."""
         blocks, self._waiting, self._waits = self._waiting, [], 0
-        return [np.concatenate(blocks, axis=1)] if blocks else []
+        return [_bounded(np.concatenate(blocks, axis=1))] if blocks else []
 
     def _place(self, frame: "av.AudioFrame") -> None:
         block = self._convert(frame)
@@ -216,8 +222,17 @@ class Timeline:
         if gap > MAX_HOLE_SECONDS * self.rate:
             raise TimeJump(gap / self.rate)
         if gap > 0:
-            self._keep(np.zeros((self.channels, gap), np.float32))
+            self._be_silent(gap)
         self._keep(block[:, max(0, -gap) :])
+
+    def _be_silent(self, samples: int) -> None:
+        """Second by second, each the same zero: a hole of minutes needs no memory."""
+        seconds, rest = divmod(samples, self.rate)
+        if seconds:
+            silence = np.broadcast_to(np.float32(0), (self.channels, self.rate))
+            self._ready += [*self.rest(), *[silence] * seconds]
+            self.position += seconds * self.rate
+        self._keep(np.zeros((self.channels, rest), np.float32))
 
     def _keep(self, block: NDArray[np.float32]) -> None:
         self._waiting.append(block)
@@ -225,26 +240,45 @@ class Timeline:
         self.position += block.shape[1]
 
     def _convert(self, frame: "av.AudioFrame") -> NDArray[np.float32]:
-        """To planar floats; the format may change in the middle of a broadcast."""
+        """To planar floats; the format may change in the middle of a broadcast.
+
+        Of several channels one is made as the mean of the two that a clip has: their sum, which the resampler
+        would give, is louder than full scale where both are loud.
+        """
+        layout = self.layout if frame.layout.name == "mono" else "stereo"
+        planes = self._planar(frame, layout)
+        if len(planes) > self.channels:
+            return np.float32(0.5) * (planes[0] + planes[1])[None]
+        return planes[0][None] if len(planes) == 1 else np.stack(planes)
+
+    def _planar(self, frame: "av.AudioFrame", layout: str) -> list[NDArray[np.float32]]:
+        """(samples,) of each channel."""
         import av
 
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if shape == ("fltp", self.layout, self.rate):
+        if shape == ("fltp", layout, self.rate):
             return _planes(frame)
         if shape != self._format:
             self._format = shape
-            self._resampler = av.AudioResampler("fltp", self.layout, self.rate)
+            self._resampler = av.AudioResampler("fltp", layout, self.rate)
         # The time has been read already; the converter would only stumble over one that jumps.
         time, frame.pts = frame.pts, None
         parts = [_planes(part) for part in self._resampler.resample(frame)]
         frame.pts = time
-        return np.concatenate([np.zeros((self.channels, 0), np.float32), *parts], axis=1)
+        none = [np.zeros(0, np.float32)] * (1 if layout == "mono" else 2)
+        return [np.concatenate(plane) for plane in zip(none, *parts, strict=True)]
 
 
-def _planes(frame: "av.AudioFrame") -> NDArray[np.float32]:
-    """(channels, samples) of a frame of planar floats."""
-    planes = [np.frombuffer(plane, np.float32)[: frame.samples] for plane in frame.planes]  # type: ignore[call-overload]
-    return planes[0][None] if len(planes) == 1 else np.stack(planes)
+def _bounded(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same, with silence for what no recording holds; what hears voices would hear none ever after."""
+    if not block.size or np.abs(block).max() <= _LOUDEST:
+        return block
+    return np.where(np.abs(block) <= _LOUDEST, block, np.float32(0))
+
+
+def _planes(frame: "av.AudioFrame") -> list[NDArray[np.float32]]:
+    """(samples,) of each channel of a frame of planar floats."""
+    return [np.frombuffer(plane, np.float32)[: frame.samples] for plane in frame.planes]  # type: ignore[call-overload]
 
 
 class Resampler:

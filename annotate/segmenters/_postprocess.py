@@ -32,8 +32,8 @@ def utterances(
     if speech.meant:
         found = [part for s in speech.segments for part in _meant(s, speech, said, rules)]
     else:
-        spans = _stretches(speech, turns(transcript, said), said, rules)
-        parts = [p for span in spans for p in divide(span, _Ground(speech, said), rules)]
+        spans, ground = _stretches(speech, turns(transcript, said), said, rules), _Ground(speech, said)
+        parts = [p for span in spans for p in divide(span, ground, rules)]
         # Frames may reach beyond the end by a part of one.
         inside = [(start, min(end, duration_us)) for start, end in parts]
         found = [with_words(Segment(*p), said.among(p)) for p in inside if p[1] - p[0] >= rules.least_us]
@@ -152,9 +152,13 @@ class _Ground:
         step = self.speech.step_us
         return [(a * step, b * step) for a, b in runs_of(self.speech.voicing < _VOICED)]
 
+    @cached_property
+    def _pause_ends(self) -> list[int]:
+        return [end for _, end in self.pauses]
+
     def longest_pause(self, gaps: Sequence[Span]) -> Span | None:
         """The longest stretch without voice in any of `gaps`, the first of equals."""
-        ends = [end for _, end in self.pauses]
+        ends = self._pause_ends
         found = []
         for start, end in gaps:
             for number in range(bisect_right(ends, start), len(ends)):

@@ -49,9 +49,9 @@ def guess_speakers(waves: Sequence[NDArray[np.float32]]) -> list[str]:
 
 def _add_rest(clusters: list[list[int]], voices: Sequence[Voice], rest: Sequence[int]) -> None:
     """Put each sample of `rest` to the voice that it is most like."""
-    heard = [sum((voices[i] for i in members[1:]), voices[members[0]]) for members in clusters]
+    heard = _Sums([sum((voices[i] for i in members[1:]), voices[members[0]]) for members in clusters])
     for i in rest:
-        clusters[int(np.argmin(_Sums(heard).gains(voices[i])))].append(i)
+        clusters[int(np.argmin(heard.gains(voices[i])))].append(i)
 
 
 def cluster(voices: Sequence[Voice]) -> list[list[int]]:

@@ -32,11 +32,9 @@ def background(heard: Heard, voices: Speech) -> float:
 
     The usual moment counts: a slammed door is not the background, nor is the digital silence of an edit.
     """
-    silent = np.ones(len(heard.wave), bool)
-    for segment in voices.segments:
-        first, last = (at * SAMPLE_RATE // 1_000_000 for at in (segment.start_us, segment.end_us))
-        silent[first:last] = False
-    powers = frame_powers(heard.wave[silent])
+    ends = [at * SAMPLE_RATE // 1_000_000 for s in voices.segments for at in (s.start_us, s.end_us)]
+    between = zip([0, *ends[1::2]], [*ends[::2], len(heard.wave)], strict=True)
+    powers = np.concatenate([frame_powers(heard.wave[first:last]) for first, last in between])
     powers = powers[powers > DIGITAL_SILENCE]
     return float(np.sqrt(np.median(powers))) if len(powers) else 0.0
 

@@ -15,7 +15,7 @@ def usable(transcript: Transcript, duration_us: int) -> Transcript:
     """The cues of a video of `duration_us` microseconds: in order, inside it, those of one speaker disjoint.
 
     Left out and counted in the notes: cues with impossible times, without words, of less than 0.3 s, or of
-    more than a minute without times of words, for nobody knows what is said when.
+    more than a minute without times of words, or with a word as long: nobody knows what is said when.
     """
     faults: Counter[str] = Counter()
     inside = [_within(cue, duration_us) for cue in transcript.cues if not _faulty(cue, duration_us, faults)]
@@ -87,7 +87,8 @@ def _faulty(cue: Cue, duration_us: int, faults: Counter[str]) -> bool:
 
 
 def _long(cue: Cue, faults: Counter[str]) -> bool:
-    too_long = cue.end_us - cue.start_us > MAX_US and not cue.words
+    longest = max((word.end_us - word.start_us for word in cue.words), default=MAX_US + 1)
+    too_long = cue.end_us - cue.start_us > MAX_US and longest > MAX_US
     faults.update(["longer than 60 s"] if too_long else [])
     return too_long
 

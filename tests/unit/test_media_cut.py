@@ -20,7 +20,7 @@ from annotate.media.probe import probe
 from annotate.media.sound import Heard, Timeline, listen
 from annotate.media.source import open_source
 from annotate.types import SampleMedia, Segment
-from tests.media_factory import RATE, decoded, make_video, number_of
+from tests.media_factory import RATE, decoded, make_video, number_of, speech
 
 SPANS = (Segment(400_000, 1_200_000), Segment(1_200_000, 2_600_000))
 
@@ -248,11 +248,74 @@ def test_segments_snap_to_the_nearest_picture_and_stay_disjoint() -> None:
     assert snap(spans, heard) == [Segment(80_000, 600_000), Segment(600_000, 2_000_000)]
 
 
-def test_stereo_sound_is_kept_for_the_clip_and_mixed_for_the_wave(example_videos: Path) -> None:
-    with open_source(example_videos / "grid_bbaf2n.mpg") as container:
-        timeline = Timeline(container, "stereo")
+def heard_as(path: Path, layout: str) -> np.ndarray:
+    with open_source(path) as container:
+        timeline = Timeline(container, layout)
         blocks = [b for p in container.demux(audio=0) for b in timeline.decode(p)]
-    assert {b.shape[0] for b in blocks} == {2}
+        return np.concatenate([*blocks, *timeline.rest()], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("channels", "codec"), [("stereo", "aac"), ("stereo", "pcm_s16le"), ("5.1", "aac"), ("7.1", "pcm_f32le")]
+)
+def test_the_wave_is_the_mean_of_both_channels_of_the_clip(channels: str, codec: str, tmp_path: Path) -> None:
+    path = with_sound(tmp_path / "a.mkv", speech(), channels, codec)
+    both, one = heard_as(path, "stereo"), heard_as(path, "mono")
+    assert (len(both), len(one)) == (2, 1)
+    np.testing.assert_allclose(one[0], both.mean(axis=0), atol=1e-6)
+    if channels == "stereo":
+        assert np.abs(one).max() <= 1.05 * np.abs(speech()).max()
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, -1e30])
+def test_samples_that_are_no_sound_are_silence_and_spoil_nothing_after_them(
+    nothing: float, tmp_path: Path
+) -> None:
+    wave = speech()
+    clean = listen(with_sound(tmp_path / "clean.mkv", wave, "mono", "pcm_f32le")).wave
+    wave[RATE // 2 : RATE // 2 + 9] = nothing
+    spoilt = listen(with_sound(tmp_path / "spoilt.mkv", wave, "mono", "pcm_f32le")).wave
+    assert np.isfinite(spoilt).all() and np.abs(spoilt).max() < 2
+    np.testing.assert_allclose(spoilt[9_000:], clean[9_000:], atol=1e-3)
+
+
+def with_sound(path: Path, wave: np.ndarray, layout: str, codec: str) -> Path:
+    """The sound in all channels alike, and pictures."""
+    with (
+        av.open(str(make_video(path.with_name("pictures.mkv"), audio=None))) as there,
+        av.open(str(path), "w") as out,
+    ):
+        pictures = out.add_stream_from_template(there.streams.video[0])
+        sound = out.add_stream(codec, rate=RATE, layout=layout)
+        plane = "s16" if codec == "pcm_s16le" else "flt"
+        samples = np.repeat(wave, sound.codec_context.channels)[None]
+        if plane == "s16":
+            samples = np.round(samples * 32_767).clip(-32_768, 32_767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(samples, format=plane, layout=layout)
+        frame.sample_rate = RATE
+        packets = [p for p in there.demux(video=0) if p.dts is not None]
+        for packet in packets:
+            packet.stream = pictures
+        for packet in [*packets, *sound.encode(frame), *sound.encode(None)]:
+            out.mux(packet)
+    return path
+
+
+def test_a_hole_of_minutes_is_filled_without_memory(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mkv", seconds=2, audio="tone")
+    with open_source(source) as container:
+        timeline = Timeline(container, "stereo")
+        packets = list(container.demux(audio=0))
+        for packet in packets:
+            if packet.pts is not None and packet.pts * packet.time_base > 1:
+                packet.pts += int(500 / packet.time_base)
+        tracemalloc.start()
+        blocks = [b for p in packets for b in timeline.decode(p)] + timeline.rest()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert sum(b.shape[1] for b in blocks) == timeline.position == pytest.approx(502 * RATE, abs=RATE // 10)
+    assert most < 20_000_000
+    assert not np.any(blocks[100])
 
 
 _WITH_LITTLE_ROOM = """

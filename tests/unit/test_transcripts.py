@@ -575,6 +575,12 @@ def test_whatever_the_times_the_cues_of_a_speaker_are_ordered_disjoint_and_insid
         assert all(a.end_us <= b.start_us for a, b in pairwise(c for c in got.cues if c.speaker == who))
 
 
+def test_a_word_of_more_than_a_minute_is_none() -> None:
+    long = Cue(0, 70_000_000, "a b", words=(Word("a", 0, 1), Word("b", 2, 65_000_000)))
+    got = usable(Transcript((long,), "transcript"), 80_000_000)
+    assert (got.cues, got.notes) == ((), ("dropped 1 cue longer than 60 s",))
+
+
 def test_a_long_cue_with_words_is_kept_for_it_can_be_divided() -> None:
     long = Cue(0, 70_000_000, "a b", words=(Word("a", 0, 1), Word("b", 2, 3)))
     assert usable(Transcript((long,), "transcript"), 80_000_000).cues == (long,)
