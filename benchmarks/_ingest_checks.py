@@ -237,6 +237,8 @@ def mouth_cases(clips: Sequence[Clip]) -> Iterator[Case]:
 
 
 def lettering_cases(clips: Sequence[Clip]) -> Iterator[Case]:
+    if len(fonts(9)) < 2:
+        print("burnt-in-text: Latin lines alone; for Chinese ones pip install cvttf-notosanscjk-bold")
     looks = iter(cycle([(size, style) for style in STYLES for size in SIZES]))
     for n, clip in enumerate(clips):
         if clip.name in UNSURE:

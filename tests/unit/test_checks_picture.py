@@ -1,10 +1,14 @@
 """Checks on pictures: what they say of glimpses that are known."""
 
+import tomllib
+from importlib.resources import files
+
 import numpy as np
 import pytest
 
 from annotate.registry import CHECKS
 from annotate.types import Box, Glimpse, Observed, Segment
+from benchmarks._ingest_checks import LIMITS
 
 FACE = Box(0.3, 0.2, 0.3, 0.4)
 STEP = 80_000
@@ -107,3 +111,12 @@ def test_with_two_faces_nobody_knows_whose_voice_it_is(rng: np.random.Generator)
 def test_too_short_a_look_at_a_mouth_says_nothing(rng: np.random.Generator) -> None:
     loud, wave = talk(rng, 12)
     assert measure("mouth-moves-with-voice", mouths(loud), wave) is None
+
+
+@pytest.mark.parametrize("preset", ["ch-sims", "mosi", "emotion"])
+def test_presets_ask_what_the_benchmark_judges(preset: str) -> None:
+    path = files("annotate") / "presets" / f"{preset}.toml"
+    asked = tomllib.loads(path.read_text(encoding="utf-8"))["checks"]
+    judged = {name: (asked[name].get("min"), asked[name].get("max")) for name in LIMITS if name in asked}
+    assert judged == {name: LIMITS[name] for name in judged}
+    assert "mouth-moves-with-voice" in judged
