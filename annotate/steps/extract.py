@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.errors import AnnotateError, NothingToDo
+from annotate.errors import AnnotateError
 from annotate.feature_store import FeatureStore
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import FeatureExtractor
 from annotate.steps._clips import fetch_samples
 from annotate.steps._features import full_name, open_extractor
+from annotate.steps._no_samples import no_samples
 from annotate.types import UNIMODAL, Modality, SampleSource
 from db import features
 from db.engine import reading, writing
@@ -72,8 +73,8 @@ def extract(project: Project, *, progress: Progress = SILENT) -> ExtractReport:
     with project.writing():
         with reading(project.engine) as session:
             inputs = features.sample_inputs(session)
-        if not inputs:
-            raise NothingToDo("there are no samples yet", hint="annotate ingest FOLDER-WITH-VIDEOS")
+            if not inputs:
+                raise no_samples(session)
         works = [_plan(project, modality) for modality in UNIMODAL]
         _mend(project, progress)
         for work in works:

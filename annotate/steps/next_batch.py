@@ -12,6 +12,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.registry import STRATEGIES
 from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
+from annotate.steps._no_samples import no_samples, no_split
 from annotate.steps._pool import Sight, look
 from annotate.types import Modality, Role
 from db import batches, stats
@@ -218,9 +219,11 @@ def _require_candidates(project: Project) -> None:
     with reading(project.engine) as session:
         if batches.candidates(session, project.settings.passes):
             return
-        samples, still_open = sum(stats.samples(session).values()), batches.count_unanswered(session)
-    if not samples:
-        raise NothingToDo("there are no samples", hint="annotate ingest VIDEOS")
+        if not stats.samples(session):
+            raise no_samples(session)
+        if (unsettled := no_split(session)) is not None:
+            raise unsettled
+        still_open = batches.count_unanswered(session)
     if still_open:
         raise NothingToDo(
             f"every sample was asked; {still_open} questions are still open",

@@ -8,6 +8,7 @@ from typing import Any
 from annotate.errors import AnnotateError
 from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
+from annotate.steps._no_samples import EXPLAIN, INGEST
 from annotate.types import Kind, Split
 from db import stats
 from db.batches import something_left
@@ -89,8 +90,9 @@ def next_command(project: Project) -> str:
         samples = sum(stats.samples(session).values())
         waiting = sum(n for _, state, n in stats.questions(session) if state in WAITING)
         left = something_left(session, project.settings.passes)
+        refused = bool(stats.rejected(session))
     if samples == 0:
-        return "annotate ingest FOLDER-WITH-VIDEOS"
+        return EXPLAIN if refused else INGEST
     if _unextracted(project, samples):
         return "annotate extract"
     if (waiting or left) and not _studio_runs(project):

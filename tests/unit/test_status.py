@@ -3,15 +3,18 @@
 import pytest
 
 from annotate.console import plain
+from annotate.errors import NothingToDo
 from annotate.project import Project
+from annotate.steps.extract import extract
+from annotate.steps.next_batch import next_batch
 from annotate.steps.status import next_command, status
-from annotate.types import UNIMODAL, Modality, Split
-from db import models
+from annotate.types import UNIMODAL, Modality, Split, Verdict
+from db import checks, models
 from db.batches import candidates, something_left
 from db.dataset import record_export
 from db.engine import writing
 from db.groups import rename_speakers
-from db.models import AnnotationState, BatchItemState
+from db.models import AnnotationState, BatchItemState, SampleStatus
 from tests.factories import add_label, add_sample, add_video
 
 
@@ -140,6 +143,26 @@ def test_the_next_command_follows_the_loop(project: Project, monkeypatch: pytest
     assert next_command(project) == "annotate pull"
     studio(False, monkeypatch)
     assert next_command(project) == "annotate studio up"
+
+
+def test_where_rules_keep_every_sample_out_the_next_command_shows_why(each_project: Project) -> None:
+    with writing(each_project.engine) as session:
+        sample = add_sample(session, add_video(session, "a"))
+        sample.status = SampleStatus.REJECTED
+        checks.put_verdicts(session, {sample.id: [Verdict("snr", 1.0, False, "too noisy")]})
+    assert next_command(each_project) == "annotate ingest --explain VIDEO"
+    for step in (lambda: extract(each_project), lambda: next_batch(each_project, n=1, dry_run=True)):
+        with pytest.raises(NothingToDo, match=r"every sample is rejected \(snr 1\)") as caught:
+            step()
+        assert "--explain" in caught.value.hint and "--recheck" in caught.value.hint
+
+
+def test_where_no_sample_has_a_split_next_batch_says_so(each_project: Project) -> None:
+    with writing(each_project.engine) as session:
+        sample = add_sample(session, add_video(session, "a"))
+        sample.split = None
+    with pytest.raises(NothingToDo, match="1 samples have no split"):
+        next_batch(each_project, n=1, dry_run=True)
 
 
 def test_when_every_label_is_there_the_dataset_can_be_written(project: Project) -> None:
