@@ -248,15 +248,16 @@ def spread(wave: Wave, text: str, at_us: int) -> list[Word]:
 
 
 def compare_scenes(bars: Bars, quick: bool) -> None:
+    seconds = 30 if quick else 120
     with tempfile.TemporaryDirectory() as folder:
-        peer, video = Path(folder, "peer"), make_talk(Path(folder), 30 if quick else 120)
+        peer, video = Path(folder, "peer"), make_talk(Path(folder), seconds)
         # Beside the project, whose OpenCV its own requirements would replace.
         install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", peer, PEER]
         if subprocess.run(install, capture_output=True, check=False).returncode:
             bars.long("segmentation_vs_scenedetect", f"needs {PEER} from pip")
             return
         rounds = [
-            (cpu(lambda: by_ear(video)), cpu(lambda: by_eye(video)), detect_content(peer, video))
+            (cpu(lambda: by_ear(video)), cpu(lambda: by_eye(video, seconds)), detect_content(peer, video))
             for _ in range(3 if quick else 5)
         ]
     ear, eye, theirs = (statistics.median(column) for column in zip(*rounds, strict=True))
@@ -272,8 +273,8 @@ def by_ear(video: Path) -> None:
     utterances(heard(heard_all.wave), None, LengthRules(), heard_all.end_us)
 
 
-def by_eye(video: Path) -> None:
-    footage = Footage(np.zeros(0, np.float32), 120_000_000, pictures=lambda: key_pictures(video))
+def by_eye(video: Path, seconds: int) -> None:
+    footage = Footage(np.zeros(0, np.float32), seconds * 1_000_000, pictures=lambda: key_pictures(video))
     Scenes().segment(footage, LengthRules())
 
 

@@ -1,10 +1,11 @@
 """Turns a file that the usual decoder gives up on into one that it reads, with a second build of FFmpeg."""
 
-import resource
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from annotate.media.files import disk_full
+from annotate.media.sound import tell_nobody
 from annotate.media.source import FORMATS, MAX_PIXELS, MAX_SECONDS, PROTOCOLS, address, broken
 
 FOLDER = ".rescue"
@@ -13,8 +14,10 @@ FOLDER = ".rescue"
 _CPU_SECONDS = 600
 
 
-def rescue(path: Path, folder: Path) -> Path:
+def rescue(path: Path, folder: Path, alive: Callable[[int], None] = tell_nobody) -> Path:
     """Decode what can be decoded of `path` into a new file in `folder`, under the same white-lists.
+
+    `alive` is called every second.
 
     Raises `MediaError` with code ``broken`` when this program reads nothing either, ``disk-full`` when there
     is no room for the copy.
@@ -37,17 +40,30 @@ def rescue(path: Path, folder: Path) -> Path:
         acodec="pcm_s16le",
         threads=1,
     ).global_args("-nostdin", "-loglevel", "error")
-    done = subprocess.run(
-        output.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe()),
-        stdin=subprocess.DEVNULL, capture_output=True, check=False, preexec_fn=_limit,
-    )  # fmt: skip
-    if b"No space left on device" in done.stderr:
+    code, said = _run(output.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe()), alive)
+    if b"No space left on device" in said:
         raise disk_full(target)
-    if done.returncode or not target.exists():
+    if code or not target.exists():
         raise broken(path)
     return target
 
 
-def _limit() -> None:
-    """The program ends by itself even if the worker that started it is killed."""
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+def _run(command: list[str], alive: Callable[[int], None]) -> tuple[int, bytes]:
+    """The exit code of a program, and what it complained of; it does not outlive this call.
+
+    It also ends by itself, even if the worker that started it is killed.
+    """
+    limited = ["/bin/sh", "-c", f'ulimit -t {_CPU_SECONDS} && exec "$@"', "sh", *command]
+    with subprocess.Popen(
+        limited, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as started:
+        try:
+            while True:
+                try:
+                    _, said = started.communicate(timeout=1)
+                    return started.returncode, said
+                except subprocess.TimeoutExpired:
+                    alive(0)
+        except BaseException:
+            started.kill()
+            raise

@@ -75,7 +75,7 @@ def _prepare_rescued(job: VideoJob, facts: dict[str, object]) -> tuple[list[Prep
     copies = job.media / FOLDER
     copies.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=copies) as folder:
-        return _prepare(job, rescue(job.path, Path(folder)), facts)
+        return _prepare(job, rescue(job.path, Path(folder), alive), facts)
 
 
 def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[PreparedSample], list[str]]:

@@ -96,6 +96,21 @@ def test_the_second_decoder_makes_a_copy_that_the_first_reads(tmp_path: Path) ->
     assert abs(listen(copy).end_us - listen(path).end_us) < 50_000
 
 
+def test_the_second_decoder_shows_signs_of_life_and_has_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow"
+    limit = tmp_path / "limit"
+    slow.write_text(f"#!/bin/sh\nulimit -t > {limit}\nsleep 2.5\nseq 20000 >&2\nexit 1\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", lambda: str(slow))
+    signs: list[int] = []
+    with pytest.raises(MediaError) as caught:
+        rescue(make_video(tmp_path / "a.mp4", seconds=1), tmp_path, signs.append)
+    assert (caught.value.code, signs) == ("broken", [0, 0])
+    assert limit.read_text() == "600\n"
+
+
 def test_a_turned_video_says_so(tmp_path: Path) -> None:
     found = probe(make_video(tmp_path / "a.mp4", seconds=1, rotate=90))
     assert found.rotation == 90
