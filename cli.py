@@ -154,6 +154,17 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
             "name videos, or --recheck, or --explain VIDEO: one of them",
             hint="annotate ingest FOLDER-WITH-VIDEOS",
         )
+    for_videos = {
+        "--transcripts": transcripts, "--speakers": speakers, "--speaker-pattern": speaker_pattern,
+        "--episode-pattern": episode_pattern, "--cut": cut, "--workers": workers, "--executor": executor,
+        "--address": address, "--hide-subtitles": hide_subtitles or None,
+    }  # fmt: skip
+    useless = [name for name, value in for_videos.items() if value is not None]
+    if useless and not paths:
+        raise UsageError(
+            f"--recheck and --explain read no video, so {', '.join(useless)} would do nothing",
+            hint="leave it out, or name videos",
+        )
     if explain is not None:
         from annotate.steps.explain import explain as tell
 

@@ -36,6 +36,9 @@ SPEED_SECONDS = 300.0
 _NAME_WIDTH = 14
 """Of the names of values, so that those of different commands stand below each other."""
 
+_NOTE_WIDTH = 60
+"""Of what is told beside a bar."""
+
 _UNFOLDED = 10_000
 """A width at which nothing is folded."""
 
@@ -162,7 +165,7 @@ class _RichBar:
         self._progress, self._task = progress, task
 
     def advance(self, amount: float = 1, note: str = "") -> None:
-        self._progress.update(self._task, advance=amount, note=_visible(note))
+        self._progress.update(self._task, advance=amount, note=_shortened(_visible(note)))
 
     def line(self, key: str, text: str) -> None:
         self._progress.lines[key] = _visible(text)
@@ -261,6 +264,11 @@ def _amount(amount: float, unit: str) -> str:
             return f"{amount:.3g} {word}"
         amount /= 1000
     return f"{amount:.3g} TB"
+
+
+def _shortened(note: str) -> str:
+    """So that the bar keeps some room, however long a file's name is."""
+    return note if len(note) <= _NOTE_WIDTH else f"{note[: _NOTE_WIDTH - 1]}…"
 
 
 def _harmless(text: str) -> str:

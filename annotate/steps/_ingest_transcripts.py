@@ -24,6 +24,9 @@ from annotate.transcripts.read import (
 from annotate.transcripts.tables import Table
 from annotate.types import Transcript
 
+_URL = re.compile("[A-Za-z][A-Za-z0-9+.-]+:/")
+"""How a URL begins; as a path, it has lost one of its two slashes."""
+
 _HINT = "name a folder of transcripts, or one table for all videos; see docs/ingest.md"
 
 
@@ -257,6 +260,8 @@ def read_given(path: Path | None) -> Given:
     if path is None:
         return given
     if not path.exists():
+        if _URL.match(str(path)):
+            raise UsageError(f"{path} is no path on this machine", hint="copy the transcripts here first")
         raise UsageError(f"{path} does not exist", hint=_HINT)
     for name in sorted(_walk(path)) if path.is_dir() else [str(path.absolute())]:
         _take(given, name, path)

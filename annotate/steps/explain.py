@@ -101,10 +101,12 @@ def _rule(rule: Rule) -> str:
 def _unknown(name: str, names: Sequence[str]) -> UnknownName | NothingToDo:
     if not names:
         return NothingToDo("no video was ingested yet", hint="annotate ingest FOLDER-WITH-VIDEOS")
-    close = get_close_matches(Path(name).stem, names, n=3, cutoff=0.5)
-    hint = (
-        f"did you mean {' or '.join(map(repr, close))}?" if close else "`annotate status` counts all videos"
-    )
+    stem = Path(name).stem
+    close = get_close_matches(stem, names, n=3, cutoff=0.5)
+    close = close or [known for known in names if stem and stem.lower() in known.lower()][:3]
+    hint = "name its path, its file name, or the beginning of its sha256"
+    if close:
+        hint = f"did you mean {' or '.join(map(repr, close))}?"
     return UnknownName(f"no video is called {name!r}", hint=hint)
 
 

@@ -166,6 +166,12 @@ def test_an_unknown_name_is_told_with_the_nearest(project: Project) -> None:
     with pytest.raises(UnknownName) as caught:
         explain(project, "interview_70.mp4")
     assert "interview_07" in caught.value.hint
+    with pytest.raises(UnknownName) as caught:
+        explain(project, "VIEW")
+    assert "did you mean 'interview_07'?" in caught.value.hint
+    with pytest.raises(UnknownName) as caught:
+        explain(project, "zzz")
+    assert "its path, its file name, or the beginning of its sha256" in caught.value.hint
 
 
 def test_an_unreadable_file_is_explained_too(project: Project) -> None:
@@ -183,3 +189,12 @@ def test_ingest_wants_exactly_one_thing_to_do(
 ) -> None:
     done = annotate("ingest", *words, cwd=project.root)
     assert done.returncode == 2 and "one of them" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--recheck"], ["--explain", "x"]])
+def test_options_that_would_do_nothing_are_refused(
+    project: Project, annotate: RunAnnotate, words: list[str]
+) -> None:
+    done = annotate("ingest", *words, "--hide-subtitles", "--transcripts", "x", cwd=project.root)
+    assert done.returncode == 2
+    assert "--transcripts, --hide-subtitles would do nothing" in done.stderr

@@ -187,6 +187,12 @@ def test_an_empty_folder_of_transcripts_is_told(tmp_path: Path) -> None:
         read_given(tmp_path)
 
 
+def test_transcripts_behind_a_url_are_told_to_be_copied_first() -> None:
+    with pytest.raises(UsageError, match="s3:/bucket/x is no path on this machine") as caught:
+        read_given(Path("s3://bucket/x"))
+    assert "copy the transcripts here" in caught.value.hint
+
+
 def test_a_table_that_changes_cuts_only_the_videos_again_that_it_changed(
     project: Project, tmp_path: Path, example_videos: Path
 ) -> None:
