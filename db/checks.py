@@ -1,11 +1,11 @@
 """What was measured on samples, and the verdicts that decide whether they take part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, false, or_, select, update
 from sqlalchemy.orm import Session
 
-from annotate.types import Verdict
+from annotate.types import Rule, Verdict
 from db import models
 from db.chunks import chunks
 from db.models import SampleStatus
@@ -79,15 +79,45 @@ def mark_judged(session: Session, sha256s: Sequence[str], rules_hash: str) -> No
     )
 
 
-def measures(session: Session, sha256s: Sequence[str]) -> dict[str, dict[str, float | str | None]]:
-    """By sample id, by check: what was measured on the samples of those videos, retired ones left out."""
+def in_question(
+    session: Session, sha256s: Sequence[str], rules: Mapping[str, Rule]
+) -> Iterator[tuple[str, Verdict]]:
+    """(sample id, verdict so far) of what failed before, or breaks one of `rules` (by check) now.
+
+    Of the samples of those videos, retired ones left out. Found by the database, because a project holds
+    sixteen measures per sample and few of them fail.
+    """
+    row, sample = models.SampleCheck, models.Sample
     query = (
-        select(models.SampleCheck)
-        .join(models.Sample, models.Sample.id == models.SampleCheck.sample_id)
-        .where(models.Sample.video_sha256.in_(sha256s), models.Sample.status != SampleStatus.RETIRED)
-        .where(models.SampleCheck.name.not_in(REPEATS))
+        select(row.sample_id, row.name, row.value, row.word, row.passed, row.reason)
+        .join(sample, sample.id == row.sample_id)
+        .where(sample.video_sha256.in_(sha256s), sample.status != SampleStatus.RETIRED)
+        .where(row.name.not_in(REPEATS))
+        .where(or_(~row.passed, *(_breaks(name, rule) for name, rule in sorted(rules.items()))))
     )
-    found: dict[str, dict[str, float | str | None]] = {}
-    for row in session.scalars(query):
-        found.setdefault(row.sample_id, {})[row.name] = row.word or row.value
-    return found
+    for sample_id, name, value, word, passed, reason in session.execute(query):
+        yield sample_id, Verdict(name, word or value, passed, reason)
+
+
+def _breaks(name: str, rule: Rule) -> ColumnElement[bool]:
+    row = models.SampleCheck
+    ways: list[ColumnElement[bool]] = []
+    if rule.allow:
+        ways.append((row.word != "") & row.word.not_in(rule.allow))
+    if rule.min is not None:
+        ways.append(row.value < rule.min)
+    if rule.max is not None:
+        ways.append(row.value > rule.max)
+    return (row.name == name) & or_(false(), *ways)
+
+
+def change_verdicts(session: Session, changed: Sequence[tuple[str, Verdict]]) -> None:
+    """Store other verdicts on what was measured, as (sample id, verdict); a failed one rejects its sample."""
+    rows = [
+        {"sample_id": sample, "name": verdict.name, "passed": verdict.passed, "reason": verdict.reason}
+        for sample, verdict in changed
+    ]
+    if rows:
+        session.execute(update(models.SampleCheck), rows)
+    for chunk in chunks(sorted({sample for sample, _ in changed})):
+        _restate(session, chunk)

@@ -45,8 +45,9 @@ def rejudge(session: Session, rules: Rules) -> bool:
     done = (rules.hash, rules.hash_before_settling)
     stale = checks.judged_by_others(session, *done)
     for some in chunks(stale):
-        measured = checks.measures(session, some)
-        checks.put_verdicts(session, {s: rules.judge(values) for s, values in measured.items()})
+        known = list(checks.in_question(session, some, rules.by_check))
+        judged = [(sample, before, rules.judge({before.name: before.value})[0]) for sample, before in known]
+        checks.change_verdicts(session, [(sample, now) for sample, before, now in judged if now != before])
         checks.mark_judged(session, some, rules.hash_before_settling)
     if stale:
         add_event(session, "judged", {"videos": len(stale)})

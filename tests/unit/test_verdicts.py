@@ -13,7 +13,7 @@ from annotate.project import Project
 from annotate.steps._repeats import judge_repeats, remember
 from annotate.steps._verdicts import Rules, judge, rejudge, settle_repeats
 from annotate.types import PreparedSample, Rule, Segment, Split
-from db import batches, checks, models, repeats
+from db import batches, checks, explain, models, repeats
 from db.dataset import dataset_samples
 from db.engine import reading, writing
 from db.models import AnnotationState, SampleStatus
@@ -119,6 +119,31 @@ def test_changed_rules_reject_and_bring_back_and_lose_no_answer(each_project: Pr
     with writing(project.engine) as session:
         assert rejudge(session, lax)
     assert set(statuses(project).values()) == {SampleStatus.OK}
+
+
+def test_judging_again_says_what_judging_at_once_says(each_project: Project) -> None:
+    measures = [
+        {"duration": 0.5, "language": "fr", "snr": None},
+        {"duration": 5.0, "language": "zh", "snr": 3.0},
+        {"duration": 1.0, "language": None, "snr": 5.0},
+        {"duration": 9.0, "language": "und", "snr": 40.0},
+    ]
+    allow = {"language": {"allow": ["zh", "und"]}}
+    both = {"duration": {"min": 1.0, "max": 8.0}, "snr": {"min": 5}} | allow
+    with writing(each_project.engine) as session:
+        ids = [measured(session, each_project, f"text {n}", **m).id for n, m in enumerate(measures)]
+    for checked in (both, {"duration": {"min": 2.0, "max": 8.0}}, allow, {}):
+        rules = Rules(with_(each_project, checks=checked))
+        with writing(each_project.engine) as session:
+            rejudge(session, rules)
+        with reading(each_project.engine) as session:
+            found = explain.verdicts(session, ids)
+            for sample_id, values in zip(ids, measures, strict=True):
+                wanted = [(v.name, v.value, v.passed, v.reason) for v in rules.judge(values)]
+                rows = [(r.name, r.word or r.value, r.passed, r.reason) for r in found[sample_id]]
+                assert rows == wanted
+                ok = all(passed for _, _, passed, _ in wanted)
+                assert statuses(each_project)[sample_id] == (SampleStatus.OK if ok else SampleStatus.REJECTED)
 
 
 def test_a_retired_sample_stays_retired_whatever_the_rules(each_project: Project) -> None:
