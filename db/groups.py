@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -173,33 +173,32 @@ def rename_speakers(session: Session, said: Mapping[str, str], *, tied: bool = T
     A split never moves: where the new speaker belongs to another split than the video, the video keeps
     its old speaker, unless speakers are not `tied` to one split. Returns the names of those videos, sorted.
     """
-    differ = [row for row in _videos(session, sorted(said)) if row.speaker != said[row.sha256]]
-    home = homes(session) if tied and differ else {}
-    refused, renamed = [], 0
-    for row in differ:
-        speaker = said[row.sha256]
-        if tied and row.split and home.setdefault(speaker, Split(row.split)) != row.split:
-            refused.append(row.name)
-        else:
-            row.speaker = speaker
-            renamed += 1
-    _record(session, "speakers", renamed)
-    return sorted(refused)
+    return _name_videos(session, "speaker", said, homes, tied=tied)
 
 
 def name_episodes(session: Session, said: Mapping[str, str], *, tied: bool = True) -> list[str]:
     """Store which episode each video (sha256) was said to be of; refuses as `rename_speakers` does."""
-    differ = [row for row in _videos(session, sorted(said)) if row.episode != said[row.sha256]]
-    home = episode_homes(session) if tied and differ else {}
-    refused, renamed = [], 0
+    return _name_videos(session, "episode", said, episode_homes, tied=tied)
+
+
+def _name_videos(
+    session: Session,
+    column: str,
+    said: Mapping[str, str],
+    at_home: Callable[[Session], dict[str, Split]],
+    *,
+    tied: bool,
+) -> list[str]:
+    differ = [row for row in _videos(session, sorted(said)) if getattr(row, column) != said[row.sha256]]
+    home = at_home(session) if tied and differ else {}
+    refused = []
     for row in differ:
-        episode = said[row.sha256]
-        if tied and row.split and home.setdefault(episode, Split(row.split)) != row.split:
+        name = said[row.sha256]
+        if tied and row.split and home.setdefault(name, Split(row.split)) != row.split:
             refused.append(row.name)
         else:
-            row.episode = episode
-            renamed += 1
-    _record(session, "episodes", renamed)
+            setattr(row, column, name)
+    _record(session, f"{column}s", len(differ) - len(refused))
     return sorted(refused)
 
 

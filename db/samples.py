@@ -5,18 +5,10 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotate.types import PreparedSample, Split
+from annotate.types import PreparedSample
 from db import models
 from db.chunks import chunks
 from db.models import SampleStatus
-
-
-def samples(session: Session, *, split: Split | None = None) -> list[models.Sample]:
-    """The samples that take part, ordered by id; those of one split when it is given."""
-    query = select(models.Sample).where(models.Sample.status == SampleStatus.OK).order_by(models.Sample.id)
-    if split is not None:
-        query = query.where(models.Sample.split == split)
-    return list(session.scalars(query))
 
 
 def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from annotate.steps._ingest_files import Found
 from annotate.steps._ingest_run import Run
 from annotate.steps._ingest_speakers import Pattern, read_speakers
 from annotate.types import PreparedSample, Segment, Told, Turn, VideoOutcome, VideoStatus, sample_id
-from db import models, samples, videos
+from db import models, videos
 from db.engine import reading, writing
 from db.models import SampleStatus
 
@@ -196,4 +196,3 @@ def test_a_new_version_of_a_video_keeps_its_episode(each_project: Project, tmp_p
         assert videos.put_file(session, "v.mp4", stat, "new")
         found = videos.video(session, "new")
         assert found is not None and (found.speaker, found.episode) == ("old", "e1")
-        assert len(samples.samples(session)) == 2
