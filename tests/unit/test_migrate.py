@@ -6,14 +6,19 @@ import sys
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.command import downgrade
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from annotate.errors import SchemaMismatch
 from annotate.steps.init import init
+from annotate.steps.migrate import migrate
+from annotate.steps.recheck import recheck
+from db import models
 from db.engine import open_engine, reading, writing
-from db.migrate import require_current
+from db.migrate import MIGRATIONS, require_current
 from db.models import Base
 from tests.conftest import ROOT
 
@@ -75,6 +80,51 @@ def test_a_database_that_lost_its_version_is_not_made_anew(each_project, annotat
     done = annotate("migrate", cwd=each_project.root)
     assert done.returncode == 1
     assert "hint: bring it back from a backup" in done.stderr
+
+
+def _to(engine, revision):
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")
+        with connection.begin():
+            config.attributes["connection"] = connection
+            downgrade(config, revision)
+        if engine.dialect.name == "sqlite":
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys=ON")
+
+
+OLD_ROWS = (
+    "INSERT INTO video (sha256, name, status, reason, detail, facts, settings_hash, speaker, split) "
+    "VALUES ('v', 'v', 'ok', '', '', '{}', 'old', 'v', 'test')",
+    "INSERT INTO sample (id, video_sha256, start_us, end_us, transcript, transcript_origin, status, split, "
+    "media_sha256) VALUES ('s', 'v', 0, 1000000, 'a word', 'subtitles', 'ok', 'test', '{}')",
+    "INSERT INTO sample_check (sample_id, name, value, passed, reason) VALUES ('s', 'face', 0.5, true, '')",
+    "INSERT INTO sample_check (sample_id, name, value, passed, reason) "
+    "VALUES ('s', 'loudness', -70.0, false, 'nothing to hear')",
+)
+
+
+def test_a_project_of_the_first_version_is_brought_up_with_all_its_rows_and_back(each_project):
+    engine = each_project.engine
+    _to(engine, "0001")
+    with writing(engine) as session:
+        for statement in OLD_ROWS:
+            session.execute(text(statement))
+    assert migrate(each_project)
+    with reading(engine) as session:
+        sample = session.get_one(models.Sample, "s")
+        assert (sample.transcript, sample.split, sample.words, sample.speaker) == ("a word", "test", [], "")
+    report = recheck(each_project)
+    assert (report.before, report.samples, report.rejected) == (1, 1, {})
+    with writing(engine) as session:
+        session.add(models.SampleCheck(sample_id="s", name="language", value=None, word="en", passed=True))
+    _to(engine, "0001")
+    with reading(engine) as session:
+        kept = session.execute(text("SELECT name, value FROM sample_check ORDER BY name")).all()
+        assert [tuple(row) for row in kept] == [("face", 0.5), ("loudness", -70.0)]
+        assert session.execute(text("SELECT transcript FROM sample")).scalar() == "a word"
 
 
 def test_annotations_cannot_be_changed_or_deleted(each_project):

@@ -47,8 +47,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table('sound_pair')
     op.drop_table('repeat_key')
+    # Words, and what could not be told: the older schema has no place for them.
+    op.execute('DELETE FROM sample_check WHERE value IS NULL')
     with op.batch_alter_table('sample_check') as table:
         table.drop_column('word')
+        table.alter_column('value', existing_type=sa.Float(), nullable=False)
     with op.batch_alter_table('sample') as table:
         for name in ('transcript_raw', 'words', 'speaker', 'speaker_origin', 'sound_print'):
             table.drop_column(name)
