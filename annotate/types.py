@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -358,8 +358,7 @@ class Transcribing:
 
 @dataclass(frozen=True, slots=True)
 class CutPlan:
-    """Every setting that decides how a video is cut and what its files hold. JSON-able; its hash decides
-    whether a video has to be cut again."""
+    """Every setting that a worker needs to cut a video."""
 
     segmenter: str = "silero-vad"
     """For videos without a transcript by people."""
@@ -374,6 +373,16 @@ class CutPlan:
     transcribing: Transcribing = Transcribing()
     guess_speakers: bool = True
     """Tell voices apart by ear where nobody named them."""
+
+    def decides(self) -> dict[str, Any]:
+        """What other samples or files follow from, JSON-able: another value, and videos are cut again.
+
+        Where a machine transcribes is no part of it, nor how while it transcribes nothing.
+        """
+        said = asdict(self)
+        transcribing = said.pop("transcribing")
+        del transcribing["device"]
+        return {**said, "transcribing": transcribing if self.transcribing.model else {}}
 
 
 @dataclass(frozen=True, slots=True)

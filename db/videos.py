@@ -112,6 +112,13 @@ def put_video(
     put_samples(session, row, outcome.samples)
 
 
+def forget_cut(session: Session, sha256: str) -> None:
+    """Have the video cut again by whoever comes next, whatever the settings say."""
+    row = session.get(models.Video, sha256)
+    if row is not None:
+        row.settings_hash = ""
+
+
 def put_file(session: Session, path: str, stat: FileStat, sha256: str | None, reason: str = "") -> bool:
     """Remember what lies at `path`. True when another video lay there before.
 

@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from annotate.errors import AnnotateError
@@ -117,7 +117,7 @@ class Run:
     def __post_init__(self) -> None:
         self._rules = Rules(self.project.settings)
         self._plan = self.project.settings.cut_plan()
-        decides = [CUT_VERSION, asdict(self._plan)]
+        decides = [CUT_VERSION, self._plan.decides()]
         self._cut_hash = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
         for path, reason in self.found.unreadable:
             self._problem(path, "unreadable", reason)
@@ -224,6 +224,7 @@ class Run:
                 if videos.put_file(session, file.key, file.stat, sha256):
                     self._replaced.append(file.name)
             return None
+        self._forget_cut(sha256)
         job = VideoJob(
             source.path, sha256, self.project.media, source.sidecar, self._plan,
             store=self.project.clips.url, source=source.url, sidecar_source=source.sidecar_url,
@@ -245,6 +246,17 @@ class Run:
             # Only the transcript differs: the one of the path that gave the video its name counts.
             others = [path for path in videos.paths_of(session, sha256) if path != file.key]
             return file.name == video.name or not any(is_url(path) or Path(path).exists() for path in others)
+
+    def _forget_cut(self, sha256: str) -> None:
+        """A run that is broken off leaves files of the new cut in place of some of the old one.
+
+        So the old one counts no more from here on, should somebody go back to its settings.
+        """
+        with reading(self.project.engine) as session:
+            if videos.video(session, sha256) is None:
+                return
+        with writing(self.project.engine) as session:
+            videos.forget_cut(session, sha256)
 
     def _cannot_read(self, file: SourceFile, error: OSError) -> None:
         reason = error.strerror or str(error)

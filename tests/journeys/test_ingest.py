@@ -75,6 +75,11 @@ def stand_in(job: VideoJob) -> VideoOutcome | CannotWrite:
     return VideoOutcome(job.sha256, VideoStatus.OK, "", detail, {"duration_us": 9_000_000}, samples)
 
 
+def full_disk(job: VideoJob) -> CannotWrite:
+    """Stops the run at its first video."""
+    return CannotWrite("no room left in media/", "make room")
+
+
 def cut_with_little_room(job: VideoJob) -> VideoOutcome | CannotWrite:
     """The real thing, where no file may grow beyond 30 kB: a full disk for root and all others."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))
@@ -497,6 +502,20 @@ def test_other_settings_cut_again_retire_what_is_gone_and_bring_it_back(
     alive = {s.id for s in rows(each_project, models.Sample) if s.status == SampleStatus.OK}
     assert alive == first
     assert len({s.split for s in rows(each_project, models.Sample)}) == 1
+
+
+def test_a_cut_that_was_broken_off_is_made_anew_by_the_old_settings_too(
+    each_project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(folder, a="speech 3", b="speech 1")
+    run(each_project, folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(run_step, "cut", full_disk)
+        with pytest.raises(AnnotateError, match="no room left"):
+            run(with_settings(each_project, cut="copy"), folder / "a.mp4")
+    report = run(each_project, folder)
+    assert (report.new, report.unchanged, report.samples) == (1, 1, 4)
+    assert run(each_project, folder).unchanged == 2
 
 
 @pytest.mark.parametrize("kind", ["clip", "audio", "silent"])

@@ -122,6 +122,25 @@ def test_every_preset_writes_exactly_the_defaults_of_the_code(tmp_path, preset):
     assert settings == bare
 
 
+def test_what_decides_the_cut_is_what_other_samples_follow_from(tmp_path):
+    def decides(toml=""):
+        return load(tmp_path, f"{toml}\n{MINIMAL}").cut_plan().decides()
+
+    bare, named = decides(), decides("[transcribe]\nmodel = 'x'")
+    assert decides("[transcribe]\nlanguage = 'zh'\ndevice = 'cpu'") == bare
+    assert decides("[ingest]\nworkers = 3\nexecutor = 'ray'\nattempts = 1") == bare
+    assert decides("[transcribe]\nmodel = 'x'\ndevice = 'cpu'") == named
+    others = ["[transcribe]\nmodel = 'x'\nlanguage = 'zh'"]
+    for key, value in {
+        "segmenter": "'energy'", "segmenter_with_transcript": "'transcript'", "vad_preset": "'far'",
+        "min_seconds": 2, "max_seconds": 5, "pad_seconds": 0, "bridge_seconds": 1, "cut": "'copy'",
+        "hide_subtitles": "true", "guess_speakers": "false",
+    }.items():  # fmt: skip
+        others.append(f"[ingest]\n{key} = {value}")
+    found = [bare, named, *map(decides, others)]
+    assert all(one != other for n, one in enumerate(found) for other in found[:n])
+
+
 def test_the_presets_are_the_protocols_they_are_named_after(tmp_path):
     def of(preset):
         return load(tmp_path, (PRESETS / f"{preset}.toml").read_text())
