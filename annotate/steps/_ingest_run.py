@@ -3,22 +3,19 @@
 import hashlib
 import json
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from annotate.errors import AnnotateError
-from annotate.media.rescue import FOLDER as RESCUE
 from annotate.progress import Progress
 from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.steps._clips import send_again
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._ingest_meter import Meter
-from annotate.steps._ingest_sources import FOLDER as FETCHED
 from annotate.steps._ingest_sources import AtHand, fetch, is_remote
 from annotate.steps._ingest_speakers import Speakers
 from annotate.steps._ingest_transcripts import fingerprint
@@ -35,42 +32,12 @@ from db.engine import reading, writing
 CUT_VERSION = 2
 """Raised whenever the same video would be cut into other samples or other files: then all are cut again."""
 
-UNFINISHED = ".unfinished"
+LOCK_SECONDS = 2.0
+"""How long to wait for another writing command: an ingest that runs takes hours, not seconds."""
+
 HASH_BYTES = 1 << 22
 
 log = logging.getLogger("annotate.ingest")
-
-
-def sweep(media: Path) -> None:
-    """Delete what a killed run left half written. Only after one, for the folder may hold millions of files.
-
-    Workers die with their driver and the writer lock is ours, so nobody writes these files any more.
-    """
-    _delete_copies(media)
-    mark = media / UNFINISHED
-    if mark.exists():
-        for orphan in media.rglob("*.part"):
-            orphan.unlink(missing_ok=True)
-        mark.unlink()
-
-
-@contextmanager
-def marked(media: Path) -> Iterator[None]:
-    """Leave a mark in the media folder unless the block ends well, or its half files are swept at once."""
-    media.mkdir(parents=True, exist_ok=True)
-    (media / UNFINISHED).touch()
-    try:
-        yield
-    except AnnotateError:
-        sweep(media)
-        raise
-    _delete_copies(media)
-    (media / UNFINISHED).unlink()
-
-
-def _delete_copies(media: Path) -> None:
-    for folder in (RESCUE, FETCHED):
-        shutil.rmtree(media / folder, ignore_errors=True)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,8 @@ from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.registry import EXECUTORS, SEGMENTERS, TRANSCRIBERS
 from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
-from annotate.steps._ingest_run import Run, marked, sweep
+from annotate.steps._ingest_run import LOCK_SECONDS, Run
+from annotate.steps._ingest_scratch import marked, sweep
 from annotate.steps._ingest_speakers import Pattern, read_speakers
 from annotate.steps._ingest_transcripts import attach, read_given
 from annotate.steps._verdicts import Rules
@@ -21,9 +22,6 @@ from annotate.steps.recheck import still_asked
 from annotate.types import Split, VideoStatus
 from db import outbox, stats, videos
 from db.engine import reading
-
-LOCK_SECONDS = 2.0
-"""How long to wait for another writing command: an ingest that runs takes hours, not seconds."""
 
 PROBLEMS_SHOWN = 200
 NOTES_SHOWN = 20

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._ingest_files import Found
-from annotate.steps._ingest_run import Run
+from annotate.steps._ingest_run import LOCK_SECONDS, Run
 from annotate.steps._ingest_speakers import Pattern, read_speakers
 from annotate.steps.status import next_command
 from annotate.types import Split
 from db import outbox, stats, videos
 from db.engine import reading
-
-LOCK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)

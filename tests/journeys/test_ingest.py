@@ -22,6 +22,7 @@ from annotate.errors import AnnotateError, ConfigError, NothingToDo, ProjectBusy
 from annotate.project import Project
 from annotate.steps import _ingest_run as run_step
 from annotate.steps import ingest as step
+from annotate.steps._ingest_scratch import UNFINISHED
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps.ingest import IngestReport, ingest
 from annotate.types import (
@@ -322,7 +323,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(project: Project, fo
     (folder / "a.mp4").write_text("speech 1")
     report = run(project, folder)
     assert (report.samples, report.failed) == (3, 0)
-    assert not (project.media / run_step.UNFINISHED).exists()
+    assert not (project.media / UNFINISHED).exists()
 
 
 def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
@@ -552,7 +553,7 @@ def test_half_files_of_a_killed_run_are_swept(project: Project, folder: Path) ->
     orphan = project.media / "M" / "ab" / "abc.mp4.part"
     orphan.parent.mkdir(parents=True)
     orphan.touch()
-    (project.media / run_step.UNFINISHED).touch()
+    (project.media / UNFINISHED).touch()
     run(project, folder)
     assert list(project.media.rglob("*.part")) == []
 
