@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -14,6 +15,9 @@ from db import checks
 from db.chunks import chunks
 from db.engine import Session
 from db.videos import add_event
+
+_RANGES = {"share": (0.0, 1.0), "correlation": (-1.0, 1.0)}
+"""By unit: a limit outside, such as one in percent, would take everything, or nothing."""
 
 
 class Rules:
@@ -75,6 +79,13 @@ def _require_fit(name: str, rule: Rule) -> None:
             f"checks.{name} has `min` or `max`, which are for numbers, but {name} is a word",
             hint=f'say for example {name} = {{ allow = ["en", "und"] }} in annotate.toml',
         )
+    lowest, highest = _RANGES.get(check.unit, (-math.inf, math.inf))
+    for limit in (rule.min, rule.max):
+        if limit is not None and not lowest <= limit <= highest:
+            raise ConfigError(
+                f"checks.{name} says {limit:g}, but {name} is a {check.unit}, from {lowest:g} to {highest:g}",
+                hint=f"say for example {name} = {{ min = 0.5 }} in annotate.toml",
+            )
 
 
 def judge(name: str, value: float | str | None, rule: Rule) -> Verdict:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from annotate.errors import NothingToDo, UnknownName, UsageError
+from annotate.errors import ConfigError, NothingToDo, UnknownName, UsageError
 from annotate.project import Project
 from annotate.steps import _ingest_run
 from annotate.steps.explain import explain
@@ -198,3 +198,19 @@ def test_options_that_would_do_nothing_are_refused(
     done = annotate("ingest", *words, "--hide-subtitles", "--transcripts", "x", cwd=project.root)
     assert done.returncode == 2
     assert "--transcripts, --hide-subtitles would do nothing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("black = { max = 30 }", "black says 30, but black is a share, from 0 to 1"),
+        ("mouth-moves-with-voice = { min = 15 }", "a correlation, from -1 to 1"),
+    ],
+)
+def test_a_limit_in_percent_is_refused_because_it_would_take_everything_or_nothing(
+    project: Project, rule: str, told: str
+) -> None:
+    strict = ruled(project, rule)
+    with pytest.raises(ConfigError, match=told):
+        recheck(strict)
+    strict.engine.dispose()
