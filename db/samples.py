@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from annotate.types import PreparedSample
@@ -28,18 +28,21 @@ def media_hashes(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[
     return found
 
 
-def put_samples(session: Session, video: models.Video, prepared: Sequence[PreparedSample]) -> None:
+def put_samples(session: Session, video: models.Video, prepared: Sequence[PreparedSample]) -> list[str]:
     """Make `prepared` the samples of `video`: known ones are updated, those no longer cut are retired.
 
     All take part until their verdicts are stored. New ones have no split yet: who talks in them decides
-    whether they may be in that of their video. A speaker that a table told stays.
+    whether they may be in that of their video. A speaker that a table told stays. Returns the ids of those
+    that were retired now.
     """
     known = {
         sample.id: sample
         for sample in session.scalars(select(models.Sample).where(models.Sample.video_sha256 == video.sha256))
     }
-    for gone in known.keys() - {p.id for p in prepared}:
-        known[gone].status = SampleStatus.RETIRED
+    gone = sorted(known.keys() - {p.id for p in prepared})
+    retired = [sample_id for sample_id in gone if known[sample_id].status != SampleStatus.RETIRED]
+    for sample_id in retired:
+        known[sample_id].status = SampleStatus.RETIRED
     for p in prepared:
         row = known.get(p.id) or models.Sample(id=p.id, video_sha256=video.sha256)
         row.start_us, row.end_us = p.segment.start_us, p.segment.end_us
@@ -53,3 +56,13 @@ def put_samples(session: Session, video: models.Video, prepared: Sequence[Prepar
         row.media_sha256 = dict(p.media_sha256)
         session.add(row)
     session.flush()
+    return retired
+
+
+def judged_by_people(session: Session, sample_ids: Sequence[str]) -> int:
+    """How many of those samples somebody has answered a question about."""
+    answer, found = models.Annotation, 0
+    for chunk in chunks(sample_ids):
+        query = select(func.count(answer.sample_id.distinct())).where(answer.sample_id.in_(chunk))
+        found += session.scalar(query) or 0
+    return found

@@ -96,8 +96,8 @@ def paths_of(session: Session, sha256: str) -> list[str]:
 
 def put_video(
     session: Session, outcome: VideoOutcome, *, name: str, settings_hash: str, speaker: str
-) -> None:
-    """Store what a worker made of a video, with its samples.
+) -> list[str]:
+    """Store what a worker made of a video, with its samples; the ids of those that it no longer has.
 
     Name, speaker and split of a known video stay: they are settled elsewhere or for ever.
     """
@@ -109,7 +109,7 @@ def put_video(
     row.facts = dict(outcome.facts)
     row.settings_hash = settings_hash
     session.flush()
-    put_samples(session, row, outcome.samples)
+    return put_samples(session, row, outcome.samples)
 
 
 def forget_cut(session: Session, sha256: str) -> None:

@@ -80,6 +80,8 @@ class Run:
     _again: dict[str, VideoJob] = field(default_factory=dict)
     """What took its worker down and is worth another attempt, by sha256."""
     _replaced: list[str] = field(default_factory=list)
+    _retired: list[str] = field(default_factory=list)
+    """Ids of samples that are no longer cut."""
 
     def __post_init__(self) -> None:
         self._rules = Rules(self.project.settings)
@@ -288,7 +290,7 @@ class Run:
             self._problem(first.key, "changed", "the file changed while it was read; run this again")
             return
         with writing(self.project.engine) as session:
-            videos.put_video(
+            self._retired += videos.put_video(
                 session, made, name=first.name, settings_hash=flight.settings_hash,
                 speaker=self.told.get(made.sha256, Told()).speaker or made.sha256,
             )  # fmt: skip
@@ -333,6 +335,13 @@ class Run:
         warnings = self.found.warnings
         if unused := self.voices.unused():
             warnings.append(f"{len(unused)} files of the speaker table were not found: {some(unused)}")
+        if self._retired:
+            with reading(self.project.engine) as session:
+                judged = samples.judged_by_people(session, self._retired)
+            warnings.append(
+                f"{len(self._retired)} samples are retired, because their videos are cut otherwise now; "
+                f"people have judged {judged} of them, and what they said is kept"
+            )
         if self._replaced:
             warnings.append(
                 f"{len(self._replaced)} files hold another video than before; "

@@ -36,7 +36,7 @@ from annotate.types import (
     sample_id,
 )
 from db import models
-from db.engine import reading
+from db.engine import reading, writing
 from db.models import SampleStatus
 from tests.conftest import MakeProject
 
@@ -503,6 +503,29 @@ def test_other_settings_cut_again_retire_what_is_gone_and_bring_it_back(
     alive = {s.id for s in rows(each_project, models.Sample) if s.status == SampleStatus.OK}
     assert alive == first
     assert len({s.split for s in rows(each_project, models.Sample)}) == 1
+
+
+def test_samples_that_are_no_longer_cut_are_told_and_keep_what_people_said(
+    each_project: Project, folder: Path
+) -> None:
+    make(folder, a="speech 3")
+    assert not run(each_project, folder).warnings
+    judged = rows(each_project, models.Sample)[0].id
+    with writing(each_project.engine) as session:
+        who = models.Annotator(name="a@example.com")
+        session.add(who)
+        session.flush()
+        session.add(models.Annotation(
+            sample_id=judged, task_id="sentiment.M", annotator_id=who.id, state="answered",
+            value="0", origin="s#1", revision="1", created_at=models.now(), raw={},
+        ))  # fmt: skip
+    report = run(with_settings(each_project, min_seconds=2.0), folder)
+    assert [w for w in report.warnings if "retired" in w] == [
+        "3 samples are retired, because their videos are cut otherwise now; people have judged 1 of them, "
+        "and what they said is kept"
+    ]
+    assert [row.sample_id for row in rows(each_project, models.Annotation)] == [judged]
+    assert not run(with_settings(each_project, min_seconds=2.0), folder).warnings
 
 
 def test_a_cut_that_was_broken_off_is_made_anew_by_the_old_settings_too(
