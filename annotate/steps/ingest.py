@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from annotate.config import IngestSettings, TranscribeSettings
+from annotate.config import IngestSettings, Settings, TranscribeSettings
 from annotate.errors import AnnotateError, NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -108,7 +108,7 @@ def ingest(
         run.settle()
         report = _report(run, time.monotonic() - started)
     if not report.samples:
-        raise _nothing_cut(report)
+        raise _nothing_cut(report, _hidden_but_refused(project.settings, report.rejected_samples))
     return report
 
 
@@ -140,13 +140,24 @@ def _workers(flag: int | None, settings: IngestSettings, executor: Executor) -> 
     return (settings.workers if flag is None else flag) or executor.slots()
 
 
-def _nothing_cut(report: IngestReport) -> AnnotateError:
+def _hidden_but_refused(settings: Settings, refused: Mapping[str, int]) -> str:
+    """What to do where text is hidden, and a rule rejects what had it all the same; empty elsewhere."""
+    if not settings.ingest.hide_subtitles or not refused.get("burnt-in-text"):
+        return ""
+    return (
+        "subtitles are hidden, but the rule burnt-in-text still rejects samples that had some: take it out "
+        "of [checks] in annotate.toml, then annotate ingest --recheck"
+    )
+
+
+def _nothing_cut(report: IngestReport, remedy: str) -> AnnotateError:
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons.items())
     if not report.problems:
         broken = ", ".join(f"{check} {count}" for check, count in report.rejected_samples.items())
         return AnnotateError(
             f"no sample keeps to the rules of [checks] in annotate.toml ({broken})",
-            hint="annotate ingest --explain VIDEO shows why; change a rule, then annotate ingest --recheck",
+            hint=remedy
+            or "annotate ingest --explain VIDEO shows why; change a rule, then annotate ingest --recheck",
         )
     shown = "; ".join(f"{p['file']}: {p['detail'] or p['reason']}" for p in report.problems[:5])
     return AnnotateError(
@@ -175,6 +186,8 @@ def _report(run: Run, seconds: float) -> IngestReport:
         splits = videos.samples_per_split(session)
         refused = dict(stats.rejected(session))
         run.found.warnings += still_asked(outbox.open_of_rejected(session))
+    if remedy := _hidden_but_refused(run.project.settings, refused):
+        run.found.warnings.append(remedy)
     counts = Counter(states.values())
     if len(problems) > PROBLEMS_SHOWN:
         run.found.warnings.append(f"{len(problems)} problems, of which {PROBLEMS_SHOWN} are listed")

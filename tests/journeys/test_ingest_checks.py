@@ -12,7 +12,7 @@ from annotate.errors import ConfigError, NothingToDo, UnknownName, UsageError
 from annotate.project import Project
 from annotate.steps import _ingest_run
 from annotate.steps.explain import explain
-from annotate.steps.ingest import ingest
+from annotate.steps.ingest import _hidden_but_refused, ingest
 from annotate.steps.recheck import recheck
 from annotate.types import Split
 from db import models
@@ -214,3 +214,10 @@ def test_a_limit_in_percent_is_refused_because_it_would_take_everything_or_nothi
     with pytest.raises(ConfigError, match=told):
         recheck(strict)
     strict.engine.dispose()
+
+
+def test_whoever_hides_subtitles_is_told_of_the_rule_that_still_rejects_them(project: Project) -> None:
+    hiding = project.overruled("ingest", hide_subtitles=True).settings
+    assert "take it out of [checks]" in _hidden_but_refused(hiding, {"burnt-in-text": 2})
+    assert _hidden_but_refused(hiding, {"snr": 2}) == ""
+    assert _hidden_but_refused(project.settings, {"burnt-in-text": 2}) == ""
