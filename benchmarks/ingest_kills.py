@@ -1,13 +1,11 @@
 """Kill `annotate ingest` with SIGKILL at random moments: run again, it ends where a clean run ends.
 
-python benchmarks/ingest_kills.py [--kills 20] [--quick] [--data FOLDER] [--seed 0] [--json FILE]
+python -m benchmarks.ingest_kills [--kills 20] [--quick] [--videos FOLDER] [--seed 0] [--json FILE]
 """
 
-import argparse
 import hashlib
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -15,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from sqlalchemy import select
 
 from annotate.project import Project
 from annotate.steps.init import init
+from benchmarks._bars import Bars, arguments
 from db import models
 from db.engine import reading
 
@@ -134,27 +133,21 @@ def _difference(wanted: Snapshot, found: Snapshot) -> str:
 
 def main() -> int:
     """Print the figures and the bar; 1 when it is short."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__ or "")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--quick", action="store_true", help="one kill only")
-    parser.add_argument("--data", type=Path, default=ROOT / "examples" / "videos")
+    parser.add_argument("--videos", type=Path, default=ROOT / "examples" / "videos")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    kills = 1 if options.quick else options.kills
+    kills, bars = 1 if options.quick else options.kills, Bars()
     with tempfile.TemporaryDirectory() as folder:
-        result = kill_and_compare(options.data, Path(folder), kills=kills, rng=random.Random(options.seed))
+        result = kill_and_compare(options.videos, Path(folder), kills=kills, rng=random.Random(options.seed))
     print(
         f"clean run {result.clean_seconds:.1f} s, {kills} kills, {result.too_late} runs ended before theirs"
     )
     for line in result.differences:
         print(line)
-    verdict = "ok" if result.equal >= kills else "SHORT"
-    print(f"bar ingest_kills_equal {result.equal} >= {kills} {verdict}")
-    if options.json:
-        facts = {"machine": platform.platform(), "processors": os.cpu_count(), **asdict(result)}
-        options.json.write_text(json.dumps(facts, indent=1))
-    return 0 if verdict == "ok" else 1
+    bars.bar("ingest_kills_equal", result.equal, ">=", kills)
+    return bars.done(options.json)
 
 
 if __name__ == "__main__":
