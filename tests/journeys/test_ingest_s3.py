@@ -16,10 +16,12 @@ from annotate.steps import _ingest_run as run_step
 from annotate.steps._clips import fetch_questions, require_clips
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps.doctor import doctor
+from annotate.steps.export import export
 from annotate.steps.extract import extract
 from annotate.steps.ingest import IngestReport, ingest
 from annotate.types import (
     CutPlan,
+    Modality,
     PreparedSample,
     SampleMedia,
     Segment,
@@ -31,6 +33,7 @@ from annotate.types import (
 from db import models
 from db.engine import reading, writing
 from db.models import BatchItemState
+from tests.factories import add_label
 from tests.media_factory import make_video
 from tests.object_store import Bucket
 
@@ -237,6 +240,71 @@ def test_doctor_writes_and_reads_the_media_root(kept: Project, bucket: Bucket) -
     wrong = with_media(kept, "s3://no-such-bucket-here")
     (found,) = [c for c in doctor(wrong).checks if c["check"] == "media root"]
     assert (found["state"], found["do"]) == ("fail", "make the bucket, or mend the URL")
+
+
+# ---- export ---------------------------------------------------------------------------------------
+
+
+def finished(project: Project) -> None:
+    """Every sample has all four labels of sentiment."""
+    with writing(project.engine) as session:
+        for sample in session.scalars(select(models.Sample)).all():
+            for modality in Modality:
+                add_label(session, sample, f"sentiment.{modality}", 0.0)
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_an_export_fetches_the_clips_it_lacks_and_is_the_same_from_a_folder_and_from_a_store(
+    each_project: Project, bucket: Bucket, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_step, "cut", stand_in)
+    ingest(each_project, [videos], workers=1)
+    finished(each_project)
+    export(each_project, format="chsims-csv", dest=tmp_path / "from-folder")
+    kept = with_media(each_project, f"{bucket.url}/clips")
+    run(kept, videos)
+    ids = sorted(sample.id for sample in rows(kept, models.Sample))
+    shutil.rmtree(kept.media)
+    bucket.store.tell(requests=True)
+    export(again(kept), format="chsims-csv", dest=tmp_path / "nothing-cached")
+    read = [r for r in bucket.store.tell(requests=True) if r.startswith("GET") and ".mp4" in r]
+    assert (len(read), all("/clips/M/" in r for r in read)) == (6, True)
+    # One copy is there, one is damaged, the rest is missing.
+    clips_here = [kept.sample_media(name).clip for name in ids]
+    clips_here[1].unlink()
+    clips_here[1].write_bytes(b"damaged")
+    for path in clips_here[2:]:
+        path.unlink()
+    export(again(kept), format="chsims-csv", dest=tmp_path / "some-cached")
+    wanted = written(tmp_path / "from-folder")
+    assert sum(name.endswith(".mp4") for name in wanted) == 6
+    assert written(tmp_path / "nothing-cached") == wanted
+    assert written(tmp_path / "some-cached") == wanted
+
+
+@pytest.mark.parametrize("trouble", ["damaged", "gone"])
+def test_an_export_whose_clips_cannot_be_had_says_so_and_keeps_the_earlier_one(
+    trouble: str, kept: Project, bucket: Bucket, videos: Path, tmp_path: Path
+) -> None:
+    run(kept, videos)
+    finished(kept)
+    export(again(kept), format="chsims-csv", dest=tmp_path / "out")
+    before = written(tmp_path / "out")
+    shutil.rmtree(kept.media)
+    name = next(name for name in clips(bucket) if name.startswith("clips/M/"))
+    if trouble == "damaged":
+        bucket.put(name, b"damaged")
+    else:
+        bucket.delete(name)
+    with pytest.raises(StorageError, match=f"{name} of sample .* is {trouble}") as raised:
+        export(again(kept), format="chsims-csv", dest=tmp_path / "out")
+    assert raised.value.exit_code == 1
+    assert "then `annotate ingest` the videos again" in raised.value.hint
+    assert written(tmp_path / "out") == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus", "out", "videos"]
 
 
 # ---- sources ---------------------------------------------------------------------------------------
