@@ -217,6 +217,8 @@ class _Job:
                 },
                 self._watcher.glimpses(),
             )
+            # A watcher keeps the last pictures, and a long video has hundreds of samples.
+            del self._watcher
             self._encoder = None
             self._sound.clear()
         return self._result

@@ -175,7 +175,8 @@ class _Job:
                 },
                 self.watcher.glimpses(),
             )
-            del self._video, self._audio
+            # A watcher keeps the last pictures, and a long video has hundreds of samples.
+            del self._video, self._audio, self.watcher
         return self._result
 
 
