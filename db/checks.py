@@ -1,8 +1,8 @@
 """What was measured on samples, and the verdicts that decide whether they take part."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, delete, false, or_, select, update
+from sqlalchemy import ColumnElement, delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from annotate.types import Rule, Verdict
@@ -121,3 +121,15 @@ def change_verdicts(session: Session, changed: Sequence[tuple[str, Verdict]]) ->
         session.execute(update(models.SampleCheck), rows)
     for chunk in chunks(sorted({sample for sample, _ in changed})):
         _restate(session, chunk)
+
+
+def unmeasured(session: Session, names: Iterable[str]) -> dict[str, int]:
+    """By check of `names`: how many samples take part on which it was never measured; those with none left out."""
+    row, sample = models.SampleCheck, models.Sample
+    found: dict[str, int] = {}
+    for name in sorted(names):
+        measured = select(row.sample_id).where(row.sample_id == sample.id, row.name == name).exists()
+        query = select(func.count()).select_from(sample).where(sample.status == SampleStatus.OK, ~measured)
+        if count := session.scalar(query):
+            found[name] = count
+    return found

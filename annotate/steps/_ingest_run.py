@@ -307,7 +307,7 @@ class Run:
         """Speakers, splits and the audit trail in one transaction: they depend on content, not on arrival."""
         settings = self.project.settings
         with writing(self.project.engine) as session:
-            rejudge(session, self._rules)
+            self.found.warnings += rejudge(session, self._rules)
             refused = groups.put_told(session, self.told, settings.splits.together)
             self._warn_of_refused(refused)
             settled, unsettled = 0, groups.something_to_settle(session)

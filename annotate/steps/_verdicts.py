@@ -44,8 +44,11 @@ class Rules:
         ]
 
 
-def rejudge(session: Session, rules: Rules) -> bool:
-    """Judge again, from what was measured, whatever was judged by other rules; whether any was."""
+def rejudge(session: Session, rules: Rules) -> list[str]:
+    """Judge again, from what was measured, whatever was judged by other rules.
+
+    Returns a warning for each rule that passes samples only because its check was never measured on them.
+    """
     done = (rules.hash, rules.hash_before_settling)
     stale = checks.judged_by_others(session, *done)
     for some in chunks(stale):
@@ -55,7 +58,12 @@ def rejudge(session: Session, rules: Rules) -> bool:
         checks.mark_judged(session, some, rules.hash_before_settling)
     if stale:
         add_event(session, "judged", {"videos": len(stale)})
-    return bool(stale)
+    missing = checks.unmeasured(session, rules.by_check) if stale else {}
+    return [
+        f"{count} samples pass the rule about {name} only because they were cut before it could be measured: "
+        "`annotate ingest` their videos"
+        for name, count in missing.items()
+    ]
 
 
 def settle_repeats(session: Session, rules: Rules, *, moved: bool) -> None:

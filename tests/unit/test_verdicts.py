@@ -108,8 +108,9 @@ def test_changed_rules_reject_and_bring_back_and_lose_no_answer(each_project: Pr
         ))  # fmt: skip
     strict, lax = Rules(with_(project, checks={"duration": {"min": 1.0}})), Rules(project.settings)
     with writing(project.engine) as session:
-        assert rejudge(session, strict)
-        assert not rejudge(session, strict)
+        assert rejudge(session, strict) == []
+        assert rejudge(session, strict) == []
+        assert len(session.scalars(select(models.Event).where(models.Event.kind == "judged")).all()) == 1
     assert statuses(project) == {short: SampleStatus.REJECTED, long: SampleStatus.OK}
     with reading(project.engine) as session:
         assert [c.sample_id for c in batches.candidates(session, project.settings.passes)] == [long]
@@ -117,7 +118,7 @@ def test_changed_rules_reject_and_bring_back_and_lose_no_answer(each_project: Pr
         assert session.scalars(select(models.Annotation.value)).all() == ["0"]
         assert session.scalars(select(models.Label.number)).all() == [0.0]
     with writing(project.engine) as session:
-        assert rejudge(session, lax)
+        rejudge(session, lax)
     assert set(statuses(project).values()) == {SampleStatus.OK}
 
 
@@ -160,6 +161,16 @@ def test_a_measure_whose_check_is_gone_does_no_harm(project: Project) -> None:
         measured(session, project, **{"a-plug-in-that-was-removed": 3.0})
         rejudge(session, Rules(with_(project, checks={"duration": {"min": 1.0}})))
     assert set(statuses(project).values()) == {SampleStatus.OK}
+
+
+def test_a_rule_that_passes_only_what_was_never_measured_says_so(each_project: Project) -> None:
+    with writing(each_project.engine) as session:
+        measured(session, each_project, duration=5.0)
+        measured(session, each_project, "another text that is long enough", duration=5.0, snr=20.0)
+        rules = Rules(with_(each_project, checks={"duration": {"min": 1.0}, "snr": {"min": 5.0}}))
+        (warning,) = rejudge(session, rules)
+        assert rejudge(session, rules) == [], "it was told when the rules were new"
+    assert warning.startswith("1 samples pass the rule about snr only because")
 
 
 # ---- repeats ---------------------------------------------------------------------------------------
