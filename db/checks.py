@@ -124,7 +124,7 @@ def change_verdicts(session: Session, changed: Sequence[tuple[str, Verdict]]) ->
 
 
 def unmeasured(session: Session, names: Iterable[str]) -> dict[str, int]:
-    """By check of `names`: how many samples take part on which it was never measured; those with none left out."""
+    """By check of `names`: how many samples take part on which it was never measured, unless none do."""
     row, sample = models.SampleCheck, models.Sample
     found: dict[str, int] = {}
     for name in sorted(names):
