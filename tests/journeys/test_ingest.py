@@ -39,6 +39,7 @@ from db import models
 from db.engine import reading, writing
 from db.models import SampleStatus
 from tests.conftest import MakeProject
+from tests.media_factory import make_video
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -747,3 +748,23 @@ def test_a_disk_that_fills_while_cutting_leaves_nothing_partial(
     assert [p for p in project.media.rglob("*") if p.suffix == ".part"] == []
     monkeypatch.setattr(run_step, "cut", cut)
     assert run(project, footage).samples == 2
+
+
+@pytest.mark.parametrize("asked", [{"cut": "copy"}, {"hide_subtitles": True}], ids=["copy", "hide"])
+def test_a_full_disk_leaves_nothing_partial_where_copies_or_hidden_subtitles_are_asked_for(
+    asked: dict[str, Any], project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_video(folder / "a.mp4", seconds=6)
+    assert made.stat().st_size > 30_000
+    asking = with_settings(project, **asked)
+    monkeypatch.setattr(run_step, "cut", cut_with_little_room)
+    with pytest.raises(AnnotateError) as caught:
+        run(asking, folder)
+    assert (caught.value.exit_code, "make room" in caught.value.hint) == (1, True)
+    assert rows(project, models.Sample) == []
+    assert [p for p in project.media.rglob("*") if p.suffix == ".part"] == []
+    monkeypatch.setattr(run_step, "cut", cut)
+    assert run(asking, folder).samples >= 1
+    for sample in rows(project, models.Sample):
+        clip = project.sample_media(sample.id).clip
+        assert hashlib.sha256(clip.read_bytes()).hexdigest() == sample.media_sha256["M"]
