@@ -89,21 +89,21 @@ def voicing(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     misses quiet ones. Of the last frame it would tell after the end: it is taken to be like the one before.
     """
     evened = gains(block_power(wave), _LEVEL_DB)
-    told = np.maximum(speech_probability(wave), speech_probability(wave, evened))
+    told = _probabilities(wave, np.stack([np.ones_like(evened), evened], axis=1)).max(axis=1)
     return np.concatenate([told[_LATE:], told[-_LATE:]])
 
 
-def speech_probability(
-    wave: NDArray[np.float32], gain: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    """(samples,) of 16 kHz mono -> (ceil(samples / 512),) probability that each 32 ms hold speech.
+def speech_probability(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(samples,) of 16 kHz mono -> (ceil(samples / 512),) probability that each 32 ms hold speech."""
+    return _probabilities(wave, np.ones((-(-len(wave) // FRAME), 1), np.float32))[:, 0]
 
-    The network hears each of these frames times its `gain`.
-    """
+
+def _probabilities(wave: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(samples,) and (frames, ways) -> (frames, ways): the network hears each frame at each of its gains."""
     import torch
 
     if not len(wave):
-        return np.zeros(0, np.float32)
+        return gain[:0]
     threads = torch.get_num_threads()
     # One thread: workers share the processor, and the network is too small to gain from more.
     torch.set_num_threads(1)
@@ -114,18 +114,21 @@ def speech_probability(
         torch.set_num_threads(threads)
 
 
-def _forward(wave: NDArray[np.float32], gain: NDArray[np.float32] | None) -> NDArray[np.float32]:
+def _forward(wave: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np.float32]:
     import torch
 
     lstm = _lstm()
-    state: tuple[Tensor, Tensor] | None = None
+    # One after the other: the recurrent layer is quicker over one row at a time than over a batch of two.
+    states: list[tuple[Tensor, Tensor] | None] = [None] * gain.shape[1]
     probabilities = []
     for first in range(0, len(wave), _CHUNK * FRAME):
-        frames = _frames(wave, first)
-        if gain is not None:
-            frames = frames * torch.from_numpy(gain[first // FRAME :][: len(frames)])[:, None]
-        hidden, state = lstm(_encode(frames), state)
-        probabilities.append(_decode(hidden).numpy())
+        product = _first_layer(_frames(wave, first))
+        told = []
+        for way, loudness in enumerate(gain[first // FRAME :][: len(product)].T):
+            codes = _encode(product, torch.from_numpy(np.ascontiguousarray(loudness)))
+            hidden, states[way] = lstm(codes, states[way])
+            told.append(_decode(hidden).numpy())
+        probabilities.append(np.stack(told, axis=1))
     return np.concatenate(probabilities)
 
 
@@ -140,29 +143,40 @@ def _frames(wave: NDArray[np.float32], first: int) -> "Tensor":
     return torch.from_numpy(padded).unfold(0, _CONTEXT + FRAME, FRAME)
 
 
-def _encode(frames: "Tensor") -> "Tensor":
-    """(frames, 576) -> (frames, 128): short-time spectrum, then four convolutions.
+def _first_layer(frames: "Tensor") -> "Tensor":
+    """(frames, 576) -> (frames, 4, 128): short-time magnitudes times the weights of the first convolution.
 
-    Fourier transforms and matrix products of all frames at once: these convolutions are too short to be
-    quick as such.
+    The network's own basis is that of a Fourier transform under a Hann window. All of this is proportional to
+    how loud a frame is, so a frame that is heard at several gains goes through it once.
     """
     import torch
-    from torch.nn.functional import pad, relu
 
+    padded = torch.nn.functional.pad(frames.unsqueeze(1), (0, 64), mode="reflect").squeeze(1)
+    spectrum = torch.fft.rfft(padded.unfold(1, 256, 128) * torch.hann_window(256)).abs()
+    return _convolved(spectrum, _weights()["encoder.0.reparam_conv.weight"], stride=1)
+
+
+def _encode(product: "Tensor", gain: "Tensor") -> "Tensor":
+    """(frames, 4, 128) and (frames,) -> (frames, 128): the rest of the four convolutions."""
     weights = _weights()
-    padded = pad(frames.unsqueeze(1), (0, 64), mode="reflect").squeeze(1)
-    # (frames, 4, 129): the network's own basis is that of a Fourier transform under a Hann window.
-    x = torch.fft.rfft(padded.unfold(1, 256, 128) * torch.hann_window(256)).abs()
-    for layer, stride in enumerate((1, 2, 2, 1)):
-        weight = weights[f"encoder.{layer}.reparam_conv.weight"]
-        seen = pad(x, (0, 0, 1, 1)).unfold(1, 3, stride)
-        product = torch.addmm(
-            weights[f"encoder.{layer}.reparam_conv.bias"],
-            seen.reshape(-1, weight[0].numel()),
-            weight.flatten(1).T,
-        )
-        x = relu(product).reshape(*seen.shape[:2], -1)
+    bias = weights["encoder.0.reparam_conv.bias"]
+    x = (product * gain[:, None, None] + bias).relu()
+    for layer, stride in ((1, 2), (2, 2), (3, 1)):
+        name = f"encoder.{layer}.reparam_conv"
+        x = (_convolved(x, weights[f"{name}.weight"], stride) + weights[f"{name}.bias"]).relu()
     return x.squeeze(1)
+
+
+def _convolved(x: "Tensor", weight: "Tensor", stride: int) -> "Tensor":
+    """(frames, steps, channels) under a convolution of width three, without its bias.
+
+    One matrix product of all frames: these convolutions are too short to be quick as such.
+    """
+    from torch.nn.functional import pad
+
+    seen = pad(x, (0, 0, 1, 1)).unfold(1, 3, stride)
+    product = seen.reshape(-1, weight[0].numel()) @ weight.flatten(1).T
+    return product.reshape(*seen.shape[:2], -1)
 
 
 def _decode(hidden: "Tensor") -> "Tensor":

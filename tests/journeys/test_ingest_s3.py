@@ -14,6 +14,7 @@ from annotate.errors import AnnotateError, StorageError, UsageError
 from annotate.project import Project
 from annotate.steps import _ingest_run as run_step
 from annotate.steps._clips import fetch_questions, require_clips
+from annotate.steps._ingest_sources import FOLDER as FETCHED
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps.doctor import doctor
 from annotate.steps.export import export
@@ -322,7 +323,7 @@ def test_videos_in_a_bucket_are_read_once_and_known_by_their_etag(kept: Project,
     assert (report.files, report.new, report.samples) == (2, 2, 3)
     assert len(read) == 2
     assert sorted(f.path for f in rows(kept, models.VideoFile)) == [f"{url}/deep/v{n}.mp4" for n in (1, 2)]
-    assert not (kept.media / run_step.FETCHED).exists()
+    assert not (kept.media / FETCHED).exists()
     second = run(kept, url)
     assert (second.new, second.unchanged) == (0, 2)
     assert not [r for r in bucket.store.tell(requests=True) if ".mp4" in r]
@@ -367,7 +368,7 @@ def test_a_url_below_which_nothing_lies_is_told(kept: Project, bucket: Bucket) -
 
 
 def test_copies_that_a_killed_run_left_are_swept(kept: Project, bucket: Bucket, videos: Path) -> None:
-    left = kept.media / run_step.FETCHED / "ab" / "v.mp4"
+    left = kept.media / FETCHED / "ab" / "v.mp4"
     left.parent.mkdir(parents=True)
     left.write_text("half")
     run(kept, videos)
