@@ -31,8 +31,8 @@ FRAME = BLOCK
 """Samples per probability: 32 ms."""
 _CONTEXT = 64
 """Samples of the frame before, which the network sees too."""
-_CHUNK = 1024
-"""Frames per forward pass: bounds memory to some 30 MB whatever the length of the video."""
+_CHUNK = 512
+"""Frames per forward pass: fits the processor's cache, and bounds memory to some 15 MB at any length."""
 _LEVEL_DB = -14.0
 """How loud all voices are made, about, when the network listens a second time."""
 _SHA256 = "e1122837f4154c511485fe0b9c64455f7b929c96fbb8d79fbdb336383ebd3720"
