@@ -1,7 +1,7 @@
 """The nouns of the system: frozen, small, and free of SQL and torch."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -36,6 +36,12 @@ class Kind(StrEnum):
 
     REGRESSION = "regression"
     CLASSIFICATION = "classification"
+    MULTILABEL = "multilabel"
+    """Several of the answers may be true at once, or none of them."""
+
+
+AND = "|"
+"""Stands between the answers that a rater of a multilabel dimension ticked, so none may hold it."""
 
 
 class Split(StrEnum):
@@ -91,6 +97,20 @@ class Dimension:
     def answer(self, alias: str) -> Answer | None:
         """The answer that Label Studio stores as `alias`, or None if there is none."""
         return next((a for a in self.answers if a.alias == alias), None)
+
+    def takes(self, said: str) -> bool:
+        """Whether `said` can be stored as what one rater answers: an alias, or of a multilabel dimension
+        any number of aliases, each once, joined by `AND`."""
+        aliases = self.ticked(said) if self.kind is Kind.MULTILABEL else (said,)
+        return len(set(aliases)) == len(aliases) and all(self.answer(alias) for alias in aliases)
+
+    def ticked(self, value: str) -> tuple[str, ...]:
+        """The aliases that a multilabel value joins; that nothing was ticked is a value, the empty one."""
+        return tuple(value.split(AND)) if value else ()
+
+    def joined(self, aliases: Collection[str]) -> str:
+        """The multilabel value of these ticked aliases, in the order of the dimension."""
+        return AND.join(a.alias for a in self.answers if a.alias in aliases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,8 +573,10 @@ class Label:
     sample_id: str
     task_id: str
     value: float | str
+    """Multilabel: the aliases that at least half of the raters ticked, see `Dimension.ticked`."""
     distribution: Mapping[str, float]
-    """Share of the raters per answer alias."""
+    """Share of the raters per answer alias. Multilabel: of those who ticked it, for every answer; they do
+    not sum to one."""
     raters: int
 
 

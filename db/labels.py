@@ -1,13 +1,15 @@
 """Labels: the agreed value of a task of a sample, made again from the annotations whenever those change."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import fsum, isnan
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from annotate import types
-from annotate.types import Kind, Task
+from annotate.types import Dimension, Kind, Task
 from db.chunks import chunks
 from db.models import Annotation, AnnotationState, Label
 
@@ -18,7 +20,7 @@ def rebuild_labels(session: Session, tasks: Sequence[Task], sample_ids: Collecti
     """Make the labels of `tasks` again, of all samples or of these; says how many there are of them.
 
     The latest live answer of each rater counts. Regression: their mean. Classification: the majority;
-    of equals, the answer that stands first in the dimension.
+    of equals, the answer that stands first in the dimension. Multilabel: what at least half ticked.
     """
     if sample_ids is None:
         ids = sorted(set(session.scalars(select(Annotation.sample_id).union(select(Label.sample_id)))))
@@ -40,25 +42,52 @@ def rebuild_labels(session: Session, tasks: Sequence[Task], sample_ids: Collecti
     return made
 
 
-def label(sample_id: str, task: Task, aliases: Sequence[str]) -> Label:
+def label(sample_id: str, task: Task, said: Sequence[str]) -> Label:
     """What these answers, one per rater and at least one, agree on."""
-    dimension = task.dimension
-    counts = {a.alias: aliases.count(a.alias) for a in dimension.answers if a.alias in aliases}
-    top = max(counts, key=lambda alias: counts[alias])  # the first of equals
-    number = None
-    if dimension.kind is Kind.REGRESSION:
-        values = {a.alias: float(a.value) for a in dimension.answers}
-        number = fsum(values[alias] for alias in aliases) / len(aliases)
+    agreed = {Kind.REGRESSION: _mean, Kind.CLASSIFICATION: _majority, Kind.MULTILABEL: _half}
+    found = agreed[task.dimension.kind](task.dimension, said)
     return Label(
         sample_id=sample_id,
         task_id=task.id,
         origin=HUMAN,
-        number=number,
-        category=top if dimension.kind is Kind.CLASSIFICATION else None,
-        distribution={alias: count / len(aliases) for alias, count in counts.items()},
-        confidence=counts[top] / len(aliases),
-        raters=len(aliases),
+        number=found.value if isinstance(found.value, float) else None,
+        category=found.value if isinstance(found.value, str) else None,
+        distribution=found.distribution,
+        confidence=found.confidence,
+        raters=len(said),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    value: float | str
+    distribution: dict[str, float]
+    confidence: float
+
+
+def _shares(dimension: Dimension, aliases: Sequence[str], raters: int) -> dict[str, float]:
+    """By answer, in the order of the dimension: the share of the raters who gave it."""
+    counts = Counter(aliases)
+    return {a.alias: counts[a.alias] / raters for a in dimension.answers}
+
+
+def _mean(dimension: Dimension, said: Sequence[str]) -> _Agreed:
+    values = {a.alias: float(a.value) for a in dimension.answers}
+    voted = _majority(dimension, said)
+    return replace(voted, value=fsum(values[alias] for alias in said) / len(said))
+
+
+def _majority(dimension: Dimension, said: Sequence[str]) -> _Agreed:
+    shares = {alias: share for alias, share in _shares(dimension, said, len(said)).items() if share}
+    top = max(shares, key=lambda alias: shares[alias])  # the first of equals
+    return _Agreed(top, shares, shares[top])
+
+
+def _half(dimension: Dimension, said: Sequence[str]) -> _Agreed:
+    ticks = [alias for value in said for alias in dimension.ticked(value)]
+    shares = _shares(dimension, ticks, len(said))
+    value = dimension.joined([alias for alias, share in shares.items() if share >= 0.5])
+    return _Agreed(value, shares, fsum(max(share, 1 - share) for share in shares.values()) / len(shares))
 
 
 def _answers(
@@ -74,7 +103,7 @@ def _answers(
     found: dict[tuple[str, str], dict[int, str]] = {}
     # Of two live answers of one rater the newer one counts.
     for row in sorted(latest.values(), key=lambda row: (row.created_at, row.id)):
-        known = row.value is not None and tasks[row.task_id].dimension.answer(row.value)
+        known = row.value is not None and tasks[row.task_id].dimension.takes(row.value)
         if row.state == AnnotationState.ANSWERED and row.value is not None and known:
             found.setdefault((row.sample_id, row.task_id), {})[row.annotator_id] = row.value
     return found

@@ -377,7 +377,8 @@ class Annotation(Base):
     annotator_id: Mapped[int] = mapped_column(ForeignKey("annotator.id"), index=True)
     state: Mapped[str]
     value: Mapped[str | None]
-    """The alias of the answer; None when skipped or deleted. Zero is a value."""
+    """The alias of the answer; of a multilabel task those that were ticked, joined, or an empty text for none
+    of them; None when skipped or deleted. Zero is a value, and so is nothing ticked."""
     seconds: Mapped[float | None]
     """Time spent, as Label Studio measured it; None when it did not."""
     batch_item_id: Mapped[int | None] = mapped_column(ForeignKey("batch_item.id"), index=True)
@@ -406,11 +407,12 @@ class Label(Base):
     number: Mapped[float | None]
     """The value of a regression task."""
     category: Mapped[str | None]
-    """The value of a classification task."""
+    """The value of a classification task; of a multilabel task the ticked aliases, joined."""
     distribution: Mapped[dict[str, Any]]
     """Share of the raters per answer alias."""
     confidence: Mapped[float]
-    """Share of the raters that gave the most frequent answer."""
+    """Share of the raters that gave the most frequent answer; multilabel: share that agrees with the label
+    about an answer, mean over the answers."""
     raters: Mapped[int]
 
 

@@ -20,10 +20,14 @@ EMOTION = Task(
     Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("sad", "happy", "calm"))),
     Modality.TEXT,
 )
+THEMES = Task(
+    Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money"))),
+    Modality.TEXT,
+)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def annotate(project: Project, *said: tuple[str, str, str, str | None]) -> str:
+def annotate(project: Project, *said: tuple[str, str, str, str | None], task: Task = SENTIMENT) -> str:
     """Store (rater, origin, state, value) one minute apart; the sample's id."""
     with writing(project.engine) as session:
         sample = add_sample(session, add_video(session, "talk"))
@@ -35,7 +39,7 @@ def annotate(project: Project, *said: tuple[str, str, str, str | None]) -> str:
                 session.flush()
             session.add(
                 Annotation(
-                    sample_id=sample.id, task_id=SENTIMENT.id, annotator_id=people[rater].id, state=state,
+                    sample_id=sample.id, task_id=task.id, annotator_id=people[rater].id, state=state,
                     value=value, origin=origin, revision=str(minute), raw={},
                     created_at=START + timedelta(minutes=minute),
                 )
@@ -46,7 +50,7 @@ def annotate(project: Project, *said: tuple[str, str, str, str | None]) -> str:
 
 def value_of(project: Project) -> tuple[float | str, int] | None:
     with writing(project.engine) as session:
-        rebuild_labels(session, [SENTIMENT, EMOTION])
+        rebuild_labels(session, [SENTIMENT, EMOTION, THEMES])
         found = read_labels(session)
     return (found[0].value, found[0].raters) if found else None
 
@@ -110,3 +114,44 @@ def test_a_tie_goes_to_the_answer_that_stands_first_and_shows_in_the_confidence(
     found = label("s", EMOTION, ["calm", "happy"])
     assert (found.category, found.confidence, found.number) == ("happy", 0.5, None)
     assert found.distribution == {"happy": 0.5, "calm": 0.5}
+
+
+@pytest.mark.parametrize("said", ["sport", "work|sport", "work|work", "|", "work|", "WORK", "work,family"])
+def test_what_is_no_set_of_answers_makes_no_multilabel_label(each_project: Project, said: str) -> None:
+    annotate(each_project, ("ann", "s#1", "answered", said), task=THEMES)
+    assert value_of(each_project) is None
+
+
+def test_that_nothing_is_ticked_is_an_answer(each_project: Project) -> None:
+    annotate(each_project, ("ann", "s#1", "answered", ""), ("bob", "s#2", "skipped", None), task=THEMES)
+    assert value_of(each_project) == ("", 1)
+
+
+def test_in_a_dimension_of_one_answer_each_nothing_is_no_answer(each_project: Project) -> None:
+    annotate(each_project, ("ann", "s#1", "answered", ""), task=EMOTION)
+    assert value_of(each_project) is None
+
+
+def test_a_multilabel_label_holds_what_at_least_half_of_the_raters_ticked() -> None:
+    found = label("s", THEMES, ["money|work", "work", "", "money|work|family"])
+    assert (found.category, found.number, found.raters) == ("work|money", None, 4)
+    assert found.distribution == {"work": 0.75, "family": 0.25, "money": 0.5}
+    assert found.confidence == pytest.approx((0.75 + 0.75 + 0.5) / 3)
+
+
+def test_a_multilabel_label_of_nothing_tells_that_every_share_is_zero() -> None:
+    found = label("s", THEMES, ["", ""])
+    assert (found.category, found.confidence) == ("", 1.0)
+    assert found.distribution == {"work": 0.0, "family": 0.0, "money": 0.0}
+
+
+@given(st.lists(st.sets(st.sampled_from(["work", "family", "money"])), min_size=1, max_size=9), st.randoms())
+def test_the_order_of_raters_and_ticks_does_not_matter(said: list[set[str]], random: object) -> None:
+    one = label("s", THEMES, [THEMES.dimension.joined(ticks) for ticks in said])
+    random.shuffle(said)  # type: ignore[attr-defined]
+    two = label("s", THEMES, ["|".join(sorted(ticks)) for ticks in said])
+    assert (one.category, one.distribution, one.confidence) == (
+        two.category,
+        two.distribution,
+        two.confidence,
+    )
