@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from annotate.errors import ConfigError
 from annotate.types import (
+    AND,
     Answer,
     CutPlan,
     Dimension,
@@ -64,8 +65,17 @@ class DimensionSettings(_Section):
             if values != sorted(values, key=float):
                 raise ValueError("the answers of a regression dimension stand in rising order")
         elif not all(isinstance(v, str) for v in values):
-            raise ValueError("the answers of a classification dimension are words in quotes")
+            raise ValueError(f"the answers of a {self.kind.value} dimension are words in quotes")
+        elif self.kind is Kind.MULTILABEL:
+            self._require_that_ticks_can_be_joined()
         return self
+
+    def _require_that_ticks_can_be_joined(self) -> None:
+        for value in (str(answer.value) for answer in self.answers):
+            if AND in value:
+                raise ValueError(f"{value!r} holds a {AND!r}, which stands between answers that are ticked")
+            if not value.strip():
+                raise ValueError("an answer has no value; that none is ticked can be answered anyway")
 
 
 class ProjectSettings(_Section):

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from annotate.labelstudio.client import MODEL_VERSION
-from annotate.types import Dimension, Modality
+from annotate.labelstudio.interface import NOTHING
+from annotate.types import Dimension, Kind, Modality
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Statement:
     seconds: float | None
     skipped: bool
     answers: Mapping[str, str]
-    """Alias by dimension; a skipped question has none."""
+    """By dimension: the alias, or the ticked ones of a multilabel dimension, joined; none when skipped."""
     problems: tuple[str, ...]
     """What was said and cannot be used."""
 
@@ -93,13 +94,29 @@ def _answers(result: Any, dimensions: Sequence[Dimension]) -> tuple[dict[str, st
     problems = []
     for dimension in dimensions:
         given = _given(result, dimension.name)
-        if len(given) == 1 and isinstance(given[0], str) and dimension.answer(given[0]):
-            answers[dimension.name] = given[0]
+        said = _said(given, dimension)
+        if said is not None:
+            answers[dimension.name] = said
         elif not given:
             problems.append(f"{dimension.name} is not answered")
         else:
             problems.append(f"{dimension.name} is answered {', '.join(map(repr, given))}")
     return answers, tuple(problems)
+
+
+def _said(given: Sequence[Any], dimension: Dimension) -> str | None:
+    """What is stored of what was chosen; None when it is nothing that can be meant."""
+    if dimension.kind is Kind.MULTILABEL:
+        # `NOTHING` beside anything else contradicts itself, so it only counts alone.
+        if given == [NOTHING.alias]:
+            return ""
+        usable = bool(given) and _known(given, dimension) and len(set(given)) == len(given)
+        return dimension.joined(given) if usable else None
+    return given[0] if len(given) == 1 and _known(given, dimension) else None
+
+
+def _known(given: Sequence[Any], dimension: Dimension) -> bool:
+    return all(isinstance(alias, str) and dimension.answer(alias) is not None for alias in given)
 
 
 def _given(result: Any, name: str) -> list[Any]:

@@ -5,10 +5,14 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from annotate.errors import ConfigError
-from annotate.types import Dimension, Modality
+from annotate.types import AND, Answer, Dimension, Kind, Modality
 
 HOTKEY_ROWS = ("123456789", "qwertyuiop", "asdfghjkl", "zxcvbnm")
 """The first dimension has the digits, the next the rows of letters; further ones have none."""
+
+NOTHING = Answer(f"{AND}none{AND}", "none of these")
+"""Stands on the page of multilabel dimensions, so that nothing ticked is told from nothing answered. No answer
+of the project is stored like it, because none may hold `AND`."""
 
 INSTRUCTIONS = {
     Modality.TEXT: "Judge the words alone. Do not guess at the voice.",
@@ -88,34 +92,43 @@ def _note(parent: Element, look: str, text: str) -> None:
     SubElement(SubElement(parent, "View", className=look), "Header", value=text, size="4")
 
 
+def choices_of(dimension: Dimension) -> tuple[Answer, ...]:
+    """What can be chosen on the page: the answers, and of a multilabel dimension that it is `NOTHING`."""
+    return (*dimension.answers, *([NOTHING] if dimension.kind is Kind.MULTILABEL else []))
+
+
 def _question(form: Element, dimension: Dimension, shown: str, row: str) -> None:
-    _require_distinct(dimension)
-    hotkeys = row[: len(dimension.answers)] if len(dimension.answers) <= len(row) else ""
+    offered = choices_of(dimension)
+    _require_distinct(dimension.name, offered)
+    hotkeys = row[: len(offered)] if len(offered) <= len(row) else ""
     word = dimension.name.replace("_", " ")
     keys = f" (keys {hotkeys[0]} to {hotkeys[-1]})" if hotkeys else ""
-    SubElement(form, "Header", value=word.capitalize(), size="4")
+    several = dimension.kind is Kind.MULTILABEL
+    header = f"{word.capitalize()}: all that apply" if several else word.capitalize()
+    SubElement(form, "Header", value=header, size="4")
     choices = SubElement(
-        form, "Choices", name=dimension.name, toName=shown, choice="single-radio", layout="vertical",
+        form, "Choices", name=dimension.name, toName=shown,
+        choice="multiple" if several else "single-radio", layout="vertical",
         required="true", requiredMessage=f"Answer {word}{keys}, or skip with Ctrl+Space.",
     )  # fmt: skip
-    for position, answer in enumerate(dimension.answers):
+    for position, answer in enumerate(offered):
         choice = SubElement(choices, "Choice", value=answer.label, alias=answer.alias)
         if hotkeys:
             choice.set("hotkey", hotkeys[position])
 
 
-def _require_distinct(dimension: Dimension) -> None:
+def _require_distinct(dimension: str, offered: Sequence[Answer]) -> None:
     """Label Studio looks an answer up by its word or by its alias, whichever fits first."""
     owner: dict[str, str] = {}
-    for answer in dimension.answers:
+    for answer in offered:
         for name in (answer.alias, answer.label):
             if owner.setdefault(name, answer.alias) != answer.alias or not name.strip():
                 raise ConfigError(
-                    f"two answers to {dimension.name} are known as {name!r}",
+                    f"two answers to {dimension} are known as {name!r}",
                     hint="give every answer a value and a label of its own in annotate.toml",
                 )
-    if len({a.alias for a in dimension.answers}) < len(dimension.answers):
+    if len({a.alias for a in offered}) < len(offered):
         raise ConfigError(
-            f"two values of {dimension.name} look the same when written with six digits",
+            f"two values of {dimension} look the same when written with six digits",
             hint="round the values in annotate.toml",
         )

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 
 from annotate.errors import LabelStudioError
-from annotate.types import Dimension, Modality
+from annotate.labelstudio.interface import NOTHING
+from annotate.types import Dimension, Kind, Modality
 
 SHOWN = {
     Modality.TEXT: "text",
@@ -33,12 +34,25 @@ class ScriptedRater:
     headers: Mapping[str, str]
 
 
-def scripted_answer(sample: str, modality: Modality, dimension: Dimension, rater: str) -> str:
-    """The alias this rater gives: the sample's script, or, one time in five, some other answer."""
-    script = _chance(sample, dimension.name)
-    if _chance(sample, modality.value, dimension.name, rater) > AGREEMENT:
-        script = _chance(rater, sample, modality.value, dimension.name)
-    return dimension.answers[int(script * len(dimension.answers))].alias
+def scripted_choices(sample: str, modality: Modality, dimension: Dimension, rater: str) -> list[str]:
+    """The aliases this rater picks: the sample's script, or, one time in five, something else.
+
+    One; of a multilabel dimension each answer by a script of its own, half of the time.
+    """
+    if dimension.kind is not Kind.MULTILABEL:
+        script = _script(sample, modality, dimension.name, rater)
+        return [dimension.answers[int(script * len(dimension.answers))].alias]
+    scripts = {
+        a.alias: _script(sample, modality, f"{dimension.name} {a.alias}", rater) for a in dimension.answers
+    }
+    return [alias for alias, script in scripts.items() if script < 0.5] or [NOTHING.alias]
+
+
+def _script(sample: str, modality: Modality, asked: str, rater: str) -> float:
+    """A number in [0, 1) that most raters share."""
+    if _chance(sample, modality.value, asked, rater) > AGREEMENT:
+        return _chance(rater, sample, modality.value, asked)
+    return _chance(sample, asked)
 
 
 def answer_open_questions(
@@ -85,7 +99,7 @@ def _answer(
             "from_name": dimension.name,
             "to_name": SHOWN[modality],
             "type": "choices",
-            "value": {"choices": [scripted_answer(sample, modality, dimension, rater)]},
+            "value": {"choices": scripted_choices(sample, modality, dimension, rater)},
         }
         for dimension in dimensions
     ]

@@ -82,6 +82,47 @@ def test_answers_have_to_fit_their_kind(tmp_path):
             load(tmp_path, wrong)
 
 
+MULTILABEL = """
+[[dimensions]]
+name = "themes"
+kind = "multilabel"
+answers = [{ value = "work", label = "work" }, { value = "family", label = "family" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('value = "work"', "value = 1.0", "words in quotes"),
+        ('value = "work"', "value = 1", "words in quotes"),
+        ('value = "work"', 'value = "work|play"', "'work|play' holds a '|'"),
+        ('value = "work"', 'value = ""', "no value"),
+        ('value = "work"', 'value = " "', "no value"),
+        ('value = "work"', 'value = "family"', "the same value"),
+        ('{ value = "work", label = "work" }, ', "", "at least 2"),
+        ("multilabel", "multi-label", "'multilabel'"),
+    ],
+)
+def test_answers_that_cannot_be_ticked_together_are_refused(tmp_path, old, new, said):
+    with pytest.raises(ConfigError, match="dimensions") as error:
+        load(tmp_path, MULTILABEL.replace(old, new))
+    assert said in str(error.value)
+    assert error.value.hint
+
+
+def test_several_answers_may_be_true_at_once(tmp_path):
+    (dimension,) = load(tmp_path, MULTILABEL).dimension_list()
+    assert dimension.kind is Kind.MULTILABEL
+    assert dimension.joined({"family", "work"}) == "work|family"
+    assert dimension.ticked("work|family") == ("work", "family")
+    assert dimension.ticked("") == ()
+
+
+def test_in_a_dimension_of_one_answer_each_a_bar_means_nothing(tmp_path):
+    content = MULTILABEL.replace("multilabel", "classification").replace('"work"', '"work|play"')
+    assert load(tmp_path, content).dimension_list()[0].takes("work|play")
+
+
 def test_a_file_without_dimensions_says_where_an_example_comes_from(tmp_path):
     with pytest.raises(ConfigError) as error:
         load(tmp_path, "[project]\nname = 'x'")

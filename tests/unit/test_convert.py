@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from annotate.labelstudio.convert import Unreadable, question, statement
+from annotate.labelstudio.interface import NOTHING
 from annotate.types import Answer, Dimension, Kind, Modality
 
 SENTIMENT = Dimension(
     "sentiment", Kind.REGRESSION, (Answer(-1.0, "bad"), Answer(0.0, "neutral"), Answer(1.0, "good"))
 )
+THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money")))
 EMOTION = Dimension("emotion", Kind.CLASSIFICATION, (Answer("sad", "sad"), Answer("happy", "happy")))
 
 
@@ -58,6 +60,34 @@ def test_one_bad_dimension_leaves_the_other_one_usable() -> None:
     said = statement(annotation(chosen("sentiment", "0"), chosen("emotion", "bored")), [SENTIMENT, EMOTION])
     assert said.answers == {"sentiment": "0"}
     assert "emotion" in said.problems[0]
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        [NOTHING.alias, "work"], ["work", NOTHING.alias], [NOTHING.alias, NOTHING.alias], [NOTHING.label],
+        ["work", "work"], ["work", "sport"], ["work|family"], [""], [1], [["work"]], [{}], [None, "work"], [],
+    ],
+)  # fmt: skip
+def test_ticks_that_contradict_each_other_or_do_not_exist_are_a_problem_and_no_value(
+    choices: list[Any],
+) -> None:
+    said = statement(annotation(chosen("themes", *choices)), [THEMES])
+    assert said.answers == {} and len(said.problems) == 1
+    assert "themes is" in said.problems[0]
+
+
+def test_a_page_left_empty_is_not_the_same_as_none_of_these() -> None:
+    assert statement(annotation(), [THEMES]).problems == ("themes is not answered",)
+    said = statement(annotation(chosen("themes", NOTHING.alias)), [THEMES])
+    assert (said.answers, said.problems) == ({"themes": ""}, ())
+
+
+def test_ticks_are_stored_in_the_order_of_the_dimension() -> None:
+    said = statement(
+        annotation(chosen("themes", "money", "work"), chosen("emotion", "sad")), [EMOTION, THEMES]
+    )
+    assert said.answers == {"emotion": "sad", "themes": "work|money"}
 
 
 def test_a_skip_has_no_answers_and_no_problems() -> None:

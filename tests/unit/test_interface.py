@@ -1,6 +1,7 @@
 """The pages of the passes: each shows what its raters may perceive, and can be worked by keyboard."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -9,7 +10,7 @@ import pytest
 
 import annotate
 from annotate.errors import ConfigError
-from annotate.labelstudio.interface import labeling_config
+from annotate.labelstudio.interface import NOTHING, labeling_config
 from annotate.types import Answer, Dimension, Kind, Modality
 
 SENTIMENT = Dimension(
@@ -99,6 +100,35 @@ def test_one_answer_is_required_and_only_one_can_be_given() -> None:
         assert control.get("choice") == "single-radio"
         assert control.get("required") == "true"
         assert control.get("toName") == "video"
+
+
+@pytest.mark.parametrize("answer", [Answer("nothing", NOTHING.label), Answer(NOTHING.label, "nothing")])
+def test_an_answer_that_reads_like_none_of_these_is_refused(answer: Answer) -> None:
+    themes = Dimension("themes", Kind.MULTILABEL, (Answer("work", "work"), answer))
+    with pytest.raises(ConfigError, match=NOTHING.label) as caught:
+        labeling_config(Modality.TEXT, [themes])
+    assert caught.value.hint
+    assert labeling_config(Modality.TEXT, [replace(themes, kind=Kind.CLASSIFICATION)])
+
+
+def test_several_answers_can_be_ticked_or_none_of_them_each_by_a_key() -> None:
+    from label_studio_sdk.label_interface import LabelInterface
+
+    themes = replace(of_words("themes", "work", "family"), kind=Kind.MULTILABEL)
+    for modality in Modality:
+        xml = labeling_config(modality, [SENTIMENT, themes])
+        interface = LabelInterface(xml)
+        interface.validate()
+        assert list(interface.get_control("themes").labels) == ["work", "family", NOTHING.alias]
+        control = {c.get("name"): c for c in tags(xml, "Choices")}["themes"]
+        assert (control.get("choice"), control.get("required")) == ("multiple", "true")
+        assert [c.get("hotkey") for c in control] == ["q", "w", "e"]
+        assert [c.get("value") for c in control] == ["work", "family", "none of these"]
+
+
+def test_none_of_these_needs_a_key_too() -> None:
+    nine = replace(of_words("themes", *(f"theme {n}" for n in range(9))), kind=Kind.MULTILABEL)
+    assert [c.get("hotkey") for c in tags(labeling_config(Modality.TEXT, [nine]), "Choice")] == [None] * 10
 
 
 def test_quotes_brackets_and_chinese_survive() -> None:
