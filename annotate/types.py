@@ -523,18 +523,27 @@ class TaskPrediction:
     task: Task
     members: NDArray[np.float32]
     """(members, n, answers) probability of each answer, rows sum to one. For a regression task it is
-    the predictive normal of each member, integrated over the cell around each answer."""
+    the predictive normal of each member, integrated over the cell around each answer. For a multilabel
+    task it is the probability that each answer is ticked, apart from the others: rows have any sum."""
     mean: NDArray[np.float32]
-    """(n,) expected value of a regression task on its own scale; else the index of the likeliest class."""
+    """(n,) expected value of a regression task on its own scale; the index of the likeliest class; of a
+    multilabel task the number of answers that are `ticked`."""
     epistemic: NDArray[np.float32]
-    """(n,) regression: standard deviation between members; classification: mutual information in nats."""
+    """(n,) regression: standard deviation between members; classification: mutual information in nats;
+    multilabel: that of each answer, summed."""
     aleatoric: NDArray[np.float32]
-    """(n,) regression: standard deviation of the noise; classification: mean entropy of a member in nats."""
+    """(n,) regression: standard deviation of the noise; classification: mean entropy of a member in nats;
+    multilabel: that of each answer, summed."""
 
     @property
     def probs(self) -> NDArray[np.float32]:
         """(n, answers) mean over the members."""
         return np.asarray(self.members.mean(axis=0))
+
+    @property
+    def ticked(self) -> NDArray[np.bool_]:
+        """(n, answers) of a multilabel task: what is at least as likely ticked as not."""
+        return np.asarray(self.probs >= 0.5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,19 @@ class Bald(ScoredStrategy):
     """Most disagreement of the ensemble, in nats, summed over the tasks (Houlsby et al. 2011)."""
 
     def score(self, prediction: TaskPrediction) -> NDArray[np.float64]:
-        """Mutual information between answer and model, in nats; the normal's closed form for regression."""
-        if prediction.task.dimension.kind is Kind.REGRESSION:
+        """Mutual information between answer and model, in nats; the normal's closed form for regression.
+
+        Of a multilabel task that of each answer, summed, as over tasks: at least what the whole set tells,
+        because answers that say the same are counted twice (Kirsch et al. 2019, section 3).
+        """
+        kind = prediction.task.dimension.kind
+        if kind is Kind.REGRESSION:
             return _normal(prediction)
         members = prediction.members.astype(np.float64)
-        return np.maximum(_entropy(members.mean(axis=0)) - _entropy(members).mean(axis=0), 0)
+        if kind is Kind.MULTILABEL:
+            members = np.stack([members, 1 - members], axis=-1)
+        gained = np.maximum(_entropy(members.mean(axis=0)) - _entropy(members).mean(axis=0), 0)
+        return gained.sum(axis=-1) if kind is Kind.MULTILABEL else gained
 
     def comparable(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Nats are nats in every task."""

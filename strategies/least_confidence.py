@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from annotate.registry import strategy
 from annotate.types import TaskPrediction
-from strategies._modal import measured
+from strategies._modal import is_multilabel, measured, measured_apart
 from strategies._scored import ScoredStrategy
 
 
@@ -14,7 +14,9 @@ class LeastConfidence(ScoredStrategy):
     """Least probable likeliest answer, mean rank over the tasks; by modAL (Lewis and Gale 1994)."""
 
     def score(self, prediction: TaskPrediction) -> NDArray[np.float64]:
-        """One minus the highest probability."""
+        """One minus the highest probability; of a multilabel task that of the likeliest set of answers."""
         from modAL.uncertainty import classifier_uncertainty
 
+        if is_multilabel(prediction):
+            return 1 - (1 - measured_apart(classifier_uncertainty, prediction)).prod(axis=1)
         return measured(classifier_uncertainty, prediction)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from annotate.registry import strategy
 from annotate.types import TaskPrediction
-from strategies._modal import measured
+from strategies._modal import is_multilabel, measured, measured_apart
 from strategies._scored import ScoredStrategy
 
 
@@ -14,7 +14,12 @@ class Margin(ScoredStrategy):
     """Smallest gap between the two likeliest answers, mean rank over tasks; by modAL (Luo et al. 2005)."""
 
     def score(self, prediction: TaskPrediction) -> NDArray[np.float64]:
-        """Minus the gap between two probabilities."""
+        """Minus the gap between two probabilities.
+
+        Of a multilabel task the smallest gap between ticked and not ticked (Brinker 2006, section 3).
+        """
         from modAL.uncertainty import classifier_margin
 
+        if is_multilabel(prediction):
+            return -measured_apart(classifier_margin, prediction).min(axis=1)
         return -measured(classifier_margin, prediction)

@@ -11,8 +11,8 @@ HOTKEY_ROWS = ("123456789", "qwertyuiop", "asdfghjkl", "zxcvbnm")
 """The first dimension has the digits, the next the rows of letters; further ones have none."""
 
 NOTHING = Answer(f"{AND}none{AND}", "none of these")
-"""Stands on the page of multilabel dimensions, so that nothing ticked is told from nothing answered. No answer
-of the project is stored like it, because none may hold `AND`."""
+"""Stands on the page of multilabel dimensions, so that nothing ticked is told from nothing answered. No
+answer of the project is stored like it, because none may hold `AND`."""
 
 INSTRUCTIONS = {
     Modality.TEXT: "Judge the words alone. Do not guess at the voice.",

@@ -20,12 +20,19 @@ SIMS_BORDERS = {
 
 Scores = dict[str, float]
 Values = NDArray[np.float32]
+Ticks = NDArray[np.bool_]
 
 
-def scores(task: Task, predicted: Values, truth: Values) -> Scores:
-    """Every score of `task`, and ``n``. Both arrays are (n,): values on the scale, or indices of classes."""
+def scores(task: Task, predicted: Values | Ticks, truth: Values | Ticks) -> Scores:
+    """Every score of `task`, and ``n``. Both arrays are (n,): values on the scale, or indices of classes; of
+    a multilabel task (n, answers), True where an answer is ticked. Raises `ValueError` for other shapes."""
     if len(truth) == 0:
         return {"n": 0}
+    if task.dimension.kind is Kind.MULTILABEL:
+        shape = (len(truth), len(task.dimension.answers))
+        if not predicted.shape == truth.shape == shape:
+            raise ValueError(f"{predicted.shape} and {truth.shape} are not {shape}")
+        return {"n": len(truth), **multilabel(predicted.astype(bool), truth.astype(bool))}
     predicted, truth = np.asarray(predicted, np.float32), np.asarray(truth, np.float32)
     return {"n": len(truth), **_family(task)(predicted, truth)}
 
@@ -77,6 +84,21 @@ def classification(predicted: Values, truth: Values) -> Scores:
         "F1-macro": _f1(predicted, truth, "macro"),
         "F1": _f1(predicted, truth, "weighted"),
     }
+
+
+def multilabel(predicted: Ticks, truth: Ticks) -> Scores:
+    """Exactly right sets of answers, and F1 of the ticks: pooled over the answers, and the mean over those
+    that are ticked on either side (Tsoumakas, Katakis and Vlahavas 2010, section 7).
+
+    Where nothing is ticked on either side there is no F1.
+    """
+    found = {"Acc-subset": float((predicted == truth).all(axis=1).mean())}
+    # Counted here: scikit-learn would take the ticks of a single answer for two classes.
+    hits, ticks = (predicted & truth).sum(axis=0), predicted.sum(axis=0) + truth.sum(axis=0)
+    if ticks.any():
+        found["F1-micro"] = float(2 * hits.sum() / ticks.sum())
+        found["F1-macro"] = float((2 * hits[ticks > 0] / ticks[ticks > 0]).mean())
+    return found
 
 
 def _errors(predicted: Values, truth: Values) -> Scores:

@@ -18,7 +18,7 @@ from db.rounds import labels_by_split
 
 FEWEST_LABELS = 4
 """Train labels below which a task gets no head: fewer cannot even show a spread."""
-GENERATION = 1
+GENERATION = 2
 """Raised by hand whenever the code would make another model of the same labels and settings."""
 
 
@@ -48,8 +48,11 @@ class Material:
         labels = self.of_task(task, Split.TRAIN)
         if len(labels) < FEWEST_LABELS:
             return f"{FEWEST_LABELS - len(labels)} more train labels"
-        if task.dimension.kind is Kind.CLASSIFICATION and len({label.value for label in labels}) < 2:
+        alike = len({label.value for label in labels}) < 2
+        if task.dimension.kind is Kind.CLASSIFICATION and alike:
             return "train labels of a second class"
+        if task.dimension.kind is Kind.MULTILABEL and alike:
+            return "train labels that differ in an answer"
         return ""
 
     def sample_ids(self, split: Split, tasks: Sequence[Task]) -> list[str]:
@@ -96,7 +99,7 @@ def _known(tasks: Sequence[Task], label: Label) -> bool:
         return False
     if task.dimension.kind is Kind.REGRESSION:
         return not isinstance(label.value, str)
-    return isinstance(label.value, str) and task.dimension.answer(label.value) is not None
+    return isinstance(label.value, str) and task.dimension.takes(label.value)
 
 
 def _hash(

@@ -100,12 +100,20 @@ def _some(prediction: TaskPrediction, rows: NDArray[np.intp]) -> TaskPrediction:
 
 def _belief(prediction: TaskPrediction, row: int) -> dict[str, Any]:
     dimension = prediction.task.dimension
-    mean = float(prediction.mean[row])
-    named = mean if dimension.kind is Kind.REGRESSION else dimension.answers[int(mean)].alias
     probs = prediction.members[:, row].mean(axis=0)
     return {
-        "mean": named,
+        "mean": _named(prediction, row),
         "probs": {a.alias: float(p) for a, p in zip(dimension.answers, probs, strict=True)},
         "epistemic": float(prediction.epistemic[row]),
         "aleatoric": float(prediction.aleatoric[row]),
     }
+
+
+def _named(prediction: TaskPrediction, row: int) -> float | str:
+    """What a label with this prediction's value would hold."""
+    dimension = prediction.task.dimension
+    if dimension.kind is Kind.MULTILABEL:
+        ticks = prediction.ticked[row]
+        return dimension.joined([a.alias for a, tick in zip(dimension.answers, ticks, strict=True) if tick])
+    mean = float(prediction.mean[row])
+    return mean if dimension.kind is Kind.REGRESSION else dimension.answers[int(mean)].alias

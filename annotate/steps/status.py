@@ -16,7 +16,7 @@ from db.engine import reading
 from db.models import UNANSWERED, BatchItemState
 
 SHOWN_ROUNDS = 3
-SHOWN_SCORES = ("n", "MAE", "Corr", "Acc-2", "Has0", "Acc", "F1")
+SHOWN_SCORES = ("n", "MAE", "Corr", "Acc-2", "Has0", "Acc", "F1", "Acc-subset", "F1-micro")
 WAITING = frozenset(state.name.lower() for state in UNANSWERED)
 
 

@@ -16,12 +16,18 @@ SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") fo
 EMOTION = Dimension(
     "emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("anger", "happy", "sad", "calm"))
 )
+THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money")))
 
 
 def predict(task: Task, n: int, rng: np.random.Generator, members: int = 3) -> TaskPrediction:
     answers = len(task.dimension.answers)
-    probs = rng.dirichlet(np.ones(answers), (members, n)).astype(np.float32).reshape(members, n, answers)
-    mean = rng.normal(size=n) if task.dimension.kind is Kind.REGRESSION else rng.integers(answers, size=n)
+    if task.dimension.kind is Kind.MULTILABEL:
+        # Rows sum to anything, and certainty is not rare.
+        probs = rng.random((members, n, answers)).round(1).astype(np.float32)
+        mean = (probs.mean(axis=0) >= 0.5).sum(axis=1)
+    else:
+        probs = rng.dirichlet(np.ones(answers), (members, n)).astype(np.float32).reshape(members, n, answers)
+        mean = rng.normal(size=n) if task.dimension.kind is Kind.REGRESSION else rng.integers(answers, size=n)
     return TaskPrediction(
         task,
         probs,
@@ -32,7 +38,7 @@ def predict(task: Task, n: int, rng: np.random.Generator, members: int = 3) -> T
 
 
 def make_pool(
-    n: int = 50, seed: int = 0, dimensions: tuple[Dimension, ...] = (SENTIMENT, EMOTION),
+    n: int = 50, seed: int = 0, dimensions: tuple[Dimension, ...] = (SENTIMENT, EMOTION, THEMES),
     labelled: int = 5, share_missing: float = 1.0, with_model: bool = True, width: int = 6,
 ) -> Pool:  # fmt: skip
     rng = np.random.default_rng(seed)
@@ -50,7 +56,7 @@ pools = st.builds(
     make_pool,
     n=st.integers(0, 30),
     seed=st.integers(0, 10_000),
-    dimensions=st.sampled_from([(SENTIMENT,), (EMOTION,), (SENTIMENT, EMOTION)]),
+    dimensions=st.sampled_from([(SENTIMENT,), (EMOTION,), (THEMES,), (SENTIMENT, EMOTION, THEMES)]),
     labelled=st.sampled_from([0, 1, 7]),
     share_missing=st.sampled_from([0.0, 0.3, 1.0]),
 )
@@ -85,9 +91,13 @@ def test_any_pool_gives_k_different_samples_best_first_and_the_same_for_the_same
     assert same(chosen, select(strategy, pool, k, seed))
 
 
-def test_nonsense_from_the_model_or_the_extractor_is_an_error_not_a_choice(strategy: QueryStrategy) -> None:
+@pytest.mark.parametrize("dimension", [SENTIMENT, EMOTION, THEMES])
+def test_nonsense_from_the_model_or_the_extractor_is_an_error_not_a_choice(
+    strategy: QueryStrategy, dimension: Dimension
+) -> None:
     pool = make_pool()
-    task_id, prediction = next(iter(pool.predictions.items()))
+    task_id = Task(dimension, Modality.TEXT).id
+    prediction = pool.predictions[task_id]
     broken = {
         name: np.full_like(getattr(prediction, name), np.nan)
         for name in ("members", "mean", "epistemic", "aleatoric")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score
 
 from annotate.learning.metrics import scores
 from annotate.types import Answer, Dimension, Kind, Modality, Task
@@ -16,6 +17,10 @@ def _task(*values: float | str) -> Task:
 
 
 SIMS, MOSI, OTHER = _task(-1.0, 0.0, 1.0), _task(-3.0, 0.0, 3.0), _task(1.0, 2.0, 7.0)
+THEMES = Task(
+    Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money"))),
+    Modality.TEXT,
+)
 CLASSES = _task("angry", "happy", "sad")
 
 
@@ -56,6 +61,47 @@ def test_classification_by_hand():
     # F1 per class: angry 2/3, happy 1/2, sad 0
     assert found["F1-macro"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
     assert found["F1"] == pytest.approx((1 * 2 / 3 + 3 * 1 / 2) / 4)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 4), (2, 3)])
+def test_ticks_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match="are not"):
+        scores(THEMES, np.zeros(shape, bool), np.zeros((3, 3), bool))
+    with pytest.raises(ValueError, match="are not"):
+        scores(THEMES, np.zeros((3, 3), bool), np.zeros(shape, bool))
+
+
+def test_multilabel_by_hand():
+    truth = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0]], bool)
+    predicted = np.array([[1, 0, 0], [0, 0, 0], [1, 1, 0], [0, 1, 0]], bool)
+    found = scores(THEMES, predicted, truth)
+    # Right sets: the second (empty is a set) and the fourth. Work: 2 of 2; family: 1 hit, 2 said, 2 true.
+    assert found == {
+        "n": 4,
+        "Acc-subset": 0.5,
+        "F1-micro": pytest.approx(2 * 3 / (4 + 4)),
+        "F1-macro": pytest.approx((1 + 2 / 4) / 2),  # money occurs on neither side
+    }
+
+
+def test_where_nothing_is_ticked_there_is_no_f1():
+    nothing = np.zeros((3, 3), bool)
+    assert scores(THEMES, nothing, nothing) == {"n": 3, "Acc-subset": 1.0}
+    assert scores(THEMES, nothing[:0], nothing[:0]) == {"n": 0}
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 20), st.integers(0, 10_000), st.sampled_from([0.05, 0.4, 1.0]))
+def test_multilabel_scores_equal_those_of_scikit_learn(n, seed, share):
+    rng = np.random.default_rng(seed)
+    predicted, truth = rng.random((2, n, 3)) < share
+    found = scores(THEMES, predicted, truth)
+    assert found["Acc-subset"] == pytest.approx(accuracy_score(truth, predicted))
+    occurs = (predicted | truth).any(axis=0)
+    if occurs.any():
+        each = f1_score(truth, predicted, average=None, zero_division=0)
+        assert found["F1-micro"] == pytest.approx(f1_score(truth, predicted, average="micro"))
+        assert found["F1-macro"] == pytest.approx(each[occurs].mean())
 
 
 def test_another_scale_gets_explained_variance():

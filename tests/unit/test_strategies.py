@@ -1,6 +1,7 @@
 """What each query strategy prefers, against brute force and figures worked out by hand."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -14,6 +15,11 @@ from strategies._scored import ranks
 
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, "") for v in (-1.0, 0.0, 1.0)))
 EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in "abc"))
+THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money")))
+
+
+def _bernoulli(p: float) -> float:
+    return float(-p * np.log(p) - (1 - p) * np.log(1 - p))
 
 
 def prediction(
@@ -86,6 +92,55 @@ def test_bald_of_a_regression_is_the_information_in_nats_and_adds_up_over_tasks(
 def test_a_collapsed_noise_head_does_not_give_infinite_information() -> None:
     pool = pool_of(prediction(SENTIMENT, [[[1 / 3] * 3] * 2], [0.1, 0.2], [0.0, 0.0]))
     assert np.isfinite(STRATEGIES.get("bald")().select(pool, 2, np.random.default_rng(0)).scores).all()
+
+
+# One answer is a coin toss; all are a bit open; one is, and the others are certain not to be.
+TORN, OPEN, SURE = [0.5, 0.99, 0.01], [0.25, 0.75, 0.3], [0.0, 1.0, 0.01]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "scores"),
+    [
+        ("entropy", [1, 0, 2], [np.log(2) + 2 * _bernoulli(0.01), 2 * _bernoulli(0.25) + _bernoulli(0.3),
+                                _bernoulli(0.01)]),
+        ("least-confidence", [1, 0, 2], [1 - 0.5 * 0.99**2, 1 - 0.75**2 * 0.7, 0.01]),
+        ("margin", [0, 1, 2], [0.0, -0.4, -0.98]),
+    ],
+)  # fmt: skip
+def test_answers_that_may_be_true_together_are_doubted_apart(
+    name: str, expected: list[int], scores: list[float]
+) -> None:
+    said = prediction(THEMES, [[TORN, OPEN, SURE]])
+    assert STRATEGIES.get(name)().score(said) == pytest.approx(scores, abs=1e-6)
+    assert order(name, pool_of(said)) == expected
+
+
+def test_a_sum_of_one_is_not_made_of_answers_that_may_be_true_together() -> None:
+    # As classes the two would be alike: modAL makes a row sum to one.
+    said = prediction(THEMES, [[[0.9, 0.9, 0.9], [0.5, 0.5, 0.5]]])
+    for name in ("entropy", "least-confidence", "margin"):
+        assert order(name, pool_of(said)) == [1, 0]
+
+
+def test_bald_of_answers_that_may_be_true_together_adds_up_what_each_tells() -> None:
+    # Nobody doubts, but about two answers the members contradict each other; then all doubt alike.
+    said = prediction(THEMES, [[[1.0, 0.0, 1.0], [0.5, 0.5, 0.5]], [[0.0, 1.0, 1.0], [0.5, 0.5, 0.5]]])
+    assert STRATEGIES.get("bald")().score(said) == pytest.approx([2 * np.log(2), 0], abs=1e-6)
+
+
+@given(st.integers(2, 5), st.integers(1, 4), st.integers(0, 10_000))
+@settings(max_examples=40)
+def test_entropy_and_likeliest_set_are_those_of_all_sets_counted_one_by_one(
+    members: int, answers: int, seed: int
+) -> None:
+    words = Dimension("words", Kind.MULTILABEL, tuple(Answer(f"w{i}", "") for i in range(answers)))
+    probs = np.random.default_rng(seed).random((members, 3, answers)).astype(np.float32)
+    said = prediction(words, probs.tolist())
+    sets = np.array(list(product([False, True], repeat=answers)))
+    ticked = said.probs.astype(float)[:, None]
+    each = np.where(sets, ticked, 1 - ticked).prod(axis=2)
+    assert STRATEGIES.get("entropy")().score(said) == pytest.approx(-(each * np.log(each)).sum(axis=1))
+    assert STRATEGIES.get("least-confidence")().score(said) == pytest.approx(1 - each.max(axis=1))
 
 
 @pytest.mark.parametrize("name", ["entropy", "margin", "least-confidence", "bald"])
