@@ -6,6 +6,12 @@ from pathlib import Path
 from annotate.types import Dataset, Dimension, Kind
 from exporters._manifest import dimensions, labels_per_task, samples_per_split
 
+RULES = {
+    Kind.REGRESSION: "the mean of the raters' answers",
+    Kind.CLASSIFICATION: "the most frequent answer",
+    Kind.MULTILABEL: "every answer that at least half of the raters ticked, perhaps none",
+}
+
 
 def write_card(dataset: Dataset, folder: Path, *, contents: Iterable[str]) -> Path:
     """Write `README.md`; `contents` are the lines about the files of the format."""
@@ -86,8 +92,7 @@ def _span(numbers: list[int]) -> str:
 
 def _dimension(dimension: Dimension) -> str:
     answers = (a.label if a.alias == a.label else f"{a.alias} ({a.label})" for a in dimension.answers)
-    regression = dimension.kind is Kind.REGRESSION
-    rule = "the mean of the raters' answers" if regression else "the most frequent answer"
+    rule = RULES[dimension.kind]
     return f"- `{dimension.name}`: {dimension.kind.value}; {', '.join(answers)}; a label is {rule}."
 
 

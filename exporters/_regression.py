@@ -4,6 +4,7 @@ import math
 
 from annotate.errors import ExportError
 from annotate.types import Dataset, DatasetRow, Dimension, Kind, Modality, Task
+from exporters._manifest import dimensions
 
 POLARITIES = ("Negative", "Neutral", "Positive")
 
@@ -20,6 +21,14 @@ def regression_dimension(dataset: Dataset) -> Dimension:
         "this format holds numbers on a scale for the multimodal pass, and no regression dimension has them",
         hint="`annotate export jsonl DEST` holds every kind of label; or name M in `export.require`",
     )
+
+
+def left_aside(dataset: Dataset, dimension: Dimension) -> list[str]:
+    """What the card says of the labels that these formats have no place for; nothing when there are none."""
+    others = [f"`{d.name}`" for d in dimensions(dataset) if d != dimension]
+    if not others:
+        return []
+    return [f"- The labels of {', '.join(others)} are in no file: `annotate export jsonl DEST` holds them."]
 
 
 def value(row: DatasetRow, dimension: Dimension, modality: Modality) -> float | None:

@@ -9,7 +9,7 @@ from annotate.errors import ExportError
 from annotate.registry import exporter
 from annotate.types import Dataset, DatasetRow, Dimension, Modality
 from exporters._card import write_card
-from exporters._regression import POLARITIES, polarity, regression_dimension, value
+from exporters._regression import POLARITIES, left_aside, polarity, regression_dimension, value
 
 COLUMNS = ("video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode")
 ORDER = (Modality.MULTIMODAL, Modality.TEXT, Modality.AUDIO, Modality.VISION)
@@ -41,7 +41,8 @@ class ChSimsCsv:
         dimension = regression_dimension(dataset)
         table = _write_table(dataset, dimension, folder / "label.csv")
         clips = [_place_clip(row, folder) for row in dataset.rows]
-        return [table, *clips, write_card(dataset, folder, contents=CONTENTS)]
+        contents = [*CONTENTS, *left_aside(dataset, dimension)]
+        return [table, *clips, write_card(dataset, folder, contents=contents)]
 
 
 def _write_table(dataset: Dataset, dimension: Dimension, path: Path) -> Path:

@@ -1,17 +1,20 @@
 """One JSON object per line with all that is known about a sample, for whoever writes a loader."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from annotate.errors import ExportError
 from annotate.registry import exporter
-from annotate.types import Dataset, DatasetRow, Label, Split
+from annotate.types import Dataset, DatasetRow, Dimension, Kind, Label, Split
 from exporters._card import write_card
+from exporters._manifest import dimensions
 
 CONTENTS = (
     "- `train.jsonl`, `valid.jsonl`, `test.jsonl`: one sample per line, UTF-8.",
-    "  `labels` by task: `value`, `distribution` (share of the raters per answer), `raters`.",
+    "  `labels` by task: `value`, `distribution` (share of the raters per answer), `raters`. The value of a",
+    "  multilabel task is a list, perhaps an empty one, and its shares are apart from each other.",
     "  `start_us`, `end_us`: microseconds from the start of the video.",
     "  `media`: paths below the media folder of the project that made this; the media are not copied.",
 )
@@ -26,24 +29,25 @@ class JsonLines:
     def write(self, dataset: Dataset, folder: Path) -> list[Path]:
         """Write one file per split.
 
-        Raises `ExportError` for a label that is not a number.
+        Raises `ExportError` for a label that is not a number, or of a multilabel task no set of answers.
         """
-        files = [_write_split(dataset, split, folder) for split in Split]
+        several = {d.name: d for d in dimensions(dataset) if d.kind is Kind.MULTILABEL}
+        files = [_write_split(dataset, split, folder, several) for split in Split]
         return [*files, write_card(dataset, folder, contents=CONTENTS)]
 
 
-def _write_split(dataset: Dataset, split: Split, folder: Path) -> Path:
+def _write_split(dataset: Dataset, split: Split, folder: Path, several: Mapping[str, Dimension]) -> Path:
     path = folder / f"{split.value}.jsonl"
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in dataset.rows:
             if row.split is split:
-                file.write(_line(row) + "\n")
+                file.write(_line(row, several) + "\n")
     return path
 
 
-def _line(row: DatasetRow) -> str:
+def _line(row: DatasetRow, several: Mapping[str, Dimension]) -> str:
     try:
-        return json.dumps(_object(row), ensure_ascii=False, allow_nan=False)
+        return json.dumps(_object(row, several), ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise ExportError(
             f"a label of sample {row.sample_id} is not a number",
@@ -51,7 +55,7 @@ def _line(row: DatasetRow) -> str:
         ) from error
 
 
-def _object(row: DatasetRow) -> dict[str, Any]:
+def _object(row: DatasetRow, several: Mapping[str, Dimension]) -> dict[str, Any]:
     return {
         "id": row.sample_id,
         "video_id": row.video_id,
@@ -62,7 +66,7 @@ def _object(row: DatasetRow) -> dict[str, Any]:
         "text": row.text,
         "start_us": row.start_us,
         "end_us": row.end_us,
-        "labels": {task: _label(row.labels[task]) for task in sorted(row.labels)},
+        "labels": {task: _label(row.labels[task], several) for task in sorted(row.labels)},
         "media": {
             "clip": _below_media(row.media.clip),
             "audio": _below_media(row.media.audio),
@@ -71,12 +75,22 @@ def _object(row: DatasetRow) -> dict[str, Any]:
     }
 
 
-def _label(label: Label) -> dict[str, Any]:
+def _label(label: Label, several: Mapping[str, Dimension]) -> dict[str, Any]:
+    dimension = several.get(label.task_id.partition(".")[0])
     return {
-        "value": label.value,
+        "value": label.value if dimension is None else _ticked(label, dimension),
         "distribution": dict(sorted(label.distribution.items())),
         "raters": label.raters,
     }
+
+
+def _ticked(label: Label, dimension: Dimension) -> list[str]:
+    if not isinstance(label.value, str) or not dimension.takes(label.value):
+        raise ExportError(
+            f"the label {label.task_id} of sample {label.sample_id} is no set of answers: {label.value!r}",
+            hint="`annotate pull --full` makes the labels again",
+        )
+    return list(dimension.ticked(label.value))
 
 
 def _below_media(path: Path) -> str:

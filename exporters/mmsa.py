@@ -13,7 +13,7 @@ from annotate.errors import ExportError
 from annotate.registry import exporter
 from annotate.types import UNIMODAL, Dataset, DatasetRow, Dimension, Modality, Split, Task
 from exporters._card import write_card
-from exporters._regression import POLARITIES, polarity, regression_dimension, value
+from exporters._regression import POLARITIES, left_aside, polarity, regression_dimension, value
 
 FILE_NAME = "unaligned.pkl"
 
@@ -149,4 +149,5 @@ def _contents(dataset: Dataset, dimension: Dimension, features: Mapping[Modality
         "  - `annotations`, `classification_labels`: the side of the scale's middle; MMSA reads neither.",
         "  - `text_bert` is not there, it takes BERT's own tokenizer: models with `use_bert` (Self-MM, MISA,",
         "    ...) cannot use this file. MMSA's scores assume a scale of -1 to 1 (sims) or -3 to 3 (mosi).",
+        *left_aside(dataset, dimension),
     ]

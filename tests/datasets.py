@@ -27,6 +27,7 @@ SENTIMENT = Dimension(
     (Answer(-1.0, "negative"), Answer(0.0, "neutral"), Answer(1.0, "positive")),
 )
 EMOTION = Dimension("emotion", Kind.CLASSIFICATION, (Answer("happy", "happy"), Answer("sad", "sad")))
+THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money")))
 TASKS = tuple(Task(SENTIMENT, modality) for modality in Modality)
 DIMS = {Modality.TEXT: 4, Modality.AUDIO: 3, Modality.VISION: 2}
 VALUES = (-1.0, -0.2, 0.0, 0.6)
@@ -66,7 +67,14 @@ def make_row(media: Path, index: int, split: Split, tasks: tuple[Task, ...] = TA
 
 
 def make_label(sample: str, task: Task, index: int) -> Label:
-    """`VALUES` in turn for M, zero for the rest; the first answer of a classification."""
+    """`VALUES` in turn for M, zero for the rest; the first answer of a classification.
+
+    Of a multilabel task no answer, one, two and three in turn.
+    """
+    if task.dimension.kind is Kind.MULTILABEL:
+        ticked = [a.alias for a in task.dimension.answers][: index % 4]
+        shares = {a.alias: 0.6 if a.alias in ticked else 0.2 for a in task.dimension.answers}
+        return Label(sample, task.id, task.dimension.joined(ticked), shares, raters=5)
     value: float | str = 0.0
     if task.dimension.kind is Kind.CLASSIFICATION:
         value = str(task.dimension.answers[0].value)

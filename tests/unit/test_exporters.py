@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 import os
 import pickle
 from pathlib import Path
@@ -12,11 +13,11 @@ import pandas as pd
 import pytest
 
 from annotate.errors import ExportError
-from annotate.types import Dataset, Modality, Split, Task
+from annotate.types import Dataset, Dimension, Modality, Split, Task
 from exporters.chsims_csv import ChSimsCsv
 from exporters.jsonl import JsonLines
 from exporters.mmsa import Mmsa
-from tests.datasets import EMOTION, SENTIMENT, TASKS, make_dataset, make_features
+from tests.datasets import EMOTION, SENTIMENT, TASKS, THEMES, make_dataset, make_features
 
 
 @pytest.fixture
@@ -30,9 +31,52 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.parametrize("value", [math.nan, 1.0, "sport", "work|work", "work|sport"])
+def test_what_is_no_set_of_answers_is_refused_where_several_may_be_true(
+    value: float | str, tmp_path: Path, out: Path
+) -> None:
+    task = Task(THEMES, Modality.TEXT)
+    dataset = make_dataset(tmp_path / "media", tasks=(task,))
+    row = dataset.rows[0]
+    bad = {task.id: dataclasses.replace(row.labels[task.id], value=value)}
+    rows = [dataclasses.replace(row, labels=bad), *dataset.rows[1:]]
+    with pytest.raises(ExportError, match=r"themes\.T") as caught:
+        JsonLines().write(dataclasses.replace(dataset, rows=rows), out)
+    assert caught.value.hint
+
+
+def test_several_answers_are_a_list_and_none_an_empty_one(tmp_path: Path, out: Path) -> None:
+    tasks = (Task(EMOTION, Modality.TEXT), Task(THEMES, Modality.TEXT))
+    JsonLines().write(make_dataset(tmp_path / "media", tasks=tasks), out)
+    lines = [json.loads(line) for line in (out / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    said = [line["labels"]["themes.T"] for line in lines]
+    assert [label["value"] for label in said] == [
+        [],
+        ["work"],
+        ["work", "family"],
+        ["work", "family", "money"],
+    ]
+    assert said[1]["distribution"] == {"family": 0.2, "money": 0.2, "work": 0.6}
+    assert lines[0]["labels"]["emotion.T"]["value"] == "happy"
+    assert "at least half of the raters ticked" in (out / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("exporter", [Mmsa, ChSimsCsv])
-def test_a_project_without_a_scale_is_sent_to_jsonl(exporter: type, tmp_path: Path, out: Path) -> None:
-    tasks = tuple(Task(EMOTION, m) for m in Modality)
+def test_a_format_of_one_scale_says_which_labels_it_leaves_aside(
+    exporter: type, tmp_path: Path, out: Path
+) -> None:
+    tasks = (*TASKS, Task(THEMES, Modality.MULTIMODAL))
+    exporter().write(make_dataset(tmp_path / "media", tasks=tasks), out)
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "labels of `themes` are in no file" in card and "export jsonl" in card
+
+
+@pytest.mark.parametrize("exporter", [Mmsa, ChSimsCsv])
+@pytest.mark.parametrize("dimension", [EMOTION, THEMES])
+def test_a_project_without_a_scale_is_sent_to_jsonl(
+    exporter: type, dimension: Dimension, tmp_path: Path, out: Path
+) -> None:
+    tasks = tuple(Task(dimension, m) for m in Modality)
     with pytest.raises(ExportError) as caught:
         exporter().write(make_dataset(tmp_path / "media", tasks=tasks), out)
     assert "jsonl" in caught.value.hint
