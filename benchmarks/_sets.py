@@ -256,7 +256,7 @@ def emobank(folder: Path, most: int | None = None) -> Corpus:
         labels |= _rated(tasks[-1], found, ratings, column)
     features = {Modality.TEXT: hashed(found.text.fillna("").to_list())}
     documents = found.document.to_numpy(str)
-    # Ids end in the first and last character of the sentence; those of headlines, which have no order, do not.
+    # Ids end in the first and last character of the sentence; those of headlines do not: no order.
     starts = found.id.str.extract(r"_(\d+)_\d+$")[0].fillna(0).to_numpy(np.int64)
     return Corpus("emobank", tuple(tasks), features, labels, documents, documents, starts)
 
