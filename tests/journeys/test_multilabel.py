@@ -1,0 +1,303 @@
+"""A dimension of which several answers may be true at once: from what raters tick to the dataset."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from annotate.errors import ConfigError, ExportError
+from annotate.feature_store import FeatureStore
+from annotate.labelstudio.client import LabelStudioClient
+from annotate.labelstudio.convert import statement
+from annotate.labelstudio.interface import NOTHING, labeling_config
+from annotate.labelstudio.scripted import scripted_choices
+from annotate.project import Project
+from annotate.steps._features import feature_names
+from annotate.steps._material import read_material
+from annotate.steps._pool import Sight
+from annotate.steps._push import push_outbox
+from annotate.steps.export import export
+from annotate.steps.pull import PassReport, pull
+from annotate.steps.status import status
+from annotate.types import Modality, Split, Task, TaskPrediction
+from db.annotations import Change, History, Revision
+from db.engine import reading, writing
+from db.features import add_shard
+from db.labels import read_labels, rebuild_labels
+from db.models import Annotation, AnnotationState
+from tests.factories import add_label, add_sample, add_video
+from tests.raters import Rater, add_samples, ask, items, with_raters
+from tests.studio import LabelStudio
+
+THEMES = """
+[[dimensions]]
+name = "themes"
+kind = "multilabel"
+answers = [
+    { value = "work", label = "work" },
+    { value = "family", label = "family & home" },
+    { value = "money", label = "money" },
+]
+"""
+T = Modality.TEXT
+Tick = Callable[[str, Mapping[str, Sequence[str]]], list[Change]]
+
+
+def with_themes(project: Project, content: str = THEMES) -> Project:
+    """The same project, asking for themes too."""
+    path = project.root / "annotate.toml"
+    path.write_text(path.read_text(encoding="utf-8") + content, encoding="utf-8")
+    opened = Project.open(project.root)
+    opened.__dict__["engine"] = project.engine
+    return opened
+
+
+@pytest.fixture
+def themed(each_project: Project) -> Project:
+    """A project of sentiment and themes, judged from the words alone, on SQLite and on Postgres."""
+    return with_raters(with_themes(each_project), 2, (T,))
+
+
+def page_sends(sentiment: str, *ticks: str) -> list[dict[str, Any]]:
+    """What the page sends when a form is submitted."""
+    said = {"sentiment": [sentiment], "themes": list(ticks)}
+    return [
+        {"from_name": name, "to_name": "text", "type": "choices", "value": {"choices": choices}}
+        for name, choices in said.items()
+        if choices
+    ]
+
+
+def judge(project: Project, said: Mapping[str, Sequence[str]], second: int = 0) -> list[Change]:
+    """Each rater ticks themes of the one sample that is asked, in second `second` of the day."""
+    changes = []
+    with writing(project.engine) as session:
+        item = next(iter(items(project).values()))
+        history = History(session, [item])
+        for number, (rater, ticks) in enumerate(said.items()):
+            raw = {
+                "id": number, "task": 7, "completed_by": 2, "was_cancelled": False, "lead_time": 2.0,
+                "created_at": "2026-01-02T03:04:05Z", "updated_at": f"2026-01-02T03:05:{second:02}Z",
+                "result": page_sends("0", *ticks),
+            }  # fmt: skip
+            read = statement(raw, project.settings.dimension_list())
+            values = {f"{name}.T": alias for name, alias in read.answers.items()}
+            revision = Revision(
+                f"s#{number}", read.revision, rater, read.created_at, read.changed_at, read.seconds,
+                read.skipped, values, raw,
+            )  # fmt: skip
+            changes.append(history.add(item, revision, [task.id for task in project.settings.tasks(T)]))
+        rebuild_labels(session, project.settings.tasks(), [item.sample_id])
+    return changes
+
+
+def themes(project: Project) -> tuple[float | str, dict[str, float], int] | None:
+    with reading(project.engine) as session:
+        found = [label for label in read_labels(session) if label.task_id == "themes.T"]
+    return (found[0].value, dict(found[0].distribution), found[0].raters) if found else None
+
+
+def exported(folder: Path) -> list[dict[str, Any]]:
+    lines = "".join((folder / f"{split.value}.jsonl").read_text(encoding="utf-8") for split in Split)
+    return [json.loads(line)["labels"]["themes.T"] for line in lines.splitlines()]
+
+
+# What goes wrong
+
+
+def test_an_answer_that_reads_like_none_of_these_is_told_before_anything_is_sent(project: Project) -> None:
+    bad = with_themes(project, THEMES.replace('label = "money"', f'label = "{NOTHING.label}"'))
+    with pytest.raises(ConfigError, match=NOTHING.label):
+        labeling_config(T, bad.settings.dimension_list())
+
+
+def test_who_ticks_none_of_these_and_something_has_said_nothing_of_it(themed: Project) -> None:
+    ask(themed, add_samples(themed, 1))
+    assert judge(themed, {"ann": [NOTHING.alias, "work"]}) == [Change.ANSWER]
+    assert themes(themed) is None, "the sentiment counts, the themes do not"
+    with reading(themed.engine) as session:
+        assert [label.task_id for label in read_labels(session)] == ["sentiment.T"]
+    judge(themed, {"ann": [NOTHING.alias]}, second=1)
+    assert themes(themed) == ("", {"work": 0.0, "family": 0.0, "money": 0.0}, 1)
+
+
+def test_formats_of_one_scale_send_a_project_of_themes_alone_to_jsonl(
+    project: Project, tmp_path: Path
+) -> None:
+    path = project.root / "annotate.toml"
+    text = path.read_text(encoding="utf-8")
+    start, end = text.index("[[dimensions]]"), text.index("[checks]")
+    path.write_text(text[:start] + THEMES + text[end:], encoding="utf-8")
+    project = with_raters(with_themes(project, ""), 1, (T,))
+    with writing(project.engine) as session:
+        add_label(session, add_sample(session, add_video(session, "a")), "themes.T", "work")
+    for format in ("mmsa", "chsims-csv"):
+        with pytest.raises(ExportError, match="no regression dimension") as caught:
+            export(project, format=format, dest=tmp_path / format)
+        assert "jsonl" in caught.value.hint
+    assert status(project).next.startswith("annotate")
+    export(project, format="jsonl", dest=tmp_path / "jsonl")
+    assert [label["value"] for label in exported(tmp_path / "jsonl")] == [["work"]]
+
+
+def store_features(project: Project, sample_ids: Sequence[str]) -> None:
+    for modality, name in feature_names(project).items():
+        frames = [(i, np.zeros((2, 3), np.float32)) for i in sample_ids]
+        shard = FeatureStore(project.features).write(modality, name, frames)
+        with writing(project.engine) as session:
+            add_shard(
+                session, sha256=shard.sha256, path=shard.path, modality=modality, extractor=name,
+                inputs=[(i, "") for i in shard.samples],
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "needed"),
+    [
+        (["work"] * 3, "1 more train labels"),
+        (["work|money"] * 5, "train labels that differ in an answer"),
+        ([""] * 5, "train labels that differ in an answer"),
+        (["", "", "", "money"], ""),
+        (["work", "work|money", "work", "work"], ""),
+        (["work", "family", "sport", "work|sport"], "2 more train labels"),
+        (["work", "family", "work|work", "|"], "2 more train labels"),
+    ],
+)
+def test_a_head_needs_labels_of_the_present_answers_that_differ(
+    project: Project, values: list[str], needed: str
+) -> None:
+    project = with_themes(project)
+    with writing(project.engine) as session:
+        video = add_video(session, "talk")
+        samples = [add_sample(session, video, start=3.0 * i) for i in range(len(values))]
+        for sample, value in zip(samples, values, strict=True):
+            add_label(session, sample, "themes.T", value)
+        ids = [sample.id for sample in samples]
+    store_features(project, ids)
+    material = read_material(project, seed=0)
+    task = next(task for task in project.settings.tasks() if task.id == "themes.T")
+    assert material.missing(task) == needed
+    assert (task in material.trainable()) == (needed == "")
+
+
+# What goes well
+
+
+def test_what_raters_tick_becomes_a_label_of_what_half_of_them_ticked(
+    themed: Project, tmp_path: Path
+) -> None:
+    ask(themed, add_samples(themed, 1))
+    judge(themed, {"ann": ["money", "work"], "bob": ["work"]})
+    assert themes(themed) == ("work|money", {"work": 1.0, "family": 0.0, "money": 0.5}, 2)
+    assert judge(themed, {"ann": ["money", "work"]}) == [Change.NONE]
+    assert judge(themed, {"ann": [NOTHING.alias]}, second=1) == [Change.EDIT]
+    assert themes(themed) == ("work", {"work": 0.5, "family": 0.0, "money": 0.0}, 2)
+    with reading(themed.engine) as session:
+        query = session.query(Annotation).filter(Annotation.task_id == "themes.T").order_by(Annotation.id)
+        rows = [(row.state, row.value) for row in query]
+    answered = AnnotationState.ANSWERED
+    assert rows == [(answered, "work|money"), (answered, "work"), (answered, "")]
+
+    report = export(themed, format="jsonl", dest=tmp_path / "out")
+    assert report.samples["train"] == 1
+    (label,) = exported(tmp_path / "out")
+    assert label == {
+        "value": ["work"], "distribution": {"work": 0.5, "family": 0.0, "money": 0.0}, "raters": 2,
+    }  # fmt: skip
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["dimensions"]["themes"]["kind"] == "multilabel"
+    counted = {row["task"]: row["train"] for row in status(themed).labels}
+    assert counted == {"sentiment.T": 1, "themes.T": 1}
+
+
+def test_a_sample_of_which_nothing_is_true_is_finished(themed: Project, tmp_path: Path) -> None:
+    with writing(themed.engine) as session:
+        sample = add_sample(session, add_video(session, "a"))
+        add_label(session, sample, "sentiment.T", 0.0)
+        add_label(session, sample, "themes.T", "")
+    export(themed, format="jsonl", dest=tmp_path / "out")
+    assert [label["value"] for label in exported(tmp_path / "out")] == [[]]
+
+
+def test_the_order_of_the_answers_may_change_in_the_settings(themed: Project) -> None:
+    ask(themed, add_samples(themed, 1))
+    judge(themed, {"ann": ["work", "money"]})
+    path = themed.root / "annotate.toml"
+    text = path.read_text(encoding="utf-8")
+    first, last = (f'    {{ value = "{v}", label = "{v}" }},\n' for v in ("work", "money"))
+    path.write_text(text.replace(first, "<>").replace(last, first).replace("<>", last), encoding="utf-8")
+    turned = with_themes(themed, "")
+    with writing(turned.engine) as session:
+        rebuild_labels(session, turned.settings.tasks())
+    assert themes(turned) == ("money|work", {"money": 1.0, "family": 0.0, "work": 1.0}, 1)
+
+
+@pytest.mark.parametrize(
+    ("members", "named"),
+    [
+        ([[0.9, 0.2, 0.6]], "work|money"),
+        ([[0.1, 0.2, 0.3]], ""),
+        ([[1.0, 0.0, 0.4], [0.2, 0.4, 0.6]], "work|money"),
+    ],
+)
+def test_what_the_model_believed_is_kept_like_a_label(
+    project: Project, members: list[list[float]], named: str
+) -> None:
+    task = Task(with_themes(project).settings.dimension_list()[1], T)
+    probs = np.array(members, np.float32)[:, None]
+    zero = np.zeros(1, np.float32)
+    count = np.array([float(len(task.dimension.ticked(named)))], np.float32)
+    prediction = TaskPrediction(task, probs, count, zero, zero)
+    sight = Sight({"s": 0}, {task.id: prediction}, np.zeros((1, 1), np.float32))
+    ((_, _, belief),) = sight.beliefs(["s"])
+    assert belief["mean"] == named
+    assert belief["probs"] == pytest.approx(
+        dict(zip(("work", "family", "money"), probs.mean(0)[0], strict=True))
+    )
+    assert prediction.ticked.sum() == count[0]
+
+
+def test_scripted_raters_tick_what_the_page_offers(project: Project) -> None:
+    dimension = with_themes(project).settings.dimension_list()[1]
+    said = [scripted_choices(f"{n:04}", T, dimension, "ann") for n in range(200)]
+    for choices in said:
+        result = page_sends("0", *choices)
+        assert statement(raw_of(result), [dimension]).problems == ()
+    counts = {len(choices) for choices in said}
+    assert counts == {1, 2, 3} and [NOTHING.alias] in said
+    agreed = [scripted_choices(f"{n:04}", T, dimension, "bob") == said[n] for n in range(200)]
+    assert 0.3 < np.mean(agreed) < 0.9
+
+
+def raw_of(result: list[dict[str, Any]]) -> dict[str, Any]:
+    times = {"created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:05:00Z"}
+    return {"id": 1, "task": 7, "completed_by": 2, "was_cancelled": False, "result": result, **times}
+
+
+@pytest.mark.studio
+@pytest.mark.slow
+def test_ticks_travel_through_a_real_label_studio(
+    label_studio: LabelStudio, project: Project, tmp_path: Path
+) -> None:
+    project = with_raters(label_studio.use(with_themes(project)), 2, (T,))
+    ann, bob = (Rater(label_studio.url, *label_studio.add_rater()) for _ in range(2))
+    ask(project, add_samples(project, 1))
+    client = LabelStudioClient(label_studio.url, label_studio.token, 60)
+    try:
+        push_outbox(project, client)
+    finally:
+        client.close()
+    item = next(iter(items(project).values()))
+    number = ann.send(item, page_sends("1", "money", "work"))
+    bob.send(item, page_sends("1", NOTHING.alias, "work"))
+    report = pull(project)
+    assert report.passes["T"] == PassReport(answers=2)
+    assert len(report.problems) == 1 and "themes is answered" in report.problems[0]
+    assert themes(project) == ("work|money", {"work": 1.0, "family": 0.0, "money": 1.0}, 1)
+    ann.send_edit(number, page_sends("1", NOTHING.alias))
+    assert pull(project).passes["T"] == PassReport(edits=1)
+    export(project, format="jsonl", dest=tmp_path / "out")
+    assert [label["value"] for label in exported(tmp_path / "out")] == [[]]
