@@ -230,7 +230,7 @@ class FeatureSettings(_Section):
 
 
 class TrainSettings(_Section):
-    """The multi-task network and how it learns."""
+    """The multi-task network and how it learns. Names are those of plug-ins: `annotate list` shows them."""
 
     hidden: Annotated[int, Field(ge=1)] = 64
     members: Annotated[int, Field(ge=1)] = 5
@@ -240,6 +240,32 @@ class TrainSettings(_Section):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    encoder: str = "mean-pool"
+    """Of every modality that does not name its own."""
+    text_encoder: str = ""
+    audio_encoder: str = ""
+    vision_encoder: str = ""
+    fusion: str = "concat"
+    """How the modalities become one code for the multimodal heads."""
+    sharing: str = "hard"
+    """What the tasks learn together."""
+    weighting: str = "fixed"
+    """How much each task's loss moves what is shared."""
+    ensemble: str = "deep"
+    """How the members come about and become one answer."""
+    regression_head: str = "mean"
+    classification_head: str = "softmax"
+    multilabel_head: str = "sigmoid"
+    sampling: Literal["joint", "one-task"] = "joint"
+    """Whether a step teaches every task, or one drawn by chance (Collobert & Weston 2008)."""
+    stopping: Literal["joint", "task-wise"] = "joint"
+    """Whether tasks stop together, or each when its own valid loss no longer falls (Zhang et al. 2014)."""
+    balance: tuple[Literal["class", "group", "raters"], ...] = ()
+    """What labels are weighted by: rare classes more, large groups less, many raters more."""
+    unimodal_labels: bool = True
+    """Whether the labels of T, A and V are learned from too."""
+    options: dict[str, dict[str, Any]] = {}
+    """By plug-in, or by `text`, `audio`, `vision` for one modality's encoder: its options."""
     device: str = "auto"
 
 

@@ -89,6 +89,13 @@ TRANSCRIBERS: Registry[Transcriber] = Registry("transcriber", "annotate.transcri
 EXECUTORS: Registry[Executor] = Registry("executor", "annotate.executors", "executors")
 EXTRACTORS: Registry[FeatureExtractor] = Registry("extractor", "annotate.features", "extractors")
 STRATEGIES: Registry[QueryStrategy] = Registry("query strategy", "strategies", "strategies")
+# The families of the network stand on torch, so their base classes are in `annotate.learning`.
+ENCODERS: Registry[object] = Registry("encoder", "annotate.learning.encoders", "encoders")
+SHARINGS: Registry[object] = Registry("sharing", "annotate.learning.sharings", "sharings")
+FUSIONS: Registry[object] = Registry("fusion", "annotate.learning.fusions", "fusions")
+WEIGHTINGS: Registry[object] = Registry("weighting", "annotate.learning.weightings", "weightings")
+HEADS: Registry[object] = Registry("head", "annotate.learning.heads", "heads")
+ENSEMBLES: Registry[object] = Registry("ensemble", "annotate.learning.ensembles", "ensembles")
 EXPORTERS: Registry[Exporter] = Registry("exporter", "exporters", "exporters")
 
 segmenter = SEGMENTERS.register
@@ -97,6 +104,15 @@ transcriber = TRANSCRIBERS.register
 executor = EXECUTORS.register
 extractor = EXTRACTORS.register
 strategy = STRATEGIES.register
+encoder = ENCODERS.register
+sharing = SHARINGS.register
+fusion = FUSIONS.register
+weighting = WEIGHTINGS.register
+head = HEADS.register
+ensemble = ENSEMBLES.register
 exporter = EXPORTERS.register
 
-ALL = (SEGMENTERS, CHECKS, TRANSCRIBERS, EXECUTORS, EXTRACTORS, STRATEGIES, EXPORTERS)
+LEARNING = (ENCODERS, SHARINGS, FUSIONS, WEIGHTINGS, HEADS, ENSEMBLES)
+"""The families that a network is put together from; searching them imports torch."""
+
+ALL = (SEGMENTERS, CHECKS, TRANSCRIBERS, EXECUTORS, EXTRACTORS, *LEARNING, STRATEGIES, EXPORTERS)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from annotate.config import TrainSettings
 from annotate.learning.ensemble import TrainingSet, fit_ensemble
 from annotate.learning.predict import predict
-from annotate.learning.trainer import Recipe
+from annotate.learning.recipe import Recipe
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
 from benchmarks._bars import Bars, arguments
 

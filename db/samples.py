@@ -19,6 +19,16 @@ def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, s
     return [(sha256, sample_id) for sha256, sample_id in session.execute(query)]
 
 
+def origins(session: Session, sample_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """(video's sha256, start in microseconds) of each sample; those that do not exist are absent."""
+    sample = models.Sample
+    found: dict[str, tuple[str, int]] = {}
+    for ids in chunks(sample_ids):
+        query = select(sample.id, sample.video_sha256, sample.start_us).where(sample.id.in_(ids))
+        found |= {sample_id: (sha256, start_us) for sample_id, sha256, start_us in session.execute(query)}
+    return found
+
+
 def media_hashes(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, str]]:
     """By sample id: the sha256 of its files, by pass."""
     found: dict[str, dict[str, str]] = {}

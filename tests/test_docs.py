@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 import cli  # noqa: TID251 - the help texts are what is tested
 from annotate.config import DimensionSettings, RuleSettings, Settings
-from annotate.registry import CHECKS, EXECUTORS, EXTRACTORS, SEGMENTERS, TRANSCRIBERS
+from annotate.registry import CHECKS, EXECUTORS, EXTRACTORS, LEARNING, SEGMENTERS, TRANSCRIBERS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,7 +82,8 @@ def test_the_reference_has_every_option_of_a_command(name, command):
 
 @pytest.mark.parametrize(
     ("page", "kind"),
-    [("ingest", SEGMENTERS), ("ingest", TRANSCRIBERS), ("ingest", EXECUTORS), ("model", EXTRACTORS)],
+    [("ingest", SEGMENTERS), ("ingest", TRANSCRIBERS), ("ingest", EXECUTORS), ("models", EXTRACTORS)]
+    + [("models", family) for family in LEARNING],
     ids=lambda part: part if isinstance(part, str) else part.kind,
 )
 def test_every_plug_in_is_explained_on_its_page(page, kind):

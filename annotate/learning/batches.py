@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,11 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from annotate.errors import ModelError
-from annotate.learning.encoder import condense
-from annotate.types import Kind, Label, Modality, Task
+from annotate.learning.heads._base import Head, Target
+from annotate.learning.tensors import Inputs
+from annotate.types import Label, Modality
 
 FeatureReader = Callable[[Modality, Sequence[str]], Sequence[NDArray[np.float32]]]
 """(modality, sample ids) -> per sample (frames, dim), in the order asked."""
+
+Condense = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(frames, dim) -> (rows, width) of one sample: the part of an encoder that learns nothing."""
 
 CHUNK = 256
 """Samples whose raw features are in memory at the same time."""
@@ -21,6 +26,19 @@ CHUNK = 256
 FARTHEST = 5.0
 """Standard deviations at which a standardised value is cut: a column that is rare in train would otherwise
 shout (one n-gram seen once among a thousand samples has a value of 32)."""
+
+
+class Place(NamedTuple):
+    """Where a sample comes from."""
+
+    video: str
+    start_us: int
+    group: str
+    """What is never divided: a speaker, an episode, whatever hangs together."""
+
+
+Places = Callable[[Sequence[str]], Sequence[Place]]
+"""Sample ids -> their places, in the order asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,54 +67,44 @@ class Standardiser:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """How a regression task's scale and the network's unit scale relate: value = centre + scale * output."""
-
-    centre: float = 0.0
-    scale: float = 1.0
-
-    @classmethod
-    def fit(cls, task: Task, labels: Sequence[Label]) -> "Target":
-        """Mean and spread of the train labels; a constant label keeps half the scale's width as spread."""
-        if task.dimension.kind is Kind.CLASSIFICATION:
-            return cls()
-        values = np.array([float(label.value) for label in labels])
-        half = (task.dimension.high - task.dimension.low) / 2
-        spread = float(values.std())
-        return cls(float(values.mean()), spread if spread > 1e-3 * half else half)
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
-    """n samples, ready for the network."""
+    """n samples, ready for the network; after `take` with indices (members, b), members stand in front."""
 
-    values: Mapping[Modality, Tensor]
-    """(n, rows, width) standardised, zeros where nothing is."""
-    masks: Mapping[Modality, Tensor]
-    """(n, rows) True where a row is; all False: the modality is missing."""
+    inputs: Inputs
     targets: Mapping[str, Tensor]
-    """By task id: (n,) in unit scale for regression, (n, classes) shares of the raters for classification."""
+    """By task id: (n, width of the head's labels)."""
     known: Mapping[str, Tensor]
     """By task id: (n,) True where the label exists; elsewhere the target is filler."""
+    weights: Mapping[str, Tensor]
+    """By task id: (n,) how much a label counts, 1 for most."""
 
     def __len__(self) -> int:
-        return len(next(iter(self.masks.values())))
+        return self.inputs.video.shape[-1]
 
     def take(self, indices: Tensor) -> "Batch":
-        """The samples at `indices`."""
+        """The samples at `indices` (b,) or (members, b)."""
         return self._each(lambda tensor: tensor[indices])
 
     def to(self, device: str) -> "Batch":
         """The same on `device`."""
         return self._each(lambda tensor: tensor.to(device))
 
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie."""
+        return self.inputs.video.device
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        return Batch(
-            {m: change(t) for m, t in self.values.items()},
-            {m: change(t) for m, t in self.masks.items()},
-            {i: change(t) for i, t in self.targets.items()},
-            {i: change(t) for i, t in self.known.items()},
+        inputs = Inputs(
+            {m: change(t) for m, t in self.inputs.values.items()},
+            {m: change(t) for m, t in self.inputs.masks.items()},
+            change(self.inputs.video),
+            change(self.inputs.position),
         )
+        labels = [
+            {i: change(t) for i, t in part.items()} for part in (self.targets, self.known, self.weights)
+        ]
+        return Batch(inputs, *labels)
 
 
 Condensed = Mapping[Modality, list[NDArray[np.float32]]]
@@ -104,19 +112,19 @@ Condensed = Mapping[Modality, list[NDArray[np.float32]]]
 
 
 def read_condensed(
-    read: FeatureReader, modalities: Sequence[Modality], sample_ids: Sequence[str]
+    read: FeatureReader, condense: Mapping[Modality, Condense], sample_ids: Sequence[str]
 ) -> dict[Modality, list[NDArray[np.float32]]]:
     """Read and condense `CHUNK` samples at a time.
 
     Raises `ModelError` when a feature is NaN or infinite.
     """
-    found: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in modalities}
+    found: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in condense}
     for start in range(0, len(sample_ids), CHUNK):
         ids = sample_ids[start : start + CHUNK]
-        for modality in modalities:
+        for modality, made in condense.items():
             for sample_id, frames in zip(ids, read(modality, ids), strict=True):
                 _require_finite(frames, modality, sample_id)
-                found[modality].append(condense(frames))
+                found[modality].append(made(frames))
     return found
 
 
@@ -128,34 +136,43 @@ def _require_finite(frames: NDArray[np.float32], modality: Modality, sample_id: 
         )
 
 
-def fit_standardisers(condensed: Condensed) -> dict[Modality, Standardiser]:
-    """One per modality; `condensed` holds train samples only."""
-    return {m: Standardiser.fit(samples) for m, samples in condensed.items()}
-
-
-def make_batch(
+def make_inputs(
     condensed: Condensed,
     standardisers: Mapping[Modality, Standardiser],
-    targets: Mapping[str, Tensor] | None = None,
-    known: Mapping[str, Tensor] | None = None,
-) -> Batch:
-    """Standardise and pad; without targets for prediction.
+    places: Sequence[Place] | None = None,
+) -> Inputs:
+    """Standardise and pad. A modality without a standardiser passes as it is; without places every sample is
+    a video of its own.
 
     Raises `ModelError` when the features are of another width than the standardiser's.
     """
-    padded = {m: _pad(samples, standardisers[m], m) for m, samples in condensed.items()}
-    return Batch(
-        {m: values for m, (values, _) in padded.items()},
-        {m: mask for m, (_, mask) in padded.items()},
-        targets or {},
-        known or {},
+    padded = {m: _pad(samples, standardisers.get(m), m) for m, samples in condensed.items()}
+    count = len(next(iter(condensed.values())))
+    video, position = _neighbours(places) if places is not None else (np.arange(count), np.zeros(count, int))
+    return Inputs(
+        {m.value: values for m, (values, _) in padded.items()},
+        {m.value: mask for m, (_, mask) in padded.items()},
+        torch.from_numpy(video),
+        torch.from_numpy(position),
     )
 
 
+def _neighbours(places: Sequence[Place]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) a number per video, and (n,) the rank of each sample's start among those of its video."""
+    numbers: dict[str, int] = {}
+    video = np.array([numbers.setdefault(place.video, len(numbers)) for place in places], np.int64)
+    order = sorted(range(len(places)), key=lambda i: (video[i], places[i].start_us))
+    position, seen = np.zeros(len(places), np.int64), dict.fromkeys(numbers.values(), 0)
+    for i in order:
+        position[i] = seen[int(video[i])]
+        seen[int(video[i])] += 1
+    return video, position
+
+
 def _pad(
-    samples: Sequence[NDArray[np.float32]], standardiser: Standardiser, modality: Modality
+    samples: Sequence[NDArray[np.float32]], standardiser: Standardiser | None, modality: Modality
 ) -> tuple[Tensor, Tensor]:
-    width = len(standardiser.mean)
+    width = samples[0].shape[1] if standardiser is None else len(standardiser.mean)
     longest = max((len(rows) for rows in samples), default=0)
     values = np.zeros((len(samples), max(longest, 1), width), np.float32)
     mask = np.zeros(values.shape[:2], bool)
@@ -165,13 +182,13 @@ def _pad(
                 f"the {modality.word} features have another width than those the model was trained with",
                 hint="run `annotate train`",
             )
-        values[i, : len(rows)] = standardiser.apply(rows)
+        values[i, : len(rows)] = rows if standardiser is None else standardiser.apply(rows)
         mask[i, : len(rows)] = True
     return torch.from_numpy(values), torch.from_numpy(mask)
 
 
 def encode_labels(
-    tasks: Sequence[Task],
+    heads: Sequence[Head],
     sample_ids: Sequence[str],
     labels: Mapping[tuple[str, str], Label],
     targets: Mapping[str, Target],
@@ -179,18 +196,11 @@ def encode_labels(
     """Targets and masks by task id; `labels` by (sample id, task id)."""
     encoded: dict[str, Tensor] = {}
     known: dict[str, Tensor] = {}
-    for task in tasks:
-        found = [labels.get((sample_id, task.id)) for sample_id in sample_ids]
-        known[task.id] = torch.tensor([label is not None for label in found], dtype=torch.bool)
-        encoded[task.id] = torch.tensor(
-            np.array([_target(task, label, targets[task.id]) for label in found], np.float32)
-        )
+    for head in heads:
+        task_id = head.task.id
+        found = [labels.get((sample_id, task_id)) for sample_id in sample_ids]
+        filler = [0.0] * head.width(head.task)
+        rows = [filler if label is None else head.encode(label, targets[task_id]) for label in found]
+        known[task_id] = torch.tensor([label is not None for label in found], dtype=torch.bool)
+        encoded[task_id] = torch.tensor(np.array(rows, np.float32).reshape(len(found), len(filler)))
     return encoded, known
-
-
-def _target(task: Task, label: Label | None, target: Target) -> float | list[float]:
-    if task.dimension.kind is Kind.REGRESSION:
-        return 0.0 if label is None else (float(label.value) - target.centre) / target.scale
-    shares = [label.distribution.get(a.alias, 0.0) if label else 0.0 for a in task.dimension.answers]
-    total = sum(shares)
-    return [share / total for share in shares] if total else shares

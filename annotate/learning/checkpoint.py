@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,15 @@ from torch import Tensor
 
 from annotate.durable import sync, write_whole
 from annotate.errors import ModelError
-from annotate.learning.batches import Standardiser, Target
-from annotate.learning.network import MultiTaskNet
-from annotate.learning.trainer import Fitted, Recipe
+from annotate.learning.batches import Standardiser
+from annotate.learning.ensembles._base import Combination
+from annotate.learning.heads._base import Target
+from annotate.learning.members import Members, restore
+from annotate.learning.recipe import Recipe
+from annotate.learning.trainer import Fitted
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 
-FORMAT = 1
+FORMAT = 2
 """Changes whenever the same files would mean something else, or the same labels would give another model."""
 TENSORS, FACTS = "model.safetensors", "model.json"
 
@@ -34,7 +37,10 @@ class Checkpoint:
     """Those that have a head; a task without enough labels has none."""
     extractors: Mapping[Modality, str]
     """``extractor@hash`` of the features it was trained with."""
+    widths: Mapping[Modality, int]
+    """Of a condensed row."""
     standardisers: Mapping[Modality, Standardiser]
+    """Of the modalities whose encoder wants it."""
     targets: Mapping[str, Target]
     noise: Mapping[str, float]
     """By regression task id: standard deviation of label minus ensemble mean, on the scale."""
@@ -42,22 +48,17 @@ class Checkpoint:
     """Weights, on the CPU."""
     fitted: tuple[Fitted, ...]
     """How the training of each member went."""
+    combination: Combination = field(default_factory=Combination)
 
-    def networks(self, device: str) -> list[MultiTaskNet]:
-        """The members on `device`, ready to predict.
+    def load(self, device: str) -> Members:
+        """The members on `device`, ready to be asked.
 
         Raises `ModelError` when weights and settings do not fit together.
         """
-        return [self._network(weights).to(device).eval() for weights in self.members]
-
-    def _network(self, weights: Mapping[str, Tensor]) -> MultiTaskNet:
-        widths = {m: len(s.mean) for m, s in self.standardisers.items()}
-        net = MultiTaskNet(widths, self.tasks, self.recipe.hidden, self.recipe.dropout)
         try:
-            net.load_state_dict(dict(weights))
+            return restore(self.widths, self.tasks, self.recipe, self.members, device)
         except RuntimeError as error:
             raise _damaged("its weights do not fit its settings") from error
-        return net
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
@@ -122,9 +123,12 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "recipe": asdict(checkpoint.recipe),
         "tasks": [describe_task(task) for task in checkpoint.tasks],
         "extractors": {m.value: name for m, name in checkpoint.extractors.items()},
+        "widths": {m.value: width for m, width in checkpoint.widths.items()},
+        "standardised": [m.value for m in checkpoint.standardisers],
         "targets": {task_id: asdict(target) for task_id, target in checkpoint.targets.items()},
         "noise": dict(checkpoint.noise),
         "fitted": [asdict(fitted) for fitted in checkpoint.fitted],
+        "combination": asdict(checkpoint.combination),
     }
 
 
@@ -149,15 +153,23 @@ def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Chec
     extractors = {Modality(key): name for key, name in facts["extractors"].items()}
     fitted = tuple(Fitted(**f) for f in facts["fitted"])
     return Checkpoint(
-        recipe=Recipe(**facts["recipe"]),
+        recipe=Recipe(**{**facts["recipe"], "balance": tuple(facts["recipe"]["balance"])}),
         tasks=tuple(_task(task) for task in facts["tasks"]),
         extractors=extractors,
-        standardisers={m: _standardiser(tensors, m) for m in extractors},
+        widths={Modality(key): width for key, width in facts["widths"].items()},
+        standardisers={Modality(key): _standardiser(tensors, Modality(key)) for key in facts["standardised"]},
         targets={task_id: Target(**target) for task_id, target in facts["targets"].items()},
         noise=facts["noise"],
         members=_members(tensors, len(fitted)),
         fitted=fitted,
+        combination=_combination(facts["combination"]),
     )
+
+
+def _combination(facts: Mapping[str, Any]) -> Combination:
+    shares = {task_id: tuple(found) for task_id, found in facts["shares"].items()}
+    stack = {task_id: tuple(tuple(row) for row in rows) for task_id, rows in facts["stack"].items()}
+    return Combination(facts["passes"], shares, facts["votes"], stack)
 
 
 def _standardiser(tensors: Mapping[str, Tensor], modality: Modality) -> Standardiser:

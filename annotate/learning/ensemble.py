@@ -1,27 +1,37 @@
-"""Several networks on the same labels: where they disagree, the labels have not decided yet."""
+"""From labels to a trained model: features are read once, then the ensemble that the recipe names is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
+from annotate.learning._part import options_of
 from annotate.learning.batches import (
     Batch,
+    Condense,
     FeatureReader,
+    Place,
+    Places,
     Standardiser,
-    Target,
     encode_labels,
-    fit_standardisers,
-    make_batch,
+    make_inputs,
     read_condensed,
 )
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
-from annotate.learning.network import MultiTaskNet
-from annotate.learning.predict import raw_outputs, unit_means
-from annotate.learning.trainer import Fitted, Recipe, fit
-from annotate.progress import SILENT, Bar, Progress
+from annotate.learning.ensembles._base import Ensemble, State, Trained, Workshop
+from annotate.learning.heads._base import Head, Raw, Target
+from annotate.learning.members import Members, restore
+from annotate.learning.network import MultiTaskNet, bare_heads, encoder_class
+from annotate.learning.predict import raw_outputs
+from annotate.learning.recipe import Recipe
+from annotate.learning.trainer import Epoch, Fitted, fit
+from annotate.progress import SILENT, Progress
+from annotate.registry import ENSEMBLES
 from annotate.types import Kind, Label, Modality, Task
 
 FEWEST_VALID = 10
@@ -32,6 +42,11 @@ SMALLEST_NOISE = 0.05
 LEAST_UNEXPLAINED = 0.5
 """Share of the labels' spread that the noise is never below while it is known from train only, where the
 network has seen the answers."""
+
+
+def alone(sample_ids: Sequence[str]) -> list[Place]:
+    """Places for those who know none: every sample is a video and a group of its own."""
+    return [Place(sample_id, 0, sample_id) for sample_id in sample_ids]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,65 +62,139 @@ class TrainingSet:
     read: FeatureReader
     extractors: Mapping[Modality, str]
     """Features by modality: ``extractor@hash``."""
+    places: Places = alone
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training set as tensors on the device."""
+
+    recipe: Recipe
+    tasks: tuple[Task, ...]
+    heads: tuple[Head, ...]
+    widths: Mapping[Modality, int]
+    standardisers: Mapping[Modality, Standardiser]
+    targets: Mapping[str, Target]
+    train: Batch
+    valid: Batch | None
+    groups: NDArray[np.intp]
+    """(n,) numbers of the train samples' groups."""
+    device: str
+
+    def network(self, seed: int) -> MultiTaskNet:
+        """A new one; `seed` decides its first weights."""
+        with repeatable(seed, self.device):
+            return MultiTaskNet(self.widths, self.tasks, self.recipe)
 
 
 def fit_ensemble(
     training_set: TrainingSet, recipe: Recipe, *, seed: int, device: str, progress: Progress = SILENT
 ) -> Checkpoint:
-    """Train `recipe.members` networks, one after the other.
+    """Train the ensemble that `recipe` names.
 
-    Each sees every label, in an order of its own, from first weights of its own (Lakshminarayanan et al.
-    2017, Deep ensembles). A bootstrap sample per member instead cost 2 to 4 points of accuracy with 20 to
-    50 % of the labels of RAVDESS, and disagreement told errors apart no better.
-
-    Raises `ModelError` when features or the loss are not finite.
+    Raises `ModelError` when features or the loss are not finite, `UnknownName` or `ConfigError` when the
+    recipe names what is not there.
     """
-    standardisers, targets, train, valid = _prepare(training_set)
-    fitted: list[Fitted] = []
-    nets: list[MultiTaskNet] = []
-    train, valid = train.to(device), valid.to(device) if valid else None
-    with progress.bar("train", recipe.members * recipe.epochs) as bar:
-        for member in range(recipe.members):
-            net, how = _fit_member(
-                training_set, train, valid, recipe, _member_seed(seed, member), device, bar
-            )
-            bar.advance(recipe.epochs - how.epochs, note=f"network {member + 1} of {recipe.members} done")
-            nets.append(net)
-            fitted.append(how)
+    prepared = prepare(training_set, recipe, device)
+    with progress.bar("train", recipe.epochs) as bar:
+
+        def on_epoch(epoch: Epoch) -> None:
+            bar.advance(1, note=_note(epoch))
+
+        trained = _train(prepared, seed, on_epoch)
     with repeatable(seed, device):
-        noise = _noise(training_set.tasks, targets, nets, train, valid)
+        noise = _noise(prepared, trained)
     return Checkpoint(
-        recipe=recipe,
+        recipe=prepared.recipe,
         tasks=training_set.tasks,
         extractors=dict(training_set.extractors),
+        widths=prepared.widths,
+        standardisers=prepared.standardisers,
+        targets=prepared.targets,
+        noise=noise,
+        members=trained.states,
+        fitted=trained.fitted,
+        combination=trained.combination,
+    )
+
+
+def _note(epoch: Epoch) -> str:
+    losses = ", ".join(f"{task_id} {loss:.3f}" for task_id, loss in epoch.losses.items())
+    return f"epoch {epoch.number}: {losses}"
+
+
+def _train(prepared: Prepared, seed: int, on_epoch: Callable[[Epoch], None]) -> Trained:
+    recipe = prepared.recipe
+    options = options_of(ENSEMBLES, recipe.ensemble, recipe.options_for(recipe.ensemble))
+    ensemble = cast(Ensemble, ENSEMBLES.get(recipe.ensemble)(options))
+    return ensemble.train(
+        Workshop(
+            members=recipe.members,
+            tasks=prepared.tasks,
+            train=prepared.train,
+            groups=prepared.groups,
+            seed=seed,
+            fit=lambda seeds, weights=None, rows=None: fit_members(prepared, seeds, weights, rows, on_epoch),
+            ask=lambda states, batch: _ask(prepared, states, batch),
+        )
+    )
+
+
+def fit_members(
+    prepared: Prepared,
+    seeds: Sequence[int],
+    weights: Tensor | None = None,
+    rows: Tensor | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> tuple[list[State], list[Fitted]]:
+    """One network per seed, side by side; see `Workshop.fit`."""
+    nets = [prepared.network(seed) for seed in seeds]
+    train = prepared.train if rows is None else prepared.train.take(rows)
+    with repeatable(seeds[0], prepared.device):
+        members = Members(nets, prepared.device)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        fitted = fit(
+            members, train, prepared.valid, prepared.recipe, generators, on_epoch, sample_weights=weights
+        )
+    return list(members.states()), fitted
+
+
+def _ask(prepared: Prepared, states: Sequence[State], batch: Batch) -> dict[str, Raw]:
+    members = restore(prepared.widths, prepared.tasks, prepared.recipe, states, prepared.device)
+    return raw_outputs(members, batch.inputs)[0]
+
+
+def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:
+    """Read, condense, standardise and encode; with fewer than `FEWEST_VALID` valid samples there are none."""
+    classes = {m: encoder_class(m, recipe) for m in training_set.extractors}
+    condense: dict[Modality, Condense] = {m: cls.condense for m, cls in classes.items()}
+    train = read_condensed(training_set.read, condense, training_set.train)
+    standardisers = {m: Standardiser.fit(rows) for m, rows in train.items() if classes[m].standardised}
+    heads = bare_heads(training_set.tasks, recipe)
+    targets = {t.id: Target.fit(t, _train_labels(training_set, t)) for t in training_set.tasks}
+
+    def batch(ids: Sequence[str], condensed: Mapping[Modality, list[NDArray[np.float32]]]) -> Batch:
+        inputs = make_inputs(condensed, standardisers, training_set.places(ids))
+        encoded, known = encode_labels(heads, ids, training_set.labels, targets)
+        weights = {task_id: mask.float() for task_id, mask in known.items()}
+        return Batch(inputs, encoded, known, weights).to(device)
+
+    watched = None
+    if len(training_set.valid) >= FEWEST_VALID:
+        watched = batch(training_set.valid, read_condensed(training_set.read, condense, training_set.valid))
+    groups = np.unique([p.group for p in training_set.places(training_set.train)], return_inverse=True)[1]
+    return Prepared(
+        recipe=recipe,
+        tasks=training_set.tasks,
+        heads=heads,
+        widths={m: rows[0].shape[1] for m, rows in train.items()},
         standardisers=standardisers,
         targets=targets,
-        noise=noise,
-        members=tuple({k: v.detach().cpu() for k, v in net.state_dict().items()} for net in nets),
-        fitted=tuple(fitted),
+        train=batch(training_set.train, train),
+        valid=watched,
+        groups=groups,
+        device=device,
     )
-
-
-def _prepare(
-    training_set: TrainingSet,
-) -> tuple[dict[Modality, Standardiser], dict[str, Target], Batch, Batch | None]:
-    modalities = tuple(training_set.extractors)
-    train = read_condensed(training_set.read, modalities, training_set.train)
-    standardisers = fit_standardisers(train)
-    targets = {t.id: Target.fit(t, _train_labels(training_set, t)) for t in training_set.tasks}
-    batch = make_batch(
-        train,
-        standardisers,
-        *encode_labels(training_set.tasks, training_set.train, training_set.labels, targets),
-    )
-    if len(training_set.valid) < FEWEST_VALID:
-        return standardisers, targets, batch, None
-    watched = make_batch(
-        read_condensed(training_set.read, modalities, training_set.valid),
-        standardisers,
-        *encode_labels(training_set.tasks, training_set.valid, training_set.labels, targets),
-    )
-    return standardisers, targets, batch, watched
 
 
 def _train_labels(training_set: TrainingSet, task: Task) -> list[Label]:
@@ -116,49 +205,32 @@ def _train_labels(training_set: TrainingSet, task: Task) -> list[Label]:
     ]
 
 
-def _member_seed(seed: int, member: int) -> int:
-    return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
-
-
-def _fit_member(
-    training_set: TrainingSet,
-    train: Batch,
-    valid: Batch | None,
-    recipe: Recipe,
-    seed: int,
-    device: str,
-    bar: Bar,
-) -> tuple[MultiTaskNet, Fitted]:
-    with repeatable(seed, device):
-        widths = {m: values.shape[-1] for m, values in train.values.items()}
-        net = MultiTaskNet(widths, training_set.tasks, recipe.hidden, recipe.dropout).to(device)
-        generator = torch.Generator().manual_seed(seed)
-        how = fit(net, train, valid, recipe, generator, bar.advance)
-    return net.eval(), how
-
-
-def _noise(
-    tasks: Sequence[Task],
-    targets: Mapping[str, Target],
-    nets: Sequence[MultiTaskNet],
-    train: Batch,
-    valid: Batch | None,
-) -> dict[str, float]:
+def _noise(prepared: Prepared, trained: Trained) -> dict[str, float]:
+    """By task id: standard deviation of label minus ensemble mean, on the scale; for heads that need it."""
+    train, valid = (
+        None if b is None else _ask(prepared, trained.states, b) for b in (prepared.train, prepared.valid)
+    )
     noise: dict[str, float] = {}
-    for task in tasks:
-        if task.dimension.kind is Kind.REGRESSION:
-            enough = valid is not None and int(valid.known[task.id].sum()) >= FEWEST_VALID
-            if valid is not None and enough:
-                residual = _residual(task, nets, valid)
-            else:
-                residual = max(_residual(task, nets, train), LEAST_UNEXPLAINED)
-            width = task.dimension.high - task.dimension.low
-            noise[task.id] = max(residual * targets[task.id].scale, SMALLEST_NOISE * width)
+    for head in prepared.heads:
+        task_id = head.task.id
+        if head.task.dimension.kind is not Kind.REGRESSION:
+            continue
+        known = prepared.valid is not None and int(prepared.valid.known[task_id].sum()) >= FEWEST_VALID
+        if known and valid is not None and prepared.valid is not None:
+            residual = _residual(head, valid[task_id], prepared.valid)
+        else:
+            assert train is not None
+            residual = _residual(head, train[task_id], prepared.train)
+            residual = None if residual is None else max(residual, LEAST_UNEXPLAINED)
+        if residual is not None:
+            width = head.task.dimension.high - head.task.dimension.low
+            noise[task_id] = max(residual * prepared.targets[task_id].scale, SMALLEST_NOISE * width)
     return noise
 
 
-def _residual(task: Task, nets: Sequence[MultiTaskNet], batch: Batch) -> float:
+def _residual(head: Head, raw: Raw, batch: Batch) -> float | None:
     """Root mean square of label minus ensemble mean, in unit scale."""
-    known = batch.known[task.id].cpu().numpy()
-    mean = unit_means(raw_outputs(nets, batch)[0][task.id]).mean(axis=0)
-    return float(np.sqrt(np.mean((mean - batch.targets[task.id].cpu().numpy())[known] ** 2)))
+    known = batch.known[head.task.id].cpu().numpy()
+    encoded = batch.targets[head.task.id].cpu().double().numpy()
+    errors = head.residuals(raw[:, known], encoded[known])
+    return None if errors is None else float(np.sqrt(np.mean(np.square(errors))))

@@ -1,83 +1,114 @@
-"""The multi-task network: an encoder per modality, a shared part, a fusion, one head per task."""
+"""The multi-task network: what a recipe's plug-ins make together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from annotate.learning.encoder import Encoder
-from annotate.types import Kind, Modality, Task
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What the network says about n samples."""
-
-    heads: Mapping[str, Tensor]
-    """By task id: (n, 1) in unit scale for regression, (n, classes) logits for classification."""
-    fused: Tensor
-    """(n, hidden) the code the multimodal heads read."""
-
-
-class SharedPart(nn.Module):
-    """(batch, hidden) -> (batch, hidden), the same weights for the code of every modality (hard sharing)."""
-
-    def __init__(self, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
-        )
-
-    def forward(self, code: Tensor) -> Tensor:
-        """Residual, so that a modality that gains nothing from sharing can pass by."""
-        return code + self.layers(code)
-
-
-class Fusion(nn.Module):
-    """Shared codes of the present modalities side by side -> (batch, hidden)."""
-
-    def __init__(self, modalities: int, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(modalities * (hidden + 1), hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
-        )
-
-    def forward(self, codes: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
-        """`present` is (batch, 1) of 0 and 1 per modality; seen too, so that zero and missing differ."""
-        kept = [code * there for code, there in zip(codes, present, strict=True)]
-        return self.layers(torch.cat([*kept, *present], dim=1))
+from annotate.learning._part import Part, options_of
+from annotate.learning.encoders._base import Encoder
+from annotate.learning.fusions._base import Fusion
+from annotate.learning.heads._base import Head
+from annotate.learning.recipe import Recipe
+from annotate.learning.sharings._base import Plan, Sharing
+from annotate.learning.tensors import Inputs, Output
+from annotate.registry import ENCODERS, FUSIONS, HEADS, SHARINGS
+from annotate.types import Modality, Task
 
 
 class MultiTaskNet(nn.Module):
-    """Unimodal heads see their own modality through the shared part only; multimodal heads see the fusion."""
+    """Encoders, fusion and what is shared are the sharing's; one head per task on top."""
 
-    def __init__(
-        self, widths: Mapping[Modality, int], tasks: Sequence[Task], hidden: int, dropout: float
-    ) -> None:
+    def __init__(self, widths: Mapping[Modality, int], tasks: Sequence[Task], recipe: Recipe) -> None:
+        """`widths`: of a condensed row, by modality with features.
+
+        Raises `UnknownName` for a plug-in, `ConfigError` for its options.
+        """
         super().__init__()
         self.tasks = tuple(tasks)
-        self.encoders = nn.ModuleDict({m.value: Encoder(w, hidden, dropout) for m, w in widths.items()})
-        self.shared = SharedPart(hidden, dropout)
-        self.fusion = Fusion(len(widths), hidden, dropout)
-        self.heads = nn.ModuleDict({_key(t): nn.Linear(hidden, _size(t)) for t in tasks})
+        self.recipe = recipe
+        heads = [make_head(task, recipe) for task in tasks]
+        plan = Plan(
+            tasks=self.tasks,
+            widths={m.value: widths[m] for m in Modality if m in widths},
+            hidden=recipe.hidden,
+            dropout=recipe.dropout,
+            encoder=partial(_make_encoder, widths, recipe),
+            fusion=partial(_make_fusion, widths, recipe),
+            outputs={head.task.id: head.outputs(head.task) for head in heads},
+        )
+        options = options_of(SHARINGS, recipe.sharing, recipe.options_for(recipe.sharing))
+        self.sharing = cast(Sharing, SHARINGS.get(recipe.sharing)(plan, options))
+        self.heads = nn.ModuleDict({_key(head.task.id): head for head in heads})
 
-    def forward(self, values: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]) -> Output:
-        """`values` (n, rows, width) and `masks` (n, rows) by modality, as in `Batch`."""
-        codes = {
-            key: self.shared(encoder(values[Modality(key)], masks[Modality(key)]))
-            for key, encoder in self.encoders.items()
-        }
-        present = [masks[Modality(key)].any(dim=1, keepdim=True).float() for key in codes]
-        seen = {**codes, Modality.MULTIMODAL.value: self.fusion(list(codes.values()), present)}
-        heads = {t.id: self.heads[_key(t)](seen[t.modality.value]) for t in self.tasks}
-        return Output(heads, seen[Modality.MULTIMODAL.value])
+    def forward(self, inputs: Inputs) -> Output:
+        """Of n samples."""
+        shared = self.sharing(inputs, self.say)
+        return Output(
+            {t.id: self.say(t.id, shared.codes[t.id]) for t in self.tasks}, shared.fused, shared.penalty
+        )
+
+    def say(self, task_id: str, code: Tensor) -> Tensor:
+        """(n, outputs) of one head."""
+        return self.heads[_key(task_id)](code)
+
+    def head(self, task: Task) -> Head:
+        """The head of `task`."""
+        return cast(Head, self.heads[_key(task.id)])
+
+    def rate(self, name: str) -> float:
+        """By what the learning rate of the parameter `name` is multiplied."""
+        inside = name.removeprefix("sharing.")
+        return self.sharing.rate(inside) if inside != name else 1.0
+
+    @property
+    def vectorised(self) -> bool:
+        """Whether every part can run under `torch.vmap`."""
+        return all(part.vectorised for part in self.modules() if isinstance(part, Part))
+
+    @property
+    def needs_context(self) -> bool:
+        """Whether a part looks at the other utterances of a video."""
+        return any(part.needs_context for part in self.modules() if isinstance(part, Part))
 
 
-def _key(task: Task) -> str:
+def encoder_class(modality: Modality, recipe: Recipe) -> type[Encoder]:
+    """The class of one modality's encoder, for what is done before there is a network."""
+    return cast(type[Encoder], ENCODERS.get(recipe.encoder_of(modality)))
+
+
+def make_head(task: Task, recipe: Recipe) -> Head:
+    """A new head.
+
+    Raises `UnknownName`, or `ConfigError` when the head named in the recipe serves another kind.
+    """
+    name = recipe.head_of(task.dimension.kind)
+    options = options_of(HEADS, name, recipe.options_for(name))
+    return cast(Head, HEADS.get(name)(recipe.hidden, task, options))
+
+
+def bare_heads(tasks: Sequence[Task], recipe: Recipe) -> tuple[Head, ...]:
+    """Heads for what needs no trained weights: encoding labels, reading outputs. Draws no random number."""
+    with torch.device("meta"):
+        return tuple(make_head(task, recipe) for task in tasks)
+
+
+def _make_encoder(widths: Mapping[Modality, int], recipe: Recipe, key: str) -> Encoder:
+    modality = Modality(key)
+    name = recipe.encoder_of(modality)
+    said = {**recipe.options_for(name), **recipe.options_for(modality.word)}
+    options = options_of(ENCODERS, name, said)
+    return cast(Encoder, ENCODERS.get(name)(widths[modality], recipe.hidden, recipe.dropout, options))
+
+
+def _make_fusion(widths: Mapping[Modality, int], recipe: Recipe) -> Fusion:
+    options = options_of(FUSIONS, recipe.fusion, recipe.options_for(recipe.fusion))
+    ordered = {m.value: widths[m] for m in Modality if m in widths}
+    return cast(Fusion, FUSIONS.get(recipe.fusion)(ordered, recipe.hidden, recipe.dropout, options))
+
+
+def _key(task_id: str) -> str:
     # torch keeps the dot for itself.
-    return task.id.replace(".", "-")
-
-
-def _size(task: Task) -> int:
-    return 1 if task.dimension.kind is Kind.REGRESSION else len(task.dimension.answers)
+    return task_id.replace(".", "-")

@@ -1,114 +1,88 @@
 """What a trained ensemble says about samples: answers, how sure, and the fused code."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from annotate.learning.batches import CHUNK, Batch, FeatureReader, make_batch, read_condensed
+from annotate.learning.batches import CHUNK, FeatureReader, Place, Places, make_inputs, read_condensed
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
-from annotate.learning.network import MultiTaskNet
-from annotate.types import Kind, Task, TaskPrediction
+from annotate.learning.heads._base import Head, Raw
+from annotate.learning.members import Members, ask
+from annotate.learning.network import bare_heads, encoder_class
+from annotate.learning.tensors import Inputs
+from annotate.types import TaskPrediction
 
-Raw = NDArray[np.float64]
-"""(members, n, outputs) of one head: unit scale for regression, logits for classification."""
 Chunk = tuple[dict[str, Raw], NDArray[np.float32]]
 
 
 def predict(
-    checkpoint: Checkpoint, read: FeatureReader, sample_ids: Sequence[str], device: str = "cpu"
+    checkpoint: Checkpoint,
+    read: FeatureReader,
+    sample_ids: Sequence[str],
+    device: str = "cpu",
+    places: Places | None = None,
 ) -> tuple[dict[str, TaskPrediction], NDArray[np.float32]]:
     """Predictions by task id for every task that has a head, and (n, hidden) embeddings.
 
     The embedding is the fused code of the first member: the codes of different members share no axes.
-    Features are read `CHUNK` samples at a time. Raises `ModelError` when features are not finite or have
-    another width.
+    Features are read about `CHUNK` samples at a time. `places` is needed where the network looks at the other
+    utterances of a video. Raises `ModelError` when features are not finite or have another width.
     """
-    nets = checkpoint.networks(device)
-    chunks = [_nothing(checkpoint)]
+    members = checkpoint.load(device)
+    condense = {m: encoder_class(m, checkpoint.recipe).condense for m in checkpoint.extractors}
+    readers = bare_heads(checkpoint.tasks, checkpoint.recipe)
+    raw = {
+        head.task.id: np.zeros((len(checkpoint.members), len(sample_ids), head.outputs(head.task)))
+        for head in readers
+    }
+    embeddings = np.zeros((len(sample_ids), checkpoint.recipe.hidden), np.float32)
     with repeatable(0, device):
+        for rows, known in _chunks(members, sample_ids, places):
+            condensed = read_condensed(read, condense, [sample_ids[i] for i in rows])
+            heads, fused = raw_outputs(members, make_inputs(condensed, checkpoint.standardisers, known))
+            embeddings[rows] = fused
+            for task_id, outputs in heads.items():
+                raw[task_id][:, rows] = outputs
+    said = {head.task.id: _read(checkpoint, head, raw[head.task.id]) for head in readers}
+    return said, embeddings
+
+
+def _chunks(
+    members: Members, sample_ids: Sequence[str], places: Places | None
+) -> Iterator[tuple[NDArray[np.intp], Sequence[Place] | None]]:
+    """Positions of samples that are asked together; whole videos where the network looks at neighbours."""
+    if not members.net.needs_context or places is None:
         for start in range(0, len(sample_ids), CHUNK):
-            ids = sample_ids[start : start + CHUNK]
-            condensed = read_condensed(read, tuple(checkpoint.extractors), ids)
-            chunks.append(raw_outputs(nets, make_batch(condensed, checkpoint.standardisers).to(device)))
-    raw = {task.id: np.concatenate([c[0][task.id] for c in chunks], axis=1) for task in checkpoint.tasks}
-    return (
-        {task.id: _prediction(checkpoint, task, raw[task.id]) for task in checkpoint.tasks},
-        np.concatenate([c[1] for c in chunks]),
+            yield np.arange(start, min(start + CHUNK, len(sample_ids))), None
+        return
+    known = places(sample_ids)
+    order = sorted(range(len(known)), key=lambda i: (known[i].video, known[i].start_us))
+    chunk: list[int] = []
+    for i in order:
+        if len(chunk) >= CHUNK and known[i].video != known[chunk[-1]].video:
+            yield np.array(chunk), [known[j] for j in chunk]
+            chunk = []
+        chunk.append(i)
+    if chunk:
+        yield np.array(chunk), [known[j] for j in chunk]
+
+
+def raw_outputs(members: Members, inputs: Inputs) -> Chunk:
+    """By task id what each member's head says, and (n, hidden) the first member's fused code."""
+    device = next(iter(members.parameters.values())).device
+    moved = Inputs(
+        {m: t.to(device) for m, t in inputs.values.items()},
+        {m: t.to(device) for m, t in inputs.masks.items()},
+        inputs.video.to(device),
+        inputs.position.to(device),
     )
+    output = ask(members, moved)
+    heads = {task_id: raw.double().cpu().numpy() for task_id, raw in output.heads.items()}
+    return heads, output.fused[0].float().cpu().numpy()
 
 
-def _nothing(checkpoint: Checkpoint) -> Chunk:
-    heads: dict[str, Raw] = {
-        task.id: np.zeros((len(checkpoint.members), 0, _outputs(task))) for task in checkpoint.tasks
-    }
-    return heads, np.zeros((0, checkpoint.recipe.hidden), np.float32)
-
-
-def raw_outputs(nets: Sequence[MultiTaskNet], batch: Batch) -> Chunk:
-    """By task id what each head says, and (n, hidden) the first network's fused code."""
-    with torch.no_grad():
-        outputs = [net(batch.values, batch.masks) for net in nets]
-    heads = {
-        task.id: np.stack([o.heads[task.id].double().cpu().numpy() for o in outputs])
-        for task in nets[0].tasks
-    }
-    return heads, outputs[0].fused.cpu().numpy()
-
-
-def unit_means(raw: Raw) -> NDArray[np.float64]:
-    """(members, n) what a regression head says, in unit scale."""
-    return raw[..., 0]
-
-
-def _outputs(task: Task) -> int:
-    return 1 if task.dimension.kind is Kind.REGRESSION else len(task.dimension.answers)
-
-
-def _prediction(checkpoint: Checkpoint, task: Task, raw: Raw) -> TaskPrediction:
-    if task.dimension.kind is Kind.CLASSIFICATION:
-        return classification(task, raw)
-    target = checkpoint.targets[task.id]
-    return regression(task, target.centre + target.scale * unit_means(raw), checkpoint.noise[task.id])
-
-
-def regression(task: Task, means: NDArray[np.float64], noise: float) -> TaskPrediction:
-    """From each member's mean (members, n) on the scale and the noise's standard deviation."""
-    answers = np.array([float(a.value) for a in task.dimension.answers])
-    return TaskPrediction(
-        task=task,
-        members=_cells(means, noise, answers).astype(np.float32),
-        mean=means.mean(axis=0).clip(answers[0], answers[-1]).astype(np.float32),
-        epistemic=means.std(axis=0).astype(np.float32),
-        aleatoric=np.full(means.shape[1], noise, np.float32),
-    )
-
-
-def _cells(means: NDArray[np.float64], noise: float, answers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(members, n, answers) mass of each normal between the borders half way to the neighbouring answers;
-    the outer cells have no outer border."""
-    borders = torch.from_numpy((answers[1:] + answers[:-1]) / 2)
-    below = torch.special.ndtr((borders - torch.from_numpy(means)[..., None]) / noise)
-    ends = torch.zeros_like(below[..., :1]), torch.ones_like(below[..., :1])
-    return torch.cat([ends[0], below, ends[1]], dim=-1).diff(dim=-1).numpy()
-
-
-def classification(task: Task, logits: NDArray[np.float64]) -> TaskPrediction:
-    """From each member's logits (members, n, classes); mutual information as in Houlsby et al. 2011."""
-    members = torch.softmax(torch.from_numpy(logits), dim=-1).numpy()
-    mean_entropy = _entropy(members).mean(axis=0)
-    return TaskPrediction(
-        task=task,
-        members=members.astype(np.float32),
-        mean=members.mean(axis=0).argmax(axis=-1).astype(np.float32),
-        epistemic=np.maximum(_entropy(members.mean(axis=0)) - mean_entropy, 0).astype(np.float32),
-        aleatoric=mean_entropy.astype(np.float32),
-    )
-
-
-def _entropy(probs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """In nats, over the last axis; a probability of zero adds nothing."""
-    logs = np.log(probs, out=np.zeros_like(probs), where=probs > 0)
-    return -(probs * logs).sum(axis=-1)
+def _read(checkpoint: Checkpoint, head: Head, raw: Raw) -> TaskPrediction:
+    task_id = head.task.id
+    return head.read(raw, checkpoint.targets[task_id], checkpoint.noise.get(task_id, 0.0))

@@ -15,7 +15,8 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._features import feature_names, read_features
 from annotate.steps._material import Material, read_material
-from annotate.types import Kind, Label, Split, Task, TaskPrediction
+from annotate.steps._places import read_places
+from annotate.types import Kind, Label, Modality, Split, Task, TaskPrediction
 from db.engine import reading, writing
 from db.rounds import add_round, get_round, model_folders, next_round_id, round_of
 
@@ -80,7 +81,7 @@ def view(
         folder = project.models / row.model
     checkpoint = read(folder)
     require_features(checkpoint, feature_names(project))
-    return predict(checkpoint, _reader(project), sample_ids, chosen)
+    return predict(checkpoint, _reader(project), sample_ids, chosen, read_places(project))
 
 
 def seed_of(project: Project, seed: int | None) -> int:
@@ -137,9 +138,10 @@ def train_round(
 
 def _fit(project: Project, material: Material, seed: int, device: str, progress: Progress) -> "Checkpoint":
     from annotate.learning.ensemble import TrainingSet, fit_ensemble
-    from annotate.learning.trainer import Recipe
+    from annotate.learning.recipe import Recipe
 
-    tasks = material.trainable()
+    recipe = Recipe(**project.settings.train.model_dump(exclude={"device"}))
+    tasks = _learned(material, recipe.unimodal_labels)
     training_set = TrainingSet(
         tasks=tasks,
         train=material.sample_ids(Split.TRAIN, tasks),
@@ -147,9 +149,16 @@ def _fit(project: Project, material: Material, seed: int, device: str, progress:
         labels={**material.labels[Split.TRAIN], **material.labels[Split.VALID]},
         read=_reader(project),
         extractors=material.extractors,
+        places=read_places(project),
     )
-    recipe = Recipe(**project.settings.train.model_dump(exclude={"device"}))
     return fit_ensemble(training_set, recipe, seed=seed, device=device, progress=progress)
+
+
+def _learned(material: Material, unimodal_labels: bool) -> tuple[Task, ...]:
+    """The tasks that get a head."""
+    tasks = material.trainable()
+    together = tuple(task for task in tasks if task.modality is Modality.MULTIMODAL)
+    return tasks if unimodal_labels or not together else together
 
 
 def _reader(project: Project) -> "FeatureReader":
@@ -164,10 +173,11 @@ def _scores(
     from annotate.learning.predict import predict
 
     found: dict[str, dict[str, dict[str, float]]] = {}
+    places = read_places(project)
     for split in SCORED:
         ids = material.sample_ids(split, checkpoint.tasks)
         position = {sample_id: i for i, sample_id in enumerate(ids)}
-        predictions, _ = predict(checkpoint, _reader(project), ids, device)
+        predictions, _ = predict(checkpoint, _reader(project), ids, device, places)
         found[split.value] = {}
         for task in checkpoint.tasks:
             labels = material.of_task(task, split)

@@ -8,15 +8,18 @@ import torch
 
 from annotate.errors import ModelError, UsageError
 from annotate.learning import checkpoint as checkpoints
-from annotate.learning.batches import Batch, Standardiser, Target, make_batch, read_condensed
+from annotate.learning.batches import Batch, Standardiser, make_inputs, read_condensed
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import choose_device, repeatable
-from annotate.learning.encoder import condense
+from annotate.learning.encoders.mean_pool import MeanPool
 from annotate.learning.ensemble import TrainingSet, fit_ensemble
-from annotate.learning.losses import task_losses, total_loss
+from annotate.learning.heads._answers import classification, regression, softmax
+from annotate.learning.heads._base import Target
+from annotate.learning.losses import task_losses
 from annotate.learning.network import MultiTaskNet
-from annotate.learning.predict import classification, predict, regression
-from annotate.learning.trainer import Recipe
+from annotate.learning.predict import predict
+from annotate.learning.recipe import Recipe
+from annotate.learning.tensors import Inputs
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
 
 T, A, V, M = Modality
@@ -164,22 +167,37 @@ def test_a_modality_that_is_missing_everywhere_breaks_nothing():
 # -- masks ----------------------------------------------------------------------------------------
 
 
+PLAIN = Recipe(hidden=8, dropout=0.0)
+
+
+def _net():
+    return MultiTaskNet({m: 2 * d for m, d in DIMS.items()}, TASKS, PLAIN)
+
+
+def _batch(n, filler, known):
+    """`n` samples whose unknown labels are `filler`; `known` is (n,) for all tasks, or by task id."""
+    values = {m.value: torch.randn(n, 1, 2 * d) for m, d in DIMS.items()}
+    masks = {m.value: torch.ones(n, 1, dtype=torch.bool) for m in DIMS}
+    number, shares = torch.rand(n, 1), torch.softmax(torch.randn(n, 3), dim=1)
+    said = known if isinstance(known, dict) else {t.id: known for t in TASKS}
+    targets = {
+        t.id: torch.where(said[t.id][:, None], number if t.dimension is SENTIMENT else shares, filler)
+        for t in TASKS
+    }
+    order = torch.arange(n)
+    return Batch(
+        Inputs(values, masks, order, order * 0), targets, said, {i: k.float() for i, k in said.items()}
+    )
+
+
+def _losses(net, batch):
+    return task_losses([net.head(t) for t in TASKS], net(batch.inputs), batch)[0]
+
+
 def _gradients(filler: float, known: torch.Tensor) -> list[torch.Tensor]:
     with repeatable(3, "cpu"):
-        net = MultiTaskNet({m: 2 * d for m, d in DIMS.items()}, TASKS, 8, dropout=0.0)
-        values = {m: torch.randn(5, 1, 2 * d) for m, d in DIMS.items()}
-        target = torch.rand(5)
-        shares = torch.softmax(torch.randn(5, 3), dim=1)
-    masks = {m: torch.ones(5, 1, dtype=torch.bool) for m in DIMS}
-    targets = {
-        t.id: torch.where(known, target, filler) if t.dimension is SENTIMENT
-        else torch.where(known[:, None], shares, filler)
-        for t in TASKS
-    }  # fmt: skip
-    batch = Batch(values, masks, targets, {t.id: known for t in TASKS})
-    losses = task_losses(TASKS, net(values, masks).heads, batch)
-    if losses:
-        total_loss(losses).backward()
+        net, batch = _net(), _batch(5, filler, known)
+        _losses(net, batch).mean().backward()
     return [torch.zeros_like(p) if p.grad is None else p.grad for p in net.parameters()]
 
 
@@ -195,17 +213,13 @@ def test_without_any_label_there_is_no_gradient_at_all():
 
 
 def test_a_head_without_labels_in_the_batch_gets_exactly_zero_gradient():
-    net = MultiTaskNet({m: 2 * d for m, d in DIMS.items()}, TASKS, 8, dropout=0.0)
-    values = {m: torch.randn(4, 1, 2 * d) for m, d in DIMS.items()}
-    masks = {m: torch.ones(4, 1, dtype=torch.bool) for m in DIMS}
-    targets = {t.id: torch.full((4, 3) if t.dimension is EMOTION else (4,), torch.nan) for t in TASKS}
-    known = {t.id: torch.zeros(4, dtype=torch.bool) for t in TASKS}
-    targets["sentiment.T"], known["sentiment.T"] = torch.rand(4), torch.ones(4, dtype=torch.bool)
-    total_loss(task_losses(TASKS, net(values, masks).heads, Batch(values, masks, targets, known))).backward()
+    known = {t.id: torch.full((4,), t.id == "sentiment.T") for t in TASKS}
+    net, batch = _net(), _batch(4, float("nan"), known)
+    _losses(net, batch).mean().backward()
     moved = {name for name, p in net.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert not any("-A" in n or "-V" in n or "-M" in n or "fusion" in n for n in moved)
-    assert "heads.sentiment-T.weight" in moved
-    assert not any(n.startswith(("encoders.A", "encoders.V")) for n in moved)
+    assert "heads.sentiment-T.layer.weight" in moved
+    assert not any("encoders.A" in n or "encoders.V" in n for n in moved)
 
 
 def test_a_unimodal_head_never_sees_another_modality(trained, corpus):
@@ -223,23 +237,23 @@ def test_a_unimodal_head_never_sees_another_modality(trained, corpus):
 def test_padding_rows_change_nothing():
     standardiser = Standardiser.fit([np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)])
     rows = np.ones((1, 4), np.float32)
-    alone = make_batch({T: [rows]}, {T: standardiser})
-    beside = make_batch({T: [rows, np.ones((5, 4), np.float32)]}, {T: standardiser})
-    net = MultiTaskNet({T: 4}, [Task(SENTIMENT, T)], 8, 0.0).eval()
-    first = net(alone.values, alone.masks).heads["sentiment.T"][0]
-    assert torch.allclose(first, net(beside.values, beside.masks).heads["sentiment.T"][0])
+    alone = make_inputs({T: [rows]}, {T: standardiser})
+    beside = make_inputs({T: [rows, np.ones((5, 4), np.float32)]}, {T: standardiser})
+    net = MultiTaskNet({T: 4}, [Task(SENTIMENT, T)], PLAIN).eval()
+    first = net(alone).heads["sentiment.T"][0]
+    assert torch.allclose(first, net(beside).heads["sentiment.T"][0])
 
 
 # -- features -------------------------------------------------------------------------------------
 
 
 def test_a_single_row_of_zeros_is_a_missing_modality():
-    assert condense(np.zeros((1, 3), np.float32)).shape == (0, 6)
-    assert condense(np.zeros((2, 3), np.float32)).shape == (1, 6)
+    assert MeanPool.condense(np.zeros((1, 3), np.float32)).shape == (0, 6)
+    assert MeanPool.condense(np.zeros((2, 3), np.float32)).shape == (1, 6)
 
 
 def test_the_standardiser_knows_the_train_rows_only(corpus):
-    condensed = read_condensed(corpus.read, (A,), corpus.ids[:50])
+    condensed = read_condensed(corpus.read, {A: MeanPool.condense}, corpus.ids[:50])
     standardiser = Standardiser.fit(condensed[A])
     applied = standardiser.apply(np.concatenate(condensed[A]))
     assert np.allclose(applied.mean(axis=0), 0, atol=1e-4)
@@ -265,9 +279,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(corpus):
     )  # fmt: skip
     for a, b, c in zip(first.members, again.members, other.members, strict=True):
         assert all(torch.equal(a[name], b[name]) for name in a)
-        assert not torch.equal(a["shared.layers.0.weight"], c["shared.layers.0.weight"])
+        assert not torch.equal(
+            a["sharing.tower.shared.layers.0.weight"], c["sharing.tower.shared.layers.0.weight"]
+        )
     assert not torch.equal(
-        first.members[0]["shared.layers.0.weight"], first.members[1]["shared.layers.0.weight"]
+        first.members[0]["sharing.tower.shared.layers.0.weight"],
+        first.members[1]["sharing.tower.shared.layers.0.weight"],
     )
 
 
@@ -356,9 +373,9 @@ def test_the_normal_is_integrated_between_half_way_borders():
 def test_members_that_agree_leave_no_mutual_information():
     sure = np.log([[[0.98, 0.01, 0.01]], [[0.01, 0.98, 0.01]]])
     torn = np.log(np.full((2, 1, 3), 1 / 3))
-    assert classification(TASKS[-1], torn).epistemic[0] == pytest.approx(0, abs=1e-6)
-    assert classification(TASKS[-1], torn).aleatoric[0] == pytest.approx(np.log(3), abs=1e-6)
-    assert classification(TASKS[-1], sure).epistemic[0] > 0.5
+    assert classification(TASKS[-1], softmax(torn)).epistemic[0] == pytest.approx(0, abs=1e-6)
+    assert classification(TASKS[-1], softmax(torn)).aleatoric[0] == pytest.approx(np.log(3), abs=1e-6)
+    assert classification(TASKS[-1], softmax(sure)).epistemic[0] > 0.5
 
 
 # -- checkpoints ----------------------------------------------------------------------------------

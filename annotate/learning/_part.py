@@ -1,0 +1,61 @@
+"""What every plug-in of the network has in common: its options, and how one is built by name."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+from annotate.errors import ConfigError
+from annotate.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class NoOptions:
+    """Of a plug-in that has none."""
+
+
+class Part:
+    """Base of the families; a plug-in says here what the rest of the program must know about it."""
+
+    Options: ClassVar[type] = NoOptions
+    """A frozen dataclass; every field has a default, and its docstring is the option's help."""
+    vectorised: ClassVar[bool] = True
+    """Whether `torch.vmap` can run it: no branch and no shape that depends on numbers in tensors."""
+    needs_context: ClassVar[bool] = False
+    """Whether it looks at the other utterances of a sample's video: batches are then made of whole videos."""
+
+
+def options_of(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> Any:
+    """The plug-in's options with `given` in place of defaults.
+
+    Raises `UnknownName` for the plug-in, `ConfigError` for an option it does not have or of another type.
+    """
+    kind: type = getattr(registry.get(name), "Options", NoOptions)
+    known = {field.name: field for field in fields(kind)}
+    values = {}
+    for key, value in given.items():
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            listed = ", ".join(known) or "none"
+            raise ConfigError(
+                f"the {registry.kind} {name!r} has no option {key!r}",
+                hint=f"did you mean {close[0]!r}?" if close else f"its options: {listed}",
+            )
+        default = known[key].default
+        if default is not MISSING and not _fits(value, default):
+            raise ConfigError(
+                f"train.options.{name}.{key} has to be like {default!r}, not {value!r}",
+                hint=f"mend it in [train.options.{name}]",
+            )
+        values[key] = type(default)(value) if default is not MISSING else value
+    return kind(**values)
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple)
+    return isinstance(value, type(default))

@@ -1,0 +1,1 @@
+"""Encoders: the features of one modality become one code, one file each."""

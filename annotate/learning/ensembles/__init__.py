@@ -1,0 +1,1 @@
+"""Ensembles: how several networks come about and become one answer, one file each."""

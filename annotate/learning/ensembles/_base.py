@@ -1,0 +1,72 @@
+"""What an ensemble is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from annotate.learning._part import Part
+from annotate.learning.batches import Batch
+from annotate.learning.heads._base import Raw
+from annotate.learning.trainer import Fitted
+from annotate.types import Task
+
+State = Mapping[str, Tensor]
+"""The weights of one network, by name, on the CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """How the members' outputs become one answer; JSON and arrays only, kept in the checkpoint."""
+
+    passes: int = 1
+    """How often each network is asked with dropout left on, each time as a member; 1: dropout off."""
+    shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """By task id: the weight of each member, summing to one; absent: equal."""
+    votes: bool = False
+    """The answer is the majority's (for regression the weighted median's), not the mean's."""
+    stack: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    """By task id: the coefficients of the level-1 model, as the ensemble that fitted them wrote them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came out of the training of an ensemble."""
+
+    states: tuple[State, ...]
+    fitted: tuple[Fitted, ...]
+    combination: Combination = field(default_factory=Combination)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What an ensemble is made with."""
+
+    members: int
+    """How many the recipe asks for."""
+    tasks: tuple[Task, ...]
+    train: Batch
+    """All train samples, without members in front, on the device."""
+    groups: NDArray[np.intp]
+    """(n,) of the train samples: those of one number must not be on both sides of a fold."""
+    seed: int
+    fit: Callable[..., tuple[list[State], list[Fitted]]]
+    """``fit(seeds, weights=None, rows=None)``: one network per seed, side by side. `weights`: (members,
+    n) factors of each train sample; `rows`: indices of the train samples that are seen at all."""
+    ask: Callable[[Sequence[State], Batch], dict[str, Raw]]
+    """States and samples -> by task id (members, n, outputs)."""
+
+
+class Ensemble(Part, ABC):
+    """Made with options."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @abstractmethod
+    def train(self, workshop: Workshop) -> Trained:
+        """The members, and how to read them together."""

@@ -1,0 +1,1 @@
+"""Fusions: the codes of the modalities become the code that multimodal heads read, one file each."""

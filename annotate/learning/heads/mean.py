@@ -1,0 +1,52 @@
+"""A number on a scale, and no opinion about its noise."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from annotate.learning.heads._answers import regression
+from annotate.learning.heads._base import Head, Raw, Target
+from annotate.registry import head
+from annotate.types import Kind, Label, Task, TaskPrediction
+
+
+@dataclass(frozen=True, slots=True)
+class MeanOptions:
+    """`bend`: from how many spreads of the labels on the squared error becomes linear."""
+
+    bend: float = 2.0
+
+
+@head("mean")
+class Mean(Head):
+    """A number on a scale; its noise is measured on valid labels (squared error, bent: Huber 1964)."""
+
+    kind = Kind.REGRESSION
+    Options: ClassVar[type] = MeanOptions
+
+    @classmethod
+    def outputs(cls, task: Task) -> int:
+        """The value in unit scale."""
+        return 1
+
+    def encode(self, label: Label, target: Target) -> list[float]:
+        """The value in unit scale."""
+        return [(float(label.value) - target.centre) / target.scale]
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Squared error in units of the labels' spread, linear far away: one odd label does not lead."""
+        return functional.smooth_l1_loss(
+            raw[..., 0], target[..., 0], reduction="none", beta=self.options.bend
+        )
+
+    def read(self, raw: Raw, target: Target, noise: float) -> TaskPrediction:
+        """The normal around each member's value."""
+        return regression(self.task, target.centre + target.scale * raw[..., 0], noise)
+
+    def residuals(self, raw: Raw, encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of the mean over the members."""
+        return encoded[:, 0] - raw[..., 0].mean(axis=0)

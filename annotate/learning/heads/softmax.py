@@ -1,0 +1,34 @@
+"""One of several classes."""
+
+from torch import Tensor
+
+from annotate.learning.heads._answers import classification, softmax
+from annotate.learning.heads._base import Head, Raw, Target
+from annotate.registry import head
+from annotate.types import Kind, Label, Task, TaskPrediction
+
+
+@head("softmax")
+class Softmax(Head):
+    """One of several classes, against the shares of the raters (soft targets: Peterson et al. 2019)."""
+
+    kind = Kind.CLASSIFICATION
+
+    @classmethod
+    def outputs(cls, task: Task) -> int:
+        """A logit for each class."""
+        return len(task.dimension.answers)
+
+    def encode(self, label: Label, target: Target) -> list[float]:
+        """The share of the raters for each class, so that a split vote is learned as such."""
+        shares = [label.distribution.get(a.alias, 0.0) for a in self.task.dimension.answers]
+        total = sum(shares)
+        return [share / total for share in shares] if total else shares
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy, nats."""
+        return -(target * raw.log_softmax(dim=-1)).sum(dim=-1)
+
+    def read(self, raw: Raw, target: Target, noise: float) -> TaskPrediction:
+        """The probabilities of each member."""
+        return classification(self.task, softmax(raw))

@@ -1,0 +1,128 @@
+"""Networks of one shape side by side: every weight is stacked, every output has the members in front."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from annotate.learning.network import MultiTaskNet
+from annotate.learning.recipe import Recipe
+from annotate.learning.tensors import Inputs, Output
+from annotate.types import Modality, Task
+
+Weights = dict[str, Tensor]
+"""By name: (members, ...)."""
+
+
+class Members:
+    """k networks that are trained and asked together (stacked weights under `torch.vmap`; one after the other
+    where a part cannot be vectorised)."""
+
+    def __init__(self, nets: Sequence[MultiTaskNet], device: str = "cpu") -> None:
+        """`nets` have the same recipe; they are copied."""
+        self.net = nets[0].to(device)
+        self.count = len(nets)
+        self.parameters = {
+            name: nn.Parameter(
+                torch.stack([dict(net.named_parameters())[name].detach() for net in nets]).to(device)
+            )
+            for name, _ in nets[0].named_parameters()
+        }
+        self.buffers = {
+            name: torch.stack([dict(net.named_buffers())[name].detach() for net in nets]).to(device)
+            for name, _ in nets[0].named_buffers()
+        }
+
+    def __call__(self, inputs: Inputs) -> Output:
+        """`inputs` with the members in front: (members, n, ...)."""
+        weights = {**self.parameters, **self.buffers}
+        if self.count > 1 and self.net.vectorised:
+            return torch.vmap(self._one, randomness="different")(weights, inputs)
+        parts = {name: tensor.unbind(0) for name, tensor in weights.items()}
+        found = [
+            self._one({name: part[k] for name, part in parts.items()}, _member(inputs, k))
+            for k in range(self.count)
+        ]
+        return _stack(found)
+
+    def _one(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
+        return functional_call(self.net, dict(weights), (inputs,))
+
+    def train(self, mode: bool = True) -> None:
+        """Dropout on, or off."""
+        self.net.train(mode)
+
+    def weights(self) -> Weights:
+        """A copy of everything that is learned or kept."""
+        return {n: t.detach().clone() for n, t in (*self.parameters.items(), *self.buffers.items())}
+
+    def load(self, weights: Weights) -> None:
+        """Take `weights` over."""
+        with torch.no_grad():
+            for name, tensor in (*self.parameters.items(), *self.buffers.items()):
+                tensor.copy_(weights[name])
+
+    def states(self) -> list[dict[str, Tensor]]:
+        """The weights of each network by itself, on the CPU."""
+        stacked = {n: t.cpu() for n, t in self.weights().items()}
+        return [{n: t[k].contiguous() for n, t in stacked.items()} for k in range(self.count)]
+
+
+def restore(
+    widths: Mapping[Modality, int],
+    tasks: Sequence[Task],
+    recipe: Recipe,
+    states: Sequence[Mapping[str, Tensor]],
+    device: str,
+) -> Members:
+    """Trained networks from their weights, ready to be asked.
+
+    Raises `RuntimeError` when weights and recipe do not fit together.
+    """
+    nets = []
+    with torch.random.fork_rng(devices=[]):  # first weights are drawn, though nobody needs them
+        for state in states:
+            nets.append(MultiTaskNet(widths, tasks, recipe))
+            nets[-1].load_state_dict(dict(state))
+    members = Members(nets, device)
+    members.train(False)
+    return members
+
+
+def ask(members: Members, inputs: Inputs) -> Output:
+    """What every member says about the same samples, `inputs` without members in front; no gradients."""
+    members.train(False)
+    with torch.no_grad():
+        return members(repeat(inputs, members.count))
+
+
+def repeat(inputs: Inputs, count: int) -> Inputs:
+    """The same samples for `count` members, without copying."""
+
+    def each(tensor: Tensor) -> Tensor:
+        return tensor.expand(count, *tensor.shape)
+
+    return Inputs(
+        {m: each(t) for m, t in inputs.values.items()},
+        {m: each(t) for m, t in inputs.masks.items()},
+        each(inputs.video),
+        each(inputs.position),
+    )
+
+
+def _member(inputs: Inputs, k: int) -> Inputs:
+    return Inputs(
+        {m: t[k] for m, t in inputs.values.items()},
+        {m: t[k] for m, t in inputs.masks.items()},
+        inputs.video[k],
+        inputs.position[k],
+    )
+
+
+def _stack(found: Sequence[Output]) -> Output:
+    return Output(
+        {task_id: torch.stack([o.heads[task_id] for o in found]) for task_id in found[0].heads},
+        torch.stack([o.fused for o in found]),
+        torch.stack([o.penalty for o in found]),
+    )

@@ -1,0 +1,40 @@
+"""The same weights from the first step to the last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from annotate.learning.weightings._base import Weighting, mean_of_present
+from annotate.registry import weighting
+from annotate.types import Modality, Task
+
+
+@dataclass(frozen=True, slots=True)
+class FixedOptions:
+    """The weight of the tasks of each modality, relative to each other."""
+
+    T: float = 1.0
+    A: float = 1.0
+    V: float = 1.0
+    M: float = 1.0
+
+
+@weighting("fixed")
+class Fixed(Weighting):
+    """Given weights, equal by default: each task weighs the same, however many labels it has."""
+
+    Options: ClassVar[type] = FixedOptions
+
+    def __init__(self, tasks: Sequence[Task], members: int, options: Any) -> None:
+        super().__init__(tasks, members, options)
+        said = {m: float(getattr(options, m.value)) for m in Modality}
+        self.register_buffer(
+            "weights", torch.tensor([said[task.modality] for task in tasks]), persistent=False
+        )
+
+    def forward(self, losses: Tensor, present: Tensor) -> Tensor:
+        """(members,) the mean over the tasks present, each loss times its weight."""
+        return mean_of_present(losses * self.get_buffer("weights"), present)
