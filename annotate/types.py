@@ -545,6 +545,12 @@ class TaskPrediction:
         """(n, answers) of a multilabel task: what is at least as likely ticked as not."""
         return np.asarray(self.probs >= 0.5)
 
+    def of(self, rows: Sequence[int] | NDArray[np.intp]) -> "TaskPrediction":
+        """The same for some of the samples, in this order."""
+        return TaskPrediction(
+            self.task, self.members[:, rows], self.mean[rows], self.epistemic[rows], self.aleatoric[rows]
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:

@@ -4,12 +4,12 @@ The bins of CH-SIMS are for scales of [-1, 1], those of CMU-MOSI for [-3, 3] (Yu
 2022; checked against MMSA 2.2.1). A score that a degenerate case leaves undefined is absent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.types import Kind, Task
+from annotate.types import Kind, Label, Task, TaskPrediction
 
 SIMS_BORDERS = {
     # Each bin holds its upper border: 0.0 is negative in Acc-2.
@@ -35,6 +35,22 @@ def scores(task: Task, predicted: Values | Ticks, truth: Values | Ticks) -> Scor
         return {"n": len(truth), **multilabel(predicted.astype(bool), truth.astype(bool))}
     predicted, truth = np.asarray(predicted, np.float32), np.asarray(truth, np.float32)
     return {"n": len(truth), **_family(task)(predicted, truth)}
+
+
+def scores_of(prediction: TaskPrediction, labels: Sequence[Label]) -> Scores:
+    """Every score of the prediction of n samples against their labels, one each and in the same order."""
+    task = prediction.task
+    dimension = task.dimension
+    if dimension.kind is Kind.REGRESSION:
+        return scores(task, prediction.mean, np.array([label.value for label in labels], np.float32))
+    if dimension.kind is Kind.CLASSIFICATION:
+        position = {answer.value: i for i, answer in enumerate(dimension.answers)}
+        return scores(
+            task, prediction.mean, np.array([position[label.value] for label in labels], np.float32)
+        )
+    ticked = [set(dimension.ticked(str(label.value))) for label in labels]
+    truth = np.array([[a.alias in ticks for a in dimension.answers] for ticks in ticked], bool)
+    return scores(task, prediction.ticked, truth)
 
 
 def _family(task: Task) -> Callable[[Values, Values], Scores]:

@@ -32,7 +32,7 @@ class Sight:
         rows = self._rows([c.sample_id for c in candidates])
         return Pool(
             sample_ids=np.array([c.sample_id for c in candidates], dtype=np.str_),
-            predictions={task_id: _some(p, rows) for task_id, p in self.predictions.items()},
+            predictions={task_id: p.of(rows) for task_id, p in self.predictions.items()},
             missing=_missing(project, candidates),
             embeddings=self.embeddings[rows],
             labelled_embeddings=self.embeddings[self._rows(covered)],
@@ -86,16 +86,6 @@ def _missing(project: Project, candidates: Sequence[Candidate]) -> dict[str, NDA
         )
         for task in project.settings.tasks()
     }
-
-
-def _some(prediction: TaskPrediction, rows: NDArray[np.intp]) -> TaskPrediction:
-    return TaskPrediction(
-        prediction.task,
-        prediction.members[:, rows],
-        prediction.mean[rows],
-        prediction.epistemic[rows],
-        prediction.aleatoric[rows],
-    )
 
 
 def _belief(prediction: TaskPrediction, row: int) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from annotate.learning.metrics import scores
-from annotate.types import Answer, Dimension, Kind, Modality, Task
+from annotate.learning.metrics import scores, scores_of
+from annotate.types import Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
 
 
 def _task(*values: float | str) -> Task:
@@ -82,6 +82,25 @@ def test_multilabel_by_hand():
         "F1-micro": pytest.approx(2 * 3 / (4 + 4)),
         "F1-macro": pytest.approx((1 + 2 / 4) / 2),  # money occurs on neither side
     }
+
+
+@pytest.mark.parametrize(
+    ("task", "probs", "mean", "values", "expected"),
+    [
+        (OTHER, [[0, 0, 1]] * 3, [2.0, 3.0, 7.0], [1.0, 3.0, 7.0], {"MAE": 1 / 3}),
+        (CLASSES, [[0, 1, 0]] * 3, [1, 1, 2], ["happy", "sad", "sad"], {"Acc": 2 / 3}),
+        (THEMES, [[0.9, 0.2, 0.5], [0.1, 0.1, 0.1], [0.1, 0.6, 0.1]], [2, 0, 1], ["work|money", "", "work"],
+         {"Acc-subset": 2 / 3, "F1-micro": 2 * 2 / (3 + 3)}),
+    ],
+)  # fmt: skip
+def test_predictions_are_scored_against_labels_of_their_kind(task, probs, mean, values, expected):
+    zero = np.zeros(3, np.float32)
+    prediction = TaskPrediction(task, _float32([probs]), _float32(mean), zero, zero)
+    labels = [Label(str(i), task.id, value, {}, 1) for i, value in enumerate(values)]
+    found = scores_of(prediction, labels)
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert scores_of(prediction.of([2, 0]), [labels[2], labels[0]])["n"] == 2
+    assert scores_of(prediction.of([]), []) == {"n": 0}
 
 
 def test_where_nothing_is_ticked_there_is_no_f1():
