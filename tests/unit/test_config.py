@@ -1,5 +1,7 @@
 """Promises of annotate.toml: a slip is named with the way out, and the environment wins over the file."""
 
+import re
+
 import pytest
 
 from annotate import config
@@ -151,6 +153,14 @@ def test_a_slip_in_a_variable_is_named_too(tmp_path, monkeypatch):
             patch.setenv(name, "3")
             load(tmp_path, MINIMAL)
         assert hint in error.value.hint
+
+
+def test_the_commented_example_of_several_answers_at_once_is_one(tmp_path):
+    text = (PRESETS / "emotion.toml").read_text()
+    start, end = text.index("# [[dimensions]]"), text.index("[checks]")
+    example = re.sub(r"(?m)^# ?", "", text[start:end])
+    dimension = load(tmp_path, text[:start] + example + text[end:]).dimension_list()[-1]
+    assert (dimension.name, dimension.kind, len(dimension.answers)) == ("emotions", Kind.MULTILABEL, 6)
 
 
 @pytest.mark.parametrize("preset", presets())
