@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from annotate.errors import ConfigError, ExportError
 from annotate.feature_store import FeatureStore
@@ -29,7 +32,7 @@ from db.features import add_shard
 from db.labels import read_labels, rebuild_labels
 from db.models import Annotation, AnnotationState
 from tests.factories import add_label, add_sample, add_video
-from tests.raters import Rater, add_samples, ask, items, with_raters
+from tests.raters import Rater, add_samples, ask, items, ls_project, with_raters
 from tests.studio import LabelStudio
 
 THEMES = """
@@ -143,10 +146,10 @@ def test_formats_of_one_scale_send_a_project_of_themes_alone_to_jsonl(
     assert [label["value"] for label in exported(tmp_path / "jsonl")] == [["work"]]
 
 
-def store_features(project: Project, sample_ids: Sequence[str]) -> None:
+def store_features(project: Project, frames: Mapping[str, NDArray[np.float32]]) -> None:
+    """The same (frames, dim) by sample id in every modality."""
     for modality, name in feature_names(project).items():
-        frames = [(i, np.zeros((2, 3), np.float32)) for i in sample_ids]
-        shard = FeatureStore(project.features).write(modality, name, frames)
+        shard = FeatureStore(project.features).write(modality, name, list(frames.items()))
         with writing(project.engine) as session:
             add_shard(
                 session, sha256=shard.sha256, path=shard.path, modality=modality, extractor=name,
@@ -176,7 +179,7 @@ def test_a_head_needs_labels_of_the_present_answers_that_differ(
         for sample, value in zip(samples, values, strict=True):
             add_label(session, sample, "themes.T", value)
         ids = [sample.id for sample in samples]
-    store_features(project, ids)
+    store_features(project, {i: np.zeros((2, 3), np.float32) for i in ids})
     material = read_material(project, seed=0)
     task = next(task for task in project.settings.tasks() if task.id == "themes.T")
     assert material.missing(task) == needed
@@ -285,11 +288,8 @@ def test_ticks_travel_through_a_real_label_studio(
     project = with_raters(label_studio.use(with_themes(project)), 2, (T,))
     ann, bob = (Rater(label_studio.url, *label_studio.add_rater()) for _ in range(2))
     ask(project, add_samples(project, 1))
-    client = LabelStudioClient(label_studio.url, label_studio.token, 60)
-    try:
+    with closing(LabelStudioClient(label_studio.url, label_studio.token, 60)) as client:
         push_outbox(project, client)
-    finally:
-        client.close()
     item = next(iter(items(project).values()))
     number = ann.send(item, page_sends("1", "money", "work"))
     bob.send(item, page_sends("1", NOTHING.alias, "work"))
@@ -298,6 +298,12 @@ def test_ticks_travel_through_a_real_label_studio(
     assert len(report.problems) == 1 and "themes is answered" in report.problems[0]
     assert themes(project) == ("work|money", {"work": 1.0, "family": 0.0, "money": 1.0}, 1)
     ann.send_edit(number, page_sends("1", NOTHING.alias))
+    renamed = [
+        replace(d, answers=tuple(replace(a, label=f"{a.label}!") for a in d.answers))
+        for d in project.settings.dimension_list()
+    ]
+    with closing(LabelStudioClient(label_studio.url, label_studio.token, 60)) as client:
+        client.change_page(ls_project(project), labeling_config(T, renamed))
     assert pull(project).passes["T"] == PassReport(edits=1)
     export(project, format="jsonl", dest=tmp_path / "out")
     assert [label["value"] for label in exported(tmp_path / "out")] == [[]]
