@@ -69,18 +69,19 @@ class Sharing(Part, nn.Module, ABC):
 class Tower(nn.Module):
     """An encoder per modality, a layer that they share, a fusion on top: a whole network up to the heads."""
 
-    def __init__(self, plan: Plan, modalities: Sequence[str] | None = None) -> None:
-        """With `modalities`, only those are encoded; with a single one there is no fusion."""
+    def __init__(
+        self, plan: Plan, modalities: Sequence[str] | None = None, shared: nn.Module | None = None
+    ) -> None:
+        """With `modalities`, only those are encoded and nothing is fused. `shared`: what stands in the
+        shared layer's place, (..., hidden) -> (..., hidden)."""
         super().__init__()
-        wanted = (
-            tuple(plan.widths) if modalities is None else tuple(m for m in plan.widths if m in modalities)
-        )
+        wanted = [key for key in plan.widths if modalities is None or key in modalities]
         self.encoders = nn.ModuleDict({key: plan.encoder(key) for key in wanted})
-        self.shared = Trunk(plan.hidden, plan.dropout)
-        self.fusion: Fusion | None = plan.fusion() if len(wanted) == len(plan.widths) else None
+        self.shared = Trunk(plan.hidden, plan.dropout) if shared is None else shared
+        self.fusion: Fusion | None = plan.fusion() if modalities is None else None
 
     def forward(self, inputs: Inputs) -> dict[str, Tensor]:
-        """(n, hidden) by modality, ``M`` among them when all modalities are encoded."""
+        """(n, hidden) by modality, ``M`` among them where they are fused."""
         codes = {key: self.encode(key, inputs) for key in self.encoders}
         found = {key: code.vector for key, code in codes.items()}
         if self.fusion is not None:

@@ -1,0 +1,22 @@
+"""Small layers side by side, of which each sample gets its own mixture."""
+
+from torch import Tensor, nn
+
+
+class Experts(nn.Module):
+    """(..., hidden) -> (..., experts, hidden)."""
+
+    def __init__(self, hidden: int, count: int, dropout: float) -> None:
+        super().__init__()
+        self.hidden, self.count = hidden, count
+        self.layer = nn.Linear(hidden, count * hidden)
+        self.rest = nn.Sequential(nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
+
+    def forward(self, code: Tensor) -> Tensor:
+        """What each of them makes of it."""
+        return self.rest(self.layer(code).unflatten(-1, (self.count, self.hidden)))
+
+
+def mixture(gates: Tensor, answers: Tensor) -> Tensor:
+    """(..., hidden) from (..., experts) and (..., experts, hidden)."""
+    return (gates.unsqueeze(-1) * answers).sum(dim=-2)

@@ -1,0 +1,99 @@
+"""Experts of which each sample asks a few."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from annotate.errors import ConfigError
+from annotate.learning.sharings._base import Heads, Plan, Sharing, Tower, nothing
+from annotate.learning.sharings._experts import Experts, mixture
+from annotate.learning.tensors import Inputs, Shared
+from annotate.registry import sharing
+from annotate.types import Modality
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureOptions:
+    """`experts`: how many there are; `active`: how many of them a sample asks; `balance`: by what the
+    unevenness of their load is multiplied in the loss."""
+
+    experts: int = 4
+    active: int = 2
+    balance: float = 0.01
+
+
+@sharing("mixture-of-experts")
+class MixtureOfExperts(Sharing):
+    """Experts for all tasks, a few of them per sample (Shazeer et al. 2017; as in Kaiser et al. 2017).
+
+    They stand in the shared layer's place, on top of the encoders and the fusion; modalities share them.
+    """
+
+    Options: ClassVar[type] = MixtureOptions
+
+    def __init__(self, plan: Plan, options: Any) -> None:
+        super().__init__(plan, options)
+        if not 1 <= options.active < options.experts:
+            raise ConfigError(
+                f"{options.active} active ones of {options.experts} experts make no choice",
+                hint="set active below experts in [train.options.mixture-of-experts]",
+            )
+        self.tower = Tower(plan, shared=nn.Identity())
+        self.experts = Experts(plan.hidden, options.experts, plan.dropout)
+        self.gate = SparseGate(plan.hidden, options.experts, options.active)
+
+    def forward(self, inputs: Inputs, heads: Heads) -> Shared:
+        """The codes of all modalities and the fused one in one go."""
+        codes = self.tower(inputs)
+        present = torch.stack([_present(inputs, key) for key in codes])
+        stacked = torch.stack(list(codes.values()))
+        gates, load = self.gate(stacked)
+        deeper = (stacked + mixture(gates, self.experts(stacked))) * present
+        found = dict(zip(codes, deeper.unbind(0), strict=True))
+        uneven = unevenness((gates * present).flatten(0, 1).sum(0)) + unevenness(
+            (load * present).flatten(0, 1).sum(0)
+        )
+        return Shared(
+            {task.id: found[task.modality.value] for task in self.tasks},
+            found[Modality.MULTIMODAL.value],
+            nothing(inputs) + self.options.balance * uneven,
+        )
+
+
+class SparseGate(nn.Module):
+    """Noisy top-k gating: while training, noise of a learned size lets other experts have a try."""
+
+    def __init__(self, hidden: int, experts: int, active: int) -> None:
+        super().__init__()
+        self.active = active
+        self.clean = nn.Linear(hidden, experts, bias=False)
+        self.loudness = nn.Linear(hidden, experts, bias=False)
+        nn.init.zeros_(self.loudness.weight)
+
+    def forward(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        """(..., hidden) -> (..., experts) weights that sum to one, all but `active` of them zero; and
+        (..., experts) how probably noise drawn anew would leave an expert among the chosen (load)."""
+        clean = self.clean(code)
+        spread = functional.softplus(self.loudness(code)) + 1e-2
+        said = clean + torch.randn_like(clean) * spread if self.training else clean
+        best, places = said.topk(self.active + 1, dim=-1)
+        weights = best[..., :-1].softmax(dim=-1)
+        gates = torch.zeros_like(said).scatter(-1, places[..., :-1], weights)
+        # To be chosen, one of the chosen has to beat the first that was left out, the others the last chosen.
+        to_beat = torch.where(gates > 0, best[..., -1:], best[..., -2:-1])
+        return gates, torch.special.ndtr((clean - to_beat) / spread)
+
+
+def unevenness(sums: Tensor) -> Tensor:
+    """() squared coefficient of variation of (experts,)."""
+    return sums.var(correction=0) / (sums.mean().square() + 1e-10)
+
+
+def _present(inputs: Inputs, key: str) -> Tensor:
+    """(n, 1) of 1.0 where there is something to read; a fused code always is."""
+    if key != Modality.MULTIMODAL.value:
+        return inputs.present(key)
+    return torch.ones_like(inputs.present(next(iter(inputs.masks))))

@@ -1,0 +1,54 @@
+"""Experts that all tasks ask, each weighing their answers by itself."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import nn
+
+from annotate.errors import ConfigError
+from annotate.learning.sharings._base import Heads, Plan, Sharing, Tower, nothing
+from annotate.learning.sharings._experts import Experts, mixture
+from annotate.learning.sharings._towers import key
+from annotate.learning.tensors import Inputs, Shared
+from annotate.registry import sharing
+from annotate.types import Modality
+
+
+@dataclass(frozen=True, slots=True)
+class MmoeOptions:
+    """`experts`: how many."""
+
+    experts: int = 4
+
+
+@sharing("mmoe")
+class Mmoe(Sharing):
+    """Experts for all tasks, weighed by a gate per task (multi-gate mixture of experts, Ma et al. 2018).
+
+    They stand in the shared layer's place, on top of the encoders and the fusion.
+    """
+
+    Options: ClassVar[type] = MmoeOptions
+
+    def __init__(self, plan: Plan, options: Any) -> None:
+        super().__init__(plan, options)
+        if options.experts < 1:
+            raise ConfigError(
+                "train.options.mmoe.experts has to be 1 or more", hint="set it in [train.options.mmoe]"
+            )
+        self.tower = Tower(plan, shared=nn.Identity())
+        self.experts = Experts(plan.hidden, options.experts, plan.dropout)
+        self.gates = nn.ModuleDict({key(t): nn.Linear(plan.hidden, options.experts) for t in plan.tasks})
+
+    def forward(self, inputs: Inputs, heads: Heads) -> Shared:
+        """Each modality's code, and the fused one, goes to all experts once; then each task weighs."""
+        codes = self.tower(inputs)
+        answers = {m: self.experts(codes[m]) for m in {task.modality.value: None for task in self.tasks}}
+        found = {}
+        for task in self.tasks:
+            code = codes[task.modality.value]
+            gates = self.gates[key(task)](code).softmax(dim=-1)
+            found[task.id] = code + mixture(gates, answers[task.modality.value])
+            if task.modality is not Modality.MULTIMODAL:
+                found[task.id] = found[task.id] * inputs.present(task.modality.value)
+        return Shared(found, codes[Modality.MULTIMODAL.value], nothing(inputs))

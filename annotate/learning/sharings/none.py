@@ -1,0 +1,16 @@
+"""A network per task, side by side: the control that every other sharing has to beat."""
+
+from annotate.learning.sharings._base import Heads, nothing
+from annotate.learning.sharings._towers import TowerPerTask
+from annotate.learning.tensors import Inputs, Shared
+from annotate.registry import sharing
+
+
+@sharing("none")
+class Apart(TowerPerTask):
+    """Single-task networks side by side: nothing is shared (the control)."""
+
+    def forward(self, inputs: Inputs, heads: Heads) -> Shared:
+        """Each task through its own tower."""
+        codes = {task.id: self.tower(task)(inputs)[task.modality.value] for task in self.tasks}
+        return Shared(codes, self.together(codes), nothing(inputs))

@@ -1,0 +1,66 @@
+"""A tower per task, held together by springs."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from annotate.learning.sharings._base import Heads, Plan, nothing
+from annotate.learning.sharings._ties import stacked, ties
+from annotate.learning.sharings._towers import TowerPerTask, key
+from annotate.learning.tensors import Inputs, Shared
+from annotate.registry import sharing
+
+
+@dataclass(frozen=True, slots=True)
+class SoftL2Options:
+    """`strength`: by what the squared distance of every pair of towers is multiplied; 0: they are free."""
+
+    strength: float = 0.01
+
+
+@sharing("soft-l2")
+class SoftL2(TowerPerTask):
+    """A tower per task, tied to the others by squared distance (Duong et al. 2015).
+
+    What the towers have in common starts equal. The optimiser does not move the weights W themselves but U:
+    W_i = mean(U) + (U_i - mean(U)) / sqrt(1 + strength). The objective is the same, its slope stays bounded
+    however large the strength: at 0, W is U, and without end, all W are the mean.
+    """
+
+    Options: ClassVar[type] = SoftL2Options
+
+    def __init__(self, plan: Plan, options: Any) -> None:
+        super().__init__(plan, options)
+        self.tied = ties(self.towers)
+        with torch.no_grad():
+            for name, owners in self.tied.items():
+                first, *others = (dict(self.towers[owner].named_parameters())[name] for owner in owners)
+                for other in others:
+                    other.copy_(first)
+
+    def forward(self, inputs: Inputs, heads: Heads) -> Shared:
+        """Each task through its own tower, with the weights that the springs allow."""
+        used, distance = self.held()
+        codes = {}
+        for task in self.tasks:
+            found = functional_call(self.tower(task), used[key(task)], (inputs,))
+            codes[task.id] = found[task.modality.value]
+        penalty = nothing(inputs) + self.options.strength * distance
+        return Shared(codes, self.together(codes), penalty)
+
+    def held(self) -> tuple[dict[str, dict[str, Tensor]], Tensor | float]:
+        """By tower and name: the tied weights W; and the sum of squared distances over all pairs."""
+        pull = (1 + self.options.strength) ** -0.5
+        used: dict[str, dict[str, Tensor]] = {tower: {} for tower in self.towers}
+        distance: Tensor | float = 0.0
+        for name, free in stacked(self.towers, self.tied).items():
+            mean = free.mean(dim=0)
+            apart = pull * (free - mean)
+            # The squares around the mean, times their number, are the squared distances of all pairs.
+            distance = distance + len(free) * apart.square().sum()
+            for owner, weight in zip(self.tied[name], (mean + apart).unbind(0), strict=True):
+                used[owner][name] = weight
+        return used, distance

@@ -1,0 +1,74 @@
+"""A tower per task, whose weights are drawn towards being few weights mixed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from annotate.learning.sharings._base import Heads, Plan, nothing
+from annotate.learning.sharings._ties import stacked, ties
+from annotate.learning.sharings._towers import TowerPerTask
+from annotate.learning.tensors import Inputs, Shared
+from annotate.registry import sharing
+
+SMOOTH = 1e-4
+"""Added to squared singular values, so that the slope at zero is finite; more than float32 loses of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceNormOptions:
+    """`strength`: by what the sum of the trace norms of all layers is multiplied; 0: the towers are free."""
+
+    strength: float = 0.001
+
+
+@sharing("soft-trace-norm")
+class SoftTraceNorm(TowerPerTask):
+    """A tower per task, tied by the trace norm of their stacked weights (Yang and Hospedales 2017).
+
+    Each weight matrix of k towers is flattened to a row (their last-axis flattening); the fewer directions
+    the k rows span, the less they cost. Vectors (biases, norms) are free.
+    """
+
+    Options: ClassVar[type] = TraceNormOptions
+
+    def __init__(self, plan: Plan, options: Any) -> None:
+        super().__init__(plan, options)
+        parameters = {tower: dict(module.named_parameters()) for tower, module in self.towers.items()}
+        self.tied = {
+            name: owners
+            for name, owners in ties(self.towers).items()
+            if parameters[owners[0]][name].dim() > 1
+        }
+
+    def forward(self, inputs: Inputs, heads: Heads) -> Shared:
+        """Each task through its own tower."""
+        codes = {task.id: self.tower(task)(inputs)[task.modality.value] for task in self.tasks}
+        stacks = stacked(self.towers, self.tied).values()
+        return Shared(
+            codes, self.together(codes), nothing(inputs) + self.options.strength * trace_norms(stacks)
+        )
+
+
+def trace_norms(stacks: Iterable[Tensor]) -> Tensor | float:
+    """Sum over `stacks` (k, ...) of the sum of their singular values, those of one k at once.
+
+    Through the k x k products of rows: the slope of eigenvalues alone is defined where two are equal, that
+    of singular vectors is not.
+    """
+    total: Tensor | float = 0.0
+    products = sorted((_products(stack) for stack in stacks), key=len)
+    for _, found in groupby(products, key=len):
+        squares = torch.linalg.eigvalsh(torch.stack(list(found)))
+        total = total + (squares.clamp(min=0) + SMOOTH).sqrt().sum()
+    return total
+
+
+def _products(stack: Tensor) -> Tensor:
+    """(k, k) of the rows of (k, ...); never in half precision, which would lose the small values."""
+    with torch.autocast(stack.device.type, enabled=False):
+        rows = stack.flatten(1)
+        return rows @ rows.T
