@@ -49,6 +49,12 @@ class Members:
     def _one(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
         return functional_call(self.net, dict(weights), (inputs,))
 
+    def of_head(self, task: Task) -> list[nn.Parameter]:
+        """The stacked parameters of one task's head."""
+        own = {id(parameter) for parameter in self.net.head(task).parameters()}
+        names = [name for name, parameter in self.net.named_parameters() if id(parameter) in own]
+        return [self.parameters[name] for name in names]
+
     def train(self, mode: bool = True) -> None:
         """Dropout on, or off."""
         self.net.train(mode)

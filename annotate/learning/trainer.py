@@ -1,8 +1,9 @@
 """The training loop, in plain sight: networks of one shape side by side, each with its own order and end."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import cast
 
 import torch
@@ -12,8 +13,10 @@ from annotate.errors import ModelError
 from annotate.learning._part import options_of
 from annotate.learning.batches import Batch
 from annotate.learning.losses import task_losses
-from annotate.learning.members import Members, Weights
+from annotate.learning.members import Members, Weights, ask, repeat
 from annotate.learning.recipe import Recipe
+from annotate.learning.sampling import Sampler, Step
+from annotate.learning.stopping import Stopping
 from annotate.learning.weightings._base import Weighting, mean_of_present
 from annotate.registry import WEIGHTINGS
 
@@ -61,14 +64,14 @@ def fit(
     *,
     sample_weights: Tensor | None = None,
 ) -> list[Fitted]:
-    """Train in place until each member's mean loss on the valid labels has not fallen for `patience` epochs.
+    """Train in place until the valid labels say that each member has learned enough (see `Stopping`).
 
-    Without valid labels a fixed number of epochs is run. `generators`, one per member, decide the order of
-    the samples. `sample_weights` (members, n) multiply the weights of `train`. Raises `ModelError` when a
-    loss is no longer a number.
+    Without valid labels a fixed number of epochs is run. `generators`, one per member, decide which samples
+    and tasks follow each other (see `Sampler`). `sample_weights` (members, n) multiply the weights of
+    `train`. Raises `ModelError` when a loss is no longer a number.
     """
     run = _Run(members, train, valid, recipe, generators, sample_weights)
-    while run.epoch < run.epochs and bool(run.running.any()):
+    while run.epoch < run.epochs and bool(run.stopping.running.any()):
         on_epoch(run.one_epoch())
     return run.finish()
 
@@ -90,24 +93,26 @@ class _Run:
         self.heads = [members.net.head(task) for task in members.net.tasks]
         self.weighting = make_weighting(members, recipe)
         self.optimizer = make_optimizer(members, self.weighting, recipe)
-        self.epochs = recipe.epochs if valid else _unwatched_epochs(recipe, len(train))
+        self.head_parameters = [members.of_head(task) for task in members.net.tasks]
+        self.sampler = Sampler(
+            train, [task.id for task in members.net.tasks], recipe,
+            members=members.count, whole_videos=members.net.needs_context, sample_weights=sample_weights,
+        )  # fmt: skip
+        self.stopping = Stopping(members.count, members.net.tasks, recipe)
+        self.epochs = recipe.epochs if valid else _unwatched_epochs(recipe, self.sampler.steps)
         self.epoch = 0
-        self.best_loss = torch.full((members.count,), math.inf)
-        self.best_epoch = torch.zeros(members.count, dtype=torch.long)
-        self.ended = torch.zeros(members.count, dtype=torch.long)
-        self.running = torch.ones(members.count, dtype=torch.bool)
         self.best: Weights = members.weights()
         self.losses = torch.full((members.count, len(self.heads)), math.nan)
 
     def one_epoch(self) -> Epoch:
-        """Every sample once."""
+        """Every sample once, or every label."""
         self.epoch += 1
         self.members.train()
         sums = torch.zeros_like(self.losses)
         counts = torch.zeros_like(self.losses)
-        for indices in self._steps():
-            losses, present = self._step(indices)
-            sums += losses.cpu()
+        for step in self.sampler.epoch(self.generators):
+            losses, present = self._step(step)
+            sums += losses.cpu() * present.cpu()
             counts += present.cpu()
         self.losses = sums / counts  # NaN for a task without labels
         self.weighting.end_epoch(self.losses)
@@ -115,44 +120,62 @@ class _Run:
         valid_loss = self._watch()
         means = self.losses.nanmean(dim=0).tolist()
         named = {h.task.id: m for h, m in zip(self.heads, means, strict=True) if not math.isnan(m)}
-        return Epoch(self.epoch, named, valid_loss, int(self.running.sum()))
+        return Epoch(self.epoch, named, valid_loss, int(self.stopping.running.sum()))
 
-    def _steps(self) -> Iterator[Tensor]:
-        """(members, b) indices of each step."""
-        order = torch.stack([torch.randperm(len(self.train), generator=g) for g in self.generators])
-        yield from torch.split(order.to(self.train.device), self.recipe.batch_size, dim=1)
-
-    def _step(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """(members, tasks) losses, and whether there was a label."""
-        batch = self.train.take(indices)
-        if self.sample_weights is not None:
-            factor = self.sample_weights.gather(1, indices)
-            weights = {i: w * factor for i, w in batch.weights.items()}
-            batch = Batch(batch.inputs, batch.targets, batch.known, weights)
+    def _step(self, step: Step) -> tuple[Tensor, Tensor]:
+        """(members, tasks) losses, and which of them were learned from."""
+        counted = step.counted & self.stopping.active
+        if not bool(counted.any()):
+            return torch.zeros_like(self.losses), counted
+        batch = self._batch(step.indices)
         output = self.members(batch.inputs)
-        losses, present = task_losses(self.heads, output, batch)
-        if not bool(present.any()):
-            return losses.detach(), present
+        losses, present = task_losses(self.heads, output, batch, counted)
         self.optimizer.zero_grad(set_to_none=True)
         self.weighting.backward(losses, present, output.penalty, list(self.members.parameters.values()))
-        _clip(list(self.members.parameters.values()))
-        self.optimizer.step()
+        self._move(counted)
         return losses.detach(), present
+
+    def _batch(self, indices: Tensor) -> Batch:
+        batch = self.train.take(indices)
+        if self.sample_weights is None:
+            return batch
+        factor = self.sample_weights.gather(1, indices)
+        weights = {i: w * factor for i, w in batch.weights.items()}
+        return Batch(batch.inputs, batch.targets, batch.known, weights)
+
+    def _move(self, counted: Tensor) -> None:
+        """One step of the optimizer that leaves the head of a task where it is, by no momentum and no weight
+        decay either, in every member that does not learn from the task."""
+        parameters = list(self.members.parameters.values())
+        held = []
+        for moves, of_head in zip(counted.unbind(dim=1), self.head_parameters, strict=True):
+            still = (~moves).nonzero()[:, 0].to(self.train.device)
+            for parameter in of_head if len(still) else ():
+                if len(still) == self.members.count or parameter.grad is None:
+                    parameter.grad = None
+                else:
+                    parameter.grad[still] = 0.0
+                    held.append((parameter, still, [t[still] for t in self._kept(parameter)]))
+        _clip(parameters)
+        self.optimizer.step()
+        for parameter, still, before in held:
+            for tensor, rows in zip_longest(self._kept(parameter), before):
+                tensor[still] = 0.0 if rows is None else rows
+
+    def _kept(self, parameter: Tensor) -> list[Tensor]:
+        """All that a step changes of a parameter: itself, and after the first step its moments."""
+        moments = [t for t in self.optimizer.state[parameter].values() if t.shape == parameter.shape]
+        return [parameter.detach(), *moments]
 
     def _watch(self) -> float | None:
         """Look at the valid labels: remember each member's best weights, end those that wait too long."""
         if self.valid is None:
-            self.ended[:] = self.best_epoch[:] = self.epoch
+            self.stopping.unwatched(self.epoch)
             return None
-        losses = evaluate(self.members, self.valid)
-        _require_finite(losses, self.epoch)
-        better = (losses < self.best_loss) & self.running
-        self.best_loss = torch.where(better, losses, self.best_loss)
-        self.best_epoch[better] = self.epoch
-        self.ended[self.running] = self.epoch
-        self._remember(better)
-        self.running = self.epoch - self.best_epoch < self.recipe.patience
-        return float(losses.mean())
+        losses, present = evaluate(self.members, self.valid)
+        _require_finite(losses[present], self.epoch)
+        self._remember(self.stopping.look(self.epoch, losses, present))
+        return float(mean_of_present(losses, present).mean())
 
     def _remember(self, better: Tensor) -> None:
         if not bool(better.any()):
@@ -170,9 +193,9 @@ class _Run:
     def _fitted(self, k: int) -> Fitted:
         losses = {h.task.id: float(self.losses[k, i]) for i, h in enumerate(self.heads)}
         return Fitted(
-            int(self.ended[k]),
-            int(self.best_epoch[k]),
-            None if self.valid is None else float(self.best_loss[k]),
+            int(self.stopping.ended[k]),
+            int(self.stopping.best_epoch[k]),
+            None if self.valid is None else float(self.stopping.best_loss[k]),
             {task_id: loss for task_id, loss in losses.items() if not math.isnan(loss)},
         )
 
@@ -197,10 +220,8 @@ def make_optimizer(members: Members, weighting: Weighting, recipe: Recipe) -> to
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
-def evaluate(members: Members, valid: Batch) -> Tensor:
-    """(members,) mean over the tasks of the mean loss over the labels; on the CPU."""
-    from annotate.learning.members import ask, repeat
-
+def evaluate(members: Members, valid: Batch) -> tuple[Tensor, Tensor]:
+    """(members, tasks) mean loss over the labels, and whether there are any; on the CPU."""
     heads = [members.net.head(task) for task in members.net.tasks]
     count = members.count
     everyone = Batch(
@@ -210,7 +231,8 @@ def evaluate(members: Members, valid: Batch) -> Tensor:
             for part in (valid.targets, valid.known, valid.weights)
         ),
     )
-    return mean_of_present(*task_losses(heads, ask(members, valid.inputs), everyone)).cpu()
+    losses, present = task_losses(heads, ask(members, valid.inputs), everyone)
+    return losses.cpu(), present.cpu()
 
 
 def _clip(parameters: Sequence[Tensor]) -> None:
@@ -222,9 +244,8 @@ def _clip(parameters: Sequence[Tensor]) -> None:
         gradient.mul_(factors.view(-1, *[1] * (gradient.dim() - 1)))
 
 
-def _unwatched_epochs(recipe: Recipe, samples: int) -> int:
-    steps_per_epoch = math.ceil(samples / recipe.batch_size)
-    return min(recipe.epochs, max(UNWATCHED_EPOCHS, math.ceil(UNWATCHED_STEPS / steps_per_epoch)))
+def _unwatched_epochs(recipe: Recipe, steps: int) -> int:
+    return min(recipe.epochs, max(UNWATCHED_EPOCHS, math.ceil(UNWATCHED_STEPS / max(steps, 1))))
 
 
 def _require_finite(losses: Tensor, epoch: int) -> None:
