@@ -1,0 +1,26 @@
+"""Which tasks can be learned from the labels at hand; imports no torch."""
+
+from collections.abc import Sequence
+
+from annotate.types import Kind, Label, Modality, Task
+
+FEWEST_LABELS = 4
+"""Train labels below which a task gets no head: fewer cannot even show a spread."""
+
+
+def lacking(task: Task, labels: Sequence[Label]) -> str:
+    """What a head of `task` still needs beside these train labels of it; empty when nothing."""
+    if len(labels) < FEWEST_LABELS:
+        return f"{FEWEST_LABELS - len(labels)} more train labels"
+    alike = len({label.value for label in labels}) < 2
+    if task.dimension.kind is Kind.CLASSIFICATION and alike:
+        return "train labels of a second class"
+    if task.dimension.kind is Kind.MULTILABEL and alike:
+        return "train labels that differ in an answer"
+    return ""
+
+
+def learned(tasks: Sequence[Task], unimodal_labels: bool) -> tuple[Task, ...]:
+    """Those of the tasks that get a head: without `unimodal_labels` the multimodal ones, if there are any."""
+    together = tuple(task for task in tasks if task.modality is Modality.MULTIMODAL)
+    return tuple(tasks) if unimodal_labels or not together else together
