@@ -17,6 +17,9 @@ class Fusion(Part, nn.Module, ABC):
     reads_states: ClassVar[bool] = False
     """Whether it looks at the codes of single rows (`Code.states`); they are not shared for nothing."""
 
+    reads_rows: ClassVar[bool] = False
+    """Whether it looks at the rows themselves (`Inputs.values`): they cannot be numbers of tokens then."""
+
     def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
         super().__init__()
         self.widths, self.hidden, self.dropout, self.options = dict(widths), hidden, dropout, options

@@ -1,0 +1,92 @@
+"""What several fusions are made of.
+
+Modalities stand in front, in the order of `Fusion.widths`: one multiplication serves all of them.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from annotate.learning.tensors import Code, Inputs
+
+FAR = -1e4
+"""Added to what must not be attended: its share becomes exactly zero, in 16-bit numbers too."""
+
+
+class PerModality(nn.Module):
+    """(count, ..., width) -> (count, ..., outputs): a linear layer of its own for each of `count`."""
+
+    def __init__(self, count: int, width: int, outputs: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(width)
+        self.weight = nn.Parameter(torch.empty(count, width, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(count, 1, outputs).uniform_(-bound, bound))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The axes between are one long one for the multiplication."""
+        found = torch.baddbmm(self.bias, values.flatten(1, -2), self.weight)
+        return found.reshape(*values.shape[:-1], found.shape[-1])
+
+
+def layer(width: int, hidden: int, dropout: float) -> nn.Sequential:
+    """(..., width) -> (..., hidden)."""
+    return nn.Sequential(nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
+
+
+def stacked(codes: Mapping[str, Code], inputs: Inputs, keys: Iterable[str]) -> tuple[Tensor, Tensor]:
+    """(modalities, n, hidden) codes, zeros where missing; (modalities, n, 1) 1.0 where present, else 0.0."""
+    keys = list(keys)
+    present = torch.stack([inputs.present(key) for key in keys])
+    return torch.stack([codes[key].vector for key in keys]) * present, present
+
+
+def stacked_states(codes: Mapping[str, Code], keys: Iterable[str]) -> tuple[Tensor, Tensor]:
+    """(modalities, n, rows, hidden) states, zeros where none is, and (modalities, n, rows) where one is;
+    as many rows as the longest modality has."""
+    found = [codes[key] for key in keys]
+    rows = max(code.mask.shape[-1] for code in found)
+    masks = torch.stack([_longer(code.mask, rows, 1) for code in found])
+    states = torch.stack([_longer(code.states, rows, 2) for code in found])
+    return torch.where(masks.unsqueeze(-1), states, 0.0), masks
+
+
+def _longer(tensor: Tensor, rows: int, axis: int) -> Tensor:
+    """With zeros behind, up to `rows` along an axis counted from the end."""
+    missing = rows - tensor.shape[-axis]
+    if not missing:
+        return tensor
+    return nn.functional.pad(tensor, (0, 0) * (axis - 1) + (0, missing))
+
+
+def side_by_side(stack: Tensor) -> Tensor:
+    """(modalities, n, width) -> (n, modalities * width)."""
+    return stack.movedim(0, 1).flatten(1)
+
+
+def attention(scores: Tensor, mask: Tensor) -> Tensor:
+    """Shares along the last axis, which sum to 1; `mask` (broadcast) is True where one may look. All zeros
+    where there is nothing to look at."""
+    shares = torch.softmax(torch.where(mask, scores, FAR), dim=-1)
+    return torch.where(mask, shares, 0.0)
+
+
+def pick(stack: Tensor, places: Sequence[int]) -> Tensor:
+    """The modalities at `places`, again and again where a place is said again."""
+    return torch.stack([stack[i] for i in places])
+
+
+def directions(count: int) -> tuple[list[int], list[int]]:
+    """Every ordered pair of `count` modalities, as (who looks, where to), by who looks."""
+    pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def short_codes(vectors: Tensor, present: Tensor, project: PerModality) -> list[Tensor]:
+    """Per modality (n, 1 + size): a 1 and the projected code, zeros behind the 1 where it is missing.
+
+    The 1 keeps, in a product of all of them, what fewer say alone (Zadeh et al. 2017, section 4.2).
+    """
+    short = project(vectors) * present
+    return list(torch.cat([torch.ones_like(present), short], dim=-1).unbind(0))

@@ -1,0 +1,113 @@
+"""Two modalities look at each other, row by row, again and again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from annotate.errors import ConfigError
+from annotate.learning.fusions._base import Fusion
+from annotate.learning.fusions._pieces import (
+    PerModality,
+    attention,
+    layer,
+    pick,
+    side_by_side,
+    stacked,
+    stacked_states,
+)
+from annotate.learning.tensors import Code, Inputs
+from annotate.registry import fusion
+
+
+@dataclass(frozen=True, slots=True)
+class CoAttentionOptions:
+    """How often and how finely they look."""
+
+    layers: int = 2
+    """Rounds of looking."""
+    size: int = 16
+    """Numbers in which rows of two modalities are compared."""
+
+
+@fusion("co-attention")
+class CoAttention(Fusion):
+    """Dense co-attention between each two modalities, stacked (Nguyen and Okatani 2018).
+
+    As in section 3.2 there, each modality has one row more that shows nothing of the sample: where to look
+    when no row of it matters. With three modalities a row takes the mean of what it saw in the others.
+    """
+
+    Options = CoAttentionOptions
+    reads_states = True
+
+    def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
+        super().__init__(widths, hidden, dropout, options)
+        if min(options.layers, options.size) < 1:
+            raise ConfigError(
+                "layers and size of the fusion 'co-attention' begin at 1",
+                hint="mend [train.options.co-attention]",
+            )
+        count = len(widths)
+        rounds = options.layers if count > 1 else 0
+        self.layers = nn.ModuleList([Look(count, hidden, options.size, dropout) for _ in range(rounds)])
+        self.score = PerModality(count, hidden, 1)
+        self.join = layer(count * (hidden + 1), hidden, dropout)
+
+    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+        """What the rows of each modality come to, weighted by how much each matters, added to its code."""
+        states, mask = stacked_states(codes, self.widths)
+        vectors, present = stacked(codes, inputs, self.widths)
+        for look in self.layers:
+            states = look(states, mask, present)
+        shares = attention(self.score(states).squeeze(-1), mask)
+        vectors = vectors + (shares.unsqueeze(-2) @ states).squeeze(-2)
+        return torch.as_tensor(self.join(torch.cat([side_by_side(vectors), side_by_side(present)], dim=-1)))
+
+
+class Look(nn.Module):
+    """One round: every row sees what it needs of the other modalities and is changed by it."""
+
+    def __init__(self, count: int, hidden: int, size: int, dropout: float) -> None:
+        super().__init__()
+        pairs = list(combinations(range(count), 2))
+        self.left, self.right = [a for a, _ in pairs], [b for _, b in pairs]
+        self.nowhere = nn.Parameter(torch.randn(count, 1, 1, hidden) / hidden**0.5)
+        self.compare_left = PerModality(len(pairs), hidden, size)
+        self.compare_right = PerModality(len(pairs), hidden, size)
+        self.change = PerModality(count, 2 * hidden, hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def affinity(self, left: Tensor, right: Tensor) -> Tensor:
+        """(pairs, n, rows of left, rows of right): one matrix for both directions."""
+        size = self.compare_left.weight.shape[-1]
+        return self.compare_left(left) @ self.compare_right(right).mT / size**0.5
+
+    def forward(self, states: Tensor, mask: Tensor, present: Tensor) -> Tensor:
+        """(modalities, n, rows, hidden) of the same shape; `mask` (modalities, n, rows)."""
+        seen = self.seen(states, mask, present)
+        changed = torch.relu(self.change(torch.cat([states, seen], dim=-1)))
+        return torch.where(mask.unsqueeze(-1), states + self.dropout(changed), 0.0)
+
+    def seen(self, states: Tensor, mask: Tensor, present: Tensor) -> Tensor:
+        """(modalities, n, rows, hidden) the mean over those others that are there; zeros without one."""
+        rows = states.shape[-2]
+        every = torch.cat([states, self.nowhere.expand(-1, states.shape[1], -1, -1)], dim=-2)
+        may = torch.cat([mask, torch.ones_like(mask[..., :1])], dim=-1).unsqueeze(-2)
+        left, right = pick(every, self.left), pick(every, self.right)
+        affinity = self.affinity(left, right)
+        from_left = attention(affinity, pick(may, self.right))[..., :rows, :] @ right
+        from_right = attention(affinity.mT, pick(may, self.left))[..., :rows, :] @ left
+        there = present.unsqueeze(-1)
+        found = []
+        for m in range(len(states)):
+            others = [
+                *((from_left[p], self.right[p]) for p, a in enumerate(self.left) if a == m),
+                *((from_right[p], self.left[p]) for p, b in enumerate(self.right) if b == m),
+            ]
+            total = torch.stack([part * there[other] for part, other in others]).sum(dim=0)
+            found.append(total / pick(there, [other for _, other in others]).sum(dim=0).clamp(min=1))
+        return torch.stack(found)

@@ -1,0 +1,94 @@
+"""What one modality of an utterance says is weighed against what another says all over its video."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from annotate.errors import ConfigError
+from annotate.learning.fusions._base import Fusion
+from annotate.learning.fusions._pieces import (
+    PerModality,
+    attention,
+    directions,
+    layer,
+    pick,
+    side_by_side,
+    stacked,
+)
+from annotate.learning.tensors import Code, Inputs
+from annotate.registry import fusion
+
+
+@dataclass(frozen=True, slots=True)
+class ContextualOptions:
+    """How far the order of utterances matters."""
+
+    reach: int = 1
+    """Utterances before and behind that a code takes in by their place, before all are compared."""
+
+
+@fusion("contextual")
+class Contextual(Fusion):
+    """Pairwise attention between modalities over the utterances of a video (Akhtar et al. 2019, section 3).
+
+    There a bi-GRU goes along the utterances first; here it is a convolution over `reach` neighbours on each
+    side, which costs a fraction. Scores are divided by the root of the code's size.
+    """
+
+    Options = ContextualOptions
+    needs_context = True
+
+    def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
+        super().__init__(widths, hidden, dropout, options)
+        if options.reach < 0:
+            raise ConfigError(
+                "the reach of the fusion 'contextual' begins at 0", hint="mend [train.options.contextual]"
+            )
+        count = len(widths)
+        self.lookers, self.shown = directions(count)
+        self.along = PerModality(count, (1 + 2 * options.reach) * hidden, hidden)
+        self.dropout_layer = nn.Dropout(dropout)
+        self.join = layer((count + len(self.lookers)) * hidden + count, hidden, dropout)
+
+    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+        """A modality that an utterance lacks is taken from its neighbours, where they have it."""
+        vectors, present = stacked(codes, inputs, self.widths)
+        same = same_video(inputs.video)
+        context, known = self.context(vectors, present, same, inputs.position)
+        parts = [side_by_side(context), side_by_side(present)]
+        if self.lookers:
+            parts.append(side_by_side(self.pairwise(context, known, same)))
+        return torch.as_tensor(self.join(torch.cat(parts, dim=-1)))
+
+    def context(
+        self, vectors: Tensor, present: Tensor, same: Tensor, position: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(modalities, n, hidden) codes with their neighbours', zeros where none of them has the modality,
+        and (modalities, n, 1) where one has."""
+        apart = position[None, :] - position[:, None]
+        taken, counts = [vectors], [present]
+        for step in (*range(-self.options.reach, 0), *range(1, self.options.reach + 1)):
+            neighbours = (same & (apart == step)).to(vectors.dtype)
+            counts.append(neighbours @ present)
+            # The same utterance may have been drawn twice.
+            taken.append(neighbours @ vectors / counts[-1].clamp(min=1))
+        known = torch.stack(counts).sum(dim=0) > 0
+        changed = torch.nn.functional.gelu(self.along(torch.cat(taken, dim=-1)))
+        return torch.where(known, vectors + self.dropout_layer(changed), 0.0), known
+
+    def pairwise(self, context: Tensor, known: Tensor, same: Tensor) -> Tensor:
+        """(ordered pairs, n, hidden): what the second modality shows where the first one looks, times the
+        first."""
+        first, second = pick(context, self.lookers), pick(context, self.shown)
+        may = same & pick(known, self.shown).mT
+        shares = attention(first @ second.mT / self.hidden**0.5, may)
+        return shares @ second * first
+
+
+def same_video(video: Tensor) -> Tensor:
+    """(n,) -> (n, n) True between utterances of one video; padding has only itself."""
+    itself = torch.eye(video.shape[-1], dtype=torch.bool, device=video.device)
+    return itself | ((video[:, None] == video[None, :]) & (video[:, None] >= 0))

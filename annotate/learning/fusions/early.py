@@ -1,0 +1,70 @@
+"""The features themselves are joined, before anything is learned of one modality alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from annotate.errors import ConfigError
+from annotate.learning.fusions._base import Fusion
+from annotate.learning.fusions._pieces import layer
+from annotate.learning.tensors import Code, Inputs
+from annotate.registry import fusion
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyOptions:
+    """How modalities of different lengths are brought together."""
+
+    stretches: int = 8
+    """Parts of equal duration that every sample is divided into; with one row per modality it is one."""
+
+
+@fusion("early")
+class Early(Fusion):
+    """Rows of the same time side by side, then one encoder for all (early fusion; Snoek et al. 2005).
+
+    Rows of all modalities cover the same utterance from its beginning to its end, however many there are:
+    each modality is brought to `stretches` rows, weighted by how long a row and a stretch overlap. A row that
+    is as long as a stretch passes as it is.
+    """
+
+    Options = EarlyOptions
+    reads_rows = True
+
+    def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
+        super().__init__(widths, hidden, dropout, options)
+        if options.stretches < 1:
+            raise ConfigError(
+                "the fusion 'early' needs a stretch", hint="set stretches in [train.options.early]"
+            )
+        self.rows = layer(sum(widths.values()) + len(widths), hidden, dropout)
+        self.whole = layer(2 * hidden, hidden, dropout)
+
+    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+        """The codes are not looked at. Mean and maximum over the stretches, as it is for one modality."""
+        coded = self.rows(self.joined(inputs))
+        return torch.as_tensor(self.whole(torch.cat([coded.mean(dim=1), coded.amax(dim=1)], dim=-1)))
+
+    def joined(self, inputs: Inputs) -> Tensor:
+        """(n, stretches, widths of all modalities and a number for each that says whether it is there)."""
+        single = all(inputs.masks[key].shape[-1] == 1 for key in self.widths)
+        count = 1 if single else self.options.stretches
+        parts = [resampled(inputs.values[key], inputs.masks[key], count) for key in self.widths]
+        present = [inputs.present(key).unsqueeze(1).expand(-1, count, -1) for key in self.widths]
+        return torch.cat([*parts, *present], dim=-1)
+
+
+def resampled(values: Tensor, mask: Tensor, count: int) -> Tensor:
+    """(n, rows, width) -> (n, count, width), each the mean over one of `count` equal stretches of time; zeros
+    where there is no row."""
+    length = mask.sum(dim=-1)[:, None, None].clamp(min=1)
+    row = (mask.cumsum(dim=-1) - 1)[:, None, :]
+    stretch = torch.arange(count, device=values.device)[None, :, None]
+    # In whole numbers, one stretch being `length` long and one row `count`.
+    end = torch.minimum((stretch + 1) * length, (row + 1) * count)
+    start = torch.maximum(stretch * length, row * count)
+    overlap = torch.where(mask[:, None, :], (end - start).clamp(min=0), 0).to(values.dtype) / length
+    return overlap @ torch.where(mask.unsqueeze(-1), values, 0.0)

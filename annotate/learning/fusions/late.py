@@ -1,0 +1,61 @@
+"""Each modality decides alone; what is fused are the decisions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from annotate.errors import ConfigError
+from annotate.learning.fusions._base import Fusion
+from annotate.learning.fusions._pieces import stacked
+from annotate.learning.tensors import Code, Inputs
+from annotate.registry import fusion
+
+
+@dataclass(frozen=True, slots=True)
+class LateOptions:
+    """How much each modality's decision counts, in relation to the others; above 0."""
+
+    T: float = 1.0
+    A: float = 1.0
+    V: float = 1.0
+    learned: bool = True
+    """Whether the weights are only where training starts."""
+
+
+@fusion("late")
+class Late(Fusion):
+    """Weighted mean of what each modality decides (decision fusion; Snoek et al. 2005).
+
+    A head is one linear layer, so its answer to the weighted mean of the codes is the weighted mean of its
+    answers to each code: what is averaged are a regression's values, a classification's logits.
+    """
+
+    Options = LateOptions
+
+    def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
+        super().__init__(widths, hidden, dropout, options)
+        given = [float(getattr(options, key)) for key in widths]
+        if min(given) <= 0:
+            raise ConfigError(
+                "a modality's weight in the fusion 'late' has to be above 0",
+                hint="mend it in [train.options.late], or leave the modality out under [features]",
+            )
+        logits = torch.tensor(given).log()
+        if options.learned:
+            self.logits: Tensor = nn.Parameter(logits)
+        else:
+            self.register_buffer("logits", logits)
+
+    def weights(self, inputs: Inputs) -> Tensor:
+        """(modalities, n, 1): how much each counts, 0 where it is missing; their sum is 1 if any is there."""
+        present = torch.stack([inputs.present(key) for key in self.widths])
+        shares = torch.softmax(self.logits, dim=0)[:, None, None] * present
+        total = shares.sum(dim=0)
+        return shares / torch.where(total > 0, total, 1.0)
+
+    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+        """Zeros where no modality is there."""
+        return (self.weights(inputs) * stacked(codes, inputs, self.widths)[0]).sum(dim=0)

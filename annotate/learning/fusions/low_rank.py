@@ -1,0 +1,56 @@
+"""The products of all modalities weighed by a tensor of low rank, which is never built."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from annotate.errors import ConfigError
+from annotate.learning.fusions._base import Fusion
+from annotate.learning.fusions._pieces import PerModality, short_codes, stacked
+from annotate.learning.tensors import Code, Inputs
+from annotate.registry import fusion
+
+
+@dataclass(frozen=True, slots=True)
+class LowRankOptions:
+    """How much the weights can say."""
+
+    size: int = 32
+    """Numbers that each modality's code is brought down to first."""
+    rank: int = 4
+    """Products of one factor per modality that the weight tensor is the sum of."""
+
+
+@fusion("low-rank")
+class LowRank(Fusion):
+    """Tensor fusion whose weights are a sum of `rank` products (LMF, Liu et al. 2018, section 3.2)."""
+
+    Options = LowRankOptions
+
+    def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
+        super().__init__(widths, hidden, dropout, options)
+        if min(options.size, options.rank) < 1:
+            raise ConfigError(
+                "size and rank of the fusion 'low-rank' begin at 1", hint="mend [train.options.low-rank]"
+            )
+        self.project = PerModality(len(widths), hidden, options.size)
+        shape = (len(widths), options.rank, 1 + options.size, hidden)
+        self.factors = nn.Parameter(torch.randn(shape) / (1 + options.size) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(hidden))
+        self.finish = nn.Sequential(nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
+
+    def weigh(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+        """(n, hidden): one number per modality and rank, multiplied over modalities, summed over ranks."""
+        short = torch.stack(short_codes(*stacked(codes, inputs, self.widths), self.project))
+        each = torch.einsum("mni,mrih->mrnh", short, self.factors)
+        product = each[0]
+        for factor in each[1:]:
+            product = product * factor
+        return product.sum(dim=0) + self.bias
+
+    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+        """A missing modality leaves the products of the others."""
+        return torch.as_tensor(self.finish(self.weigh(codes, inputs)))

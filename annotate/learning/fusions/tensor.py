@@ -1,0 +1,56 @@
+"""Every product of what the modalities say, one of each: what only shows when two are seen together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from annotate.errors import ConfigError
+from annotate.learning.fusions._base import Fusion
+from annotate.learning.fusions._pieces import PerModality, short_codes, stacked
+from annotate.learning.tensors import Code, Inputs
+from annotate.registry import fusion
+
+MOST_PRODUCTS = 10_000
+"""Above it the layer behind would have most of the network's weights many times over."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorOptions:
+    """How large the product becomes: (1 + size) ** modalities."""
+
+    size: int = 8
+    """Numbers that each modality's code is brought down to first."""
+
+
+@fusion("tensor")
+class TensorFusion(Fusion):
+    """Outer product of the short codes, each with a 1 ahead (TFN, Zadeh et al. 2017)."""
+
+    Options = TensorOptions
+
+    def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
+        super().__init__(widths, hidden, dropout, options)
+        products = (1 + options.size) ** len(widths)
+        if options.size < 1 or products > MOST_PRODUCTS:
+            raise ConfigError(
+                f"the fusion 'tensor' with size {options.size} would have {products:,} products",
+                hint=f"choose a size from 1 on with at most {MOST_PRODUCTS:,}, or train.fusion = 'low-rank'",
+            )
+        self.project = PerModality(len(widths), hidden, options.size)
+        self.weigh = nn.Linear(products, hidden)
+        self.finish = nn.Sequential(nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
+
+    def products(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+        """(n, (1 + size) ** modalities), the last modality's number changing fastest."""
+        first, *rest = short_codes(*stacked(codes, inputs, self.widths), self.project)
+        found = first
+        for short in rest:
+            found = (found.unsqueeze(-1) * short.unsqueeze(-2)).flatten(1)
+        return found
+
+    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+        """A missing modality leaves the products of the others."""
+        return torch.as_tensor(self.finish(self.weigh(self.products(codes, inputs))))
