@@ -219,8 +219,8 @@ def _fold(code: Array) -> Array:
     return _standard(np.abs(code).sum(axis=1))
 
 
-def _wave(code: Array) -> Array:
-    return _standard(np.sin(2.5 * code).sum(axis=1))
+def _wave(code: Array, turns: float = 1.5) -> Array:
+    return _standard(np.sin(turns * code).sum(axis=1))
 
 
 def _square(code: Array) -> Array:
@@ -259,8 +259,8 @@ def _truth(plan: Plan, codes: Codes, views: Mapping[Modality, Array]) -> Truth:
 def _chain(plan: Plan, views: Mapping[Modality, Array]) -> Truth:
     """T -> A -> V by one wave each, so that V is many waves of T; M is the sum, most of it V."""
     text, audio, vision = (_line(views[m]) for m in UNIMODAL)
-    second = _standard(_wave(text[:, None]) + 0.5 * audio)
-    third = _standard(_wave(second[:, None]) + 0.5 * vision)
+    second = _standard(_wave(text[:, None], 2) + 0.5 * audio)
+    third = _standard(_wave(second[:, None], 2) + 0.5 * vision)
     found = dict(zip(CHAIN, (text, second, third, text + second + 2 * third), strict=True))
     return {task_id: found[_modality(task_id).value] for task_id in plan.tasks}
 

@@ -18,7 +18,7 @@ network did not.
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,87 +27,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.config import TrainSettings
-from annotate.learning.ensemble import TrainingSet, fit_ensemble
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.predict import predict
 from annotate.learning.recipe import Recipe
-from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
+from annotate.types import UNIMODAL, Kind, Modality, Task, TaskPrediction
+from benchmarks import _sets
 from benchmarks._bars import Bars, arguments
+from benchmarks._sets import Corpus
 
 DRAWS = 1000
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """A labelled set with one task."""
+class Case:
+    """One task of a set, and the groups that nothing is learned from."""
 
-    name: str
+    corpus: Corpus
     task: Task
-    features: Mapping[Modality, list[NDArray[np.float32]]]
-    values: list[float | str]
-    groups: NDArray[np.generic]
-    held_out: frozenset[object]
+    held_out: frozenset[str]
 
-    def read(self, modality: Modality, sample_ids: list[str]) -> list[NDArray[np.float32]]:
-        return [self.features[modality][int(i)] for i in sample_ids]
-
-    def training_set(self, train: list[str], valid: list[str]) -> TrainingSet:
-        labels = {
-            (i, self.task.id): Label(i, self.task.id, v, {str(v): 1.0}, 1)
-            for i, v in zip(self.ids(), self.values, strict=True)
-        }
-        return TrainingSet(
-            (self.task,), train, valid, labels, self.read, {m: m.word for m in UNIMODAL if m in self.features}
-        )
-
-    def ids(self) -> list[str]:
-        return [f"{i:06d}" for i in range(len(self.values))]
+    @property
+    def name(self) -> str:
+        return f"{self.corpus.name}-{self.task.dimension.name}"
 
 
-def _scale(name: str, values: list[float], modality: Modality) -> Task:
-    return Task(Dimension(name, Kind.REGRESSION, tuple(Answer(float(v), str(v)) for v in values)), modality)
+def ravdess(folder: Path) -> Iterator[Case]:
+    corpus = _sets.ravdess(folder)
+    yield Case(corpus, corpus.task("emotion.M"), frozenset({"actor_10", "actor_11", "actor_12"}))
 
 
-def _classes(name: str, values: list[str], modality: Modality) -> Task:
-    answers = tuple(Answer(v, v) for v in sorted(set(values)))
-    return Task(Dimension(name, Kind.CLASSIFICATION, answers), modality)
+def emotiontalk(folder: Path) -> Iterator[Case]:
+    corpus = _sets.emotiontalk(folder)
+    for task_id in ("emotion.T", "sentiment.M"):
+        yield Case(corpus, corpus.task(task_id), frozenset({str(max(corpus.groups))}))
 
 
-def _rows(array: NDArray[np.generic]) -> list[NDArray[np.float32]]:
-    return list(array.astype(np.float32)[:, None])
-
-
-def ravdess(folder: Path) -> Iterator[Corpus]:
-    import pandas as pd
-
-    clips = pd.read_csv(folder / "clips.csv", dtype=str)
-    arrays = np.load(folder / "features.npz", allow_pickle=False)
-    features = {Modality.AUDIO: _rows(arrays["audio"]), Modality.VISION: _rows(arrays["vision"])}
-    actors = clips.speaker.str.extract(r"(\d+)")[0].astype(int).to_numpy()
-    values = clips.emotion.to_list()
-    task = _classes("emotion", values, Modality.MULTIMODAL)
-    yield Corpus("ravdess-emotion", task, features, values, actors, frozenset({10, 11, 12}))
-
-
-def emotiontalk(folder: Path) -> Iterator[Corpus]:
-    import pandas as pd
-
-    from annotate.registry import EXTRACTORS
-    from annotate.types import SampleMedia, SampleSource
-
-    rows = pd.read_parquet(folder / "utterances.parquet")
-    extractor, media = EXTRACTORS.get("char-hash")(), SampleMedia.under(Path(), "00")
-    features = {Modality.TEXT: [extractor.extract(SampleSource("00", media, text)) for text in rows.text]}
-    groups = rows.group.to_numpy(str)
-    held_out = frozenset({sorted(set(groups))[-1]})
-    emotions = rows.emotion_T.to_list()
-    task = _classes("emotion", emotions, Modality.TEXT)
-    yield Corpus("emotiontalk-emotion", task, features, emotions, groups, held_out)
-    task = _scale("sentiment", [-2, -1, 0, 1, 2], Modality.MULTIMODAL)
-    yield Corpus("emotiontalk-sentiment", task, features, rows.label_M.to_list(), groups, held_out)
-
-
-def generated() -> Iterator[Corpus]:
+def generated() -> Iterator[Case]:
     """Each speaker talks in a corner of their own; some held-out corners lie far from every train corner."""
     rng = np.random.default_rng(0)
     speakers, each = 30, 30
@@ -118,25 +74,29 @@ def generated() -> Iterator[Corpus]:
     for i, modality in enumerate(UNIMODAL):
         way = rng.normal(size=(2, 12))
         seen = hidden[:, 2 * i : 2 * i + 2] @ way
-        features[modality] = _rows(seen + rng.normal(0, 0.1, seen.shape))
-    task = _scale("sentiment", [-1, 0, 1], Modality.MULTIMODAL)
-    groups = np.repeat(np.arange(speakers), each)
-    values = truth.clip(-1, 1).tolist()
-    yield Corpus("generated-sentiment", task, features, values, groups, frozenset(range(20, 30)))
+        features[modality] = _sets.rows(seen + rng.normal(0, 0.1, seen.shape))
+    task = _sets.scale("sentiment", [-1, 0, 1], Modality.MULTIMODAL)
+    labels = _sets.told(task, truth.clip(-1, 1).tolist())
+    groups = np.repeat([f"{i:02d}" for i in range(speakers)], each)
+    corpus = Corpus(
+        "generated", (task,), features, labels, groups, groups, np.tile(np.arange(each), speakers)
+    )
+    yield Case(corpus, task, frozenset(f"{i:02d}" for i in range(20, 30)))
 
 
-def judged(corpus: Corpus, labels: int | None, seed: int, members: int) -> tuple[Array, Array, Array]:
+def judged(case: Case, labels: int | None, seed: int, members: int) -> tuple[Array, Array, Array]:
     """(disagreement, error, wrong) of each held-out sample, after training on `labels` of the others."""
+    corpus, task_id = case.corpus, case.task.id
     rng = np.random.default_rng(seed)
-    inside = np.array([g not in corpus.held_out for g in corpus.groups])
+    inside = np.array([g not in case.held_out for g in corpus.groups])
     ids = np.array(corpus.ids())
     drawn = rng.permutation(ids[inside])[:labels].tolist()
     cut = len(drawn) // 5
-    training_set = corpus.training_set(sorted(drawn[cut:]), sorted(drawn[:cut]))
+    training_set = corpus.training_set(drawn[cut:], drawn[:cut], (case.task,))
     recipe = Recipe(**TrainSettings(members=members).model_dump(exclude={"device"}))
     checkpoint = fit_ensemble(training_set, recipe, seed=seed, device="cpu")
-    prediction = predict(checkpoint, corpus.read, ids[~inside].tolist())[0][corpus.task.id]
-    error, wrong = _errors(prediction, [corpus.values[i] for i in np.flatnonzero(~inside)])
+    prediction = predict(checkpoint, corpus.read, ids[~inside].tolist())[0][task_id]
+    error, wrong = _errors(prediction, [corpus.labels[i, task_id].value for i in ids[~inside]])
     return prediction.epistemic.astype(float), error, wrong
 
 
@@ -179,11 +139,11 @@ def fifths(runs: list[tuple[Array, Array]]) -> list[float]:
     return np.mean(parts, axis=0).tolist()
 
 
-def measure(corpus: Corpus, labels: int | None, seeds: int, members: int, bars: Bars) -> None:
+def measure(case: Case, labels: int | None, seeds: int, members: int, bars: Bars) -> None:
     """Print the table row and the bars of one set at one number of labels."""
     started = time.monotonic()
-    found = [judged(corpus, labels, seed, members) for seed in range(seeds)]
-    name = f"{corpus.name}-{labels or 'all'}"
+    found = [judged(case, labels, seed, members) for seed in range(seeds)]
+    name = f"{case.name}-{labels or 'all'}"
     errors = [(d, e) for d, e, _ in found]
     value, low, high = interval(rho, errors)
     steps = fifths(errors)
@@ -194,7 +154,7 @@ def measure(corpus: Corpus, labels: int | None, seeds: int, members: int, bars: 
     )
     bars.figures[f"{name}-table"] = {"rho": value, "low": low, "high": high, "fifths": steps}
     bars.bar(f"{name}-rho-low", low, ">=", 0)
-    if corpus.task.dimension.kind is Kind.CLASSIFICATION:
+    if case.task.dimension.kind is Kind.CLASSIFICATION:
         value, low, high = interval(auroc, [(d, w) for d, _, w in found])
         accuracy = 1 - np.mean([w.mean() for _, _, w in found])
         print(f"{name:<28} auroc {value:.3f} [{low:.3f}, {high:.3f}]  accuracy {accuracy:.3f}", flush=True)
@@ -207,7 +167,7 @@ def main() -> int:
     parser.add_argument("--members", type=int, default=TrainSettings().members, help="networks per ensemble")
     options = parser.parse_args()
     bars = Bars()
-    sources: list[Iterator[Corpus]] = [generated()]
+    sources: list[Iterator[Case]] = [generated()]
     for folder, source in (("ravdess_au_mfcc", ravdess), ("emotiontalk_labels", emotiontalk)):
         if options.data is None or not (options.data / folder).is_dir():
             bars.long(folder, "needs --data")
@@ -215,10 +175,10 @@ def main() -> int:
             bars.long(folder, "needs pyarrow")
         else:
             sources.append(source(options.data / folder))
-    for source in sources:
-        for corpus in source:
+    for cases in sources:
+        for case in cases:
             for labels in (200,) if options.quick else (50, 200, None):
-                measure(corpus, labels, 1 if options.quick else 3, options.members, bars)
+                measure(case, labels, 1 if options.quick else 3, options.members, bars)
     return bars.done(options.json)
 
 
