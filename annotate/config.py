@@ -32,6 +32,7 @@ from annotate.types import (
     Task,
     Transcribing,
 )
+from annotate.variants import PRESETS, fill
 
 FILE_NAME = "annotate.toml"
 
@@ -232,6 +233,8 @@ class FeatureSettings(_Section):
 class TrainSettings(_Section):
     """The multi-task network and how it learns. Names are those of plug-ins: `annotate list` shows them."""
 
+    preset: Literal["", "mlf-dnn", "mtfn", "mlmf"] = ""
+    """A baseline, which says every key that is not said here; empty: the defaults do."""
     hidden: Annotated[int, Field(ge=1)] = 64
     members: Annotated[int, Field(ge=1)] = 5
     epochs: Annotated[int, Field(ge=1)] = 200
@@ -267,6 +270,16 @@ class TrainSettings(_Section):
     options: dict[str, dict[str, Any]] = {}
     """By plug-in, or by `text`, `audio`, `vision` for one modality's encoder: its options."""
     device: str = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset_says_the_rest(cls, said: Any) -> Any:
+        named = said.get("preset") if isinstance(said, dict) else None
+        return fill(said, PRESETS[named]) if isinstance(named, str) and named in PRESETS else said
+
+    def recipe(self) -> dict[str, Any]:
+        """The fields of `annotate.learning.recipe.Recipe`: what decides the model."""
+        return self.model_dump(exclude={"device", "preset"})
 
 
 class BatchSettings(_Section):
@@ -410,6 +423,18 @@ def parse(content: dict[str, Any], where: str) -> Settings:
         ) from error
 
 
+def train_settings(content: dict[str, Any]) -> TrainSettings:
+    """`[train]` from what stands in it.
+
+    Raises `ConfigError`.
+    """
+    try:
+        return TrainSettings(**content)
+    except ValidationError as error:
+        message, hint = _explain(error, TrainSettings)
+        raise ConfigError(f"train: {message}", hint=hint) from error
+
+
 def _refuse_unknown_variables() -> None:
     """A variable of a section that does not exist would be passed over in silence."""
     sections = [name.upper() for name in Settings.model_fields]
@@ -431,13 +456,13 @@ _OWN_WORDS = {
 """What pydantic says in words of Python rather than of TOML."""
 
 
-def _explain(error: ValidationError) -> tuple[str, str]:
-    """The first complaint as (message, hint)."""
+def _explain(error: ValidationError, model: type[BaseModel] | None = None) -> tuple[str, str]:
+    """The first complaint as (message, hint); `model`: what was read, else all `Settings`."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        close = get_close_matches(str(first["loc"][-1]), _known_keys(first["loc"][:-1]), n=1)
-        known = ", ".join(_known_keys(first["loc"][:-1]))
+        close = get_close_matches(str(first["loc"][-1]), _known_keys(first["loc"][:-1], model), n=1)
+        known = ", ".join(_known_keys(first["loc"][:-1], model))
         return f"unknown key {key!r}", f"did you mean {close[0]!r}?" if close else f"known: {known}"
     if first["type"] == "missing":
         return f"{key!r} is missing", "`annotate init` in an empty folder writes a complete example"
@@ -447,9 +472,9 @@ def _explain(error: ValidationError) -> tuple[str, str]:
     return f"{key}: {message}{shown}", f"mend {key} in {FILE_NAME} or its ANNOTATE_ variable"
 
 
-def _known_keys(path: tuple[int | str, ...]) -> list[str]:
+def _known_keys(path: tuple[int | str, ...], model: type[BaseModel] | None = None) -> list[str]:
     """The keys that may stand in the section at `path`."""
-    model: type[BaseModel] = Settings
+    model = model or Settings
     for part in path:
         if isinstance(part, int):
             continue

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from annotate.errors import FeatureError
+from annotate.learning.enough import lacking
 from annotate.project import Project
 from annotate.steps._features import feature_names
 from annotate.types import UNIMODAL, Kind, Label, Modality, Split, Task
@@ -16,8 +17,6 @@ from db.engine import reading
 from db.features import input_hashes
 from db.rounds import labels_by_split
 
-FEWEST_LABELS = 4
-"""Train labels below which a task gets no head: fewer cannot even show a spread."""
 GENERATION = 2
 """Raised by hand whenever the code would make another model of the same labels and settings."""
 
@@ -34,6 +33,9 @@ class Material:
     without_features: int
     """Labelled samples that are left out because features are missing."""
     hash: str
+    """Over everything that decides the model except the device."""
+    evidence: str
+    """Over the features and labels of train and valid alone, whatever the settings."""
 
     def of_task(self, task: Task, split: Split) -> list[Label]:
         """The labels of one task, ordered by sample id."""
@@ -45,15 +47,7 @@ class Material:
 
     def missing(self, task: Task) -> str:
         """What a head of `task` still needs; empty when nothing."""
-        labels = self.of_task(task, Split.TRAIN)
-        if len(labels) < FEWEST_LABELS:
-            return f"{FEWEST_LABELS - len(labels)} more train labels"
-        alike = len({label.value for label in labels}) < 2
-        if task.dimension.kind is Kind.CLASSIFICATION and alike:
-            return "train labels of a second class"
-        if task.dimension.kind is Kind.MULTILABEL and alike:
-            return "train labels that differ in an answer"
-        return ""
+        return lacking(task, self.of_task(task, Split.TRAIN))
 
     def sample_ids(self, split: Split, tasks: Sequence[Task]) -> list[str]:
         """Samples with a label of one of `tasks`, ordered."""
@@ -90,7 +84,11 @@ def read_material(project: Project, *, seed: int) -> Material:
             without.add(label.sample_id)
     if without and not any(labels.values()):
         raise FeatureError("no labelled sample has features", hint="run `annotate extract`")
-    return Material(tasks, labels, extractors, len(without), _hash(project, tasks, labels, inputs, seed))
+    return Material(
+        tasks, labels, extractors, len(without),
+        hash=_hash(_content(tasks, labels, inputs, Split), seed, project.settings.train.recipe()),
+        evidence=_hash(_content(tasks, labels, inputs, (Split.TRAIN, Split.VALID))),
+    )  # fmt: skip
 
 
 def _known(tasks: Sequence[Task], label: Label) -> bool:
@@ -102,27 +100,26 @@ def _known(tasks: Sequence[Task], label: Label) -> bool:
     return isinstance(label.value, str) and task.dimension.takes(label.value)
 
 
-def _hash(
-    project: Project,
+def _content(
     tasks: Sequence[Task],
     labels: Mapping[Split, Mapping[tuple[str, str], Label]],
     inputs: Mapping[str, Mapping[str, str]],
-    seed: int,
-) -> str:
-    """Over everything that decides the model except the device; `inputs` tells by extractor
-    what the features of each sample were made from."""
-    sample_ids = sorted({sample_id for found in labels.values() for sample_id, _ in found})
-    content: list[Any] = [
-        GENERATION,
-        seed,
+    splits: Iterable[Split],
+) -> list[Any]:
+    """What is learned from; `inputs` tells by extractor what the features of each sample were made from."""
+    chosen = [(split, labels[split]) for split in splits]
+    sample_ids = sorted({sample_id for _, found in chosen for sample_id, _ in found})
+    return [
         [[t.id, t.dimension.kind, [a.value for a in t.dimension.answers]] for t in tasks],
-        project.settings.train.model_dump(mode="json", exclude={"device"}),
         list(inputs),
         [[known[sample_id] for known in inputs.values()] for sample_id in sample_ids],
         [
-            [split, sample_id, task_id, label.value, dict(label.distribution)]
-            for split, found in labels.items()
+            [split, sample_id, task_id, label.value, dict(label.distribution), label.raters]
+            for split, found in chosen
             for (sample_id, task_id), label in found.items()
         ],
     ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _hash(*content: Any) -> str:
+    return hashlib.sha256(json.dumps([GENERATION, *content], sort_keys=True).encode()).hexdigest()

@@ -4,25 +4,27 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import ModelError
+from annotate.learning.enough import learned
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._features import feature_names, read_features
 from annotate.steps._material import Material, read_material
 from annotate.steps._places import read_places
-from annotate.types import Kind, Label, Modality, Split, Task, TaskPrediction
+from annotate.types import Split, Task, TaskPrediction
 from db.engine import reading, writing
 from db.rounds import add_round, get_round, model_folders, next_round_id, round_of
 
 if TYPE_CHECKING:
     from annotate.learning.batches import FeatureReader
     from annotate.learning.checkpoint import Checkpoint
+    from annotate.learning.recipe import Recipe
 
 FEW_LABELS = 30
 """Labels below which a score says little."""
@@ -39,7 +41,7 @@ class RoundRecord:
     seconds: float
     settings: Mapping[str, Any]
     """``device``, ``epochs`` per member, ``labels`` by task and split, ``extractors``, ``recipe``,
-    ``warnings``."""
+    ``warnings``, ``notes``, and ``search``: how options of the sharing were chosen, if they were."""
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
     """By split, by task id, by score."""
 
@@ -52,6 +54,7 @@ def ensure_round(
     None when there are too few labels to train. The caller does not hold `project.writing()`: others
     may write while the model is trained. Raises `ModelError`, `FeatureError` and `ProjectBusy`.
     """
+    recipe_of(project)  # what cannot be is said before anything is computed
     material = read_material(project, seed=seed_of(project, seed))
     if not material.trainable():
         return None
@@ -81,7 +84,24 @@ def view(
         folder = project.models / row.model
     checkpoint = read(folder)
     require_features(checkpoint, feature_names(project))
-    return predict(checkpoint, _reader(project), sample_ids, chosen, read_places(project))
+    _require_tasks(checkpoint, project)
+    return predict(checkpoint, reader(project), sample_ids, chosen, read_places(project))
+
+
+def _require_tasks(checkpoint: "Checkpoint", project: Project) -> None:
+    """What the model answers has to mean what `annotate.toml` says."""
+    present = {task.id: task for task in project.settings.tasks()}
+    for task in checkpoint.tasks:
+        now = present.get(task.id)
+        if now is None or now.dimension.kind is not task.dimension.kind or _values(now) != _values(task):
+            raise ModelError(
+                f"the model was trained when {task.id} had other answers than annotate.toml has now",
+                hint="run `annotate train`",
+            )
+
+
+def _values(task: Task) -> list[float | str]:
+    return [answer.value for answer in task.dimension.answers]
 
 
 def seed_of(project: Project, seed: int | None) -> int:
@@ -138,30 +158,36 @@ def train_round(
 
 def _fit(project: Project, material: Material, seed: int, device: str, progress: Progress) -> "Checkpoint":
     from annotate.learning.ensemble import TrainingSet, fit_ensemble
-    from annotate.learning.recipe import Recipe
 
-    recipe = Recipe(**project.settings.train.model_dump(exclude={"device"}))
-    tasks = _learned(material, recipe.unimodal_labels)
+    recipe = recipe_of(project)
+    tasks = learned(material.trainable(), recipe.unimodal_labels)
     training_set = TrainingSet(
         tasks=tasks,
         train=material.sample_ids(Split.TRAIN, tasks),
         valid=material.sample_ids(Split.VALID, tasks),
         labels={**material.labels[Split.TRAIN], **material.labels[Split.VALID]},
-        read=_reader(project),
+        read=reader(project),
         extractors=material.extractors,
         places=read_places(project),
     )
     return fit_ensemble(training_set, recipe, seed=seed, device=device, progress=progress)
 
 
-def _learned(material: Material, unimodal_labels: bool) -> tuple[Task, ...]:
-    """The tasks that get a head."""
-    tasks = material.trainable()
-    together = tuple(task for task in tasks if task.modality is Modality.MULTIMODAL)
-    return tasks if unimodal_labels or not together else together
+def recipe_of(project: Project) -> "Recipe":
+    """What `[train]` says.
+
+    Raises `ConfigError` for a plug-in or an option that does not exist.
+    """
+    from annotate.learning.checked import require_parts
+    from annotate.learning.recipe import Recipe
+
+    recipe = Recipe(**project.settings.train.recipe())
+    require_parts(recipe, {task.dimension.kind for task in project.settings.tasks()})
+    return recipe
 
 
-def _reader(project: Project) -> "FeatureReader":
+def reader(project: Project) -> "FeatureReader":
+    """Reads the features of the present settings."""
     return lambda modality, sample_ids: read_features(project, modality, sample_ids)
 
 
@@ -169,7 +195,7 @@ def _scores(
     project: Project, checkpoint: "Checkpoint", material: Material, device: str
 ) -> dict[str, dict[str, dict[str, float]]]:
     """By split, by task id: every score against that task's own labels; without labels it is absent."""
-    from annotate.learning.metrics import scores
+    from annotate.learning.metrics import scores_of
     from annotate.learning.predict import predict
 
     found: dict[str, dict[str, dict[str, float]]] = {}
@@ -177,22 +203,14 @@ def _scores(
     for split in SCORED:
         ids = material.sample_ids(split, checkpoint.tasks)
         position = {sample_id: i for i, sample_id in enumerate(ids)}
-        predictions, _ = predict(checkpoint, _reader(project), ids, device, places)
+        predictions, _ = predict(checkpoint, reader(project), ids, device, places)
         found[split.value] = {}
         for task in checkpoint.tasks:
             labels = material.of_task(task, split)
             if labels:
                 rows = [position[label.sample_id] for label in labels]
-                truth = np.array([_number(task, label) for label in labels], np.float32)
-                found[split.value][task.id] = scores(task, predictions[task.id].mean[rows], truth)
+                found[split.value][task.id] = scores_of(predictions[task.id].of(rows), labels)
     return found
-
-
-def _number(task: Task, label: Label) -> float:
-    """The value on the scale, or the index of the class."""
-    if task.dimension.kind is Kind.REGRESSION:
-        return float(label.value)
-    return float([answer.value for answer in task.dimension.answers].index(label.value))
 
 
 def _settings(project: Project, checkpoint: "Checkpoint", material: Material, device: str) -> dict[str, Any]:
@@ -201,8 +219,10 @@ def _settings(project: Project, checkpoint: "Checkpoint", material: Material, de
         "epochs": [fitted.epochs for fitted in checkpoint.fitted],
         "labels": material.counts(),
         "extractors": {m.value: name for m, name in material.extractors.items()},
-        "recipe": project.settings.train.model_dump(mode="json", exclude={"device"}),
+        "recipe": project.settings.train.recipe(),
         "warnings": _warnings(checkpoint, material),
+        "notes": list(checkpoint.notes),
+        "search": None if checkpoint.search is None else asdict(checkpoint.search),
     }
 
 

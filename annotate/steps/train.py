@@ -8,7 +8,7 @@ from annotate.errors import NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._material import Material, read_material
-from annotate.steps._model import RoundRecord, find_round, seed_of, train_round
+from annotate.steps._model import RoundRecord, find_round, recipe_of, seed_of, train_round
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class TrainReport:
     scores: list[dict[str, Any]]
     """One row per split and task with labels: ``split``, ``task``, ``n`` and each score."""
     warnings: list[str]
+    notes: list[str]
+    """What the training found: chosen options, shared parts."""
     note: str
     next: str
 
@@ -39,13 +41,15 @@ def train(
 ) -> TrainReport:
     """Train on the labels so far, or report the round that already did; `force` trains in any case.
 
-    Raises `NothingToDo` with too few labels, `UsageError` or `ModelError` for a device that cannot be,
+    Raises `ConfigError` for a plug-in that does not exist, `NothingToDo` with too few labels, `UsageError`
+    or `ModelError` for a device that cannot be,
     `FeatureError` when features are missing, `ModelError` when training fails (nothing is written then).
     """
     if device is not None:
         from annotate.learning.device import choose_device
 
         choose_device(device)
+    recipe_of(project)  # what cannot be is said before anything is computed
     with project.writing():  # so that what another command is about to write is learned from too
         material = read_material(project, seed=seed_of(project, seed))
     _require_labels(material)
@@ -80,6 +84,7 @@ def _report(record: RoundRecord, note: str) -> TrainReport:
         labels=record.settings["labels"],
         scores=rows,
         warnings=list(record.settings["warnings"]),
+        notes=list(record.settings.get("notes", [])),
         note=note,
         next="annotate next-batch -n 20",
     )

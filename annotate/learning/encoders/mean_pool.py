@@ -1,5 +1,9 @@
 """Mean and maximum over time, then one layer: the encoder for few labels."""
 
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,16 +14,39 @@ from annotate.learning.tensors import Code, Frames
 from annotate.registry import encoder
 
 
+@dataclass(frozen=True, slots=True)
+class MeanPoolOptions:
+    """How deep it is."""
+
+    inner: int = 0
+    """Width of two layers before the code, three in all (the sub-network of TFN, Zadeh et al. 2017, section
+    4.1); 0: one layer in all."""
+
+
 @encoder("mean-pool")
 class MeanPool(Encoder):
     """Mean and maximum over time, one layer (the encoder of LF-DNN, Yu et al. 2020, with the maximum)."""
 
-    def __init__(self, width: int, hidden: int, dropout: float, options: object) -> None:
+    Options: ClassVar[type] = MeanPoolOptions
+
+    def __init__(self, width: int, hidden: int, dropout: float, options: Any) -> None:
         super().__init__(width, hidden, dropout, options)
+        self.layers = self._deep(options.inner) if options.inner else self._single()
+
+    def _single(self) -> nn.Sequential:
         # No dropout on the input: it gained nothing on RAVDESS and cost a third of the time.
-        self.layers = nn.Sequential(
-            nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
+        return nn.Sequential(
+            nn.Linear(self.width, self.hidden),
+            nn.LayerNorm(self.hidden),
+            nn.GELU(),
+            nn.Dropout(self.dropout),
         )
+
+    def _deep(self, inner: int) -> nn.Sequential:
+        layers: list[nn.Module] = [nn.Dropout(self.dropout)]
+        for before, after in pairwise((self.width, inner, inner, self.hidden)):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        return nn.Sequential(*layers)
 
     @classmethod
     def condense(cls, frames: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,27 +1,41 @@
-"""The codes side by side, one layer on top."""
+"""The codes side by side, layers on top."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from annotate.errors import ConfigError
 from annotate.learning.fusions._base import Fusion
+from annotate.learning.fusions._pieces import layer
 from annotate.learning.tensors import Code, Inputs
 from annotate.registry import fusion
+
+
+@dataclass(frozen=True, slots=True)
+class ConcatOptions:
+    """`layers`: how many stand on top."""
+
+    layers: int = 1
 
 
 @fusion("concat")
 class Concat(Fusion):
     """Codes side by side, one layer (middle fusion; LF-DNN of Yu et al. 2020)."""
 
+    Options: ClassVar[type] = ConcatOptions
+
     def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
         super().__init__(widths, hidden, dropout, options)
+        if options.layers < 1:
+            raise ConfigError(
+                "the fusion 'concat' has at least one layer", hint="mend [train.options.concat] layers"
+            )
+        widest = len(widths) * (hidden + 1)
         self.layers = nn.Sequential(
-            nn.Linear(len(widths) * (hidden + 1), hidden),
-            nn.LayerNorm(hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
+            *(layer(hidden if k else widest, hidden, dropout) for k in range(options.layers))
         )
 
     def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:

@@ -16,7 +16,8 @@ from annotate.types import Kind, Label, Task, TaskPrediction
 
 @dataclass(frozen=True, slots=True)
 class MeanOptions:
-    """`bend`: from how many spreads of the labels on the squared error becomes linear."""
+    """`bend`: from how many spreads of the labels on the squared error becomes linear; 0: the absolute
+    error from the start (L1)."""
 
     bend: float = 2.0
 

@@ -1,6 +1,9 @@
 """One trunk for all tasks."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import nn
 
 from annotate.learning.sharings._base import Heads, Plan, Sharing, Tower, nothing
 from annotate.learning.tensors import Inputs, Shared
@@ -8,13 +11,22 @@ from annotate.registry import sharing
 from annotate.types import Modality
 
 
+@dataclass(frozen=True, slots=True)
+class HardOptions:
+    """`trunk`: whether the modalities share a layer too; without it tasks share encoders and fusion only."""
+
+    trunk: bool = True
+
+
 @sharing("hard")
 class Hard(Sharing):
     """One trunk for all tasks, a head each (hard parameter sharing, Caruana 1997)."""
 
+    Options: ClassVar[type] = HardOptions
+
     def __init__(self, plan: Plan, options: Any) -> None:
         super().__init__(plan, options)
-        self.tower = Tower(plan)
+        self.tower = Tower(plan, shared=None if options.trunk else nn.Identity())
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """A task of one modality reads that modality only, a multimodal one the fusion."""

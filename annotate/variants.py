@@ -1,0 +1,156 @@
+"""Named ways to train: sets of changes to `[train]`, among them the baselines of CH-SIMS."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annotate.errors import UsageError
+
+Changes = Mapping[str, Any]
+"""Keys of `[train]` with their values; `options` by plug-in, as in the file."""
+
+PRESETS: Mapping[str, Changes] = {
+    "mlf-dnn": {
+        "hidden": 32,
+        "batch_size": 32,
+        "learning_rate": 2e-3,
+        "weight_decay": 0.0,
+        "dropout": 0.3,
+        "patience": 8,
+        "encoder": "mean-pool",
+        "fusion": "concat",
+        "sharing": "hard",
+        "weighting": "fixed",
+        "regression_head": "mean",
+        "options": {
+            "text": {"inner": 64},
+            "audio": {"inner": 32},
+            "vision": {"inner": 64},
+            "hard": {"trunk": False},
+            "concat": {"layers": 2},
+            "fixed": {"M": 0.6, "T": 0.2, "A": 0.8, "V": 0.8},
+            "mean": {"bend": 0.0},
+        },
+    },
+    "mtfn": {
+        "hidden": 64,
+        "batch_size": 64,
+        "learning_rate": 5e-3,
+        "weight_decay": 0.0,
+        "dropout": 0.2,
+        "patience": 8,
+        "encoder": "mean-pool",
+        "fusion": "tensor",
+        "sharing": "hard",
+        "weighting": "fixed",
+        "regression_head": "mean",
+        "options": {
+            "text": {"inner": 256},
+            "audio": {"inner": 32},
+            "vision": {"inner": 256},
+            "hard": {"trunk": False},
+            "tensor": {"size": 20},
+            "fixed": {"M": 0.6, "T": 0.4, "A": 0.0, "V": 1.0},
+            "mean": {"bend": 0.0},
+        },
+    },
+    "mlmf": {
+        "hidden": 64,
+        "batch_size": 128,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "dropout": 0.3,
+        "patience": 8,
+        "encoder": "mean-pool",
+        "fusion": "low-rank",
+        "sharing": "hard",
+        "weighting": "fixed",
+        "regression_head": "mean",
+        "options": {
+            "text": {"inner": 256},
+            "audio": {"inner": 32},
+            "vision": {"inner": 256},
+            "hard": {"trunk": False},
+            "low-rank": {"size": 64, "rank": 3},
+            "fixed": {"M": 0.2, "T": 1.0, "A": 0.4, "V": 0.8},
+            "mean": {"bend": 0.0},
+        },
+    },
+}
+"""The multi-task baselines of CH-SIMS (Yu et al. 2020; hyper-parameters as MMSA 2.2.1 has them for it): what
+an inner layer is as wide as, the width behind the fusion, dropout, loss weights, absolute error, no decay."""
+
+SINGLE_TASK, PRESENT, DEFAULT, NO_UNIMODAL = "single-task", "present", "default", "no-unimodal-labels"
+ALWAYS = (PRESENT, SINGLE_TASK, NO_UNIMODAL)
+"""Whatever else is compared: what is, what nothing shared gives, and what labels of one modality bring."""
+SHORTLIST = ("present", "default", "sharing=cross-stitch", "fusion=gated", "weighting=uncertainty")
+"""Tried where nobody chose."""
+
+_NAMED: Mapping[str, Changes] = {
+    PRESENT: {},
+    SINGLE_TASK: {"sharing": "none"},
+    NO_UNIMODAL: {"unimodal_labels": False},
+    **PRESETS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to train."""
+
+    name: str
+    changes: Changes
+    from_default: bool = False
+    """The changes are to the defaults, not to the present settings."""
+
+
+def read_variants(text: str) -> tuple[Variant, ...]:
+    """Those that stand in ``a,b=c,d=e+f=g``, each once, and behind them those that always take part.
+
+    Raises `UsageError` for one that cannot be read.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return tuple(_variant(name) for name in dict.fromkeys((*names, *ALWAYS)))
+
+
+def _variant(name: str) -> Variant:
+    """``NAME`` or ``KEY=VALUE``, several of them joined by ``+``; keys of options with dots between."""
+    found: dict[str, Any] = {}
+    parts = [part.strip() for part in name.split("+")]
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if equals:
+            found = fill(_nested(key.strip(), _value(value.strip())), found)
+        elif part in _NAMED:
+            found = fill(_NAMED[part], found)
+        elif part != DEFAULT:
+            known = ", ".join((*_NAMED, DEFAULT))
+            raise UsageError(
+                f"no variant is called {part!r}", hint=f"known: {known}; or KEY=VALUE of [train]"
+            )
+    return Variant(name, found, from_default=DEFAULT in parts)
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _value(text: str) -> Any:
+    """As TOML would read it; a word needs no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def fill(said: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
+    """`below`, with what is said in its place; tables inside are filled in the same way."""
+    found = dict(below)
+    for key, value in said.items():
+        under = found.get(key)
+        both = isinstance(value, Mapping) and isinstance(under, Mapping)
+        found[key] = fill(value, under) if both and isinstance(under, Mapping) else value
+    return found
