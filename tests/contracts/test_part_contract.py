@@ -224,9 +224,9 @@ def test_it_trains_is_repeatable_and_its_predictions_are_in_order(recipe):
 def test_a_weighting_leaves_members_apart_and_absent_tasks_alone(name):
     nets = [make(SMALL, seed=seed)[0] for seed in (1, 2)]
     _, inputs = make(SMALL)
-    made = WEIGHTINGS.get(name)(TASKS, 2, options_of(WEIGHTINGS, name, {}))
     gradients = []
     for scale in (1.0, 3.0):
+        made = WEIGHTINGS.get(name)(TASKS, 2, options_of(WEIGHTINGS, name, {}))
         members = Members(nets)
         output = members(repeat(inputs, 2))
         batch = _targets(inputs, absent="sentiment.A")

@@ -1,0 +1,57 @@
+"""A number on a scale, and how noisy it is for this sample."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from annotate.learning.heads._answers import regression
+from annotate.learning.heads._base import Head, Raw, Target
+from annotate.registry import head
+from annotate.types import Kind, Label, Task, TaskPrediction
+
+WIDEST = 5.0
+"""The log-variance stays between minus and plus this, in unit scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianOptions:
+    """`beta`: 0 is the plain likelihood; towards 1 samples that seem noisy still teach the mean."""
+
+    beta: float = 0.5
+
+
+@head("gaussian")
+class Gaussian(Head):
+    """Mean and variance of a normal per sample (Nix & Weigend 1994; beta: Seitzer et al. 2022)."""
+
+    kind = Kind.REGRESSION
+    Options: ClassVar[type] = GaussianOptions
+
+    @classmethod
+    def outputs(cls, task: Task) -> int:
+        """Mean and log-variance before its bounds, in unit scale."""
+        return 2
+
+    @classmethod
+    def width(cls, task: Task) -> int:
+        """The value."""
+        return 1
+
+    def encode(self, label: Label, target: Target) -> list[float]:
+        """The value in unit scale."""
+        return [(float(label.value) - target.centre) / target.scale]
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Negative log-likelihood without its constant, times the variance (held fixed) to the power beta."""
+        log_variance = WIDEST * torch.tanh(raw[..., 1] / WIDEST)
+        error = (raw[..., 0] - target[..., 0]).square()
+        likelihood = 0.5 * (error * torch.exp(-log_variance) + log_variance)
+        return likelihood * torch.exp(self.options.beta * log_variance.detach())
+
+    def read(self, raw: Raw, target: Target, noise: float) -> TaskPrediction:
+        """Each member's own normal."""
+        spread = np.exp(0.5 * WIDEST * np.tanh(raw[..., 1] / WIDEST))
+        return regression(self.task, target.centre + target.scale * raw[..., 0], target.scale * spread)

@@ -1,0 +1,69 @@
+"""A place among answers in order."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from annotate.learning.heads._answers import classification
+from annotate.learning.heads._base import Head, Raw, Target
+from annotate.registry import head
+from annotate.types import Kind, Label, Task, TaskPrediction
+
+
+@head("ordinal")
+class Ordinal(Head):
+    """How likely the value lies above each border between answers (Frank & Hall 2001; Niu et al. 2016)."""
+
+    kind = Kind.REGRESSION
+
+    @classmethod
+    def outputs(cls, task: Task) -> int:
+        """A start and the (softened) steps down from it: the logits of being above each border never rise."""
+        return len(task.dimension.answers) - 1
+
+    def encode(self, label: Label, target: Target) -> list[float]:
+        """The share of the raters above each border; without their shares, how far the value got between the
+        two answers around it."""
+        values = [float(a.value) for a in self.task.dimension.answers]
+        shares = [label.distribution.get(a.alias, 0.0) for a in self.task.dimension.answers]
+        if sum(shares) > 0:
+            total = sum(shares)
+            return [sum(shares[i + 1 :]) / total for i in range(len(values) - 1)]
+        value = float(label.value)
+        return [min(max((value - low) / (high - low), 0.0), 1.0) for low, high in pairwise(values)]
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Binary cross-entropy at each border, nats, mean over the borders."""
+        return functional.binary_cross_entropy_with_logits(logits(raw), target, reduction="none").mean(dim=-1)
+
+    def read(self, raw: Raw, target: Target, noise: float) -> TaskPrediction:
+        """Probabilities of the answers; the mean is their expected value on the scale."""
+        above = torch.sigmoid(logits(torch.from_numpy(raw))).numpy()
+        members = _between(above)
+        answers = np.array([float(a.value) for a in self.task.dimension.answers])
+        means = members @ answers
+        spread = np.sqrt(np.maximum(members @ np.square(answers) - np.square(means), 0)).mean(axis=0)
+        said = classification(self.task, members)
+        return TaskPrediction(
+            task=self.task,
+            members=said.members,
+            mean=means.mean(axis=0).astype(np.float32),
+            epistemic=means.std(axis=0).astype(np.float32),
+            aleatoric=spread.astype(np.float32),
+        )
+
+
+def logits(raw: Tensor) -> Tensor:
+    """(..., borders) that never rise from one border to the next."""
+    steps = functional.softplus(raw[..., 1:])
+    return torch.cat([raw[..., :1], raw[..., :1] - steps.cumsum(dim=-1)], dim=-1)
+
+
+def _between(above: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., answers) from the probabilities of lying above each border."""
+    ones, zeros = np.ones_like(above[..., :1]), np.zeros_like(above[..., :1])
+    return -np.diff(np.concatenate([ones, above, zeros], axis=-1), axis=-1)

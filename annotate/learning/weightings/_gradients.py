@@ -1,0 +1,44 @@
+"""Each task's own gradient of what is shared, for weightings and reports that look at gradients."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def task_gradients(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    """(members, tasks, numbers) the gradient of each task's loss, all `parameters` (members, ...) in a row.
+
+    Zero for a task that is absent or does not use a parameter. `losses` are (members, tasks).
+    """
+    rows = []
+    for task in range(losses.shape[1]):
+        if not bool(present[:, task].any()):
+            rows.append(None)
+            continue
+        found = torch.autograd.grad(losses[:, task].sum(), parameters, retain_graph=True, allow_unused=True)
+        flat = [torch.zeros_like(p) if g is None else g for g, p in zip(found, parameters, strict=True)]
+        rows.append(torch.cat([g.flatten(1) for g in flat], dim=1))
+    size = sum(p[0].numel() for p in parameters)
+    empty = losses.new_zeros(losses.shape[0], size)
+    return torch.stack([empty if row is None else row for row in rows], dim=1)
+
+
+def used_by_several(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]) -> list[bool]:
+    """Of each parameter whether more than one task present depends on it."""
+    counts = [0] * len(parameters)
+    for task in range(losses.shape[1]):
+        if bool(present[:, task].any()):
+            found = torch.autograd.grad(
+                losses[:, task].sum(), parameters, retain_graph=True, allow_unused=True
+            )
+            counts = [n + (g is not None) for n, g in zip(counts, found, strict=True)]
+    return [n > 1 for n in counts]
+
+
+def put(gradient: Tensor, parameters: Sequence[Tensor]) -> None:
+    """Add a flat gradient (members, numbers) to the parameters' ``.grad``."""
+    pieces = torch.split(gradient, [p[0].numel() for p in parameters], dim=1)
+    for piece, parameter in zip(pieces, parameters, strict=True):
+        shaped = piece.reshape(parameter.shape)
+        parameter.grad = shaped.clone() if parameter.grad is None else parameter.grad + shaped

@@ -1,0 +1,44 @@
+"""Tasks whose loss falls slowly weigh more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from annotate.learning.weightings._base import Weighting, mean_of_present
+from annotate.registry import weighting
+from annotate.types import Task
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicOptions:
+    """`temperature`: the higher, the more equal the weights."""
+
+    temperature: float = 2.0
+
+
+@weighting("dynamic-weight-average")
+class DynamicWeightAverage(Weighting):
+    """Weights from how fast each loss fell over the last two epochs (Liu et al. 2019, section 3.3)."""
+
+    Options: ClassVar[type] = DynamicOptions
+
+    def __init__(self, tasks: Sequence[Task], members: int, options: Any) -> None:
+        super().__init__(tasks, members, options)
+        self.register_buffer("weights", torch.ones(members, len(tasks)))
+        self.register_buffer("before", torch.full((members, len(tasks)), torch.nan))
+
+    def forward(self, losses: Tensor, present: Tensor) -> Tensor:
+        """(members,) the mean over the tasks present, each loss times its weight, 1 on average."""
+        return mean_of_present(losses * self.get_buffer("weights"), present)
+
+    def end_epoch(self, losses: Tensor) -> None:
+        """Softmax of each task's ratio to the epoch before; a task without both losses keeps the ratio 1."""
+        before = self.get_buffer("before")
+        now = losses.to(before)
+        ratio = torch.nan_to_num(now / before.clamp(min=1e-12), nan=1.0, posinf=1.0)
+        shares = torch.softmax(ratio / self.options.temperature, dim=-1)
+        self.get_buffer("weights").copy_(shares * len(self.tasks))
+        before.copy_(torch.where(now.isnan(), before, now))

@@ -1,0 +1,73 @@
+"""Weights are learned so that every task trains at a similar pace."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from annotate.learning.weightings._base import Weighting, mean_of_present
+from annotate.learning.weightings._gradients import task_gradients, used_by_several
+from annotate.registry import weighting
+from annotate.types import Task
+
+
+@dataclass(frozen=True, slots=True)
+class GradNormOptions:
+    """`asymmetry`: how strongly slow tasks are pulled forward (alpha); `rate`: of the weights' own steps."""
+
+    asymmetry: float = 1.5
+    rate: float = 0.025
+
+
+@weighting("gradnorm")
+class GradNorm(Weighting):
+    """Weights that bring the tasks' gradients to a common size, larger for slow ones (Chen et al. 2018)."""
+
+    Options: ClassVar[type] = GradNormOptions
+
+    def __init__(self, tasks: Sequence[Task], members: int, options: Any) -> None:
+        super().__init__(tasks, members, options)
+        self.register_buffer("weights", torch.ones(members, len(tasks)))
+        self.register_buffer("first", torch.full((members, len(tasks)), torch.nan))
+        self._last: int | None = None
+
+    def forward(self, losses: Tensor, present: Tensor) -> Tensor:
+        """(members,) the mean over the tasks present, each loss times its weight."""
+        return mean_of_present(losses * self.get_buffer("weights"), present)
+
+    def backward(self, losses: Tensor, present: Tensor, penalty: Tensor, shared: Sequence[Tensor]) -> None:
+        """The weights take a step of their own (equation 2) before the network's gradient is made."""
+        if int(present.any(dim=0).sum()) > 1:
+            with torch.no_grad():
+                self._balance(losses, present, shared)
+        super().backward(losses, present, penalty, shared)
+
+    def _balance(self, losses: Tensor, present: Tensor, shared: Sequence[Tensor]) -> None:
+        weights, first = self.get_buffer("weights"), self.get_buffer("first")
+        first.copy_(torch.where(first.isnan() & present, losses.detach(), first))
+        with torch.enable_grad():
+            layer = self._last_shared(losses, present, shared)
+            if layer is None:
+                return
+            norms = task_gradients(losses, present, [layer]).norm(dim=-1)
+        there = present.to(norms.dtype)
+        count = there.sum(dim=1, keepdim=True).clamp(min=1)
+        pace = torch.where(present, losses.detach() / first.clamp(min=1e-12), 0.0)
+        relative = pace / (pace.sum(dim=1, keepdim=True) / count).clamp(min=1e-12)
+        size = weights * norms
+        wanted = (size * there).sum(dim=1, keepdim=True) / count * relative**self.options.asymmetry
+        step = torch.sign(size - wanted) * norms / norms.amax(dim=1, keepdim=True).clamp(min=1e-12)
+        moved = (weights - self.options.rate * step * there).clamp(min=1e-2)
+        weights.copy_(moved * len(self.tasks) / moved.sum(dim=1, keepdim=True))
+
+    def _last_shared(self, losses: Tensor, present: Tensor, shared: Sequence[Tensor]) -> Tensor | None:
+        """The last matrix that several tasks use."""
+        if self._last is None:
+            used = used_by_several(losses, present, shared)
+            matrices = [i for i, p in enumerate(shared) if used[i] and p.dim() > 2]
+            if not matrices:
+                return None
+            self._last = matrices[-1]
+        return shared[self._last]

@@ -1,0 +1,58 @@
+"""What one task's step would undo of another's is taken out."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from annotate.learning.weightings._base import Weighting, mean_of_present
+from annotate.learning.weightings._gradients import put, task_gradients
+from annotate.registry import weighting
+
+
+@weighting("pcgrad")
+class PCGrad(Weighting):
+    """Gradients that point against each other are projected apart (gradient surgery, Yu et al. 2020)."""
+
+    def forward(self, losses: Tensor, present: Tensor) -> Tensor:
+        """(members,) the mean over the tasks present."""
+        return mean_of_present(losses, present)
+
+    def backward(self, losses: Tensor, present: Tensor, penalty: Tensor, shared: Sequence[Tensor]) -> None:
+        """Algorithm 1, member by member; the sum is divided by the tasks present, as in `forward`.
+
+        The other tasks are gone through in their own order instead of by chance, so that a run can be
+        repeated.
+        """
+        used = [p for p in shared if p.requires_grad]
+        raw = task_gradients(losses, present, used)
+        count = present.to(raw.dtype).sum(dim=1, keepdim=True).clamp(min=1)
+        projected = project(raw) * present.unsqueeze(-1).to(raw.dtype)
+        moved = raw.abs().amax(dim=(0, 1)) > 0
+        put_used(projected.sum(dim=1) / count, moved, used)
+        if penalty.requires_grad:
+            torch.autograd.backward(penalty.sum())
+
+
+def project(raw: Tensor) -> Tensor:
+    """(members, tasks, numbers) each task's gradient without what points against another task's own."""
+    norms = raw.square().sum(dim=-1).clamp(min=1e-12)
+    rows = []
+    for i in range(raw.shape[1]):
+        row = raw[:, i]
+        for j in range(raw.shape[1]):
+            if j != i:
+                against = (row * raw[:, j]).sum(dim=-1).clamp(max=0) / norms[:, j]
+                row = row - against.unsqueeze(-1) * raw[:, j]
+        rows.append(row)
+    return torch.stack(rows, dim=1)
+
+
+def put_used(gradient: Tensor, moved: Tensor, parameters: Sequence[Tensor]) -> None:
+    """Like `put`, but what no task moves keeps no gradient, so that the optimizer leaves it alone."""
+    sizes = [p[0].numel() for p in parameters]
+    touched = [bool(part.any()) for part in torch.split(moved, sizes)]
+    pieces = torch.split(gradient, sizes, dim=1)
+    chosen = [(g, p) for g, p, t in zip(pieces, parameters, touched, strict=True) if t]
+    if chosen:
+        put(torch.cat([g for g, _ in chosen], dim=1), [p for _, p in chosen])

@@ -1,0 +1,41 @@
+"""Each task's noise is learned, and noisy tasks weigh less."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from annotate.learning.weightings._base import Weighting, mean_of_present
+from annotate.registry import weighting
+from annotate.types import Kind, Task
+
+
+@dataclass(frozen=True, slots=True)
+class UncertaintyOptions:
+    """`bound`: the log-variance stays between minus and plus this."""
+
+    bound: float = 4.0
+
+
+@weighting("uncertainty")
+class Uncertainty(Weighting):
+    """Weights from a learned noise per task and member (homoscedastic uncertainty, Kendall et al. 2018)."""
+
+    Options: ClassVar[type] = UncertaintyOptions
+
+    def __init__(self, tasks: Sequence[Task], members: int, options: Any) -> None:
+        super().__init__(tasks, members, options)
+        self.raw = nn.Parameter(torch.zeros(members, len(tasks)))
+        halves = [0.5 if task.dimension.kind is Kind.REGRESSION else 1.0 for task in tasks]
+        self.register_buffer("factor", torch.tensor(halves))
+
+    def log_variance(self) -> Tensor:
+        """(members, tasks) s = log sigma², bent into its bounds by a hyperbolic tangent."""
+        return self.options.bound * torch.tanh(self.raw / self.options.bound)
+
+    def forward(self, losses: Tensor, present: Tensor) -> Tensor:
+        """(members,) mean over the tasks present of ½ e^-s L + ½ s; classes: e^-s L + ½ s (section 3.2)."""
+        s = self.log_variance()
+        return mean_of_present(self.get_buffer("factor") * torch.exp(-s) * losses + 0.5 * s, present)

@@ -1,0 +1,104 @@
+"""What defines each head: what it is punished for, and what its answers mean."""
+
+import numpy as np
+import pytest
+import torch
+
+from annotate.learning._part import options_of
+from annotate.learning.heads._base import Target
+from annotate.learning.heads.ordinal import logits
+from annotate.registry import HEADS
+from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
+
+SCALE = Task(
+    Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-1.0, 0.0, 1.0))),
+    Modality.TEXT,
+)
+CLASSES = Task(Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in "abc")), Modality.TEXT)
+SEVERAL = Task(Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in "abc")), Modality.TEXT)
+UNIT = Target()
+
+
+def make(name, task, **options):
+    return HEADS.get(name)(4, task, options_of(HEADS, name, options))
+
+
+def learn(head, targets, steps=400):
+    """(n, outputs) that the loss likes best when all samples share one output."""
+    raw = torch.zeros(1, head.outputs(head.task), requires_grad=True)
+    optimizer = torch.optim.Adam([raw], lr=0.05)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        head.loss(raw.expand(len(targets), -1), targets).mean().backward()
+        optimizer.step()
+    return raw.detach().double().numpy()[None]
+
+
+def test_the_mean_heads_loss_is_squared_nearby_and_linear_far_away():
+    loss = make("mean", SCALE).loss(torch.tensor([[0.0], [10.0]]), torch.tensor([[1.0], [0.0]]))
+    assert loss.tolist() == pytest.approx([0.25, 9.0])
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+def test_the_gaussian_head_learns_mean_and_spread(beta):
+    targets = torch.tensor([[-1.0], [0.0], [1.0], [2.0]])
+    said = make("gaussian", SCALE, beta=beta)
+    found = said.read(learn(said, targets), UNIT, 0.0)
+    assert found.mean[0] == pytest.approx(0.5, abs=0.02)
+    assert found.aleatoric[0] == pytest.approx(targets.std(unbiased=False).item(), abs=0.02)
+
+
+def test_the_gaussian_head_tells_noisy_samples_from_quiet_ones():
+    said = make("gaussian", SCALE)
+    found = said.read(np.array([[[0.0, -4.0], [0.0, 2.0]]]), UNIT, 0.0)
+    assert found.aleatoric[0] < 0.3 < 1.0 < found.aleatoric[1]
+
+
+def test_a_beta_above_zero_lets_noisy_samples_teach_the_mean():
+    pulls = {}
+    for beta in (0.0, 1.0):
+        raw = torch.tensor([[0.0, 3.0]], requires_grad=True)
+        make("gaussian", SCALE, beta=beta).loss(raw, torch.tensor([[1.0]])).sum().backward()
+        pulls[beta] = abs(raw.grad[0, 0].item())
+    assert pulls[1.0] == pytest.approx(1.0, abs=1e-3)
+    assert pulls[0.0] < 0.2
+
+
+def test_ordinal_borders_never_rise_and_answers_sum_to_one():
+    raw = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    assert (logits(raw).diff(dim=-1) <= 0).all()
+    said = make("ordinal", SCALE).read(np.random.default_rng(0).normal(size=(3, 20, 2)), UNIT, 0.0)
+    assert (said.members >= -1e-6).all()
+    assert np.allclose(said.members.sum(axis=-1), 1, atol=1e-5)
+    assert (np.abs(said.mean) <= 1).all()
+
+
+def test_the_ordinal_head_learns_the_shares_of_the_raters():
+    said = make("ordinal", SCALE)
+    label = Label("a", SCALE.id, 0.3, {"-1": 0.2, "0": 0.3, "1": 0.5}, 10)
+    encoded = said.encode(label, UNIT)
+    assert encoded == pytest.approx([0.8, 0.5])
+    found = said.read(learn(said, torch.tensor([encoded])), UNIT, 0.0)
+    assert found.members[0, 0] == pytest.approx([0.2, 0.3, 0.5], abs=0.02)
+    assert found.mean[0] == pytest.approx(0.3, abs=0.03)
+
+
+def test_an_ordinal_value_without_shares_lies_between_its_answers():
+    assert make("ordinal", SCALE).encode(Label("a", SCALE.id, -0.25, {}, 1), UNIT) == pytest.approx(
+        [0.75, 0.0]
+    )
+
+
+def test_a_split_vote_is_learned_as_split():
+    said = make("softmax", CLASSES)
+    encoded = said.encode(Label("a", CLASSES.id, "a", {"a": 0.6, "c": 0.4}, 5), UNIT)
+    found = said.read(learn(said, torch.tensor([encoded])), UNIT, 0.0)
+    assert found.members[0, 0] == pytest.approx([0.6, 0.0, 0.4], abs=0.02)
+
+
+def test_several_answers_are_learned_apart():
+    said = make("sigmoid", SEVERAL)
+    encoded = said.encode(Label("a", SEVERAL.id, "a|b", {"a": 0.9, "b": 0.7, "c": 0.1}, 10), UNIT)
+    found = said.read(learn(said, torch.tensor([encoded])), UNIT, 0.0)
+    assert found.members[0, 0] == pytest.approx([0.9, 0.7, 0.1], abs=0.02)
+    assert found.mean[0] == 2
