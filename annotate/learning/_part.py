@@ -24,6 +24,10 @@ class Part:
     needs_context: ClassVar[bool] = False
     """Whether it looks at the other utterances of a sample's video: batches are then made of whole videos."""
 
+    def rate(self, name: str) -> float:
+        """By what the learning rate of its parameter `name` is multiplied."""
+        return 1.0
+
 
 def options_of(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> Any:
     """The plug-in's options with `given` in place of defaults.

@@ -169,7 +169,7 @@ def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:
     classes = {m: encoder_class(m, recipe) for m in training_set.extractors}
     condense: dict[Modality, Condense] = {m: cls.condense for m, cls in classes.items()}
     train = read_condensed(training_set.read, condense, training_set.train)
-    standardisers = {m: Standardiser.fit(rows) for m, rows in train.items() if classes[m].standardised}
+    standardisers = {m: Standardiser.fit(rows) for m, rows in train.items() if not classes[m].reads_tokens}
     heads = bare_heads(training_set.tasks, recipe)
     targets = {t.id: Target.fit(t, _train_labels(training_set, t)) for t in training_set.tasks}
 

@@ -1,5 +1,6 @@
 """The multi-task network: what a recipe's plug-ins make together."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
@@ -7,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from annotate.errors import ConfigError
 from annotate.learning._part import Part, options_of
 from annotate.learning.encoders._base import Encoder
 from annotate.learning.fusions._base import Fusion
@@ -29,13 +31,14 @@ class MultiTaskNet(nn.Module):
         super().__init__()
         self.tasks = tuple(tasks)
         self.recipe = recipe
+        self.common = nn.ModuleDict()
         heads = [make_head(task, recipe) for task in tasks]
         plan = Plan(
             tasks=self.tasks,
             widths={m.value: widths[m] for m in Modality if m in widths},
             hidden=recipe.hidden,
             dropout=recipe.dropout,
-            encoder=partial(_make_encoder, widths, recipe),
+            encoder=partial(_make_encoder, widths, recipe, self.common),
             fusion=partial(_make_fusion, widths, recipe),
             outputs={head.task.id: head.outputs(head.task) for head in heads},
         )
@@ -60,8 +63,11 @@ class MultiTaskNet(nn.Module):
 
     def rate(self, name: str) -> float:
         """By what the learning rate of the parameter `name` is multiplied."""
-        inside = name.removeprefix("sharing.")
-        return self.sharing.rate(inside) if inside != name else 1.0
+        return math.prod(
+            module.rate(name.removeprefix(f"{place}."))
+            for place, module in self.named_modules()
+            if isinstance(module, Part) and name.startswith(f"{place}.")
+        )
 
     @property
     def vectorised(self) -> bool:
@@ -75,8 +81,19 @@ class MultiTaskNet(nn.Module):
 
 
 def encoder_class(modality: Modality, recipe: Recipe) -> type[Encoder]:
-    """The class of one modality's encoder, for what is done before there is a network."""
-    return cast(type[Encoder], ENCODERS.get(recipe.encoder_of(modality)))
+    """The class of one modality's encoder, for what is done before there is a network.
+
+    Raises `UnknownName`, or `ConfigError` when the encoder named in the recipe cannot serve the modality.
+    """
+    name = recipe.encoder_of(modality)
+    found = cast(type[Encoder], ENCODERS.get(name))
+    if modality not in found.modalities:
+        served = " or ".join(m.word for m in found.modalities)
+        raise ConfigError(
+            f"the encoder {name!r} reads {served}, not {modality.word}",
+            hint=f"set train.{found.modalities[0].word}_encoder to it, and train.encoder to another",
+        )
+    return found
 
 
 def make_head(task: Task, recipe: Recipe) -> Head:
@@ -95,12 +112,31 @@ def bare_heads(tasks: Sequence[Task], recipe: Recipe) -> tuple[Head, ...]:
         return tuple(make_head(task, recipe) for task in tasks)
 
 
-def _make_encoder(widths: Mapping[Modality, int], recipe: Recipe, key: str) -> Encoder:
+def _make_encoder(widths: Mapping[Modality, int], recipe: Recipe, common: nn.ModuleDict, key: str) -> Encoder:
     modality = Modality(key)
+    made = encoder_class(modality, recipe)
     name = recipe.encoder_of(modality)
     said = {**recipe.options_for(name), **recipe.options_for(modality.word)}
-    options = options_of(ENCODERS, name, said)
-    return cast(Encoder, ENCODERS.get(name)(widths[modality], recipe.hidden, recipe.dropout, options))
+    encoder = made(widths[modality], recipe.hidden, recipe.dropout, options_of(ENCODERS, name, said))
+    encoder.stand_on(partial(_inner_encoder, recipe))
+    for part in encoder.common:
+        _share(encoder, part, common, f"{key}-{part}")
+    return encoder
+
+
+def _inner_encoder(recipe: Recipe, name: str, width: int) -> Encoder:
+    options = options_of(ENCODERS, name, recipe.options_for(name))
+    return cast(Encoder, ENCODERS.get(name)(width, recipe.hidden, recipe.dropout, options))
+
+
+def _share(encoder: Encoder, part: str, common: nn.ModuleDict, key: str) -> None:
+    """Put the network's own module in the place of the encoder's, or take it from the first encoder. The
+    encoder only points to it, so that its weights have one name."""
+    own = encoder._modules.pop(part)
+    assert own is not None
+    if key not in common:
+        common[key] = own
+    object.__setattr__(encoder, part, common[key])
 
 
 def _make_fusion(widths: Mapping[Modality, int], recipe: Recipe) -> Fusion:

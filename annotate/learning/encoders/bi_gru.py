@@ -1,0 +1,28 @@
+"""Rows read in order, from both ends."""
+
+import torch
+from torch import nn
+
+from annotate.learning.encoders._base import SequenceEncoder, masked
+from annotate.learning.encoders._gru import BiGru
+from annotate.learning.tensors import Code, Frames
+from annotate.registry import encoder
+
+
+@encoder("bi-gru")
+class BiGruEncoder(SequenceEncoder):
+    """A GRU over the rows in both directions, its last states (Cho et al. 2014; Akhtar et al. 2019)."""
+
+    def __init__(self, width: int, hidden: int, dropout: float, options: object) -> None:
+        super().__init__(width, hidden, dropout, options)
+        self.rows = BiGru(width, hidden)
+        self.layers = nn.Sequential(
+            nn.Linear(2 * hidden, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
+        )
+
+    def forward(self, frames: Frames) -> Code:
+        """A state is what both directions hold at its row."""
+        states, last = self.rows(frames.values, frames.mask)
+        present = frames.mask.any(dim=1, keepdim=True)
+        vector = torch.where(present, self.layers(last), 0.0)
+        return Code(vector, masked(self.layers(states), frames.mask), frames.mask)

@@ -1,0 +1,94 @@
+"""Which moments of an utterance count, and which utterances of its video."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from annotate.errors import ConfigError
+from annotate.learning.encoders._base import SequenceEncoder, attention, masked
+from annotate.learning.encoders._gru import BiGru
+from annotate.learning.tensors import Code, Frames
+from annotate.registry import encoder
+
+
+class Weights(NamedTuple):
+    """Where it looks; each row sums to 1, or is zero where there is nothing to look at."""
+
+    rows: Tensor
+    """(n, rows) of each sample's own rows."""
+    utterances: Tensor
+    """(n, n): of the row's sample, how much each sample counts; 0 outside its video."""
+
+
+@encoder("hierarchical-attention")
+class HierarchicalAttention(SequenceEncoder):
+    """Attention over rows, then over the utterances of the same video (HAN; Yang et al. 2016).
+
+    Two things differ from the paper, because here every utterance has a label and not the whole document:
+    what an utterance looks for depends on itself too, and how far away another one stands is told by a
+    learned number per distance where the paper has a recurrent layer.
+    """
+
+    needs_context = True
+
+    @dataclass(frozen=True, slots=True)
+    class Options:
+        """What `[train.options.hierarchical-attention]` may say."""
+
+        recurrent: bool = False
+        """Whether a GRU reads the rows first, as in the paper: slow, for what depends on their order."""
+        reach: int = 4
+        """Utterances up to which a distance has a number of its own; what is farther away shares the last."""
+
+    def __init__(self, width: int, hidden: int, dropout: float, options: Options) -> None:
+        super().__init__(width, hidden, dropout, options)
+        if options.reach < 1:
+            raise ConfigError(
+                f"train.options.hierarchical-attention.reach cannot be {options.reach}",
+                hint="it counts utterances: 1 or more",
+            )
+        self.gru = BiGru(width, hidden) if options.recurrent else None
+        self.read = nn.Linear(2 * hidden if options.recurrent else width, hidden)
+        self.row_view, self.row_context = nn.Linear(hidden, hidden), nn.Linear(hidden, 1, bias=False)
+        self.ask, self.show = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
+        self.distance = nn.Parameter(torch.zeros(2 * options.reach + 1, 1))
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(2 * hidden, hidden), nn.LayerNorm(hidden), nn.GELU()
+        )
+
+    def forward(self, frames: Frames) -> Code:
+        """A state is what was read of its row; the vector is of the sample and its video."""
+        states, weights, own = self._read(frames)
+        around = weights.utterances @ own
+        present = frames.mask.any(dim=1, keepdim=True)
+        vector = torch.where(present, self.layers(torch.cat([own, around], dim=-1)), 0.0)
+        return Code(vector, states, frames.mask)
+
+    def look(self, frames: Frames) -> Weights:
+        """Where it looks, at both levels."""
+        return self._read(frames)[1]
+
+    def _read(self, frames: Frames) -> tuple[Tensor, Weights, Tensor]:
+        """(n, rows, hidden) states, the weights, and (n, hidden) each sample by itself."""
+        rows = masked(frames.values, frames.mask)
+        if self.gru is not None:
+            rows = self.gru(rows, frames.mask)[0]
+        states = masked(functional.gelu(self.read(rows)), frames.mask)
+        of_rows = attention(self.row_context(torch.tanh(self.row_view(states))).squeeze(-1), frames.mask)
+        own = (of_rows.unsqueeze(-2) @ states).squeeze(-2)
+        return states, Weights(of_rows, self._utterances(own, frames)), own
+
+    def _utterances(self, own: Tensor, frames: Frames) -> Tensor:
+        """(n, n) weights."""
+        reach = self.distance.shape[0] // 2
+        # The bias of `ask` is what the paper calls the context vector: what everybody looks for.
+        scores = self.ask(own) @ self.show(torch.tanh(own)).transpose(-2, -1) / math.sqrt(own.shape[-1])
+        apart = (frames.position[None, :] - frames.position[:, None]).clamp(-reach, reach) + reach
+        there = frames.mask.any(dim=1)
+        same = (frames.video[None, :] == frames.video[:, None]) & (frames.video >= 0)
+        seen = same & there[None, :] & there[:, None]
+        return attention(scores + functional.embedding(apart, self.distance).squeeze(-1), seen)

@@ -1,0 +1,62 @@
+"""Filters that slide over time, of which the strongest answer counts."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from annotate.errors import ConfigError
+from annotate.learning.encoders._base import SequenceEncoder, masked
+from annotate.learning.tensors import Code, Frames
+from annotate.registry import encoder
+
+
+@encoder("temporal-cnn")
+class TemporalCnn(SequenceEncoder):
+    """Convolution over rows and the maximum over time (Collobert & Weston 2008; several widths: Kim 2014)."""
+
+    @dataclass(frozen=True, slots=True)
+    class Options:
+        """What `[train.options.temporal-cnn]` may say."""
+
+        kernels: tuple[int, ...] = (1, 3)
+        """Rows that a filter sees; as many filters of each as `hidden`."""
+
+    def __init__(self, width: int, hidden: int, dropout: float, options: Options) -> None:
+        super().__init__(width, hidden, dropout, options)
+        if not options.kernels or any(not isinstance(k, int) or k < 1 for k in options.kernels):
+            raise ConfigError(
+                f"train.options.temporal-cnn.kernels cannot be {list(options.kernels)}",
+                hint="it lists how many rows each filter sees, such as [1, 3]",
+            )
+        # A product over windows, not nn.Conv1d: side by side, members would be convolved one by one.
+        self.filters = nn.ModuleList(nn.Linear(k * width, hidden) for k in options.kernels)
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(len(options.kernels) * hidden, hidden),
+            nn.LayerNorm(hidden),
+            nn.GELU(),
+        )
+
+    def forward(self, frames: Frames) -> Code:
+        """A state is what the filters say around its row."""
+        rows = masked(frames.values, frames.mask)
+        said = torch.cat(
+            [
+                functional.relu(f(_windows(rows, k)))
+                for f, k in zip(self.filters, self.options.kernels, strict=True)
+            ],
+            dim=-1,
+        )
+        said = masked(said, frames.mask)  # never below zero, so what is masked wins no maximum
+        present = frames.mask.any(dim=1, keepdim=True)
+        vector = torch.where(present, self.layers(said.amax(dim=1)), 0.0)
+        return Code(vector, masked(self.layers(said), frames.mask), frames.mask)
+
+
+def _windows(rows: Tensor, size: int) -> Tensor:
+    """(n, rows, width) -> (n, rows, size * width): each row with those around it, zeros beyond the ends."""
+    count, before = rows.shape[1], (size - 1) // 2
+    padded = functional.pad(rows, (0, 0, before, size - 1 - before))
+    return torch.cat([padded[:, start : start + count] for start in range(size)], dim=-1)

@@ -1,0 +1,78 @@
+"""Rows that look at each other."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from annotate.errors import ConfigError
+from annotate.learning.encoders._base import SequenceEncoder, attention, masked, mean_over
+from annotate.learning.tensors import Code, Frames
+from annotate.registry import encoder
+
+
+@encoder("transformer")
+class Transformer(SequenceEncoder):
+    """Self-attention over rows, their mean (Vaswani et al. 2017; norm before blocks: Xiong et al. 2020)."""
+
+    @dataclass(frozen=True, slots=True)
+    class Options:
+        """What `[train.options.transformer]` may say."""
+
+        layers: int = 1
+        heads: int = 4
+        """They divide `hidden` among themselves."""
+
+    def __init__(self, width: int, hidden: int, dropout: float, options: Options) -> None:
+        super().__init__(width, hidden, dropout, options)
+        if options.layers < 1 or options.heads < 1 or hidden % options.heads:
+            raise ConfigError(
+                f"{hidden} columns make no transformer of {options.layers} layers and {options.heads} heads",
+                hint="train.hidden has to be a multiple of train.options.transformer.heads",
+            )
+        self.read = nn.Linear(width, hidden)
+        self.blocks = nn.ModuleList(Block(hidden, options.heads, dropout) for _ in range(options.layers))
+        self.norm = nn.LayerNorm(hidden)
+
+    def forward(self, frames: Frames) -> Code:
+        """The vector is the mean of the states."""
+        states = self.read(masked(frames.values, frames.mask))
+        states = states + places(states.shape[1], self.hidden).to(states)
+        for block in self.blocks:
+            states = block(states, frames.mask)
+        states = masked(self.norm(states), frames.mask)
+        return Code(mean_over(states, frames.mask), states, frames.mask)
+
+
+class Block(nn.Module):
+    """Self-attention, then two layers for each row by itself, each added to what came in."""
+
+    def __init__(self, hidden: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before_attention, self.before_layers = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.ask_key_value, self.join = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
+        self.layers = nn.Sequential(
+            nn.Linear(hidden, 2 * hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * hidden, hidden)
+        )
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(n, rows, hidden) -> the same shape; rows that are masked are looked at by nobody."""
+        states = states + self.drop(self._attend(self.before_attention(states), mask))
+        return states + self.drop(self.layers(self.before_layers(states)))
+
+    def _attend(self, states: Tensor, mask: Tensor) -> Tensor:
+        parts = self.ask_key_value(states).unflatten(-1, (3, self.heads, -1)).transpose(-4, -2)
+        ask, key, value = parts.unbind(-3)  # (n, heads, rows, hidden / heads) each
+        scores = ask @ key.transpose(-2, -1) / math.sqrt(ask.shape[-1])
+        weights = attention(scores, mask[:, None, None].expand_as(scores))
+        return self.join((weights @ value).transpose(1, 2).flatten(-2))
+
+
+def places(rows: int, hidden: int) -> Tensor:
+    """(rows, hidden) sines and cosines of each row's place, at slower and slower pace."""
+    paces = torch.exp(torch.arange(0, hidden, 2) * (-math.log(10_000.0) / hidden))
+    angles = torch.arange(rows)[:, None] * paces
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :hidden]
