@@ -20,6 +20,7 @@ from annotate.learning.ensembles._base import Combination
 from annotate.learning.heads._base import Target
 from annotate.learning.members import Members, restore
 from annotate.learning.recipe import Recipe
+from annotate.learning.search import Search, Tried
 from annotate.learning.trainer import Fitted
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 
@@ -49,6 +50,10 @@ class Checkpoint:
     fitted: tuple[Fitted, ...]
     """How the training of each member went."""
     combination: Combination = field(default_factory=Combination)
+    search: Search | None = None
+    """How options of the sharing were chosen, where there was a choice."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the user."""
 
     def load(self, device: str) -> Members:
         """The members on `device`, ready to be asked.
@@ -129,6 +134,8 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "noise": dict(checkpoint.noise),
         "fitted": [asdict(fitted) for fitted in checkpoint.fitted],
         "combination": asdict(checkpoint.combination),
+        "search": None if checkpoint.search is None else asdict(checkpoint.search),
+        "notes": list(checkpoint.notes),
     }
 
 
@@ -163,7 +170,15 @@ def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Chec
         members=_members(tensors, len(fitted)),
         fitted=fitted,
         combination=_combination(facts["combination"]),
+        search=_search(facts["search"]),
+        notes=tuple(facts["notes"]),
     )
+
+
+def _search(facts: Mapping[str, Any] | None) -> Search | None:
+    if facts is None:
+        return None
+    return Search(**{**facts, "tried": tuple(Tried(**tried) for tried in facts["tried"])})
 
 
 def _combination(facts: Mapping[str, Any]) -> Combination:

@@ -1,7 +1,8 @@
 """From labels to a trained model: features are read once, then the ensemble that the recipe names is made."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -29,6 +30,8 @@ from annotate.learning.members import Members, restore
 from annotate.learning.network import MultiTaskNet, bare_heads, encoder_class
 from annotate.learning.predict import raw_outputs
 from annotate.learning.recipe import Recipe
+from annotate.learning.search import Search, search
+from annotate.learning.seeds import member_seed
 from annotate.learning.trainer import Epoch, Fitted, fit
 from annotate.progress import SILENT, Progress
 from annotate.registry import ENSEMBLES
@@ -96,6 +99,8 @@ def fit_ensemble(
     recipe names what is not there.
     """
     prepared = prepare(training_set, recipe, device)
+    chosen, found = search(prepared, seed)
+    prepared = replace(prepared, recipe=chosen)
     with progress.bar("train", recipe.epochs) as bar:
 
         def on_epoch(epoch: Epoch) -> None:
@@ -115,7 +120,16 @@ def fit_ensemble(
         members=trained.states,
         fitted=trained.fitted,
         combination=trained.combination,
+        search=found,
+        notes=_notes(prepared, trained, found),
     )
+
+
+def _notes(prepared: Prepared, trained: Trained, found: Search | None) -> tuple[str, ...]:
+    """What the search chose, and what the first network's sharing has to say."""
+    net = prepared.network(0)
+    net.load_state_dict(dict(trained.states[0]))
+    return (*([found.said()] if found else []), *net.sharing.notes())
 
 
 def _note(epoch: Epoch) -> str:
@@ -151,12 +165,30 @@ def fit_members(
     nets = [prepared.network(seed) for seed in seeds]
     train = prepared.train if rows is None else prepared.train.take(rows)
     with repeatable(seeds[0], prepared.device):
+        nets[0].sharing.rehearse(nets, partial(_practise, prepared, train, seeds))
         members = Members(nets, prepared.device)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         fitted = fit(
             members, train, prepared.valid, prepared.recipe, generators, on_epoch, sample_weights=weights
         )
     return list(members.states()), fitted
+
+
+def _practise(
+    prepared: Prepared,
+    train: Batch,
+    seeds: Sequence[int],
+    nets: Sequence[MultiTaskNet],
+    task_ids: Sequence[str],
+    epochs: int,
+) -> None:
+    """Train networks in place on the labels of some tasks, for so many epochs."""
+    known = {i: mask if i in task_ids else torch.zeros_like(mask) for i, mask in train.known.items()}
+    members = Members(nets, prepared.device)
+    generators = [torch.Generator().manual_seed(member_seed(seed, 1)) for seed in seeds]
+    fit(members, replace(train, known=known), None, replace(prepared.recipe, epochs=epochs), generators)
+    for net, state in zip(nets, members.states(), strict=True):
+        net.load_state_dict(state)
 
 
 def _ask(prepared: Prepared, states: Sequence[State], batch: Batch) -> dict[str, Raw]:

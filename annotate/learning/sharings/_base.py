@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Heads = Callable[[str, Tensor], Tensor]
 """(task id, (n, hidden) code) -> (n, outputs): what the task's own head says about a code."""
 
+Practise = Callable[["Sequence[MultiTaskNet]", Sequence[str], int], None]
+"""(networks, task ids, epochs): train them in place, side by side, on the labels of these tasks only."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -43,6 +46,9 @@ class Sharing(Part, nn.Module, ABC):
 
     listens: ClassVar[bool] = False
     """Whether a task of one modality may learn of another through what its head answers."""
+    alike: ClassVar[bool] = False
+    """Whether networks of different `candidates` differ in their buffers only, so that they can be trained
+    side by side."""
 
     def __init__(self, plan: Plan, options: Any) -> None:
         super().__init__()
@@ -57,12 +63,22 @@ class Sharing(Part, nn.Module, ABC):
         """By what the learning rate of the parameter called `name` (inside the sharing) is multiplied."""
         return 1.0
 
-    def rehearse(self, net: "MultiTaskNet", fit: Callable[["MultiTaskNet"], None]) -> None:
-        """Called once before the training, on one network; `fit` trains it for a while. Most need nothing."""
+    @classmethod
+    def rehearse(cls, nets: "Sequence[MultiTaskNet]", practise: "Practise") -> None:
+        """Called once before the training, with new networks that will be trained side by side. Most need
+        nothing."""
+
+    def notes(self) -> Sequence[str]:
+        """Sentences about what it found while it was trained, for the user."""
+        return []
 
     @classmethod
     def candidates(cls, tasks: Sequence[Task], options: Any) -> Sequence[Any]:
-        """The options to choose among on valid labels; most have nothing to choose."""
+        """The options to choose among on valid labels, the first where there are too few of them; most have
+        nothing to choose.
+
+        Raises `ConfigError` for options that cannot be.
+        """
         return [options]
 
 

@@ -1,0 +1,129 @@
+"""Which of a sharing's candidate options fit the labels at hand: each is tried with one network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from annotate.learning._part import options_of
+from annotate.learning.device import repeatable
+from annotate.learning.members import Members
+from annotate.learning.recipe import Recipe
+from annotate.learning.seeds import member_seed
+from annotate.learning.sharings._base import Sharing
+from annotate.learning.trainer import fit
+from annotate.registry import SHARINGS
+
+if TYPE_CHECKING:
+    from annotate.learning.batches import Batch
+    from annotate.learning.ensemble import Prepared
+
+FEWEST = 10
+"""Samples below which their loss tells no candidate from another."""
+SHARE = 0.25
+"""Of the train samples, in whole groups, that are set aside where there are too few valid ones."""
+PLACE = 101
+"""Of the search among the seeds of a training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One candidate."""
+
+    options: Mapping[str, Any]
+    loss: float
+    """Mean over the tasks, of its best epoch, on samples that it did not learn from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What was chosen, and among what."""
+
+    name: str
+    """Of the sharing."""
+    chosen: Mapping[str, Any]
+    """Those of its options that the candidates differ in."""
+    judged_on: str
+    """What decided, in words."""
+    tried: tuple[Tried, ...] = ()
+    """The best first; empty where there was nothing to judge by."""
+
+    def said(self) -> str:
+        """A sentence for the user."""
+        options = _listed(self.chosen)
+        if not self.tried:
+            return f"{self.name} took {options} by default: {self.judged_on}"
+        best = f"loss {self.tried[0].loss:.3f} on {self.judged_on}"
+        rest = f"; next {_listed(self.tried[1].options)} with {self.tried[1].loss:.3f}"
+        return f"{self.name} chose {options} among {len(self.tried)}: {best}{rest}"
+
+
+def search(prepared: "Prepared", seed: int) -> "tuple[Recipe, Search | None]":
+    """The recipe with the sharing's options chosen, and how; None where there was nothing to choose.
+
+    Raises `ConfigError` for options that cannot be, `ModelError` when a loss is no longer a number.
+    """
+    recipe = prepared.recipe
+    made = cast(type[Sharing], SHARINGS.get(recipe.sharing))
+    given = options_of(SHARINGS, recipe.sharing, recipe.options_for(recipe.sharing))
+    candidates = [asdict(options) for options in made.candidates(prepared.tasks, given)]
+    if len(candidates) == 1:
+        return recipe, None
+    differ = [key for key in candidates[0] if len({options[key] for options in candidates}) > 1]
+    train, judges, judged_on = _divide(prepared, member_seed(seed, PLACE))
+    if judges is None:
+        chosen = candidates[0]
+        return _with(recipe, chosen), Search(recipe.sharing, _only(chosen, differ), judged_on)
+    recipes = [_with(recipe, options) for options in candidates]
+    losses = _losses(prepared, recipes, train, judges, member_seed(seed, PLACE, 0), made.alike)
+    order = np.argsort(losses, kind="stable").tolist()
+    tried = tuple(Tried(_only(candidates[i], differ), losses[i]) for i in order)
+    return recipes[order[0]], Search(recipe.sharing, tried[0].options, judged_on, tried)
+
+
+def _divide(prepared: "Prepared", seed: int) -> "tuple[Batch, Batch | None, str]":
+    """Who is learned from, who judges, and that in words; nobody where groups are too few or too small."""
+    if prepared.valid is not None:
+        return prepared.train, prepared.valid, f"{len(prepared.valid)} valid samples"
+    names, sizes = np.unique(prepared.groups, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    taken = int(np.searchsorted(np.cumsum(sizes[order]), SHARE * sizes.sum())) + 1
+    aside = np.isin(prepared.groups, names[order[:taken]])
+    if min(aside.sum(), (~aside).sum()) < FEWEST:
+        return prepared.train, None, "too few labelled samples, or groups of them, to judge by"
+    rows = [torch.from_numpy(np.flatnonzero(part)).to(prepared.device) for part in (~aside, aside)]
+    learned, judges = (prepared.train.take(part) for part in rows)
+    return learned, judges, f"{len(judges)} train samples set aside, the valid ones being too few"
+
+
+def _losses(
+    prepared: "Prepared", recipes: Sequence[Recipe], train: "Batch", judges: "Batch", seed: int, alike: bool
+) -> list[float]:
+    """Of each recipe, all with the same first weights and order; side by side where networks are alike."""
+    found: list[float] = []
+    for some in [list(recipes)] if alike else [[recipe] for recipe in recipes]:
+        nets = [replace(prepared, recipe=recipe).network(seed) for recipe in some]
+        with repeatable(seed, prepared.device):
+            members = Members(nets, prepared.device)
+            generators = [torch.Generator().manual_seed(seed) for _ in some]
+            fitted = fit(members, train, judges, some[0], generators)
+        found += [float(one.valid_loss) for one in fitted if one.valid_loss is not None]
+    return found
+
+
+def _with(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+    """The recipe with every option of its sharing said."""
+    return replace(recipe, options={**recipe.options, recipe.sharing: dict(options)})
+
+
+def _only(options: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: options[key] for key in keys}
+
+
+def _listed(options: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {' > '.join(value) if isinstance(value, tuple | list) else value}"
+        for key, value in options.items()
+    )

@@ -1,0 +1,114 @@
+"""Tasks in a row, each hearing what those before it answered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from annotate.errors import ConfigError
+from annotate.learning.sharings._base import Heads, Plan, Sharing, Tower, nothing
+from annotate.learning.sharings._towers import key
+from annotate.learning.tensors import Inputs, Shared
+from annotate.registry import sharing
+from annotate.types import Modality, Task
+
+M = Modality.MULTIMODAL.value
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeOptions:
+    """`order`: modality keys, who answers first; empty: found on valid labels. `detach`: what a task learns
+    does not change those that it hears."""
+
+    order: tuple[str, ...] = ()
+    detach: bool = False
+
+
+@sharing("cascade")
+class Cascade(Sharing):
+    """Each head's answer feeds the next task's code (multi-task network cascade: Dai et al. 2016, section 3).
+
+    A task hears all tasks of the modalities before its own, not only the last (as the third stage there
+    hears the first two).
+    """
+
+    Options: ClassVar[type] = CascadeOptions
+    listens = True
+
+    def __init__(self, plan: Plan, options: Any) -> None:
+        super().__init__(plan, self.candidates(plan.tasks, options)[0])
+        self.tower = Tower(plan)
+        ranks = {modality: rank for rank, modality in enumerate(self.options.order)}
+        self.line = sorted(plan.tasks, key=lambda task: ranks[task.modality.value])
+        self.hears = {
+            task.id: [t.id for t in self.line if ranks[t.modality.value] < ranks[task.modality.value]]
+            for task in self.line
+        }
+        self.ears = nn.ModuleDict(
+            {
+                key(task): _Ear(sum(plan.outputs[i] for i in self.hears[task.id]), plan.hidden)
+                for task in self.line
+                if self.hears[task.id]
+            }
+        )
+
+    def forward(self, inputs: Inputs, heads: Heads) -> Shared:
+        """Stage by stage; a task of the first stage reads its own modality only."""
+        own = self.tower(inputs)
+        codes: dict[str, Tensor] = {}
+        answers: dict[str, Tensor] = {}
+        for task in self.line:
+            code = own[task.modality.value]
+            if self.hears[task.id]:
+                code = self.ears[key(task)](code, torch.cat([answers[i] for i in self.hears[task.id]], -1))
+            codes[task.id] = code
+            answer = heads(task.id, code)
+            answers[task.id] = answer.detach() if self.options.detach else answer
+        return Shared(codes, own[M], nothing(inputs))
+
+    @classmethod
+    def candidates(cls, tasks: Sequence[Task], options: Any) -> Sequence[Any]:
+        """That of the passes, then every other that ends with the multimodal tasks, then those tasks first.
+
+        Raises `ConfigError` when the order given names what is no modality, or leaves out one with a task.
+        """
+        present = [m.value for m in Modality if any(task.modality is m for task in tasks)]
+        if options.order:
+            _require_order(options.order, present)
+            return [options]
+        single = [m for m in present if m != M]
+        orders: list[tuple[str, ...]] = [tuple(present)]
+        if len(present) > len(single):
+            orders += [(*order, M) for order in permutations(single)] + [(M, *single)]
+        else:
+            orders += list(permutations(single))
+        return [replace(options, order=order) for order in dict.fromkeys(orders)]
+
+
+class _Ear(nn.Module):
+    """A code and the answers heard -> a code. No dropout: an answer is a few numbers, each of them needed."""
+
+    def __init__(self, answers: int, hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(hidden + answers, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.LayerNorm(hidden)
+        )
+
+    def forward(self, code: Tensor, answers: Tensor) -> Tensor:
+        """Added to the code, so that a task to which the answers say nothing can pass by."""
+        return code + self.layers(torch.cat([code, answers], dim=-1))
+
+
+def _require_order(order: Sequence[str], present: Sequence[str]) -> None:
+    known = [m.value for m in Modality]
+    wrong = [str(m) for m in order if m not in known or list(order).count(m) > 1]
+    left = [m for m in present if m not in order]
+    if wrong or left:
+        what = f"names {wrong[0]!r}" if wrong else f"leaves out {left[0]!r}, which has tasks"
+        raise ConfigError(
+            f"train.options.cascade.order {what}",
+            hint=f'each of {", ".join(known)} once, such as ["T", "A", "V", "M"], or [] to find it on valid',
+        )

@@ -1,0 +1,154 @@
+"""One processor for all tasks, which reads the modalities from a cache of space and one of time."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from annotate.errors import ConfigError
+from annotate.learning.encoders._base import attention, masked
+from annotate.learning.encoders.transformer import places
+from annotate.learning.sharings._base import Heads, Plan, Sharing, nothing
+from annotate.learning.tensors import Code, Inputs, Shared
+from annotate.registry import sharing
+from annotate.types import Modality
+
+M = Modality.MULTIMODAL.value
+FAINTEST = 1e-6
+"""What a row still counts of which the token did not look at the stretch."""
+
+
+@dataclass(frozen=True, slots=True)
+class CentralProcessorOptions:
+    """`cache`: whether single rows are looked at, else only each modality's code; `stretches`: how many parts
+    of time the temporal cache tells apart."""
+
+    cache: bool = True
+    stretches: int = 8
+
+
+@sharing("central-processor")
+class CentralProcessor(Sharing):
+    """Encoders fill two caches that one processor reads for every task (OmniNet: Pramanik et al. 2019).
+
+    A task's token looks at the temporal cache (the mean of what stands in each stretch of a modality's time,
+    with its place) and then at the spatial one (single rows), each row as loud as the token found the
+    stretch that the link array ties it to. A token of one modality finds only that modality in the caches.
+    """
+
+    Options: ClassVar[type] = CentralProcessorOptions
+
+    def __init__(self, plan: Plan, options: Any) -> None:
+        super().__init__(plan, options)
+        if options.stretches < 1:
+            raise ConfigError(
+                f"train.options.central-processor.stretches cannot be {options.stretches}",
+                hint="choose 1 or more, such as 8",
+            )
+        self.peripherals = nn.ModuleDict({m: plan.encoder(m) for m in plan.widths})
+        reads = [[task.modality.value in (m, M) for m in plan.widths] for task in plan.tasks]
+        self.register_buffer("reads", torch.tensor(reads))
+        self.tokens = nn.Parameter(torch.randn(len(plan.tasks), plan.hidden) / math.sqrt(plan.hidden))
+        self.names = nn.Parameter(torch.randn(len(plan.widths), plan.hidden) / math.sqrt(plan.hidden))
+        self.temporal = _Look(plan.hidden, plan.dropout)
+        self.spatial = _Look(plan.hidden, plan.dropout) if options.cache else None
+        self.think = nn.Sequential(
+            nn.Linear(plan.hidden, plan.hidden), nn.GELU(), nn.Dropout(plan.dropout),
+            nn.Linear(plan.hidden, plan.hidden),
+        )  # fmt: skip
+
+    def forward(self, inputs: Inputs, heads: Heads) -> Shared:
+        """All tasks at once; the processor stands in the fusion's place."""
+        caches = [
+            self._fill(self.peripherals[m](inputs.frames(m)), inputs.present(m) > 0, name)
+            for m, name in zip(self.peripherals, self.names.unbind(0), strict=True)
+        ]
+        tokens = self.tokens.expand(len(inputs.video), *self.tokens.shape)
+        tokens, weights = self.temporal(
+            tokens,
+            torch.cat([cache.times for cache in caches], dim=1),
+            self._found([cache.times_mask for cache in caches]),
+        )
+        if self.spatial is not None:
+            parts = weights.split([cache.times.shape[1] for cache in caches], dim=-1)
+            loud = [
+                w[..., 1:] @ c.links.transpose(1, 2).unsqueeze(1) for w, c in zip(parts, caches, strict=True)
+            ]
+            tokens, _ = self.spatial(
+                tokens,
+                torch.cat([cache.rows for cache in caches], dim=1),
+                self._found([cache.rows_mask for cache in caches]),
+                torch.cat(loud, dim=-1).clamp(min=FAINTEST).log(),
+            )
+        tokens = tokens + self.think(tokens)
+        codes = {task.id: tokens[:, i] for i, task in enumerate(self.tasks)}
+        fused = [codes[task.id] for task in self.tasks if task.modality.value == M]
+        return Shared(codes, torch.stack(fused or list(codes.values())).mean(dim=0), nothing(inputs))
+
+    def _fill(self, code: Code, present: Tensor, name: Tensor) -> "_Cache":
+        """What one modality puts into both caches: its whole code, stretches of its time, its rows."""
+        whole = masked(code.vector[:, None] + name, present)
+        if self.spatial is None:
+            return _Cache(whole, present, code.states, code.mask, code.states)
+        count = self.options.stretches
+        rows = masked(code.states + name, code.mask)
+        links = _links(code.mask, count).to(rows)
+        filled = links.sum(dim=1)  # (n, stretches)
+        means = links.transpose(1, 2) @ rows / filled.clamp(min=1).unsqueeze(-1)
+        times = masked(means + places(count, rows.shape[-1]).to(rows), filled > 0)
+        return _Cache(
+            torch.cat([whole, times], dim=1), torch.cat([present, filled > 0], dim=1), rows, code.mask, links
+        )
+
+    def _found(self, masks: list[Tensor]) -> Tensor:
+        """(n, tasks, entries) what each token may look at; `masks` (n, entries) by modality."""
+        reads = self.get_buffer("reads")
+        seen = [mask[:, None, :] & reads[:, i, None] for i, mask in enumerate(masks)]
+        return torch.cat(seen, dim=-1)
+
+
+class _Cache(NamedTuple):
+    """What one modality of n samples puts into the caches."""
+
+    times: Tensor
+    """(n, 1 + stretches, hidden) the whole, then each stretch; without caches the whole only."""
+    times_mask: Tensor
+    rows: Tensor
+    """(n, rows, hidden)"""
+    rows_mask: Tensor
+    links: Tensor
+    """(n, rows, stretches) 1.0 where a row lies in a stretch."""
+
+
+class _Look(nn.Module):
+    """Attention of tokens over a cache, several heads."""
+
+    def __init__(self, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = math.gcd(hidden, 4)
+        self.ask, self.key = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
+        self.value, self.join = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
+        self.norm, self.drop = nn.LayerNorm(hidden), nn.Dropout(dropout)
+
+    def forward(
+        self, tokens: Tensor, cache: Tensor, mask: Tensor, louder: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens (n, tasks, hidden) that have looked, and the weights (n, heads, tasks, entries). `cache` (n,
+        entries, hidden), `mask` (n, tasks, entries); `louder` is added to the scores."""
+        ask, key, value = (
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer, x in ((self.ask, tokens), (self.key, cache), (self.value, cache))
+        )
+        scores = ask @ key.transpose(-2, -1) / math.sqrt(ask.shape[-1])
+        weights = attention(scores if louder is None else scores + louder, mask[:, None].expand_as(scores))
+        read = self.join((weights @ value).transpose(1, 2).flatten(-2))
+        return self.norm(tokens + self.drop(read)), weights
+
+
+def _links(mask: Tensor, stretches: int) -> Tensor:
+    """(n, rows, stretches) True where a row lies in a stretch: the rows that are there, divided evenly."""
+    rank = mask.cumsum(dim=1) - 1
+    stretch = rank * stretches // mask.sum(dim=1, keepdim=True).clamp(min=1)
+    return (stretch.unsqueeze(-1) == torch.arange(stretches, device=mask.device)) & mask.unsqueeze(-1)

@@ -1,0 +1,119 @@
+"""Maps of who shares which encoder, and who shares which decoder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from annotate.errors import ConfigError
+from annotate.learning.sharings._base import Heads, Plan, Sharing, nothing
+from annotate.learning.tensors import Inputs, Shared
+from annotate.registry import sharing
+from annotate.types import Modality, Task
+
+M = Modality.MULTIMODAL.value
+MAPS = ("one-to-many", "many-to-one", "many-to-many")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderDecoderOptions:
+    """`map`: one of `one-to-many`, `many-to-one`, `many-to-many`."""
+
+    map: str = "one-to-many"
+
+
+@sharing("encoder-decoder")
+class EncoderDecoder(Sharing):
+    """Encoders and decoders shared by a map (Luong et al. 2016, section 3).
+
+    `one-to-many`: all tasks share the encoders, each has a decoder. `many-to-one`: each task has encoders of
+    its own, all share the decoder. `many-to-many`: tasks of one modality share encoders (the same source),
+    tasks of one dimension the decoder (the same target). A decoder is two layers between code and head.
+    """
+
+    Options: ClassVar[type] = EncoderDecoderOptions
+
+    def __init__(self, plan: Plan, options: Any) -> None:
+        super().__init__(plan, options)
+        self.sources, self.targets = _numbered(plan.tasks, options.map)
+        self.banks = nn.ModuleList(
+            _Bank(plan, {t.modality.value for t in plan.tasks if self.sources[t.id] == number})
+            for number in range(max(self.sources.values()) + 1)
+        )
+        self.decoders = nn.ModuleList(
+            _Decoder(plan.hidden, plan.dropout) for _ in range(max(self.targets.values()) + 1)
+        )
+
+    def forward(self, inputs: Inputs, heads: Heads) -> Shared:
+        """Each bank is asked once, however many tasks read it."""
+        sources = [bank(inputs) for bank in self.banks]
+        read = {task.id: sources[self.sources[task.id]][task.modality.value] for task in self.tasks}
+        codes = {task.id: self.decoders[self.targets[task.id]](read[task.id]) for task in self.tasks}
+        fused = [read[task.id] for task in self.tasks if task.modality.value == M]
+        return Shared(codes, torch.stack(fused or list(read.values())).mean(dim=0), nothing(inputs))
+
+    @classmethod
+    def candidates(cls, tasks: Sequence[Task], options: Any) -> Sequence[Any]:
+        """The map that was given."""
+        _require_map(options.map)
+        return [options]
+
+
+class _Bank(nn.Module):
+    """The encoders that tasks of some modalities read, and a fusion where one of them is multimodal."""
+
+    def __init__(self, plan: Plan, modalities: set[str]) -> None:
+        super().__init__()
+        wanted = [m for m in plan.widths if m in modalities or M in modalities]
+        self.encoders = nn.ModuleDict({m: plan.encoder(m) for m in wanted})
+        self.fusion = plan.fusion() if M in modalities else None
+
+    def forward(self, inputs: Inputs) -> dict[str, Tensor]:
+        """(n, hidden) by modality."""
+        codes = {m: encoder(inputs.frames(m)) for m, encoder in self.encoders.items()}
+        found: dict[str, Tensor] = {m: code.vector * inputs.present(m) for m, code in codes.items()}
+        if self.fusion is not None:
+            found[M] = self.fusion(codes, inputs)
+        return found
+
+
+class _Decoder(nn.Module):
+    """(n, hidden) -> (n, hidden)."""
+
+    def __init__(self, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+        )  # fmt: skip
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Added to the code, so that a deep decoder learns no slower than none."""
+        return code + self.layers(code)
+
+
+def _numbered(tasks: Sequence[Task], name: str) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """By task id: the number of its encoders, and that of its decoder."""
+    _require_map(name)
+    one = {task.id: "" for task in tasks}
+    each = {task.id: task.id for task in tasks}
+    source, target = {
+        "one-to-many": (one, each),
+        "many-to-one": (each, one),
+        "many-to-many": ({t.id: t.modality.value for t in tasks}, {t.id: t.dimension.name for t in tasks}),
+    }[name]
+    return _ranks(source), _ranks(target)
+
+
+def _ranks(names: Mapping[str, str]) -> Mapping[str, int]:
+    order = list(dict.fromkeys(names.values()))
+    return {task_id: order.index(name) for task_id, name in names.items()}
+
+
+def _require_map(name: str) -> None:
+    if name not in MAPS:
+        raise ConfigError(
+            f"train.options.encoder-decoder.map cannot be {name!r}", hint=f"choose one of {', '.join(MAPS)}"
+        )

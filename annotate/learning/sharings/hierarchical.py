@@ -1,0 +1,113 @@
+"""A deep trunk, with each task supervised at a layer of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from annotate.errors import ConfigError
+from annotate.learning.fusions._base import Fusion
+from annotate.learning.sharings._base import Heads, Plan, Sharing, Trunk, nothing
+from annotate.learning.tensors import Code, Inputs, Shared
+from annotate.registry import sharing
+from annotate.types import Modality, Task
+
+M = Modality.MULTIMODAL.value
+
+
+@dataclass(frozen=True, slots=True)
+class HierarchicalOptions:
+    """`layers` of the trunk; `T`, `A`, `V`, `M`: the layer that supervises the tasks of that modality, from 1
+    on, 0: found on valid labels."""
+
+    layers: int = 3
+    T: int = 0
+    A: int = 0
+    V: int = 0
+    M: int = 0
+
+
+@sharing("hierarchical")
+class Hierarchical(Sharing):
+    """Each task at a layer of its own, searched on valid (Søgaard & Goldberg 2016; Nguyen & Okatani 2019).
+
+    Every modality runs through the same trunk; the multimodal tasks read the fusion of what stands at
+    theirs. Levels can also be given by hand, as by Hashimoto et al. 2017.
+    """
+
+    Options: ClassVar[type] = HierarchicalOptions
+    alike = True
+
+    def __init__(self, plan: Plan, options: Any) -> None:
+        super().__init__(plan, self.candidates(plan.tasks, options)[0])
+        self.encoders = nn.ModuleDict({m: plan.encoder(m) for m in plan.widths})
+        self.trunk = nn.ModuleList(
+            Trunk(plan.hidden, plan.dropout) for _ in range(max(self.options.layers, 1))
+        )
+        self.fusion: Fusion = plan.fusion()
+        # A buffer: networks with other levels have the same shapes, and can be trained side by side.
+        taps = torch.zeros(len(Modality), len(self.trunk))
+        for row, modality in enumerate(Modality):
+            taps[row, (getattr(self.options, modality.value) or len(self.trunk)) - 1] = 1.0
+        self.register_buffer("taps", taps)
+
+    def forward(self, inputs: Inputs, heads: Heads) -> Shared:
+        """What stands deeper than any task's level is not learned."""
+        whole, codes = {}, {}
+        for m in self.encoders:
+            code: Code = self.encoders[m](inputs.frames(m))
+            levels = self._levels(code.vector)
+            codes[m] = self._at(m, levels) * inputs.present(m)
+            states = self._at(M, self._levels(code.states)) if self.fusion.reads_states else code.states
+            whole[m] = Code(self._at(M, levels) * inputs.present(m), states, code.mask)
+        codes[M] = self.fusion(whole, inputs)
+        return Shared({t.id: codes[t.modality.value] for t in self.tasks}, codes[M], nothing(inputs))
+
+    def _levels(self, code: Tensor) -> Tensor:
+        """(layers, ...) the code after each layer."""
+        found = []
+        for layer in self.trunk:
+            code = layer(code)
+            found.append(code)
+        return torch.stack(found)
+
+    def _at(self, modality: str, levels: Tensor) -> Tensor:
+        """That after the layer of the tasks of `modality`."""
+        tap = self.get_buffer("taps")[[m.value for m in Modality].index(modality)]
+        return (levels * tap.view(-1, *[1] * (levels.dim() - 1))).sum(dim=0)
+
+    @classmethod
+    def candidates(cls, tasks: Sequence[Task], options: Any) -> Sequence[Any]:
+        """Spread evenly in the order of the passes; then every other way in which no modality that is to be
+        placed stands below the one of an earlier pass.
+
+        Raises `ConfigError` for a layer that is not there.
+        """
+        _require_layers(options)
+        free = [
+            m.value
+            for m in Modality
+            if getattr(options, m.value) == 0 and any(task.modality is m for task in tasks)
+        ]
+        even = tuple(-(-options.layers * (i + 1) // len(free)) for i in range(len(free)))
+        rising = [
+            ls for ls in product(range(1, options.layers + 1), repeat=len(free)) if sorted(ls) == list(ls)
+        ]
+        return [replace(options, **dict(zip(free, ls, strict=True))) for ls in dict.fromkeys([even, *rising])]
+
+
+def _require_layers(options: HierarchicalOptions) -> None:
+    if not 1 <= options.layers <= 8:
+        raise ConfigError(
+            f"train.options.hierarchical.layers cannot be {options.layers}", hint="choose 1 to 8, such as 3"
+        )
+    for modality in Modality:
+        layer = getattr(options, modality.value)
+        if not 0 <= layer <= options.layers:
+            raise ConfigError(
+                f"train.options.hierarchical.{modality.value} is {layer} of {options.layers} layers",
+                hint=f"choose 1 to {options.layers}, or 0 to find it on valid labels",
+            )

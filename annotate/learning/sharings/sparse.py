@@ -1,0 +1,183 @@
+"""One trunk, of which each task uses the part that it found to need."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from annotate.errors import ConfigError
+from annotate.learning.sharings._base import Heads, Plan, Practise, Sharing, Tower, nothing
+from annotate.learning.tensors import Inputs, Shared
+from annotate.registry import sharing
+from annotate.types import Modality
+
+if TYPE_CHECKING:
+    from annotate.learning.network import MultiTaskNet
+
+M = Modality.MULTIMODAL.value
+
+
+@dataclass(frozen=True, slots=True)
+class SparseOptions:
+    """`keep`: the share of the weights that a task keeps; `rounds`: in how many steps the rest is pruned;
+    `warm_up`: epochs of all tasks together before; `epochs`: of one task alone before each step."""
+
+    keep: float = 0.4
+    rounds: int = 3
+    warm_up: int = 10
+    epochs: int = 5
+
+
+@sharing("sparse")
+class Sparse(Sharing):
+    """A sub-network per task, found by iterative magnitude pruning (Sun et al. 2020, sections 3 and 4).
+
+    After a warm-up on all tasks, each task trains alone from the same weights, drops its smallest weights
+    layer by layer, and starts again, until `keep` of them are left; then all are trained from the warm
+    weights, a task moving only its own. Made for `sampling = "one-task"`. Biases and norms belong to all.
+    """
+
+    Options: ClassVar[type] = SparseOptions
+
+    def __init__(self, plan: Plan, options: Any) -> None:
+        super().__init__(plan, options)
+        _require_sparse(options)
+        self.reader = _Reader(plan)
+        self.pruned = [n for n, p in self.reader.named_parameters() if p.dim() >= 2]
+        for name in self.pruned:
+            weight = self.reader.get_parameter(name)
+            reads = torch.tensor([self._reads(task.modality.value, name) for task in plan.tasks])
+            mask = reads.view(-1, *[1] * weight.dim()).expand(-1, *weight.shape).clone()
+            self.register_buffer(_buffer(name), mask)
+        self.practised = {task.id for task in plan.tasks}
+        """The tasks that are worth their time now: all, but in the rehearsal."""
+
+    @staticmethod
+    def _reads(modality: str, name: str) -> bool:
+        """Whether a task of the modality passes by the weight at all."""
+        part, _, rest = name.removeprefix("tower.").partition(".")
+        return modality == M or part == "shared" or (part == "encoders" and rest.startswith(f"{modality}."))
+
+    def mask(self, name: str) -> Tensor:
+        """(tasks, ...) True where the weight called `name` belongs to the task."""
+        return self.get_buffer(_buffer(name))
+
+    def forward(self, inputs: Inputs, heads: Heads) -> Shared:
+        """Each task through its own part."""
+        found = {
+            task.id: self._code(i, task.modality.value, inputs)
+            for i, task in enumerate(self.tasks)
+            if task.id in self.practised
+        }
+        idle = torch.zeros_like(next(iter(found.values())))
+        codes = {task.id: found.get(task.id, idle) for task in self.tasks}
+        fused = [codes[task.id] for task in self.tasks if task.modality.value == M]
+        whole = torch.stack(fused).mean(dim=0) if fused else self.reader(inputs, M)
+        return Shared(codes, whole, nothing(inputs))
+
+    def _code(self, task: int, modality: str, inputs: Inputs) -> Tensor:
+        """(n, hidden) through the weights of one task; the others get no gradient."""
+        weights = {
+            name: weight * self.mask(name)[task] if name in self.pruned else weight
+            for name, weight in self.reader.named_parameters()
+            if self._reads(modality, name)
+        }
+        return functional_call(self.reader, weights, (inputs, modality))
+
+    @classmethod
+    def rehearse(cls, nets: "Sequence[MultiTaskNet]", practise: Practise) -> None:
+        """Warm up, then find each task's part; the heads go back to the warm ones too."""
+        options = cast(Sparse, nets[0].sharing).options
+        practise(nets, [task.id for task in nets[0].tasks], options.warm_up)
+        warm = [{n: p.detach().clone() for n, p in net.named_parameters()} for net in nets]
+        for step in range(1, options.rounds + 1):
+            share = options.keep ** (step / options.rounds)
+            for i, task in enumerate(nets[0].tasks):
+                _attend(nets, [task.id])
+                practise(nets, [task.id], options.epochs)
+                for net, weights in zip(nets, warm, strict=True):
+                    cast(Sparse, net.sharing).prune(i, share)
+                    _put_back(net, weights)
+        _attend(nets, [task.id for task in nets[0].tasks])
+
+    def prune(self, task: int, share: float) -> None:
+        """Leave the task the largest `share` of the weights of each layer, among those that it still has."""
+        for name in self.pruned:
+            mask = self.mask(name)[task]
+            if not bool(mask.any()):
+                continue
+            sizes = self.reader.get_parameter(name).detach().abs().masked_fill(~mask, -1.0).flatten()
+            kept = torch.zeros_like(sizes, dtype=torch.bool)
+            kept[sizes.topk(max(1, round(share * sizes.numel()))).indices] = True
+            mask.logical_and_(kept.view_as(mask))
+
+    def used(self) -> float:
+        """The share of the sharing's numbers that any task uses."""
+        every = {n: p.numel() for n, p in self.reader.named_parameters()}
+        dropped = sum(every[n] - int(self.mask(n).any(dim=0).sum()) for n in self.pruned)
+        return 1 - dropped / sum(every.values())
+
+    def overlap(self) -> Mapping[tuple[str, str], float]:
+        """By pair of task ids: of the weights that both pass by, the share of those that either keeps which
+        both keep (intersection over union)."""
+        found = {}
+        for (i, one), (j, other) in combinations(enumerate(self.tasks), 2):
+            both = either = 0
+            for name in self.pruned:
+                a, b = self.mask(name)[i], self.mask(name)[j]
+                if self._reads(one.modality.value, name) and self._reads(other.modality.value, name):
+                    both, either = both + int((a & b).sum()), either + int((a | b).sum())
+            found[one.id, other.id] = both / max(either, 1)
+        return found
+
+    def notes(self) -> Sequence[str]:
+        """How much is left, and how much of it tasks have in common."""
+        pairs = [f"{one} and {other} {100 * share:.0f} %" for (one, other), share in self.overlap().items()]
+        left = f"sparse sharing uses {100 * self.used():.0f} % of its weights"
+        return [f"{left}; in common have {', '.join(pairs)}" if pairs else left]
+
+
+class _Reader(nn.Module):
+    """A tower that is asked for one code at a time."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.tower = Tower(plan)
+
+    def forward(self, inputs: Inputs, modality: str) -> Tensor:
+        """(n, hidden) of one modality, or of all for ``M``."""
+        if modality != M:
+            return self.tower.encode(modality, inputs).vector
+        return self.tower(inputs)[M]
+
+
+def _buffer(name: str) -> str:
+    # torch keeps the dot for itself.
+    return "mask-" + name.replace(".", "-")
+
+
+def _attend(nets: "Sequence[MultiTaskNet]", task_ids: Sequence[str]) -> None:
+    for net in nets:
+        cast(Sparse, net.sharing).practised = set(task_ids)
+
+
+def _put_back(net: "MultiTaskNet", weights: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            parameter.copy_(weights[name])
+
+
+def _require_sparse(options: SparseOptions) -> None:
+    if not 0 < options.keep <= 1:
+        raise ConfigError(
+            f"train.options.sparse.keep cannot be {options.keep}", hint="it is a share, such as 0.4"
+        )
+    for key in ("rounds", "warm_up", "epochs"):
+        if getattr(options, key) < 1:
+            raise ConfigError(
+                f"train.options.sparse.{key} cannot be {getattr(options, key)}", hint="choose 1 or more"
+            )
