@@ -18,19 +18,22 @@ from annotate.labelstudio.convert import statement
 from annotate.labelstudio.interface import NOTHING, labeling_config
 from annotate.labelstudio.scripted import scripted_choices
 from annotate.project import Project
+from annotate.registry import STRATEGIES
 from annotate.steps._features import feature_names
 from annotate.steps._material import read_material
+from annotate.steps._model import view
 from annotate.steps._pool import Sight
 from annotate.steps._push import push_outbox
 from annotate.steps.export import export
 from annotate.steps.pull import PassReport, pull
 from annotate.steps.status import status
-from annotate.types import Modality, Split, Task, TaskPrediction
+from annotate.steps.train import train
+from annotate.types import Modality, Pool, Split, Task, TaskPrediction
 from db.annotations import Change, History, Revision
 from db.engine import reading, writing
 from db.features import add_shard
 from db.labels import read_labels, rebuild_labels
-from db.models import Annotation, AnnotationState
+from db.models import Annotation, AnnotationState, Label
 from tests.factories import add_label, add_sample, add_video
 from tests.raters import Rater, add_samples, ask, items, ls_project, with_raters
 from tests.studio import LabelStudio
@@ -261,6 +264,53 @@ def test_what_the_model_believed_is_kept_like_a_label(
         dict(zip(("work", "family", "money"), probs.mean(0)[0], strict=True))
     )
     assert prediction.ticked.sum() == count[0]
+
+
+def test_what_was_ticked_is_learned_scored_shown_and_ranked(
+    themed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"HIDDEN": "8", "MEMBERS": "2", "EPOCHS": "40", "LEARNING_RATE": "0.01"}.items():
+        monkeypatch.setenv(f"ANNOTATE_TRAIN__{name}", value)
+    opened = with_raters(with_themes(themed, ""), 2, (T,))
+    ids = learnable(opened)
+    report = train(opened)
+    (row,) = [row for row in report.scores if (row["split"], row["task"]) == ("test", "themes.T")]
+    assert {"n", "Acc-subset", "F1-micro", "F1-macro"} <= set(row)
+    assert row["n"] == 12 and row["F1-micro"] > 0.8
+    shown = next(row for row in status(opened).scores if row["task"] == "themes.T")
+    assert shown["F1-micro"] == row["F1-micro"]
+
+    predictions, embeddings = view(opened, report.round, ids[Split.TEST])
+    said = predictions["themes.T"]
+    assert said.members.shape == (2, 12, 3)
+    assert said.mean.tolist() == said.ticked.sum(axis=1).tolist()
+    missing = {"themes.T": np.ones(12, dtype=bool)}
+    pool = Pool(np.array(ids[Split.TEST]), predictions, missing, embeddings, embeddings[:0])
+    for name in STRATEGIES.names():
+        chosen = STRATEGIES.get(name)().select(pool, 5, np.random.default_rng(0))
+        assert len(set(chosen.indices.tolist())) == 5
+
+
+def learnable(project: Project) -> dict[Split, list[str]]:
+    """Samples in which the sign of a number tells whether a theme is ticked; ids by split."""
+    rng = np.random.default_rng(0)
+    dimension = project.settings.dimension_list()[1]
+    found: dict[Split, list[str]] = {}
+    frames: dict[str, NDArray[np.float32]] = {}
+    with writing(project.engine) as session:
+        for split, count in ((Split.TRAIN, 48), (Split.VALID, 12), (Split.TEST, 12)):
+            video = add_video(session, split.value, split=split)
+            samples = [add_sample(session, video, start=3.0 * i) for i in range(count)]
+            for sample in samples:
+                middle = rng.choice([-1.0, 1.0], 3)
+                frames[sample.id] = rng.normal(middle, 0.1, (2, 3)).astype(np.float32)
+                true = [a.alias for a, side in zip(dimension.answers, middle, strict=True) if side > 0]
+                shares = {a.alias: float(a.alias in true) for a in dimension.answers}
+                add_label(session, sample, "themes.T", dimension.joined(true))
+                session.get(Label, (sample.id, "themes.T", "human")).distribution = shares
+            found[split] = sorted(sample.id for sample in samples)
+    store_features(project, frames)
+    return found
 
 
 def test_scripted_raters_tick_what_the_page_offers(project: Project) -> None:
