@@ -214,6 +214,34 @@ def train(
     _emit(step(_project(), device=device, seed=seed, force=force, progress=_progress()), as_json)
 
 
+@app.command()
+def compare(
+    variants: Annotated[
+        str | None,
+        typer.Option(help="Joined by commas: names, or KEY=VALUE of [train], several of one joined by +."),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Parts that are held out in turn.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How often all is done again, in other folds.")] = 1,
+    members: Annotated[
+        int | None, typer.Option(min=1, help="Networks per ensemble; else as many as in annotate.toml.")
+    ] = None,
+    device: Device = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The first; makes the result repeatable.")] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the winner into annotate.toml, if it is a better one.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare ways to train on the labels so far. Example: annotate compare --variants mtfn,fusion=gated"""
+    from annotate.steps.compare import compare as step
+
+    report = step(
+        _project(), variants=variants, folds=folds, seeds=seeds, members=members, device=device, seed=seed,
+        apply=apply, progress=_progress(),
+    )  # fmt: skip
+    _emit(report, as_json)
+
+
 @app.command("next-batch")
 def next_batch(
     n: Annotated[int, typer.Option("-n", min=1, help="How many samples to ask for.")] = 20,

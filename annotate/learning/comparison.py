@@ -233,6 +233,23 @@ def _held_out(exam: Exam, task: Task, trial: Trial, cell: Cell) -> tuple[Array, 
     return np.asarray(cell.answers[task.id])[rows], truths(task, exam.labels_of(task, ids)), ids
 
 
+def other_scores(exam: Exam, trials: Sequence[Trial], cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
+    """By task id: every score that the task's kind has, over the held-out samples of all trials together."""
+    from annotate.learning.metrics import scores
+
+    found = {}
+    for task in exam.tasks:
+        parts = [_held_out(exam, task, trial, cell) for trial, cell in zip(trials, cells, strict=True)]
+        parts = [part for part in parts if part[2]]
+        if parts:
+            said, truth = (np.concatenate([part[i] for part in parts]).astype(np.float32) for i in (0, 1))
+            if task.dimension.kind is Kind.MULTILABEL:
+                found[task.id] = scores(task, said.astype(bool), truth.astype(bool))
+            else:
+                found[task.id] = scores(task, said, truth)
+    return found
+
+
 def truths(task: Task, labels: Sequence[Label]) -> Array:
     """(n,) or (n, answers): labels in the form of `Answers`."""
     dimension = task.dimension

@@ -1,0 +1,180 @@
+"""Compare ways to train on the labels so far, and say plainly which is better."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from annotate.errors import NothingToDo
+from annotate.learning.comparison import FEW_GROUPS, MEASURES, Exam, Figure, Trial, judge, other_scores
+from annotate.learning.enough import lacking
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.steps._arms import Runs, assembler, make_arms, open_folder
+from annotate.steps._material import Material, read_material
+from annotate.steps._model import seed_of
+from annotate.steps._outcome import Outcome, sentences
+from annotate.steps._places import read_places
+from annotate.steps._settings_file import write_train
+from annotate.types import Split, Task
+from annotate.variants import PRESENT, SINGLE_TASK
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareReport:
+    """How good each variant is, in points (100 times the score), by samples that its models never saw."""
+
+    basis: str
+    variants: list[Row]
+    """``variant``, ``points`` (mean over the tasks) with the interval ``low`` to ``high``; ``difference`` to
+    single-task, paired, ``from`` and ``to``; ``parameters``, ``seconds``. A variant that does not learn
+    every task has no points; its difference is over the tasks that it learns."""
+    scores: list[Row]
+    """The same by task, with ``measure`` and ``verdict``: better, level or worse than single-task."""
+    verdict: list[str]
+    winner: str
+    written: list[str]
+    """What `--apply` changed in annotate.toml."""
+    warnings: list[str]
+    next: str
+    metrics: Mapping[str, Mapping[str, Mapping[str, float]]] = field(metadata={"json_only": True})
+    """By variant, by task: every other score, over all held-out samples together."""
+
+
+def compare(  # noqa: PLR0913 - one for each option
+    project: Project,
+    *,
+    variants: str | None = None,
+    folds: int = 5,
+    seeds: int = 1,
+    members: int | None = None,
+    device: str | None = None,
+    seed: int | None = None,
+    apply: bool = False,
+    progress: Progress = SILENT,
+) -> CompareReport:
+    """Cross-validate the variants on the labels of train and valid; test is never looked at.
+
+    Raises `UsageError` for a variant or device that cannot be, `NothingToDo` with too few labels,
+    `ModelError` when all samples are of one group, when features cannot be used or when training fails,
+    `FeatureError` when features are missing, `ConfigError` when `apply` cannot write.
+    """
+    from annotate.learning.device import choose_device
+
+    chosen = choose_device(device or project.settings.train.device)
+    arms = make_arms(project, variants, members)
+    first = seed_of(project, seed)
+    material = read_material(project, seed=first)
+    exam = _exam(project, material)
+    trials = exam.trials(folds, range(first, first + seeds))
+    _require_learnable(exam, trials)
+    runs = Runs(exam, assembler(project, material, exam), chosen, open_folder(project, material, exam))
+    cells = runs.of(arms, trials, progress)
+    outcome = Outcome(exam, trials, arms, cells, np.random.default_rng(first))
+    written = _write(project, outcome) if apply else []
+    return _report(outcome, material, folds, written, apply)
+
+
+def _exam(project: Project, material: Material) -> Exam:
+    """The samples of train and valid with a label of a task that can be learned."""
+    labels = {**material.labels[Split.TRAIN], **material.labels[Split.VALID]}
+    missing = {t: lacking(t, [x for x in labels.values() if x.task_id == t.id]) for t in material.tasks}
+    tasks = tuple(task for task, what in missing.items() if not what)
+    if not tasks:
+        needs = "; ".join(f"{task.id} needs {what}" for task, what in missing.items())
+        raise NothingToDo(
+            f"too few labels to compare anything: {needs}",
+            hint="run `annotate next-batch`, let raters answer in Label Studio, then `annotate pull`",
+        )
+    known = {task.id for task in tasks}
+    ids = tuple(sorted({sample_id for sample_id, task_id in labels if task_id in known}))
+    return Exam(tasks, ids, np.array([p.group for p in read_places(project)(ids)]), labels)
+
+
+def _require_learnable(exam: Exam, trials: Sequence[Trial]) -> None:
+    if not any(exam.learnable(trial) for trial in trials):
+        raise NothingToDo(
+            "too few labels to compare anything: with a part of them held out, no task can be learned",
+            hint="run `annotate next-batch`, let raters answer in Label Studio, then `annotate pull`",
+        )
+
+
+def _write(project: Project, outcome: Outcome) -> list[str]:
+    """The winner's settings, if it is another than the present one and there are groups enough to tell."""
+    if outcome.winner == PRESENT or outcome.exam.group_count < FEW_GROUPS:
+        return []
+    return write_train(project, next(arm.train for arm in outcome.arms if arm.name == outcome.winner))
+
+
+def _report(
+    outcome: Outcome, material: Material, folds: int, written: list[str], apply: bool
+) -> CompareReport:
+    exam, seeds = outcome.exam, len({trial.seed for trial in outcome.trials})
+    members = "/".join(map(str, sorted({arm.recipe.members for arm in outcome.arms})))
+    return CompareReport(
+        basis=f"cross-validated on {exam.group_count} groups ({len(exam.ids)} samples of train and valid): "
+        f"folds {len(outcome.trials) // seeds}, seeds {seeds}, members {members}; test was not looked at",
+        variants=[_variant_row(outcome, arm.name) for arm in outcome.arms],
+        scores=[
+            _score_row(outcome, task, arm.name)
+            for task in outcome.tasks
+            for arm in outcome.arms
+            if task.id in outcome.figures[arm.name]
+        ],
+        verdict=sentences(outcome),
+        winner=outcome.winner,
+        written=written,
+        warnings=_warnings(outcome, material, folds, apply),
+        next="annotate compare --apply" if outcome.winner != PRESENT and not apply else "annotate train",
+        metrics={a.name: other_scores(exam, outcome.trials, outcome.cells[a.name]) for a in outcome.arms},
+    )
+
+
+def _variant_row(outcome: Outcome, name: str) -> Row:
+    whole = outcome.pooled.get(name)
+    return {
+        "variant": name,
+        **_numbers(whole, ("points", "low", "high")),
+        **_numbers(outcome.difference(name), ("difference", "from", "to")),
+        "parameters": outcome.parameters[name],
+        "seconds": round(sum(cell.seconds for cell in outcome.cells[name]), 1),
+    }
+
+
+def _score_row(outcome: Outcome, task: Task, name: str) -> Row:
+    difference = outcome.difference(name, task_id=task.id)
+    return {
+        "task": task.id,
+        "measure": MEASURES[task.dimension.kind],
+        "variant": name,
+        **_numbers(outcome.figures[name][task.id], ("points", "low", "high")),
+        **_numbers(difference, ("difference", "from", "to")),
+        "verdict": "" if name == SINGLE_TASK else judge(difference).value,
+    }
+
+
+def _numbers(figure: Figure | None, names: tuple[str, str, str]) -> Row:
+    if figure is None:
+        return dict.fromkeys(names)
+    return {name: round(n, 2) for name, n in zip(names, (figure.value, *figure.interval()), strict=True)}
+
+
+def _warnings(outcome: Outcome, material: Material, folds: int, apply: bool) -> list[str]:
+    groups, found = outcome.exam.group_count, []
+    if groups < FEW_GROUPS:
+        found.append(f"{groups} groups are too few: no interval and no verdict here can be trusted")
+    if groups < folds:
+        found.append(f"{folds} folds were asked for, but there are only {groups} groups")
+    if apply and groups < FEW_GROUPS and outcome.winner != PRESENT:
+        found.append("nothing was written: so few groups cannot tell which variant is better")
+    if apply and outcome.winner == PRESENT:
+        found.append("nothing was written: no variant is better than the present settings beyond chance")
+    left = [task.id for task in material.tasks if task not in outcome.tasks]
+    if left:
+        found.append(f"too few labels of {', '.join(left)}: left out")
+    if material.without_features:
+        found.append(f"{material.without_features} labelled samples have no features: run `annotate extract`")
+    return found
