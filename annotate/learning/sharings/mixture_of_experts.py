@@ -20,7 +20,7 @@ class MixtureOptions:
     """`experts`: how many there are; `active`: how many of them a sample asks; `balance`: by what the
     unevenness of their load is multiplied in the loss."""
 
-    experts: int = 4
+    experts: int = 8
     active: int = 2
     balance: float = 0.01
 
@@ -93,7 +93,7 @@ def unevenness(sums: Tensor) -> Tensor:
 
 
 def _present(inputs: Inputs, key: str) -> Tensor:
-    """(n, 1) of 1.0 where there is something to read; a fused code always is."""
+    """(n, 1) of 1.0 where there is something to read; the fused code reads whatever modality there is."""
     if key != Modality.MULTIMODAL.value:
         return inputs.present(key)
-    return torch.ones_like(inputs.present(next(iter(inputs.masks))))
+    return torch.stack([inputs.present(m) for m in inputs.masks]).amax(dim=0)

@@ -26,8 +26,8 @@ class SoftL2(TowerPerTask):
     """A tower per task, tied to the others by squared distance (Duong et al. 2015).
 
     What the towers have in common starts equal. The optimiser does not move the weights W themselves but U:
-    W_i = mean(U) + (U_i - mean(U)) / sqrt(1 + strength). The objective is the same, its slope stays bounded
-    however large the strength: at 0, W is U, and without end, all W are the mean.
+    W_i = mean(U) + (U_i - mean(U)) / (1 + strength). The objective is the same, but its curvature stays
+    small however large the strength: at 0, W is U, and without end, all W are the mean.
     """
 
     Options: ClassVar[type] = SoftL2Options
@@ -53,7 +53,7 @@ class SoftL2(TowerPerTask):
 
     def held(self) -> tuple[dict[str, dict[str, Tensor]], Tensor | float]:
         """By tower and name: the tied weights W; and the sum of squared distances over all pairs."""
-        pull = (1 + self.options.strength) ** -0.5
+        pull = 1 / (1 + self.options.strength)
         used: dict[str, dict[str, Tensor]] = {tower: {} for tower in self.towers}
         distance: Tensor | float = 0.0
         for name, free in stacked(self.towers, self.tied).items():
