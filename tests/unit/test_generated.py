@@ -163,7 +163,7 @@ def test_an_interaction_is_found_by_products_across_modalities_only():
 
 
 def test_context_needs_the_neighbours_of_the_same_video():
-    corpus = made(context=True)
+    corpus = made(context=True, videos=20)
     x = pooled(corpus)
     follows = corpus.videos[1:] == corpus.videos[:-1]
     before, behind = np.zeros_like(x), np.zeros_like(x)
