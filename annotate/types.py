@@ -534,11 +534,13 @@ class TaskPrediction:
     aleatoric: NDArray[np.float32]
     """(n,) regression: standard deviation of the noise; classification: mean entropy of a member in nats;
     multilabel: that of each answer, summed."""
+    shares: NDArray[np.float64] | None = None
+    """(members,) how much each member's word counts, summing to one; None: equally."""
 
     @property
     def probs(self) -> NDArray[np.float32]:
         """(n, answers) mean over the members."""
-        return np.asarray(self.members.mean(axis=0))
+        return np.asarray(np.average(self.members, axis=0, weights=self.shares), np.float32)
 
     @property
     def ticked(self) -> NDArray[np.bool_]:
@@ -548,7 +550,12 @@ class TaskPrediction:
     def of(self, rows: Sequence[int] | NDArray[np.intp]) -> "TaskPrediction":
         """The same for some of the samples, in this order."""
         return TaskPrediction(
-            self.task, self.members[:, rows], self.mean[rows], self.epistemic[rows], self.aleatoric[rows]
+            self.task,
+            self.members[:, rows],
+            self.mean[rows],
+            self.epistemic[rows],
+            self.aleatoric[rows],
+            self.shares,
         )
 
 

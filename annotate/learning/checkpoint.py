@@ -183,8 +183,7 @@ def _search(facts: Mapping[str, Any] | None) -> Search | None:
 
 def _combination(facts: Mapping[str, Any]) -> Combination:
     shares = {task_id: tuple(found) for task_id, found in facts["shares"].items()}
-    stack = {task_id: tuple(tuple(row) for row in rows) for task_id, rows in facts["stack"].items()}
-    return Combination(facts["passes"], shares, facts["votes"], stack)
+    return Combination(facts["passes"], shares)
 
 
 def _standardiser(tensors: Mapping[str, Tensor], modality: Modality) -> Standardiser:

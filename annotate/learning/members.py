@@ -9,6 +9,7 @@ from torch.func import functional_call
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs, Output
+from annotate.learning.traced import Traced
 from annotate.types import Modality, Task
 
 Weights = dict[str, Tensor]
@@ -33,10 +34,16 @@ class Members:
             name: torch.stack([dict(net.named_buffers())[name].detach() for net in nets]).to(device)
             for name, _ in nets[0].named_buffers()
         }
+        self._traced = Traced(self._together)
 
     def __call__(self, inputs: Inputs) -> Output:
         """`inputs` with the members in front: (members, n, ...)."""
         weights = {**self.parameters, **self.buffers}
+        learns = self.net.training and torch.is_grad_enabled() and not torch.is_autocast_enabled("cuda")
+        run = self._traced if learns and self.net.vectorised else self._together
+        return run(weights, inputs)
+
+    def _together(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
         if self.count > 1 and self.net.vectorised:
             return torch.vmap(self._one, randomness="different")(weights, inputs)
         parts = {name: tensor.unbind(0) for name, tensor in weights.items()}
@@ -96,9 +103,9 @@ def restore(
     return members
 
 
-def ask(members: Members, inputs: Inputs) -> Output:
+def ask(members: Members, inputs: Inputs, *, dropout: bool = False) -> Output:
     """What every member says about the same samples, `inputs` without members in front; no gradients."""
-    members.train(False)
+    members.train(dropout)
     with torch.no_grad():
         return members(repeat(inputs, members.count))
 

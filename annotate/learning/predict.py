@@ -32,16 +32,15 @@ def predict(
     """
     members = checkpoint.load(device)
     condense = {m: encoder_class(m, checkpoint.recipe).condense for m in checkpoint.extractors}
+    voices = len(checkpoint.members) * checkpoint.combination.passes
     readers = bare_heads(checkpoint.tasks, checkpoint.recipe)
-    raw = {
-        head.task.id: np.zeros((len(checkpoint.members), len(sample_ids), head.outputs(head.task)))
-        for head in readers
-    }
+    raw = {head.task.id: np.zeros((voices, len(sample_ids), head.outputs(head.task))) for head in readers}
     embeddings = np.zeros((len(sample_ids), checkpoint.recipe.hidden), np.float32)
     with repeatable(0, device):
         for rows, known in _chunks(members, sample_ids, places):
             condensed = read_condensed(read, condense, [sample_ids[i] for i in rows])
-            heads, fused = raw_outputs(members, make_inputs(condensed, checkpoint.standardisers, known))
+            inputs = make_inputs(condensed, checkpoint.standardisers, known)
+            heads, fused = raw_outputs(members, inputs, checkpoint.combination.passes)
             embeddings[rows] = fused
             for task_id, outputs in heads.items():
                 raw[task_id][:, rows] = outputs
@@ -69,8 +68,11 @@ def _chunks(
         yield np.array(chunk), [known[j] for j in chunk]
 
 
-def raw_outputs(members: Members, inputs: Inputs) -> Chunk:
-    """By task id what each member's head says, and (n, hidden) the first member's fused code."""
+def raw_outputs(members: Members, inputs: Inputs, passes: int = 1) -> Chunk:
+    """By task id what each member's head says, and (n, hidden) the first member's fused code.
+
+    With several `passes` dropout is left on, and each pass counts as a member.
+    """
     device = next(iter(members.parameters.values())).device
     moved = Inputs(
         {m: t.to(device) for m, t in inputs.values.items()},
@@ -79,10 +81,13 @@ def raw_outputs(members: Members, inputs: Inputs) -> Chunk:
         inputs.position.to(device),
     )
     output = ask(members, moved)
-    heads = {task_id: raw.double().cpu().numpy() for task_id, raw in output.heads.items()}
+    said = [output] if passes == 1 else [ask(members, moved, dropout=True) for _ in range(passes)]
+    heads = {i: np.concatenate([o.heads[i].double().cpu().numpy() for o in said]) for i in output.heads}
     return heads, output.fused[0].float().cpu().numpy()
 
 
 def _read(checkpoint: Checkpoint, head: Head, raw: Raw) -> TaskPrediction:
     task_id = head.task.id
-    return head.read(raw, checkpoint.targets[task_id], checkpoint.noise.get(task_id, 0.0))
+    said = checkpoint.combination.shares.get(task_id)
+    shares = None if said is None else np.array(said)
+    return head.read(raw, checkpoint.targets[task_id], checkpoint.noise.get(task_id, 0.0), shares)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.project import Project
-from annotate.steps._embed import embed, pooled
+from annotate.steps._embed import counted, embed, pooled
 from annotate.types import UNIMODAL, Kind, Modality, Pool, TaskPrediction
 from db.batches import Candidate
 
@@ -73,10 +73,12 @@ def _bare(project: Project, sample_ids: list[str]) -> NDArray[np.float32]:
 
 def _pooled(project: Project, modality: Modality, sample_ids: list[str]) -> NDArray[np.float64]:
     """(n, dim), read piece by piece: the frames of a large corpus do not fit into memory at once."""
-    from annotate.steps._features import read_features
+    from annotate.steps._features import open_extractor, read_features
 
+    tokens = getattr(open_extractor(project, modality), "tokens", False)
     pieces = [sample_ids[start : start + PIECE] for start in range(0, len(sample_ids), PIECE)]
-    return np.concatenate([pooled(read_features(project, modality, piece)) for piece in pieces])
+    condense = counted if tokens else pooled
+    return np.concatenate([condense(read_features(project, modality, piece)) for piece in pieces])
 
 
 def _missing(project: Project, candidates: Sequence[Candidate]) -> dict[str, NDArray[np.bool_]]:
@@ -90,7 +92,7 @@ def _missing(project: Project, candidates: Sequence[Candidate]) -> dict[str, NDA
 
 def _belief(prediction: TaskPrediction, row: int) -> dict[str, Any]:
     dimension = prediction.task.dimension
-    probs = prediction.members[:, row].mean(axis=0)
+    probs = prediction.of([row]).probs[0]
     return {
         "mean": _named(prediction, row),
         "probs": {a.alias: float(p) for a, p in zip(dimension.answers, probs, strict=True)},

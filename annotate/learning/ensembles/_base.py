@@ -27,10 +27,6 @@ class Combination:
     """How often each network is asked with dropout left on, each time as a member; 1: dropout off."""
     shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """By task id: the weight of each member, summing to one; absent: equal."""
-    votes: bool = False
-    """The answer is the majority's (for regression the weighted median's), not the mean's."""
-    stack: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
-    """By task id: the coefficients of the level-1 model, as the ensemble that fitted them wrote them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,33 @@ from numpy.typing import NDArray
 
 from annotate.types import Task, TaskPrediction
 
+Shares = NDArray[np.float64] | None
+"""(members,) how much each member's word counts, summing to one; None: equally."""
 
-def regression(task: Task, means: NDArray[np.float64], noise: float | NDArray[np.float64]) -> TaskPrediction:
+
+def average(values: NDArray[np.float64], shares: Shares) -> NDArray[np.float64]:
+    """The mean over the members, which stand in front."""
+    return np.asarray(np.average(values, axis=0, weights=shares))
+
+
+def regression(
+    task: Task,
+    means: NDArray[np.float64],
+    noise: float | NDArray[np.float64],
+    shares: Shares = None,
+) -> TaskPrediction:
     """From each member's mean (members, n) on the scale, and the noise's standard deviation: one number, or
     (members, n) where each member says its own."""
     answers = np.array([float(a.value) for a in task.dimension.answers])
     spread = np.broadcast_to(np.asarray(noise, np.float64), means.shape)
+    mean = average(means, shares)
     return TaskPrediction(
         task=task,
         members=_cells(means, spread, answers).astype(np.float32),
-        mean=means.mean(axis=0).clip(answers[0], answers[-1]).astype(np.float32),
-        epistemic=means.std(axis=0).astype(np.float32),
-        aleatoric=np.sqrt(np.square(spread).mean(axis=0)).astype(np.float32),
+        mean=mean.clip(answers[0], answers[-1]).astype(np.float32),
+        epistemic=np.sqrt(average(np.square(means - mean), shares)).astype(np.float32),
+        aleatoric=np.sqrt(average(np.square(spread), shares)).astype(np.float32),
+        shares=shares,
     )
 
 
@@ -34,15 +49,16 @@ def _cells(
     return torch.cat([ends[0], below, ends[1]], dim=-1).diff(dim=-1).numpy()
 
 
-def classification(task: Task, members: NDArray[np.float64]) -> TaskPrediction:
+def classification(task: Task, members: NDArray[np.float64], shares: Shares = None) -> TaskPrediction:
     """From each member's probabilities (members, n, classes); mutual information: Houlsby et al. 2011."""
-    mean_entropy = entropy(members).mean(axis=0)
+    mean_entropy, probs = average(entropy(members), shares), average(members, shares)
     return TaskPrediction(
         task=task,
         members=members.astype(np.float32),
-        mean=members.mean(axis=0).argmax(axis=-1).astype(np.float32),
-        epistemic=np.maximum(entropy(members.mean(axis=0)) - mean_entropy, 0).astype(np.float32),
+        mean=probs.argmax(axis=-1).astype(np.float32),
+        epistemic=np.maximum(entropy(probs) - mean_entropy, 0).astype(np.float32),
         aleatoric=mean_entropy.astype(np.float32),
+        shares=shares,
     )
 
 

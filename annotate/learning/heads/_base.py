@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from annotate.learning._part import Part
+from annotate.learning.heads._answers import Shares
 from annotate.types import Kind, Label, Task, TaskPrediction
 
 Raw = NDArray[np.float64]
@@ -68,7 +69,7 @@ class Head(Part, nn.Module, ABC):
         """(...,) of each sample, from (..., outputs) and (..., width); no parameter, no branch on numbers."""
 
     @abstractmethod
-    def read(self, raw: Raw, target: Target, noise: float) -> TaskPrediction:
+    def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """What the members' outputs mean; `noise` is the standard deviation of label minus mean, on the scale
         (see `residuals`)."""
 

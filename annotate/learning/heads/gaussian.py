@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from annotate.learning.heads._answers import regression
+from annotate.learning.heads._answers import Shares, regression
 from annotate.learning.heads._base import Head, Raw, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
@@ -51,7 +51,9 @@ class Gaussian(Head):
         likelihood = 0.5 * (error * torch.exp(-log_variance) + log_variance)
         return likelihood * torch.exp(self.options.beta * log_variance.detach())
 
-    def read(self, raw: Raw, target: Target, noise: float) -> TaskPrediction:
+    def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """Each member's own normal."""
         spread = np.exp(0.5 * WIDEST * np.tanh(raw[..., 1] / WIDEST))
-        return regression(self.task, target.centre + target.scale * raw[..., 0], target.scale * spread)
+        return regression(
+            self.task, target.centre + target.scale * raw[..., 0], target.scale * spread, shares
+        )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from annotate.learning.heads._answers import classification
+from annotate.learning.heads._answers import Shares, average, classification
 from annotate.learning.heads._base import Head, Raw, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
@@ -40,20 +40,22 @@ class Ordinal(Head):
         """Binary cross-entropy at each border, nats, mean over the borders."""
         return functional.binary_cross_entropy_with_logits(logits(raw), target, reduction="none").mean(dim=-1)
 
-    def read(self, raw: Raw, target: Target, noise: float) -> TaskPrediction:
+    def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """Probabilities of the answers; the mean is their expected value on the scale."""
         above = torch.sigmoid(logits(torch.from_numpy(raw))).numpy()
         members = _between(above)
         answers = np.array([float(a.value) for a in self.task.dimension.answers])
         means = members @ answers
-        spread = np.sqrt(np.maximum(members @ np.square(answers) - np.square(means), 0)).mean(axis=0)
-        said = classification(self.task, members)
+        spread = np.sqrt(np.maximum(members @ np.square(answers) - np.square(means), 0))
+        mean = average(means, shares)
+        said = classification(self.task, members, shares)
         return TaskPrediction(
             task=self.task,
             members=said.members,
-            mean=means.mean(axis=0).astype(np.float32),
-            epistemic=means.std(axis=0).astype(np.float32),
-            aleatoric=spread.astype(np.float32),
+            mean=mean.astype(np.float32),
+            epistemic=np.sqrt(average(np.square(means - mean), shares)).astype(np.float32),
+            aleatoric=average(spread, shares).astype(np.float32),
+            shares=shares,
         )
 
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from annotate.learning.heads._answers import classification, softmax
+from annotate.learning.heads._answers import Shares, classification, softmax
 from annotate.learning.heads._base import Head, Raw, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
@@ -29,6 +29,6 @@ class Softmax(Head):
         """Cross-entropy, nats."""
         return -(target * raw.log_softmax(dim=-1)).sum(dim=-1)
 
-    def read(self, raw: Raw, target: Target, noise: float) -> TaskPrediction:
+    def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """The probabilities of each member."""
-        return classification(self.task, softmax(raw))
+        return classification(self.task, softmax(raw), shares)

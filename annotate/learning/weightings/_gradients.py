@@ -11,7 +11,7 @@ def task_gradients(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]
 
     Zero for a task that is absent or does not use a parameter. `losses` are (members, tasks).
     """
-    rows = []
+    rows: list[Tensor | None] = []
     for task in range(losses.shape[1]):
         if not bool(present[:, task].any()):
             rows.append(None)

@@ -1,0 +1,30 @@
+"""Every member sees other labels."""
+
+import numpy as np
+import torch
+
+from annotate.learning.ensembles._base import Ensemble, Trained, Workshop
+from annotate.learning.seeds import member_seed
+from annotate.registry import ensemble
+
+
+@ensemble("bagging")
+class Bagging(Ensemble):
+    """Every member sees a bootstrap sample of the groups; the mean (Breiman 1996)."""
+
+    def train(self, workshop: Workshop) -> Trained:
+        """A group drawn twice weighs two, so that all members still train side by side."""
+        weights = torch.from_numpy(bootstrap(workshop.groups, workshop.members, workshop.seed))
+        seeds = [member_seed(workshop.seed, k) for k in range(workshop.members)]
+        states, fitted = workshop.fit(seeds, weights.to(workshop.train.device))
+        return Trained(tuple(states), tuple(fitted))
+
+
+def bootstrap(groups: np.typing.NDArray[np.intp], members: int, seed: int) -> np.typing.NDArray[np.float32]:
+    """(members, n) how often each sample's group was drawn; of a single group its samples are drawn."""
+    units = groups if len(np.unique(groups)) > 1 else np.arange(len(groups))
+    _, which = np.unique(units, return_inverse=True)
+    count = int(which.max()) + 1
+    rng = np.random.default_rng([seed, 1])
+    drawn = rng.multinomial(count, np.full(count, 1 / count), members)
+    return drawn[:, which].astype(np.float32)

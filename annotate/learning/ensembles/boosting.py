@@ -1,0 +1,88 @@
+"""One member after the other, each looking harder at what those before it got wrong."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from annotate.learning.ensembles._base import Combination, Ensemble, State, Trained, Workshop
+from annotate.learning.heads._base import Raw
+from annotate.learning.seeds import member_seed
+from annotate.learning.trainer import Fitted
+from annotate.registry import ensemble
+from annotate.types import Kind, Task
+
+SMALLEST_ERROR = 1e-3
+"""A member without any error would count infinitely much."""
+
+
+@ensemble("boosting")
+class Boosting(Ensemble):
+    """Members one after the other, hard samples weigh more (AdaBoost, Freund & Schapire 1997)."""
+
+    def train(self, workshop: Workshop) -> Trained:
+        """All tasks share one weight per sample, as they share the network: the mean of what each would give.
+
+        Each task's members count by their own alpha; where every member is no better than chance, equally.
+        """
+        count = len(workshop.train)
+        weights: NDArray[np.float64] = np.ones(count)
+        states: list[State] = []
+        fitted: list[Fitted] = []
+        alphas: dict[str, list[float]] = {task.id: [] for task in workshop.tasks}
+        for k in range(workshop.members):
+            factor = torch.from_numpy(weights.astype(np.float32))[None].to(workshop.train.device)
+            made, how = workshop.fit([member_seed(workshop.seed, k)], factor)
+            states += made
+            fitted += how
+            weights = self._next_weights(workshop, workshop.ask(made, workshop.train), weights, alphas)
+        return Trained(tuple(states), tuple(fitted), Combination(shares=_shares(alphas)))
+
+    def _next_weights(
+        self,
+        workshop: Workshop,
+        said: Mapping[str, Raw],
+        weights: NDArray[np.float64],
+        alphas: dict[str, list[float]],
+    ) -> NDArray[np.float64]:
+        steps = []
+        for task in workshop.tasks:
+            known = workshop.train.known[task.id].cpu().numpy()
+            target = workshop.train.targets[task.id].cpu().double().numpy()
+            wrong = np.where(known, sample_errors(task, said[task.id][0], target), 0.0)
+            share = weights * known
+            error = float((share * wrong).sum() / max(share.sum(), 1e-12))
+            alpha = member_weight(task, error)
+            alphas[task.id].append(max(alpha, 0.0))
+            steps.append(np.where(known, max(alpha, 0.0) * (wrong - error), 0.0))
+        moved = weights * np.exp(np.mean(steps, axis=0))
+        return moved * len(moved) / moved.sum()
+
+
+def sample_errors(task: Task, raw: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) between 0 and 1: 0 or 1 for a class, the absolute error over the largest for a number
+    (the linear loss of AdaBoost.R2, Drucker 1997), the share of wrong ticks for several answers."""
+    if task.dimension.kind is Kind.CLASSIFICATION:
+        return (raw.argmax(axis=-1) != target.argmax(axis=-1)).astype(float)
+    if task.dimension.kind is Kind.MULTILABEL:
+        return ((raw >= 0) != (target >= 0.5)).mean(axis=-1)
+    errors = np.abs(raw[:, 0] - target[:, 0])
+    return np.asarray(errors / max(float(errors.max()), 1e-12))
+
+
+def member_weight(task: Task, error: float) -> float:
+    """How much a member with this weighted error counts: ½ ln((1 - e) / e), for K classes with ½ ln(K - 1) on
+    top (SAMME, Zhu et al. 2009, halved to agree with AdaBoost at K = 2)."""
+    bounded = min(max(error, SMALLEST_ERROR), 1 - SMALLEST_ERROR)
+    classes = len(task.dimension.answers) if task.dimension.kind is Kind.CLASSIFICATION else 2
+    return float(0.5 * np.log((1 - bounded) / bounded) + 0.5 * np.log(classes - 1))
+
+
+def _shares(alphas: Mapping[str, list[float]]) -> dict[str, tuple[float, ...]]:
+    """By task id; a task whose members all count nothing is left to the plain mean."""
+    return {
+        task_id: tuple(alpha / sum(found) for alpha in found)
+        for task_id, found in alphas.items()
+        if sum(found) > 0
+    }

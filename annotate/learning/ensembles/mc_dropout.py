@@ -1,0 +1,27 @@
+"""One network, thinned anew each time it is asked."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from annotate.learning.ensembles._base import Combination, Ensemble, Trained, Workshop
+from annotate.learning.seeds import member_seed
+from annotate.registry import ensemble
+
+
+@dataclass(frozen=True, slots=True)
+class McDropoutOptions:
+    """`passes`: how often the network is asked."""
+
+    passes: int = 20
+
+
+@ensemble("mc-dropout")
+class McDropout(Ensemble):
+    """One network asked many times with dropout left on (Gal & Ghahramani 2016)."""
+
+    Options: ClassVar[type] = McDropoutOptions
+
+    def train(self, workshop: Workshop) -> Trained:
+        """A single network, whatever the recipe's number of members; without dropout all passes agree."""
+        states, fitted = workshop.fit([member_seed(workshop.seed, 0)])
+        return Trained(tuple(states), tuple(fitted), Combination(passes=max(self.options.passes, 1)))
