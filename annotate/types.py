@@ -540,7 +540,11 @@ class TaskPrediction:
     @property
     def probs(self) -> NDArray[np.float32]:
         """(n, answers) mean over the members."""
-        return np.asarray(np.average(self.members, axis=0, weights=self.shares), np.float32)
+        return np.asarray(self.average(self.members), np.float32)
+
+    def average(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The mean over the members, which stand in front of `values`."""
+        return values.mean(axis=0) if self.shares is None else np.tensordot(self.shares, values, axes=1)
 
     @property
     def ticked(self) -> NDArray[np.bool_]:

@@ -27,11 +27,8 @@ class Bald(ScoredStrategy):
         members = prediction.members.astype(np.float64)
         if kind is Kind.MULTILABEL:
             members = np.stack([members, 1 - members], axis=-1)
-        gained = np.maximum(
-            _entropy(np.average(members, axis=0, weights=prediction.shares))
-            - np.average(_entropy(members), axis=0, weights=prediction.shares),
-            0,
-        )
+        mean = prediction.average(members)
+        gained = np.maximum(_entropy(mean) - prediction.average(_entropy(members)), 0)
         return gained.sum(axis=-1) if kind is Kind.MULTILABEL else gained
 
     def comparable(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
