@@ -1,5 +1,6 @@
 """Named ways to train: sets of changes to `[train]`, among them the baselines of CH-SIMS."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,7 +111,8 @@ def read_variants(text: str) -> tuple[Variant, ...]:
 
     Raises `UsageError` for one that cannot be read.
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    outside_of_lists = re.split(r",(?![^\[]*\])", text)
+    names = [name.strip() for name in outside_of_lists if name.strip()]
     return tuple(_variant(name) for name in dict.fromkeys((*names, *ALWAYS)))
 
 

@@ -116,14 +116,16 @@ def read_condensed(
 ) -> dict[Modality, list[NDArray[np.float32]]]:
     """Read and condense `CHUNK` samples at a time.
 
-    Raises `ModelError` when a feature is NaN or infinite.
+    Raises `ModelError` when a feature is NaN or infinite, or when samples have features of different widths.
     """
     found: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in condense}
+    dims: dict[Modality, int] = {}
     for start in range(0, len(sample_ids), CHUNK):
         ids = sample_ids[start : start + CHUNK]
         for modality, made in condense.items():
             for sample_id, frames in zip(ids, read(modality, ids), strict=True):
                 _require_finite(frames, modality, sample_id)
+                _require_width(frames, dims.setdefault(modality, frames.shape[1]), modality, sample_id)
                 found[modality].append(made(frames))
     return found
 
@@ -133,6 +135,15 @@ def _require_finite(frames: NDArray[np.float32], modality: Modality, sample_id: 
         raise ModelError(
             f"the {modality.word} features of sample {sample_id} hold NaN or infinity",
             hint=f"choose another {modality.word} extractor under [features] and run `annotate extract`",
+        )
+
+
+def _require_width(frames: NDArray[np.float32], dim: int, modality: Modality, sample_id: str) -> None:
+    if frames.shape[1] != dim:
+        raise ModelError(
+            f"the {modality.word} features of sample {sample_id} have {frames.shape[1]} columns, "
+            f"those of others {dim}",
+            hint=f"delete the folder features/{modality.word} and run `annotate extract`",
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.config import TrainSettings
 from annotate.errors import ModelError
 from annotate.learning.enough import learned
 from annotate.progress import SILENT, Progress
@@ -17,7 +18,8 @@ from annotate.project import Project
 from annotate.steps._features import feature_names, read_features
 from annotate.steps._material import Material, read_material
 from annotate.steps._places import read_places
-from annotate.types import Split, Task, TaskPrediction
+from annotate.types import Kind, Split, Task, TaskPrediction
+from annotate.variants import PRESETS, fill
 from db.engine import reading, writing
 from db.rounds import add_round, get_round, model_folders, next_round_id, round_of
 
@@ -186,6 +188,13 @@ def recipe_of(project: Project) -> "Recipe":
     return recipe
 
 
+def overruled(train: TrainSettings) -> list[str]:
+    """The keys of `[train]` that its preset would have otherwise."""
+    said = train.recipe()
+    wanted = fill(PRESETS.get(train.preset, {}), said)
+    return [key for key in said if wanted[key] != said[key]]
+
+
 def reader(project: Project) -> "FeatureReader":
     """Reads the features of the present settings."""
     return lambda modality, sample_ids: read_features(project, modality, sample_ids)
@@ -220,7 +229,7 @@ def _settings(project: Project, checkpoint: "Checkpoint", material: Material, de
         "labels": material.counts(),
         "extractors": {m.value: name for m, name in material.extractors.items()},
         "recipe": project.settings.train.recipe(),
-        "warnings": _warnings(checkpoint, material),
+        "warnings": [*_warnings(checkpoint, material), *_warnings_of_project(project, material)],
         "notes": list(checkpoint.notes),
         "search": None if checkpoint.search is None else asdict(checkpoint.search),
     }
@@ -235,6 +244,7 @@ def _warnings(checkpoint: "Checkpoint", material: Material) -> list[str]:
         found.append("too few valid labels to tell when to stop: trained for a fixed number of epochs")
     if material.without_features:
         found.append(f"{material.without_features} labelled samples have no features: run `annotate extract`")
+    found += _odd_labels(material, tasks)
     for task in tasks:
         count = len(material.of_task(task, Split.TEST))
         if count == 0:
@@ -242,6 +252,26 @@ def _warnings(checkpoint: "Checkpoint", material: Material) -> list[str]:
         elif count < FEW_LABELS:
             found.append(f"{task.id} has {count} test labels: these scores say little")
     return found
+
+
+def _warnings_of_project(project: Project, material: Material) -> list[str]:
+    found, train = [], project.settings.train
+    over = overruled(train)
+    if over:
+        found.append(f"the preset {train.preset} is said over for {', '.join(over)}: see `annotate doctor`")
+    ids = material.sample_ids(Split.TRAIN, material.trainable())
+    if len({place.group for place in read_places(project)(ids)}) < 2:
+        found.append("all train labels are of one group, such as one speaker: of others nothing is known")
+    return found
+
+
+def _odd_labels(material: Material, tasks: Sequence[Task]) -> list[str]:
+    return [
+        f"all train labels of {task.id} are the same: its head can learn nothing else"
+        for task in tasks
+        if task.dimension.kind is Kind.REGRESSION
+        and len({label.value for label in material.of_task(task, Split.TRAIN)}) < 2
+    ]
 
 
 def _sweep(project: Project) -> str:

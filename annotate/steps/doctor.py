@@ -18,6 +18,7 @@ from annotate.labelstudio.credentials import credentials_file, read_credentials
 from annotate.labelstudio.exposure import exposures
 from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
+from annotate.steps._model import overruled, recipe_of
 from annotate.steps._studio import address
 from annotate.steps._verdicts import Rules
 from db.migrate import head
@@ -237,6 +238,20 @@ def rules(project: Project) -> Finding:
     return Finding(State.OK, f"{count} rules fit their checks")
 
 
+def network(project: Project) -> Finding:
+    """`[train]` names plug-ins and options that exist, and its preset is not said over."""
+    recipe_of(project)
+    train = project.settings.train
+    over = overruled(train)
+    if over:
+        return Finding(
+            State.WARN,
+            f"the preset {train.preset} is said over in annotate.toml or a variable: {', '.join(over)}",
+            "delete those lines of [train], or preset",
+        )
+    return Finding(State.OK, f"{train.sharing}, {train.fusion}, {train.encoder}: all there")
+
+
 def lock(project: Project) -> Finding:
     """Nobody is writing, so a command could."""
     try:
@@ -299,6 +314,7 @@ PROJECT: Mapping[str, Callable[[Project], Finding]] = {
     "disk": lambda project: disk(project.root),
     "database": schema,
     "rules": rules,
+    "network": network,
     "writer lock": lock,
     "folders": folders,
     "media root": media_root,
