@@ -32,14 +32,14 @@ WORDS = [
 ]
 
 
-def save_text_model(folder: Path) -> Path:
-    """A BERT of one layer that knows fourteen words."""
+def save_text_model(folder: Path, rows: int = len(WORDS)) -> Path:
+    """A BERT of one layer that knows fourteen words, with room for more in its table."""
     torch.manual_seed(0)
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join(WORDS), encoding="utf-8")
     BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
     config = BertConfig(
-        vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        vocab_size=rows, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
         intermediate_size=32, max_position_embeddings=32,
     )  # fmt: skip
     BertModel(config).save_pretrained(folder)

@@ -1,11 +1,10 @@
-"""What the pretrained extractors share: where weights lie, what they hash to, how they are loaded."""
+"""What the pretrained extractors share: what their weights hash to, and how they are asked."""
 
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -13,19 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.errors import ConfigError
+from annotate import pretrained
 from annotate.types import Modality, SampleSource
-
-_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
-"""What may be in a model: numbers and tables, nothing that runs."""
 
 
 class Pretrained(ABC):
-    """A model in the folder format of `transformers`, by path or by hub name.
-
-    Only safetensors weights are read and no code of the model's is run. A hub name is looked up in the
-    local cache first and downloaded once; a path never touches the network.
-    """
+    """A model in the folder format of `transformers`, by path or by hub name (see `annotate.pretrained`)."""
 
     modality: Modality
     revision: str
@@ -37,28 +29,17 @@ class Pretrained(ABC):
         # Fast tokenizers refuse to be used by two threads at once; torch has threads of its own.
         self._lock = RLock()
 
+    @property
+    def _key(self) -> str:
+        return f"features.{self.modality.word}_model"
+
     @cached_property
     def folder(self) -> Path:
         """Where the files lie.
 
         Raises `ConfigError` when no model is named, it cannot be had, or `transformers` is missing.
         """
-        key = f"features.{self.modality.word}_model"
-        if not self.model:
-            raise ConfigError(f"{key} is empty", hint=f"set {key} in annotate.toml to a folder or a hub name")
-        if find_spec("transformers") is None:
-            raise ConfigError(
-                f"{key} names {self.model!r}, but pretrained models need the package transformers",
-                hint="pip install -e '.[pretrained]' in the checkout of annotate",
-            )
-        path = Path(self.model).expanduser()
-        found = path if path.is_dir() else _from_hub(self.model, key)
-        for needed in ("config.json", "*.safetensors"):
-            if not any(found.glob(needed)):
-                raise ConfigError(
-                    f"{key}: {found} holds no {needed}", hint="save the model as safetensors there"
-                )
-        return found
+        return pretrained.find(self.model, self._key)
 
     @cached_property
     def version(self) -> str:
@@ -66,7 +47,7 @@ class Pretrained(ABC):
 
         Raises `ConfigError` like `folder`.
         """
-        files = sorted({path for pattern in _FILES for path in self.folder.glob(pattern)})
+        files = sorted({path for pattern in pretrained.FILES for path in self.folder.glob(pattern)})
         state = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
         return f"{self.revision}:{_digest(state)}"
 
@@ -83,30 +64,14 @@ class Pretrained(ABC):
 
         Raises `ConfigError` when its files cannot be used.
         """
-        from transformers import AutoModel
-        from transformers.utils import logging
-
-        be_quiet: Any = logging.disable_progress_bar
-        be_quiet()  # its bars would tear ours
-        loaded = self.load(AutoModel, use_safetensors=True)
-        return getattr(loaded, "vision_model", loaded).float().eval()
+        return pretrained.load_network(self.folder, self._key)
 
     def load(self, kind: Any, **options: Any) -> Any:
         """What `kind`, a class of `transformers`, makes of the model's folder.
 
         Raises `ConfigError` when its files cannot be used.
         """
-        from safetensors import SafetensorError
-
-        try:
-            return kind.from_pretrained(
-                self.folder, local_files_only=True, trust_remote_code=False, **options
-            )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise ConfigError(
-                f"the model in {self.folder} cannot be used: {error}",
-                hint=f"set features.{self.modality.word}_model to a complete one, in safetensors",
-            ) from error
+        return pretrained.load(kind, self.folder, self._key, **options)
 
     def extract(self, source: SampleSource) -> NDArray[np.float32]:
         """(frames, dim); one row of zeros when the modality is absent.
@@ -137,19 +102,3 @@ def _digest(state: tuple[tuple[str, int, int], ...]) -> str:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         whole.update(f"{Path(path).name}:{content}\n".encode())
     return whole.hexdigest()
-
-
-def _from_hub(name: str, key: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        try:
-            return Path(snapshot_download(name, allow_patterns=list(_FILES), local_files_only=True))
-        except LocalEntryNotFoundError:
-            return Path(snapshot_download(name, allow_patterns=list(_FILES)))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"{key}: {name!r} is no folder here, and the hub does not give it: {error}",
-            hint="name a folder that holds the model, or check the spelling and the network",
-        ) from error

@@ -1,5 +1,6 @@
 """A pretrained language model's view of the transcript."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +32,12 @@ class HfText(Pretrained):
         """(tokens, dim), or None for an empty transcript."""
         if not source.transcript.strip():
             return None
-        # RoBERTa counts positions from 2, so two of those it announces cannot be used.
-        longest = min(_LONGEST, int(self._json("config.json").get("max_position_embeddings", _LONGEST)) - 2)
-        tokens = self._tokenizer(source.transcript, truncation=True, max_length=longest, return_tensors="pt")
+        most = longest(self._json("config.json"))
+        tokens = self._tokenizer(source.transcript, truncation=True, max_length=most, return_tensors="pt")
         return self.network(**tokens).last_hidden_state[0].numpy()
+
+
+def longest(config: Mapping[str, Any]) -> int:
+    """How many tokens a model of this configuration can read."""
+    # RoBERTa counts positions from 2, so two of those it announces cannot be used.
+    return min(_LONGEST, int(config.get("max_position_embeddings", _LONGEST)) - 2)

@@ -24,6 +24,7 @@ from annotate.learning.batches import (
 )
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
+from annotate.learning.encoders._tokens import require_readable
 from annotate.learning.ensembles._base import Ensemble, State, Trained, Workshop
 from annotate.learning.heads._base import Head, Raw, Target
 from annotate.learning.members import Members, restore
@@ -199,6 +200,8 @@ def _ask(prepared: Prepared, states: Sequence[State], batch: Batch) -> dict[str,
 def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:
     """Read, condense, standardise and encode; with fewer than `FEWEST_VALID` valid samples there are none."""
     classes = {m: encoder_class(m, recipe) for m in training_set.extractors}
+    for m, extractor in training_set.extractors.items():
+        require_readable(classes[m], m, extractor)
     condense: dict[Modality, Condense] = {m: cls.condense for m, cls in classes.items()}
     train = read_condensed(training_set.read, condense, training_set.train)
     standardisers = {m: Standardiser.fit(rows) for m, rows in train.items() if not classes[m].reads_tokens}

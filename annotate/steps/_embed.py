@@ -5,13 +5,23 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.features._tokens import PAIR
+
 WIDE = 64
 """A modality with more dimensions is reduced to so many principal components."""
+BINS = 512
+"""Tokens whose numbers are alike in what is left when divided by it are counted together."""
 
 
 def pooled(features: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
     """(n, dim) mean over the frames of n arrays (frames, dim)."""
     return np.stack([frames.mean(axis=0, dtype=np.float64) for frames in features])
+
+
+def counted(features: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """(n, `BINS`) how often tokens occur in n arrays (tokens, 2): the mean of their numbers says nothing."""
+    numbers = [(rows @ [PAIR, 1]).astype(np.int64) for rows in features]
+    return np.stack([np.log1p(np.bincount(found % BINS, minlength=BINS)) for found in numbers])
 
 
 def embed(modalities: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:

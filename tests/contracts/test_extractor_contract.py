@@ -19,7 +19,7 @@ from annotate.registry import EXTRACTORS
 from annotate.types import UNIMODAL, Modality, SampleMedia, SampleSource
 from tests.conftest import ROOT, cannot
 
-PRETRAINED = {"hf-text", "hf-audio", "hf-vision"}
+PRETRAINED = {"hf-text", "hf-tokens", "hf-audio", "hf-vision"}
 MakeSource = Callable[..., SampleSource]
 FROM_FILES = [n for n in EXTRACTORS.names() if EXTRACTORS.get(n)().modality is not Modality.TEXT]
 WITH_ABSENCE = [n for n in EXTRACTORS.names() if n != "hf-vision"]
@@ -62,7 +62,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     from tests.tiny_models import save_audio_model, save_text_model, save_vision_model
 
     folder = tmp_path_factory.mktemp("models")
-    made = {"hf-text": save_text_model, "hf-audio": save_audio_model, "hf-vision": save_vision_model}
+    made = {
+        "hf-text": save_text_model, "hf-tokens": save_text_model,
+        "hf-audio": save_audio_model, "hf-vision": save_vision_model,
+    }  # fmt: skip
     return {name: str(save(folder / name)) for name, save in made.items()}
 
 
@@ -173,7 +176,7 @@ def test_damaged_weights_are_named(models: dict[str, str], talking: SampleSource
 def test_pretrained_extractors_say_how_to_install_what_they_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("annotate.features._pretrained.find_spec", lambda name: None)
+    monkeypatch.setattr("annotate.pretrained.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="transformers") as caught:
         _ = EXTRACTORS.get("hf-text")(model=str(tmp_path)).version
     assert "pip install -e '.[pretrained]'" in caught.value.hint

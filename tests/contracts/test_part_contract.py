@@ -1,6 +1,7 @@
 """Promises every part of the network keeps, family by family. A new file is tested here unasked."""
 
 from dataclasses import fields, replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs
 from annotate.registry import ENCODERS, ENSEMBLES, FUSIONS, HEADS, LEARNING, SHARINGS, WEIGHTINGS
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
+from tests.needs import cannot
 
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
 EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("angry", "happy", "sad")))
@@ -29,9 +31,22 @@ TASKS = (
 )
 DIMS = {Modality.TEXT: 2, Modality.AUDIO: 4, Modality.VISION: 3}
 SMALL = Recipe(hidden=8, members=2, epochs=3, patience=3, batch_size=8, dropout=0.0)
+MODEL = "tiny-text"
+"""Where a pretrained model lies, below the folder that the tests run in."""
+
+
+def encoding(name: str) -> Recipe:
+    """With the encoder, for the modalities that it serves."""
+    options = {name: {"model": MODEL}} if hasattr(ENCODERS.get(name).Options, "model") else {}
+    if ENCODERS.get(name).modalities == UNIMODAL:
+        return replace(SMALL, encoder=name, options=options)
+    return replace(
+        SMALL, **{f"{m.word}_encoder": name for m in ENCODERS.get(name).modalities}, options=options
+    )
+
 
 NETWORKS = [
-    *(replace(SMALL, encoder=name) for name in ENCODERS.names()),
+    *(encoding(name) for name in ENCODERS.names()),
     *(replace(SMALL, fusion=name) for name in FUSIONS.names()),
     *(replace(SMALL, sharing=name) for name in SHARINGS.names()),
 ]
@@ -40,12 +55,33 @@ NETWORKS = [
 
 def _name(recipe: Recipe) -> str:
     changed = [
-        f"{f.name}={v}" for f in fields(recipe) if (v := getattr(recipe, f.name)) != getattr(SMALL, f.name)
+        f"{f.name}={v}"
+        for f in fields(recipe)
+        if f.name != "options" and (v := getattr(recipe, f.name)) != getattr(SMALL, f.name)
     ]
     return " ".join(changed) or "default"
 
 
 recipes = pytest.mark.parametrize("recipe", NETWORKS, ids=_name)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A folder with what recipes that need a pretrained model name."""
+    if find_spec("transformers") is None:
+        cannot("no transformers: pip install -e '.[pretrained]'")
+    from tests.tiny_models import save_text_model
+
+    folder = tmp_path_factory.mktemp("models")
+    save_text_model(folder / MODEL, rows=6 * 2048)  # the numbers of all tokens made here
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _where_models_are(request, monkeypatch):
+    params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    if "recipe" in params and MODEL in str(params["recipe"].options):
+        monkeypatch.chdir(request.getfixturevalue("models"))
 
 
 @pytest.fixture(autouse=True)

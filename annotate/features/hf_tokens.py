@@ -1,0 +1,42 @@
+"""The tokens of a pretrained language model as numbers, for an encoder that trains that model further."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.features._pretrained import Pretrained
+from annotate.features._tokens import rows_of
+from annotate.features.hf_text import longest
+from annotate.registry import extractor
+from annotate.types import Modality, SampleSource
+
+
+@extractor("hf-tokens")
+class HfTokens(Pretrained):
+    """Token numbers of a pretrained text encoder, for `pretrained-text` (BERT family; Devlin et al. 2019)."""
+
+    modality = Modality.TEXT
+    revision = "1"
+    tokens = True
+
+    @cached_property
+    def dim(self) -> int:
+        """Two columns make one number."""
+        return 2
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        return self.load(AutoTokenizer)
+
+    def hidden(self, source: SampleSource) -> NDArray[np.float32] | None:
+        """(tokens, 2), each number one more than the model's, so that 0 stands for no token."""
+        if not source.transcript.strip():
+            return None
+        config: Mapping[str, Any] = self._json("config.json")
+        found = self._tokenizer(source.transcript, truncation=True, max_length=longest(config))
+        return rows_of(number + 1 for number in found["input_ids"])

@@ -1,0 +1,109 @@
+"""A pretrained language model, trained further with everything else."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from annotate import pretrained
+from annotate.errors import ConfigError, ModelError
+from annotate.learning._part import Part
+from annotate.learning.encoders._base import masked
+from annotate.learning.encoders._tokens import TokenEncoder, numbers
+from annotate.learning.tensors import Code, Frames
+from annotate.registry import encoder
+
+_KEY = "train.options.pretrained-text.model"
+
+
+@encoder("pretrained-text")
+class PretrainedText(TokenEncoder):
+    """A pretrained text encoder that all tasks train further, slowly (MT-DNN; Liu et al. 2019).
+
+    The weights are kept in the checkpoint; the shape of the model is read from its folder, so that has to
+    stay. It reads the tokens of `hf-tokens` of the same model.
+    """
+
+    vectorised = False
+
+    @dataclass(frozen=True, slots=True)
+    class Options:
+        """What `[train.options.pretrained-text]` may say."""
+
+        model: str = ""
+        """Folder or hub name, the same as `features.text_model`."""
+        rate: float = 0.02
+        """By what the learning rate is multiplied inside the pretrained model."""
+        shared: bool = False
+        """One model for all tasks, also where the sharing gives each its own encoder."""
+
+    def __init__(self, width: int, hidden: int, dropout: float, options: Options) -> None:
+        super().__init__(width, hidden, dropout, options)
+        if options.rate < 0:
+            raise ConfigError(
+                f"train.options.pretrained-text.rate cannot be {options.rate}",
+                hint="0 keeps the pretrained model as it is, 1 trains it like the rest",
+            )
+        self.body = Body(pretrained.find(options.model, _KEY), options.rate)
+        self.layers = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.body.columns, hidden))
+        self.common = ("body",) if options.shared else ()
+
+    def forward(self, frames: Frames) -> Code:
+        """The vector is that of the first token, where such a model collects the sentence.
+
+        Raises `ModelError` when the tokens are not those of the model.
+        """
+        used = max(1, int(frames.mask.sum(dim=1).max()))  # padding is dear here
+        mask = frames.mask[:, :used]
+        found = self.layers(self.body(numbers(frames)[:, :used], mask))
+        states = functional.pad(masked(found, mask), (0, 0, 0, frames.mask.shape[1] - used))
+        return Code(states[:, 0], states, frames.mask)
+
+
+class Body(Part, nn.Module):
+    """The pretrained model itself."""
+
+    def __init__(self, folder: Path, rate: float) -> None:
+        super().__init__()
+        state = tuple(sorted((p.name, p.stat().st_mtime_ns) for p in folder.glob("*.safetensors")))
+        self.network = deepcopy(_opened(folder, state))
+        self._rate = rate
+        config = self.network.config
+        self.vocabulary, self.columns = int(config.vocab_size), int(config.hidden_size)
+        self.longest = int(getattr(config, "max_position_embeddings", None) or 1_000_000)
+
+    def rate(self, name: str) -> float:
+        """Lower than that of the rest: what was learned before is not to be lost."""
+        return self._rate
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """(n, rows) numbers from 1 on -> (n, rows, columns)."""
+        if int(tokens.max()) > self.vocabulary or tokens.shape[1] > self.longest:
+            raise ModelError(
+                "the text features are not the tokens of the pretrained model",
+                hint='set features.text = "hf-tokens", features.text_model to what '
+                f"{_KEY} names, and run `annotate extract`",
+            )
+        # Somebody has to be looked at: over nothing, attention is no number.
+        seen = mask | (torch.arange(mask.shape[1], device=mask.device) == 0)
+        said: Tensor = self.network(
+            input_ids=(tokens - 1).clamp(min=0), attention_mask=seen.long()
+        ).last_hidden_state
+        return said
+
+
+@lru_cache(maxsize=1)
+def _opened(folder: Path, state: tuple[tuple[str, int], ...]) -> Any:
+    """The model as it was saved; opened once for the members of an ensemble, again when its files changed."""
+    network = pretrained.load_network(folder, _KEY)
+    if getattr(network, "pooler", None) is not None:
+        network.pooler = None  # reads the first token for a task that nobody has here
+    for module in network.modules():
+        # Checkpoints keep every buffer.
+        module._non_persistent_buffers_set.clear()
+    return network
