@@ -1,6 +1,6 @@
 """Networks of one shape side by side: every weight is stacked, every output has the members in front."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,9 @@ class Members:
     def _together(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
         if self.count > 1 and self.net.vectorised:
             return torch.vmap(self._one, randomness="different")(weights, inputs)
+        if self.count == 1:  # views, there and back: nothing is copied
+            alone = {name: tensor.squeeze(0) for name, tensor in weights.items()}
+            return _each(self._one(alone, _member(inputs, 0)), lambda tensor: tensor.unsqueeze(0))
         parts = {name: tensor.unbind(0) for name, tensor in weights.items()}
         found = [
             self._one({name: part[k] for name, part in parts.items()}, _member(inputs, k))
@@ -131,6 +134,11 @@ def _member(inputs: Inputs, k: int) -> Inputs:
         inputs.video[k],
         inputs.position[k],
     )
+
+
+def _each(output: Output, change: Callable[[Tensor], Tensor]) -> Output:
+    heads = {task_id: change(raw) for task_id, raw in output.heads.items()}
+    return Output(heads, change(output.fused), change(output.penalty))
 
 
 def _stack(found: Sequence[Output]) -> Output:
