@@ -141,8 +141,18 @@ def _share(encoder: Encoder, part: str, common: nn.ModuleDict, key: str) -> None
 
 def _make_fusion(widths: Mapping[Modality, int], recipe: Recipe) -> Fusion:
     options = options_of(FUSIONS, recipe.fusion, recipe.options_for(recipe.fusion))
+    _require_readable(widths, recipe)
     ordered = {m.value: widths[m] for m in Modality if m in widths}
     return cast(Fusion, FUSIONS.get(recipe.fusion)(ordered, recipe.hidden, recipe.dropout, options))
+
+
+def _require_readable(widths: Mapping[Modality, int], recipe: Recipe) -> None:
+    reads_rows = cast(type[Fusion], FUSIONS.get(recipe.fusion)).reads_rows
+    if reads_rows and any(encoder_class(m, recipe).reads_tokens for m in widths):
+        raise ConfigError(
+            f"the fusion {recipe.fusion!r} reads features themselves, and numbers of tokens are none",
+            hint="choose an encoder that reads no tokens, or another train.fusion",
+        )
 
 
 def _key(task_id: str) -> str:
