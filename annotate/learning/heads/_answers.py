@@ -12,7 +12,7 @@ Shares = NDArray[np.float64] | None
 
 def average(values: NDArray[np.float64], shares: Shares) -> NDArray[np.float64]:
     """The mean over the members, which stand in front."""
-    return values.mean(axis=0) if shares is None else np.tensordot(shares, values, axes=1)
+    return np.asarray(values.mean(axis=0) if shares is None else np.tensordot(shares, values, axes=1))
 
 
 def regression(
