@@ -13,7 +13,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._arms import Runs, assembler, make_arms, open_folder
 from annotate.steps._material import Material, read_material
-from annotate.steps._model import seed_of
+from annotate.steps._model import recipe_of, seed_of
 from annotate.steps._outcome import Outcome, sentences
 from annotate.steps._places import read_places
 from annotate.steps._settings_file import write_train
@@ -60,11 +60,13 @@ def compare(  # noqa: PLR0913 - one for each option
 
     Raises `UsageError` for a variant or device that cannot be, `NothingToDo` with too few labels,
     `ModelError` when all samples are of one group, when features cannot be used or when training fails,
-    `FeatureError` when features are missing, `ConfigError` when `apply` cannot write.
+    `FeatureError` when features are missing, `ConfigError` when `[train]` names what is not there or `apply`
+    cannot write.
     """
     from annotate.learning.device import choose_device
 
     chosen = choose_device(device or project.settings.train.device)
+    recipe_of(project)  # what annotate.toml cannot mean is no variant's fault
     arms = make_arms(project, variants, members)
     first = seed_of(project, seed)
     material = read_material(project, seed=first)

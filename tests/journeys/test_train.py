@@ -8,19 +8,16 @@ import numpy as np
 import pytest
 
 from annotate.errors import FeatureError, ModelError, NothingToDo, UsageError
-from annotate.feature_store import FeatureStore
 from annotate.learning import trainer
 from annotate.steps import _model
 from annotate.steps._features import feature_names
 from annotate.steps._model import ensure_round, view
 from annotate.steps.train import train
-from annotate.types import UNIMODAL, Modality, Role, Split
+from annotate.types import Modality, Role, Split
 from db import models
 from db.engine import reading, writing
-from db.features import add_shard
 from tests.factories import add_label, add_sample, add_video
-
-DIMS = {Modality.TEXT: 4, Modality.AUDIO: 6, Modality.VISION: 3}
+from tests.material import fill, relabel
 
 
 @pytest.fixture(autouse=True)
@@ -29,51 +26,9 @@ def _small(monkeypatch):
         monkeypatch.setenv(f"ANNOTATE_TRAIN__{name}", value)
 
 
-def _fill(
-    project, *, speakers=10, each=8, labelled=("sentiment.T", "sentiment.A", "sentiment.V", "sentiment.M")
-):
-    """Samples whose features carry the labels, last speaker test, the one before valid; ids by split."""
-    rng = np.random.default_rng(0)
-    ways = {m: np.random.default_rng([3, d]).normal(size=d) for m, d in DIMS.items()}
-    found: dict[Split, list[str]] = {split: [] for split in Split}
-    items: dict[Modality, list] = {m: [] for m in UNIMODAL}
-    with writing(project.engine) as session:
-        for k in range(speakers):
-            split = {speakers - 1: Split.TEST, speakers - 2: Split.VALID}.get(k, Split.TRAIN)
-            video = add_video(session, f"video {k}", speaker=f"s{k}", split=split)
-            for i in range(each):
-                sample = add_sample(session, video, start=float(3 * i))
-                found[split].append(sample.id)
-                truth = {m: rng.choice([-1.0, -0.4, 0.0, 0.6, 1.0]) for m in UNIMODAL}
-                truth[Modality.MULTIMODAL] = round(float(np.mean([truth[m] for m in UNIMODAL])), 2)
-                for m in UNIMODAL:
-                    frames = truth[m] * ways[m] + rng.normal(0, 0.1, (3, DIMS[m]))
-                    items[m].append((sample.id, frames.astype(np.float32)))
-                for task_id in labelled:
-                    add_label(session, sample, task_id, float(truth[Modality(task_id[-1])]))
-    _store(project, items)
-    return found
-
-
-def _store(project, items):
-    store, names = FeatureStore(project.features), feature_names(project)
-    with writing(project.engine) as session:
-        for m, pairs in items.items():
-            shard = store.write(m, names[m], pairs)
-            add_shard(
-                session, sha256=shard.sha256, path=shard.path, modality=m, extractor=names[m],
-                inputs=[(sample_id, "h") for sample_id, _ in pairs],
-            )  # fmt: skip
-
-
 def _rounds(project):
     with reading(project.engine) as session:
         return [(row.id, row.model) for row in session.query(models.Round).order_by(models.Round.id)]
-
-
-def _relabel(project, sample_id, task_id, value):
-    with writing(project.engine) as session:
-        session.get(models.Label, (sample_id, task_id, "human")).number = value
 
 
 # -- bad input ------------------------------------------------------------------------------------
@@ -90,7 +45,7 @@ def test_without_labels_there_is_nothing_to_do_and_it_says_how_many_are_missing(
 
 
 def test_three_labels_are_too_few_and_four_are_enough(project):
-    found = _fill(project, speakers=3, each=4, labelled=())
+    found = fill(project, speakers=3, each=4, labelled=())
     with writing(project.engine) as session:
         for sample_id in found[Split.TRAIN][:3]:
             add_label(session, session.get(models.Sample, sample_id), "sentiment.A", 1.0)
@@ -110,7 +65,7 @@ def test_three_labels_are_too_few_and_four_are_enough(project):
 def test_one_class_only_is_not_learned(make_project):
     project = make_project(preset="emotion")
     task = next(t for t in project.settings.tasks() if t.dimension.kind == "classification")
-    found = _fill(project, speakers=3, each=6, labelled=())
+    found = fill(project, speakers=3, each=6, labelled=())
     with writing(project.engine) as session:
         for sample_id in found[Split.TRAIN]:
             add_label(
@@ -122,7 +77,7 @@ def test_one_class_only_is_not_learned(make_project):
 
 @pytest.mark.parametrize(("device", "error"), [("tpu", UsageError), ("cuda:97", ModelError)])
 def test_a_device_that_cannot_be_leaves_nothing_behind(project, device, error):
-    _fill(project, speakers=3)
+    fill(project, speakers=3)
     with pytest.raises(error) as raised:
         train(project, device=device)
     assert raised.value.hint
@@ -141,7 +96,7 @@ def test_labels_without_features_ask_for_extract(project):
 
 
 def test_a_sample_whose_features_failed_is_left_out_and_counted(project):
-    _fill(project, speakers=3)
+    fill(project, speakers=3)
     with writing(project.engine) as session:
         sample = add_sample(session, add_video(session, "faulty"))
         add_label(session, sample, "sentiment.T", 1.0)
@@ -149,7 +104,7 @@ def test_a_sample_whose_features_failed_is_left_out_and_counted(project):
 
 
 def test_a_training_that_fails_writes_nothing(project, monkeypatch):
-    _fill(project, speakers=3)
+    fill(project, speakers=3)
     losses_of = trainer.task_losses
 
     def poisoned(*args):
@@ -164,7 +119,7 @@ def test_a_training_that_fails_writes_nothing(project, monkeypatch):
 
 
 def test_a_damaged_or_missing_model_says_how_to_get_a_new_one(project):
-    found = _fill(project, speakers=3)
+    found = fill(project, speakers=3)
     first = train(project).round
     weights = project.models / "0001" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9])
@@ -178,7 +133,7 @@ def test_a_damaged_or_missing_model_says_how_to_get_a_new_one(project):
 
 
 def test_other_features_than_those_trained_with_are_refused(project, monkeypatch):
-    found = _fill(project, speakers=3)
+    found = fill(project, speakers=3)
     first = train(project).round
     monkeypatch.setattr(
         "annotate.steps._model.feature_names", lambda p: {**feature_names(p), Modality.AUDIO: "other@1"}
@@ -193,7 +148,7 @@ def test_other_features_than_those_trained_with_are_refused(project, monkeypatch
 
 def test_a_project_is_trained_scored_and_seen(each_project):
     project = each_project
-    found = _fill(project, each=12)
+    found = fill(project, each=12)
     report = train(project)
     assert _rounds(project) == [(report.round, "0001")]
     assert report.labels["sentiment.V"] == {"train": 96, "valid": 12, "test": 12}
@@ -213,7 +168,7 @@ def test_a_project_is_trained_scored_and_seen(each_project):
 
 def test_nothing_is_trained_twice_unless_forced(each_project):
     project = each_project
-    found = _fill(project, speakers=4)
+    found = fill(project, speakers=4)
     first = train(project)
     again = train(project)
     assert again.round == first.round
@@ -228,16 +183,16 @@ def test_nothing_is_trained_twice_unless_forced(each_project):
 
 
 def test_a_changed_label_trains_anew(project):
-    found = _fill(project, speakers=3)
+    found = fill(project, speakers=3)
     first = ensure_round(project, device=None, seed=None)
-    _relabel(project, found[Split.TRAIN][0], "sentiment.T", 0.2)
+    relabel(project, found[Split.TRAIN][0], "sentiment.T", 0.2)
     second = ensure_round(project, device=None, seed=None)
     assert second != first
     assert ensure_round(project, device=None, seed=None) == second
 
 
 def test_an_audit_sample_is_never_trained_on(project):
-    found = _fill(project, speakers=4)
+    found = fill(project, speakers=4)
     audit = found[Split.TRAIN][3]
     with writing(project.engine) as session:
         batch = models.Batch(strategy="uniform", seed=0, settings={})
@@ -250,19 +205,19 @@ def test_an_audit_sample_is_never_trained_on(project):
     first = train(project)
     assert first.labels["sentiment.T"]["train"] == 15
     # What is not learned from changes nothing, whatever its label says.
-    _relabel(project, audit, "sentiment.T", -1.0)
+    relabel(project, audit, "sentiment.T", -1.0)
     assert train(project).round == first.round
 
 
 def test_a_retired_sample_teaches_nothing(project):
-    found = _fill(project, speakers=3)
+    found = fill(project, speakers=3)
     with writing(project.engine) as session:
         session.get(models.Sample, found[Split.TRAIN][0]).status = models.SampleStatus.RETIRED
     assert train(project).labels["sentiment.T"]["train"] == 7
 
 
 def test_a_model_without_a_row_is_swept_and_other_files_stay(project):
-    _fill(project, speakers=3)
+    fill(project, speakers=3)
     for name in ("0001", ".part-0001", "0077", "notes"):
         (project.models / name).mkdir(parents=True)
     train(project)
@@ -271,7 +226,7 @@ def test_a_model_without_a_row_is_swept_and_other_files_stay(project):
 
 
 def test_a_crash_between_model_and_row_leaves_no_round(project, monkeypatch):
-    _fill(project, speakers=3)
+    fill(project, speakers=3)
     with monkeypatch.context() as patch:
         patch.setattr("annotate.steps._model.add_round", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -282,7 +237,7 @@ def test_a_crash_between_model_and_row_leaves_no_round(project, monkeypatch):
 
 
 def test_the_command_prints_one_json_object(project, annotate):
-    _fill(project, speakers=3)
+    fill(project, speakers=3)
     done = annotate("train", "--json", "--device", "cpu", cwd=project.root)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -293,7 +248,7 @@ def test_the_command_prints_one_json_object(project, annotate):
 
 
 def test_while_a_model_is_trained_another_process_may_write(project, monkeypatch):
-    _fill(project)
+    fill(project)
     wait = "from annotate.project import Project; from pathlib import Path; import sys\n"
     wait += "with Project.open(Path(sys.argv[1])).writing(wait_seconds=0): print('wrote')"
 
@@ -312,7 +267,7 @@ def test_while_a_model_is_trained_another_process_may_write(project, monkeypatch
 
 
 def test_of_two_trainings_at_once_the_round_that_was_kept_first_counts_unless_forced(project, monkeypatch):
-    _fill(project)
+    fill(project)
 
     def overtaken(*args, **options):
         monkeypatch.setattr(_model, "_fit", fit)
