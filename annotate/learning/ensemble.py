@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -31,8 +32,10 @@ from annotate.learning.members import Members, restore
 from annotate.learning.network import MultiTaskNet, bare_heads, encoder_class
 from annotate.learning.predict import raw_outputs
 from annotate.learning.recipe import Recipe
+from annotate.learning.resume import Keeper
 from annotate.learning.search import Search, search
 from annotate.learning.seeds import member_seed
+from annotate.learning.told import Told
 from annotate.learning.trainer import Epoch, Fitted, fit
 from annotate.progress import SILENT, Progress
 from annotate.registry import ENSEMBLES
@@ -84,6 +87,7 @@ class Prepared:
     groups: NDArray[np.intp]
     """(n,) numbers of the train samples' groups."""
     device: str
+    keeper: Keeper | None = None
 
     def network(self, seed: int) -> MultiTaskNet:
         """A new one; `seed` decides its first weights."""
@@ -92,22 +96,26 @@ class Prepared:
 
 
 def fit_ensemble(
-    training_set: TrainingSet, recipe: Recipe, *, seed: int, device: str, progress: Progress = SILENT
+    training_set: TrainingSet,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str,
+    progress: Progress = SILENT,
+    keep: Path | None = None,
 ) -> Checkpoint:
     """Train the ensemble that `recipe` names.
 
+    Killed and started again with the same folder `keep`, it goes on where it was, to the same weights.
     Raises `ModelError` when features or the loss are not finite, `UnknownName` or `ConfigError` when the
     recipe names what is not there.
     """
     prepared = prepare(training_set, recipe, device)
     chosen, found = search(prepared, seed)
-    prepared = replace(prepared, recipe=chosen)
+    keeper = None if keep is None else Keeper(keep, progress.say)
+    prepared = replace(prepared, recipe=chosen, keeper=keeper)
     with progress.bar("train", recipe.epochs) as bar:
-
-        def on_epoch(epoch: Epoch) -> None:
-            bar.advance(1, note=_note(epoch))
-
-        trained = _train(prepared, seed, on_epoch)
+        trained = _train(prepared, seed, Told(bar))
     with repeatable(seed, device):
         noise = _noise(prepared, trained)
     return Checkpoint(
@@ -131,11 +139,6 @@ def _notes(prepared: Prepared, trained: Trained, found: Search | None) -> tuple[
     net = prepared.network(0)
     net.load_state_dict(dict(trained.states[0]))
     return (*([found.said()] if found else []), *net.sharing.notes())
-
-
-def _note(epoch: Epoch) -> str:
-    losses = ", ".join(f"{task_id} {loss:.3f}" for task_id, loss in epoch.losses.items())
-    return f"epoch {epoch.number}: {losses}"
 
 
 def _train(prepared: Prepared, seed: int, on_epoch: Callable[[Epoch], None]) -> Trained:
@@ -170,8 +173,9 @@ def fit_members(
         members = Members(nets, prepared.device)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         fitted = fit(
-            members, train, prepared.valid, prepared.recipe, generators, on_epoch, sample_weights=weights
-        )
+            members, train, prepared.valid, prepared.recipe, generators, on_epoch, sample_weights=weights,
+            keeper=prepared.keeper,
+        )  # fmt: skip
     return list(members.states()), fitted
 
 

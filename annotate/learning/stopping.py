@@ -37,6 +37,14 @@ class Stopping:
         self.active = torch.ones(members, len(tasks), dtype=torch.bool)
         """(members, tasks) whether the loss of the task still counts."""
 
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, everything that changes."""
+        return {
+            "best_loss": self.best_loss, "best_epoch": self.best_epoch, "ended": self.ended,
+            "running": self.running, "task_loss": self.task_loss, "task_epoch": self.task_epoch,
+            "active": self.active,
+        }  # fmt: skip
+
     def unwatched(self, epoch: int) -> None:
         """An epoch is over, and there are no valid labels to tell anything."""
         self.ended[:] = self.best_epoch[:] = epoch

@@ -15,6 +15,7 @@ from annotate.learning.batches import Batch
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, Weights, ask, repeat
 from annotate.learning.recipe import Recipe
+from annotate.learning.resume import Keeper, Kept, name_of
 from annotate.learning.sampling import Sampler, Step
 from annotate.learning.stopping import Stopping
 from annotate.learning.weightings._base import Weighting, mean_of_present
@@ -63,16 +64,24 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     *,
     sample_weights: Tensor | None = None,
+    keeper: Keeper | None = None,
 ) -> list[Fitted]:
     """Train in place until the valid labels say that each member has learned enough (see `Stopping`).
 
     Without valid labels a fixed number of epochs is run. `generators`, one per member, decide which samples
     and tasks follow each other (see `Sampler`). `sample_weights` (members, n) multiply the weights of
-    `train`. Raises `ModelError` when a loss is no longer a number.
+    `train`. With a `keeper`, a training that was killed goes on, and ends with the weights it would have had.
+    Raises `ModelError` when a loss is no longer a number.
     """
     run = _Run(members, train, valid, recipe, generators, sample_weights)
+    name = "" if keeper is None else run.name()
+    kept = None if keeper is None else keeper.find(name)
+    if kept is not None:
+        run.restore(kept)
     while run.epoch < run.epochs and bool(run.stopping.running.any()):
         on_epoch(run.one_epoch())
+        if keeper is not None:
+            keeper.keep(name, run.state)
     return run.finish()
 
 
@@ -183,6 +192,59 @@ class _Run:
         chosen = better.to(self.train.device).nonzero()[:, 0]
         for name, tensor in (*self.members.parameters.items(), *self.members.buffers.items()):
             self.best[name][chosen] = tensor.detach()[chosen]
+
+    def name(self) -> str:
+        """Of this training; asked before the first step."""
+        states = [generator.get_state() for generator in self.generators]
+        factors = [] if self.sample_weights is None else [self.sample_weights]
+        return name_of(self.recipe, (self.train, self.valid), self.members.weights(), [*states, *factors])
+
+    def state(self) -> Kept:
+        """All that decides how it goes on."""
+        tensors = {f"{part}.{name}": t for part, found in self._parts().items() for name, t in found.items()}
+        for i, generator in enumerate(self.generators):
+            tensors[f"generator.{i}"] = generator.get_state()
+        tensors["random"] = torch.get_rng_state()
+        if self.train.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.train.device)
+        return Kept({n: t.detach().cpu().clone() for n, t in tensors.items()}, {"epoch": self.epoch})
+
+    def restore(self, kept: Kept) -> None:
+        """Be where `state` was asked."""
+        self.epoch = kept.facts["epoch"]
+        for name, tensor in kept.tensors.items():
+            if name.startswith("moments."):  # AdamW makes them in its first step
+                _, place, key = name.split(".")
+                parameter = self._trained()[int(place)]
+                self.optimizer.state[parameter][key] = tensor.to(parameter.device)
+        with torch.no_grad():
+            for part, named in self._parts().items():
+                for name, tensor in named.items():
+                    tensor.copy_(kept.tensors[f"{part}.{name}"])
+        for i, generator in enumerate(self.generators):
+            generator.set_state(kept.tensors[f"generator.{i}"])
+        torch.set_rng_state(kept.tensors["random"])
+        if self.train.device.type == "cuda":
+            torch.cuda.set_rng_state(kept.tensors["random.cuda"], self.train.device)
+
+    def _trained(self) -> list[Tensor]:
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def _parts(self) -> dict[str, dict[str, Tensor]]:
+        """By part and name, every tensor that changes during a training."""
+        moments = {
+            f"{i}.{key}": tensor
+            for i, parameter in enumerate(self._trained())
+            for key, tensor in self.optimizer.state.get(parameter, {}).items()
+        }
+        return {
+            "weights": {**self.members.parameters, **self.members.buffers},
+            "best": self.best,
+            "weighting": dict(self.weighting.state_dict(keep_vars=True)),
+            "stopping": self.stopping.tensors(),
+            "run": {"losses": self.losses},
+            "moments": moments,
+        }
 
     def finish(self) -> list[Fitted]:
         """Put the best weights back."""

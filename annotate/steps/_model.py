@@ -4,7 +4,9 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +34,10 @@ FEW_LABELS = 30
 """Labels below which a score says little."""
 KEEP_SECONDS = 3600.0
 """How long a model that is trained waits for another writing command, rather than being lost."""
+UNFINISHED = ".unfinished"
+"""Folder beside the models: the states of trainings that run, or were killed."""
+STALE_SECONDS = 86400.0
+"""Age at which the state of an unfinished training is given up."""
 SCORED = (Split.VALID, Split.TEST)
 
 
@@ -135,7 +141,8 @@ def train_round(
 
     chosen = choose_device(device or project.settings.train.device)
     started = time.monotonic()
-    checkpoint = _fit(project, material, seed_of(project, seed), chosen, progress)
+    keep = project.models / UNFINISHED / material.hash
+    checkpoint = _fit(project, material, seed_of(project, seed), chosen, progress, keep)
     metrics = _scores(project, checkpoint, material, chosen)
     seconds = time.monotonic() - started
     settings = _settings(project, checkpoint, material, chosen)
@@ -155,10 +162,22 @@ def train_round(
                 model=name,
                 seconds=seconds,
             )
+    _forget_unfinished(project, keep)
     return RoundRecord(round_id, seconds, settings, metrics)
 
 
-def _fit(project: Project, material: Material, seed: int, device: str, progress: Progress) -> "Checkpoint":
+def _forget_unfinished(project: Project, done: Path) -> None:
+    """Remove what was kept of this training, and of those that nobody took up again."""
+    for folder in (project.models / UNFINISHED).glob("*"):
+        if folder == done or time.time() - folder.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # another training keeps its state there, or nothing was ever kept
+        (project.models / UNFINISHED).rmdir()
+
+
+def _fit(
+    project: Project, material: Material, seed: int, device: str, progress: Progress, keep: Path
+) -> "Checkpoint":
     from annotate.learning.ensemble import TrainingSet, fit_ensemble
 
     recipe = recipe_of(project)
@@ -172,7 +191,7 @@ def _fit(project: Project, material: Material, seed: int, device: str, progress:
         extractors=material.extractors,
         places=read_places(project),
     )
-    return fit_ensemble(training_set, recipe, seed=seed, device=device, progress=progress)
+    return fit_ensemble(training_set, recipe, seed=seed, device=device, progress=progress, keep=keep)
 
 
 def recipe_of(project: Project) -> "Recipe":

@@ -1,0 +1,126 @@
+"""Keeps the state of a running training, so that one that was killed goes on where it was."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from annotate.durable import write_whole
+from annotate.learning.batches import Batch
+from annotate.learning.recipe import Recipe
+
+FORMAT = 1
+EVERY_SECONDS = 20.0
+LARGEST_SHARE = 0.02
+"""Of the training's time that may go into keeping its state."""
+SUFFIX = ".state"
+_DIGEST = 32
+_FACTS = "facts"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The state of a training at the end of an epoch."""
+
+    tensors: Mapping[str, Tensor]
+    """On the CPU."""
+    facts: Mapping[str, Any]
+    """JSON."""
+
+
+@dataclass
+class Keeper:
+    """Writes the states of trainings into a folder, each under the name of what is trained on what."""
+
+    folder: Path
+    say: Callable[[str], None] = lambda line: None
+    _due: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self._due = time.monotonic() + EVERY_SECONDS
+
+    def find(self, name: str) -> Kept | None:
+        """What was kept under `name`; None when there is nothing, or when it is damaged."""
+        path = self.folder / f"{name}{SUFFIX}"
+        try:
+            kept = _parse(path.read_bytes())
+        except FileNotFoundError:
+            if any(self.folder.glob(f"*{SUFFIX}")):
+                self.say("an unfinished training of other labels, settings or versions is left aside")
+            return None
+        except OSError as error:
+            self.say(f"the unfinished training cannot be read and starts again: {error}")
+            return None
+        if kept is None:
+            self.say("the state of the unfinished training is damaged: it starts again")
+        return kept
+
+    def keep(self, name: str, state: Callable[[], Kept]) -> None:
+        """Write the state if it is time to. A disk that is full costs the state, not the training."""
+        started = time.monotonic()
+        if started < self._due:
+            return
+        try:
+            write_whole(self.folder / f"{name}{SUFFIX}", _bytes(state()))
+        except OSError as error:
+            self.say(f"the state of the training could not be kept: {error}")
+        ended = time.monotonic()
+        self._due = ended + max(EVERY_SECONDS, (ended - started) / LARGEST_SHARE)
+
+
+def name_of(
+    recipe: Recipe, batches: Iterable[Batch | None], weights: Mapping[str, Tensor], others: Iterable[Tensor]
+) -> str:
+    """The name of a training: a hash of all that decides its result, torch's version among it."""
+    device = next(iter(weights.values())).device.type
+    said = [FORMAT, torch.__version__, device, asdict(recipe)]
+    found = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
+    for batch in batches:
+        tensors = {} if batch is None else _of_batch(batch)
+        for name, tensor in tensors.items():
+            _add(found, name, tensor)
+    for name, tensor in weights.items():
+        _add(found, name, tensor)
+    for tensor in others:
+        _add(found, "", tensor)
+    return found.hexdigest()[:32]
+
+
+def _add(found: Any, name: str, tensor: Tensor) -> None:
+    found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+    found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+
+
+def _of_batch(batch: Batch) -> dict[str, Tensor]:
+    inputs = batch.inputs
+    parts: dict[str, Mapping[str, Tensor]] = {
+        "values": inputs.values, "masks": inputs.masks, "targets": batch.targets, "known": batch.known,
+        "weights": batch.weights, "place": {"video": inputs.video, "position": inputs.position},
+    }  # fmt: skip
+    return {f"{part}.{name}": tensor for part, found in parts.items() for name, tensor in found.items()}
+
+
+def _bytes(state: Kept) -> bytes:
+    """A checksum, then the tensors; the facts are one of them."""
+    facts = torch.frombuffer(bytearray(json.dumps(dict(state.facts)).encode()), dtype=torch.uint8)
+    content = save({_FACTS: facts, **{name: tensor.contiguous() for name, tensor in state.tensors.items()}})
+    return hashlib.sha256(content).digest() + content
+
+
+def _parse(content: bytes) -> Kept | None:
+    """None when it is damaged."""
+    try:
+        if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+            return None
+        tensors = load(content[_DIGEST:])
+        return Kept(tensors, json.loads(tensors.pop(_FACTS).numpy().tobytes()))
+    except (ValueError, KeyError, SafetensorError):
+        return None
