@@ -1,4 +1,4 @@
-"""Which of a sharing's candidate options fit the labels at hand: each is tried with one network."""
+"""Which of a sharing's candidate options fit the labels at hand: each is tried on valid."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +24,9 @@ FEWEST = 10
 """Samples below which their loss tells no candidate from another."""
 SHARE = 0.25
 """Of the train samples, in whole groups, that are set aside where there are too few valid ones."""
+AGAIN = 3
+"""Networks of each candidate, from other first weights, where candidates train side by side: the mean of
+their losses counts, which chance moves less."""
 PLACE = 101
 """Of the search among the seeds of a training."""
 
@@ -34,7 +37,7 @@ class Tried:
 
     options: Mapping[str, Any]
     loss: float
-    """Mean over the tasks, of its best epoch, on samples that it did not learn from."""
+    """On samples that it did not learn from, after the best epoch: the mean over the tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,12 @@ def search(prepared: "Prepared", seed: int) -> "tuple[Recipe, Search | None]":
         chosen = candidates[0]
         return _with(recipe, chosen), Search(recipe.sharing, _only(chosen, differ), judged_on)
     recipes = [_with(recipe, options) for options in candidates]
-    losses = _losses(prepared, recipes, train, judges, member_seed(seed, PLACE, 0), made.alike)
+    if made.alike:
+        seeds = [member_seed(seed, PLACE, k) for k in range(AGAIN)]
+        losses = _losses(prepared, recipes, train, judges, seeds)
+    else:
+        one = [member_seed(seed, PLACE, 0)]
+        losses = [_losses(prepared, [recipe], train, judges, one)[0] for recipe in recipes]
     order = np.argsort(losses, kind="stable").tolist()
     tried = tuple(Tried(_only(candidates[i], differ), losses[i]) for i in order)
     return recipes[order[0]], Search(recipe.sharing, tried[0].options, judged_on, tried)
@@ -99,18 +107,15 @@ def _divide(prepared: "Prepared", seed: int) -> "tuple[Batch, Batch | None, str]
 
 
 def _losses(
-    prepared: "Prepared", recipes: Sequence[Recipe], train: "Batch", judges: "Batch", seed: int, alike: bool
+    prepared: "Prepared", recipes: Sequence[Recipe], train: "Batch", judges: "Batch", seeds: Sequence[int]
 ) -> list[float]:
-    """Of each recipe, all with the same first weights and order; side by side where networks are alike."""
-    found: list[float] = []
-    for some in [list(recipes)] if alike else [[recipe] for recipe in recipes]:
-        nets = [replace(prepared, recipe=recipe).network(seed) for recipe in some]
-        with repeatable(seed, prepared.device):
-            members = Members(nets, prepared.device)
-            generators = [torch.Generator().manual_seed(seed) for _ in some]
-            fitted = fit(members, train, judges, some[0], generators)
-        found += [float(one.valid_loss) for one in fitted if one.valid_loss is not None]
-    return found
+    """Of each recipe the mean over the seeds, which decide first weights and order; all side by side."""
+    nets = [replace(prepared, recipe=recipe).network(seed) for recipe in recipes for seed in seeds]
+    generators = [torch.Generator().manual_seed(seed) for _ in recipes for seed in seeds]
+    with repeatable(seeds[0], prepared.device):
+        fitted = fit(Members(nets, prepared.device), train, judges, recipes[0], generators)
+    losses = np.array([one.valid_loss for one in fitted], np.float64)
+    return [float(loss) for loss in losses.reshape(len(recipes), len(seeds)).mean(axis=1)]
 
 
 def _with(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
