@@ -60,6 +60,8 @@ class Plan:
     """A modality shows only what its own task depends on, M depends on all; else each shows everything."""
     task_levels: bool = False
     """Tasks get deeper in their order: linear, bent, a product of two columns, a wave of that product."""
+    nested: bool = False
+    """Tasks build on each other in their order: the first is bent, each other a wave of the one before it."""
     causal_chain: bool = False
     """V follows from A, A from T, by waves, and M from all three; what else they depend on, only the task's
     own modality shows. Needs one task of each modality."""
@@ -139,8 +141,9 @@ class Plan:
                 "name two modalities under dims",
             ),
             (
-                sum((self.causal_chain, self.interaction, self.task_levels, self.order_matters)) > 1,
-                "causal_chain, interaction, task_levels and order_matters each say what the truth is",
+                sum((self.causal_chain, self.interaction, self.task_levels, self.nested, self.order_matters))
+                > 1,
+                "causal_chain, interaction, task_levels, nested and order_matters each say what the truth is",
                 "choose one",
             ),
         )
@@ -246,6 +249,8 @@ def _truth(plan: Plan, codes: Codes, views: Mapping[Modality, Array]) -> Truth:
         return {task_id: _line(code) for task_id, code in codes.items()}
     if plan.task_levels:
         return {task_id: LEVELS[min(i, 3)](code) for i, (task_id, code) in enumerate(codes.items())}
+    if plan.nested:
+        return _nested(codes)
     if plan.interaction:
         return {
             i: _products(views) if _modality(i) not in views else _line(code) for i, code in codes.items()
@@ -263,6 +268,15 @@ def _chain(plan: Plan, views: Mapping[Modality, Array]) -> Truth:
     third = _standard(_wave(second[:, None], 2) + 0.5 * vision)
     found = dict(zip(CHAIN, (text, second, third, text + second + 2 * third), strict=True))
     return {task_id: found[_modality(task_id).value] for task_id in plan.tasks}
+
+
+def _nested(codes: Codes) -> Truth:
+    found: Truth = {}
+    last = None
+    for task_id, code in codes.items():
+        last = _fold(code) if last is None else _wave(last[:, None])
+        found[task_id] = last
+    return found
 
 
 def _products(views: Mapping[Modality, Array]) -> Array:

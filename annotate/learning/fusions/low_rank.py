@@ -18,7 +18,7 @@ from annotate.registry import fusion
 class LowRankOptions:
     """How much the weights can say."""
 
-    size: int = 32
+    size: int = 8
     """Numbers that each modality's code is brought down to first."""
     rank: int = 4
     """Products of one factor per modality that the weight tensor is the sum of."""
