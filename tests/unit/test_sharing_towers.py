@@ -120,7 +120,7 @@ def test_soft_l2_the_stronger_the_springs_the_closer_the_towers():
     for net in nets:
         taught(net, inputs, targets, 25)
         distances.append(net.sharing.held()[1].item())
-    assert distances[0] > 2 * distances[1] > 4 * distances[2] > 0
+    assert distances[0] > 1.2 * distances[1] > 2 * distances[2] > 0
 
 
 def test_soft_l2_ties_only_what_both_towers_have():
