@@ -16,6 +16,7 @@ from torch import Tensor
 from annotate.durable import sync, write_whole
 from annotate.errors import ModelError
 from annotate.learning.batches import Standardiser
+from annotate.learning.conflict import Conflict
 from annotate.learning.ensembles._base import Combination
 from annotate.learning.heads._base import Target
 from annotate.learning.members import Members, restore
@@ -158,7 +159,7 @@ def _task(facts: Mapping[str, Any]) -> Task:
 
 def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Checkpoint:
     extractors = {Modality(key): name for key, name in facts["extractors"].items()}
-    fitted = tuple(Fitted(**f) for f in facts["fitted"])
+    fitted = tuple(_fitted(found) for found in facts["fitted"])
     return Checkpoint(
         recipe=Recipe(**{**facts["recipe"], "balance": tuple(facts["recipe"]["balance"])}),
         tasks=tuple(_task(task) for task in facts["tasks"]),
@@ -173,6 +174,11 @@ def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Chec
         search=_search(facts["search"]),
         notes=tuple(facts["notes"]),
     )
+
+
+def _fitted(facts: Mapping[str, Any]) -> Fitted:
+    conflicts = tuple(Conflict(**found) for found in facts.get("conflicts", ()))
+    return Fitted(**{**facts, "conflicts": conflicts})
 
 
 def _search(facts: Mapping[str, Any] | None) -> Search | None:

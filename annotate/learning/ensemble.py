@@ -33,6 +33,7 @@ from annotate.learning.network import MultiTaskNet, bare_heads, encoder_class
 from annotate.learning.predict import raw_outputs
 from annotate.learning.recipe import Recipe
 from annotate.learning.resume import Keeper
+from annotate.learning.sample_weights import Weigher, label_weights
 from annotate.learning.search import Search, search
 from annotate.learning.seeds import member_seed
 from annotate.learning.told import Told
@@ -210,13 +211,18 @@ def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:
     train = read_condensed(training_set.read, condense, training_set.train)
     standardisers = {m: Standardiser.fit(rows) for m, rows in train.items() if not classes[m].reads_tokens}
     heads = bare_heads(training_set.tasks, recipe)
-    targets = {t.id: Target.fit(t, _train_labels(training_set, t)) for t in training_set.tasks}
+    labels = {t.id: _train_labels(training_set, t) for t in training_set.tasks}
+    targets = {t.id: Target.fit(t, labels[t.id]) for t in training_set.tasks}
+    weighers = [Weigher.fit(t, recipe.balance, labels[t.id]) for t in training_set.tasks]
 
     def batch(ids: Sequence[str], condensed: Mapping[Modality, list[NDArray[np.float32]]]) -> Batch:
-        inputs = make_inputs(condensed, standardisers, training_set.places(ids))
+        places = training_set.places(ids)
+        inputs = make_inputs(condensed, standardisers, places)
         encoded, known = encode_labels(heads, ids, training_set.labels, targets)
-        weights = {task_id: mask.float() for task_id, mask in known.items()}
-        return Batch(inputs, encoded, known, weights).to(device)
+        groups = [place.group for place in places]
+        weights = label_weights(weighers, ids, training_set.labels, groups)
+        counts = {task_id: torch.from_numpy(found) for task_id, found in weights.items()}
+        return Batch(inputs, encoded, known, counts).to(device)
 
     watched = None
     if len(training_set.valid) >= FEWEST_VALID:

@@ -1,11 +1,11 @@
-"""How much each label counts in the loss: rare classes more, large groups less, labels that raters agree on more.
+"""How much each label counts in the loss: rare classes more, large groups less, labels of agreed raters more.
 
 What `train.balance` names is multiplied. Only weights relative to each other matter: the loss is divided by
 their sum, so that a sample with weight 2 is a sample that stands there twice.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +55,6 @@ class Weigher:
         if self.task.dimension.kind is not Kind.CLASSIFICATION:
             return np.ones(len(labels))
         return np.array([0.0 if x is None else 1 / max(self.frequency.get(x.value, 0), 1) for x in labels])
-
-
-def fit_weighers(
-    tasks: Sequence[Task], balance: Collection[str], labels: Iterable[Label]
-) -> tuple[Weigher, ...]:
-    """One for each task, from the train labels of all."""
-    told = list(labels)
-    return tuple(Weigher.fit(task, balance, [x for x in told if x.task_id == task.id]) for task in tasks)
 
 
 def label_weights(

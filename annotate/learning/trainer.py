@@ -12,6 +12,7 @@ from torch import Tensor
 from annotate.errors import ModelError
 from annotate.learning._part import options_of
 from annotate.learning.batches import Batch
+from annotate.learning.conflict import Conflict, Looks
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, Weights, ask, repeat
 from annotate.learning.recipe import Recipe
@@ -40,6 +41,8 @@ class Fitted:
     """Of the best epoch; None without valid labels."""
     losses: Mapping[str, float] = field(default_factory=dict)
     """By task id: the train loss of the last epoch."""
+    conflicts: tuple[Conflict, ...] = ()
+    """Of each two tasks that share weights: how far their gradients agreed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class _Run:
             members=members.count, whole_videos=members.net.needs_context, sample_weights=sample_weights,
         )  # fmt: skip
         self.stopping = Stopping(members.count, members.net.tasks, recipe)
+        self.looks = Looks(self.heads, members.count)
         self.epochs = recipe.epochs if valid else _unwatched_epochs(recipe, self.sampler.steps)
         self.epoch = 0
         self.best: Weights = members.weights()
@@ -127,6 +131,7 @@ class _Run:
         self.weighting.end_epoch(self.losses)
         _require_finite(self.losses[counts > 0], self.epoch)
         valid_loss = self._watch()
+        self._look()
         means = self.losses.nanmean(dim=0).tolist()
         named = {h.task.id: m for h, m in zip(self.heads, means, strict=True) if not math.isnan(m)}
         return Epoch(self.epoch, named, valid_loss, int(self.stopping.running.sum()))
@@ -186,6 +191,13 @@ class _Run:
         self._remember(self.stopping.look(self.epoch, losses, present))
         return float(mean_of_present(losses, present).mean())
 
+    def _look(self) -> None:
+        """At the gradients of each task, now and then; the training goes on as if nobody had looked."""
+        if self.looks.due(self.epoch * self.sampler.steps):
+            generators = [torch.Generator().manual_seed(self.epoch) for _ in self.generators]
+            step = next(iter(self.sampler.epoch(generators)))
+            self.looks.take(self.members, self._batch(step.indices))
+
     def _remember(self, better: Tensor) -> None:
         if not bool(better.any()):
             return
@@ -242,6 +254,7 @@ class _Run:
             "best": self.best,
             "weighting": dict(self.weighting.state_dict(keep_vars=True)),
             "stopping": self.stopping.tensors(),
+            "looks": self.looks.tensors(),
             "run": {"losses": self.losses},
             "moments": moments,
         }
@@ -259,6 +272,7 @@ class _Run:
             int(self.stopping.best_epoch[k]),
             None if self.valid is None else float(self.stopping.best_loss[k]),
             {task_id: loss for task_id, loss in losses.items() if not math.isnan(loss)},
+            self.looks.of(k),
         )
 
 
