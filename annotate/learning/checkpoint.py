@@ -62,7 +62,7 @@ class Checkpoint:
         Raises `ModelError` when weights and settings do not fit together.
         """
         try:
-            return restore(self.widths, self.tasks, self.recipe, self.members, device)
+            return restore(self.widths, self.tasks, self.recipe, self.members, device, self.combination.sees)
         except RuntimeError as error:
             raise _damaged("its weights do not fit its settings") from error
 
@@ -189,7 +189,7 @@ def _search(facts: Mapping[str, Any] | None) -> Search | None:
 
 def _combination(facts: Mapping[str, Any]) -> Combination:
     shares = {task_id: tuple(found) for task_id, found in facts["shares"].items()}
-    return Combination(facts["passes"], shares)
+    return Combination(**{**facts, "shares": shares, "sees": tuple(facts.get("sees", ()))})
 
 
 def _standardiser(tensors: Mapping[str, Tensor], modality: Modality) -> Standardiser:

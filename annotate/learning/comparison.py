@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,7 +140,7 @@ class Exam:
         }
 
 
-def grouped_folds(groups: NDArray[np.str_], k: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+def grouped_folds(groups: NDArray[Any], k: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
     """`k` disjoint index arrays that cover all and split no group, sizes apart by one group at most.
 
     Large groups are dealt first, each to the smallest fold; those of about the same size in random order.

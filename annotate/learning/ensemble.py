@@ -27,6 +27,7 @@ from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
 from annotate.learning.encoders._tokens import require_readable
 from annotate.learning.ensembles._base import Ensemble, State, Trained, Workshop
+from annotate.learning.heads._answers import Shares
 from annotate.learning.heads._base import Head, Raw, Target
 from annotate.learning.members import Members, restore
 from annotate.learning.network import MultiTaskNet, bare_heads, encoder_class
@@ -139,7 +140,7 @@ def _notes(prepared: Prepared, trained: Trained, found: Search | None) -> tuple[
     """What the search chose, and what the first network's sharing has to say."""
     net = prepared.network(0)
     net.load_state_dict(dict(trained.states[0]))
-    return (*([found.said()] if found else []), *net.sharing.notes())
+    return (*([found.said()] if found else []), *net.sharing.notes(), *trained.notes)
 
 
 def _train(prepared: Prepared, seed: int, on_epoch: Callable[[Epoch], None]) -> Trained:
@@ -149,12 +150,12 @@ def _train(prepared: Prepared, seed: int, on_epoch: Callable[[Epoch], None]) -> 
     return ensemble.train(
         Workshop(
             members=recipe.members,
-            tasks=prepared.tasks,
+            heads=prepared.heads,
             train=prepared.train,
             groups=prepared.groups,
             seed=seed,
-            fit=lambda seeds, weights=None, rows=None: fit_members(prepared, seeds, weights, rows, on_epoch),
-            ask=lambda states, batch: _ask(prepared, states, batch),
+            fit=partial(fit_members, prepared, on_epoch=on_epoch),
+            ask=partial(_ask, prepared),
         )
     )
 
@@ -164,6 +165,7 @@ def fit_members(
     seeds: Sequence[int],
     weights: Tensor | None = None,
     rows: Tensor | None = None,
+    sees: Sequence[str] = (),
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> tuple[list[State], list[Fitted]]:
     """One network per seed, side by side; see `Workshop.fit`."""
@@ -171,7 +173,7 @@ def fit_members(
     train = prepared.train if rows is None else prepared.train.take(rows)
     with repeatable(seeds[0], prepared.device):
         nets[0].sharing.rehearse(nets, partial(_practise, prepared, train, seeds))
-        members = Members(nets, prepared.device)
+        members = Members(nets, prepared.device, sees)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         fitted = fit(
             members, train, prepared.valid, prepared.recipe, generators, on_epoch, sample_weights=weights,
@@ -197,8 +199,10 @@ def _practise(
         net.load_state_dict(state)
 
 
-def _ask(prepared: Prepared, states: Sequence[State], batch: Batch) -> dict[str, Raw]:
-    members = restore(prepared.widths, prepared.tasks, prepared.recipe, states, prepared.device)
+def _ask(
+    prepared: Prepared, states: Sequence[State], batch: Batch, sees: Sequence[str] = ()
+) -> dict[str, Raw]:
+    members = restore(prepared.widths, prepared.tasks, prepared.recipe, states, prepared.device, sees)
     return raw_outputs(members, batch.inputs)[0]
 
 
@@ -252,8 +256,10 @@ def _train_labels(training_set: TrainingSet, task: Task) -> list[Label]:
 
 def _noise(prepared: Prepared, trained: Trained) -> dict[str, float]:
     """By task id: standard deviation of label minus ensemble mean, on the scale; for heads that need it."""
+    sees = trained.combination.sees
     train, valid = (
-        None if b is None else _ask(prepared, trained.states, b) for b in (prepared.train, prepared.valid)
+        None if batch is None else _ask(prepared, trained.states, batch, sees)
+        for batch in (prepared.train, prepared.valid)
     )
     noise: dict[str, float] = {}
     for head in prepared.heads:
@@ -261,11 +267,12 @@ def _noise(prepared: Prepared, trained: Trained) -> dict[str, float]:
         if head.task.dimension.kind is not Kind.REGRESSION:
             continue
         known = prepared.valid is not None and int(prepared.valid.known[task_id].sum()) >= FEWEST_VALID
+        shares = _shares(trained, task_id)
         if known and valid is not None and prepared.valid is not None:
-            residual = _residual(head, valid[task_id], prepared.valid)
+            residual = _residual(head, valid[task_id], prepared.valid, shares)
         else:
             assert train is not None
-            residual = _residual(head, train[task_id], prepared.train)
+            residual = _residual(head, train[task_id], prepared.train, shares)
             residual = None if residual is None else max(residual, LEAST_UNEXPLAINED)
         if residual is not None:
             width = head.task.dimension.high - head.task.dimension.low
@@ -273,9 +280,14 @@ def _noise(prepared: Prepared, trained: Trained) -> dict[str, float]:
     return noise
 
 
-def _residual(head: Head, raw: Raw, batch: Batch) -> float | None:
+def _shares(trained: Trained, task_id: str) -> Shares:
+    found = trained.combination.shares.get(task_id)
+    return None if found is None else np.array(found)
+
+
+def _residual(head: Head, raw: Raw, batch: Batch, shares: Shares) -> float | None:
     """Root mean square of label minus ensemble mean, in unit scale."""
     known = batch.known[head.task.id].cpu().numpy()
     encoded = batch.targets[head.task.id].cpu().double().numpy()
-    errors = head.residuals(raw[:, known], encoded[known])
+    errors = head.residuals(raw[:, known], encoded[known], shares)
     return None if errors is None else float(np.sqrt(np.mean(np.square(errors))))

@@ -10,7 +10,7 @@ from annotate.learning.network import MultiTaskNet
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs, Output
 from annotate.learning.traced import Traced
-from annotate.types import Modality, Task
+from annotate.types import UNIMODAL, Modality, Task
 
 Weights = dict[str, Tensor]
 """By name: (members, ...)."""
@@ -20,8 +20,9 @@ class Members:
     """k networks that are trained and asked together (stacked weights under `torch.vmap`; one after the other
     where a part cannot be vectorised)."""
 
-    def __init__(self, nets: Sequence[MultiTaskNet], device: str = "cpu") -> None:
-        """`nets` have the same recipe; they are copied."""
+    def __init__(self, nets: Sequence[MultiTaskNet], device: str = "cpu", sees: Sequence[str] = ()) -> None:
+        """`nets` have the same recipe; they are copied. `sees`: keys of the modalities that each is shown, as
+        ``"TA"``; empty: every one is shown everything."""
         self.net = nets[0].to(device)
         self.count = len(nets)
         self.parameters = {
@@ -34,6 +35,11 @@ class Members:
             name: torch.stack([dict(net.named_buffers())[name].detach() for net in nets]).to(device)
             for name, _ in nets[0].named_buffers()
         }
+        self._hidden = {
+            m.value: torch.tensor([m.value not in seen for seen in sees], device=device)
+            for m in UNIMODAL
+            if any(m.value not in seen for seen in sees)
+        }
         self._traced = Traced(self._together)
 
     def __call__(self, inputs: Inputs) -> Output:
@@ -41,7 +47,16 @@ class Members:
         weights = {**self.parameters, **self.buffers}
         learns = self.net.training and torch.is_grad_enabled() and not torch.is_autocast_enabled("cuda")
         run = self._traced if learns and self.net.vectorised else self._together
-        return run(weights, inputs)
+        return run(weights, self._shown(inputs))
+
+    def _shown(self, inputs: Inputs) -> Inputs:
+        if not self._hidden:
+            return inputs
+        masks = {
+            m: mask & ~self._hidden[m][:, None, None] if m in self._hidden else mask
+            for m, mask in inputs.masks.items()
+        }
+        return inputs._replace(masks=masks)
 
     def _together(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
         if self.count > 1 and self.net.vectorised:
@@ -91,8 +106,9 @@ def restore(
     recipe: Recipe,
     states: Sequence[Mapping[str, Tensor]],
     device: str,
+    sees: Sequence[str] = (),
 ) -> Members:
-    """Trained networks from their weights, ready to be asked.
+    """Trained networks from their weights, ready to be asked; `sees` as in `Members`.
 
     Raises `RuntimeError` when weights and recipe do not fit together.
     """
@@ -101,7 +117,7 @@ def restore(
         for state in states:
             nets.append(MultiTaskNet(widths, tasks, recipe))
             nets[-1].load_state_dict(dict(state))
-    members = Members(nets, device)
+    members = Members(nets, device, sees)
     members.train(False)
     return members
 

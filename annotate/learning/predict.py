@@ -1,6 +1,7 @@
 """What a trained ensemble says about samples: answers, how sure, and the fused code."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from annotate.learning.heads._base import Head, Raw
 from annotate.learning.members import Members, ask
 from annotate.learning.network import bare_heads, encoder_class
 from annotate.learning.tensors import Inputs
+from annotate.learning.votes import elect
 from annotate.types import TaskPrediction
 
 Chunk = tuple[dict[str, Raw], NDArray[np.float32]]
@@ -90,4 +92,8 @@ def _read(checkpoint: Checkpoint, head: Head, raw: Raw) -> TaskPrediction:
     task_id = head.task.id
     said = checkpoint.combination.shares.get(task_id)
     shares = None if said is None else np.array(said)
-    return head.read(raw, checkpoint.targets[task_id], checkpoint.noise.get(task_id, 0.0), shares)
+    read = partial(head.read, target=checkpoint.targets[task_id], noise=checkpoint.noise.get(task_id, 0.0))
+    together = read(raw, shares=shares)
+    if not checkpoint.combination.voted:
+        return together
+    return elect(together, [read(raw[[k]]) for k in range(len(raw))])

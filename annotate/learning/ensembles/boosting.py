@@ -30,7 +30,7 @@ class Boosting(Ensemble):
         weights: NDArray[np.float64] = np.ones(count)
         states: list[State] = []
         fitted: list[Fitted] = []
-        alphas: dict[str, list[float]] = {task.id: [] for task in workshop.tasks}
+        alphas: dict[str, list[float]] = {head.task.id: [] for head in workshop.heads}
         for k in range(workshop.members):
             factor = torch.from_numpy(weights.astype(np.float32))[None].to(workshop.train.device)
             made, how = workshop.fit([member_seed(workshop.seed, k)], factor)
@@ -47,28 +47,36 @@ class Boosting(Ensemble):
         alphas: dict[str, list[float]],
     ) -> NDArray[np.float64]:
         steps = []
-        for task in workshop.tasks:
+        for head in workshop.heads:
+            task = head.task
             known = workshop.train.known[task.id].cpu().numpy()
-            target = workshop.train.targets[task.id].cpu().double().numpy()
-            wrong = np.where(known, sample_errors(task, said[task.id][0], target), 0.0)
-            share = weights * known
-            error = float((share * wrong).sum() / max(share.sum(), 1e-12))
-            alpha = member_weight(task, error)
-            alphas[task.id].append(max(alpha, 0.0))
-            steps.append(np.where(known, max(alpha, 0.0) * (wrong - error), 0.0))
+            target = workshop.train.targets[task.id].cpu().double().numpy()[known]
+            wrong = sample_errors(task, head.answer(said[task.id])[0, known], target)
+            error = float((weights[known] * wrong).sum() / max(weights[known].sum(), 1e-12))
+            alpha = max(member_weight(task, error), 0.0)
+            alphas[task.id].append(alpha)
+            steps.append(np.zeros(len(known)))
+            steps[-1][known] = step(alpha, wrong, error)
         moved = weights * np.exp(np.mean(steps, axis=0))
         return moved * len(moved) / moved.sum()
 
 
-def sample_errors(task: Task, raw: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) between 0 and 1: 0 or 1 for a class, the absolute error over the largest for a number
-    (the linear loss of AdaBoost.R2, Drucker 1997), the share of wrong ticks for several answers."""
+def sample_errors(task: Task, said: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) between 0 and 1, from (n, width) answers and labels: 0 or 1 for a class, the absolute error over
+    the largest for a number (the linear loss of AdaBoost.R2, Drucker 1997), the share of wrong ticks for
+    several answers."""
     if task.dimension.kind is Kind.CLASSIFICATION:
-        return (raw.argmax(axis=-1) != target.argmax(axis=-1)).astype(float)
+        return (said.argmax(axis=-1) != target.argmax(axis=-1)).astype(float)
     if task.dimension.kind is Kind.MULTILABEL:
-        return ((raw >= 0) != (target >= 0.5)).mean(axis=-1)
-    errors = np.abs(raw[:, 0] - target[:, 0])
-    return np.asarray(errors / max(float(errors.max()), 1e-12))
+        return ((said >= 0.5) != (target >= 0.5)).mean(axis=-1)
+    errors = np.abs(said - target).mean(axis=-1)
+    return np.asarray(errors / max(float(errors.max(initial=0.0)), 1e-12))
+
+
+def step(alpha: float, wrong: NDArray[np.float64], error: float) -> NDArray[np.float64]:
+    """(n,) what is added to the logarithm of each sample's weight: behind it, this member alone would be no
+    better than chance. Less the mean, so that labels of another task lose nothing by it."""
+    return 2 * alpha * (wrong - error)
 
 
 def member_weight(task: Task, error: float) -> float:

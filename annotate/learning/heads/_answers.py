@@ -62,6 +62,20 @@ def classification(task: Task, members: NDArray[np.float64], shares: Shares = No
     )
 
 
+def multilabel(task: Task, members: NDArray[np.float64], shares: Shares = None) -> TaskPrediction:
+    """From the probability of each answer, (members, n, answers): disagreement and noise are sums over the
+    answers."""
+    mean, noise = average(members, shares), average(_of_ticks(members), shares)
+    return TaskPrediction(
+        task=task,
+        members=members.astype(np.float32),
+        mean=(mean >= 0.5).sum(axis=-1).astype(np.float32),
+        epistemic=np.maximum(_of_ticks(mean) - noise, 0).astype(np.float32),
+        aleatoric=noise.astype(np.float32),
+        shares=shares,
+    )
+
+
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Over the last axis."""
     return torch.softmax(torch.from_numpy(logits), dim=-1).numpy()
@@ -71,3 +85,9 @@ def entropy(probs: NDArray[np.float64]) -> NDArray[np.float64]:
     """In nats, over the last axis; a probability of zero adds nothing."""
     logs = np.log(probs, out=np.zeros_like(probs), where=probs > 0)
     return -(probs * logs).sum(axis=-1)
+
+
+def _of_ticks(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Entropy in nats of ticks that are independent, summed over the last axis."""
+    bounded = p.clip(1e-12, 1 - 1e-12)
+    return np.asarray(-(bounded * np.log(bounded) + (1 - bounded) * np.log1p(-bounded)).sum(axis=-1))

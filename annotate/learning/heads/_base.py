@@ -69,11 +69,17 @@ class Head(Part, nn.Module, ABC):
         """(...,) of each sample, from (..., outputs) and (..., width); no parameter, no branch on numbers."""
 
     @abstractmethod
+    def answer(self, raw: Raw) -> Raw:
+        """(members, n, width) what was said, in the form that `encode` gives labels."""
+
+    @abstractmethod
     def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """What the members' outputs mean; `noise` is the standard deviation of label minus mean, on the scale
         (see `residuals`)."""
 
-    def residuals(self, raw: Raw, encoded: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    def residuals(
+        self, raw: Raw, encoded: NDArray[np.float64], shares: Shares = None
+    ) -> NDArray[np.float64] | None:
         """(n,) label minus ensemble mean in unit scale, from which noise is measured; None where the head's
         answer holds its own noise. `encoded` is (n, width)."""
         return None

@@ -51,6 +51,10 @@ class Gaussian(Head):
         likelihood = 0.5 * (error * torch.exp(-log_variance) + log_variance)
         return likelihood * torch.exp(self.options.beta * log_variance.detach())
 
+    def answer(self, raw: Raw) -> Raw:
+        """The value in unit scale."""
+        return raw[..., :1]
+
     def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """Each member's own normal."""
         spread = np.exp(0.5 * WIDEST * np.tanh(raw[..., 1] / WIDEST))

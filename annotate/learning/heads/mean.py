@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from annotate.learning.heads._answers import Shares, regression
+from annotate.learning.heads._answers import Shares, average, regression
 from annotate.learning.heads._base import Head, Raw, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
@@ -44,10 +44,14 @@ class Mean(Head):
             raw[..., 0], target[..., 0], reduction="none", beta=self.options.bend
         )
 
+    def answer(self, raw: Raw) -> Raw:
+        """The value in unit scale."""
+        return raw[..., :1]
+
     def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """The normal around each member's value."""
         return regression(self.task, target.centre + target.scale * raw[..., 0], noise, shares)
 
-    def residuals(self, raw: Raw, encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+    def residuals(self, raw: Raw, encoded: NDArray[np.float64], shares: Shares = None) -> NDArray[np.float64]:
         """Of the mean over the members."""
-        return encoded[:, 0] - raw[..., 0].mean(axis=0)
+        return encoded[:, 0] - average(raw[..., 0], shares)

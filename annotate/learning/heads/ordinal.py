@@ -40,10 +40,13 @@ class Ordinal(Head):
         """Binary cross-entropy at each border, nats, mean over the borders."""
         return functional.binary_cross_entropy_with_logits(logits(raw), target, reduction="none").mean(dim=-1)
 
+    def answer(self, raw: Raw) -> Raw:
+        """How likely the value lies above each border."""
+        return torch.sigmoid(logits(torch.from_numpy(raw))).numpy()
+
     def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """Probabilities of the answers; the mean is their expected value on the scale."""
-        above = torch.sigmoid(logits(torch.from_numpy(raw))).numpy()
-        members = _between(above)
+        members = _between(self.answer(raw))
         answers = np.array([float(a.value) for a in self.task.dimension.answers])
         means = members @ answers
         spread = np.sqrt(np.maximum(members @ np.square(answers) - np.square(means), 0))

@@ -29,6 +29,10 @@ class Softmax(Head):
         """Cross-entropy, nats."""
         return -(target * raw.log_softmax(dim=-1)).sum(dim=-1)
 
+    def answer(self, raw: Raw) -> Raw:
+        """The probability of each class."""
+        return softmax(raw)
+
     def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """The probabilities of each member."""
-        return classification(self.task, softmax(raw), shares)
+        return classification(self.task, self.answer(raw), shares)

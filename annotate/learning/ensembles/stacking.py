@@ -1,0 +1,129 @@
+"""Networks that see other modalities, weighed by what they say about groups that they did not learn from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from annotate.errors import ConfigError
+from annotate.learning.comparison import grouped_folds
+from annotate.learning.ensembles._base import Combination, Ensemble, Trained, Workshop
+from annotate.learning.heads._base import Head, Raw
+from annotate.learning.seeds import member_seed
+from annotate.registry import ensemble
+from annotate.types import UNIMODAL
+
+FEWEST = 10
+"""Labels of a task, answered by networks that had not seen them, below which they weigh nothing."""
+KEYS = "".join(m.value for m in UNIMODAL)
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class StackingOptions:
+    """`views`: keys of the modalities that each base is shown, the first stands in where there are too few
+    labels to weigh; `folds`: how many parts the groups are divided into."""
+
+    views: tuple[str, ...] = (KEYS, *KEYS)
+    folds: int = 5
+
+    def __post_init__(self) -> None:
+        wrong = [v for v in self.views if not v or not set(v) <= set(KEYS) or len(set(v)) < len(v)]
+        if wrong or not self.views or len({frozenset(v) for v in self.views}) < len(self.views):
+            raise ConfigError(
+                f"train.options.stacking.views cannot be {list(self.views)}",
+                hint=f'name sets of modalities, each once, as in ["{KEYS}", "{KEYS[0]}"]',
+            )
+        if self.folds < 2:
+            raise ConfigError(f"train.options.stacking.folds cannot be {self.folds}", hint="at least 2")
+
+
+@ensemble("stacking")
+class Stacking(Ensemble):
+    """Bases that see other modalities, weighed per task by their answers out of fold (Wolpert 1992)."""
+
+    Options: ClassVar[type] = StackingOptions
+
+    def train(self, workshop: Workshop) -> Trained:
+        """Each base is the mean of `members` networks; all networks train side by side, once per fold for the
+        weights and once on everything. Folds divide no group."""
+        views = self._views(workshop)
+        sees = tuple(view for view in views for _ in range(workshop.members))
+        answers = self._out_of_fold(workshop, views, sees)
+        states, fitted = workshop.fit(_seeds(workshop, 0, len(sees)), sees=sees)
+        weights = {head.task.id: _weigh(workshop, head, answers[head.task.id]) for head in workshop.heads}
+        shares = {i: tuple(np.repeat(w / workshop.members, workshop.members)) for i, w in weights.items()}
+        combination = Combination(shares=shares, sees=sees)
+        return Trained(tuple(states), tuple(fitted), combination, _notes(views, weights))
+
+    def _views(self, workshop: Workshop) -> tuple[str, ...]:
+        """Of the modalities that there are features of, each set once."""
+        present = workshop.train.inputs.values
+        found = ["".join(key for key in view if key in present) for view in self.options.views]
+        return tuple(dict.fromkeys(view for view in found if view)) or ("".join(present),)
+
+    def _out_of_fold(
+        self, workshop: Workshop, views: Sequence[str], sees: Sequence[str]
+    ) -> Mapping[str, Array]:
+        """By task id: (views, n, width) what each base says about the train samples, all of them in groups
+        that it did not learn from; NaN where no network of the fold learned the task."""
+        train = workshop.train
+        found = {
+            head.task.id: np.full((len(views), len(train), head.width(head.task)), np.nan)
+            for head in workshop.heads
+        }
+        groups = len(np.unique(workshop.groups))
+        if groups < 2 or len(views) < 2:
+            return found
+        rng = np.random.default_rng([workshop.seed, 2])
+        for fold, held_out in enumerate(grouped_folds(workshop.groups, min(self.options.folds, groups), rng)):
+            rest = torch.from_numpy(np.setdiff1d(np.arange(len(train)), held_out)).to(train.device)
+            states, _ = workshop.fit(_seeds(workshop, fold + 1, len(sees)), rows=rest, sees=sees)
+            said = workshop.ask(states, train.take(torch.from_numpy(held_out).to(train.device)), sees=sees)
+            for head in workshop.heads:
+                if bool(train.known[head.task.id][rest].any()):
+                    found[head.task.id][:, held_out] = _bases(head, said[head.task.id], len(views))
+        return found
+
+
+def _seeds(workshop: Workshop, place: int, count: int) -> list[int]:
+    return [member_seed(workshop.seed, place, k) for k in range(count)]
+
+
+def _bases(head: Head, raw: Raw, count: int) -> Array:
+    """(count, n, width): the mean answer of the networks of each base."""
+    said = head.answer(raw)
+    return said.reshape(count, -1, *said.shape[1:]).mean(axis=1)
+
+
+def _weigh(workshop: Workshop, head: Head, said: Array) -> Array:
+    """(views,) weights of one task."""
+    known = workshop.train.known[head.task.id].cpu().numpy() & np.isfinite(said).all(axis=(0, 2))
+    if known.sum() < FEWEST:
+        return np.eye(len(said))[0]
+    return combine(said[:, known], workshop.train.targets[head.task.id].cpu().double().numpy()[known])
+
+
+def combine(said: Array, truth: Array) -> Array:
+    """(bases,) weights, none negative, that sum to one and bring the mean answer as close to the truth as can
+    be in the sum of squares (Breiman 1996, section 3). `said` is (bases, n, width), `truth` (n, width).
+
+    The solution without the sum but with one more row, which asks for it, only has another length.
+    """
+    from sklearn.linear_model import LinearRegression
+
+    errors = (said - truth).reshape(len(said), -1).T
+    rows, sums = np.vstack([errors, np.ones(len(said))]), np.append(np.zeros(len(errors)), 1.0)
+    found = LinearRegression(fit_intercept=False, positive=True).fit(rows, sums).coef_
+    return np.asarray(found / found.sum())
+
+
+def _notes(views: Sequence[str], weights: Mapping[str, Array]) -> tuple[str, ...]:
+    def listed(shares: Array) -> str:
+        return ", ".join(f"{view} {share:.2f}" for view, share in zip(views, shares, strict=True))
+
+    return tuple(f"stacking weighs for {task_id}: {listed(shares)}" for task_id, shares in weights.items())
