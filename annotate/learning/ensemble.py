@@ -112,10 +112,10 @@ def fit_ensemble(
     Raises `ModelError` when features or the loss are not finite, `UnknownName` or `ConfigError` when the
     recipe names what is not there.
     """
-    prepared = prepare(training_set, recipe, device)
-    chosen, found = search(prepared, seed)
     keeper = None if keep is None else Keeper(keep, progress.say)
-    prepared = replace(prepared, recipe=chosen, keeper=keeper)
+    prepared = replace(prepare(training_set, recipe, device), keeper=keeper)
+    chosen, found = search(prepared, seed)
+    prepared = replace(prepared, recipe=chosen)
     with progress.bar("train", recipe.epochs) as bar:
         trained = _train(prepared, seed, Told(bar))
     with repeatable(seed, device):
@@ -194,7 +194,10 @@ def _practise(
     known = {i: mask if i in task_ids else torch.zeros_like(mask) for i, mask in train.known.items()}
     members = Members(nets, prepared.device)
     generators = [torch.Generator().manual_seed(member_seed(seed, 1)) for seed in seeds]
-    fit(members, replace(train, known=known), None, replace(prepared.recipe, epochs=epochs), generators)
+    fit(
+        members, replace(train, known=known), None, replace(prepared.recipe, epochs=epochs), generators,
+        keeper=prepared.keeper,
+    )  # fmt: skip
     for net, state in zip(nets, members.states(), strict=True):
         net.load_state_dict(state)
 

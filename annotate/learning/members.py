@@ -24,7 +24,7 @@ class Members:
         """`nets` have the same recipe; they are copied. `sees`: keys of the modalities that each is shown, as
         ``"TA"``; empty: every one is shown everything."""
         self.net = nets[0].to(device)
-        self.count = len(nets)
+        self.count, self.sees = len(nets), tuple(sees)
         self.parameters = {
             name: nn.Parameter(
                 torch.stack([dict(net.named_parameters())[name].detach() for net in nets]).to(device)

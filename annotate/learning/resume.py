@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from annotate.durable import write_whole
 from annotate.learning.batches import Batch
 from annotate.learning.recipe import Recipe
 
-FORMAT = 1
+FORMAT = 2
 EVERY_SECONDS = 20.0
+ENDED_SECONDS = 5.0
+"""A training that ran for so long since it was last kept is kept at its end too: others may follow before
+there is a model."""
 LARGEST_SHARE = 0.02
 """Of the training's time that may go into keeping its state."""
 SUFFIX = ".state"
@@ -42,46 +46,61 @@ class Keeper:
 
     folder: Path
     say: Callable[[str], None] = lambda line: None
-    _due: float = field(default=0.0, init=False)
-
-    def __post_init__(self) -> None:
-        self._due = time.monotonic() + EVERY_SECONDS
+    _kept: float = field(default=0.0, init=False)
+    """When a state was written last, or the present training began."""
+    _rests: float = field(default=0.0, init=False)
+    """Until when nothing more is written."""
+    _told: bool = field(default=False, init=False)
 
     def find(self, name: str) -> Kept | None:
         """What was kept under `name`; None when there is nothing, or when it is damaged."""
+        self._kept = time.monotonic()
         path = self.folder / f"{name}{SUFFIX}"
         try:
             kept = _parse(path.read_bytes())
         except FileNotFoundError:
             if any(self.folder.glob(f"*{SUFFIX}")):
-                self.say("an unfinished training of other labels, settings or versions is left aside")
+                self._tell("an unfinished training of other labels, settings or versions is left aside")
             return None
         except OSError as error:
-            self.say(f"the unfinished training cannot be read and starts again: {error}")
+            self._tell(f"the unfinished training cannot be read and starts again: {error}")
             return None
         if kept is None:
-            self.say("the state of the unfinished training is damaged: it starts again")
+            self._tell("the state of the unfinished training is damaged: it starts again")
+        else:
+            self._tell(f"an unfinished training is found: it goes on after epoch {kept.facts['epoch']}")
         return kept
 
-    def keep(self, name: str, state: Callable[[], Kept]) -> None:
+    def keep(self, name: str, state: Callable[[], Kept], *, ended: bool = False) -> None:
         """Write the state if it is time to. A disk that is full costs the state, not the training."""
         started = time.monotonic()
-        if started < self._due:
+        if started - self._kept < (ENDED_SECONDS if ended else EVERY_SECONDS) or started < self._rests:
             return
         try:
             write_whole(self.folder / f"{name}{SUFFIX}", _bytes(state()))
         except OSError as error:
             self.say(f"the state of the training could not be kept: {error}")
-        ended = time.monotonic()
-        self._due = ended + max(EVERY_SECONDS, (ended - started) / LARGEST_SHARE)
+        self._told = True
+        self._kept = time.monotonic()
+        self._rests = self._kept + (self._kept - started) / LARGEST_SHARE
+
+    def _tell(self, line: str) -> None:
+        """Once: one model may take many trainings, each with a state of its own."""
+        if not self._told:
+            self.say(line)
+        self._told = True
 
 
 def name_of(
-    recipe: Recipe, batches: Iterable[Batch | None], weights: Mapping[str, Tensor], others: Iterable[Tensor]
-) -> str:
-    """The name of a training: a hash of all that decides its result, torch's version among it."""
-    device = next(iter(weights.values())).device.type
-    said = [FORMAT, torch.__version__, device, asdict(recipe)]
+    recipe: Recipe, sees: Sequence[str], batches: Iterable[Batch | None], weights: Mapping[str, Tensor],
+    others: Iterable[Tensor],
+) -> str:  # fmt: skip
+    """The name of a training: a hash of all that decides its result, torch's version among it.
+
+    `sees` as in `Members`; `weights` are the first ones, `others` whatever else there is.
+    """
+    device = next(iter(weights.values())).device
+    said = [FORMAT, torch.__version__, machine(device), asdict(recipe), sees]
     found = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
     for batch in batches:
         tensors = {} if batch is None else _of_batch(batch)
@@ -92,6 +111,13 @@ def name_of(
     for tensor in others:
         _add(found, "", tensor)
     return found.hexdigest()[:32]
+
+
+def machine(device: torch.device) -> str:
+    """What computes: another one may round otherwise."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _add(found: Any, name: str, tensor: Tensor) -> None:

@@ -113,7 +113,8 @@ def _losses(
     nets = [replace(prepared, recipe=recipe).network(seed) for recipe in recipes for seed in seeds]
     generators = [torch.Generator().manual_seed(seed) for _ in recipes for seed in seeds]
     with repeatable(seeds[0], prepared.device):
-        fitted = fit(Members(nets, prepared.device), train, judges, recipes[0], generators)
+        members = Members(nets, prepared.device)
+        fitted = fit(members, train, judges, recipes[0], generators, keeper=prepared.keeper)
     losses = np.array([one.valid_loss for one in fitted], np.float64)
     return [float(loss) for loss in losses.reshape(len(recipes), len(seeds)).mean(axis=1)]
 

@@ -85,6 +85,8 @@ def fit(
         on_epoch(run.one_epoch())
         if keeper is not None:
             keeper.keep(name, run.state)
+    if keeper is not None:
+        keeper.keep(name, run.state, ended=True)
     return run.finish()
 
 
@@ -207,9 +209,10 @@ class _Run:
 
     def name(self) -> str:
         """Of this training; asked before the first step."""
-        states = [generator.get_state() for generator in self.generators]
+        chance = [torch.get_rng_state(), *(generator.get_state() for generator in self.generators)]
         factors = [] if self.sample_weights is None else [self.sample_weights]
-        return name_of(self.recipe, (self.train, self.valid), self.members.weights(), [*states, *factors])
+        batches, weights = (self.train, self.valid), self.members.weights()
+        return name_of(self.recipe, self.members.sees, batches, weights, [*chance, *factors])
 
     def state(self) -> Kept:
         """All that decides how it goes on."""

@@ -7,10 +7,13 @@ import torch
 
 from annotate.learning import resume
 from annotate.learning.device import repeatable
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.recipe import Recipe
 from annotate.learning.resume import Keeper, Kept
 from annotate.learning.told import losses, note
 from annotate.learning.trainer import Epoch, Fitted, fit
+from annotate.progress import SILENT
+from tests.contracts.test_part_contract import SMALL, labelled
 from tests.unit.test_learning_sampling import batch, generators, members
 
 RECIPE = Recipe(hidden=8, members=2, epochs=7, patience=4, batch_size=4, dropout=0.4)
@@ -53,6 +56,7 @@ def same(one: tuple[dict, list[Fitted], list], other: tuple[dict, list[Fitted], 
         {},
         {"weighting": "dynamic-weight-average"},
         {"weighting": "uncertainty"},
+        {"weighting": "gradnorm"},
         {"sampling": "one-task", "stopping": "task-wise"},
         {"members": 1},
     ],
@@ -66,6 +70,61 @@ def test_killed_and_started_again_it_ends_with_the_very_same_weights(tmp_path, c
     again = train(recipe, Keeper(tmp_path))
     assert again[2][0] == 4  # the epoch whose end was not kept is run again
     assert same(clean, again)
+
+
+MODELS = {
+    "several trainings": {"ensemble": "boosting", "members": 3},
+    "factors of samples": {"ensemble": "bagging"},
+    "asked with dropout": {"ensemble": "mc-dropout"},
+    "rehearsed": {
+        "sharing": "sparse",
+        "sampling": "one-task",
+        "options": {"sparse": {"rounds": 1, "warm_up": 2, "epochs": 1}},
+    },
+    "searched": {"sharing": "hierarchical"},
+}
+"""Where a model takes more than one training, or more than labels decide one."""
+
+
+class KilledBy(Keeper):
+    """Writes at the end of every epoch, and dies after so many."""
+
+    left = 0
+
+    def keep(self, name, state, *, ended=False):
+        super().keep(name, state, ended=ended)
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+@pytest.mark.parametrize("changed", MODELS.values(), ids=MODELS)
+def test_a_model_of_several_trainings_is_the_same_however_often_they_are_killed(
+    tmp_path, monkeypatch, changed
+):
+    recipe = replace(SMALL, epochs=2, dropout=0.3, **changed)
+
+    def model(keep=None, said=None):
+        progress = type("Told", (type(SILENT),), {"say": lambda self, line: said.append(line)})()
+        return fit_ensemble(
+            labelled(), recipe, seed=4, device="cpu", keep=keep, progress=SILENT if said is None else progress
+        )
+
+    clean = model()
+    monkeypatch.setattr("annotate.learning.ensemble.Keeper", KilledBy)
+    kills, said = 0, []
+    for left in (1, 3, 6, 100):
+        monkeypatch.setattr(KilledBy, "left", left)
+        try:
+            again = model(tmp_path, said)
+        except Killed:
+            kills += 1
+    assert kills >= 1
+    assert not any("left aside" in line for line in said)
+    assert sum("goes on" in line for line in said) == 3  # each time but the first, and once
+    assert again.fitted == clean.fitted and again.notes == clean.notes
+    for one, other in zip(clean.members, again.members, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_without_the_state_of_dropout_the_weights_would_differ(tmp_path, monkeypatch):
@@ -129,6 +188,19 @@ def test_keeping_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
         clock[0] += 1.0
         keeper.keep("a", state)
     assert len(written) / clock[0] <= 0.02 + 1 / clock[0]
+
+
+def test_a_training_is_kept_at_its_end_when_it_took_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "EVERY_SECONDS", 20.0)
+    clock = [0.0]
+    monkeypatch.setattr(resume.time, "monotonic", lambda: clock[0])
+    keeper = Keeper(tmp_path)
+    for name, seconds in (("short", 4.0), ("long", 6.0)):
+        keeper.find(name)
+        clock[0] += seconds
+        for ended in (False, True):
+            keeper.keep(name, lambda: Kept({}, {}), ended=ended)
+    assert [path.stem for path in tmp_path.iterdir()] == ["long"]
 
 
 def test_what_is_said_of_an_epoch_fits_a_line():
