@@ -4,6 +4,10 @@ import pytest
 import torch
 
 from annotate.learning._part import options_of
+from annotate.learning.members import Members
+from annotate.learning.network import MultiTaskNet
+from annotate.learning.recipe import Recipe
+from annotate.learning.tensors import Inputs
 from annotate.learning.weightings.pcgrad import project
 from annotate.registry import WEIGHTINGS
 from annotate.types import Answer, Dimension, Kind, Modality, Task
@@ -123,3 +127,38 @@ def test_gradnorm_gives_more_to_the_task_that_has_learned_less():
         )
     fast_weight, slow_weight = make_weights(made)[0]
     assert slow_weight > fast_weight
+
+
+def seen_in_a_network(name, losses_of=lambda losses: losses):
+    """The weighting after one backward pass over a small network, and the network's gradients by name."""
+    torch.manual_seed(0)
+    widths = {Modality.TEXT: 3, Modality.AUDIO: 4}
+    members = Members([MultiTaskNet(widths, TASKS, Recipe(hidden=6, dropout=0.0))])
+    values = {"T": torch.randn(1, 5, 1, 3), "A": torch.randn(1, 5, 1, 4)}
+    masks = {m: torch.ones(1, 5, 1, dtype=torch.bool) for m in values}
+    order = torch.arange(5)[None]
+    output = members(Inputs(values, masks, order, order * 0))
+    # Side by side in one tensor, as the trainer has them.
+    losses = torch.stack([output.heads[t.id].square().mean(dim=(1, 2)) for t in TASKS], dim=1)
+    made = make(name, members=1)
+    made.backward(losses_of(losses), BOTH[:1], output.penalty, list(members.parameters.values()))
+    return made, {n: p.grad for n, p in members.parameters.items()}
+
+
+def test_gradnorm_looks_at_a_matrix_that_every_task_uses_and_not_at_a_head():
+    made, gradients = seen_in_a_network("gradnorm")
+    assert list(gradients)[int(made.get_buffer("last"))] == "sharing.tower.shared.layers.0.weight"
+    assert make_weights(made)[0][0] != 1.0
+
+
+def test_pcgrad_operates_on_what_tasks_share_and_leaves_heads_their_own_gradient():
+    differs = []
+    for sign in (1.0, -1.0):  # of one of them the two tasks conflict
+        _, plain = seen_in_a_network("fixed", lambda x, sign=sign: x * torch.tensor([[1, sign]]))
+        _, made = seen_in_a_network("pcgrad", lambda x, sign=sign: x * torch.tensor([[1, sign]]))
+        for name, gradient in plain.items():
+            if name.startswith("heads.") or ".encoders." in name:
+                assert torch.allclose(made[name], gradient, atol=1e-6), name
+        trunk = "sharing.tower.shared.layers.0.weight"
+        differs.append(not torch.allclose(made[trunk], plain[trunk], atol=1e-6))
+    assert sorted(differs) == [False, True]

@@ -24,16 +24,21 @@ def task_gradients(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]
     return torch.stack([empty if row is None else row for row in rows], dim=1)
 
 
-def used_by_several(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]) -> list[bool]:
-    """Of each parameter whether more than one task present depends on it."""
+def used_by_most(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]) -> list[bool]:
+    """Of each parameter whether no other moves more of the tasks present, and at least two of them do.
+
+    A task that does not use a parameter has a gradient of zero there: losses that stand side by side in one
+    tensor depend on whatever any of them depends on.
+    """
     counts = [0] * len(parameters)
     for task in range(losses.shape[1]):
         if bool(present[:, task].any()):
             found = torch.autograd.grad(
                 losses[:, task].sum(), parameters, retain_graph=True, allow_unused=True
             )
-            counts = [n + (g is not None) for n, g in zip(counts, found, strict=True)]
-    return [n > 1 for n in counts]
+            counts = [n + int(g is not None and bool(g.any())) for n, g in zip(counts, found, strict=True)]
+    most = max(counts, default=0)
+    return [n == most > 1 for n in counts]
 
 
 def put(gradient: Tensor, parameters: Sequence[Tensor]) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from annotate.learning.weightings._base import Weighting, mean_of_present
-from annotate.learning.weightings._gradients import task_gradients, used_by_several
+from annotate.learning.weightings._gradients import task_gradients, used_by_most
 from annotate.registry import weighting
 from annotate.types import Task
 
@@ -65,7 +65,7 @@ class GradNorm(Weighting):
     def _last_shared(self, losses: Tensor, present: Tensor, shared: Sequence[Tensor]) -> Tensor | None:
         """The last matrix that several tasks use."""
         if self._last is None:
-            used = used_by_several(losses, present, shared)
+            used = used_by_most(losses, present, shared)
             matrices = [i for i, p in enumerate(shared) if used[i] and p.dim() > 2]
             if not matrices:
                 return None

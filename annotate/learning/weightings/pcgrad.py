@@ -21,15 +21,16 @@ class PCGrad(Weighting):
     def backward(self, losses: Tensor, present: Tensor, penalty: Tensor, shared: Sequence[Tensor]) -> None:
         """Algorithm 1, member by member; the sum is divided by the tasks present, as in `forward`.
 
-        The other tasks are gone through in their own order instead of by chance, so that a run can be
-        repeated.
+        Surgery is done on what more than one task moves: a task's own head has nobody to conflict with. The
+        other tasks are gone through in their own order instead of by chance, so that a run can be repeated.
         """
         used = [p for p in shared if p.requires_grad]
         raw = task_gradients(losses, present, used)
+        moves = _moves(raw, used)
+        common = moves.sum(dim=0) > 1
+        projected = torch.where(common, project(raw * common), raw)
         count = present.to(raw.dtype).sum(dim=1, keepdim=True).clamp(min=1)
-        projected = project(raw) * present.unsqueeze(-1).to(raw.dtype)
-        moved = raw.abs().amax(dim=(0, 1)) > 0
-        put_used(projected.sum(dim=1) / count, moved, used)
+        put_used((projected * present.unsqueeze(-1)).sum(dim=1) / count, moves.any(dim=0), used)
         if penalty.requires_grad:
             torch.autograd.backward(penalty.sum())
 
@@ -48,8 +49,16 @@ def project(raw: Tensor) -> Tensor:
     return torch.stack(rows, dim=1)
 
 
+def _moves(raw: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    """(tasks, numbers) whether the task moves the parameter that the number belongs to, in any member."""
+    sizes = [p[0].numel() for p in parameters]
+    pieces = torch.split((raw != 0).any(dim=0), sizes, dim=1)
+    return torch.cat([piece.any(dim=1, keepdim=True).expand_as(piece) for piece in pieces], dim=1)
+
+
 def put_used(gradient: Tensor, moved: Tensor, parameters: Sequence[Tensor]) -> None:
-    """Like `put`, but what no task moves keeps no gradient, so that the optimizer leaves it alone."""
+    """Like `put`, but what no task `moved` (numbers,) keeps no gradient, so that the optimizer leaves it
+    alone."""
     sizes = [p[0].numel() for p in parameters]
     touched = [bool(part.any()) for part in torch.split(moved, sizes)]
     pieces = torch.split(gradient, sizes, dim=1)
