@@ -9,6 +9,7 @@ from annotate.feature_store import FeatureStore
 from annotate.project import Project
 from annotate.steps._features import feature_names
 from annotate.types import UNIMODAL, Modality, Split
+from benchmarks._sets import Corpus, sample_id
 from db import models
 from db.engine import writing
 from db.features import add_shard
@@ -52,6 +53,30 @@ def fill(
                 for task_id in labelled:
                     add_label(session, sample, task_id, truth[Modality(task_id[-1])])
     store(project, items)
+    return found
+
+
+def pour(project: Project, corpus: Corpus, *, aside: int = 0) -> dict[Split, list[str]]:
+    """The samples, features and labels of a made-up corpus; the last `aside` groups
+    are test, the rest train."""
+    names = list(dict.fromkeys(corpus.groups.tolist()))
+    tests = set(names[len(names) - aside :])
+    found: dict[Split, list[str]] = {s: [] for s in Split}
+    ids: list[str] = []
+    with writing(project.engine) as session:
+        videos: dict[str, models.Video] = {}
+        for i, (name, group) in enumerate(zip(corpus.videos, corpus.groups, strict=True)):
+            where = Split.TEST if group in tests else Split.TRAIN
+            if name not in videos:
+                videos[name] = add_video(session, str(name), speaker=str(group), split=where)
+            sample = add_sample(session, videos[name], start=corpus.starts[i] / 1e6)
+            found[where].append(sample.id)
+            for task in corpus.tasks:
+                label = corpus.labels.get((sample_id(i), task.id))
+                if label is not None:
+                    add_label(session, sample, task.id, label.value)
+            ids.append(sample.id)
+    store(project, {m: list(zip(ids, rows, strict=True)) for m, rows in corpus.features.items()})
     return found
 
 
