@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from annotate.errors import ModelError
 from annotate.learning._part import options_of
 from annotate.learning.batches import (
     Batch,
@@ -41,7 +42,7 @@ from annotate.learning.told import Told
 from annotate.learning.trainer import Epoch, Fitted, fit
 from annotate.progress import SILENT, Progress
 from annotate.registry import ENSEMBLES
-from annotate.types import Kind, Label, Modality, Task
+from annotate.types import UNIMODAL, Kind, Label, Modality, Task
 
 FEWEST_VALID = 10
 """Valid samples from which on they tell when to stop, and valid labels of a task from which on they tell its
@@ -210,7 +211,11 @@ def _ask(
 
 
 def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:
-    """Read, condense, standardise and encode; with fewer than `FEWEST_VALID` valid samples there are none."""
+    """Read, condense, standardise and encode; with fewer than `FEWEST_VALID` valid samples there are none.
+
+    Raises `ModelError` for a task of a modality without features, and for features that cannot be used.
+    """
+    _require_features(training_set)
     classes = {m: encoder_class(m, recipe) for m in training_set.extractors}
     for m, extractor in training_set.extractors.items():
         require_readable(classes[m], m, extractor)
@@ -247,6 +252,19 @@ def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:
         groups=groups,
         device=device,
     )
+
+
+def _require_features(training_set: TrainingSet) -> None:
+    there = training_set.extractors
+    for task in training_set.tasks:
+        needed = UNIMODAL if task.modality is Modality.MULTIMODAL else (task.modality,)
+        if not any(m in there for m in needed):
+            word = "" if task.modality is Modality.MULTIMODAL else f"{task.modality.word} "
+            named = " or ".join(f"[features] {m.word}" for m in needed)
+            raise ModelError(
+                f"{task.id} cannot be learned: there are no {word}features",
+                hint=f"set {named} and run `annotate extract`, or leave {task.modality} out of the passes",
+            )
 
 
 def _train_labels(training_set: TrainingSet, task: Task) -> list[Label]:
