@@ -31,7 +31,7 @@ class GradNorm(Weighting):
         super().__init__(tasks, members, options)
         self.register_buffer("weights", torch.ones(members, len(tasks)))
         self.register_buffer("first", torch.full((members, len(tasks)), torch.nan))
-        self._last: int | None = None
+        self.register_buffer("last", torch.tensor(-1))
 
     def forward(self, losses: Tensor, present: Tensor) -> Tensor:
         """(members,) the mean over the tasks present, each loss times its weight."""
@@ -63,11 +63,12 @@ class GradNorm(Weighting):
         weights.copy_(moved * len(self.tasks) / moved.sum(dim=1, keepdim=True))
 
     def _last_shared(self, losses: Tensor, present: Tensor, shared: Sequence[Tensor]) -> Tensor | None:
-        """The last matrix that several tasks use."""
-        if self._last is None:
+        """The last of the matrices that most tasks use, by the first batch with two of them; -1: none yet."""
+        last = self.get_buffer("last")
+        if int(last) < 0:
             used = used_by_most(losses, present, shared)
             matrices = [i for i, p in enumerate(shared) if used[i] and p.dim() > 2]
             if not matrices:
                 return None
-            self._last = matrices[-1]
-        return shared[self._last]
+            last.fill_(matrices[-1])
+        return shared[int(last)]
