@@ -1,10 +1,12 @@
 """Scores of one task against that task's own labels, as the MMSA framework defines them.
 
 The bins of CH-SIMS are for scales of [-1, 1], those of CMU-MOSI for [-3, 3] (Yu et al. 2020, Mao et al.
-2022; checked against MMSA 2.2.1). A score that a degenerate case leaves undefined is absent.
+2022; checked against MMSA 2.2.1). A score that a degenerate case leaves undefined is absent. Calibration is
+what MMSA does not look at.
 """
 
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,11 @@ SIMS_BORDERS = {
     "Acc-3": (-0.1, 0.1),
     "Acc-5": (-0.7, -0.1, 0.1, 0.7),
 }
+
+BINS = 15
+"""Of confidence, equally wide (Guo et al. 2017, section 5)."""
+LEVELS = np.arange(1, 20) / 20
+"""Quantiles at which the coverage of a regression is looked at."""
 
 Scores = dict[str, float]
 Values = NDArray[np.float32]
@@ -38,19 +45,61 @@ def scores(task: Task, predicted: Values | Ticks, truth: Values | Ticks) -> Scor
 
 
 def scores_of(prediction: TaskPrediction, labels: Sequence[Label]) -> Scores:
-    """Every score of the prediction of n samples against their labels, one each and in the same order."""
-    task = prediction.task
-    dimension = task.dimension
+    """Every score of the prediction of n samples against their labels, one each and in the same order; with
+    labels, ``ece`` too: how far the model is as sure as it is right (see `calibration_error`)."""
+    dimension = prediction.task.dimension
     if dimension.kind is Kind.REGRESSION:
-        return scores(task, prediction.mean, np.array([label.value for label in labels], np.float32))
-    if dimension.kind is Kind.CLASSIFICATION:
+        truth: Values | Ticks = np.array([label.value for label in labels], np.float32)
+        found = scores(prediction.task, prediction.mean, truth)
+    elif dimension.kind is Kind.CLASSIFICATION:
         position = {answer.value: i for i, answer in enumerate(dimension.answers)}
-        return scores(
-            task, prediction.mean, np.array([position[label.value] for label in labels], np.float32)
-        )
-    ticked = [set(dimension.ticked(str(label.value))) for label in labels]
-    truth = np.array([[a.alias in ticks for a in dimension.answers] for ticks in ticked], bool)
-    return scores(task, prediction.ticked, truth)
+        truth = np.array([position[label.value] for label in labels], np.float32)
+        found = scores(prediction.task, prediction.mean, truth)
+    else:
+        ticked = [set(dimension.ticked(str(label.value))) for label in labels]
+        truth = np.array([[a.alias in ticks for a in dimension.answers] for ticks in ticked], bool)
+        found = scores(prediction.task, prediction.ticked, truth)
+    return {**found, "ece": calibration_error(prediction, truth)} if labels else found
+
+
+def calibration_error(prediction: TaskPrediction, truth: Values | Ticks) -> float:
+    """Between 0, as sure as it is right, and 1; of at least one sample, `truth` as in `scores`.
+
+    Classification: Guo et al. 2017, section 2. Multilabel: the same of every answer by itself, ticked or not,
+    all in the same bins. Regression: see `coverage_error`, of the normal around the ensemble's mean with the
+    members' disagreement and the noise as its variance.
+    """
+    kind = prediction.task.dimension.kind
+    if kind is Kind.REGRESSION:
+        spread = np.sqrt(np.square(prediction.epistemic) + np.square(prediction.aleatoric))
+        return coverage_error(prediction.mean, spread, np.asarray(truth))
+    probs = prediction.probs
+    if kind is Kind.CLASSIFICATION:
+        return confidence_error(probs.max(axis=1), probs.argmax(axis=1) == truth)
+    sure = np.maximum(probs, 1 - probs)
+    return confidence_error(sure.ravel(), (prediction.ticked == truth).ravel())
+
+
+def confidence_error(confidence: NDArray[np.floating], right: Ticks) -> float:
+    """Expected calibration error: the answers in `BINS` bins by confidence, the distance of mean confidence
+    and share right in each, averaged over the answers. Both (n,), n at least 1; a bin holds its upper border.
+    """
+    sure = np.asarray(confidence, np.float64)
+    bins = np.ceil(np.round(sure * BINS, 6)).clip(1, BINS).astype(int)  # rounded: float32 is not exact
+    gaps = np.bincount(bins, sure, BINS + 1) - np.bincount(bins, right, BINS + 1)
+    return float(np.abs(gaps).sum() / len(sure))
+
+
+def coverage_error(mean: Values, spread: Values, truth: Values) -> float:
+    """Share of the labels below each of the quantiles `LEVELS` of their normals against the level itself: the
+    mean absolute distance (Kuleshov et al. 2018, section 3.5, who square it).
+
+    All (n,), n at least 1. A label at a quantile counts half there, because labels are answers on a scale.
+    """
+    deviation = (truth.astype(np.float64) - mean) / np.maximum(spread, 1e-12)
+    quantiles = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
+    side = np.sign(quantiles - deviation[:, None])
+    return float(np.abs((1 + side.mean(axis=0)) / 2 - LEVELS).mean())
 
 
 def _family(task: Task) -> Callable[[Values, Values], Scores]:

@@ -49,7 +49,8 @@ class RoundRecord:
     seconds: float
     settings: Mapping[str, Any]
     """``device``, ``epochs`` per member, ``labels`` by task and split, ``extractors``, ``recipe``,
-    ``warnings``, ``notes``, and ``search``: how options of the sharing were chosen, if they were."""
+    ``warnings``, ``notes``, ``search``: how options of the sharing were chosen, if they were, and
+    ``conflicts``: by two tasks that share weights, how far their gradients agreed."""
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
     """By split, by task id, by score."""
 
@@ -191,17 +192,24 @@ def _fit(
         extractors=material.extractors,
         places=read_places(project),
     )
-    return fit_ensemble(training_set, recipe, seed=seed, device=device, progress=progress, keep=keep)
+    said = project.settings.train.tensorboard
+    events = project.root / said / keep.name[:12] if said else None
+    return fit_ensemble(
+        training_set, recipe, seed=seed, device=device, progress=progress, keep=keep, events=events
+    )
 
 
 def recipe_of(project: Project) -> "Recipe":
     """What `[train]` says.
 
-    Raises `ConfigError` for a plug-in or an option that does not exist.
+    Raises `ConfigError` for a plug-in or an option that does not exist, or a package that is missing.
     """
     from annotate.learning.checked import require_parts
+    from annotate.learning.events import require_tensorboard
     from annotate.learning.recipe import Recipe
 
+    if project.settings.train.tensorboard:
+        require_tensorboard()
     recipe = Recipe(**project.settings.train.recipe())
     require_parts(recipe, {task.dimension.kind for task in project.settings.tasks()})
     return recipe
@@ -242,6 +250,8 @@ def _scores(
 
 
 def _settings(project: Project, checkpoint: "Checkpoint", material: Material, device: str) -> dict[str, Any]:
+    from annotate.learning.conflict import together
+
     return {
         "device": device,
         "epochs": [fitted.epochs for fitted in checkpoint.fitted],
@@ -250,6 +260,7 @@ def _settings(project: Project, checkpoint: "Checkpoint", material: Material, de
         "recipe": project.settings.train.recipe(),
         "warnings": [*_warnings(checkpoint, material), *_warnings_of_project(project, material)],
         "notes": list(checkpoint.notes),
+        "conflicts": [asdict(found) for found in together(one.conflicts for one in checkpoint.fitted)],
         "search": None if checkpoint.search is None else asdict(checkpoint.search),
     }
 

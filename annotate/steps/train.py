@@ -24,6 +24,9 @@ class TrainReport:
     """By task id and split, audit samples aside."""
     scores: list[dict[str, Any]]
     """One row per split and task with labels: ``split``, ``task``, ``n`` and each score."""
+    conflicts: list[dict[str, Any]]
+    """One row for each two tasks that share weights: ``cosine`` between their gradients, ``conflicting``, the
+    share of the ``steps`` looked at in which it was negative; the two that pull apart most first."""
     warnings: list[str]
     notes: list[str]
     """What the training found: chosen options, shared parts."""
@@ -83,6 +86,7 @@ def _report(record: RoundRecord, note: str) -> TrainReport:
         epochs=tuple(record.settings["epochs"]),
         labels=record.settings["labels"],
         scores=rows,
+        conflicts=list(record.settings.get("conflicts", [])),
         warnings=list(record.settings["warnings"]),
         notes=list(record.settings.get("notes", [])),
         note=note,

@@ -155,7 +155,10 @@ def test_a_project_is_trained_scored_and_seen(each_project):
     tests = {row["task"]: row for row in report.scores if row["split"] == "test"}
     assert set(tests) == {"sentiment.T", "sentiment.A", "sentiment.V", "sentiment.M"}
     assert all(row["n"] == 12 and row["Corr"] > 0.6 for row in tests.values())
+    assert all(0 <= row["ece"] <= 1 for row in tests.values())
     assert any("12 test labels: these scores say little" in warning for warning in report.warnings)
+    pairs = {(row["task"], row["other"]): row for row in report.conflicts}
+    assert len(pairs) == 6 and all(-1 <= row["cosine"] <= 1 for row in pairs.values())
     predictions, codes = view(project, report.round, found[Split.TEST])
     assert predictions["sentiment.T"].members.shape == (2, 12, 3)
     assert codes.shape == (12, 8)
@@ -172,7 +175,7 @@ def test_nothing_is_trained_twice_unless_forced(each_project):
     first = train(project)
     again = train(project)
     assert again.round == first.round
-    assert again.scores == first.scores
+    assert (again.scores, again.conflicts) == (first.scores, first.conflicts)
     assert "nothing changed" in again.note
     assert ensure_round(project, device=None, seed=None) == first.round
     forced = train(project, force=True)

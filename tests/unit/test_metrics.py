@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from annotate.learning.metrics import scores, scores_of
+from annotate.learning.metrics import confidence_error, coverage_error, scores, scores_of
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
 
 
@@ -192,3 +192,58 @@ def test_mosi_scores_equal_an_independent_count(rows):
     assert found["Acc-5"] == pytest.approx(
         (frame.p.clip(-2, 2).round() == frame.t.clip(-2, 2).round()).mean()
     )
+
+
+# -- calibration ----------------------------------------------------------------------------------
+
+
+def test_confidence_is_compared_with_the_share_right_bin_by_bin():
+    # Bins of 1/15: .9 and .92 in the 14th, .6 in the 9th (its upper border), .62 in the 10th.
+    confidence = np.array([0.9, 0.92, 0.6, 0.62], np.float32)
+    right = np.array([True, False, False, True])
+    # |.9 + .92 - 1|, |.6 - 0|, |.62 - 1|, over 4
+    assert confidence_error(confidence, right) == pytest.approx((0.82 + 0.6 + 0.38) / 4, abs=1e-6)
+    assert confidence_error(np.array([0.0, 1.0]), np.array([False, True])) == 0
+
+
+def test_quantiles_are_compared_with_the_labels_below_them():
+    # Labels at the median, far below and far above: below the level p lies a third; from .5 on, half counted
+    # at .5 itself, two thirds.
+    mean, spread, truth = np.zeros(3), np.ones(3), np.array([0.0, -9.0, 9.0])
+    levels = np.arange(1, 20) / 20
+    share = np.where(levels < 0.499, 1 / 3, np.where(levels > 0.501, 2 / 3, 1 / 2))
+    assert coverage_error(mean, spread, truth) == pytest.approx(np.abs(share - levels).mean())
+
+
+def test_true_probabilities_are_calibrated_and_others_not():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=4000)
+    exact, bold, biased = (
+        coverage_error(np.full(4000, m), np.full(4000, s), truth) for m, s in ((0, 1), (0, 0.3), (1, 1))
+    )
+    assert exact < 0.02 < 0.1 < bold and biased > 0.1
+    sure = rng.uniform(0.4, 1, 4000)
+    right = rng.random(4000) < sure
+    assert confidence_error(sure, right) < 0.05 < 0.2 < confidence_error(sure, rng.random(4000) < sure - 0.3)
+
+
+@pytest.mark.parametrize(
+    ("task", "probs", "mean", "values", "expected"),
+    [
+        # .8 right, .8 wrong, .5 right (the first of equals)
+        (CLASSES, [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.5, 0.5, 0]], [0, 1, 0], ["angry", "sad", "angry"],
+         (abs(1.6 - 1) + 0.5) / 3),
+        # Nine answers: .9 seven times of which one is wrong, .6 right, .5 (ticked) wrong
+        (THEMES, [[0.9, 0.1, 0.1], [0.1, 0.1, 0.6], [0.9, 0.1, 0.5]], [1, 1, 2],
+         ["work", "money", "family|work"], (abs(6.3 - 6) + 0.4 + 0.5) / 9),
+        # Standard deviation .5 = sqrt(.3² + .4²), labels at the mean: at every level below .5 none, then all
+        (OTHER, [[0, 0, 1]] * 2, [2.0, 3.0], [2.0, 3.0], 2 * sum(range(1, 10)) / 20 / 19),
+    ],
+)  # fmt: skip
+def test_every_kind_of_task_has_its_calibration_error(task, probs, mean, values, expected):
+    n = len(values)
+    prediction = TaskPrediction(
+        task, _float32([probs]), _float32(mean), np.full(n, 0.3, np.float32), np.full(n, 0.4, np.float32)
+    )
+    labels = [Label(str(i), task.id, value, {}, 1) for i, value in enumerate(values)]
+    assert scores_of(prediction, labels)["ece"] == pytest.approx(expected, abs=1e-6)
