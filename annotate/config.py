@@ -269,6 +269,12 @@ class TrainSettings(_Section):
     """Whether the labels of T, A and V are learned from too."""
     options: dict[str, dict[str, Any]] = {}
     """By plug-in, or by `text`, `audio`, `vision` for one modality's encoder: its options."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What the layers compute in while they learn; auto: bfloat16 on a GPU that has it, float32 elsewhere."""
+    compile: bool = False
+    """Whether the network is compiled for the machine before it learns."""
+    tensorboard: str = ""
+    """Folder for a log of each training, from the project's folder; empty: none."""
     device: str = "auto"
 
     @model_validator(mode="before")
@@ -279,7 +285,7 @@ class TrainSettings(_Section):
 
     def recipe(self) -> dict[str, Any]:
         """The fields of `annotate.learning.recipe.Recipe`: what decides the model."""
-        return self.model_dump(exclude={"device", "preset"})
+        return self.model_dump(exclude={"device", "preset", "tensorboard"})
 
 
 class BatchSettings(_Section):

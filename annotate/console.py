@@ -171,6 +171,9 @@ class _RichBar:
     def advance(self, amount: float = 1, note: str = "") -> None:
         self._progress.update(self._task, advance=amount, note=_shortened(_visible(note)))
 
+    def expect(self, total: float) -> None:
+        self._progress.update(self._task, total=total)
+
     def line(self, key: str, text: str) -> None:
         self._progress.lines[key] = _visible(text)
 
@@ -193,6 +196,9 @@ class _PlainBar:
             self._told = now
             parts = [_count(self._done, self._total, self._unit), self._left(now), _visible(note)]
             _err.print(f"{self._title}: {', '.join(filter(None, parts))}", markup=False)
+
+    def expect(self, total: float) -> None:
+        self._total = total
 
     def line(self, key: str, text: str) -> None:
         """Too much for a log."""

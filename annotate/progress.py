@@ -11,6 +11,9 @@ class Bar(Protocol):
     def advance(self, amount: float = 1, note: str = "") -> None:
         """Add `amount` to what is done; `note` replaces the text beside the bar."""
 
+    def expect(self, total: float) -> None:
+        """There is another amount to do than was thought."""
+
     def line(self, key: str, text: str) -> None:
         """Show `text` below the bar, in place of what `key` showed before."""
 
@@ -33,6 +36,9 @@ class Progress(Protocol):
 
 class _Nothing:
     def advance(self, amount: float = 1, note: str = "") -> None:
+        """Tell nobody."""
+
+    def expect(self, total: float) -> None:
         """Tell nobody."""
 
     def line(self, key: str, text: str) -> None:

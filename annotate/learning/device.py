@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -32,6 +32,18 @@ def _require_cuda(name: str) -> None:
             f"{name} was asked for, but torch sees {count} CUDA devices",
             hint="use --device auto, or install a CUDA build of torch and its driver",
         )
+
+
+def computing(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Inside, layers compute in what ``train.precision`` says; weights and heads stay in float32.
+
+    bfloat16 has the range of float32, so no loss has to be scaled (Kalamkar et al. 2019).
+    """
+    if precision == "auto":
+        half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        half = precision == "bfloat16"
+    return torch.autocast(device.type, dtype=torch.bfloat16) if half else nullcontext()
 
 
 @contextmanager

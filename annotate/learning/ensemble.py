@@ -28,6 +28,7 @@ from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
 from annotate.learning.encoders._tokens import require_readable
 from annotate.learning.ensembles._base import Ensemble, State, Trained, Workshop
+from annotate.learning.events import Events
 from annotate.learning.heads._answers import Shares
 from annotate.learning.heads._base import Head, Raw, Target
 from annotate.learning.members import Members, restore
@@ -106,10 +107,12 @@ def fit_ensemble(
     device: str,
     progress: Progress = SILENT,
     keep: Path | None = None,
+    events: Path | None = None,
 ) -> Checkpoint:
     """Train the ensemble that `recipe` names.
 
-    Killed and started again with the same folder `keep`, it goes on where it was, to the same weights.
+    Killed and started again with the same folder `keep`, it goes on where it was, to the same weights. What
+    TensorBoard shows is written into the folder `events`.
     Raises `ModelError` when features or the loss are not finite, `UnknownName` or `ConfigError` when the
     recipe names what is not there.
     """
@@ -118,7 +121,7 @@ def fit_ensemble(
     chosen, found = search(prepared, seed)
     prepared = replace(prepared, recipe=chosen)
     with progress.bar("train", recipe.epochs) as bar:
-        trained = _train(prepared, seed, Told(bar))
+        trained = _train(prepared, seed, [Told(bar), *([] if events is None else [Events(events)])])
     with repeatable(seed, device):
         noise = _noise(prepared, trained)
     return Checkpoint(
@@ -144,7 +147,24 @@ def _notes(prepared: Prepared, trained: Trained, found: Search | None) -> tuple[
     return (*([found.said()] if found else []), *net.sharing.notes(), *trained.notes)
 
 
-def _train(prepared: Prepared, seed: int, on_epoch: Callable[[Epoch], None]) -> Trained:
+def _train(prepared: Prepared, seed: int, watchers: Sequence[Told | Events]) -> Trained:
+    def tell(epoch: Epoch) -> None:
+        for watcher in watchers:
+            watcher(epoch)
+
+    def fit(
+        seeds: Sequence[int],
+        weights: Tensor | None = None,
+        rows: Tensor | None = None,
+        sees: Sequence[str] = (),
+    ) -> tuple[list[State], list[Fitted]]:
+        for watcher in watchers:
+            watcher.begin()
+        found = fit_members(prepared, seeds, weights, rows, sees, tell)
+        for watcher in watchers:
+            watcher.end()
+        return found
+
     recipe = prepared.recipe
     options = options_of(ENSEMBLES, recipe.ensemble, recipe.options_for(recipe.ensemble))
     ensemble = cast(Ensemble, ENSEMBLES.get(recipe.ensemble)(options))
@@ -155,7 +175,7 @@ def _train(prepared: Prepared, seed: int, on_epoch: Callable[[Epoch], None]) -> 
             train=prepared.train,
             groups=prepared.groups,
             seed=seed,
-            fit=partial(fit_members, prepared, on_epoch=on_epoch),
+            fit=fit,
             ask=partial(_ask, prepared),
         )
     )

@@ -54,8 +54,12 @@ class MultiTaskNet(nn.Module):
         )
 
     def say(self, task_id: str, code: Tensor) -> Tensor:
-        """(n, outputs) of one head."""
-        return self.heads[_key(task_id)](code)
+        """(n, outputs) of one head, in float32 whatever the rest is computed in."""
+        kind = code.device.type
+        if not torch.is_autocast_enabled(kind):
+            return self.heads[_key(task_id)](code)
+        with torch.autocast(kind, enabled=False):
+            return self.heads[_key(task_id)](code.float())
 
     def head(self, task: Task) -> Head:
         """The head of `task`."""

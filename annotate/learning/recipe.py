@@ -36,6 +36,8 @@ class Recipe:
     stopping: str = "joint"
     balance: tuple[str, ...] = ()
     unimodal_labels: bool = True
+    precision: str = "auto"
+    compile: bool = False
     options: Options = field(default_factory=dict)
 
     def encoder_of(self, modality: Modality) -> str:

@@ -11,12 +11,24 @@ class Told:
     """Shows the end of each epoch on a bar that counts epochs, one training after the other."""
 
     def __init__(self, bar: Bar) -> None:
-        self.bar, self.done = bar, 0
+        self.bar = bar
+        self.trainings = self.before = self.done = 0
+        """How many have begun; epochs of those before, and of the present one."""
+
+    def begin(self) -> None:
+        """Another training begins: some ensembles need several."""
+        self.trainings += 1
+        self.before, self.done = self.before + self.done, 0
+
+    def end(self) -> None:
+        """The time that early stopping saved is no longer expected."""
+        self.bar.expect(max(self.before + self.done, 1))
 
     def __call__(self, epoch: Epoch) -> None:
         """A training that goes on after a kill starts with a leap."""
-        self.done = 0 if epoch.number <= self.done else self.done
-        self.bar.advance(epoch.number - self.done, note=note(epoch))
+        self.bar.expect(self.before + epoch.most)
+        training = f"training {self.trainings}, " if self.trainings > 1 else ""
+        self.bar.advance(epoch.number - self.done, note=f"{training}{note(epoch)}")
         self.bar.line("losses", losses(epoch))
         self.done = epoch.number
 

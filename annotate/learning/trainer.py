@@ -51,11 +51,15 @@ class Epoch:
 
     number: int
     """From 1."""
+    most: int
+    """After so many the training ends in any case."""
     losses: Mapping[str, float]
     """By task id: the train loss, mean over the members."""
     valid_loss: float | None
     running: int
     """Members that have not stopped."""
+    weights: Callable[[], Mapping[str, float]] = dict
+    """Computed when asked for, by task id: how much its loss moves the networks, 1 on average."""
 
 
 def fit(
@@ -136,7 +140,16 @@ class _Run:
         self._look()
         means = self.losses.nanmean(dim=0).tolist()
         named = {h.task.id: m for h, m in zip(self.heads, means, strict=True) if not math.isnan(m)}
-        return Epoch(self.epoch, named, valid_loss, int(self.stopping.running.sum()))
+        running = int(self.stopping.running.sum())
+        return Epoch(self.epoch, self.epochs, named, valid_loss, running, self._task_weights)
+
+    def _task_weights(self) -> Mapping[str, float]:
+        """What the weighting multiplies each task's loss by, mean over the members."""
+        losses = torch.where(self.losses.isnan(), 0.0, self.losses).to(self.train.device).requires_grad_()
+        with torch.enable_grad():
+            total = self.weighting(losses, torch.ones_like(losses, dtype=torch.bool)).sum()
+        found = torch.autograd.grad(total, losses)[0].mean(dim=0) * len(self.heads)
+        return {head.task.id: weight for head, weight in zip(self.heads, found.tolist(), strict=True)}
 
     def _step(self, step: Step) -> tuple[Tensor, Tensor]:
         """(members, tasks) losses, and which of them were learned from."""

@@ -59,12 +59,17 @@ def _arm(project: Project, variant: Variant, present: TrainSettings, members: in
 
     below = {} if variant.from_default else present.recipe()
     try:
-        train = train_settings({**fill(variant.changes, below), "device": present.device})
+        train = train_settings({**fill(variant.changes, below), **_apart(present)})
         recipe = Recipe(**{**train.recipe(), "members": members or train.members})
         require_parts(recipe, {task.dimension.kind for task in project.settings.tasks()})
     except ConfigError as error:
         raise UsageError(f"the variant {variant.name!r} cannot be: {error}", hint=error.hint) from error
     return Arm(variant.name, train, recipe)
+
+
+def _apart(present: TrainSettings) -> dict[str, Any]:
+    """What no variant changes: where a training runs, and where it leaves its log."""
+    return {"device": present.device, "tensorboard": present.tensorboard}
 
 
 def assembler(project: Project, material: Material, exam: "Exam") -> "Assemble":
@@ -162,6 +167,9 @@ class _Line:
     def advance(self, amount: float = 1, note: str = "") -> None:
         """Only the note is shown."""
         self._bar.line("fit", f"{self._name}: {note}")
+
+    def expect(self, total: float) -> None:
+        """The bar counts fits."""
 
     def line(self, key: str, text: str) -> None:
         """One line is enough."""

@@ -205,10 +205,11 @@ def recipe_of(project: Project) -> "Recipe":
     Raises `ConfigError` for a plug-in or an option that does not exist, or a package that is missing.
     """
     from annotate.learning.checked import require_parts
-    from annotate.learning.events import require_tensorboard
     from annotate.learning.recipe import Recipe
 
     if project.settings.train.tensorboard:
+        from annotate.learning.events import require_tensorboard
+
         require_tensorboard()
     recipe = Recipe(**project.settings.train.recipe())
     require_parts(recipe, {task.dimension.kind for task in project.settings.tasks()})
