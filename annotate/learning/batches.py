@@ -94,17 +94,23 @@ class Batch:
         """Where its tensors lie."""
         return self.inputs.video.device
 
+    def tensors(self) -> list[Tensor]:
+        """All of them, in an order that `of` knows."""
+        inputs = self.inputs
+        parts = (inputs.values, inputs.masks, self.targets, self.known, self.weights)
+        return [inputs.video, inputs.position, *(t for part in parts for t in part.values())]
+
+    def of(self, tensors: Sequence[Tensor]) -> "Batch":
+        """The same with other `tensors`, in their order."""
+        video, position, *others = tensors
+        rest = iter(others)
+        values = {m: next(rest) for m in self.inputs.values}
+        masks = {m: next(rest) for m in self.inputs.masks}
+        labels = [{i: next(rest) for i in part} for part in (self.targets, self.known, self.weights)]
+        return Batch(Inputs(values, masks, video, position), *labels)
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        inputs = Inputs(
-            {m: change(t) for m, t in self.inputs.values.items()},
-            {m: change(t) for m, t in self.inputs.masks.items()},
-            change(self.inputs.video),
-            change(self.inputs.position),
-        )
-        labels = [
-            {i: change(t) for i, t in part.items()} for part in (self.targets, self.known, self.weights)
-        ]
-        return Batch(inputs, *labels)
+        return self.of([change(tensor) for tensor in self.tensors()])
 
 
 Condensed = Mapping[Modality, list[NDArray[np.float32]]]

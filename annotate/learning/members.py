@@ -9,7 +9,6 @@ from torch.func import functional_call
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs, Output
-from annotate.learning.traced import Traced
 from annotate.types import UNIMODAL, Modality, Task
 
 Weights = dict[str, Tensor]
@@ -40,16 +39,14 @@ class Members:
             for m in UNIMODAL
             if any(m.value not in seen for seen in sees)
         }
-        self._traced = Traced(self._together)
+        self.vectorised = self.net.vectorised
 
     def __call__(self, inputs: Inputs) -> Output:
         """`inputs` with the members in front: (members, n, ...)."""
-        weights = {**self.parameters, **self.buffers}
-        learns = self.net.training and torch.is_grad_enabled() and not torch.is_autocast_enabled("cuda")
-        run = self._traced if learns and self.net.vectorised else self._together
-        return run(weights, self._shown(inputs))
+        return self.together({**self.parameters, **self.buffers}, self.shown(inputs))
 
-    def _shown(self, inputs: Inputs) -> Inputs:
+    def shown(self, inputs: Inputs) -> Inputs:
+        """What each member sees of them."""
         if not self._hidden:
             return inputs
         masks = {
@@ -58,8 +55,9 @@ class Members:
         }
         return inputs._replace(masks=masks)
 
-    def _together(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
-        if self.count > 1 and self.net.vectorised:
+    def together(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
+        """Of what they are shown, with other weights, by the names of parameters and buffers."""
+        if self.count > 1 and self.vectorised:
             return torch.vmap(self._one, randomness="different")(weights, inputs)
         if self.count == 1:  # views, there and back: nothing is copied
             alone = {name: tensor.squeeze(0) for name, tensor in weights.items()}

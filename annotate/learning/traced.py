@@ -1,93 +1,104 @@
-"""The members' forward pass as a flat list of tensor operations: the same numbers, without the way there.
+"""A function of tensors as a flat list of its operations: the same numbers, without the way there.
 
-A network this small spends half of its forward pass in Python: modules, `functional_call`, and the rules of
-`torch.vmap`. Once steps of one shape have come by often enough, the operations of one pass are written down
-(`make_fx`) and from then on done directly. Whatever cannot be written down goes on as before.
+A network this small spends more time in Python, in the rules of `torch.vmap` and in the bookkeeping of
+gradients than in arithmetic. Once calls of one shape have come by often enough, the operations of one call
+are written down (`make_fx`) and from then on done directly. Whatever cannot be written down goes on as
+before.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from annotate.learning.tensors import Inputs, Output
-
 log = logging.getLogger(__name__)
 
-Forward = Callable[[Mapping[str, Tensor], Inputs], Output]
+Found = list[Tensor | None]
+Function = Callable[[Any, Sequence[Tensor]], Found]
+"""(what it branches on, tensors) -> tensors, None for what there is not; no branch on numbers in tensors."""
+Operations = Callable[..., Found]
+"""The tensors one by one -> the same."""
 
 PAYS_AFTER = 250
-"""Steps of one shape before they are written down. Two seconds are spent for that, mostly on importing what
-does it, and one to three milliseconds won per step."""
-MOST_SHAPES = 4
+"""Calls of one shape before they are written down. Two seconds are spent for that, mostly on importing what
+does it, and two to five milliseconds won per call."""
+MOST_SHAPES = 8
 """How many are written down; batches of whole videos have ever new ones."""
 
 
 class Traced:
-    """Calls a forward pass in train mode."""
+    """A function, written down for the shapes that come often."""
 
-    def __init__(self, forward: Forward) -> None:
-        """`forward` has no branch that depends on numbers in tensors."""
-        self.forward = forward
+    def __init__(self, function: Function) -> None:
+        """`function` is the same at every call but for the tensors and what it branches on."""
+        self.function = function
         self.seen: Counter[Hashable] = Counter()
-        self.written: dict[Hashable, Forward] = {}
+        self.written: dict[Hashable, Operations] = {}
         self.possible = True
 
-    def __call__(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
-        """As `forward`; bit for bit, and with the same draws of dropout."""
-        shape = _shape(inputs)
-        found = self.written.get(shape)
-        if found is not None:
-            return found(weights, inputs)
-        self.seen[shape] += 1
-        if self.possible and self.seen[shape] > PAYS_AFTER and len(self.written) < MOST_SHAPES:
-            self._write(shape, weights, inputs)
-        return self.forward(weights, inputs)
+    def __call__(self, branch: Hashable, tensors: Sequence[Tensor], shape: Hashable) -> Found | None:
+        """What the function gives, bit for bit and with the same draws of chance; None when it is not written
+        down. `shape` says everything in which the tensors differ from call to call but their numbers."""
+        known = self.written.get((branch, shape))
+        if known is not None:
+            with torch.no_grad():
+                return known(*tensors)
+        self.seen[branch, shape] += 1
+        often = self.seen[branch, shape] > PAYS_AFTER and len(self.written) < MOST_SHAPES
+        if self.possible and often:
+            self._write(branch, tensors, shape)
+        return None
 
-    def _write(self, shape: Hashable, weights: Mapping[str, Tensor], inputs: Inputs) -> None:
+    def _write(self, branch: Hashable, tensors: Sequence[Tensor], shape: Hashable) -> None:
         try:
-            made = write_down(self.forward, weights, inputs)
+            made = write_down(self.function, branch, tensors)
         except Exception as error:  # whatever a plug-in does that cannot be written down
             log.debug("training without writing down its operations: %s: %s", type(error).__name__, error)
             made = None
         self.possible = made is not None
         if made is not None:
-            self.written[shape] = made
+            self.written[branch, shape] = made
 
 
-def write_down(forward: Forward, weights: Mapping[str, Tensor], inputs: Inputs) -> Forward | None:
-    """The operations of one pass, None when they do not give the same numbers; draws no random number."""
+def write_down(function: Function, branch: Any, tensors: Sequence[Tensor]) -> Operations | None:
+    """The operations of one call, None when they do not give the same numbers; draws no random number."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    def plainly(weights: Mapping[str, Tensor], inputs: Inputs) -> Output:  # a method would be asked for self
-        return forward(weights, inputs)
+    def plainly(*given: Tensor) -> Found:  # a method would be asked for self
+        return function(branch, given)
 
-    given = dict(weights)
-    graph = make_fx(plainly, tracing_mode="fake")(given, inputs)
+    given = [t.detach() for t in tensors]
+    graph = make_fx(plainly, tracing_mode="fake")(*given)
     _drop_idle(graph)
     _call_directly(graph)
+    graph.graph.eliminate_dead_code()
     graph.recompile()
-    made = cast(Forward, graph)
-    devices = [inputs.video.device] if inputs.video.is_cuda else []
+    made = cast(Operations, graph.forward)
+    devices = [t.device for t in tensors if t.is_cuda][:1]
     said = []
-    for run in (forward, made):
+    for run in (plainly, made):
         with torch.random.fork_rng(devices=devices), torch.no_grad():
-            said.append(run(given, inputs))
-    same = all(torch.equal(a, b) for a, b in zip(_tensors(said[0]), _tensors(said[1]), strict=True))
-    return made if same else None
+            said.append(run(*given))
+    return made if all(_same(a, b) for a, b in zip(*said, strict=True)) else None
+
+
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is other if one is None or other is None else torch.equal(one, other)
 
 
 def _drop_idle(graph: Any) -> None:
     """Leave out what changes nothing: factors of one, and views of the shape that is there already."""
     aten = torch.ops.aten
-    views = {aten.view.default, aten._unsafe_view.default, aten.expand.default}
+    views = {aten.view.default, aten._unsafe_view.default, aten.expand.default, aten.detach.default}
     for node in graph.graph.nodes:
         if node.op != "call_function" or not node.args or not isinstance(node.args[0], torch.fx.Node):
             continue
-        before, after = node.args[0].meta["val"], node.meta["val"]
+        before, after = node.args[0].meta.get("val"), node.meta.get("val")
+        if not isinstance(before, Tensor) or not isinstance(after, Tensor):
+            continue
         one = node.target is aten.mul.Scalar and node.args[1] == 1
         idle = node.target in views and before.shape == after.shape and before.stride() == after.stride()
         if (one and before.dtype == after.dtype) or idle:
@@ -95,26 +106,26 @@ def _drop_idle(graph: Any) -> None:
             graph.graph.erase_node(node)
 
 
+_DIRECT = frozenset({
+    "abs", "add", "addmm", "any", "baddbmm", "bernoulli", "bitwise_and", "bitwise_not", "bmm", "cat",
+    "clamp", "clamp_min", "cos", "div", "empty_like", "eq", "exp", "ge", "gt", "le", "log", "logical_and",
+    "lt", "maximum", "mean", "minimum", "mm", "mul", "native_layer_norm", "ne", "neg", "ones_like", "permute",
+    "pow", "relu", "rsqrt", "select", "sigmoid", "sign", "sin", "split", "sqrt", "squeeze", "stack", "sub",
+    "sum", "t", "tanh", "transpose", "unbind", "unsqueeze", "where", "zeros_like",
+})  # fmt: skip
+_OF_TENSORS = ("view", "_unsafe_view", "expand", "div_", "mul_", "add_", "bernoulli_")
+
+
 def _call_directly(graph: Any) -> None:
     """Call torch's own functions where they are the same operation: `torch.ops` takes microseconds more."""
     aten = torch.ops.aten
-    direct: dict[Any, Any] = {
-        aten.mul.Tensor: torch.mul, aten.add.Tensor: torch.add, aten.cat.default: torch.cat,
-        aten.addmm.default: torch.addmm, aten.bmm.default: torch.bmm, aten.stack.default: torch.stack,
-        aten.t.default: torch.t, aten.transpose.int: torch.transpose, aten.select.int: torch.select,
-        aten.view.default: Tensor.view, aten._unsafe_view.default: Tensor.view,
-        aten.expand.default: Tensor.expand, aten.unsqueeze.default: torch.unsqueeze,
-        aten.squeeze.dim: torch.squeeze, aten.any.dim: torch.any, aten.where.self: torch.where,
-        aten.gelu.default: torch.nn.functional.gelu, aten.div_.Scalar: Tensor.div_,
-        aten.native_layer_norm.default: torch.native_layer_norm,
-    }  # fmt: skip
     for node in graph.graph.nodes:
-        node.target = direct.get(node.target, node.target) if node.op == "call_function" else node.target
-
-
-def _shape(inputs: Inputs) -> Hashable:
-    return tuple((m, *t.shape) for m, t in inputs.values.items())
-
-
-def _tensors(output: Output) -> list[Tensor]:
-    return [*output.heads.values(), output.fused, output.penalty]
+        if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+            continue
+        name = node.target.overloadpacket.__name__
+        if node.target is aten.gelu.default:
+            node.target = torch.nn.functional.gelu
+        elif name in _DIRECT:
+            node.target = getattr(torch, name)
+        elif name in _OF_TENSORS:
+            node.target = getattr(Tensor, name.removeprefix("_unsafe_"))

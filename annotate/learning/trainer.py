@@ -13,6 +13,7 @@ from annotate.errors import ModelError
 from annotate.learning._part import options_of
 from annotate.learning.batches import Batch
 from annotate.learning.conflict import Conflict, Looks
+from annotate.learning.lesson import Lesson
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, Weights, ask, repeat
 from annotate.learning.recipe import Recipe
@@ -110,6 +111,7 @@ class _Run:
         self.generators, self.sample_weights = generators, sample_weights
         self.heads = [members.net.head(task) for task in members.net.tasks]
         self.weighting = make_weighting(members, recipe)
+        self.lesson = Lesson(members, self.weighting)
         self.optimizer = make_optimizer(members, self.weighting, recipe)
         self.head_parameters = [members.of_head(task) for task in members.net.tasks]
         self.sampler = Sampler(
@@ -157,12 +159,9 @@ class _Run:
         if not bool(counted.any()):
             return torch.zeros_like(self.losses), counted
         batch = self._batch(step.indices)
-        output = self.members(batch.inputs)
-        losses, present = task_losses(self.heads, output, batch, counted)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.weighting.backward(losses, present, output.penalty, list(self.members.parameters.values()))
+        losses, present = self.lesson(batch, counted)
         self._move(counted)
-        return losses.detach(), present
+        return losses, present
 
     def _batch(self, indices: Tensor) -> Batch:
         batch = self.train.take(indices)

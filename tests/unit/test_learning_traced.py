@@ -1,4 +1,4 @@
-"""Writing a forward pass down changes no number, and what cannot be written down trains as before."""
+"""Writing a step down changes no number, and what cannot be written down trains as before."""
 
 from dataclasses import replace
 
@@ -8,18 +8,29 @@ import torch
 from annotate.learning import traced
 from annotate.learning.members import Members
 from annotate.learning.recipe import Recipe
-from annotate.learning.trainer import fit
-from annotate.registry import ENCODERS, FUSIONS, SHARINGS
+from annotate.learning.trainer import _Run
+from annotate.registry import ENCODERS, FUSIONS, SHARINGS, WEIGHTINGS
 from tests.unit.test_learning_sampling import batch, generators, members
 
 RECIPE = Recipe(hidden=8, members=2, epochs=3, batch_size=4, dropout=0.3)
+MOST_LABELS = torch.tensor([[True, True, False, True]] * 5 + [[True, False, True, True]] * 3)
+"""(n, tasks)"""
+ALL_LABELS = torch.ones(8, 4, dtype=torch.bool)
 
 
-def trained(made: Members, recipe: Recipe) -> dict[str, torch.Tensor]:
+def begun(made: Members, recipe: Recipe, known: torch.Tensor = ALL_LABELS) -> _Run:
     torch.manual_seed(1)
-    data = batch(torch.ones(8, 4, dtype=torch.bool))
-    fit(made, data, None, recipe, generators(made.count))
-    return made.weights()
+    return _Run(made, batch(known), None, recipe, generators(made.count), None)
+
+
+def weights_after(run: _Run) -> dict[str, torch.Tensor]:
+    for _ in range(run.recipe.epochs):
+        run.one_epoch()
+    return run.members.weights()
+
+
+def trained(made: Members, recipe: Recipe, known: torch.Tensor = ALL_LABELS) -> dict[str, torch.Tensor]:
+    return weights_after(begun(made, recipe, known))
 
 
 def fresh(count: int, recipe: Recipe) -> Members:
@@ -27,13 +38,24 @@ def fresh(count: int, recipe: Recipe) -> Members:
     return members(count, recipe)
 
 
+@pytest.mark.parametrize("known", [ALL_LABELS, MOST_LABELS], ids=["all", "most"])
 @pytest.mark.parametrize("count", [1, 3])
-def test_written_down_or_not_the_same_weights_come_out_dropout_included(count, monkeypatch):
-    plain = trained(fresh(count, RECIPE), RECIPE)
+def test_written_down_or_not_the_same_weights_come_out_dropout_included(count, known, monkeypatch):
+    recipe = replace(RECIPE, epochs=6)
+    plain = trained(fresh(count, recipe), recipe, known)
     monkeypatch.setattr(traced, "PAYS_AFTER", 2)
-    made = fresh(count, RECIPE)
-    fast = trained(made, RECIPE)
-    assert len(made._traced.written) == 1
+    run = begun(fresh(count, recipe), recipe, known)
+    fast = weights_after(run)
+    assert run.lesson.traced.written
+    assert all(torch.equal(plain[name], fast[name]) for name in plain)
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS.names())
+def test_every_weighting_teaches_the_same_when_written_down(name, monkeypatch):
+    recipe = replace(RECIPE, weighting=name)
+    plain = trained(fresh(2, recipe), recipe)
+    monkeypatch.setattr(traced, "PAYS_AFTER", 2)
+    fast = trained(fresh(2, recipe), recipe)
     assert all(torch.equal(plain[name], fast[name]) for name in plain)
 
 
@@ -56,29 +78,26 @@ def test_every_part_trains_the_same_when_written_down(recipe, monkeypatch):
 
 def test_what_asks_a_tensor_for_its_number_trains_as_before(monkeypatch):
     monkeypatch.setattr(traced, "PAYS_AFTER", 2)
-    made = fresh(1, RECIPE)
-    forward = made._traced.forward
+    run = begun(fresh(1, RECIPE), RECIPE)
+    function = run.lesson.traced.function
 
-    def peeks(weights, inputs):
-        return forward(weights, inputs) if float(inputs.values["T"].detach().sum()) < 1e9 else None
+    def peeks(branch, tensors):
+        return function(branch, tensors) if float(tensors[0].detach().sum()) < 1e9 else []
 
-    made._traced.forward = peeks
-    fast = trained(made, RECIPE)
-    assert not made._traced.written and not made._traced.possible
+    run.lesson.traced.function = peeks
+    fast = weights_after(run)
+    assert not run.lesson.traced.written and not run.lesson.traced.possible
     plain = trained(fresh(1, RECIPE), RECIPE)
     assert all(torch.equal(plain[name], fast[name]) for name in plain)
 
 
 def test_what_would_give_other_numbers_is_not_used():
-    made = fresh(1, RECIPE)
     calls = iter(range(9))
 
-    def drifts(weights, inputs):
-        output = made._together(weights, inputs)
-        return output._replace(penalty=output.penalty + next(calls))
+    def drifts(branch, tensors):
+        return [tensors[0] + next(calls)]
 
-    inputs = batch(torch.ones(4, 4, dtype=torch.bool)).take(torch.arange(4)[None]).inputs
-    assert traced.write_down(drifts, {**made.parameters, **made.buffers}, inputs) is None
+    assert traced.write_down(drifts, (), [torch.ones(3)]) is None
 
 
 @pytest.mark.parametrize("dropout", [0.0])

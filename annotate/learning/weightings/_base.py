@@ -35,6 +35,11 @@ class Weighting(Part, nn.Module, ABC):
         """
         torch.autograd.backward((self(losses, present) + penalty).sum())
 
+    @property
+    def direct(self) -> bool:
+        """Whether `backward` is the one above: it then depends on tensors alone, and can be written down."""
+        return type(self).backward is Weighting.backward
+
     def end_epoch(self, losses: Tensor) -> None:
         """Told each task's mean train loss (members, tasks) of the epoch; NaN where it had none."""
 
