@@ -42,6 +42,16 @@ def test_learned_noise_orders_the_planted_noise_and_keeps_its_bounds():
     assert s.abs().max() <= 2.0
 
 
+def test_learned_noise_gets_somewhere_in_a_training_of_a_few_hundred_steps():
+    made = make("uncertainty", members=1)
+    optimizer = torch.optim.Adam(made.parameters(), lr=1e-3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        made(torch.tensor([[0.1, 0.4]]), BOTH[:1]).sum().backward()
+        optimizer.step()
+    assert made.log_variance()[0].tolist() == pytest.approx(torch.tensor([0.1, 0.4]).log().tolist(), abs=0.4)
+
+
 def test_the_noise_of_one_member_is_not_moved_by_another():
     made = make("uncertainty")
     made(torch.tensor([[1.0, 1.0], [5.0, 5.0]]), BOTH)[0].backward()

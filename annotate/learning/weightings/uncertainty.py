@@ -14,9 +14,11 @@ from annotate.types import Kind, Task
 
 @dataclass(frozen=True, slots=True)
 class UncertaintyOptions:
-    """`bound`: the log-variance stays between minus and plus this."""
+    """`bound`: the log-variance stays between minus and plus this; `rate`: how many times faster than the
+    network's weights it learns. At their rate it would hardly leave zero in the few hundred steps there are."""
 
     bound: float = 4.0
+    rate: float = 20.0
 
 
 @weighting("uncertainty")
@@ -33,7 +35,7 @@ class Uncertainty(Weighting):
 
     def log_variance(self) -> Tensor:
         """(members, tasks) s = log sigma², bent into its bounds by a hyperbolic tangent."""
-        return self.options.bound * torch.tanh(self.raw / self.options.bound)
+        return self.options.bound * torch.tanh(self.options.rate * self.raw / self.options.bound)
 
     def forward(self, losses: Tensor, present: Tensor) -> Tensor:
         """(members,) mean over the tasks present of ½ e^-s L + ½ s; classes: e^-s L + ½ s (section 3.2)."""
