@@ -94,6 +94,12 @@ _NAMED: Mapping[str, Changes] = {
     NO_UNIMODAL: {"unimodal_labels": False},
     **PRESETS,
 }
+_NO_VARIANTS: Mapping[str, str] = {
+    "preset": f"name it alone: {', '.join(PRESETS)}",
+    "device": "say --device, which is that of all variants",
+    "tensorboard": "it logs what `annotate train` does",
+}
+"""Keys of `[train]` that decide nothing about the model, or more than themselves; what to type instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,8 @@ class Variant:
     changes: Changes
     from_default: bool = False
     """The changes are to the defaults, not to the present settings."""
+    apart: bool = False
+    """Nothing is shared, by no option either (see `unshared`)."""
 
 
 def read_variants(text: str) -> tuple[Variant, ...]:
@@ -112,26 +120,34 @@ def read_variants(text: str) -> tuple[Variant, ...]:
     Raises `UsageError` for one that cannot be read.
     """
     outside_of_lists = re.split(r",(?![^\[]*\])", text)
-    names = [name.strip() for name in outside_of_lists if name.strip()]
+    names = [_tidy(name) for name in outside_of_lists if name.strip()]
     return tuple(_variant(name) for name in dict.fromkeys((*names, *ALWAYS)))
+
+
+def _tidy(name: str) -> str:
+    """Without blanks around its parts: one variant has one name."""
+    return "+".join("=".join(side.strip() for side in part.split("=", 1)) for part in name.split("+"))
 
 
 def _variant(name: str) -> Variant:
     """``NAME`` or ``KEY=VALUE``, several of them joined by ``+``; keys of options with dots between."""
     found: dict[str, Any] = {}
-    parts = [part.strip() for part in name.split("+")]
+    parts = name.split("+")
     for part in parts:
-        key, equals, value = part.partition("=")
-        if equals:
-            found = fill(_nested(key.strip(), _value(value.strip())), found)
-        elif part in _NAMED:
-            found = fill(_NAMED[part], found)
-        elif part != DEFAULT:
-            known = ", ".join((*_NAMED, DEFAULT))
-            raise UsageError(
-                f"no variant is called {part!r}", hint=f"known: {known}; or KEY=VALUE of [train]"
-            )
-    return Variant(name, found, from_default=DEFAULT in parts)
+        found = fill(_changes(part), found)
+    return Variant(name, found, from_default=DEFAULT in parts, apart=SINGLE_TASK in parts)
+
+
+def _changes(part: str) -> Changes:
+    key, equals, value = part.partition("=")
+    if key in _NO_VARIANTS and equals:
+        raise UsageError(f"{part!r} is no variant", hint=_NO_VARIANTS[key])
+    if equals and key:
+        return _nested(key, _value(value))
+    if part != DEFAULT and part not in _NAMED:
+        known = ", ".join((*_NAMED, DEFAULT))
+        raise UsageError(f"no variant is called {part!r}", hint=f"known: {known}; or KEY=VALUE of [train]")
+    return _NAMED.get(part, {})
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:
@@ -146,6 +162,14 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def unshared(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Options of plug-ins, of which none says any more that all tasks share something of an encoder."""
+    return {
+        name: {key: False if key == "shared" else value for key, value in said.items()}
+        for name, said in options.items()
+    }
 
 
 def fill(said: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:

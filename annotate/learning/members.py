@@ -24,16 +24,9 @@ class Members:
         ``"TA"``; empty: every one is shown everything."""
         self.net = nets[0].to(device)
         self.count, self.sees = len(nets), tuple(sees)
-        self.parameters = {
-            name: nn.Parameter(
-                torch.stack([dict(net.named_parameters())[name].detach() for net in nets]).to(device)
-            )
-            for name, _ in nets[0].named_parameters()
-        }
-        self.buffers = {
-            name: torch.stack([dict(net.named_buffers())[name].detach() for net in nets]).to(device)
-            for name, _ in nets[0].named_buffers()
-        }
+        learned = _stacked([dict(net.named_parameters()) for net in nets], device)
+        self.parameters = {name: nn.Parameter(tensor) for name, tensor in learned.items()}
+        self.buffers = _stacked([dict(net.named_buffers()) for net in nets], device)
         self._hidden = {
             m.value: torch.tensor([m.value not in seen for seen in sees], device=device)
             for m in UNIMODAL
@@ -139,6 +132,10 @@ def repeat(inputs: Inputs, count: int) -> Inputs:
         each(inputs.video),
         each(inputs.position),
     )
+
+
+def _stacked(named: Sequence[Mapping[str, Tensor]], device: str) -> Weights:
+    return {name: torch.stack([one[name].detach() for one in named]).to(device) for name in named[0]}
 
 
 def _member(inputs: Inputs, k: int) -> Inputs:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from annotate.steps._material import Material
 from annotate.steps._model import reader
 from annotate.steps._places import read_places
 from annotate.types import Task
-from annotate.variants import ALWAYS, SHORTLIST, Variant, fill, read_variants
+from annotate.variants import ALWAYS, SHORTLIST, Variant, fill, read_variants, unshared
 
 if TYPE_CHECKING:
     from annotate.learning.comparison import Assemble, Cell, Exam, Fit, Trial
@@ -60,10 +60,14 @@ def _arm(project: Project, variant: Variant, present: TrainSettings, members: in
     below = {} if variant.from_default else present.recipe()
     try:
         train = train_settings({**fill(variant.changes, below), **_apart(present)})
-        recipe = Recipe(**{**train.recipe(), "members": members or train.members})
+        if variant.apart:
+            train = train.model_copy(update={"options": unshared(train.options)})
+        chosen = None if "members" in variant.changes else members
+        recipe = Recipe(**{**train.recipe(), "members": chosen or train.members})
         require_parts(recipe, {task.dimension.kind for task in project.settings.tasks()})
     except ConfigError as error:
-        raise UsageError(f"the variant {variant.name!r} cannot be: {error}", hint=error.hint) from error
+        hint = "say another value in --variants" if error.hint.startswith("mend ") else error.hint
+        raise UsageError(f"the variant {variant.name!r} cannot be: {error}", hint=hint) from error
     return Arm(variant.name, train, recipe)
 
 
@@ -120,7 +124,8 @@ class Runs:
         if found is None:
             fit: Fit = network_fit(self.exam, arm.recipe, self.assemble, self.device, _Within(bar, arm.name))
             found = fit(trial)
-            write_cell(found, path)
+            with suppress(FileNotFoundError):  # a comparison of newer labels threw the folder away
+                write_cell(found, path)
         return found
 
     def _key(self, arm: Arm, trial: "Trial") -> str:
@@ -136,7 +141,7 @@ def open_folder(project: Project, material: Material, exam: "Exam") -> Path:
     name = _hash([material.evidence, exam.ids, exam.groups.tolist()])
     for other in root.iterdir() if root.is_dir() else ():
         if other.name != name and other.is_dir():
-            shutil.rmtree(other)
+            shutil.rmtree(other, ignore_errors=True)  # another comparison may do the same
     return root / name
 
 

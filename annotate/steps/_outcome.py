@@ -21,7 +21,7 @@ from annotate.learning.comparison import (
 )
 from annotate.steps._arms import Arm
 from annotate.types import Modality, Task
-from annotate.variants import NO_UNIMODAL, PRESENT, SINGLE_TASK
+from annotate.variants import NO_UNIMODAL, PRESENT, SINGLE_TASK, unshared
 
 if TYPE_CHECKING:
     from annotate.learning.recipe import Recipe
@@ -76,9 +76,10 @@ class Outcome:
     @cached_property
     def shared(self) -> list[str]:
         """The arms that learn every task and share something between tasks."""
-        return [
-            a.name for a in self.arms if a.name in self.pooled and a.recipe.sharing != self.single.sharing
-        ]
+        return [a.name for a in self.arms if a.name in self.pooled and not self._apart(a.recipe)]
+
+    def _apart(self, recipe: "Recipe") -> bool:
+        return recipe.sharing == self.single.sharing and unshared(recipe.options) == recipe.options
 
     @cached_property
     def alike(self) -> list[str]:
@@ -131,7 +132,7 @@ def _overall(outcome: Outcome) -> list[str]:
 def _by_task(outcome: Outcome) -> list[str]:
     """Where a task alone says something."""
     lines = []
-    level = level_of_one(len(outcome.shared))
+    level = level_of_one(len(outcome.shared) * len(outcome.tasks))
     for task in outcome.tasks if len(outcome.tasks) > 1 else ():
         found = {name: outcome.difference(name, task_id=task.id) for name in outcome.alike}
         for word, verdict in (("helped", Verdict.BETTER), ("hurt", Verdict.WORSE)):
@@ -152,8 +153,11 @@ def _named(found: Mapping[str, Figure], verdict: Verdict, level: float) -> str:
 def _unimodal(outcome: Outcome) -> list[str]:
     """Whether the labels of single modalities pay for the multimodal tasks."""
     together = [task for task in outcome.tasks if task.modality is Modality.MULTIMODAL]
-    if not together or len(together) == len(outcome.tasks):
+    if len(outcome.tasks) < 2:
         return []
+    if not together or len(together) == len(outcome.tasks):
+        which = "no task is multimodal" if not together else "every task is multimodal"
+        return [f"{which}: {NO_UNIMODAL} leaves nothing out"]
     difference = outcome.difference(PRESENT, NO_UNIMODAL)
     words = {
         Verdict.BETTER: "help the multimodal tasks",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ class CompareReport:
     basis: str
     variants: list[Row]
     """``variant``, ``points`` (mean over the tasks) with the interval ``low`` to ``high``; ``difference`` to
-    single-task, paired, ``from`` and ``to``; ``parameters``, ``seconds``. A variant that does not learn
-    every task has no points; its difference is over the tasks that it learns."""
+    single-task, paired, ``from`` and ``to``; ``parameters``, ``seconds`` of one fit (the median). A variant
+    that does not learn every task has no points; its difference is over the tasks that it learns."""
     scores: list[Row]
     """The same by task, with ``measure`` and ``verdict``: better, level or worse than single-task."""
     verdict: list[str]
@@ -142,7 +143,7 @@ def _variant_row(outcome: Outcome, name: str) -> Row:
         **_numbers(whole, ("points", "low", "high")),
         **_numbers(outcome.difference(name), ("difference", "from", "to")),
         "parameters": outcome.parameters[name],
-        "seconds": round(sum(cell.seconds for cell in outcome.cells[name]), 1),
+        "seconds": round(median(cell.seconds for cell in outcome.cells[name]), 1),
     }
 
 

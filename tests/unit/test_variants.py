@@ -14,7 +14,7 @@ from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.recipe import Recipe
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
-from annotate.variants import ALWAYS, PRESETS, SHORTLIST, fill, read_variants
+from annotate.variants import ALWAYS, PRESETS, SHORTLIST, fill, read_variants, unshared
 
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
 TASKS = tuple(Task(SENTIMENT, m) for m in Modality)
@@ -54,6 +54,40 @@ def test_the_controls_always_take_part_and_nothing_twice():
         False,
         False,
     ]
+
+
+def test_a_variant_has_one_name_however_it_is_spaced():
+    found = read_variants(" fusion = gated , fusion=gated,mtfn +hidden= 8,mtfn+hidden=8")
+    assert [v.name for v in found][:2] == ["fusion=gated", "mtfn+hidden=8"] and len(found) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("preset=mtfn", "mtfn"),
+        ("device=cuda", "--device"),
+        ("fusion=gated+device=cpu", "--device"),
+        ("=x", "KEY"),
+    ],
+)
+def test_what_decides_nothing_about_the_model_or_more_than_itself_is_no_variant(text, hint):
+    with pytest.raises(UsageError) as raised:
+        read_variants(text)
+    assert hint in raised.value.hint
+
+
+def test_single_task_is_apart_whatever_the_options_say():
+    found = {v.name: v.apart for v in read_variants("single-task+fusion=gated,sharing=none")}
+    assert found["single-task+fusion=gated"] and found["single-task"]
+    assert not found["sharing=none"] and not found["present"]
+    options = {
+        "lookup-table": {"shared": True, "rows": 9},
+        "text": {"shared": True},
+        "hard": {"trunk": False},
+    }
+    assert unshared(options) == {
+        "lookup-table": {"shared": False, "rows": 9}, "text": {"shared": False}, "hard": {"trunk": False},
+    }  # fmt: skip
 
 
 def test_an_unknown_variant_names_those_there_are():
