@@ -96,7 +96,14 @@ class Prepared:
     def network(self, seed: int) -> MultiTaskNet:
         """A new one; `seed` decides its first weights."""
         with repeatable(seed, self.device):
-            return MultiTaskNet(self.widths, self.tasks, self.recipe)
+            net = MultiTaskNet(self.widths, self.tasks, self.recipe)
+        for task in self.tasks:
+            known = self.train.known[task.id].cpu()
+            labels, weights = (
+                part[task.id].cpu()[known] for part in (self.train.targets, self.train.weights)
+            )
+            net.head(task).start(labels, weights)
+        return net
 
 
 def fit_ensemble(
@@ -215,10 +222,8 @@ def _practise(
     known = {i: mask if i in task_ids else torch.zeros_like(mask) for i, mask in train.known.items()}
     members = Members(nets, prepared.device)
     generators = [torch.Generator().manual_seed(member_seed(seed, 1)) for seed in seeds]
-    fit(
-        members, replace(train, known=known), None, replace(prepared.recipe, epochs=epochs), generators,
-        keeper=prepared.keeper,
-    )  # fmt: skip
+    recipe = replace(prepared.recipe, epochs=epochs, compile=False)  # too short for it
+    fit(members, replace(train, known=known), None, recipe, generators, keeper=prepared.keeper)
     for net, state in zip(nets, members.states(), strict=True):
         net.load_state_dict(state)
 

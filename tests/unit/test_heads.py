@@ -102,3 +102,53 @@ def test_several_answers_are_learned_apart():
     found = said.read(learn(said, torch.tensor([encoded])), UNIT, 0.0)
     assert found.members[0, 0] == pytest.approx([0.9, 0.7, 0.1], abs=0.02)
     assert found.mean[0] == 2
+
+
+TASK_OF = {task.dimension.kind: task for task in (SCALE, CLASSES, SEVERAL)}
+
+
+def labels_of(task, rng, count=60):
+    """Uneven ones; of several raters where the kind has shares."""
+    aliases = [answer.alias for answer in task.dimension.answers]
+    for i in range(count):
+        shares = rng.dirichlet([6.0, 3.0, 1.0][: len(aliases)])
+        value = float(np.clip(rng.normal(), -1, 1)) if task is SCALE else aliases[0]
+        yield Label(f"s{i}", task.id, value, dict(zip(aliases, shares.tolist(), strict=True)), 3)
+
+
+@pytest.mark.parametrize("name", HEADS.names())
+def test_a_head_starts_with_the_answer_that_is_best_without_features(name):
+    task = TASK_OF[HEADS.get(name).kind]
+    head = make(name, task)
+    rng = np.random.default_rng(0)
+    encoded = torch.tensor([head.encode(label, UNIT) for label in labels_of(task, rng)])
+    head.start(encoded, torch.ones(len(encoded)))
+    said = head(torch.randn(len(encoded), 4, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(said, said[:1].expand_as(said))
+    best = torch.tensor(learn(head, encoded)[0], dtype=torch.float32).expand_as(said)
+    if name != "gaussian":  # whose spread is that of the labels in unit scale: 1, whatever these are
+        assert head.loss(said, encoded).mean() <= head.loss(best, encoded).mean() + 0.01
+    zero = torch.zeros_like(said)
+    assert head.loss(said, encoded).mean() < head.loss(zero, encoded).mean()
+
+
+@pytest.mark.parametrize("name", HEADS.names())
+def test_a_head_starts_sane_where_all_labels_are_one(name):
+    task = TASK_OF[HEADS.get(name).kind]
+    head = make(name, task)
+    aliases = [answer.alias for answer in task.dimension.answers]
+    only = Label("s", task.id, 1.0 if task is SCALE else aliases[-1], {aliases[-1]: 1.0}, 1)
+    encoded = torch.tensor([head.encode(only, UNIT)] * 3)
+    head.start(encoded, torch.ones(3))
+    said = head(torch.randn(3, 4))
+    assert torch.isfinite(said).all() and said.abs().max() < 12
+    before = [parameter.clone() for parameter in head.parameters()]
+    head.start(encoded, torch.zeros(3))  # no label counts: nothing is known
+    assert all(torch.equal(a, b) for a, b in zip(before, head.parameters(), strict=True))
+
+
+def test_the_weights_of_labels_count_in_what_a_head_starts_with():
+    head = make("softmax", CLASSES)
+    encoded = torch.eye(3)
+    head.start(encoded, torch.tensor([1.0, 1.0, 8.0]))
+    assert torch.softmax(head.layer.bias, 0)[2].item() == pytest.approx(8.5 / 11.5, abs=1e-4)

@@ -44,6 +44,10 @@ class Gaussian(Head):
         """The value in unit scale."""
         return [(float(label.value) - target.centre) / target.scale]
 
+    def constant(self, mean: Tensor, half: float) -> Tensor:
+        """The mean, and the spread of the labels."""
+        return torch.cat([mean, torch.zeros_like(mean)])
+
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """Negative log-likelihood without its constant, times the variance (held fixed) to the power beta."""
         log_variance = WIDEST * torch.tanh(raw[..., 1] / WIDEST)

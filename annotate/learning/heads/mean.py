@@ -38,6 +38,10 @@ class Mean(Head):
         """The value in unit scale."""
         return [(float(label.value) - target.centre) / target.scale]
 
+    def constant(self, mean: Tensor, half: float) -> Tensor:
+        """The mean itself."""
+        return mean
+
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """Squared error in units of the labels' spread, linear far away: one odd label does not lead."""
         return functional.smooth_l1_loss(

@@ -13,6 +13,9 @@ from annotate.learning.heads._base import Head, Raw, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
 
+LEAST_STEP = 1e-3
+"""Between the log-odds of two borders, where no label lies between them."""
+
 
 @head("ordinal")
 class Ordinal(Head):
@@ -35,6 +38,12 @@ class Ordinal(Head):
             return [sum(shares[i + 1 :]) / total for i in range(len(values) - 1)]
         value = float(label.value)
         return [min(max((value - low) / (high - low), 0.0), 1.0) for low, high in pairwise(values)]
+
+    def constant(self, mean: Tensor, half: float) -> Tensor:
+        """The log-odds at the first border, then the steps down to the others, before they are softened."""
+        odds = torch.logit((mean + half) / (1 + 2 * half))
+        steps = (odds[:-1] - odds[1:]).clamp(min=LEAST_STEP)
+        return torch.cat([odds[:1], steps.expm1().log()])
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """Binary cross-entropy at each border, nats, mean over the borders."""

@@ -1,6 +1,7 @@
 """Any number of several answers."""
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,6 +25,10 @@ class Sigmoid(Head):
     def encode(self, label: Label, target: Target) -> list[float]:
         """The share of the raters who ticked each answer."""
         return [label.distribution.get(a.alias, 0.0) for a in self.task.dimension.answers]
+
+    def constant(self, mean: Tensor, half: float) -> Tensor:
+        """The log-odds of the shares."""
+        return torch.logit((mean + half) / (1 + 2 * half))
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """Binary cross-entropy, nats, mean over the answers."""

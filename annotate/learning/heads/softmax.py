@@ -25,6 +25,10 @@ class Softmax(Head):
         total = sum(shares)
         return [share / total for share in shares] if total else shares
 
+    def constant(self, mean: Tensor, half: float) -> Tensor:
+        """The logarithms of the shares."""
+        return (mean + half).log()
+
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy, nats."""
         return -(target * raw.log_softmax(dim=-1)).sum(dim=-1)
