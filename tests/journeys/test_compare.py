@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.factories import add_label
 from tests.material import fill, relabel
 
-SMALL = {"HIDDEN": "8", "MEMBERS": "1", "EPOCHS": "15", "LEARNING_RATE": "0.01"}
+SMALL = {"HIDDEN": "8", "MEMBERS": "1", "EPOCHS": "3", "LEARNING_RATE": "0.01"}
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +74,57 @@ def test_where_tasks_have_nothing_to_do_with_each_other_it_says_that_multi_task_
         "multi-task does not help here: no variant is better than single-task"
     )
     assert report.winner == "present"
+
+
+def test_single_task_shares_no_table_and_no_words_of_the_user_make_it(project, monkeypatch):
+    """With a table that all tasks share, the present settings are multi-task though `sharing` is `none`."""
+    monkeypatch.setenv("ANNOTATE_FEATURES__TEXT", "word-ids")
+    monkeypatch.setenv("ANNOTATE_TRAIN__TEXT_ENCODER", "lookup-table")
+    monkeypatch.setenv("ANNOTATE_TRAIN__SHARING", "none")
+    monkeypatch.setenv("ANNOTATE_TRAIN__OPTIONS", '{"lookup-table": {"shared": true, "rows": 9}}')
+
+    def words(modality, k, frames):
+        return np.full((2, 2), k, np.float32) if modality is Modality.TEXT else frames
+
+    project = Project.open(project.root)
+    fill(project, speakers=6, each=4, change=words)
+    report = compare(project, variants="present", folds=2)
+    rows = {row["variant"]: row for row in report.variants}
+    tables = (rows["single-task"]["parameters"] - rows["present"]["parameters"]) / (9 * 32)
+    assert tables == 1  # one for sentiment.T, one for sentiment.M
+    assert report.verdict[0].startswith("multi-task ") and "present" in report.verdict[0]
+
+
+def test_a_variant_that_says_its_members_has_them(project):
+    arms = {arm.name: arm.recipe.members for arm in _arms.make_arms(project, "members=3,fusion=gated", 2)}
+    assert arms == {
+        "members=3": 3,
+        "fusion=gated": 2,
+        "present": 2,
+        "single-task": 2,
+        "no-unimodal-labels": 2,
+    }
+
+
+@pytest.mark.slow
+def test_two_at_once_say_the_same_as_one(project):
+    fill(project, speakers=6, each=4)
+    command = [
+        sys.executable,
+        str(ROOT / "cli.py"),
+        "compare",
+        "--variants",
+        "present",
+        "--folds",
+        "2",
+        "--json",
+    ]
+    pipes = {"cwd": project.root, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    runs = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    found = [(run.communicate(), run.returncode) for run in runs]
+    assert [code for _, code in found] == [0, 0], found
+    one, other = (json.loads(out) for (out, _), _ in found)
+    assert one["scores"] == other["scores"]
 
 
 def test_neither_test_labels_nor_audit_samples_change_anything(project):
