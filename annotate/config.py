@@ -270,7 +270,7 @@ class TrainSettings(_Section):
     options: dict[str, dict[str, Any]] = {}
     """By plug-in, or by `text`, `audio`, `vision` for one modality's encoder: its options."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """What the layers compute in while they learn; auto: bfloat16 on a GPU that has it, float32 elsewhere."""
+    """What the layers compute in while they learn; auto: bfloat16 for large ones on a GPU that has it."""
     compile: bool = False
     """Whether the network is compiled for the machine before it learns."""
     tensorboard: str = ""

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 
@@ -34,16 +34,20 @@ def _require_cuda(name: str) -> None:
         )
 
 
-def computing(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Inside, layers compute in what ``train.precision`` says; weights and heads stay in float32.
+HALVING_PAYS = 5_000_000
+"""Weights of one network from which on ``auto`` takes bfloat16: a small one waits for its operations to
+begin, and changing numbers from one kind to the other takes more of them."""
+
+
+def halves(precision: str, device: torch.device, weights: int) -> bool:
+    """Whether the layers of a network of so many weights learn in bfloat16, by what ``train.precision`` says.
 
     bfloat16 has the range of float32, so no loss has to be scaled (Kalamkar et al. 2019).
     """
-    if precision == "auto":
-        half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        half = precision == "bfloat16"
-    return torch.autocast(device.type, dtype=torch.bfloat16) if half else nullcontext()
+    if precision != "auto":
+        return precision == "bfloat16"
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return able and weights >= HALVING_PAYS
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What one batch teaches: each task's loss, and the gradient of everything that is learned."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -8,17 +9,27 @@ from torch import Tensor
 from torch.func import functional_call
 
 from annotate.learning.batches import Batch
+from annotate.learning.compiled import compiled
+from annotate.learning.device import halves
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
+from annotate.learning.memory import in_pieces
+from annotate.learning.recipe import Recipe
+from annotate.learning.tensors import Inputs, Output
 from annotate.learning.traced import Found, Traced
 from annotate.learning.weightings._base import Weighting
+
+log = logging.getLogger(__name__)
 
 
 class Lesson:
     """Forward and back for all members at once, written down (see `Traced`) where that can be."""
 
-    def __init__(self, members: Members, weighting: Weighting) -> None:
+    def __init__(self, members: Members, weighting: Weighting, recipe: Recipe) -> None:
         self.members, self.weighting = members, weighting
+        weights = list(members.parameters.values())
+        self.half = halves(recipe.precision, weights[0].device, sum(p[0].numel() for p in weights))
+        self.compiled = compiled(members) if recipe.compile else None
         self.heads = [members.net.head(task) for task in members.net.tasks]
         self.own = dict(weighting.named_parameters())
         self.learned = [*members.parameters.values(), *self.own.values()]
@@ -26,31 +37,46 @@ class Lesson:
         self.traced = Traced(self._written)
         self.like: Batch | None = None
 
-    def __call__(self, batch: Batch, counted: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, batch: Batch, counted: Tensor, pieces: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
         """(members, tasks) losses and whether they are learned from; the gradients lie in ``.grad``.
 
-        `counted` as in `task_losses`.
+        `counted` as in `task_losses`; `pieces` as in `in_pieces`.
         """
-        found = self._quickly(batch, counted)
+        found = None if pieces else self._quickly(batch, counted)
         if found is None:
-            return self._step_by_step(batch, counted)
+            return self._slowly(batch, counted, pieces)
         losses, present, *gradients = found
         for parameter, gradient in zip(self.learned, gradients, strict=True):
             parameter.grad = gradient
         assert losses is not None and present is not None
         return losses, present
 
-    def _step_by_step(self, batch: Batch, counted: Tensor) -> tuple[Tensor, Tensor]:
+    def _slowly(self, batch: Batch, counted: Tensor, pieces: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        if self.compiled is not None and not pieces:
+            try:
+                return self._step_by_step(self.compiled, batch, counted, pieces)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # no compiler, or a part that none can compile: errors of many kinds
+                first = (str(error).strip() or type(error).__name__).splitlines()[0]
+                log.warning("train.compile: the network cannot be compiled here and runs as it is: %s", first)
+                self.compiled = None
+        return self._step_by_step(self.members, batch, counted, pieces)
+
+    def _step_by_step(
+        self, forward: Callable[[Inputs], Output], batch: Batch, counted: Tensor, pieces: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
         for parameter in self.learned:
             parameter.grad = None
-        output = self.members(batch.inputs)
+        with torch.autocast(batch.device.type, dtype=torch.bfloat16, enabled=self.half):
+            output = in_pieces(forward, batch.inputs, pieces)
         losses, present = task_losses(self.heads, output, batch, counted)
         self.weighting.backward(losses, present, output.penalty, list(self.members.parameters.values()))
         return losses.detach(), present
 
     def _quickly(self, batch: Batch, counted: Tensor) -> Found | None:
         able = self.members.vectorised and self.weighting.direct and self.members.net.training
-        if not able or torch.is_autocast_enabled(batch.device.type):
+        if not able or self.half or self.compiled is not None:
             return None
         self.like = batch = replace(batch, inputs=self.members.shown(batch.inputs))
         given = [*self.learned, *self.kept, counted.to(batch.device), *batch.tensors()]

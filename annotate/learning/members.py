@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from annotate.learning.memory import Room, in_pieces
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs, Output
@@ -33,6 +34,8 @@ class Members:
             if any(m.value not in seen for seen in sees)
         }
         self.vectorised = self.net.vectorised
+        self.room = Room()
+        """For being asked."""
 
     def __call__(self, inputs: Inputs) -> Output:
         """`inputs` with the members in front: (members, n, ...)."""
@@ -116,8 +119,14 @@ def restore(
 def ask(members: Members, inputs: Inputs, *, dropout: bool = False) -> Output:
     """What every member says about the same samples, `inputs` without members in front; no gradients."""
     members.train(dropout)
+
+    def answer(part: Inputs) -> Output:
+        return members(repeat(part, members.count))
+
     with torch.no_grad():
-        return members(repeat(inputs, members.count))
+        return members.room.compute(
+            inputs, members.net.needs_context, lambda pieces: in_pieces(answer, inputs, pieces, dim=0)
+        )
 
 
 def repeat(inputs: Inputs, count: int) -> Inputs:

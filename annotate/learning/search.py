@@ -114,7 +114,8 @@ def _losses(
     generators = [torch.Generator().manual_seed(seed) for _ in recipes for seed in seeds]
     with repeatable(seeds[0], prepared.device):
         members = Members(nets, prepared.device)
-        fitted = fit(members, train, judges, recipes[0], generators, keeper=prepared.keeper)
+        recipe = replace(recipes[0], compile=False)  # one network after the other would be compiled
+        fitted = fit(members, train, judges, recipe, generators, keeper=prepared.keeper)
     losses = np.array([one.valid_loss for one in fitted], np.float64)
     return [float(loss) for loss in losses.reshape(len(recipes), len(seeds)).mean(axis=1)]
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import cast
@@ -16,6 +17,7 @@ from annotate.learning.conflict import Conflict, Looks
 from annotate.learning.lesson import Lesson
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, Weights, ask, repeat
+from annotate.learning.memory import Room
 from annotate.learning.recipe import Recipe
 from annotate.learning.resume import Keeper, Kept, name_of
 from annotate.learning.sampling import Sampler, Step
@@ -111,7 +113,8 @@ class _Run:
         self.generators, self.sample_weights = generators, sample_weights
         self.heads = [members.net.head(task) for task in members.net.tasks]
         self.weighting = make_weighting(members, recipe)
-        self.lesson = Lesson(members, self.weighting)
+        self.lesson = Lesson(members, self.weighting, recipe)
+        self.room = Room()
         self.optimizer = make_optimizer(members, self.weighting, recipe)
         self.head_parameters = [members.of_head(task) for task in members.net.tasks]
         self.sampler = Sampler(
@@ -159,9 +162,20 @@ class _Run:
         if not bool(counted.any()):
             return torch.zeros_like(self.losses), counted
         batch = self._batch(step.indices)
-        losses, present = self.lesson(batch, counted)
+        losses, present = self._taught(batch, counted)
         self._move(counted)
         return losses, present
+
+    def _taught(self, batch: Batch, counted: Tensor) -> tuple[Tensor, Tensor]:
+        """As the lesson; begun anew, the weighting's numbers too, in smaller pieces while memory is short."""
+        before = [(buffer, buffer.clone()) for buffer in self.weighting.buffers()]
+
+        def work(pieces: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+            for buffer, value in before if pieces else ():
+                buffer.copy_(value)
+            return self.lesson(batch, counted, pieces)
+
+        return self.room.compute(batch.inputs, self.members.net.needs_context, work)
 
     def _batch(self, indices: Tensor) -> Batch:
         batch = self.train.take(indices)
@@ -210,7 +224,8 @@ class _Run:
         if self.looks.due(self.epoch * self.sampler.steps):
             generators = [torch.Generator().manual_seed(self.epoch) for _ in self.generators]
             step = next(iter(self.sampler.epoch(generators)))
-            self.looks.take(self.members, self._batch(step.indices))
+            with suppress(torch.OutOfMemoryError):  # it is only a look
+                self.looks.take(self.members, self._batch(step.indices[:, : self.room.rows or None]))
 
     def _remember(self, better: Tensor) -> None:
         if not bool(better.any()):
@@ -234,11 +249,12 @@ class _Run:
         tensors["random"] = torch.get_rng_state()
         if self.train.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.train.device)
-        return Kept({n: t.detach().cpu().clone() for n, t in tensors.items()}, {"epoch": self.epoch})
+        facts = {"epoch": self.epoch, "rows": self.room.rows}
+        return Kept({n: t.detach().cpu().clone() for n, t in tensors.items()}, facts)
 
     def restore(self, kept: Kept) -> None:
         """Be where `state` was asked."""
-        self.epoch = kept.facts["epoch"]
+        self.epoch, self.room.rows = kept.facts["epoch"], kept.facts["rows"]
         for name, tensor in kept.tensors.items():
             if name.startswith("moments."):  # AdamW makes them in its first step
                 _, place, key = name.split(".")
