@@ -15,7 +15,7 @@ from annotate.types import Kind, Task
 @dataclass(frozen=True, slots=True)
 class UncertaintyOptions:
     """`bound`: the log-variance stays between minus and plus this; `rate`: how many times faster than the
-    network's weights it learns. At their rate it would hardly leave zero in the few hundred steps there are."""
+    network's weights it learns, at whose rate it would hardly leave zero in a few hundred steps."""
 
     bound: float = 4.0
     rate: float = 20.0
