@@ -137,7 +137,10 @@ def _pretrained(bars: Bars, seeds: Sequence[int]) -> None:
 def _model(folder: Path) -> Path:
     """A BERT of one layer, as small as can be; nobody has taught it anything."""
     from transformers import BertConfig, BertModel
+    from transformers.utils import logging
 
+    be_quiet: Any = logging.disable_progress_bar
+    be_quiet()
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=WORDS, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,

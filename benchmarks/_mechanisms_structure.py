@@ -28,7 +28,7 @@ RECIPE = Recipe(hidden=32, members=1, epochs=40, patience=15, batch_size=64, lea
 CHAINED = replace(RECIPE, members=3, learning_rate=1e-2)
 # A fusion without a bend of its own: any other is one more layer for the multimodal task, and blurs which it
 # stands at. Few columns, so that what a layer does for both tasks costs something.
-LAYERED = replace(RECIPE, fusion="late", hidden=16)
+LAYERED = replace(RECIPE, members=3, fusion="late", hidden=16)
 RIGHT, WRONG = ("T", "A", "V", "M"), ("V", "A", "T", "M")
 
 CHAIN = Plan(samples=500, causal_chain=True, directions=1, feature_noise=0.1, dims=dict.fromkeys(UNIMODAL, 4))
