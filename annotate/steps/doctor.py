@@ -19,6 +19,7 @@ from annotate.labelstudio.exposure import exposures
 from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
 from annotate.steps._model import overruled, recipe_of
+from annotate.steps._named import wrong_names
 from annotate.steps._studio import address
 from annotate.steps._verdicts import Rules
 from db.migrate import head
@@ -239,17 +240,28 @@ def rules(project: Project) -> Finding:
 
 
 def network(project: Project) -> Finding:
-    """`[train]` names plug-ins and options that exist, and its preset is not said over."""
+    """`[train]` names plug-ins and options that exist, this machine has what it asks for, and its preset is
+    not said over."""
+    from annotate.learning.able import lacks
+
     recipe_of(project)
     train = project.settings.train
+    found = list(lacks(train.device, train.precision, compiles=train.compile))
     over = overruled(train)
     if over:
-        return Finding(
-            State.WARN,
-            f"the preset {train.preset} is said over in annotate.toml or a variable: {', '.join(over)}",
-            "delete those lines of [train], or preset",
-        )
+        told = f"the preset {train.preset} is said over in annotate.toml or a variable: {', '.join(over)}"
+        found.append((told, "delete those lines of [train], or preset"))
+    if found:
+        return Finding(State.WARN, "; ".join(w for w, _ in found), "; ".join(d for _, d in found))
     return Finding(State.OK, f"{train.sharing}, {train.fusion}, {train.encoder}: all there")
+
+
+def plugins(project: Project) -> Finding:
+    """What the other sections name exists, and has what it needs."""
+    found = wrong_names(project)
+    if found:
+        return Finding(State.FAIL, "; ".join(w for w, _ in found), "; ".join(d for _, d in found))
+    return Finding(State.OK, "segmenters, executor, transcriber, extractors and strategies: all there")
 
 
 def lock(project: Project) -> Finding:
@@ -315,6 +327,7 @@ PROJECT: Mapping[str, Callable[[Project], Finding]] = {
     "database": schema,
     "rules": rules,
     "network": network,
+    "plug-ins": plugins,
     "writer lock": lock,
     "folders": folders,
     "media root": media_root,

@@ -99,7 +99,7 @@ def next_batch(
     if n < 1:
         raise UsageError(f"a batch of {n} samples cannot be asked", hint="use -n 1 or more")
     asked = strategy or project.settings.batch.strategy
-    _require_usable(project, asked)
+    require_usable(project, asked)
     if device is not None:
         from annotate.learning.device import choose_device
 
@@ -109,8 +109,8 @@ def next_batch(
     return _ask(project, n, asked, seed, device, progress)
 
 
-def _require_usable(project: Project, strategy: str) -> None:
-    """Raises `UnknownName` or `ConfigError`."""
+def require_usable(project: Project, strategy: str) -> None:
+    """Raises `UnknownName` for a strategy or that of a cold start, `ConfigError` where it needs a model."""
     STRATEGIES.get(strategy)
     cold_start = project.settings.batch.cold_start
     if STRATEGIES.get(cold_start)().needs_model:

@@ -9,6 +9,7 @@ import pytest
 from annotate import config
 from annotate.errors import ConfigError, ModelError
 from annotate.project import Project
+from annotate.steps import doctor as step
 from annotate.steps._model import ensure_round, view
 from annotate.steps.doctor import doctor
 from annotate.steps.train import train
@@ -48,6 +49,14 @@ def _edit(project, old, new):
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
     return Project.open(project.root)
+
+
+def _check(project, name):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "INSTALLATION", {})
+        patch.setattr(step, "PROJECT", {name: step.PROJECT[name]})
+        (found,) = doctor(project).checks
+    return found
 
 
 # -- labels ---------------------------------------------------------------------------------------
@@ -164,13 +173,13 @@ def test_a_plug_in_or_option_that_is_not_there(project, annotate, command, old, 
     _refused(done, 1, *said)
     with pytest.raises(ConfigError):
         ensure_round(project, device=None, seed=None)
-    finding = next(check for check in doctor(project).checks if check["check"] == "network")
+    finding = _check(project, "network")
     assert finding["state"] == "fail" and said[0] in finding["detail"]
 
 
 def test_a_preset_that_the_file_says_over_is_told_of(project, annotate):
     project = _edit(project, 'sharing = "hard"', 'sharing = "hard"\npreset = "mtfn"')
-    finding = next(check for check in doctor(project).checks if check["check"] == "network")
+    finding = _check(project, "network")
     assert finding["state"] == "warn" and "batch_size" in finding["detail"]
     fill(project, speakers=4, each=4)
     assert any("the preset mtfn is said over for" in line for line in train(project).warnings)
@@ -197,3 +206,69 @@ def test_a_model_of_other_answers_is_refused(project):
     with pytest.raises(ModelError, match="other answers") as raised:
         view(edited, made, found[Split.TEST])
     assert raised.value.hint == "run `annotate train`"
+
+
+# -- doctor ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said", "do"),
+    [
+        (
+            "INGEST__SEGMENTER",
+            "subtitel",
+            "ingest.segmenter: no segmenter is called 'subtitel'",
+            "'subtitles'",
+        ),
+        ("INGEST__EXECUTOR", "proces", "ingest.executor: no executor is called 'proces'", "'process'"),
+        ("INGEST__ADDRESS", "h:1", "the executor `process` runs on this machine", "ingest.address"),
+        ("TRANSCRIBE__ENGINE", "whisper", "transcribe.engine: no transcriber", "'faster-whisper'"),
+        ("FEATURES__AUDIO", "voice-stat", "features.audio: no extractor", "'voice-stats'"),
+        (
+            "FEATURES__AUDIO",
+            "char-hash",
+            "features.audio names 'char-hash', which reads text",
+            "annotate list",
+        ),
+        ("BATCH__STRATEGY", "balt", "batch.strategy: no query strategy", "'bald'"),
+        ("BATCH__COLD_START", "bald", "batch.cold_start is 'bald', which needs a model", "herding"),
+    ],
+)
+def test_doctor_finds_what_other_sections_name_and_is_not_there(
+    project, monkeypatch, variable, value, said, do
+):
+    assert _check(project, "plug-ins")["state"] == "ok"
+    monkeypatch.setenv(f"ANNOTATE_{variable}", value)
+    finding = _check(Project.open(project.root), "plug-ins")
+    assert finding["state"] == "fail" and said in finding["detail"] and do in finding["do"]
+
+
+def test_doctor_says_what_compiling_needs(project, monkeypatch):
+    monkeypatch.setenv("ANNOTATE_TRAIN__COMPILE", "true")
+    monkeypatch.setenv("ANNOTATE_TRAIN__DEVICE", "cpu")
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr("annotate.learning.able.COMPILERS", ())
+    finding = _check(Project.open(project.root), "network")
+    assert finding["state"] == "warn" and "C++ compiler" in finding["detail"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("DEVICE", "gpu", "no device is called 'gpu'"),
+        ("DEVICE", "cuda:99", "cuda:99 was asked for"),
+        ("OPTIONS", '{"stacking": {"views": ["TX"]}}', "train.options.stacking.views"),
+    ],
+)
+def test_doctor_says_which_device_or_option_cannot_be(project, monkeypatch, variable, value, said):
+    monkeypatch.setenv(f"ANNOTATE_TRAIN__{variable}", value)
+    monkeypatch.setenv("ANNOTATE_TRAIN__ENSEMBLE", "stacking")
+    finding = _check(Project.open(project.root), "network")
+    assert finding["state"] == "fail" and said in finding["detail"]
+
+
+def test_doctor_says_that_the_log_lacks_its_package(project, monkeypatch):
+    monkeypatch.setenv("ANNOTATE_TRAIN__TENSORBOARD", "runs")
+    monkeypatch.setattr("annotate.learning.events.find_spec", lambda name: None)
+    finding = _check(Project.open(project.root), "network")
+    assert finding["state"] == "fail" and "tensorboard" in finding["detail"]

@@ -1,0 +1,35 @@
+"""Whether this machine has what the settings of a training ask of it."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from annotate.learning.device import choose_device
+
+COMPILERS = ("g++", "clang++", "c++", "cl")
+
+
+def lacks(device: str, precision: str, *, compiles: bool) -> Sequence[tuple[str, str]]:
+    """What makes a training slower than it is meant to be, and what to do.
+
+    Raises `UsageError` for a device of no such name, `ModelError` for one that is not there.
+    """
+    import torch
+
+    on_gpu = choose_device(device).startswith("cuda")
+    found = []
+    if compiles and on_gpu and find_spec("triton") is None:
+        found.append(("train.compile needs the package triton on a GPU", "set it to false"))
+    if compiles and not on_gpu and not _compiler():
+        found.append(
+            ("train.compile needs a C++ compiler, and there is none", "install one, or set it to false")
+        )
+    if precision == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported(including_emulation=False):
+        found.append(('train.precision is "bfloat16", which this GPU does not have', 'set it to "auto"'))
+    return found
+
+
+def _compiler() -> bool:
+    names = (os.environ.get("CXX", ""), *COMPILERS)
+    return any(shutil.which(name) for name in names if name)
