@@ -29,14 +29,15 @@ def predict(
     """Predictions by task id for every task that has a head, and (n, hidden) embeddings.
 
     The embedding is the fused code of the first member: the codes of different members share no axes.
-    Features are read about `CHUNK` samples at a time. `places` is needed where the network looks at the other
-    utterances of a video. Raises `ModelError` when features are not finite or have another width.
+    Features are read about `CHUNK` samples at a time, and nothing but the answers is kept. `places` is needed
+    where the network looks at the other utterances of a video. Raises `ModelError` when features are not
+    finite or have another width.
     """
     members = checkpoint.load(device)
     condense = {m: encoder_class(m, checkpoint.recipe).condense for m in checkpoint.extractors}
     voices = len(checkpoint.members) * checkpoint.combination.passes
     readers = bare_heads(checkpoint.tasks, checkpoint.recipe)
-    raw = {head.task.id: np.zeros((voices, len(sample_ids), head.outputs(head.task))) for head in readers}
+    said = {h.task.id: _unsaid(checkpoint, h, voices, len(sample_ids)) for h in readers}
     embeddings = np.zeros((len(sample_ids), checkpoint.recipe.hidden), np.float32)
     with repeatable(0, device):
         for rows, known in _chunks(members, sample_ids, places):
@@ -44,9 +45,8 @@ def predict(
             inputs = make_inputs(condensed, checkpoint.standardisers, known)
             heads, fused = raw_outputs(members, inputs, checkpoint.combination.passes)
             embeddings[rows] = fused
-            for task_id, outputs in heads.items():
-                raw[task_id][:, rows] = outputs
-    said = {head.task.id: _read(checkpoint, head, raw[head.task.id]) for head in readers}
+            for head in readers:
+                _put(said[head.task.id], rows, _read(checkpoint, head, heads[head.task.id]))
     return said, embeddings
 
 
@@ -86,6 +86,20 @@ def raw_outputs(members: Members, inputs: Inputs, passes: int = 1) -> Chunk:
     said = [output] if passes == 1 else [ask(members, moved, dropout=True) for _ in range(passes)]
     heads = {i: np.concatenate([o.heads[i].double().cpu().numpy() for o in said]) for i in output.heads}
     return heads, output.fused[0].float().cpu().numpy()
+
+
+def _unsaid(checkpoint: Checkpoint, head: Head, voices: int, count: int) -> TaskPrediction:
+    """For so many samples, nothing said yet."""
+    none = _read(checkpoint, head, np.zeros((voices, 0, head.outputs(head.task))))
+    cells = np.zeros((len(none.members), count, none.members.shape[-1]), np.float32)
+    mean, epistemic, aleatoric = (np.zeros(count, np.float32) for _ in range(3))
+    return TaskPrediction(head.task, cells, mean, epistemic, aleatoric, none.shares)
+
+
+def _put(said: TaskPrediction, rows: NDArray[np.intp], part: TaskPrediction) -> None:
+    """What was said about some of the samples, in its place."""
+    said.members[:, rows] = part.members
+    said.mean[rows], said.epistemic[rows], said.aleatoric[rows] = part.mean, part.epistemic, part.aleatoric
 
 
 def _read(checkpoint: Checkpoint, head: Head, raw: Raw) -> TaskPrediction:

@@ -60,8 +60,9 @@ class Sampler:
         if self.apart:
             mixed = torch.randperm(len(found), generator=generators[0])
             found = [found[j] for j in mixed.tolist()]
+        everyone = torch.arange(self.members)[:, None]
         for task, indices in found:
-            counted = torch.stack([self.labelled[k, indices[k]].any(dim=0) for k in range(self.members)])
+            counted = self.labelled[everyone, indices].any(dim=1)
             if self.apart:
                 counted &= torch.arange(counted.shape[1]) == task
             yield Step(indices.to(self.device), counted)

@@ -23,8 +23,8 @@ Operations = Callable[..., Found]
 """The tensors one by one -> the same."""
 
 PAYS_AFTER = 250
-"""Calls of one shape before they are written down. Two seconds are spent for that, mostly on importing what
-does it, and two to five milliseconds won per call."""
+"""Calls of one shape before they are written down. That costs as much as some hundred calls, once in a
+process twice as much for importing what does it, and takes a third off every call that follows."""
 MOST_SHAPES = 8
 """How many are written down; batches of whole videos have ever new ones."""
 

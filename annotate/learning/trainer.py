@@ -132,13 +132,14 @@ class _Run:
         """Every sample once, or every label."""
         self.epoch += 1
         self.members.train()
-        sums = torch.zeros_like(self.losses)
-        counts = torch.zeros_like(self.losses)
-        for step in self.sampler.epoch(self.generators):
-            losses, present = self._step(step)
-            sums += losses.cpu() * present.cpu()
-            counts += present.cpu()
-        self.losses = sums / counts  # NaN for a task without labels
+        nothing = torch.zeros_like(self.losses), torch.zeros_like(self.losses, dtype=torch.bool)
+        seen = [nothing, *(self._step(step) for step in self.sampler.epoch(self.generators))]
+        # Brought together where they are made: a look at a GPU's numbers in every step would hold it up.
+        losses, present = (
+            torch.stack([t.to(self.train.device) for t in part]).cpu() for part in zip(*seen, strict=True)
+        )
+        counts = present.sum(dim=0)
+        self.losses = (losses * present).sum(dim=0) / counts  # NaN for a task without labels
         self.weighting.end_epoch(self.losses)
         _require_finite(self.losses[counts > 0], self.epoch)
         valid_loss = self._watch()
@@ -190,9 +191,9 @@ class _Run:
         decay either, in every member that does not learn from the task."""
         parameters = list(self.members.parameters.values())
         held = []
-        for moves, of_head in zip(counted.unbind(dim=1), self.head_parameters, strict=True):
-            still = (~moves).nonzero()[:, 0].to(self.train.device)
-            for parameter in of_head if len(still) else ():
+        for task in (~counted).any(dim=0).nonzero()[:, 0].tolist():
+            still = (~counted[:, task]).nonzero()[:, 0].to(self.train.device)
+            for parameter in self.head_parameters[task]:
                 if len(still) == self.members.count or parameter.grad is None:
                     parameter.grad = None
                 else:
@@ -347,8 +348,8 @@ def _clip(parameters: Sequence[Tensor]) -> None:
     gradients = [p.grad for p in parameters if p.grad is not None]
     norms = torch.cat([g.flatten(1) for g in gradients], dim=1).norm(dim=1)
     factors = (LARGEST_GRADIENT / (norms + 1e-6)).clamp(max=1.0)
-    for gradient in gradients:
-        gradient.mul_(factors.view(-1, *[1] * (gradient.dim() - 1)))
+    shaped = {dim: factors.view(-1, *[1] * (dim - 1)) for dim in {g.dim() for g in gradients}}
+    torch._foreach_mul_(gradients, [shaped[gradient.dim()] for gradient in gradients])
 
 
 def _unwatched_epochs(recipe: Recipe, steps: int) -> int:
