@@ -117,7 +117,8 @@ def test_features_that_are_no_numbers(project, annotate, monkeypatch, value):
         store(project, {Modality.AUDIO: [(found[Split.TRAIN][2], np.full((3, 6), value, np.float32))]})
     with pytest.raises(ModelError, match="hold NaN or infinity"):
         ensure_round(project, device=None, seed=None)
-    _refused(annotate("train", cwd=project.root), 1, "the audio features of sample", "annotate extract")
+    command = "train" if math.isnan(value) else "compare"
+    _refused(annotate(command, cwd=project.root), 1, "the audio features of sample", "annotate extract")
     with reading(project.engine) as session:
         assert session.query(models.Round).count() == 0
 
@@ -196,6 +197,21 @@ def test_a_model_of_other_settings_is_trained_anew_and_the_old_one_still_reads(p
         assert view(edited, made, found[Split.TEST])[0].keys() == {
             "sentiment.T", "sentiment.A", "sentiment.V", "sentiment.M",
         }  # fmt: skip
+
+
+def test_a_model_whose_settings_are_not_its_own_is_refused_and_stays_where_it_is(project, annotate):
+    found = fill(project, speakers=4, each=4)
+    with writing(project.engine) as session:
+        rows = session.query(models.Label).filter(models.Label.sample_id.in_(found[Split.TRAIN][:2]))
+        for label in rows:
+            session.delete(label)
+    train(project)
+    facts = project.models / "0001" / "model.json"
+    told = facts.read_text(encoding="utf-8").replace('"hidden": 8', '"hidden": 9')
+    facts.write_text(told, encoding="utf-8")
+    done = annotate("next-batch", "-n", "2", "--dry-run", cwd=project.root)
+    _refused(done, 1, "its weights do not fit its settings", "annotate train --force")
+    assert facts.read_text(encoding="utf-8") == told
 
 
 def test_a_model_of_other_answers_is_refused(project):
