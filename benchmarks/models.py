@@ -3,10 +3,11 @@
     python -m benchmarks.models [--data DIR] [--quick] [--only NAME] [--set NAME] [--folds N] [--keep FOLDER]
 
 NAME: `quality` (real sets below DIR or ANNOTATE_DATA; needs pyarrow), or one of the families of mechanisms
-(generated data). Quality: 5 seeds; 3 folds that divide no group, N of which are held out in turn; 50, 200 and
-500 labels of which a fifth is valid; points are 100 x accuracy or Pearson's r, mean over the tasks; the interval draws held-out groups with
-replacement. Finished cells are kept below FOLDER, so a run can be stopped and resumed, and sets be measured
-by several processes at a time. One fold takes an hour of one core. The default was chosen on seeds from 100 on.
+(generated data). Quality: 5 seeds; 3 folds that divide no group, N of which each seed holds out in turn; 50,
+200 and 500 labels of which a fifth is valid; points are 100 x accuracy or Pearson's r, mean over the tasks;
+the interval draws held-out groups with replacement. Finished cells are kept below FOLDER, so a run can be
+stopped and resumed, and sets be measured by several processes at a time. N = 1 takes an hour of one core.
+The default was chosen on seeds from 100 on.
 """
 
 import importlib
