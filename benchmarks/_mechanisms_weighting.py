@@ -319,19 +319,21 @@ def pcgrad(bars: Bars, seeds: Sequence[int]) -> None:
 
 
 def _share_against(case: Case, name: str) -> float:
-    """Of steps and networks: where the step on the trunk raises, to first order, the loss of one task."""
+    """Of steps and networks: where the step on all that both tasks use raises, to first order, the loss of
+    one."""
     members = _trained(case, NARROW, name, {})
     train, parameters = case.prepared(NARROW).train, list(members.parameters.values())
-    trunk, found = members.parameters[TRUNK], []
+    both = [parameter for n, parameter in members.parameters.items() if n.startswith("sharing.")]
+    found = []
     for rows in _steps(train, 16):
         losses, present = _losses(members, train, rows)
-        own = task_gradients(losses, present, [trunk])
+        own = task_gradients(losses, present, both)
         for parameter in parameters:
             parameter.grad = None
         MADE[-1].backward(losses, present, torch.zeros(members.count), parameters)
-        assert trunk.grad is not None
-        products = (own * trunk.grad.flatten(1).unsqueeze(1)).sum(dim=-1)
-        found.append((products < -1e-7 * own.norm(dim=-1).square()).any(dim=1))
+        moved = [torch.zeros_like(p) if p.grad is None else p.grad for p in both]
+        step = torch.cat([gradient.flatten(1) for gradient in moved], dim=1).unsqueeze(1)
+        found.append(((own * step).sum(dim=-1) < -1e-6 * own.norm(dim=-1).square()).any(dim=1))
     return float(torch.cat(found).float().mean())
 
 
