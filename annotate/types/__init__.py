@@ -1,0 +1,70 @@
+"""The nouns of the system: frozen, small, and free of SQL and torch."""
+
+from annotate.types.checks import Box, Glimpse, Observed, Rule, Verdict
+from annotate.types.cutting import CutPlan, PreparedSample, Transcribing, VideoJob, VideoOutcome, VideoStatus
+from annotate.types.dataset import Dataset, DatasetRow, SampleMedia, SampleSource, Split
+from annotate.types.rounds import Pool, Role, Selection, TaskPrediction
+from annotate.types.speech import (
+    GUESSED,
+    Cue,
+    Footage,
+    LengthRules,
+    Segment,
+    Speech,
+    Told,
+    Transcript,
+    Turn,
+    Word,
+    sample_id,
+)
+from annotate.types.tasks import AND, UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types.work import Failed, Failure, Finished, R, Sign, U, Working
+
+__all__ = [
+    "AND",
+    "GUESSED",
+    "UNIMODAL",
+    "Answer",
+    "Box",
+    "Cue",
+    "CutPlan",
+    "Dataset",
+    "DatasetRow",
+    "Dimension",
+    "Failed",
+    "Failure",
+    "Finished",
+    "Footage",
+    "Glimpse",
+    "Kind",
+    "Label",
+    "LengthRules",
+    "Modality",
+    "Observed",
+    "Pool",
+    "PreparedSample",
+    "R",
+    "Role",
+    "Rule",
+    "SampleMedia",
+    "SampleSource",
+    "Segment",
+    "Selection",
+    "Sign",
+    "Speech",
+    "Split",
+    "Task",
+    "TaskPrediction",
+    "Told",
+    "Transcribing",
+    "Transcript",
+    "Turn",
+    "U",
+    "Verdict",
+    "VideoJob",
+    "VideoOutcome",
+    "VideoStatus",
+    "Word",
+    "Working",
+    "sample_id",
+]

@@ -1,0 +1,95 @@
+"""Where a sample's files lie, and the finished dataset that an exporter writes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.types.tasks import Label, Modality, Task
+
+
+class Split(StrEnum):
+    """Fixed per group (what hangs together by speaker, episode or repeat) at ingest; never changed."""
+
+    TRAIN = "train"
+    VALID = "valid"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleMedia:
+    """Where the files of one sample lie. What a pass may not show is absent from its file."""
+
+    clip: Path
+    """Picture and sound (mp4, H.264 + AAC): the multimodal pass."""
+    audio: Path
+    """16 kHz mono wav without picture: the audio pass, and what features are taken from."""
+    silent: Path
+    """The clip without its audio stream: the vision pass."""
+
+    @classmethod
+    def under(cls, root: Path, sample_id: str) -> "SampleMedia":
+        """The files of a sample in the media folder `root`, whether or not they exist yet."""
+        shard = sample_id[:2]
+        return cls(
+            clip=root / "M" / shard / f"{sample_id}.mp4",
+            audio=root / "A" / shard / f"{sample_id}.wav",
+            silent=root / "V" / shard / f"{sample_id}.mp4",
+        )
+
+    def of(self, modality: Modality) -> Path:
+        """The one file that the pass A, V or M shows."""
+        files = {Modality.AUDIO: self.audio, Modality.VISION: self.silent, Modality.MULTIMODAL: self.clip}
+        return files[modality]
+
+    def complete(self) -> bool:
+        """Whether all three are there."""
+        return all(path.exists() for path in (self.clip, self.audio, self.silent))
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSource:
+    """What a feature extractor may look at for one sample."""
+
+    sample_id: str
+    media: SampleMedia
+    transcript: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """One sample of a finished dataset."""
+
+    sample_id: str
+    video_id: str
+    """Short name of the video, unique in the dataset, safe as a file name."""
+    clip_id: str
+    """Four digits, the position of the utterance in its video, starting at 0001."""
+    text: str
+    speaker: str
+    split: Split
+    start_us: int
+    end_us: int
+    labels: Mapping[str, Label]
+    """By task id; every required task is there."""
+    media: SampleMedia
+    speaker_guessed: bool = False
+    """The speaker was told by ear, apart from others in the same video only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What an exporter writes: rows ordered by (video_id, clip_id), and a way to their features."""
+
+    name: str
+    tasks: tuple[Task, ...]
+    rows: Sequence[DatasetRow]
+    left_out: Mapping[str, int]
+    """How many samples were left out, by reason."""
+    features: Mapping[Modality, Callable[[str], NDArray[np.float32]]]
+    """By unimodal modality: sample id -> (frames, dim)."""
+    feature_names: Mapping[Modality, str]
+    """By unimodal modality: ``extractor@hash``."""

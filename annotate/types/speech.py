@@ -1,0 +1,134 @@
+"""What is said in a video, by whom and when, down to the utterances that become samples."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a transcript, or one character of a script without spaces. Microseconds of the video."""
+
+    text: str
+    start_us: int
+    end_us: int
+    guessed: bool = False
+    """Nobody gave its times: they were interpolated between its neighbours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One line of a transcript as its author divided it: a subtitle, an utterance, a turn."""
+
+    start_us: int
+    end_us: int
+    text: str
+    """Normalised: composed form (NFC), no markup, single spaces."""
+    raw: str = ""
+    """As it stood in the file."""
+    speaker: str = ""
+    words: tuple[Word, ...] = ()
+    """In order; empty when the source knows no times of words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What is said in a video, and when."""
+
+    cues: tuple[Cue, ...]
+    """Ordered by start; those of different speakers may overlap."""
+    origin: str
+    """``subtitles``, ``transcript`` or ``asr``."""
+    language: str = ""
+    """Two-letter code (ISO 639-1) when the source tells it, else empty."""
+    notes: tuple[str, ...] = ()
+    """One sentence for each kind of cue that could not be used, or thing that had to be guessed."""
+
+
+GUESSED = "voice"
+"""Where a speaker's name comes from that nobody gave: it means something inside its video only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Somebody talks, as a table of turns says. Microseconds from the video's start."""
+
+    speaker: str
+    start_us: int
+    end_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What somebody said about a video beforehand. Empty where nobody did."""
+
+    speaker: str = ""
+    """Of the whole video."""
+    episode: str = ""
+    turns: tuple[Turn, ...] = ()
+    """Who talks when, where a table says it line by line."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Segment:
+    """A stretch of a video that becomes a sample. Times are microseconds from the video's start."""
+
+    start_us: int
+    end_us: int
+    text: str = field(default="", compare=False)
+    raw: str = field(default="", compare=False)
+    """The text as its source wrote it."""
+    speaker: str = field(default="", compare=False)
+    """Who talks, when the transcript tells."""
+    words: tuple[Word, ...] = field(default=(), compare=False)
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return (self.end_us - self.start_us) / 1e6
+
+
+def sample_id(video_sha256: str, segment: Segment) -> str:
+    """The same 16 hex digits on every machine: a hash of the video's content and the cut."""
+    key = f"{video_sha256}:{segment.start_us}:{segment.end_us}"
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class LengthRules:
+    """What an utterance has to be like. All in seconds."""
+
+    min_seconds: float = 1.0
+    max_seconds: float = 10.0
+    pad_seconds: float = 0.1
+    """Kept before and after speech where there is room."""
+    bridge_seconds: float = 0.3
+    """Pauses shorter than this do not divide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """One whole video, as a segmenter may look at it and listen to it."""
+
+    wave: NDArray[np.float32]
+    """(samples,) 16 kHz mono in [-1, 1]."""
+    duration_us: int
+    transcript: Transcript | None = None
+    pictures: Callable[[], Iterator[tuple[int, NDArray[np.uint8]]]] = lambda: iter(())
+    """Reads the key pictures when called: (microseconds, (height, width, 3) RGB, at most 160 wide)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What a segmenter found before any rule of length: raw stretches, or utterances as they are meant."""
+
+    segments: tuple[Segment, ...]
+    """Ordered and disjoint."""
+    meant: bool = False
+    """Somebody chose these ends (cues, windows, scenes): they are neither merged nor dropped."""
+    voicing: NDArray[np.float32] | None = None
+    """(frames,) how likely a voice is heard, one number per `step_us`: where the best pauses are."""
+    step_us: int = 0

@@ -1,0 +1,112 @@
+"""What is judged: modalities, dimensions with their answers, tasks, and the labels that they get."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Modality(StrEnum):
+    """What a rater perceives and what a head of the network sees; the value is the short key."""
+
+    TEXT = "T"
+    AUDIO = "A"
+    VISION = "V"
+    MULTIMODAL = "M"
+
+    @property
+    def word(self) -> str:
+        """The word for people: ``text``, ``audio``, ``vision``, ``multimodal``."""
+        return self.name.lower()
+
+
+UNIMODAL = (Modality.TEXT, Modality.AUDIO, Modality.VISION)
+
+
+class Kind(StrEnum):
+    """How the answers to a dimension relate to each other."""
+
+    REGRESSION = "regression"
+    CLASSIFICATION = "classification"
+    MULTILABEL = "multilabel"
+    """Several of the answers may be true at once, or none of them."""
+
+
+AND = "|"
+"""Stands between the answers that a rater of a multilabel dimension ticked, so none may hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One thing a rater can say: what is stored, and the word on the page."""
+
+    value: float | str
+    label: str
+
+    @property
+    def alias(self) -> str:
+        """How Label Studio stores it: ``-1``, ``0.5``, ``happy``."""
+        return self.value if isinstance(self.value, str) else f"{self.value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """What is judged, such as sentiment: its kind and the answers a rater can give, in order."""
+
+    name: str
+    kind: Kind
+    answers: tuple[Answer, ...]
+
+    @property
+    def low(self) -> float:
+        """The lowest value of a regression scale."""
+        return float(self.answers[0].value)
+
+    @property
+    def high(self) -> float:
+        """The highest value of a regression scale."""
+        return float(self.answers[-1].value)
+
+    def answer(self, alias: str) -> Answer | None:
+        """The answer that Label Studio stores as `alias`, or None if there is none."""
+        return next((a for a in self.answers if a.alias == alias), None)
+
+    def takes(self, said: str) -> bool:
+        """Whether `said` can be stored as what one rater answers: an alias, or of a multilabel dimension
+        any number of aliases, each once, joined by `AND`."""
+        aliases = self.ticked(said) if self.kind is Kind.MULTILABEL else (said,)
+        return len(set(aliases)) == len(aliases) and all(self.answer(alias) for alias in aliases)
+
+    def ticked(self, value: str) -> tuple[str, ...]:
+        """The aliases that a multilabel value joins; that nothing was ticked is a value, the empty one."""
+        return tuple(value.split(AND)) if value else ()
+
+    def joined(self, aliases: Collection[str]) -> str:
+        """The multilabel value of these ticked aliases, in the order of the dimension."""
+        return AND.join(a.alias for a in self.answers if a.alias in aliases)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One dimension judged on one modality: one head of the network, one kind of question."""
+
+    dimension: Dimension
+    modality: Modality
+
+    @property
+    def id(self) -> str:
+        """For example ``sentiment.T``."""
+        return f"{self.dimension.name}.{self.modality.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The agreed value of a task of a sample; it can always be made again from the annotations."""
+
+    sample_id: str
+    task_id: str
+    value: float | str
+    """Multilabel: the aliases that at least half of the raters ticked, see `Dimension.ticked`."""
+    distribution: Mapping[str, float]
+    """Share of the raters per answer alias. Multilabel: of those who ticked it, for every answer; they do
+    not sum to one."""
+    raters: int
