@@ -81,6 +81,13 @@ def test_a_task_whose_loss_falls_slowly_weighs_more_in_the_next_epoch():
     assert make_weights(made)[1] == pytest.approx([1.0, 1.0])
 
 
+def test_a_likelihood_below_zero_tells_no_pace_and_takes_no_task_away():
+    made = make("dynamic-weight-average")
+    for losses in ([0.1, 0.5], [-0.05, 0.45], [-0.2, 0.4], [-0.4, 0.36]):
+        made.end_epoch(torch.tensor([losses, losses]))
+        assert make_weights(made)[0][0] == pytest.approx(1.0, abs=0.1)
+
+
 def make_weights(made):
     return made.get_buffer("weights").tolist()
 
@@ -137,6 +144,18 @@ def test_gradnorm_gives_more_to_the_task_that_has_learned_less():
         )
     fast_weight, slow_weight = make_weights(made)[0]
     assert slow_weight > fast_weight
+
+
+def test_gradnorm_brings_gradients_to_one_size_where_losses_are_below_zero():
+    made = make("gradnorm", members=1, rate=0.02)
+    w = torch.nn.Parameter(torch.ones(1, 1, 1))
+    for step in range(200):
+        w.grad = None
+        losses = torch.stack([w[:, 0, 0], 10 * w[:, 0, 0]], dim=1)
+        below = torch.tensor([[1.5 if step else 0.0, 0.0]])
+        made.backward(losses - below, BOTH[:1], torch.zeros(1), [w])
+    small, large = make_weights(made)[0]
+    assert small * 1 == pytest.approx(large * 10, rel=0.25)
 
 
 def seen_in_a_network(name, losses_of=lambda losses: losses):

@@ -35,10 +35,11 @@ class DynamicWeightAverage(Weighting):
         return mean_of_present(losses * self.get_buffer("weights"), present)
 
     def end_epoch(self, losses: Tensor) -> None:
-        """Softmax of each task's ratio to the epoch before; a task without both losses keeps the ratio 1."""
+        """Softmax of each task's ratio to the epoch before; 1 stands for that of a task without both losses,
+        or with one that is no amount: a likelihood below zero."""
         before = self.get_buffer("before")
         now = losses.to(before)
-        ratio = torch.nan_to_num(now / before.clamp(min=1e-12), nan=1.0, posinf=1.0)
+        ratio = torch.where((now >= 0) & (before >= 0), now / before.clamp(min=1e-12), 1.0)
         shares = torch.softmax(ratio / self.options.temperature, dim=-1)
         self.get_buffer("weights").copy_(shares * len(self.tasks))
         before.copy_(torch.where(now.isnan(), before, now))

@@ -54,13 +54,21 @@ class GradNorm(Weighting):
             norms = task_gradients(losses, present, [layer]).norm(dim=-1)
         there = present.to(norms.dtype)
         count = there.sum(dim=1, keepdim=True).clamp(min=1)
-        pace = torch.where(present, losses.detach() / first.clamp(min=1e-12), 0.0)
-        relative = pace / (pace.sum(dim=1, keepdim=True) / count).clamp(min=1e-12)
         size = weights * norms
-        wanted = (size * there).sum(dim=1, keepdim=True) / count * relative**self.options.asymmetry
+        slow = self._relative(losses.detach(), present) ** self.options.asymmetry
+        wanted = (size * there).sum(dim=1, keepdim=True) / count * slow
         step = torch.sign(size - wanted) * norms / norms.amax(dim=1, keepdim=True).clamp(min=1e-12)
         moved = (weights - self.options.rate * step * there).clamp(min=1e-2)
         weights.copy_(moved * len(self.tasks) / moved.sum(dim=1, keepdim=True))
+
+    def _relative(self, losses: Tensor, present: Tensor) -> Tensor:
+        """(members, tasks) how much of its first loss each task still has, 1 on average. A likelihood below
+        zero has no such share: its task counts as average."""
+        first = self.get_buffer("first")
+        able = present & (losses >= 0) & (first >= 0)
+        share = torch.where(able, losses / first.clamp(min=1e-12), 0.0)
+        mean = share.sum(dim=1, keepdim=True) / able.sum(dim=1, keepdim=True).clamp(min=1)
+        return torch.where(able, share / mean.clamp(min=1e-12), 1.0)
 
     def _last_shared(self, losses: Tensor, present: Tensor, shared: Sequence[Tensor]) -> Tensor | None:
         """The last of the matrices that most tasks use, by the first batch with two of them; -1: none yet."""
