@@ -26,7 +26,7 @@ from annotate.learning.trainer import Fitted
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 
 FORMAT = 2
-"""Changes whenever the same files would mean something else, or the same labels would give another model."""
+"""Changes whenever the same files would mean something else."""
 TENSORS, FACTS = "model.safetensors", "model.json"
 
 
