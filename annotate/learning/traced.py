@@ -64,7 +64,8 @@ class Traced:
 
 
 def write_down(function: Function, branch: Any, tensors: Sequence[Tensor]) -> Operations | None:
-    """The operations of one call, None when they do not give the same numbers; draws no random number."""
+    """The operations of one call; None when they do not give the same numbers, or give one tensor twice: a
+    gradient is changed in place afterwards. Draws no random number."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
     def plainly(*given: Tensor) -> Found:  # a method would be asked for self
@@ -82,7 +83,13 @@ def write_down(function: Function, branch: Any, tensors: Sequence[Tensor]) -> Op
     for run in (plainly, made):
         with torch.random.fork_rng(devices=devices), torch.no_grad():
             said.append(run(*given))
-    return made if all(_same(a, b) for a, b in zip(*said, strict=True)) else None
+    alike = all(_same(a, b) for a, b in zip(*said, strict=True))
+    return made if alike and _apart([t for t in said[1] if t is not None and t.numel()], given) else None
+
+
+def _apart(found: Sequence[Tensor], given: Sequence[Tensor]) -> bool:
+    places = {t.data_ptr() for t in found}
+    return len(places) == len(found) and places.isdisjoint(t.data_ptr() for t in given)
 
 
 def _same(one: Tensor | None, other: Tensor | None) -> bool:

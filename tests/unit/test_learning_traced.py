@@ -100,6 +100,15 @@ def test_what_would_give_other_numbers_is_not_used():
     assert traced.write_down(drifts, (), [torch.ones(3)]) is None
 
 
+def test_parameters_that_are_only_added_up_do_not_share_one_gradient():
+    def added(branch, tensors):
+        one, other = (t.detach().requires_grad_() for t in tensors)
+        with torch.enable_grad():
+            return list(torch.autograd.grad((one + other).square().sum(), [one, other]))
+
+    assert traced.write_down(added, (), [torch.ones(3), torch.ones(3)]) is None
+
+
 @pytest.mark.parametrize("dropout", [0.0])
 def test_members_side_by_side_train_as_each_would_alone(dropout, monkeypatch):
     """In 1e-5 after an epoch, whether written down, under vmap or one after the other."""
