@@ -230,18 +230,22 @@ class FeatureSettings(_Section):
         return str(getattr(self, f"{modality.word}_model"))
 
 
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+"""More could only be a slip, and would run for ever or into the limits of 64 bits."""
+
+
 class TrainSettings(_Section):
     """The multi-task network and how it learns. Names are those of plug-ins: `annotate list` shows them."""
 
     preset: Literal["", "mlf-dnn", "mtfn", "mlmf"] = ""
     """A baseline, which says every key that is not said here; empty: the defaults do."""
-    hidden: Annotated[int, Field(ge=1)] = 64
-    members: Annotated[int, Field(ge=1)] = 5
-    epochs: Annotated[int, Field(ge=1)] = 200
-    patience: Annotated[int, Field(ge=1)] = 20
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    hidden: Annotated[int, Field(ge=1, le=16_384)] = 64
+    members: Annotated[int, Field(ge=1, le=1_000)] = 5
+    epochs: Count = 200
+    patience: Count = 20
+    batch_size: Count = 32
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
     encoder: str = "mean-pool"
     """Of every modality that does not name its own."""

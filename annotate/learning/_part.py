@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 from annotate.errors import ConfigError
 from annotate.registry import Registry
 
+LARGEST = 1e12
+"""Of any option: what is larger cannot be told from it, or is a slip. Below 0, or not a number, is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class NoOptions:
@@ -32,7 +35,8 @@ class Part:
 def options_of(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> Any:
     """The plug-in's options with `given` in place of defaults.
 
-    Raises `UnknownName` for the plug-in, `ConfigError` for an option it does not have or of another type.
+    Raises `UnknownName` for the plug-in, `ConfigError` for an option it does not have, of another
+    type, or out of all bounds.
     """
     kind: type = getattr(registry.get(name), "Options", NoOptions)
     known = {field.name: field for field in fields(kind)}
@@ -50,6 +54,11 @@ def options_of(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> 
             raise ConfigError(
                 f"train.options.{name}.{key} has to be like {default!r}, not {value!r}",
                 hint=f"mend it in [train.options.{name}]",
+            )
+        if isinstance(value, int | float) and not 0 <= value <= LARGEST:
+            raise ConfigError(
+                f"train.options.{name}.{key} cannot be {value!r}",
+                hint=f"mend it in [train.options.{name}]: a number from 0 to {LARGEST:.0e}",
             )
         values[key] = type(default)(value) if default is not MISSING else value
     return kind(**values)

@@ -11,7 +11,8 @@ FEWEST_LABELS = 4
 def lacking(task: Task, labels: Sequence[Label]) -> str:
     """What a head of `task` still needs beside these train labels of it; empty when nothing."""
     if len(labels) < FEWEST_LABELS:
-        return f"{FEWEST_LABELS - len(labels)} more train labels"
+        few = FEWEST_LABELS - len(labels)
+        return f"{few} more train label{'s' if few > 1 else ''}"
     alike = len({label.value for label in labels}) < 2
     if task.dimension.kind is Kind.CLASSIFICATION and alike:
         return "train labels of a second class"

@@ -32,6 +32,7 @@ from annotate.learning.events import Events
 from annotate.learning.heads._answers import Shares
 from annotate.learning.heads._base import Head, Raw, Target
 from annotate.learning.members import Members, restore
+from annotate.learning.memory import fits_or_says
 from annotate.learning.network import MultiTaskNet, bare_heads, encoder_class
 from annotate.learning.predict import raw_outputs
 from annotate.learning.recipe import Recipe
@@ -106,6 +107,7 @@ class Prepared:
         return net
 
 
+@fits_or_says()
 def fit_ensemble(
     training_set: TrainingSet,
     recipe: Recipe,
@@ -120,8 +122,8 @@ def fit_ensemble(
 
     Killed and started again with the same folder `keep`, it goes on where it was, to the same weights. What
     TensorBoard shows is written into the folder `events`.
-    Raises `ModelError` when features or the loss are not finite, `UnknownName` or `ConfigError` when the
-    recipe names what is not there.
+    Raises `ModelError` when features or the loss are not finite or the memory is too small, `UnknownName` or
+    `ConfigError` when the recipe names what is not there.
     """
     keeper = None if keep is None else Keeper(keep, progress.say)
     prepared = replace(prepare(training_set, recipe, device), keeper=keeper)

@@ -1,7 +1,8 @@
 """Makes a batch fit into memory: where it does not, it is computed in ever smaller pieces, and says so."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -54,6 +55,28 @@ class Room:
             "the memory of %s is full: from now on %d samples instead of %d are computed at once, "
             "which takes longer and changes nothing else", device, self.rows, before,
         )  # fmt: skip
+
+
+@contextmanager
+def fits_or_says() -> Iterator[None]:
+    """What lies within is too large for the memory even before there is a batch to divide, or on a CPU,
+    where nothing is divided: `ModelError` says so."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        raise ModelError(
+            "the memory is too small for a network of this size",
+            hint="lower train.hidden, train.members, train.batch_size or the sizes in train.options",
+        ) from error
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Torch has no class of its own for a full memory of the CPU, or for sizes beyond 64 bits."""
+    words = str(error).lower()
+    plain = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return plain or "allocate memory" in words or "overflow" in words
 
 
 def _largest(inputs: Inputs, pieces: Sequence[Tensor]) -> int:

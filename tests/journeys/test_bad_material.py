@@ -83,7 +83,7 @@ def test_one_class_only(make_project, annotate, command):
 
 def test_three_samples(project, annotate):
     fill(project, speakers=1, each=3, split=Split.TRAIN)
-    _refused(annotate("train", cwd=project.root), 3, "sentiment.T needs 1 more train labels", "next-batch")
+    _refused(annotate("train", cwd=project.root), 3, "sentiment.T needs 1 more train label;", "next-batch")
 
 
 def test_constant_labels_are_learned_and_told_of(project, annotate):

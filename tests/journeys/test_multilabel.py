@@ -163,7 +163,7 @@ def store_features(project: Project, frames: Mapping[str, NDArray[np.float32]]) 
 @pytest.mark.parametrize(
     ("values", "needed"),
     [
-        (["work"] * 3, "1 more train labels"),
+        (["work"] * 3, "1 more train label"),
         (["work|money"] * 5, "train labels that differ in an answer"),
         ([""] * 5, "train labels that differ in an answer"),
         (["", "", "", "money"], ""),

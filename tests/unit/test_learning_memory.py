@@ -15,7 +15,7 @@ from annotate.errors import ModelError
 from annotate.learning import resume
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.members import ask
-from annotate.learning.memory import cut, in_pieces
+from annotate.learning.memory import cut, fits_or_says, in_pieces
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.recipe import Recipe
@@ -147,6 +147,28 @@ def test_where_one_sample_does_not_fit_the_way_out_is_said(memory):
     memory(5)
     with pytest.raises(ModelError, match="one video at a time"):  # of six utterances
         train(replace(RECIPE, encoder="hierarchical-attention"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"
+        ),
+        RuntimeError("Storage size calculation overflowed with sizes=[1000000000000, 1000000000000]"),
+        MemoryError("Unable to allocate 7.28 TiB for an array"),
+        torch.OutOfMemoryError(FULL),
+    ],
+)
+def test_a_network_that_no_memory_holds_says_what_to_lower(error):
+    with pytest.raises(ModelError, match="memory is too small for a network") as raised, fits_or_says():
+        raise error
+    assert "train.hidden" in raised.value.hint
+
+
+def test_a_fault_that_is_not_of_memory_stays_one():
+    with pytest.raises(RuntimeError, match="shapes"), fits_or_says():
+        raise RuntimeError("shapes do not match")
 
 
 def test_answers_are_the_same_in_pieces(memory):

@@ -1,8 +1,11 @@
 """What defines each weighting: noise lowers a weight, slow tasks get more, conflicts are taken out."""
 
+import re
+
 import pytest
 import torch
 
+from annotate.errors import ConfigError
 from annotate.learning._part import options_of
 from annotate.learning.members import Members
 from annotate.learning.network import MultiTaskNet
@@ -24,6 +27,23 @@ def make(name, tasks=TASKS, members=2, **options):
 def test_fixed_weights_are_those_given():
     total = make("fixed", T=1.0, A=0.0)(torch.tensor([[2.0, 9.0], [4.0, 9.0]]), BOTH)
     assert total.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("fixed", {"T": 0, "A": 0, "V": 0, "M": 0}, "nothing is learned"),
+        ("fixed", {"T": -1.0}, "train.options.fixed.T cannot be -1.0"),
+        ("fixed", {"T": float("nan")}, "train.options.fixed.T cannot be nan"),
+        ("uncertainty", {"bound": 0.0}, "train.options.uncertainty.bound cannot be 0.0"),
+        ("uncertainty", {"rate": 1e30}, "train.options.uncertainty.rate cannot be 1e+30"),
+        ("dynamic-weight-average", {"temperature": 0.0}, "temperature cannot be 0.0"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_with_the_place_to_mend_it(name, options, said):
+    with pytest.raises(ConfigError, match=re.escape(said)) as raised:
+        options_of(WEIGHTINGS, name, options)
+    assert f"[train.options.{name}]" in raised.value.hint
 
 
 def test_learned_noise_orders_the_planted_noise_and_keeps_its_bounds():

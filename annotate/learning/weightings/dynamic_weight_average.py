@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from annotate.errors import ConfigError
 from annotate.learning.weightings._base import Weighting, mean_of_present
 from annotate.registry import weighting
 from annotate.types import Task
@@ -17,6 +18,13 @@ class DynamicOptions:
     """`temperature`: the higher, the more equal the weights."""
 
     temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ConfigError(
+                f"train.options.dynamic-weight-average.temperature cannot be {self.temperature}",
+                hint="it has to be above 0; mend it in [train.options.dynamic-weight-average]",
+            )
 
 
 @weighting("dynamic-weight-average")

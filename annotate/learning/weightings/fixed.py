@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from annotate.errors import ConfigError
 from annotate.learning.weightings._base import Weighting, mean_of_present
 from annotate.registry import weighting
 from annotate.types import Modality, Task
@@ -20,6 +21,13 @@ class FixedOptions:
     A: float = 1.0
     V: float = 1.0
     M: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not any((self.T, self.A, self.V, self.M)):
+            raise ConfigError(
+                "train.options.fixed gives every task a weight of 0, so that nothing is learned",
+                hint="mend it in [train.options.fixed]",
+            )
 
 
 @weighting("fixed")

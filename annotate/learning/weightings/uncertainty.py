@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from annotate.errors import ConfigError
 from annotate.learning.weightings._base import Weighting, mean_of_present
 from annotate.registry import weighting
 from annotate.types import Kind, Task
@@ -19,6 +20,13 @@ class UncertaintyOptions:
 
     bound: float = 4.0
     rate: float = 20.0
+
+    def __post_init__(self) -> None:
+        if self.bound <= 0:
+            raise ConfigError(
+                f"train.options.uncertainty.bound cannot be {self.bound}",
+                hint="it has to be above 0; mend it in [train.options.uncertainty]",
+            )
 
 
 @weighting("uncertainty")
