@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from annotate.errors import ConfigError
-from annotate.learning.fusions._pieces import attention
+from annotate.learning.encoders._base import attention
 from annotate.learning.fusions.co_attention import Look
 from tests.fusion_factory import HIDDEN, changed, made, parameters, samples, without
 

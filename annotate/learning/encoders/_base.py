@@ -86,7 +86,8 @@ def masked(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def attention(scores: Tensor, mask: Tensor) -> Tensor:
-    """(..., rows) weights that sum to 1 over the rows that are there; 0 for the others, all 0 without any."""
+    """(..., rows) weights that sum to 1 over the rows that are there, where `mask` (broadcast) is True; 0 for
+    the others, all 0 without any."""
     weights = torch.softmax(scores.masked_fill(~mask, _FAR_BELOW), dim=-1)
     return torch.where(mask, weights, 0.0)
 

@@ -11,9 +11,6 @@ from torch import Tensor, nn
 
 from annotate.learning.tensors import Code, Inputs
 
-FAR = -1e4
-"""Added to what must not be attended: its share becomes exactly zero, in 16-bit numbers too."""
-
 
 class PerModality(nn.Module):
     """(count, ..., width) -> (count, ..., outputs): a linear layer of its own for each of `count`."""
@@ -63,13 +60,6 @@ def _longer(tensor: Tensor, rows: int, axis: int) -> Tensor:
 def side_by_side(stack: Tensor) -> Tensor:
     """(modalities, n, width) -> (n, modalities * width)."""
     return stack.movedim(0, 1).flatten(1)
-
-
-def attention(scores: Tensor, mask: Tensor) -> Tensor:
-    """Shares along the last axis, which sum to 1; `mask` (broadcast) is True where one may look. All zeros
-    where there is nothing to look at."""
-    shares = torch.softmax(torch.where(mask, scores, FAR), dim=-1)
-    return torch.where(mask, shares, 0.0)
 
 
 def pick(stack: Tensor, places: Sequence[int]) -> Tensor:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
+from annotate.learning.encoders._base import attention
 from annotate.learning.fusions._base import Fusion
 from annotate.learning.fusions._pieces import (
     PerModality,
-    attention,
     directions,
     layer,
     pick,

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm
 
 from annotate.errors import ConfigError
+from annotate.learning.encoders._base import attention
 from annotate.learning.fusions._base import Fusion
 from annotate.learning.fusions._pieces import (
     PerModality,
-    attention,
     directions,
     layer,
     pick,
