@@ -10,6 +10,7 @@ from torch.nn.functional import gelu, layer_norm
 
 from annotate.errors import ConfigError
 from annotate.learning.encoders._base import attention
+from annotate.learning.encoders.transformer import places
 from annotate.learning.fusions._base import Fusion
 from annotate.learning.fusions._pieces import (
     PerModality,
@@ -65,7 +66,7 @@ class CrossModal(Fusion):
         """A direction whose source is missing says what its target says alone."""
         states, mask = stacked_states(codes, self.widths)
         vectors, present = stacked(codes, inputs, self.widths)
-        told = self.told(self.project(states) + places(states.shape[-2], self.options.size, states), mask)
+        told = self.told(self.project(states) + places(states.shape[-2], self.options.size).to(states), mask)
         told = self.along(told, told, mask, mask)
         mean = (told * mask.unsqueeze(-1)).sum(dim=-2) / mask.sum(dim=-1, keepdim=True).clamp(min=1)
         vectors = (vectors + self.back(mean)) * present
@@ -116,14 +117,6 @@ class Block(nn.Module):
 
     def _norm(self, rows: Tensor) -> Tensor:
         return layer_norm(rows, (self.size,))
-
-
-def places(rows: int, size: int, like: Tensor) -> Tensor:
-    """(rows, size) sines and cosines that say where a row stands (Vaswani et al. 2017, section 3.5)."""
-    row = torch.arange(rows, device=like.device, dtype=like.dtype)[:, None]
-    column = torch.arange(size, device=like.device)
-    angle = row / 10_000 ** ((column // 2) * 2 / size)
-    return torch.where(column % 2 == 0, angle.sin(), angle.cos())
 
 
 def _require_possible(options: CrossModalOptions) -> None:
