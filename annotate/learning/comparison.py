@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from annotate.durable import write_whole
 from annotate.errors import ModelError, UsageError
-from annotate.learning.enough import lacking, learned
+from annotate.learning.enough import FEWEST_VALID, lacking, learned
 from annotate.types import Kind, Label, Task
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ FEW_GROUPS = 5
 """Groups below which an interval cannot be trusted: so few can hardly be drawn in different ways."""
 VALID_SHARE = 0.2
 """Of the samples of a fold's training part, in whole groups: they tell when to stop."""
-FEWEST_VALID = 10
-"""Fewer than these tell nothing; they are trained on instead."""
 
 MEASURES: Mapping[Kind, str] = {
     Kind.REGRESSION: "r",
@@ -159,7 +157,8 @@ def grouped_folds(groups: NDArray[Any], k: int, rng: np.random.Generator) -> lis
 
 
 def _share(groups: NDArray[np.str_], share: float, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Indices of whole groups, about `share` of all; none when that would be too few or far too many."""
+    """Indices of whole groups, about `share` of all; none when that would be far too many, or
+    so few that they tell nothing."""
     _, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     most, taken, chosen = 1.5 * share * len(groups), 0, []
     for group in rng.permutation(len(sizes)):

@@ -1,4 +1,4 @@
-"""Which tasks can be learned from the labels at hand; imports no torch."""
+"""What the labels at hand are enough for; imports no torch."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,9 @@ from annotate.types import Kind, Label, Modality, Task
 
 FEWEST_LABELS = 4
 """Train labels below which a task gets no head: fewer cannot even show a spread."""
+FEWEST_VALID = 10
+"""Valid samples from which on they tell when to stop, and valid labels of a task from which on they tell its
+noise. Stopping by five cost 7 and 3 points of accuracy with 20 and 60 labels of RAVDESS."""
 
 
 def lacking(task: Task, labels: Sequence[Label]) -> str:

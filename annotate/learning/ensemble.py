@@ -26,7 +26,9 @@ from annotate.learning.batches import (
 )
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
+from annotate.learning.encoders._base import Encoder
 from annotate.learning.encoders._tokens import require_readable
+from annotate.learning.enough import FEWEST_VALID
 from annotate.learning.ensembles._base import Ensemble, State, Trained, Workshop
 from annotate.learning.events import Events
 from annotate.learning.heads._answers import Shares
@@ -46,9 +48,6 @@ from annotate.progress import SILENT, Progress
 from annotate.registry import ENSEMBLES
 from annotate.types import UNIMODAL, Kind, Label, Modality, Task
 
-FEWEST_VALID = 10
-"""Valid samples from which on they tell when to stop, and valid labels of a task from which on they tell its
-noise. Stopping by five cost 7 and 3 points of accuracy with 20 and 60 labels of RAVDESS."""
 SMALLEST_NOISE = 0.05
 """Share of the scale's width that the noise is never below: raters do not agree better."""
 LEAST_UNEXPLAINED = 0.5
@@ -243,9 +242,7 @@ def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:
     Raises `ModelError` for a task of a modality without features, and for features that cannot be used.
     """
     _require_features(training_set)
-    classes = {m: encoder_class(m, recipe) for m in training_set.extractors}
-    for m, extractor in training_set.extractors.items():
-        require_readable(classes[m], m, extractor)
+    classes = _encoder_classes(training_set, recipe)
     condense: dict[Modality, Condense] = {m: cls.condense for m, cls in classes.items()}
     train = read_condensed(training_set.read, condense, training_set.train)
     standardisers = {m: Standardiser.fit(rows) for m, rows in train.items() if not classes[m].reads_tokens}
@@ -279,6 +276,14 @@ def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:
         groups=groups,
         device=device,
     )
+
+
+def _encoder_classes(training_set: TrainingSet, recipe: Recipe) -> dict[Modality, type[Encoder]]:
+    """By modality; each can read its features."""
+    classes = {m: encoder_class(m, recipe) for m in training_set.extractors}
+    for m, extractor in training_set.extractors.items():
+        require_readable(classes[m], m, extractor)
+    return classes
 
 
 def _require_features(training_set: TrainingSet) -> None:
