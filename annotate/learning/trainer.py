@@ -62,7 +62,7 @@ class Epoch:
     running: int
     """Members that have not stopped."""
     weights: Callable[[], Mapping[str, float]] = dict
-    """Computed when asked for, by task id: how much its loss moves the networks, 1 on average."""
+    """Computed when asked for, by task id: what the weighting multiplies its loss by."""
 
 
 def fit(
