@@ -22,6 +22,8 @@ app = typer.Typer(
 studio_app = typer.Typer(no_args_is_help=True, help="Run a Label Studio on this machine.")
 app.add_typer(studio_app, name="studio")
 
+LARGEST_SEED = 2**31 - 1
+"""As in `annotate.config`, which takes too long to import for a help text."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -204,7 +206,9 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 @app.command()
 def train(
     device: Device = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Makes the model repeatable.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Makes the model repeatable.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Train although nothing changed.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -221,12 +225,17 @@ def compare(
         typer.Option(help="Joined by commas: names, or KEY=VALUE of [train], several of one joined by +."),
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Parts that are held out in turn.")] = 5,
-    seeds: Annotated[int, typer.Option(min=1, help="How often all is done again, in other folds.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1_000, help="How often all is done again, in other folds.")
+    ] = 1,
     members: Annotated[
-        int | None, typer.Option(min=1, help="Networks per ensemble; else as many as in annotate.toml.")
+        int | None,
+        typer.Option(min=1, max=1_000, help="Networks per ensemble; else as many as in annotate.toml."),
     ] = None,
     device: Device = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="The first; makes the result repeatable.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="The first; makes the result repeatable.")
+    ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Write the winner into annotate.toml, if it is a better one.")
     ] = False,
@@ -246,7 +255,9 @@ def compare(
 def next_batch(
     n: Annotated[int, typer.Option("-n", min=1, help="How many samples to ask for.")] = 20,
     strategy: Annotated[str | None, typer.Option(help="How to rank the pool; see `annotate list`.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Makes the choice repeatable.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Makes the choice repeatable.")
+    ] = None,
     device: Device = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Choose and show, write and send nothing.")
@@ -372,6 +383,9 @@ _USERS_CAN_MEND = {
     errno.EDQUOT: "your quota is used up: free some room, then run the command again; nothing was lost",
     errno.EACCES: "see who owns it, then run the command again",
     errno.EPERM: "see who owns it, then run the command again",
+    errno.EEXIST: "a file lies where a folder belongs: move it away, then run the command again",
+    errno.ENOTDIR: "a file lies where a folder belongs: move it away, then run the command again",
+    errno.EISDIR: "a folder lies where a file belongs: move it away, then run the command again",
     errno.EROFS: "the file system is read-only; move the project, then run the command again",
 }
 

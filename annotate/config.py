@@ -37,6 +37,10 @@ from annotate.variants import PRESETS, fill
 FILE_NAME = "annotate.toml"
 
 
+LARGEST_SEED = 2**31 - 1
+"""What both databases keep in a column of seeds."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -83,7 +87,7 @@ class ProjectSettings(_Section):
     """What the corpus is called, and the seed of everything drawn by chance."""
 
     name: Annotated[str, Field(min_length=1)] = "corpus"
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
 
 
 class DatabaseSettings(_Section):
@@ -461,6 +465,7 @@ def _refuse_unknown_variables() -> None:
 
 _OWN_WORDS = {
     "tuple_type": 'it has to be a list, as in ["..."]',
+    "dict_type": "it has to be a table, as in { key = value }",
     "model_type": "it has to be a table, as in { key = value }",
 }
 """What pydantic says in words of Python rather than of TOML."""

@@ -141,6 +141,7 @@ def train_round(
     from annotate.learning.device import choose_device
 
     chosen = choose_device(device or project.settings.train.device)
+    project.models.mkdir(exist_ok=True)  # where that cannot be, it is said before the work is done
     started = time.monotonic()
     keep = project.models / UNFINISHED / material.hash
     checkpoint = _fit(project, material, seed_of(project, seed), chosen, progress, keep)

@@ -151,6 +151,13 @@ def test_features_that_got_another_width_since_the_model_was_trained(project, an
     assert "annotate train" in raised.value.hint
 
 
+def test_a_file_where_the_models_belong_is_told_of_before_anything_is_learned(project, annotate):
+    fill(project, speakers=4, each=4)
+    project.models.write_text("mine", encoding="utf-8")
+    _refused(annotate("train", cwd=project.root), 1, "models", "move it away")
+    assert project.models.read_text(encoding="utf-8") == "mine"
+
+
 # -- settings -------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,8 @@ def test_a_database_url_that_cannot_be_used_leaves_no_project(annotate, tmp_path
 def test_wrong_usage_is_exit_code_2(annotate, project):
     assert annotate("next-batch", "-n", "0", cwd=project.root).returncode == 2
     assert annotate("nonsense", cwd=project.root).returncode == 2
+    assert annotate("train", "--seed", str(2**31), cwd=project.root).returncode == 2
+    assert annotate("compare", "--members", "1000000000", cwd=project.root).returncode == 2
 
 
 def test_a_typo_in_a_preset_is_answered_with_the_right_name(annotate):

@@ -30,6 +30,8 @@ def load(tmp_path, content):
         ("[trian]\nhidden = 3", "unknown key 'trian'", "'train'"),
         ("[train]\nepochs = 'many'", "train.epochs", "mend train.epochs"),
         ("[train]\ndropout = 1.5", "train.dropout", "mend"),
+        ("[project]\nseed = 99_999_999_999_999_999_999", "project.seed", "mend"),
+        ("[train]\noptions = 3", "it has to be a table", "mend train.options"),
         ("[train]\nhidden = 1_000_000_000_000", "train.hidden: Input should be less than", "mend"),
         ("[train]\nmembers = 1_000_000", "train.members: Input should be less than", "mend"),
         ("[train]\nepochs = 9_223_372_036_854_775_808", "train.epochs", "mend"),

@@ -55,6 +55,13 @@ def test_mc_dropout_says_the_same_each_time_and_without_dropout_all_passes_agree
     assert np.allclose(sober["sentiment.M"].epistemic, 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("passes", [0, 1_000_000_000])
+def test_mc_dropout_refuses_passes_that_no_memory_holds(passes):
+    with pytest.raises(ConfigError, match="passes cannot be") as raised:
+        options_of(ENSEMBLES, "mc-dropout", {"passes": passes})
+    assert "1 to 1000" in raised.value.hint
+
+
 def test_a_bootstrap_draws_whole_groups_as_many_as_there_are():
     groups = np.repeat(np.arange(20), 3)
     drawn = bootstrap(groups, 4, seed=0)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from annotate.errors import ConfigError
 from annotate.learning.ensembles._base import Combination, Ensemble, Trained, Workshop
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
@@ -14,6 +15,13 @@ class McDropoutOptions:
 
     passes: int = 20
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.passes <= 1_000:
+            raise ConfigError(
+                f"train.options.mc-dropout.passes cannot be {self.passes}",
+                hint="choose 1 to 1000, such as 20",
+            )
+
 
 @ensemble("mc-dropout")
 class McDropout(Ensemble):
@@ -24,4 +32,4 @@ class McDropout(Ensemble):
     def train(self, workshop: Workshop) -> Trained:
         """A single network, whatever the recipe's number of members; without dropout all passes agree."""
         states, fitted = workshop.fit([member_seed(workshop.seed, 0)])
-        return Trained(tuple(states), tuple(fitted), Combination(passes=max(self.options.passes, 1)))
+        return Trained(tuple(states), tuple(fitted), Combination(passes=self.options.passes))
