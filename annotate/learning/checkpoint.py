@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from annotate.durable import sync, write_whole
-from annotate.errors import ModelError
+from annotate.errors import ConfigError, ModelError, UnknownName
 from annotate.learning.batches import Standardiser
 from annotate.learning.conflict import Conflict
 from annotate.learning.ensembles._base import Combination
@@ -27,6 +27,10 @@ from annotate.types import Answer, Dimension, Kind, Modality, Task
 
 FORMAT = 2
 """Changes whenever the same files would mean something else."""
+_WRONG = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError,
+)  # fmt: skip
+"""What reading says of files that are damaged or are no model."""
 TENSORS, FACTS = "model.safetensors", "model.json"
 
 
@@ -59,12 +63,14 @@ class Checkpoint:
     def load(self, device: str) -> Members:
         """The members on `device`, ready to be asked.
 
-        Raises `ModelError` when weights and settings do not fit together.
+        Raises `ModelError` when weights and settings do not fit together, or name what is not there.
         """
         try:
             return restore(self.widths, self.tasks, self.recipe, self.members, device, self.combination.sees)
-        except RuntimeError as error:
+        except (RuntimeError, TypeError) as error:
             raise _damaged("its weights do not fit its settings") from error
+        except (ConfigError, UnknownName) as error:
+            raise _damaged(str(error)) from error
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
@@ -92,7 +98,7 @@ def read(folder: Path) -> Checkpoint:
         if hashlib.sha256(content).hexdigest() != facts["sha256"]:
             raise _damaged(f"the checksum of {TENSORS} is wrong")
         return _checkpoint(facts, load(content))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+    except _WRONG as error:
         raise _damaged(f"{type(error).__name__}: {error}") from error
 
 
@@ -159,14 +165,17 @@ def _task(facts: Mapping[str, Any]) -> Task:
 
 def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Checkpoint:
     extractors = {Modality(key): name for key, name in facts["extractors"].items()}
+    tasks = tuple(_task(task) for task in facts["tasks"])
     fitted = tuple(_fitted(found) for found in facts["fitted"])
+    if not fitted:
+        raise _damaged("it has no network")
     return Checkpoint(
         recipe=Recipe(**{**facts["recipe"], "balance": tuple(facts["recipe"]["balance"])}),
-        tasks=tuple(_task(task) for task in facts["tasks"]),
+        tasks=tasks,
         extractors=extractors,
         widths={Modality(key): width for key, width in facts["widths"].items()},
         standardisers={Modality(key): _standardiser(tensors, Modality(key)) for key in facts["standardised"]},
-        targets={task_id: Target(**target) for task_id, target in facts["targets"].items()},
+        targets={task.id: Target(**facts["targets"][task.id]) for task in tasks},
         noise=facts["noise"],
         members=_members(tensors, len(fitted)),
         fitted=fitted,

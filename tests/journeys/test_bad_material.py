@@ -221,6 +221,26 @@ def test_a_model_whose_settings_are_not_its_own_is_refused_and_stays_where_it_is
     assert facts.read_text(encoding="utf-8") == told
 
 
+def test_facts_of_a_model_that_are_damaged_are_told_of_one_by_one(project):
+    found = fill(project, speakers=4, each=4)
+    made = ensure_round(project, device=None, seed=None)
+    facts = project.models / "0001" / "model.json"
+    told = json.loads(facts.read_bytes())
+    for changes, said in (
+        ({"fitted": []}, "no network"),
+        ({"targets": {}}, "KeyError"),
+        ({"recipe": {**told["recipe"], "fusion": "gone"}}, "no fusion is called 'gone'"),
+        ({"recipe": {**told["recipe"], "hidden": "wide"}}, "do not fit its settings"),
+    ):
+        facts.write_text(json.dumps({**told, **changes}), encoding="utf-8")
+        with pytest.raises(ModelError, match=said) as raised:
+            view(project, made, found[Split.TEST])
+        assert raised.value.hint == "run `annotate train --force`"
+    facts.write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(ModelError, match="RecursionError"):
+        view(project, made, found[Split.TEST])
+
+
 def test_a_model_of_other_answers_is_refused(project):
     found = fill(project, speakers=4, each=4)
     made = ensure_round(project, device=None, seed=None)
