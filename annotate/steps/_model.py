@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.config import TrainSettings
-from annotate.errors import ModelError
+from annotate.errors import ConfigError, ModelError
 from annotate.learning.enough import learned
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -193,11 +193,26 @@ def _fit(
         extractors=material.extractors,
         places=read_places(project),
     )
-    said = project.settings.train.tensorboard
-    events = project.root / said / keep.name[:12] if said else None
+    events = _events(project, keep.name[:12])
     return fit_ensemble(
         training_set, recipe, seed=seed, device=device, progress=progress, keep=keep, events=events
     )
+
+
+def _events(project: Project, name: str) -> Path | None:
+    """The folder for the log of one training, made before anything is learned; None when none is wanted."""
+    said = project.settings.train.tensorboard
+    if not said:
+        return None
+    folder = project.root / said / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"train.tensorboard: the folder {folder} cannot be made: {error.strerror}",
+            hint='name another folder, or set it to ""',
+        ) from error
+    return folder
 
 
 def recipe_of(project: Project) -> "Recipe":

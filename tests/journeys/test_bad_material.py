@@ -221,6 +221,15 @@ def test_a_model_whose_settings_are_not_its_own_is_refused_and_stays_where_it_is
     assert facts.read_text(encoding="utf-8") == told
 
 
+def test_a_log_that_cannot_be_written_is_told_of_before_anything_is_learned(project, monkeypatch):
+    fill(project, speakers=4, each=4)
+    monkeypatch.setattr("annotate.learning.events.find_spec", lambda name: True)
+    monkeypatch.setenv("ANNOTATE_TRAIN__TENSORBOARD", config.FILE_NAME)
+    with pytest.raises(ConfigError, match="tensorboard: the folder") as raised:
+        train(Project.open(project.root))
+    assert "another folder" in raised.value.hint
+
+
 def test_facts_of_a_model_that_are_damaged_are_told_of_one_by_one(project):
     found = fill(project, speakers=4, each=4)
     made = ensure_round(project, device=None, seed=None)
