@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from annotate.durable import sync, write_whole
-from annotate.errors import ConfigError, ModelError, UnknownName
+from annotate.errors import ModelError, UnknownName
 from annotate.learning.batches import Standardiser
 from annotate.learning.conflict import Conflict
 from annotate.learning.ensembles._base import Combination
@@ -63,13 +63,14 @@ class Checkpoint:
     def load(self, device: str) -> Members:
         """The members on `device`, ready to be asked.
 
-        Raises `ModelError` when weights and settings do not fit together, or name what is not there.
+        Raises `ModelError` when weights and settings do not fit together, or name a plug-in that is not
+        there; `ConfigError` when a pretrained model that they name is gone.
         """
         try:
             return restore(self.widths, self.tasks, self.recipe, self.members, device, self.combination.sees)
         except (RuntimeError, TypeError) as error:
             raise _damaged("its weights do not fit its settings") from error
-        except (ConfigError, UnknownName) as error:
+        except UnknownName as error:
             raise _damaged(str(error)) from error
 
 

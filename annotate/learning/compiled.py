@@ -15,11 +15,12 @@ def compiled(members: Members) -> Callable[[Inputs], Output]:
     """
     from torch._functorch import config
 
+    # Weightings that look at each task's gradient go back more than once. For good, since the pass back may
+    # be compiled long after this.
+    config.donated_buffer = False
     together = torch.compile(members.together)
 
     def run(inputs: Inputs) -> Output:
-        # Weightings that look at each task's gradient go back more than once.
-        with config.patch(donated_buffer=False):
-            return together({**members.parameters, **members.buffers}, members.shown(inputs))
+        return together({**members.parameters, **members.buffers}, members.shown(inputs))
 
     return run

@@ -69,6 +69,7 @@ def test_automatic_precision_is_float32_but_for_large_networks_on_a_gpu_that_has
     assert not halves("auto", CUDA, HALVING_PAYS) and halves("bfloat16", CUDA, 1)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's compiler, of itself
 @pytest.mark.parametrize("when", ["forward", "backward"])
 def test_where_nothing_can_be_compiled_it_is_said_once_and_the_weights_are_those_without(
     monkeypatch, caplog, when
@@ -103,12 +104,13 @@ def test_where_nothing_can_be_compiled_it_is_said_once_and_the_weights_are_those
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's compiler, of itself
 @pytest.mark.parametrize("weighting", ["fixed", "pcgrad"])
 def test_a_compiled_network_learns_the_same_up_to_rounding(caplog, weighting):
     logging.getLogger("annotate").propagate = True
     changes = {"weighting": weighting, "hidden": 4, "members": 1, "epochs": 2}
     plain, _, _ = train(**changes)
     made, _, _ = train(**changes, compile=True)
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name.startswith("annotate")]
     for name, p in made.parameters.items():
         assert torch.allclose(p, plain.parameters[name], atol=1e-4), name

@@ -204,7 +204,7 @@ def test_a_training_is_kept_at_its_end_when_it_took_long(tmp_path, monkeypatch):
 
 
 def test_what_is_said_of_an_epoch_fits_a_line():
-    many = Epoch(12, {f"sentiment.{i}": 0.5 for i in range(30)}, 0.25, 3)
+    many = Epoch(12, 200, {f"sentiment.{i}": 0.5 for i in range(30)}, 0.25, 3)
     assert note(many) == "epoch 12, valid loss 0.250"
     assert len(losses(many)) < 90 and losses(many).endswith("more")
-    assert losses(Epoch(1, {"a.T": 0.5, "b.M": 1.0}, None, 1)) == "a.T 0.500, b.M 1.000"
+    assert losses(Epoch(1, 200, {"a.T": 0.5, "b.M": 1.0}, None, 1)) == "a.T 0.500, b.M 1.000"
