@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from annotate.errors import FeatureError, ModelError, NothingToDo, UsageError
-from annotate.learning import trainer
+from annotate.learning import lesson
 from annotate.steps import _model
 from annotate.steps._features import feature_names
 from annotate.steps._model import ensure_round, view
@@ -105,13 +105,13 @@ def test_a_sample_whose_features_failed_is_left_out_and_counted(project):
 
 def test_a_training_that_fails_writes_nothing(project, monkeypatch):
     fill(project, speakers=3)
-    losses_of = trainer.task_losses
+    losses_of = lesson.task_losses
 
     def poisoned(*args):
         losses, present = losses_of(*args)
         return losses * np.nan, present
 
-    monkeypatch.setattr(trainer, "task_losses", poisoned)
+    monkeypatch.setattr(lesson, "task_losses", poisoned)
     with pytest.raises(ModelError, match="no longer a number"):
         train(project)
     assert _rounds(project) == []
