@@ -201,7 +201,7 @@ def test_members_side_by_side_say_what_each_says_alone(recipe):
         for k, net in enumerate(nets):
             alone = net(inputs)
             for task in TASKS:
-                assert torch.allclose(together.heads[task.id][k], alone.heads[task.id], atol=1e-5)
+                assert torch.allclose(together.heads[task.id][k], alone.heads[task.id], atol=1e-4)
 
 
 def labelled(n: int = 24, seed: int = 0) -> TrainingSet:
