@@ -301,6 +301,8 @@ class BatchSettings(_Section):
 
     strategy: str = "bald"
     cold_start: str = "herding"
+    options: dict[str, dict[str, Any]] = {}
+    """By query strategy: its options."""
     holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
     audit_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
 

@@ -12,8 +12,10 @@ from annotate.types import (
     Failed,
     Finished,
     Footage,
+    Kind,
     LengthRules,
     Modality,
+    Need,
     Observed,
     Pool,
     R,
@@ -114,13 +116,22 @@ class FeatureExtractor(Protocol):
 
 
 class QueryStrategy(Protocol):
-    """Chooses which unlabelled samples people should judge next. Made without arguments."""
+    """Chooses which unlabelled samples people should judge next.
 
-    needs_model: bool
-    """Whether it reads predictions; without a model the step chooses a strategy that does not."""
+    Made with its `Options` (a frozen dataclass of defaults, see `annotate.options`) when the class has any,
+    else without arguments.
+    """
+
+    needs: frozenset[Need]
+    """What it reads of the pool; without a model the step chooses a strategy that needs none."""
+    kinds: frozenset[Kind]
+    """Of tasks that it can rank; it is shown no others."""
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """At most `k` different positions of the pool, those to ask for first in front."""
+        """At most `k` different positions of the pool, those to ask for first in front.
+
+        Raises `ModelError` or `FeatureError` when what it needs is absent or no number.
+        """
 
 
 class Exporter(Protocol):

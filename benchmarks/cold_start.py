@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.acquisition.opening import open_strategy
 from annotate.config import BatchSettings
 from annotate.registry import STRATEGIES
 from annotate.steps._embed import embed
-from annotate.types import Pool
+from annotate.types import Known, Pool
 from benchmarks._bars import Bars, arguments
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def divide(corpus: Corpus, rng: np.random.Generator) -> tuple[NDArray[np.intp], 
 
 def pool_of(embeddings: NDArray[np.float32]) -> Pool:
     ids = np.array([f"{i:08d}" for i in range(len(embeddings))])
-    return Pool(ids, {}, {}, embeddings, embeddings[:0])
+    return Pool(ids, {}, {}, embeddings, Known(embeddings[:0]))
 
 
 def score(corpus: Corpus, train: NDArray[np.intp], test: NDArray[np.intp], pool: NDArray[np.intp]) -> float:
@@ -173,7 +174,7 @@ def correlation(first: Array, second: Array) -> float:
 def measure(corpus: Corpus, strategy: str, k: int, seed: int) -> float:
     pool, test = divide(corpus, np.random.default_rng([seed, 1]))
     embeddings = embed([m[pool].astype(np.float64) for m in corpus.modalities])
-    chosen = STRATEGIES.get(strategy)().select(pool_of(embeddings), k, np.random.default_rng([seed, 2]))
+    chosen = open_strategy(strategy).select(pool_of(embeddings), k, np.random.default_rng([seed, 2]))
     return score(corpus, pool[chosen.indices], test, pool)
 
 
@@ -203,7 +204,7 @@ def main() -> int:
     options = parser.parse_args()
     seeds = options.seeds or (40 if options.quick else 100)
     bars, default = Bars(), BatchSettings().cold_start
-    names = [n for n in STRATEGIES.names() if not STRATEGIES.get(n)().needs_model and n != "uniform"]
+    names = [n for n in STRATEGIES.names() if not open_strategy(n).needs and n != "uniform"]
     print(f"{'set':<12} {'k':>3} {'strategy':<10} {'score':>6} {'uniform':>7} {'gain':>7}  95 % interval")
     lows, gains = [], []
     for corpus in corpora(options.data):

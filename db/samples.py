@@ -29,6 +29,20 @@ def origins(session: Session, sample_ids: Sequence[str]) -> dict[str, tuple[str,
     return found
 
 
+def talkers(session: Session, sample_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """(video's sha256, speaker) of each sample; that of its video where nobody said more."""
+    sample, video = models.Sample, models.Video
+    found: dict[str, tuple[str, str]] = {}
+    for ids in chunks(sample_ids):
+        query = (
+            select(sample.id, video.sha256, sample.speaker, video.speaker)
+            .join(video, video.sha256 == sample.video_sha256)
+            .where(sample.id.in_(ids))
+        )
+        found |= {i: (sha256, own or speaker) for i, sha256, own, speaker in session.execute(query)}
+    return found
+
+
 def media_hashes(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, str]]:
     """By sample id: the sha256 of its files, by pass."""
     found: dict[str, dict[str, str]] = {}

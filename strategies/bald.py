@@ -1,21 +1,34 @@
 """Bayesian active learning by disagreement of the ensemble."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Kind, TaskPrediction
+from annotate.types import Kind, Pool, TaskPrediction
 from strategies._scored import ScoredStrategy
 
 NOISE_FLOOR = 1e-3
 """Least noise that is believed, as a share of the scale: a collapsed noise head would win every draw."""
 
 
+@dataclass(frozen=True, slots=True)
+class BaldOptions:
+    """Nats are nats in every task, and a sample that teaches four heads is worth more than one that teaches
+    one."""
+
+    combine: str = "sum"
+    """What several tasks make together, as for the others."""
+
+
 @strategy("bald")
 class Bald(ScoredStrategy):
     """Most disagreement of the ensemble, in nats, summed over the tasks (Houlsby et al. 2011)."""
 
-    def score(self, prediction: TaskPrediction) -> NDArray[np.float64]:
+    Options = BaldOptions
+
+    def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
         """Mutual information between answer and model, in nats; the normal's closed form for regression.
 
         Of a multilabel task that of each answer, summed, as over tasks: at least what the whole set tells,
@@ -30,14 +43,6 @@ class Bald(ScoredStrategy):
         mean = prediction.average(members)
         gained = np.maximum(_entropy(mean) - prediction.average(_entropy(members)), 0)
         return gained.sum(axis=-1) if kind is Kind.MULTILABEL else gained
-
-    def comparable(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Nats are nats in every task."""
-        return scores
-
-    def combine(self, stacked: NDArray[np.float64], missing: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The sum: a sample that teaches four heads is worth more than one that teaches one."""
-        return np.asarray(stacked.sum(axis=0))
 
 
 def _normal(prediction: TaskPrediction) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Pool, Selection
+from annotate.types import Kind, Need, Pool, Selection
 from strategies._distance import finite, squared, squared_blocks
 
 REFERENCE = 2048
@@ -17,7 +17,8 @@ WIDTH = 0.25
 class Herding:
     """Most like the pool, least like what was asked: a few stand for all (Chen, Welling and Smola 2010)."""
 
-    needs_model = False
+    needs: frozenset[Need] = frozenset()
+    kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Greedy; scores fall evenly from 1. Raises `FeatureError` when an embedding is not a number."""
@@ -26,7 +27,7 @@ class Herding:
             return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
         # Shuffled, because `argmax` takes the first of equals.
         order = rng.permutation(len(pool))
-        points, labelled = finite(pool.embeddings[order]), finite(pool.labelled_embeddings)
+        points, labelled = finite(pool.embeddings[order]), finite(pool.known.embeddings)
         everything = np.concatenate([points, labelled])
         reference = everything[rng.permutation(len(everything))[:REFERENCE]]
         width = _width(reference)

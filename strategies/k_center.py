@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Pool, Selection
+from annotate.types import Kind, Need, Pool, Selection
 from strategies._distance import finite, nearest_squared, squared
 
 
@@ -12,7 +12,8 @@ from strategies._distance import finite, nearest_squared, squared
 class KCenter:
     """Farthest from all that is labelled or chosen, so that the pool is covered (Sener and Savarese 2018)."""
 
-    needs_model = False
+    needs: frozenset[Need] = frozenset()
+    kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Greedy, exact; the score is the distance to the nearest labelled or chosen sample.
@@ -23,7 +24,7 @@ class KCenter:
         # Shuffled, because `argmax` takes the first of equals.
         order = rng.permutation(len(pool))
         points = finite(pool.embeddings[order])
-        distance = nearest_squared(points, finite(pool.labelled_embeddings))
+        distance = nearest_squared(points, finite(pool.known.embeddings))
         chosen: list[int] = []
         scores: list[float] = []
         for _ in range(min(k, len(pool))):

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import TaskPrediction
+from annotate.types import Pool, TaskPrediction
 from strategies._modal import is_multilabel, measured, measured_apart
 from strategies._scored import ScoredStrategy
 
@@ -13,7 +13,7 @@ from strategies._scored import ScoredStrategy
 class Margin(ScoredStrategy):
     """Smallest gap between the two likeliest answers, mean rank over tasks; by modAL (Luo et al. 2005)."""
 
-    def score(self, prediction: TaskPrediction) -> NDArray[np.float64]:
+    def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
         """Minus the gap between two probabilities.
 
         Of a multilabel task the smallest gap between ticked and not ticked (Brinker 2006, section 3).

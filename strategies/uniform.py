@@ -3,14 +3,15 @@
 import numpy as np
 
 from annotate.registry import strategy
-from annotate.types import Pool, Selection
+from annotate.types import Kind, Need, Pool, Selection
 
 
 @strategy("uniform")
 class Uniform:
     """Drawn by chance, each sample alike: what every other strategy has to beat."""
 
-    needs_model = False
+    needs: frozenset[Need] = frozenset()
+    kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """`k` samples without replacement, all with score 0."""

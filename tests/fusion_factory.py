@@ -2,9 +2,9 @@
 
 import torch
 
-from annotate.learning._part import options_of
 from annotate.learning.fusions._base import Fusion
 from annotate.learning.tensors import Code, Inputs
+from annotate.options import options_of
 from annotate.registry import FUSIONS
 
 WIDTHS = {"T": 5, "A": 4, "V": 3}

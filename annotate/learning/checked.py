@@ -5,8 +5,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from annotate.errors import ConfigError, UnknownName
-from annotate.learning._part import options_of
 from annotate.learning.recipe import Recipe
+from annotate.options import options_of
 from annotate.registry import ENCODERS, ENSEMBLES, FUSIONS, HEADS, LEARNING, SHARINGS, WEIGHTINGS, Registry
 from annotate.types import UNIMODAL, Kind
 

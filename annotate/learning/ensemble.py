@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from annotate.errors import ModelError
-from annotate.learning._part import options_of
 from annotate.learning.batches import (
     Batch,
     Condense,
@@ -44,6 +43,7 @@ from annotate.learning.search import Search, search
 from annotate.learning.seeds import member_seed
 from annotate.learning.told import Told
 from annotate.learning.trainer import Epoch, Fitted, fit
+from annotate.options import options_of
 from annotate.progress import SILENT, Progress
 from annotate.registry import ENSEMBLES
 from annotate.types import UNIMODAL, Kind, Label, Modality, Task
@@ -233,7 +233,7 @@ def _ask(
     prepared: Prepared, states: Sequence[State], batch: Batch, sees: Sequence[str] = ()
 ) -> dict[str, Raw]:
     members = restore(prepared.widths, prepared.tasks, prepared.recipe, states, prepared.device, sees)
-    return raw_outputs(members, batch.inputs)[0]
+    return raw_outputs(members, batch.inputs).heads
 
 
 def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:

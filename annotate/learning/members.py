@@ -116,9 +116,11 @@ def restore(
     return members
 
 
-def ask(members: Members, inputs: Inputs, *, dropout: bool = False) -> Output:
-    """What every member says about the same samples, `inputs` without members in front; no gradients."""
+def ask(members: Members, inputs: Inputs, *, dropout: bool = False, codes: bool = False) -> Output:
+    """What every member says about the same samples, `inputs` without members in front; no gradients.
+    With `codes` also what the heads read."""
     members.train(dropout)
+    members.net.tells_codes = codes
 
     def answer(part: Inputs) -> Output:
         return members(repeat(part, members.count))
@@ -158,7 +160,8 @@ def _member(inputs: Inputs, k: int) -> Inputs:
 
 def _each(output: Output, change: Callable[[Tensor], Tensor]) -> Output:
     heads = {task_id: change(raw) for task_id, raw in output.heads.items()}
-    return Output(heads, change(output.fused), change(output.penalty))
+    codes = {task_id: change(code) for task_id, code in output.codes.items()}
+    return Output(heads, change(output.fused), change(output.penalty), codes)
 
 
 def _stack(found: Sequence[Output]) -> Output:
@@ -166,4 +169,5 @@ def _stack(found: Sequence[Output]) -> Output:
         {task_id: torch.stack([o.heads[task_id] for o in found]) for task_id in found[0].heads},
         torch.stack([o.fused for o in found]),
         torch.stack([o.penalty for o in found]),
+        {task_id: torch.stack([o.codes[task_id] for o in found]) for task_id in found[0].codes},
     )

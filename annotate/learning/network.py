@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning._part import Part, options_of
+from annotate.learning._part import Part
 from annotate.learning.encoders._base import Encoder
 from annotate.learning.fusions._base import Fusion
 from annotate.learning.heads._base import Head
 from annotate.learning.recipe import Recipe
 from annotate.learning.sharings._base import Plan, Sharing
 from annotate.learning.tensors import Inputs, Output
+from annotate.options import options_of
 from annotate.registry import ENCODERS, FUSIONS, HEADS, SHARINGS
 from annotate.types import Modality, Task
 
@@ -29,6 +30,8 @@ class MultiTaskNet(nn.Module):
         Raises `UnknownName` for a plug-in, `ConfigError` for its options.
         """
         super().__init__()
+        self.tells_codes = False
+        """Whether the output holds what the heads read; who asks turns it on for a while."""
         self.tasks = tuple(tasks)
         self.recipe = recipe
         self.common = nn.ModuleDict()
@@ -49,9 +52,8 @@ class MultiTaskNet(nn.Module):
     def forward(self, inputs: Inputs) -> Output:
         """Of n samples."""
         shared = self.sharing(inputs, self.say)
-        return Output(
-            {t.id: self.say(t.id, shared.codes[t.id]) for t in self.tasks}, shared.fused, shared.penalty
-        )
+        said = {t.id: self.say(t.id, shared.codes[t.id]) for t in self.tasks}
+        return Output(said, shared.fused, shared.penalty, shared.codes if self.tells_codes else {})
 
     def say(self, task_id: str, code: Tensor) -> Tensor:
         """(n, outputs) of one head, in float32 whatever the rest is computed in."""

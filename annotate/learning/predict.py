@@ -1,7 +1,9 @@
 """What a trained ensemble says about samples: answers, how sure, and the fused code."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,29 @@ from annotate.learning.tensors import Inputs
 from annotate.learning.votes import elect
 from annotate.types import TaskPrediction
 
-Chunk = tuple[dict[str, Raw], NDArray[np.float32]]
+Codes = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a model makes of n samples."""
+
+    predictions: dict[str, TaskPrediction]
+    """By task id, for every task that has a head."""
+    embeddings: NDArray[np.float32]
+    """(n, hidden) the fused code of the first member: the codes of different members share no axes."""
+    codes: Codes
+    """By task id: (n, hidden) what the head of the first member reads, when that was wanted; tasks that
+    read the same have the same array."""
+
+
+class _Chunk(NamedTuple):
+    """Of the samples that are asked together."""
+
+    heads: dict[str, Raw]
+    """By task id what each member's head says."""
+    fused: NDArray[np.float32]
+    codes: Codes
 
 
 def predict(
@@ -26,9 +50,22 @@ def predict(
     device: str = "cpu",
     places: Places | None = None,
 ) -> tuple[dict[str, TaskPrediction], NDArray[np.float32]]:
-    """Predictions by task id for every task that has a head, and (n, hidden) embeddings.
+    """Predictions by task id, and (n, hidden) embeddings: see `Seen`, and `see` for what is raised."""
+    seen = see(checkpoint, read, sample_ids, device, places)
+    return seen.predictions, seen.embeddings
 
-    The embedding is the fused code of the first member: the codes of different members share no axes.
+
+def see(
+    checkpoint: Checkpoint,
+    read: FeatureReader,
+    sample_ids: Sequence[str],
+    device: str = "cpu",
+    places: Places | None = None,
+    *,
+    codes: bool = False,
+) -> Seen:
+    """Everything the model can tell about samples; what the heads read only with `codes`.
+
     Features are read about `CHUNK` samples at a time, and nothing but the answers is kept. `places` is needed
     where the network looks at the other utterances of a video. Raises `ModelError` when features are not
     finite or have another width.
@@ -39,15 +76,28 @@ def predict(
     readers = bare_heads(checkpoint.tasks, checkpoint.recipe)
     said = {h.task.id: _unsaid(checkpoint, h, voices, len(sample_ids)) for h in readers}
     embeddings = np.zeros((len(sample_ids), checkpoint.recipe.hidden), np.float32)
+    kept: Codes = {}
     with repeatable(0, device):
         for rows, known in _chunks(members, sample_ids, places):
             condensed = read_condensed(read, condense, [sample_ids[i] for i in rows])
             inputs = make_inputs(condensed, checkpoint.standardisers, known)
-            heads, fused = raw_outputs(members, inputs, checkpoint.combination.passes)
-            embeddings[rows] = fused
+            chunk = raw_outputs(members, inputs, checkpoint.combination.passes, codes=codes)
+            embeddings[rows] = chunk.fused
+            _keep(kept, rows, chunk.codes, len(sample_ids))
             for head in readers:
-                _put(said[head.task.id], rows, _read(checkpoint, head, heads[head.task.id]))
-    return said, embeddings
+                _put(said[head.task.id], rows, _read(checkpoint, head, chunk.heads[head.task.id]))
+    return Seen(said, embeddings, kept)
+
+
+def _keep(kept: Codes, rows: NDArray[np.intp], found: Codes, count: int) -> None:
+    """Put the codes of some samples in their place. Tasks share an array while what they read is equal."""
+    for task_id, code in found.items():
+        twin = next((t for t in kept if t != task_id and np.array_equal(found[t], code)), None)
+        if task_id not in kept:
+            kept[task_id] = np.zeros((count, code.shape[1]), np.float32) if twin is None else kept[twin]
+        elif any(kept[t] is kept[task_id] and not np.array_equal(found[t], code) for t in kept):
+            kept[task_id] = kept[task_id].copy()
+        kept[task_id][rows] = code
 
 
 def _chunks(
@@ -70,8 +120,8 @@ def _chunks(
         yield np.array(chunk), [known[j] for j in chunk]
 
 
-def raw_outputs(members: Members, inputs: Inputs, passes: int = 1) -> Chunk:
-    """By task id what each member's head says, and (n, hidden) the first member's fused code.
+def raw_outputs(members: Members, inputs: Inputs, passes: int = 1, *, codes: bool = False) -> _Chunk:
+    """What each member's head says, the first member's fused code and, if wanted, what its heads read.
 
     With several `passes` dropout is left on, and each pass counts as a member.
     """
@@ -82,10 +132,11 @@ def raw_outputs(members: Members, inputs: Inputs, passes: int = 1) -> Chunk:
         inputs.video.to(device),
         inputs.position.to(device),
     )
-    output = ask(members, moved)
+    output = ask(members, moved, codes=codes)
     said = [output] if passes == 1 else [ask(members, moved, dropout=True) for _ in range(passes)]
     heads = {i: np.concatenate([o.heads[i].double().cpu().numpy() for o in said]) for i in output.heads}
-    return heads, output.fused[0].float().cpu().numpy()
+    read = {i: code[0].float().cpu().numpy() for i, code in output.codes.items()}
+    return _Chunk(heads, output.fused[0].float().cpu().numpy(), read)
 
 
 def _unsaid(checkpoint: Checkpoint, head: Head, voices: int, count: int) -> TaskPrediction:

@@ -72,3 +72,5 @@ class Output(NamedTuple):
     """(n, hidden)"""
     penalty: Tensor
     """()"""
+    codes: dict[str, Tensor]
+    """By task id: (n, hidden) what its head reads; empty unless `MultiTaskNet.tells_codes`."""

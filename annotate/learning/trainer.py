@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from annotate.errors import ModelError
-from annotate.learning._part import options_of
 from annotate.learning.batches import Batch
 from annotate.learning.conflict import Conflict, Looks
 from annotate.learning.lesson import Lesson
@@ -23,6 +22,7 @@ from annotate.learning.resume import Keeper, Kept, name_of
 from annotate.learning.sampling import Sampler, Step
 from annotate.learning.stopping import Stopping
 from annotate.learning.weightings._base import Weighting, mean_of_present
+from annotate.options import options_of
 from annotate.registry import WEIGHTINGS
 
 LARGEST_GRADIENT = 1.0

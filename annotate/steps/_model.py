@@ -9,9 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from annotate.config import TrainSettings
 from annotate.errors import ConfigError, ModelError
 from annotate.learning.enough import learned
@@ -20,7 +17,7 @@ from annotate.project import Project
 from annotate.steps._features import feature_names, read_features
 from annotate.steps._material import Material, read_material
 from annotate.steps._places import read_places
-from annotate.types import Kind, Split, Task, TaskPrediction
+from annotate.types import Kind, Split, Task
 from annotate.variants import PRESETS, fill
 from db.engine import reading, writing
 from db.rounds import add_round, get_round, model_folders, next_round_id, round_of
@@ -28,6 +25,7 @@ from db.rounds import add_round, get_round, model_folders, next_round_id, round_
 if TYPE_CHECKING:
     from annotate.learning.batches import FeatureReader
     from annotate.learning.checkpoint import Checkpoint
+    from annotate.learning.predict import Seen
     from annotate.learning.recipe import Recipe
 
 FEW_LABELS = 30
@@ -74,16 +72,17 @@ def ensure_round(
 
 
 def view(
-    project: Project, round_id: int, sample_ids: Sequence[str], *, device: str | None = None
-) -> tuple[dict[str, TaskPrediction], NDArray[np.float32]]:
-    """What a round's model says about samples, in that order: predictions by task id, and (n, d) embeddings.
+    project: Project, round_id: int, sample_ids: Sequence[str], *, device: str | None = None,
+    codes: bool = False,
+) -> "Seen":  # fmt: skip
+    """What a round's model says about samples, in that order; what its heads read only with `codes`.
 
     Tasks that had too few labels are absent. Raises `ModelError` when the round or its checkpoint is
     missing, damaged, or made with other features; `FeatureError` when features are missing.
     """
     from annotate.learning.checkpoint import read, require_features
     from annotate.learning.device import choose_device
-    from annotate.learning.predict import predict
+    from annotate.learning.predict import see
 
     chosen = choose_device(device or project.settings.train.device)
     with reading(project.engine) as session:
@@ -94,7 +93,7 @@ def view(
     checkpoint = read(folder)
     require_features(checkpoint, feature_names(project))
     _require_tasks(checkpoint, project)
-    return predict(checkpoint, reader(project), sample_ids, chosen, read_places(project))
+    return see(checkpoint, reader(project), sample_ids, chosen, read_places(project), codes=codes)
 
 
 def _require_tasks(checkpoint: "Checkpoint", project: Project) -> None:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from annotate.acquisition.opening import open_strategy
 from annotate.config import TranscribeSettings
 from annotate.errors import AnnotateError
+from annotate.features._imported import IMPORTED
 from annotate.project import Project
-from annotate.registry import EXECUTORS, EXTRACTORS, SEGMENTERS, STRATEGIES, TRANSCRIBERS
+from annotate.registry import EXECUTORS, EXTRACTORS, SEGMENTERS, TRANSCRIBERS
 from annotate.steps._features import open_extractor
 from annotate.steps.next_batch import require_usable
 from annotate.types import UNIMODAL, Modality
@@ -32,8 +34,8 @@ def _looks(project: Project) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "transcribe.engine", lambda: _transcriber(said.transcribe)
     for m in UNIMODAL:
         yield f"features.{m.word}", lambda m=m: _extractor(project, m)  # type: ignore[misc]
-    yield "batch.strategy", lambda: STRATEGIES.get(said.batch.strategy)
-    yield "batch.cold_start", lambda: require_usable(project, STRATEGIES.names()[0])
+    yield "batch.strategy", lambda: open_strategy(said.batch.strategy, said.batch.options)
+    yield "batch.cold_start", lambda: require_usable(project, said.batch.cold_start)
 
 
 def _transcriber(said: TranscribeSettings) -> None:
@@ -44,7 +46,8 @@ def _transcriber(said: TranscribeSettings) -> None:
 
 def _extractor(project: Project, modality: Modality) -> None:
     settings = project.settings.features
-    EXTRACTORS.get(settings.extractor(modality))
+    if settings.extractor(modality) != IMPORTED:
+        EXTRACTORS.get(settings.extractor(modality))
     if not settings.model(modality) or _here(settings.model(modality)):
         open_extractor(project, modality)
 

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from annotate.project import Project
 from annotate.steps._embed import counted, embed, pooled
-from annotate.types import UNIMODAL, Kind, Modality, Pool, TaskPrediction
+from annotate.types import UNIMODAL, Kind, Known, Modality, Need, Pool, Task, TaskPrediction, rows_of
 from db.batches import Candidate
+from db.engine import reading
+from db.labels import read_labels
+from db.samples import talkers
 
 PIECE = 4096
 """Samples whose frames are in memory at once."""
@@ -26,17 +29,32 @@ class Sight:
     """By task id; empty at a cold start."""
     embeddings: NDArray[np.float32]
     """(n, d)"""
+    codes: dict[str, NDArray[np.float32]]
+    """By task id: (n, hidden) what its head reads; empty when nobody needs it."""
+    needs: frozenset[Need]
+    device: str
 
     def pool(self, project: Project, candidates: Sequence[Candidate], covered: Sequence[str]) -> Pool:
         """The candidates as a strategy sees them; `covered` are the samples whose neighbours are known."""
-        rows = self._rows([c.sample_id for c in candidates])
+        ids = [c.sample_id for c in candidates]
+        rows = self._rows(ids)
         return Pool(
-            sample_ids=np.array([c.sample_id for c in candidates], dtype=np.str_),
+            sample_ids=np.array(ids, dtype=np.str_),
             predictions={task_id: p.of(rows) for task_id, p in self.predictions.items()},
             missing=_missing(project, candidates),
             embeddings=self.embeddings[rows],
-            labelled_embeddings=self.embeddings[self._rows(covered)],
+            known=self._known(project, covered),
+            codes=rows_of(self.codes, rows),
+            groups=_groups(project, ids),
+            device=self.device,
         )
+
+    def _known(self, project: Project, covered: Sequence[str]) -> Known:
+        rows = self._rows(covered)
+        if Need.LABELS not in self.needs:
+            return Known(self.embeddings[rows], rows_of(self.codes, rows))
+        said = {task_id: p.of(rows) for task_id, p in self.predictions.items()}
+        return Known(self.embeddings[rows], rows_of(self.codes, rows), said, _labels(project, covered))
 
     def beliefs(self, sample_ids: Sequence[str]) -> list[tuple[str, str, dict[str, Any]]]:
         """(sample id, task id, what is stored) of what the model believes about some samples."""
@@ -50,19 +68,25 @@ class Sight:
         return np.array([self.position[i] for i in sample_ids], dtype=np.intp)
 
 
-def look(project: Project, round_id: int | None, sample_ids: Sequence[str], device: str | None) -> Sight:
-    """See these samples through a round's model, or through their features when there is none.
+def look(
+    project: Project, round_id: int | None, sample_ids: Sequence[str], device: str | None,
+    needs: frozenset[Need] = frozenset(),
+) -> Sight:  # fmt: skip
+    """See these samples through a round's model, or through their features when there is none; as much of
+    them as a strategy needs.
 
     Raises `FeatureError` when some were not extracted yet.
     """
     ordered = sorted(set(sample_ids))
     position = {sample_id: i for i, sample_id in enumerate(ordered)}
     if round_id is None:
-        return Sight(position, {}, _bare(project, ordered))
+        return Sight(position, {}, _bare(project, ordered), {}, needs, "cpu")
+    from annotate.learning.device import choose_device
     from annotate.steps._model import view
 
-    predictions, embeddings = view(project, round_id, ordered, device=device)
-    return Sight(position, predictions, embeddings)
+    seen = view(project, round_id, ordered, device=device, codes=Need.CODES in needs)
+    chosen = choose_device(device or project.settings.train.device)
+    return Sight(position, seen.predictions, seen.embeddings, seen.codes, needs, chosen)
 
 
 def _bare(project: Project, sample_ids: list[str]) -> NDArray[np.float32]:
@@ -88,6 +112,49 @@ def _missing(project: Project, candidates: Sequence[Candidate]) -> dict[str, NDA
         )
         for task in project.settings.tasks()
     }
+
+
+def _groups(project: Project, sample_ids: Sequence[str]) -> dict[str, NDArray[np.intp]]:
+    """By ``speaker`` and ``video``: (n,) numbers."""
+    with reading(project.engine) as session:
+        found = talkers(session, sample_ids)
+    videos, speakers = ([found[i][part] for i in sample_ids] for part in (0, 1))
+    return {"speaker": _numbered(speakers), "video": _numbered(videos)}
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.intp]:
+    return np.asarray(np.unique(np.array(names, dtype=np.str_), return_inverse=True)[1], dtype=np.intp)
+
+
+def _labels(project: Project, sample_ids: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """By task id: what people said of these samples, as `Known.labels` has it."""
+    position = {sample_id: i for i, sample_id in enumerate(sample_ids)}
+    tasks = {task.id: task for task in project.settings.tasks()}
+    found = {task_id: _nothing(task, len(sample_ids)) for task_id, task in tasks.items()}
+    with reading(project.engine) as session:
+        labels = read_labels(session)
+    for label in labels:
+        task = tasks.get(label.task_id)
+        if task is not None and label.sample_id in position:
+            found[task.id][position[label.sample_id]] = _as_number(task, label.value)
+    return found
+
+
+def _nothing(task: Task, n: int) -> NDArray[np.float64]:
+    several = task.dimension.kind is Kind.MULTILABEL
+    return np.full((n, len(task.dimension.answers)) if several else n, np.nan)
+
+
+def _as_number(task: Task, value: float | str) -> float | list[bool]:
+    """NaN for what is no answer any more."""
+    dimension = task.dimension
+    if dimension.kind is Kind.REGRESSION:
+        return np.nan if isinstance(value, str) else float(value)
+    aliases = [answer.alias for answer in dimension.answers]
+    if dimension.kind is Kind.MULTILABEL:
+        ticked = dimension.ticked(str(value))
+        return [alias in ticked for alias in aliases]
+    return aliases.index(str(value)) if str(value) in aliases else np.nan
 
 
 def _belief(prediction: TaskPrediction, row: int) -> dict[str, Any]:

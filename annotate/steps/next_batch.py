@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from annotate.acquisition.choosing import choose
+from annotate.acquisition.opening import open_strategy
 from annotate.errors import ConfigError, FeatureError, NothingToDo, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -14,7 +16,7 @@ from annotate.registry import STRATEGIES
 from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
 from annotate.steps._no_samples import no_samples, no_split
 from annotate.steps._pool import Sight, look
-from annotate.types import Modality, Role
+from annotate.types import Modality, Need, Role, Selection
 from db import batches, stats
 from db.engine import reading, writing
 from db.models import Batch, BatchItem, BatchItemState
@@ -111,10 +113,11 @@ def next_batch(
 
 def require_usable(project: Project, strategy: str) -> None:
     """Raises `UnknownName` for a strategy or that of a cold start, `ConfigError` where it needs a model."""
-    STRATEGIES.get(strategy)
-    cold_start = project.settings.batch.cold_start
-    if STRATEGIES.get(cold_start)().needs_model:
-        fitting = [name for name in STRATEGIES.names() if not STRATEGIES.get(name)().needs_model]
+    batch = project.settings.batch
+    open_strategy(strategy, batch.options)
+    cold_start = batch.cold_start
+    if open_strategy(cold_start, batch.options).needs:
+        fitting = [name for name in STRATEGIES.names() if not open_strategy(name).needs]
         raise ConfigError(
             f"batch.cold_start is {cold_start!r}, which needs a model",
             hint=f"use one of {', '.join(fitting)}",
@@ -223,11 +226,17 @@ def _require_candidates(project: Project) -> None:
             raise no_samples(session)
         if (unsettled := no_split(session)) is not None:
             raise unsettled
-        still_open = batches.count_unanswered(session)
+        still_open, bare = batches.count_unanswered(session), batches.without_clip(session)
     if still_open:
         raise NothingToDo(
             f"every sample was asked; {still_open} questions are still open",
             hint="when they are answered: `annotate pull`, then `annotate export`",
+        )
+    if bare:
+        raise NothingToDo(
+            f"{bare} samples were imported without clips: only their words can be shown to anybody, and there is "
+            "nothing left to ask about those",
+            hint="annotate train, or annotate export jsonl DEST",
         )
     raise NothingToDo("every sample was asked and answered", hint="annotate export mmsa DEST")
 
@@ -254,19 +263,27 @@ def _plan(
     used, reason = _usable_strategy(project, strategy, round_id)
     notes += reason
     progress.say(f"choosing from {len(draws.pool)} samples by {used}")
-    sight = _see(project, round_id, draws, covered, device)
-    selection = STRATEGIES.get(used)().select(
-        sight.pool(project, draws.pool, covered), draws.active, choosing
-    )
-    active = [
-        Choice(draws.pool[int(i)], Role.ACTIVE, float(score))
-        for i, score in zip(selection.indices, selection.scores, strict=True)
-    ]
+    opened = open_strategy(used, project.settings.batch.options)
+    sight = _see(project, round_id, draws, covered, device, opened.needs)
+    pool = sight.pool(project, draws.pool, covered)
+    selection = choose(opened, used, pool, draws.active, choosing)
+    active = _choices(draws.pool, selection)
     chosen = in_rank_order(active, [*draws.audit, *draws.holdout], ordering)
     if len(chosen) < n:
         notes.append(f"{n} samples were wanted, {len(chosen)} were left")
     sizes = {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)}
     return _Plan(chosen, used, seed, round_id, sizes, len(candidates) - len(chosen), notes, sight)
+
+
+def _choices(candidates: Sequence[batches.Candidate], selection: Selection) -> list[Choice]:
+    """What the strategy chose, best first."""
+    chances: Sequence[float | None] = [None] * len(selection.indices)
+    if selection.chances is not None:
+        chances = selection.chances.tolist()
+    return [
+        Choice(candidates[int(i)], Role.ACTIVE, float(score), chance)
+        for i, score, chance in zip(selection.indices, selection.scores, chances, strict=True)
+    ]
 
 
 def _drawn(roles: Mapping[str, Role], candidates: Sequence[batches.Candidate]) -> Drawn:
@@ -278,12 +295,13 @@ def _drawn(roles: Mapping[str, Role], candidates: Sequence[batches.Candidate]) -
 
 
 def _see(
-    project: Project, round_id: int | None, draws: Draws, covered: Sequence[str], device: str | None
-) -> Sight:
+    project: Project, round_id: int | None, draws: Draws, covered: Sequence[str], device: str | None,
+    needs: frozenset[Need],
+) -> Sight:  # fmt: skip
     """What the strategy looks at. Of uniform draws only a model's beliefs are kept, so without a model
     their features are left alone."""
     drawn = [] if round_id is None else [c.candidate.sample_id for c in (*draws.audit, *draws.holdout)]
-    return look(project, round_id, [*(c.sample_id for c in draws.pool), *covered, *drawn], device)
+    return look(project, round_id, [*(c.sample_id for c in draws.pool), *covered, *drawn], device, needs)
 
 
 def _seen(
@@ -307,7 +325,7 @@ def _seen(
 
 def _usable_strategy(project: Project, strategy: str, round_id: int | None) -> tuple[str, list[str]]:
     """The strategy to use, and why it is another than the one asked for."""
-    if round_id is not None or not STRATEGIES.get(strategy)().needs_model:
+    if round_id is not None or not open_strategy(strategy, project.settings.batch.options).needs:
         return strategy, []
     instead = project.settings.batch.cold_start
     return instead, [f"{strategy} needs a model and there is none yet; {instead} was used"]

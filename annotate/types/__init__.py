@@ -3,7 +3,7 @@
 from annotate.types.checks import Box, Glimpse, Observed, Rule, Verdict
 from annotate.types.cutting import CutPlan, PreparedSample, Transcribing, VideoJob, VideoOutcome, VideoStatus
 from annotate.types.dataset import Dataset, DatasetRow, SampleMedia, SampleSource, Split
-from annotate.types.rounds import Pool, Role, Selection, TaskPrediction
+from annotate.types.rounds import Known, Need, Pool, Role, Selection, TaskPrediction, rows_of
 from annotate.types.speech import (
     GUESSED,
     Cue,
@@ -37,9 +37,11 @@ __all__ = [
     "Footage",
     "Glimpse",
     "Kind",
+    "Known",
     "Label",
     "LengthRules",
     "Modality",
+    "Need",
     "Observed",
     "Pool",
     "PreparedSample",
@@ -66,5 +68,6 @@ __all__ = [
     "VideoStatus",
     "Word",
     "Working",
+    "rows_of",
     "sample_id",
 ]

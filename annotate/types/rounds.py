@@ -1,7 +1,7 @@
 """What a round ranks and asks: a model's predictions for the pool, and what was chosen of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -69,6 +69,35 @@ class TaskPrediction:
         )
 
 
+class Need(StrEnum):
+    """What a query strategy reads beyond the embeddings."""
+
+    MODEL = "model"
+    """Predictions, `Pool.predictions`."""
+    CODES = "codes"
+    """What the heads of the network read, `Pool.codes`; only a model has them."""
+    LABELS = "labels"
+    """What people said and the model says of the labelled samples: the rest of `Known`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The train samples that are labelled or asked already: what need not be learned again."""
+
+    embeddings: NDArray[np.float32]
+    """(m, d)"""
+    codes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """By task id: (m, hidden) as `Pool.codes`."""
+    predictions: Mapping[str, TaskPrediction] = field(default_factory=dict)
+    """By task id, of the m samples; the model was trained on many of them."""
+    labels: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """By task id: (m,) values on the scale, or indices of classes; of a multilabel task (m, answers) of 1 and
+    0. NaN where nothing is labelled."""
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """The candidates of a round, ordered by sample id, as a query strategy sees them."""
@@ -81,11 +110,45 @@ class Pool:
     """By task id: (n,) True where the label is still missing, so a question would be worth something."""
     embeddings: NDArray[np.float32]
     """(n, d) what distances are measured in: the fused code, or scaled features at cold start."""
-    labelled_embeddings: NDArray[np.float32]
-    """(labelled, d) the same for the train samples that are labelled or already asked."""
+    known: Known
+    codes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """By task id: (n, hidden) what the task's head reads; tasks that read the same have the same array. Empty
+    unless the strategy needs them."""
+    groups: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
+    """By ``speaker`` and ``video``: (n,) samples of the same one have the same number."""
+    device: str = "cpu"
+    """Where a strategy may compute what is worth it."""
 
     def __len__(self) -> int:
         return len(self.sample_ids)
+
+    def asked(self) -> list[str]:
+        """Ids of the tasks that a label is missing of and that the model knows, sorted: the order in which
+        the settings name them decides nothing."""
+        return sorted(t for t, wanted in self.missing.items() if wanted.any() and t in self.predictions)
+
+    def of(self, rows: NDArray[np.intp]) -> "Pool":
+        """The same for some of the candidates, in this order."""
+        return replace(
+            self,
+            sample_ids=self.sample_ids[rows],
+            predictions={t: p.of(rows) for t, p in self.predictions.items()},
+            missing={t: wanted[rows] for t, wanted in self.missing.items()},
+            embeddings=self.embeddings[rows],
+            codes=rows_of(self.codes, rows),
+            groups={word: numbers[rows] for word, numbers in self.groups.items()},
+        )
+
+
+def rows_of(
+    codes: Mapping[str, NDArray[np.float32]], rows: NDArray[np.intp]
+) -> dict[str, NDArray[np.float32]]:
+    """Tasks that have the same array still have the same one."""
+    taken: dict[int, NDArray[np.float32]] = {}
+    for code in codes.values():
+        if id(code) not in taken:
+            taken[id(code)] = code[rows]
+    return {task_id: taken[id(code)] for task_id, code in codes.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +159,5 @@ class Selection:
     """(k,) positions in the pool, each at most once."""
     scores: NDArray[np.float64]
     """(k,) higher means ask sooner."""
+    chances: NDArray[np.float64] | None = None
+    """(k,) how likely each was to be drawn, where the strategy draws and knows; else None."""

@@ -76,6 +76,27 @@ class Dimension:
         aliases = self.ticked(said) if self.kind is Kind.MULTILABEL else (said,)
         return len(set(aliases)) == len(aliases) and all(self.answer(alias) for alias in aliases)
 
+    def number(self, said: str) -> float | None:
+        """What `said` is on a regression scale, between two answers too, where means of others lie; None where
+        it is no number on it."""
+        if self.kind is not Kind.REGRESSION:
+            return None
+        try:
+            found = float(said)
+        except ValueError:
+            return None
+        return found if self.low <= found <= self.high else None
+
+    def near(self, number: float) -> dict[str, float]:
+        """The answers around a number on the scale, by alias, with shares whose mean it is."""
+        above = next(i for i, answer in enumerate(self.answers) if number <= float(answer.value))
+        upper = self.answers[above]
+        if number == upper.value or above == 0:
+            return {upper.alias: 1.0}
+        lower = self.answers[above - 1]
+        share = (number - float(lower.value)) / (float(upper.value) - float(lower.value))
+        return {lower.alias: 1.0 - share, upper.alias: share}
+
     def ticked(self, value: str) -> tuple[str, ...]:
         """The aliases that a multilabel value joins; that nothing was ticked is a value, the empty one."""
         return tuple(value.split(AND)) if value else ()

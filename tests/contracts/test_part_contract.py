@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from annotate.errors import ConfigError
-from annotate.learning._part import options_of
 from annotate.learning.batches import Batch
 from annotate.learning.ensemble import TrainingSet, fit_ensemble
 from annotate.learning.losses import task_losses
@@ -17,6 +16,7 @@ from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs
+from annotate.options import options_of
 from annotate.registry import ENCODERS, ENSEMBLES, FUSIONS, HEADS, LEARNING, SHARINGS, WEIGHTINGS
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
 from tests.needs import cannot

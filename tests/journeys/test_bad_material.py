@@ -135,7 +135,8 @@ def test_a_sample_without_any_modality_is_learned_from_all_the_same(project, ann
 
     found = fill(project, speakers=5, each=5, change=empty)
     report = _learned(annotate("train", "--json", cwd=project.root))
-    said, codes = view(project, report["round"], found[Split.TEST])
+    seen = view(project, report["round"], found[Split.TEST])
+    said, codes = seen.predictions, seen.embeddings
     assert all(np.isfinite(one.mean).all() for one in said.values())
     assert np.isfinite(codes).all()
 
@@ -201,7 +202,7 @@ def test_a_model_of_other_settings_is_trained_anew_and_the_old_one_still_reads(p
     second = ensure_round(edited, device=None, seed=None)
     assert second not in (None, first)
     for made in (first, second):
-        assert view(edited, made, found[Split.TEST])[0].keys() == {
+        assert view(edited, made, found[Split.TEST]).predictions.keys() == {
             "sentiment.T", "sentiment.A", "sentiment.V", "sentiment.M",
         }  # fmt: skip
 

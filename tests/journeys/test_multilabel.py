@@ -28,7 +28,7 @@ from annotate.steps.export import export
 from annotate.steps.pull import PassReport, pull
 from annotate.steps.status import status
 from annotate.steps.train import train
-from annotate.types import Modality, Pool, Split, Task, TaskPrediction
+from annotate.types import Known, Modality, Pool, Split, Task, TaskPrediction
 from db.annotations import Change, History, Revision
 from db.engine import reading, writing
 from db.features import add_shard
@@ -257,7 +257,7 @@ def test_what_the_model_believed_is_kept_like_a_label(
     zero = np.zeros(1, np.float32)
     count = np.array([float(len(task.dimension.ticked(named)))], np.float32)
     prediction = TaskPrediction(task, probs, count, zero, zero)
-    sight = Sight({"s": 0}, {task.id: prediction}, np.zeros((1, 1), np.float32))
+    sight = Sight({"s": 0}, {task.id: prediction}, np.zeros((1, 1), np.float32), {}, frozenset(), "cpu")
     ((_, _, belief),) = sight.beliefs(["s"])
     assert belief["mean"] == named
     assert belief["probs"] == pytest.approx(
@@ -280,12 +280,13 @@ def test_what_was_ticked_is_learned_scored_shown_and_ranked(
     shown = next(row for row in status(opened).scores if row["task"] == "themes.T")
     assert shown["F1-micro"] == row["F1-micro"]
 
-    predictions, embeddings = view(opened, report.round, ids[Split.TEST])
+    seen = view(opened, report.round, ids[Split.TEST])
+    predictions, embeddings = seen.predictions, seen.embeddings
     said = predictions["themes.T"]
     assert said.members.shape == (2, 12, 3)
     assert said.mean.tolist() == said.ticked.sum(axis=1).tolist()
     missing = {"themes.T": np.ones(12, dtype=bool)}
-    pool = Pool(np.array(ids[Split.TEST]), predictions, missing, embeddings, embeddings[:0])
+    pool = Pool(np.array(ids[Split.TEST]), predictions, missing, embeddings, Known(embeddings[:0]))
     for name in STRATEGIES.names():
         chosen = STRATEGIES.get(name)().select(pool, 5, np.random.default_rng(0))
         assert len(set(chosen.indices.tolist())) == 5

@@ -58,7 +58,7 @@ def test_three_labels_are_too_few_and_four_are_enough(project):
     assert report.scores == []
     assert any("sentiment.A has no test labels" in warning for warning in report.warnings)
     assert any("sentiment.T has no head" in warning for warning in report.warnings)
-    predictions, _ = view(project, report.round, found[Split.TEST])
+    predictions = view(project, report.round, found[Split.TEST]).predictions
     assert set(predictions) == {"sentiment.A"}
 
 
@@ -129,7 +129,7 @@ def test_a_damaged_or_missing_model_says_how_to_get_a_new_one(project):
     with pytest.raises(ModelError, match="no round 99"):
         view(project, 99, found[Split.TEST])
     again = train(project, force=True).round
-    assert view(project, again, found[Split.TEST])[1].shape == (8, 8)
+    assert view(project, again, found[Split.TEST]).embeddings.shape == (8, 8)
 
 
 def test_other_features_than_those_trained_with_are_refused(project, monkeypatch):
@@ -159,10 +159,11 @@ def test_a_project_is_trained_scored_and_seen(each_project):
     assert any("12 test labels: these scores say little" in warning for warning in report.warnings)
     pairs = {(row["task"], row["other"]): row for row in report.conflicts}
     assert len(pairs) == 6 and all(-1 <= row["cosine"] <= 1 for row in pairs.values())
-    predictions, codes = view(project, report.round, found[Split.TEST])
+    seen = view(project, report.round, found[Split.TEST])
+    predictions, codes = seen.predictions, seen.embeddings
     assert predictions["sentiment.T"].members.shape == (2, 12, 3)
     assert codes.shape == (12, 8)
-    reverse, _ = view(project, report.round, found[Split.TEST][::-1])
+    reverse = view(project, report.round, found[Split.TEST][::-1]).predictions
     assert np.allclose(reverse["sentiment.T"].mean[::-1], predictions["sentiment.T"].mean, atol=1e-6)
     with reading(project.engine) as session:
         stored = session.get(models.Round, report.round)
@@ -180,7 +181,9 @@ def test_nothing_is_trained_twice_unless_forced(each_project):
     assert ensure_round(project, device=None, seed=None) == first.round
     forced = train(project, force=True)
     assert forced.round != first.round
-    one, other = (view(project, r, found[Split.TEST])[0]["sentiment.M"] for r in (first.round, forced.round))
+    one, other = (
+        view(project, r, found[Split.TEST]).predictions["sentiment.M"] for r in (first.round, forced.round)
+    )
     assert np.array_equal(one.members, other.members)
     assert train(project, seed=5).round not in (first.round, forced.round)
 

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from annotate.errors import ConfigError
-from annotate.learning._part import options_of
 from annotate.learning.batches import Place, make_inputs
 from annotate.learning.encoders._gru import BiGru
 from annotate.learning.encoders.transformer import Block
@@ -17,6 +16,7 @@ from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.predict import predict
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Frames
+from annotate.options import options_of
 from annotate.registry import ENCODERS
 from annotate.types import Modality
 from benchmarks._generated import Plan, generate

@@ -8,7 +8,6 @@ import torch
 
 from annotate.errors import ConfigError
 from annotate.learning import checkpoint
-from annotate.learning._part import options_of
 from annotate.learning.batches import Place
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.ensemble import TrainingSet, fit_ensemble
@@ -18,6 +17,7 @@ from annotate.learning.ensembles.stacking import combine
 from annotate.learning.heads._answers import classification, entropy, multilabel, regression
 from annotate.learning.predict import predict
 from annotate.learning.votes import elect
+from annotate.options import options_of
 from annotate.registry import ENSEMBLES
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
 from tests.contracts.test_part_contract import SMALL, labelled

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from annotate.learning._part import options_of
 from annotate.learning.heads._base import Target
 from annotate.learning.heads.ordinal import logits
+from annotate.options import options_of
 from annotate.registry import HEADS
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from annotate.learning._part import options_of
 from annotate.learning.batches import Batch
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
@@ -13,6 +12,7 @@ from annotate.learning.network import MultiTaskNet
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs, Output
 from annotate.learning.trainer import evaluate, fit
+from annotate.options import options_of
 from annotate.registry import HEADS, WEIGHTINGS
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 
@@ -50,7 +50,7 @@ def outcome(head, filler, weight_filler):
         {task_id: known},
         {task_id: torch.where(known, weights, weight_filler)},
     )
-    output = Output({task_id: raw}, torch.zeros(2, 9, 4), torch.zeros(2))
+    output = Output({task_id: raw}, torch.zeros(2, 9, 4), torch.zeros(2), {})
     losses, present = task_losses([head], output, batch)
     losses.sum().backward()
     assert present.all() and torch.isfinite(losses).all()

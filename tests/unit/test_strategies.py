@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from annotate.errors import ModelError
 from annotate.registry import STRATEGIES
-from annotate.types import Answer, Dimension, Kind, Modality, Pool, Task, TaskPrediction
-from strategies._scored import ranks
+from annotate.types import Answer, Dimension, Kind, Known, Modality, Pool, Task, TaskPrediction
+from strategies._several import ranks
 
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, "") for v in (-1.0, 0.0, 1.0)))
 EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in "abc"))
@@ -41,13 +41,13 @@ def pool_of(*predictions: TaskPrediction, missing: dict[str, list[bool]] | None 
     masks |= {task_id: np.array(mask) for task_id, mask in (missing or {}).items()}
     flat = np.zeros((n, 2), dtype=np.float32)
     ids = np.array([f"{i:016x}" for i in range(n)])
-    return Pool(ids, {p.task.id: p for p in predictions}, masks, flat, flat[:0])
+    return Pool(ids, {p.task.id: p for p in predictions}, masks, flat, Known(flat[:0]))
 
 
 def points_of(points: np.ndarray, labelled: np.ndarray | None = None) -> Pool:
     points = np.asarray(points, dtype=np.float32)
     labelled = points[:0] if labelled is None else np.asarray(labelled, dtype=np.float32)
-    return Pool(np.array([f"{i:016x}" for i in range(len(points))]), {}, {}, points, labelled)
+    return Pool(np.array([f"{i:016x}" for i in range(len(points))]), {}, {}, points, Known(labelled))
 
 
 def order(name: str, pool: Pool, k: int = 99, seed: int = 0) -> list[int]:
@@ -111,7 +111,7 @@ def test_answers_that_may_be_true_together_are_doubted_apart(
     name: str, expected: list[int], scores: list[float]
 ) -> None:
     said = prediction(THEMES, [[TORN, OPEN, SURE]])
-    assert STRATEGIES.get(name)().score(said) == pytest.approx(scores, abs=1e-6)
+    assert STRATEGIES.get(name)().score(said, pool_of(said)) == pytest.approx(scores, abs=1e-6)
     assert order(name, pool_of(said)) == expected
 
 
@@ -125,7 +125,7 @@ def test_a_sum_of_one_is_not_made_of_answers_that_may_be_true_together() -> None
 def test_bald_of_answers_that_may_be_true_together_adds_up_what_each_tells() -> None:
     # Nobody doubts, but about two answers the members contradict each other; then all doubt alike.
     said = prediction(THEMES, [[[1.0, 0.0, 1.0], [0.5, 0.5, 0.5]], [[0.0, 1.0, 1.0], [0.5, 0.5, 0.5]]])
-    assert STRATEGIES.get("bald")().score(said) == pytest.approx([2 * np.log(2), 0], abs=1e-6)
+    assert STRATEGIES.get("bald")().score(said, pool_of(said)) == pytest.approx([2 * np.log(2), 0], abs=1e-6)
 
 
 @given(st.integers(2, 5), st.integers(1, 4), st.integers(0, 10_000))
@@ -139,13 +139,17 @@ def test_entropy_and_likeliest_set_are_those_of_all_sets_counted_one_by_one(
     sets = np.array(list(product([False, True], repeat=answers)))
     ticked = said.probs.astype(float)[:, None]
     each = np.where(sets, ticked, 1 - ticked).prod(axis=2)
-    assert STRATEGIES.get("entropy")().score(said) == pytest.approx(-(each * np.log(each)).sum(axis=1))
-    assert STRATEGIES.get("least-confidence")().score(said) == pytest.approx(1 - each.max(axis=1))
+    assert STRATEGIES.get("entropy")().score(said, pool_of(said)) == pytest.approx(
+        -(each * np.log(each)).sum(axis=1)
+    )
+    assert STRATEGIES.get("least-confidence")().score(said, pool_of(said)) == pytest.approx(
+        1 - each.max(axis=1)
+    )
 
 
 @pytest.mark.parametrize("name", ["entropy", "margin", "least-confidence", "bald"])
 def test_a_task_that_is_labelled_already_does_not_count(name: str) -> None:
-    torn = [[CERTAIN, FLAT, CERTAIN], [CERTAIN, FLAT[::-1], [0.8, 0.1, 0.1]]]
+    torn = [[CERTAIN, FLAT, CERTAIN], [[0.95, 0.03, 0.02], FLAT[::-1], [0.8, 0.1, 0.1]]]
     pool = pool_of(prediction(EMOTION, torn), missing={"emotion.M": [True, False, True]})
     assert order(name, pool) == [2, 0, 1]
 

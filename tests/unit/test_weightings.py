@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from annotate.errors import ConfigError
-from annotate.learning._part import options_of
 from annotate.learning.members import Members
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs
 from annotate.learning.weightings.pcgrad import project
+from annotate.options import options_of
 from annotate.registry import WEIGHTINGS
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 

@@ -1,0 +1,1 @@
+"""How a batch is put together: the strategy that was named, over the questions that are worth their price."""

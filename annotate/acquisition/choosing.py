@@ -1,0 +1,50 @@
+"""Lets a query strategy choose from what it can rank, or says who could."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from annotate.errors import ModelError
+from annotate.protocols import QueryStrategy
+from annotate.registry import STRATEGIES
+from annotate.types import Kind, Need, Pool, Selection
+
+
+def choose(strategy: QueryStrategy, name: str, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+    """At most `k` of the pool, by the strategy that the user called `name`.
+
+    Raises `ModelError` where it can rank none of the tasks that are asked; names those that can.
+    """
+    if not len(pool) or k < 1:
+        return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
+    return strategy.select(_rankable(strategy, name, pool), k, rng)
+
+
+def _rankable(strategy: QueryStrategy, name: str, pool: Pool) -> Pool:
+    """The pool with only those tasks that the strategy can rank."""
+    if Need.MODEL not in strategy.needs or strategy.kinds >= set(Kind):
+        return pool
+    kinds = {t: p.task.dimension.kind for t, p in pool.predictions.items()}
+    predictions = {t: p for t, p in pool.predictions.items() if kinds[t] in strategy.kinds}
+    asked = [t for t in pool.asked() if t in predictions]
+    if pool.asked() and not asked:
+        present = {kinds[t] for t in pool.asked()}
+        raise ModelError(
+            f"{name} ranks {_words(strategy.kinds)} only, and what is asked is {_words(present)}",
+            hint=f"these fit: {', '.join(fitting(present))}",
+        )
+    return replace(pool, predictions=predictions, missing={t: pool.missing[t] for t in predictions})
+
+
+def fitting(kinds: set[Kind]) -> list[str]:
+    """Names of the strategies that can rank one of these kinds of tasks with a model."""
+    found = []
+    for name in STRATEGIES.names():
+        made = STRATEGIES.get(name)
+        if getattr(made, "kinds", frozenset(Kind)) & kinds:
+            found.append(name)
+    return found
+
+
+def _words(kinds: set[Kind] | frozenset[Kind]) -> str:
+    return " and ".join(sorted(kind.value for kind in kinds))

@@ -1,0 +1,40 @@
+"""Makes a query strategy of what the user typed: ``NAME``, or ``NAME:WHAT`` where one stands on another."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from annotate.errors import ConfigError
+from annotate.options import NoOptions, options_of
+from annotate.protocols import QueryStrategy
+from annotate.registry import STRATEGIES
+
+Options = Mapping[str, Mapping[str, Any]]
+"""``[batch.options]``: by strategy, by option."""
+
+
+def open_strategy(text: str, options: Options | None = None) -> QueryStrategy:
+    """The strategy called `text`; what follows a colon is its first option: ``power:bald``.
+
+    Raises `UnknownName` for the name, `ConfigError` for an option.
+    """
+    name, colon, first = text.partition(":")
+    made = STRATEGIES.get(name)
+    given = dict((options or {}).get(name, {}))
+    if colon:
+        given[_first_option(name)] = first
+    if not hasattr(made, "Options"):
+        if given:
+            options_of(STRATEGIES, name, given, "batch.options")
+        return made()
+    return made(options_of(STRATEGIES, name, given, "batch.options"))
+
+
+def _first_option(name: str) -> str:
+    known = fields(getattr(STRATEGIES.get(name), "Options", NoOptions))
+    if not known or not isinstance(known[0].default, str):
+        raise ConfigError(
+            f"the query strategy {name!r} stands on no other, so nothing can follow a colon",
+            hint=f"--strategy {name}",
+        )
+    return known[0].name

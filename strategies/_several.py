@@ -1,0 +1,95 @@
+"""One score of a sample from its scores in several tasks, some of which have their label."""
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import ConfigError
+
+Scores = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+SMOOTHING = 60
+"""Of reciprocal ranks: how little the very first places stand out (Cormack, Clarke and Büttcher 2009)."""
+
+
+def combine(scores: Mapping[str, Scores], missing: Mapping[str, Mask], n: int, how: str) -> Scores:
+    """(n,) from (n,) scores by task id; those of samples that have a task's label are not looked at.
+
+    Entropies of three and of seven answers cannot be averaged; ranks can: each task's samples are ranked by
+    themselves. Of one task that every sample misses the scores stay what they are.
+    """
+    names = sorted(scores)
+    if not names:
+        return np.zeros(n)
+    if len(names) == 1 and missing[names[0]].all():
+        return scores[names[0]]
+    wanted = np.stack([missing[name] for name in names])
+    return COMBINATIONS[how](np.stack([scores[name] for name in names]), wanted)
+
+
+def ranks(scores: Scores) -> Scores:
+    """(n,) in (0, 1], the highest score highest; equal scores share the mean of their ranks."""
+    _, position, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    middle = np.cumsum(counts) - (counts - 1) / 2
+    return np.asarray(middle[position] / len(scores))
+
+
+def _ranked(scores: Scores, wanted: Mask) -> Scores:
+    """(tasks, n) ranks within each task; 0 where nothing is wanted."""
+    found = np.zeros(scores.shape)
+    for row, values, mask in zip(found, scores, wanted, strict=True):
+        row[mask] = ranks(values[mask])
+    return found
+
+
+def _mean(scores: Scores, wanted: Mask) -> Scores:
+    """Over the tasks that lack a label (Rotman and Reichart 2022, section 4)."""
+    return np.asarray(_ranked(scores, wanted).sum(axis=0) / np.maximum(wanted.sum(axis=0), 1))
+
+
+def _max(scores: Scores, wanted: Mask) -> Scores:
+    """Whatever one task wants most."""
+    return np.asarray(_ranked(scores, wanted).max(axis=0))
+
+
+def _rrf(scores: Scores, wanted: Mask) -> Scores:
+    """Reciprocal rank fusion: the sum of 1 / (60 + place) (Cormack, Clarke and Büttcher 2009)."""
+    return np.asarray(np.where(wanted, 1 / (SMOOTHING + _places(scores, wanted)), 0).sum(axis=0))
+
+
+def _quota(scores: Scores, wanted: Mask) -> Scores:
+    """The tasks take turns, each with its best that is left: minus the turn at which a sample comes."""
+    turns = np.where(wanted, _places(scores, wanted), np.inf)
+    order = np.arange(len(turns))[:, None] / len(turns)
+    first = (turns + order).min(axis=0)
+    return np.where(np.isfinite(first), -first, -float(scores.shape[1] + 1))
+
+
+def _sum(scores: Scores, wanted: Mask) -> Scores:
+    """What is measured in one unit may be added: nats of all tasks."""
+    return np.asarray(np.where(wanted, scores, 0).sum(axis=0))
+
+
+def _places(scores: Scores, wanted: Mask) -> Scores:
+    """(tasks, n) 1 for the best of a task; equals share the mean of their places."""
+    counts = wanted.sum(axis=1, keepdims=True)
+    return np.asarray(1 + counts * (1 - _ranked(scores, wanted)))
+
+
+class _Combinations(dict[str, Callable[[Scores, Mask], Scores]]):
+    """By name."""
+
+    def require(self, name: str) -> None:
+        """Raises `ConfigError` for a name that is none."""
+        if name not in self:
+            close = get_close_matches(name, self, n=1)
+            raise ConfigError(
+                f"several tasks cannot be combined by {name!r}",
+                hint=f"did you mean {close[0]!r}?" if close else f"one of {', '.join(self)}",
+            )
+
+
+COMBINATIONS = _Combinations(mean=_mean, max=_max, rrf=_rrf, quota=_quota, sum=_sum)

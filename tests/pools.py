@@ -1,0 +1,68 @@
+"""Pools of random numbers, for tests of what chooses from them."""
+
+import numpy as np
+
+from annotate.types import Answer, Dimension, Kind, Known, Modality, Pool, Task, TaskPrediction
+
+SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-1.0, 0.0, 1.0)))
+EMOTION = Dimension(
+    "emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("anger", "happy", "sad", "calm"))
+)
+THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money")))
+
+
+def predict(task: Task, n: int, rng: np.random.Generator, members: int = 3) -> TaskPrediction:
+    answers = len(task.dimension.answers)
+    if task.dimension.kind is Kind.MULTILABEL:
+        # Rows sum to anything, and certainty is not rare.
+        probs = rng.random((members, n, answers)).round(1).astype(np.float32)
+        mean = (probs.mean(axis=0) >= 0.5).sum(axis=1)
+    else:
+        probs = rng.dirichlet(np.ones(answers), (members, n)).astype(np.float32).reshape(members, n, answers)
+        mean = rng.normal(size=n) if task.dimension.kind is Kind.REGRESSION else rng.integers(answers, size=n)
+    return TaskPrediction(
+        task,
+        probs,
+        mean.astype(np.float32),
+        rng.exponential(size=n).astype(np.float32),
+        rng.exponential(size=n).astype(np.float32),
+    )
+
+
+def say(task: Task, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) labels as `Known.labels` has them, a third of them absent."""
+    answers = len(task.dimension.answers)
+    if task.dimension.kind is Kind.MULTILABEL:
+        said = rng.integers(2, size=(n, answers)).astype(float)
+    elif task.dimension.kind is Kind.REGRESSION:
+        said = rng.uniform(-1, 1, n)
+    else:
+        said = rng.integers(answers, size=n).astype(float)
+    said[rng.random(n) < 1 / 3] = np.nan
+    return said
+
+
+def make_pool(
+    n: int = 50, seed: int = 0, dimensions: tuple[Dimension, ...] = (SENTIMENT, EMOTION, THEMES),
+    labelled: int = 5, share_missing: float = 1.0, with_model: bool = True, width: int = 6,
+) -> Pool:  # fmt: skip
+    """A pool of random numbers; tasks of one modality read the same code."""
+    rng = np.random.default_rng(seed)
+    tasks = [Task(dimension, modality) for dimension in dimensions for modality in Modality]
+    known = tasks if with_model else []
+    codes = {m: rng.normal(size=(n + labelled, 4)).astype(np.float32) for m in Modality}
+    of_pool, of_labelled = ({m: c[part] for m, c in codes.items()} for part in (slice(n), slice(n, None)))
+    return Pool(
+        np.array([f"{i:016x}" for i in range(n)], dtype=np.str_),
+        {task.id: predict(task, n, rng) for task in known},
+        {task.id: rng.random(n) < share_missing for task in tasks},
+        rng.normal(size=(n, width)).astype(np.float32),
+        Known(
+            rng.normal(size=(labelled, width)).astype(np.float32),
+            {task.id: of_labelled[task.modality] for task in known},
+            {task.id: predict(task, labelled, rng) for task in known},
+            {task.id: say(task, labelled, rng) for task in known},
+        ),
+        {task.id: of_pool[task.modality] for task in known},
+        {"speaker": rng.integers(5, size=n), "video": rng.integers(9, size=n)},
+    )
