@@ -13,6 +13,7 @@ AnnotateError               exit 1
 ├── ModelError              a model cannot be trained or read
 ├── LabelStudioError        Label Studio is down, refuses, or answers nonsense
 ├── ExportError             the dataset cannot be written
+├── CorpusError             a corpus of others cannot be imported as it is
 └── NothingToDo             exit 3: no pool, no labels, nothing left to ask
 """
 
@@ -82,6 +83,10 @@ class LabelStudioError(AnnotateError):
 
 class ExportError(AnnotateError):
     """The dataset cannot be written as asked."""
+
+
+class CorpusError(AnnotateError):
+    """A corpus that others made cannot be imported as it is."""
 
 
 class NothingToDo(AnnotateError):

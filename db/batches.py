@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from annotate.errors import AnnotateError
 from annotate.types import Modality, Role, Split
 from db.models import (
+    IMPORTED,
     UNANSWERED,
     Batch,
     BatchItem,
@@ -21,6 +22,7 @@ from db.models import (
     Round,
     Sample,
     SampleStatus,
+    Video,
 )
 
 ASKED = UNANSWERED | {BatchItemState.CLOSED}
@@ -59,16 +61,18 @@ def candidates(session: Session, passes: Sequence[Modality]) -> list[Candidate]:
     """Samples that may be asked, ordered by id.
 
     A pass is left when it has no question that is open or closed, and either its question was taken
-    back or nothing labels it yet. A sample without transcript has no text pass.
+    back or nothing labels it yet. A sample without transcript has no text pass, and one that was imported has
+    no other: there is no clip to show.
     """
     asked = _items(session)
     labelled = _labelled(session)
     found = []
-    for sample_id, split, transcript in _usable(session):
+    for sample_id, split, transcript, settings_hash in _usable(session):
         states = asked.get(sample_id, {})
         tasks = labelled.get(sample_id, frozenset())
+        clip, words = settings_hash != IMPORTED, bool(transcript.strip())
         left = tuple(
-            m for m in passes if (m is not Modality.TEXT or transcript.strip()) and _to_ask(m, states, tasks)
+            m for m in passes if (words if m is Modality.TEXT else clip) and _to_ask(m, states, tasks)
         )
         if left:
             waiting = any(state in UNANSWERED for per_pass in states.values() for state, _ in per_pass)
@@ -91,7 +95,19 @@ def _left(modality: Modality) -> Select[str]:
         ~exists().where(*own, BatchItem.state.in_(ASKED)),
         exists().where(*own) | ~labelled,
     )
-    return query.where(func.trim(Sample.transcript) != "") if modality is Modality.TEXT else query
+    if modality is Modality.TEXT:
+        return query.where(func.trim(Sample.transcript) != "")
+    return query.where(~_without_clip())
+
+
+def _without_clip() -> ColumnElement[bool]:
+    return exists().where(Video.sha256 == Sample.video_sha256, Video.settings_hash == IMPORTED)
+
+
+def without_clip(session: Session) -> int:
+    """Samples that take part, and of which only the words can be asked."""
+    query = select(func.count()).select_from(Sample).where(Sample.status == SampleStatus.OK, _without_clip())
+    return session.scalar(query) or 0
 
 
 def _to_ask(modality: Modality, states: dict[str, list[tuple[int, str]]], tasks: frozenset[str]) -> bool:
@@ -101,12 +117,16 @@ def _to_ask(modality: Modality, states: dict[str, list[tuple[int, str]]], tasks:
     return bool(own) or not any(task_id.endswith(f".{modality}") for task_id in tasks)
 
 
-def _usable(session: Session) -> Iterable[tuple[str, str, str]]:
-    query = select(Sample.id, Sample.split, Sample.transcript).where(
-        Sample.status == SampleStatus.OK, Sample.split.is_not(None)
+def _usable(session: Session) -> Iterable[tuple[str, str, str, str]]:
+    """Id, split, transcript, and what its video was cut by."""
+    query = (
+        select(Sample.id, Sample.split, Sample.transcript, Video.settings_hash)
+        .join(Video, Video.sha256 == Sample.video_sha256)
+        .where(Sample.status == SampleStatus.OK, Sample.split.is_not(None))
     )
     # Ordered in Python: the databases do not agree on the order of text.
-    return sorted((row.id, str(row.split), row.transcript) for row in session.execute(query))
+    rows = session.execute(query)
+    return sorted((row.id, str(row.split), row.transcript, row.settings_hash) for row in rows)
 
 
 def _items(session: Session) -> dict[str, dict[str, list[tuple[int, str]]]]:

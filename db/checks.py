@@ -124,12 +124,17 @@ def change_verdicts(session: Session, changed: Sequence[tuple[str, Verdict]]) ->
 
 
 def unmeasured(session: Session, names: Iterable[str]) -> dict[str, int]:
-    """By check of `names`: how many samples take part on which it was never measured, unless none do."""
+    """By check of `names`: how many samples take part on which it was never measured, unless none do.
+
+    Imported samples have nothing that it could be measured on.
+    """
     row, sample = models.SampleCheck, models.Sample
+    imported = select(models.Video.sha256).where(models.Video.settings_hash == models.IMPORTED)
     found: dict[str, int] = {}
     for name in sorted(names):
         measured = select(row.sample_id).where(row.sample_id == sample.id, row.name == name).exists()
         query = select(func.count()).select_from(sample).where(sample.status == SampleStatus.OK, ~measured)
+        query = query.where(sample.video_sha256.not_in(imported))
         if count := session.scalar(query):
             found[name] = count
     return found

@@ -72,15 +72,20 @@ def _shares(dimension: Dimension, aliases: Sequence[str], raters: int) -> dict[s
 
 
 def _mean(dimension: Dimension, said: Sequence[str]) -> _Agreed:
-    values = {a.alias: float(a.value) for a in dimension.answers}
-    voted = _majority(dimension, said)
-    return replace(voted, value=fsum(values[alias] for alias in said) / len(said))
+    numbers = [number for one in said if (number := dimension.number(one)) is not None]
+    parts = [dimension.near(number) for number in numbers]
+    sums = {a.alias: fsum(part.get(a.alias, 0.0) for part in parts) / len(parts) for a in dimension.answers}
+    return replace(_most(sums), value=fsum(numbers) / len(numbers))
 
 
 def _majority(dimension: Dimension, said: Sequence[str]) -> _Agreed:
-    shares = {alias: share for alias, share in _shares(dimension, said, len(said)).items() if share}
-    top = max(shares, key=lambda alias: shares[alias])  # the first of equals
-    return _Agreed(top, shares, shares[top])
+    return _most(_shares(dimension, said, len(said)))
+
+
+def _most(shares: Mapping[str, float]) -> _Agreed:
+    given = {alias: share for alias, share in shares.items() if share}
+    top = max(given, key=lambda alias: given[alias])  # the first of equals
+    return _Agreed(top, given, given[top])
 
 
 def _half(dimension: Dimension, said: Sequence[str]) -> _Agreed:
@@ -103,10 +108,15 @@ def _answers(
     found: dict[tuple[str, str], dict[int, str]] = {}
     # Of two live answers of one rater the newer one counts.
     for row in sorted(latest.values(), key=lambda row: (row.created_at, row.id)):
-        known = row.value is not None and tasks[row.task_id].dimension.takes(row.value)
+        known = row.value is not None and _usable(tasks[row.task_id].dimension, row.value)
         if row.state == AnnotationState.ANSWERED and row.value is not None and known:
             found.setdefault((row.sample_id, row.task_id), {})[row.annotator_id] = row.value
     return found
+
+
+def _usable(dimension: Dimension, value: str) -> bool:
+    """Whether it is an answer, or a number on the scale that somebody else found by averaging."""
+    return dimension.takes(value) or dimension.number(value) is not None
 
 
 def read_labels(session: Session) -> list[types.Label]:

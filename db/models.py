@@ -83,6 +83,10 @@ UNANSWERED = frozenset({BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemSta
 """States of a question that somebody still has to answer; a sample has one of them per pass at most."""
 
 
+IMPORTED = "imported"
+"""`Video.settings_hash` of one that only a table tells of: nobody has its footage, nor clips of it."""
+
+
 class Base(DeclarativeBase):
     """Named constraints: a SQLite migration rebuilds tables and must be able to name them."""
 
@@ -119,7 +123,7 @@ class Video(Base):
     facts: Mapped[dict[str, Any]]
     """Duration, streams, codecs, rotation: what the probe found."""
     settings_hash: Mapped[str]
-    """Of everything that decides the cut; another hash means: cut again."""
+    """Of everything that decides the cut; another hash means: cut again. See `IMPORTED`."""
     rules_hash: Mapped[str] = mapped_column(default="")
     """Of the rules that its samples were judged by; another hash means: judge again."""
     speaker: Mapped[str]

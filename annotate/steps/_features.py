@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from annotate.errors import ConfigError, FeatureError
 from annotate.feature_store import FeatureStore
+from annotate.features._imported import IMPORTED, Imported
 from annotate.project import Project
 from annotate.protocols import FeatureExtractor
 from annotate.registry import EXTRACTORS
@@ -17,12 +18,14 @@ from db.engine import reading
 
 
 def open_extractor(project: Project, modality: Modality) -> FeatureExtractor:
-    """The extractor that the settings name for one of T, A, V.
+    """The extractor that the settings name for one of T, A, V, or what stands for imported features.
 
     Raises `UnknownName`, or `ConfigError` when it is one of another modality.
     """
     settings = project.settings.features
     name = settings.extractor(modality)
+    if name == IMPORTED:
+        return Imported(modality)
     found = EXTRACTORS.get(name)(model=settings.model(modality))
     if found.modality is not modality:
         raise ConfigError(

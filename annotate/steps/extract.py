@@ -120,7 +120,10 @@ def _fill(project: Project, work: _Work, inputs: Sequence[SampleInput]) -> None:
     with reading(project.engine) as session:
         known = features.input_hashes(session, work.name)
     hashed = [(sample, _input_hash(sample, work.modality)) for sample in inputs]
-    work.todo = [(sample, digest) for sample, digest in hashed if known.get(sample.sample_id) != digest]
+    if getattr(work.extractor, "made_elsewhere", False):
+        work.todo = [(sample, digest) for sample, digest in hashed if sample.sample_id not in known]
+    else:
+        work.todo = [(sample, digest) for sample, digest in hashed if known.get(sample.sample_id) != digest]
     work.unchanged = len(inputs) - len(work.todo)
 
 

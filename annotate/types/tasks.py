@@ -77,8 +77,8 @@ class Dimension:
         return len(set(aliases)) == len(aliases) and all(self.answer(alias) for alias in aliases)
 
     def number(self, said: str) -> float | None:
-        """What `said` is on a regression scale, between two answers too, where means of others lie; None where
-        it is no number on it."""
+        """What `said` is on a regression scale, between two answers too, where means lie; None where it is no
+        number on it."""
         if self.kind is not Kind.REGRESSION:
             return None
         try:

@@ -1,0 +1,1 @@
+"""Corpora that others made, read as samples, answers and features."""

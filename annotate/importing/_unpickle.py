@@ -1,0 +1,286 @@
+"""Run as a process of its own: turns an MMSA pickle into plain arrays and JSON, and builds nothing else.
+
+``python -I _unpickle.py FILE FOLDER``. Nothing that a pickle names is ever looked up or called: each name
+of a short list stands for an inert record of what it was given, and arrays are made of those records here,
+from raw bytes of plain types. Everything else is refused. What it may use is limited by its parent.
+"""
+
+import io
+import json
+import math
+import pickle
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+REFUSED = 3
+"""Exit code: the file is not what it has to be; the reason stands on stdout."""
+MOST_DIMENSIONS = 4
+_NUMBERS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
+
+
+class RefusedError(Exception):
+    """The pickle holds something that no feature file needs."""
+
+
+class _Name:
+    """What stands in for a name of the list: it can be called once, and nothing can be set on it."""
+
+    __slots__ = ("_make",)
+    _make: Callable[..., Any]
+
+    def __init__(self, make: Any) -> None:
+        object.__setattr__(self, "_make", make)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._make(*args)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise RefusedError("it changes what it builds with")
+
+    def __setstate__(self, state: object) -> NoReturn:
+        raise RefusedError("it changes what it builds with")
+
+
+class _Type:
+    """A dtype, as far as it was described."""
+
+    __slots__ = ("code", "order", "size")
+
+    def __init__(self, code: object, *_: object) -> None:
+        text = _text(code)
+        self.order = text[0] if text[:1] in ("<", ">", "|", "=") else "="
+        self.code, self.size = text.lstrip("<>|="), 0
+
+    def __setstate__(self, state: Any) -> None:
+        # (version, byte order, subarray, names, fields, size, alignment, flags, ...)
+        if not isinstance(state, tuple) or len(state) < 6 or any(part is not None for part in state[2:5]):
+            raise RefusedError("an array of records")
+        self.order = _text(state[1])
+
+    def plain(self) -> np.dtype[Any]:
+        """The numpy type, of numbers or text only."""
+        words = self.code[:1] in ("U", "S") and self.code[1:].isdecimal()
+        code = {"?": "b1", "f": "f4", "d": "f8"}.get(self.code, self.code)
+        if not words and code not in _NUMBERS:
+            raise RefusedError(f"an array of type {self.code!r}")
+        return np.dtype(("" if self.order in ("=", "|") else self.order) + code)
+
+
+class _Array:
+    """An array, as far as it was described."""
+
+    __slots__ = ("data", "fortran", "shape", "type")
+
+    def __init__(self, shape: Any = (0,), type: Any = None, data: Any = b"", fortran: bool = False) -> None:
+        self.shape, self.type, self.data, self.fortran = shape, type, data, fortran
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, tuple) or len(state) not in (4, 5):
+            raise RefusedError("an array in a form that nobody writes")
+        self.shape, self.type, self.fortran, self.data = state[-4:]
+
+    def plain(self) -> Any:
+        """The numpy array; of an array of objects, the list of them."""
+        if not isinstance(self.type, _Type) or not isinstance(self.shape, tuple):
+            raise RefusedError("an array in a form that nobody writes")
+        if not all(isinstance(n, int) and n >= 0 for n in self.shape) or len(self.shape) > MOST_DIMENSIONS:
+            raise RefusedError(f"an array of shape {str(self.shape)[:80]}")
+        count = math.prod(self.shape)
+        if self.type.code in ("O", "O4", "O8"):
+            if not isinstance(self.data, list) or len(self.data) != count or len(self.shape) != 1:
+                raise RefusedError("an array of objects in several dimensions")
+            return self.data
+        dtype = self.type.plain()
+        if not isinstance(self.data, bytes | bytearray) or len(self.data) != count * dtype.itemsize:
+            raise RefusedError("an array whose bytes do not fit its shape")
+        return np.frombuffer(self.data, dtype).reshape(self.shape, order="F" if self.fortran else "C")
+
+
+def _reconstruct(kind: object, shape: object, code: object) -> _Array:
+    return _Array()
+
+
+def _ndarray(shape: object, type: object, data: object) -> _Array:
+    return _Array(shape, _Type(type), data)
+
+
+def _frombuffer(data: object, type: object, shape: object, order: object = "C") -> _Array:
+    return _Array(shape, type, data, order == "F")
+
+
+def _scalar(type: object, data: object) -> _Array:
+    return _Array((), type, data)
+
+
+def _encode(text: object, encoding: object) -> bytes:
+    """How the oldest form writes bytes."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise RefusedError("text in a form that nobody writes")
+    return text.encode("latin1")
+
+
+def _bytearray(*data: object) -> bytearray:
+    # A number would ask for so many bytes.
+    if len(data) != 1 or not isinstance(data[0], bytes):
+        raise RefusedError("bytes in a form that nobody writes")
+    return bytearray(data[0])
+
+
+def _bytes(*data: object) -> bytes:
+    if data:
+        raise RefusedError("bytes in a form that nobody writes")
+    return b""
+
+
+def _dict(*pairs: object) -> dict[Any, Any]:
+    if not pairs:
+        return {}
+    if len(pairs) != 1 or not isinstance(pairs[0], list):
+        raise RefusedError("a mapping in a form that nobody writes")
+    return dict(pairs[0])
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "dtype"): _Type,
+    ("numpy", "ndarray"): _ndarray,
+    ("_codecs", "encode"): _encode,
+    ("collections", "OrderedDict"): _dict,
+    **{(f"{home}.multiarray", "_reconstruct"): _reconstruct for home in ("numpy.core", "numpy._core")},
+    **{(f"{home}.multiarray", "scalar"): _scalar for home in ("numpy.core", "numpy._core")},
+    **{(f"{home}.numeric", "_frombuffer"): _frombuffer for home in ("numpy.core", "numpy._core")},
+    **{(home, "bytearray"): _bytearray for home in ("builtins", "__builtin__")},
+    **{(home, "bytes"): _bytes for home in ("builtins", "__builtin__")},
+    **{(home, "dict"): _dict for home in ("builtins", "__builtin__")},
+}
+"""What a pickle may name, and what stands in for it."""
+
+
+class _Reader(pickle.Unpickler):
+    """Looks nothing up: a name is on the list, or the file is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The stand-in."""
+        if (module, name) not in _ALLOWED:
+            raise RefusedError(
+                f"it wants to build {module[:80]}.{name[:80]}, which is neither array nor text"
+            )
+        return _Name(_ALLOWED[module, name])
+
+    def persistent_load(self, pid: object) -> NoReturn:
+        """Nothing lies outside the file."""
+        raise RefusedError("it refers to something outside itself")
+
+
+def read(file: io.BufferedReader) -> Any:
+    """What the pickle holds, arrays as records of what they are.
+
+    Raises `RefusedError`.
+    """
+    # Text of Python 2 stays bytes: it may be in any encoding.
+    reader = _Reader(file, fix_imports=False, encoding="bytes")
+    try:
+        return reader.load()
+    except RefusedError:
+        raise
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise RefusedError(f"it is no whole pickle: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged stream of instructions leads to
+        raise RefusedError(f"it is damaged: {type(error).__name__}") from error
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, _Array):
+        value = value.plain()
+        return _text(value.item()) if isinstance(value, np.ndarray) and value.ndim == 0 else str(value)
+    if isinstance(value, bool | int | float):
+        return str(value)
+    raise RefusedError(f"a {type(value).__name__} where text belongs")
+
+
+def _plain(value: object) -> Any:
+    """An array as numpy has it, anything else as it is."""
+    return value.plain() if isinstance(value, _Array) else value
+
+
+def _texts(value: object) -> list[str]:
+    value = _plain(value)
+    if isinstance(value, np.ndarray):
+        return [_text(one) for one in value.ravel().tolist()]
+    if isinstance(value, list | tuple):
+        return [_text(one) for one in value]
+    raise RefusedError(f"a {type(value).__name__} where a list of texts belongs")
+
+
+def _numbers(value: object) -> np.ndarray[Any, Any]:
+    """An array of numbers; lists of them are made one."""
+    value = _plain(value)
+    if isinstance(value, list | tuple):
+        items = [_plain(one) for one in value]
+        if not all(isinstance(one, bool | int | float | np.ndarray) for one in items):
+            raise RefusedError("a list of something else where numbers belong")
+        if len({np.shape(one) for one in items}) > 1:
+            raise RefusedError("a list of arrays of different shapes")
+        value = np.array(items)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        return value
+    raise RefusedError(f"a {type(value).__name__} where numbers belong")
+
+
+TEXTS = ("id", "raw_text")
+LABELS = ("regression_labels", *(f"regression_labels_{m}" for m in "TAV"))
+FEATURES = ("text", "audio", "vision")
+LENGTHS = tuple(f"{m}_lengths" for m in FEATURES)
+
+
+def parts(content: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each split of the file, by its name, with its keys as text; whatever else there is, is passed over."""
+    content = _plain(content)
+    if not isinstance(content, Mapping):
+        raise RefusedError(f"it holds a {type(content).__name__}, not the splits of a feature file")
+    for name, part in content.items():
+        if isinstance(part, Mapping):
+            yield _text(name), {_text(key): value for key, value in part.items()}
+
+
+def write(content: object, folder: Path) -> None:
+    """``parts.json`` with the texts of each split, and its arrays as ``SPLIT-NUMBER.KEY.npy``."""
+    told = []
+    for number, (name, part) in enumerate(parts(content)):
+        arrays: list[str] = []
+        for key in (*FEATURES, *LENGTHS, *LABELS):
+            if key in part:
+                np.save(folder / f"{number}.{key}.npy", _numbers(part[key]), allow_pickle=False)
+                arrays.append(key)
+        if "text_bert" in part and "text_lengths" not in part:
+            mask = _numbers(part["text_bert"])
+            if mask.ndim == 3 and mask.shape[1] == 3:
+                np.save(folder / f"{number}.text_lengths.npy", mask[:, 1].sum(axis=1).astype(np.int64))
+                arrays.append("text_lengths")
+        texts = {key: _texts(part[key]) for key in TEXTS if key in part}
+        told.append({"name": name, "texts": texts, "arrays": arrays})
+    (folder / "parts.json").write_text(json.dumps(told), encoding="utf-8")
+
+
+def main(source: str, folder: str) -> int:
+    """Exit code; a refusal stands on stdout."""
+    try:
+        with Path(source).open("rb") as file:
+            write(read(file), Path(folder))
+    except RefusedError as error:
+        print(str(error))
+        return REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

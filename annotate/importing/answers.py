@@ -1,0 +1,117 @@
+"""What stands in a cell, as the answer that is stored."""
+
+import math
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+from annotate.errors import CorpusError
+from annotate.types import AND, Dimension, Kind, Modality, Task
+
+NOTHING = "none"
+"""In a cell of a multilabel task: none of the answers is ticked. An empty cell says that nobody was asked."""
+_MISSING = frozenset({"", "nan", "NaN", "NA", "<NA>", "None"})
+_SHOWN = 12
+"""Answers of a dimension that is made up for the hint."""
+
+
+def stored(cell: str, task: Task, where: str, renamed: Mapping[str, str]) -> str | None:
+    """The answer in `cell`, with its word replaced by that in `renamed`; None where it is missing.
+
+    Raises `CorpusError` for a number outside the scale and a word that is no answer; `where` names the row.
+    """
+    dimension = task.dimension
+    cell = renamed.get(cell, cell)
+    if cell in _MISSING and dimension.answer(cell) is None:
+        return None
+    if dimension.kind is Kind.REGRESSION:
+        return _number(cell, task, where)
+    if dimension.kind is Kind.MULTILABEL:
+        words = [] if cell == NOTHING else [renamed.get(w.strip(), w.strip()) for w in cell.split(AND)]
+        said = dimension.joined(words)
+        if unknown := [word for word in words if dimension.answer(word) is None]:
+            raise _no_answer(unknown[0], task, where)
+        return said
+    if dimension.answer(cell) is None:
+        raise _no_answer(cell, task, where)
+    return cell
+
+
+def _number(cell: str, task: Task, where: str) -> str:
+    dimension = task.dimension
+    try:
+        number = float(cell)
+    except ValueError:
+        raise CorpusError(
+            f"{where}: {task.id} is a number, not {cell!r}",
+            hint="name another column, or leave the cell empty where there is no label",
+        ) from None
+    if not math.isfinite(number) or not dimension.low <= number <= dimension.high:
+        raise CorpusError(
+            f"{where}: {task.id} is {number:g}, and the scale of {dimension.name} goes from "
+            f"{dimension.low:g} to {dimension.high:g}",
+            hint=f"give {dimension.name} in annotate.toml the answers of the corpus, from its lowest to its "
+            "highest",
+        )
+    return alias(dimension, number)
+
+
+def alias(dimension: Dimension, number: float) -> str:
+    """An answer's alias where the number is one, else the number in full."""
+    short = f"{number + 0.0:g}"
+    return short if dimension.answer(short) and float(short) == number else repr(number + 0.0)
+
+
+def _no_answer(word: str, task: Task, where: str) -> CorpusError:
+    known = [answer.alias for answer in task.dimension.answers]
+    close = get_close_matches(word, known, n=1)
+    rename = f'--value "{task.dimension.name}:{word}={close[0] if close else "ANSWER"}"'
+    return CorpusError(
+        f"{where}: {word!r} is no answer of {task.dimension.name} ({', '.join(known)})",
+        hint=f"add it to the answers in annotate.toml, or say {rename} for another word of the same",
+    )
+
+
+def find_task(name: str, tasks: Sequence[Task], cells: Sequence[str]) -> Task:
+    """The task called ``dimension.M``.
+
+    Raises `CorpusError` that says what to write into `annotate.toml`; `cells` show what it is about.
+    """
+    found = next((task for task in tasks if task.id == name), None)
+    if found is not None:
+        return found
+    dimension, _, short = name.rpartition(".")
+    if not dimension or short not in {m.value for m in Modality}:
+        raise CorpusError(
+            f"{name!r} is no task", hint=f"known: {', '.join(t.id for t in tasks)}; as in sentiment.M"
+        )
+    if any(task.dimension.name == dimension for task in tasks):
+        raise CorpusError(
+            f"no pass of this project judges {name}",
+            hint=f'add "{short}" to protocol.passes in annotate.toml',
+        )
+    close = get_close_matches(dimension, {task.dimension.name for task in tasks}, n=1)
+    did = f"did you mean {close[0]}.{short}? Else write" if close else "write"
+    raise CorpusError(
+        f"no dimension of this project is called {dimension!r}",
+        hint=f"{did} into annotate.toml\n{dimension_block(dimension, cells)}",
+    )
+
+
+def dimension_block(name: str, cells: Sequence[str]) -> str:
+    """A dimension that has room for these cells, as `annotate.toml` has it."""
+    said = sorted({cell for cell in cells if cell not in _MISSING})
+    try:
+        numbers = sorted({float(cell) for cell in said})
+    except ValueError:
+        numbers = []
+    if numbers:
+        ends = [math.floor(numbers[0]), math.ceil(numbers[-1])]
+        values = numbers if len(numbers) <= _SHOWN else [float(n) for n in range(ends[0], ends[1] + 1)]
+        if len(values) == 1 or len(values) > _SHOWN:
+            values = [float(ends[0]), float(max(ends[1], ends[0] + 1))]
+        answers, kind = [f'{{ value = {v!r}, label = "{v:g}" }}' for v in values], Kind.REGRESSION
+    else:
+        words = (said or ["..."])[:_SHOWN]
+        answers, kind = [f'{{ value = "{w}", label = "{w}" }}' for w in words], Kind.CLASSIFICATION
+    lines = ",\n".join(f"    {answer}" for answer in answers)
+    return f'[[dimensions]]\nname = "{name}"\nkind = "{kind.value}"\nanswers = [\n{lines},\n]'

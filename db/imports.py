@@ -1,0 +1,324 @@
+"""Corpora of others, stored in bulk: videos, samples, features and answers, without a clip."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from annotate.types import Modality, Split, VideoStatus
+from db.chunks import chunks
+from db.models import (
+    IMPORTED,
+    Annotation,
+    AnnotationState,
+    Annotator,
+    Feature,
+    FeatureShard,
+    Sample,
+    SampleStatus,
+    Video,
+    now,
+)
+
+ROWS = 5_000
+"""That one statement brings in."""
+CORPUS = "corpus"
+"""Key of `Video.facts`: what the corpus is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSample:
+    """One sample as a corpus tells of it."""
+
+    id: str
+    video: str
+    """sha256"""
+    start_us: int
+    end_us: int
+    text: str
+    speaker: str
+    """When not that of the whole video."""
+    split: Split | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewVideo:
+    """What samples of a corpus are a part of."""
+
+    sha256: str
+    name: str
+    speaker: str
+    split: Split | None
+    keys: Mapping[str, str]
+    """By sample id: what the corpus calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A sample that is there already."""
+
+    video: str
+    split: Split | None
+    retired: bool
+
+
+def corpus_samples(session: Session, corpus: str) -> dict[str, Stored]:
+    """By id: every sample of that corpus, retired ones too."""
+    query = (
+        select(Sample.id, Sample.video_sha256, Sample.split, Sample.status)
+        .join(Video, Video.sha256 == Sample.video_sha256)
+        .where(Video.settings_hash == IMPORTED, Video.facts[CORPUS].as_string() == corpus)
+    )
+    return {
+        i: Stored(v, Split(split) if split else None, status == SampleStatus.RETIRED)
+        for i, v, split, status in session.execute(query)
+    }
+
+
+def corpora(session: Session) -> list[str]:
+    """What the corpora are called that were imported so far, sorted."""
+    query = select(Video.facts[CORPUS].as_string()).where(Video.settings_hash == IMPORTED).distinct()
+    return sorted(session.scalars(query))
+
+
+def put_videos(session: Session, corpus: str, videos: Sequence[NewVideo]) -> None:
+    """Add the videos that are not there yet; of others only what their samples are called is renewed."""
+    known: dict[str, Mapping[str, Any]] = {}
+    for some in chunks([video.sha256 for video in videos]):
+        query = select(Video.sha256, Video.facts).where(Video.sha256.in_(some))
+        known |= {sha256: facts for sha256, facts in session.execute(query)}  # noqa: C416
+    _insert(
+        session,
+        Video,
+        [
+            {
+                "sha256": v.sha256, "name": v.name, "status": VideoStatus.OK, "reason": "", "detail": "",
+                "facts": _facts(corpus, v), "settings_hash": IMPORTED, "rules_hash": "", "speaker": v.speaker,
+                "episode": "", "split": v.split,
+            }
+            for v in videos
+            if v.sha256 not in known
+        ],
+    )  # fmt: skip
+    changed = [v for v in videos if v.sha256 in known and known[v.sha256] != _facts(corpus, v)]
+    if changed:
+        session.execute(update(Video), [{"sha256": v.sha256, "facts": _facts(corpus, v)} for v in changed])
+
+
+def _facts(corpus: str, video: NewVideo) -> dict[str, Any]:
+    return {CORPUS: corpus, "samples": dict(sorted(video.keys.items()))}
+
+
+def put_samples(session: Session, samples: Sequence[NewSample], known: Collection[str]) -> None:
+    """Add the samples, or renew those whose ids are `known`: text, times and speaker; a split never moves."""
+    new = [_row(s) | {"split": s.split, **_BARE} for s in samples if s.id not in known]
+    _insert(session, Sample, new)
+    old = [_row(s) for s in samples if s.id in known]
+    if old:
+        session.execute(update(Sample), old)
+
+
+_BARE = {"transcript_raw": "", "words": [], "sound_print": [], "media_sha256": {}}
+
+
+def _row(sample: NewSample) -> dict[str, Any]:
+    return {
+        "id": sample.id, "video_sha256": sample.video, "start_us": sample.start_us, "end_us": sample.end_us,
+        "transcript": sample.text, "transcript_origin": "transcript" if sample.text else "",
+        "speaker": sample.speaker, "speaker_origin": "table" if sample.speaker else "",
+        "status": SampleStatus.OK,
+    }  # fmt: skip
+
+
+def retire(session: Session, sample_ids: Sequence[str]) -> None:
+    """Have samples take no part any more; what was said about them stays."""
+    for some in chunks(sample_ids):
+        session.execute(
+            update(Sample)
+            .where(Sample.id.in_(some))
+            .values(status=SampleStatus.RETIRED)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _insert(session: Session, table: type[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    for start in range(0, len(rows), ROWS):
+        session.execute(insert(table), [dict(row) for row in rows[start : start + ROWS]])
+
+
+@dataclass(frozen=True, slots=True)
+class NewShard:
+    """A shard that lies on the disk."""
+
+    sha256: str
+    path: str
+    modality: Modality
+    extractor: str
+    inputs: Sequence[tuple[str, str]]
+    """(sample id, hash of its numbers), by position."""
+
+
+def put_shards(session: Session, shards: Iterable[NewShard]) -> None:
+    """Put shards on record; older rows of the same samples and extractor point there afterwards."""
+    for shard in shards:
+        session.merge(
+            FeatureShard(
+                sha256=shard.sha256, path=shard.path, modality=shard.modality.value,
+                extractor=shard.extractor, samples=len(shard.inputs),
+            )
+        )  # fmt: skip
+        session.flush()
+        for some in chunks([sample_id for sample_id, _ in shard.inputs]):
+            session.execute(
+                delete(Feature).where(Feature.extractor == shard.extractor, Feature.sample_id.in_(some))
+            )
+        _insert(
+            session,
+            Feature,
+            [
+                {
+                    "sample_id": sample_id, "extractor": shard.extractor, "shard_sha256": shard.sha256,
+                    "position": position, "input_hash": digest,
+                }
+                for position, (sample_id, digest) in enumerate(shard.inputs)
+            ],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One answer of a corpus."""
+
+    sample_id: str
+    task_id: str
+    rater: str
+    """Empty for the corpus as a whole."""
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What became of the answers of a corpus."""
+
+    new: int
+    changed: int
+    taken_back: int
+    """That it does not give any more."""
+    unchanged: int
+    touched: frozenset[str]
+    """Ids of the samples whose answers changed."""
+
+
+def put_answers(
+    session: Session, source: str, sha256: str, said: Iterable[Said], about: Mapping[str, Any]
+) -> Answers:
+    """Store the answers that `source` gives now; rows are only added, and equal answers add none.
+
+    `sha256` is that of the file, whose beginning names the annotators; `about` is kept with every row.
+    """
+    latest = _latest(session, source)
+    prefix, moment = sha256[:12], now()
+    annotators = _Annotators(session, prefix)
+    rows: list[dict[str, Any]] = []
+    counts = {"new": 0, "changed": 0, "taken_back": 0, "unchanged": 0}
+    for one in said:
+        origin = f"{_origin(source)}{one.rater}#{one.sample_id}"
+        before = latest.pop((origin, one.task_id), None)
+        if before is not None and before.value == one.value and before.state == AnnotationState.ANSWERED:
+            counts["unchanged"] += 1
+            continue
+        counts["new" if before is None else "changed"] += 1
+        rows.append(
+            {
+                "sample_id": one.sample_id, "task_id": one.task_id, "annotator_id": annotators.of(one.rater),
+                "state": AnnotationState.ANSWERED, "value": one.value, "origin": origin,
+                "revision": _revision(prefix, before), "supersedes_id": None if before is None else before.id,
+            }
+        )  # fmt: skip
+    for (origin, task_id), before in latest.items():
+        if before.state == AnnotationState.ANSWERED:
+            counts["taken_back"] += 1
+            rows.append(
+                {
+                    "sample_id": before.sample_id, "task_id": task_id, "annotator_id": before.annotator_id,
+                    "state": AnnotationState.DELETED, "value": None, "origin": origin,
+                    "revision": _revision(prefix, before), "supersedes_id": before.id,
+                }
+            )  # fmt: skip
+    same = {
+        "seconds": None,
+        "batch_item_id": None,
+        "created_at": moment,
+        "stored_at": moment,
+        "raw": dict(about),
+    }
+    for start in range(0, len(rows), ROWS):
+        session.execute(insert(Annotation), [row | same for row in rows[start : start + ROWS]])
+    return Answers(**counts, touched=frozenset(row["sample_id"] for row in rows))
+
+
+def _origin(source: str) -> str:
+    return f"import:{source}:"
+
+
+def _revision(prefix: str, before: "_Latest | None") -> str:
+    """Of a file that comes back after another one, too, nothing is stored twice under one name."""
+    return prefix if before is None else f"{prefix}>{before.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    id: int
+    sample_id: str
+    annotator_id: int
+    state: str
+    value: str | None
+
+
+def _latest(session: Session, source: str) -> dict[tuple[str, str], _Latest]:
+    """By origin and task: what `source` said last."""
+    row = Annotation
+    query = (
+        select(row.origin, row.task_id, row.id, row.sample_id, row.annotator_id, row.state, row.value)
+        .where(row.origin.startswith(_origin(source), autoescape=True))
+        .order_by(row.id)
+    )
+    # More columns than the types of a row can tell.
+    rows: Iterable[Sequence[Any]] = session.execute(query)
+    return {(origin, task_id): _Latest(*rest) for origin, task_id, *rest in rows}
+
+
+class _Annotators:
+    """Ids of the annotators of one file, made when first asked for."""
+
+    def __init__(self, session: Session, prefix: str) -> None:
+        self._session, self._prefix = session, prefix
+        self._ids: dict[str, int] = {}
+
+    def of(self, rater: str) -> int:
+        """Of ``import:<prefix>``, or of one of its raters."""
+        if rater not in self._ids:
+            name = f"import:{self._prefix}:{rater}" if rater else f"import:{self._prefix}"
+            found = self._session.scalar(select(Annotator).where(Annotator.name == name))
+            if found is None:
+                found = Annotator(name=name)
+                self._session.add(found)
+                self._session.flush()
+            self._ids[rater] = found.id
+        return self._ids[rater]
+
+
+def one_feature_outside(session: Session, extractor: str, sample_ids: Collection[str]) -> str | None:
+    """A sample that has features of that extractor and is none of these, if there is any."""
+    query = select(Feature.sample_id).where(Feature.extractor == extractor)
+    return min((i for i in session.scalars(query) if i not in sample_ids), default=None)
+
+
+def stored_features(session: Session, extractor: str) -> dict[str, tuple[str, str]]:
+    """By sample: hash of its numbers, and of the shard that they lie in."""
+    query = select(Feature.sample_id, Feature.input_hash, Feature.shard_sha256).where(
+        Feature.extractor == extractor
+    )
+    return {sample_id: (digest, shard) for sample_id, digest, shard in session.execute(query)}
