@@ -1,4 +1,4 @@
-"""Distances between embeddings, in blocks, so that a million samples need no square matrix."""
+"""Distances between points, block by block, so that a million of them need no square matrix."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import FeatureError
+from strategies._device import device_of
 
-BLOCK = 2048
+BLOCK = 16384
+"""Rows that are looked at together."""
+CENTRES = 1024
+"""Columns, likewise."""
 Points = NDArray[np.float32]
+Rows = NDArray[np.intp]
 Wide = NDArray[np.float64]
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Of the rows from 0 to n."""
+    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
 
 
 def finite(points: Points) -> Points:
@@ -17,7 +27,7 @@ def finite(points: Points) -> Points:
 
     Raises `FeatureError` when a coordinate is not a finite number.
     """
-    if not np.isfinite(points).all():
+    if not all(np.isfinite(points[rows]).all() for rows in blocks(len(points))):
         raise FeatureError(
             "some embeddings are not numbers",
             hint="make features and model anew: `annotate extract`, then `annotate train --force`",
@@ -25,29 +35,61 @@ def finite(points: Points) -> Points:
     return points
 
 
-def squared(points: Points, centre: Points | Wide) -> Wide:
+def nearest(
+    points: Points, centres: Points, device: str = "cpu"
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """(n,) squared distance of (n, d) points to the nearest of (m, d) centres, and which it is.
+
+    Infinite and -1 when m is 0. A product of matrices finds the nearest; its distance is then taken from the
+    difference, which is exactly 0 for equals and loses nothing far from the origin.
+    """
+    gaps = np.full(len(points), np.inf, dtype=np.float32)
+    owner = np.full(len(points), -1, dtype=np.int32)
+    if not len(centres):
+        return gaps, owner
+    there = device_of(device)
+    middle = centres.mean(axis=0, dtype=np.float64).astype(np.float32)
+    moved = [there.move(centres[i : i + CENTRES] - middle) for i in range(0, len(centres), CENTRES)]
+    halves = [(some * some).sum(1) / 2 for some in moved]
+    for rows in blocks(len(points)):
+        block = there.move(points[rows] - middle)
+        for number, (some, half) in enumerate(zip(moved, halves, strict=True)):
+            product = block @ some.T
+            product -= half
+            best = product.argmax(1)
+            apart = block - some[best]
+            apart *= apart
+            found = there.back(apart.sum(1))
+            nearer = found < gaps[rows]
+            gaps[rows][nearer] = found[nearer]
+            owner[rows][nearer] = there.back(best)[nearer] + number * CENTRES
+    return gaps, owner
+
+
+def squared(points: Points, centre: Points) -> NDArray[np.float32]:
     """(n,) squared distance of (n, d) points to one centre; exactly 0 for equals."""
-    result = np.empty(len(points))
-    for start in range(0, len(points), BLOCK):
-        gap = points[start : start + BLOCK].astype(np.float64) - centre
-        result[start : start + BLOCK] = np.einsum("nd,nd->n", gap, gap)
-    return result
+    gaps = np.empty(len(points), dtype=np.float32)
+    for rows in blocks(len(points)):
+        apart = points[rows] - centre
+        gaps[rows] = np.einsum("nd,nd->n", apart, apart)
+    return gaps
 
 
-def nearest_squared(points: Points, centres: Points) -> Wide:
-    """(n,) squared distance of (n, d) points to the nearest of (m, d) centres; infinite when m is 0."""
-    result = np.full(len(points), np.inf)
-    for rows, gaps in squared_blocks(points, centres):
-        result[rows] = np.minimum(result[rows], gaps.min(axis=1))
-    return result
+def squared_between(points: Points, others: Points) -> Wide:
+    """(n, m) squared distances of few points; exactly 0 for equals."""
+    points, others = points.astype(np.float64), others.astype(np.float64)
+    both = (points**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
+    gaps = both - 2 * points @ others.T
+    return np.where(gaps > 1e-13 * both, gaps, 0.0)
 
 
-def squared_blocks(points: Points, centres: Points) -> Iterator[tuple[slice, Wide]]:
-    """All squared distances of (n, d) points to (m, d) centres, piece by piece: (rows, (rows, some of m))."""
-    wide = centres.astype(np.float64)
-    for start in range(0, len(points), BLOCK):
-        block = points[start : start + BLOCK].astype(np.float64)
-        for first in range(0, len(wide), BLOCK):
-            some = wide[first : first + BLOCK]
-            gaps = (block**2).sum(axis=1)[:, None] - 2 * block @ some.T + (some**2).sum(axis=1)
-            yield slice(start, start + len(block)), np.maximum(gaps, 0)
+def middlemost(points: Points, rng: np.random.Generator) -> int:
+    """Position of the point nearest the mean; chance decides between equals."""
+    total = sum(points[rows].sum(axis=0, dtype=np.float64) for rows in blocks(len(points)))
+    gaps = squared(points, np.asarray(total / len(points), dtype=np.float32))
+    return highest(-gaps, rng)
+
+
+def highest(values: NDArray[np.floating], rng: np.random.Generator) -> int:
+    """Position of the largest; chance decides between equals."""
+    return int(rng.choice(np.flatnonzero(values == values.max())))

@@ -5,10 +5,12 @@ from numpy.typing import NDArray
 
 from annotate.registry import strategy
 from annotate.types import Kind, Need, Pool, Selection
-from strategies._distance import finite, squared, squared_blocks
+from strategies._distance import Points, Rows, Wide, blocks, finite, highest, squared, squared_between
 
 REFERENCE = 2048
 """Samples that stand for all when a mean over the whole pool is taken."""
+CANDIDATES = 32_768
+"""Of a larger pool, so many drawn by chance may be chosen; more where more than a quarter are asked for."""
 WIDTH = 0.25
 """Of the kernel, as a share of the median squared distance. See benchmarks/cold_start.py."""
 
@@ -22,50 +24,54 @@ class Herding:
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Greedy; scores fall evenly from 1. Raises `FeatureError` when an embedding is not a number."""
-        k = min(k, len(pool))
+        everything, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
+        k = min(k, len(everything))
         if k == 0:
             return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
-        # Shuffled, because `argmax` takes the first of equals.
-        order = rng.permutation(len(pool))
-        points, labelled = finite(pool.embeddings[order]), finite(pool.known.embeddings)
-        everything = np.concatenate([points, labelled])
-        reference = everything[rng.permutation(len(everything))[:REFERENCE]]
+        drawn = rng.permutation(len(everything))[: max(CANDIDATES, 4 * k)]
+        points = everything[drawn]
+        reference = _some(everything, labelled, rng)
         width = _width(reference)
         wanted = _similarity(points, reference, width) / len(reference)
-        chosen = _herd(points, wanted, _similarity(points, labelled, width), len(labelled), width, k)
-        return Selection(order[chosen].astype(np.intp), 1 - np.arange(k) / k)
+        near = _similarity(points, labelled, width)
+        chosen = _herd(points, wanted, near, len(labelled), width, k, rng)
+        return Selection(drawn[chosen], 1 - np.arange(k) / k)
 
 
-def _width(reference: NDArray[np.float32]) -> float:
-    gaps = np.concatenate([block.ravel() for _, block in squared_blocks(reference, reference)])
-    # Equal samples are not exactly 0 apart after rounding.
-    apart = gaps[gaps > 1e-9 * gaps.max()]
+def _some(points: Points, labelled: Points, rng: np.random.Generator) -> Points:
+    """Up to `REFERENCE` of both together, by chance."""
+    rows: Rows = rng.permutation(len(points) + len(labelled))[:REFERENCE]
+    inside = rows < len(points)
+    return np.concatenate([points[rows[inside]], labelled[rows[~inside] - len(points)]])
+
+
+def _width(reference: Points) -> float:
+    gaps = squared_between(reference, reference)
+    apart = gaps[gaps > 0]
     return WIDTH * float(np.median(apart)) if len(apart) else 1.0
 
 
-def _similarity(
-    points: NDArray[np.float32], centres: NDArray[np.float32], width: float
-) -> NDArray[np.float64]:
+def _similarity(points: Points, centres: Points, width: float) -> Wide:
     """(n,) sum of the Gaussian kernel between each point and all centres."""
     total = np.zeros(len(points))
-    for rows, gaps in squared_blocks(points, centres):
-        total[rows] += np.exp(-gaps / width).sum(axis=1)
+    for rows in blocks(len(points)):
+        for some in blocks(len(centres)):
+            total[rows] += np.exp(-squared_between(points[rows], centres[some]) / width).sum(axis=1)
     return total
 
 
 def _herd(
-    points: NDArray[np.float32], wanted: NDArray[np.float64], near: NDArray[np.float64],
-    asked: int, width: float, k: int,
-) -> list[int]:  # fmt: skip
+    points: Points, wanted: Wide, near: Wide, asked: int, width: float, k: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
     """`k` positions, each the one that the samples asked so far represent worst for its weight.
 
     `wanted` is the mean similarity to the pool, `near` the summed similarity to the `asked` samples.
     """
     free = np.zeros(len(points))
-    chosen: list[int] = []
-    for count in range(asked, asked + k):
-        new = int(np.argmax(wanted - near / (count + 1) + free))
-        near = near + np.exp(-squared(points, points[new]) / width)
+    chosen = np.empty(k, dtype=np.intp)
+    for count in range(k):
+        new = highest(wanted - near / (asked + count + 1) + free, rng)
+        near = near + np.exp(-squared(points, points[new]) / np.float32(width))
         free[new] = -np.inf
-        chosen.append(new)
+        chosen[count] = new
     return chosen

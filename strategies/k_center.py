@@ -1,11 +1,11 @@
 """Cover the pool: always the sample farthest from everything asked so far."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annotate.registry import strategy
 from annotate.types import Kind, Need, Pool, Selection
-from strategies._distance import finite, nearest_squared, squared
+from strategies._distance import Points, Rows, Wide, finite, middlemost, nearest, squared, squared_between
+from strategies._farthest import farthest_first
 
 
 @strategy("k-center")
@@ -21,25 +21,26 @@ class KCenter:
         With nothing labelled it starts at the sample nearest the mean, whose score is the distance to
         the farthest sample. Raises `FeatureError` when an embedding is not a number.
         """
-        # Shuffled, because `argmax` takes the first of equals.
-        order = rng.permutation(len(pool))
-        points = finite(pool.embeddings[order])
-        distance = nearest_squared(points, finite(pool.known.embeddings))
-        chosen: list[int] = []
-        scores: list[float] = []
-        for _ in range(min(k, len(pool))):
-            new = _farthest(points, distance)
-            start = np.isinf(distance[new])
-            scores.append(distance[new])
-            np.minimum(distance, squared(points, points[new]), out=distance)
-            if start:
-                scores[-1] = distance.max()
-            distance[new] = -1
-            chosen.append(new)
-        return Selection(order[chosen].astype(np.intp), np.sqrt(scores))
+        points, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
+        k = min(k, len(points))
+        if k == 0:
+            return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
+        if len(labelled):
+            gaps, _ = nearest(points, labelled, pool.device)
+            chosen, scores = _cover(points, gaps.astype(np.float64), k, rng)
+        else:
+            chosen, scores = _cover_from_the_middle(points, k, rng)
+        return Selection(chosen, np.sqrt(scores))
 
 
-def _farthest(points: NDArray[np.float32], distance: NDArray[np.float64]) -> int:
-    if np.isinf(distance).all():
-        return int(np.argmin(squared(points, points.mean(axis=0, dtype=np.float64))))
-    return int(np.argmax(distance))
+def _cover(points: Points, gaps: Wide, k: int, rng: np.random.Generator) -> tuple[Rows, Wide]:
+    return farthest_first(gaps, lambda rows, some: squared_between(points[rows], points[some]), k, rng)
+
+
+def _cover_from_the_middle(points: Points, k: int, rng: np.random.Generator) -> tuple[Rows, Wide]:
+    first = middlemost(points, rng)
+    gaps = squared(points, points[first]).astype(np.float64)
+    farthest = gaps.max()
+    gaps[first] = -np.inf
+    chosen, scores = _cover(points, gaps, k - 1, rng)
+    return np.append(first, chosen), np.append(farthest, scores)
