@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.acquisition.known import numbered, numbers
 from annotate.project import Project
 from annotate.steps._embed import counted, embed, pooled
-from annotate.types import UNIMODAL, Kind, Known, Modality, Need, Pool, Task, TaskPrediction, rows_of
+from annotate.types import UNIMODAL, Kind, Known, Modality, Need, Pool, TaskPrediction, rows_of
 from db.batches import Candidate
 from db.engine import reading
 from db.labels import read_labels
@@ -119,42 +120,14 @@ def _groups(project: Project, sample_ids: Sequence[str]) -> dict[str, NDArray[np
     with reading(project.engine) as session:
         found = talkers(session, sample_ids)
     videos, speakers = ([found[i][part] for i in sample_ids] for part in (0, 1))
-    return {"speaker": _numbered(speakers), "video": _numbered(videos)}
-
-
-def _numbered(names: Sequence[str]) -> NDArray[np.intp]:
-    return np.asarray(np.unique(np.array(names, dtype=np.str_), return_inverse=True)[1], dtype=np.intp)
+    return {"speaker": numbered(speakers), "video": numbered(videos)}
 
 
 def _labels(project: Project, sample_ids: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     """By task id: what people said of these samples, as `Known.labels` has it."""
-    position = {sample_id: i for i, sample_id in enumerate(sample_ids)}
-    tasks = {task.id: task for task in project.settings.tasks()}
-    found = {task_id: _nothing(task, len(sample_ids)) for task_id, task in tasks.items()}
     with reading(project.engine) as session:
         labels = read_labels(session)
-    for label in labels:
-        task = tasks.get(label.task_id)
-        if task is not None and label.sample_id in position:
-            found[task.id][position[label.sample_id]] = _as_number(task, label.value)
-    return found
-
-
-def _nothing(task: Task, n: int) -> NDArray[np.float64]:
-    several = task.dimension.kind is Kind.MULTILABEL
-    return np.full((n, len(task.dimension.answers)) if several else n, np.nan)
-
-
-def _as_number(task: Task, value: float | str) -> float | list[bool]:
-    """NaN for what is no answer any more."""
-    dimension = task.dimension
-    if dimension.kind is Kind.REGRESSION:
-        return np.nan if isinstance(value, str) else float(value)
-    aliases = [answer.alias for answer in dimension.answers]
-    if dimension.kind is Kind.MULTILABEL:
-        ticked = dimension.ticked(str(value))
-        return [alias in ticked for alias in aliases]
-    return aliases.index(str(value)) if str(value) in aliases else np.nan
+    return numbers(project.settings.tasks(), sample_ids, labels)
 
 
 def _belief(prediction: TaskPrediction, row: int) -> dict[str, Any]:

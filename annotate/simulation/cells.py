@@ -1,0 +1,96 @@
+"""Runs on the disk: one file each, written whole after every round, so that a simulation can be stopped."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from annotate.durable import write_whole
+from annotate.errors import UsageError
+from annotate.simulation.replay import Point
+from annotate.simulation.world import Plan, World
+
+GENERATION = 1
+"""Raised by hand whenever the code would make other runs of the same data and settings."""
+IDENTITY = "simulation.json"
+FULL = "all labels"
+"""In place of a strategy: the run that learns from every label at once."""
+
+
+def identity(world: World, plan: Plan) -> dict[str, Any]:
+    """What decides every run, apart from strategy and seed."""
+    labels = [
+        [*key, label.value, sorted(label.distribution.items())] for key, label in sorted(world.labels.items())
+    ]
+    return {
+        "generation": GENERATION,
+        "plan": asdict(plan),
+        "tasks": [[t.id, t.dimension.kind, [a.value for a in t.dimension.answers]] for t in world.tasks],
+        "samples": [len(world.pool), len(world.valid), len(world.test)],
+        "data": _hash([
+            world.pool, world.valid, world.test, labels, sorted([*k, v] for k, v in world.votes.items()),
+            sorted([m, name] for m, name in world.extractors.items()),
+            hashlib.sha256(world.bare.tobytes()).hexdigest(),
+        ]),
+        "recipe": asdict(world.recipe),
+        "cold_start": world.cold_start,
+        "options": world.options,
+        "costs": {m: list(cost) for m, cost in world.costs.items()},
+    }  # fmt: skip
+
+
+def name_of(facts: dict[str, Any]) -> str:
+    """A short name for a simulation's folder."""
+    return _hash(facts)[:12]
+
+
+class Cells:
+    """The folder of one simulation."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+        """Makes the folder. Raises `UsageError` when it is that of another simulation, or no folder can be
+        there; `OSError` when nothing can be written."""
+        self.folder = folder
+        said = json.dumps(facts, sort_keys=True, indent=1).encode()
+        path = folder / IDENTITY
+        try:
+            found = json.loads(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            self._require_empty()
+            write_whole(path, said)
+            return
+        if found != json.loads(said):
+            differing = [key for key in facts if found.get(key) != json.loads(said)[key]]
+            raise UsageError(
+                f"{folder} holds another simulation: it differs in {', '.join(differing)}",
+                hint="name another folder with --out, or say what was said then",
+            )
+
+    def _require_empty(self) -> None:
+        if self.folder.is_dir() and any(not p.name.startswith(".") for p in self.folder.iterdir()):
+            raise UsageError(
+                f"{self.folder} is not empty, and holds no simulation", hint="name another folder with --out"
+            )
+
+    def path(self, name: str, seed: int) -> Path:
+        """Of a run; names of strategies may hold a colon."""
+        return self.folder / "runs" / quote(name, safe="") / f"{seed}.json"
+
+    def read(self, name: str, seed: int) -> list[Point]:
+        """What is kept of a run; nothing when it is not there or damaged: then it is made again."""
+        try:
+            facts = json.loads(self.path(name, seed).read_bytes())
+            return [Point(**{**point, "asked": [tuple(pair) for pair in point["asked"]]}) for point in facts]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def write(self, name: str, seed: int, points: Sequence[Point]) -> None:
+        """Keep what there is of a run."""
+        write_whole(self.path(name, seed), json.dumps([asdict(point) for point in points]).encode())
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

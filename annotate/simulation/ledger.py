@@ -1,0 +1,72 @@
+"""What was asked so far, what is known from it, and what it cost."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+
+from annotate.simulation.world import World
+from annotate.types import Label, Modality, Task
+
+
+class Question(NamedTuple):
+    """One sample shown in one pass: all tasks of the pass are judged."""
+
+    row: int
+    """Of the world's pool."""
+    modality: Modality
+
+
+class Ledger:
+    """Grows with each question. `seed` decides in which order votes are drawn, whatever is asked when."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self._world, self._seed = world, seed
+        self._drawn: dict[tuple[str, str], list[str]] = {}
+        self._asked: dict[Question, int] = {}
+        self.labels: dict[tuple[str, str], Label] = {}
+        """By (sample id, task id)."""
+        self.seconds = 0.0
+        """Of raters."""
+
+    def ask(self, questions: Iterable[Question]) -> None:
+        """Answer questions from the truth; one may be asked again where votes are left."""
+        world = self._world
+        for question in questions:
+            sample_id = world.pool[question.row]
+            self.seconds += world.costs[question.modality].of(float(world.clip_seconds[question.row]))
+            for task in world.of_pass(question.modality):
+                self._answer(sample_id, task, self._asked.get(question, 0))
+            self._asked[question] = self._asked.get(question, 0) + 1
+
+    def _answer(self, sample_id: str, task: Task, turn: int) -> None:
+        key = (sample_id, task.id)
+        votes = self._world.votes.get(key)
+        if not votes:
+            self.labels[key] = self._world.labels[key]
+        elif turn < len(votes):
+            order = np.random.default_rng([self._seed, crc32(f"{key}".encode())]).permutation(len(votes))
+            said = self._drawn.setdefault(key, [])
+            said.append(votes[order[turn]])
+            self.labels[key] = self._world.agree(sample_id, task, said)
+
+    @property
+    def questions(self) -> int:
+        """How many were asked."""
+        return sum(self._asked.values())
+
+    def rows(self) -> list[int]:
+        """Of the pool, ascending: what was asked in any pass."""
+        return sorted({question.row for question in self._asked})
+
+    def missing(self, task: Task) -> list[bool]:
+        """Of each pool sample: whether the label of a task is missing."""
+        return [(i, task.id) not in self.labels for i in self._world.pool]
+
+    def told(self) -> Mapping[str, list[Label]]:
+        """By task id: the labels, ordered by sample."""
+        found: dict[str, list[Label]] = {task.id: [] for task in self._world.tasks}
+        for (_, task_id), label in sorted(self.labels.items()):
+            found[task_id].append(label)
+        return found

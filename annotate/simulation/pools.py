@@ -1,0 +1,58 @@
+"""A moment of the replay, as a query strategy sees it in the real loop."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.acquisition.known import numbers
+from annotate.simulation.ledger import Ledger
+from annotate.simulation.model import Taught
+from annotate.simulation.world import World
+from annotate.types import Known, Need, Pool, TaskPrediction, rows_of
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The pool of a round, and where its rows stand in the world's pool."""
+
+    pool: Pool
+    rows: NDArray[np.intp]
+    """(n,)"""
+
+
+def view(world: World, ledger: Ledger, taught: Taught, needs: frozenset[Need]) -> View:
+    """What may still be asked: samples that lack a label. Samples that need nothing more are known."""
+    missing = {task.id: np.array(ledger.missing(task), dtype=bool) for task in world.tasks}
+    rows = np.flatnonzero(np.any(list(missing.values()), axis=0)).astype(np.intp)
+    covered = np.array(sorted(set(ledger.rows()) - set(rows.tolist())), dtype=np.intp)
+    predictions, codes, embeddings = _said(world, taught, needs)
+    known = Known(embeddings[covered], rows_of(codes, covered))
+    if Need.LABELS in needs:
+        ids = [world.pool[row] for row in covered]
+        beliefs = {task_id: p.of(covered) for task_id, p in predictions.items()}
+        said = numbers(world.tasks, ids, ledger.labels.values())
+        known = Known(known.embeddings, known.codes, beliefs, said)
+    pool = Pool(
+        sample_ids=np.array(world.pool, dtype=np.str_)[rows],
+        predictions={task_id: p.of(rows) for task_id, p in predictions.items()},
+        missing={task_id: wanted[rows] for task_id, wanted in missing.items()},
+        embeddings=embeddings[rows],
+        known=known,
+        codes=rows_of(codes, rows),
+        groups={word: who[rows] for word, who in world.groups.items()},
+        device=world.device,
+    )
+    return View(pool, rows)
+
+
+def _said(
+    world: World, taught: Taught, needs: frozenset[Need]
+) -> tuple[dict[str, TaskPrediction], dict[str, NDArray[np.float32]], NDArray[np.float32]]:
+    """Predictions, codes and embeddings of the whole pool; bare features where there is no model."""
+    seen = taught.seen
+    if seen is None:
+        return {}, {}, world.bare
+    part = np.arange(len(world.pool), dtype=np.intp)
+    codes = rows_of(seen.codes, part) if Need.CODES in needs else {}
+    return {t: p.of(part) for t, p in seen.predictions.items()}, codes, seen.embeddings[part]

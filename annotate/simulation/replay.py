@@ -1,0 +1,164 @@
+"""One strategy with one seed, from the start set to the end: ask, learn, measure, choose."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from annotate.acquisition.choosing import choose
+from annotate.acquisition.opening import open_strategy
+from annotate.protocols import QueryStrategy
+from annotate.simulation.cost import Spent, measured
+from annotate.simulation.diagnostics import of_batch
+from annotate.simulation.ledger import Ledger, Question
+from annotate.simulation.model import Taught, scores, teach
+from annotate.simulation.pools import view
+from annotate.simulation.scores import main_score
+from annotate.simulation.world import Plan, World
+from annotate.types import Modality, Pool
+
+START, CHOICE = 11, 12
+"""What a seed of a run is for, beside others."""
+
+Picked = Sequence[tuple[int, Modality]]
+Picker = Callable[[Pool, int, np.random.Generator], Picked]
+"""(pool, budget in questions, rng) -> (row of the pool, pass), at most so many: the seam for what chooses
+single questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a run stands after a round."""
+
+    samples: float
+    """Asked questions over passes: one of which half the passes were asked counts half."""
+    labels: int
+    seconds: float
+    """Of raters, for the pool."""
+    score: float
+    """On test, the mean over the tasks of what each is judged by."""
+    scores: dict[str, dict[str, float]]
+    """By task id: all scores."""
+    asked: list[tuple[str, str]]
+    """(sample id, pass) of this round's questions, in the order in which they were chosen."""
+    batch: dict[str, float | None]
+    """What kind of batch it was, see `diagnostics`."""
+    select_seconds: float | None = None
+    """Of the processor; None for a start set."""
+    select_bytes: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class Run:
+    """Grows by one point per round; two runs with the same strategy, seed and data are the same run."""
+
+    def __init__(self, world: World, plan: Plan, name: str, seed: int, picker: Picker | None = None) -> None:
+        self.world, self.plan, self.name, self.seed = world, plan, name, seed
+        self._picker = picker
+        self._ledger = Ledger(world, seed)
+        self._opened = open_strategy(name, world.options)
+        self._taught: Taught | None = None
+        self.points: list[Point] = []
+
+    def resume(self, points: Sequence[Point]) -> None:
+        """Take over what was kept of this run."""
+        rows = {sample_id: row for row, sample_id in enumerate(self.world.pool)}
+        passes = {m.value: m for m in self.world.passes}
+        for point in points:
+            self._ledger.ask(Question(rows[sample_id], passes[word]) for sample_id, word in point.asked)
+            self.points.append(point)
+
+    def rounds(self) -> Iterator[Point]:
+        """What is left of the run."""
+        for turn in range(len(self.points), len(self.plan.budgets())):
+            questions, spent, notes = self._start() if turn == 0 else self._choose(turn)
+            if not questions:
+                return
+            before = self._ledger.rows()
+            self._ledger.ask(questions)
+            self._taught = self._teach(turn)
+            self.points.append(self._point(questions, before, spent, notes))
+            yield self.points[-1]
+
+    def _start(self) -> tuple[list[Question], Spent | None, list[str]]:
+        drawn = np.random.default_rng([self.seed, START]).permutation(len(self.world.pool))
+        rows = drawn[: self.plan.start].tolist()
+        return [Question(row, m) for row in rows for m in self.world.passes], None, []
+
+    def _teach(self, turn: int) -> Taught:
+        if turn == 0:
+            return _first(self.world, self.plan, self.seed)
+        return teach(self.world, self.plan, self._ledger, self.seed, turn)
+
+    def _choose(self, turn: int) -> tuple[list[Question], Spent | None, list[str]]:
+        taught = self._taught or self._teach(turn - 1)
+        passes = len(self.world.passes)
+        budget = self.plan.budgets()[turn] * passes - self._ledger.questions
+        name, opened, notes = self.name, self._opened, list[str]()
+        if taught.seen is None and opened.needs:
+            name = self.world.cold_start
+            opened = open_strategy(name, self.world.options)
+            notes.append(f"{self.name} needs a model, so {name} stood in")
+        picker = self._picker or whole_samples(opened, name, self.world)
+        looked = view(self.world, self._ledger, taught, opened.needs)
+        rng = np.random.default_rng([self.seed, CHOICE, turn])
+        picked, spent = measured(lambda: picker(looked.pool, budget, rng))
+        return [Question(int(looked.rows[row]), m) for row, m in picked], spent, notes
+
+    def _point(
+        self, questions: list[Question], before: list[int], spent: Spent | None, notes: list[str]
+    ) -> Point:
+        assert self._taught is not None
+        return point(self.world, self._ledger, self._taught, questions, before, spent, notes)
+
+
+def whole_samples(strategy: QueryStrategy, name: str, world: World) -> Picker:
+    """Asks every pass of each sample that the strategy chooses."""
+
+    def pick(pool: Pool, budget: int, rng: np.random.Generator) -> Picked:
+        chosen = choose(strategy, name, pool, budget // len(world.passes), rng)
+        return [(int(row), m) for row in chosen.indices for m in world.passes]
+
+    return pick
+
+
+@lru_cache(maxsize=2)
+def _first(world: World, plan: Plan, seed: int) -> Taught:
+    """The model of the start set, which all strategies share."""
+    ledger = Ledger(world, seed)
+    drawn = np.random.default_rng([seed, START]).permutation(len(world.pool))[: plan.start]
+    ledger.ask(Question(int(row), m) for row in drawn for m in world.passes)
+    return teach(world, plan, ledger, seed, 0)
+
+
+def full(world: World, plan: Plan, seed: int) -> Point:
+    """With every label there is: what all strategies end at."""
+    ledger = Ledger(world, seed)
+    questions = [Question(row, m) for row in range(len(world.pool)) for m in world.passes]
+    for _ in range(max((len(said) for said in world.votes.values()), default=1)):
+        ledger.ask(questions)
+    taught = teach(world, plan, ledger, seed, len(plan.budgets()))
+    return point(world, ledger, taught, [], [], None, [])
+
+
+def point(
+    world: World, ledger: Ledger, taught: Taught, questions: Sequence[Question], before: Sequence[int],
+    spent: Spent | None, notes: list[str],
+) -> Point:  # fmt: skip
+    """Measure on test."""
+    found = scores(world, taught)
+    tasks = [task for task in world.tasks if task.id in found]
+    rows = list(dict.fromkeys(question.row for question in questions))
+    return Point(
+        samples=ledger.questions / len(world.passes),
+        labels=len(ledger.labels),
+        seconds=ledger.seconds,
+        score=float(np.mean([main_score(task, found[task.id]) for task in tasks])),
+        scores=found,
+        asked=[(world.pool[q.row], q.modality.value) for q in questions],
+        batch=of_batch(world, rows, before),
+        select_seconds=None if spent is None else spent.seconds,
+        select_bytes=None if spent is None else spent.peak_bytes,
+        notes=notes,
+    )

@@ -1,0 +1,149 @@
+"""A fully labelled corpus that the loop is replayed on, and how far the replay goes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import NothingToDo, UsageError
+from annotate.types import Kind, Label, Modality, Task
+
+if TYPE_CHECKING:
+    from annotate.learning.batches import FeatureReader, Places
+    from annotate.learning.recipe import Recipe
+
+Agree = Callable[[str, Task, Sequence[str]], Label]
+"""(sample id, task, what each rater said, one at least) -> the label."""
+
+
+class Cost(NamedTuple):
+    """What one question of a pass costs a rater."""
+
+    fixed: float
+    """Seconds, whatever the clip: to load the page, to judge, to click."""
+    per_second: float
+    """Seconds per second of the clip."""
+
+    def of(self, clip_seconds: float) -> float:
+        """Rater seconds."""
+        return self.fixed + self.per_second * clip_seconds
+
+
+COSTS: Mapping[Modality, Cost] = {
+    Modality.TEXT: Cost(6.0, 0.5),
+    Modality.AUDIO: Cost(5.0, 1.0),
+    Modality.VISION: Cost(5.0, 1.0),
+    Modality.MULTIMODAL: Cost(6.0, 1.0),
+}
+"""A guess, for those who measured nothing: a clip is watched once, its words are read twice as fast."""
+
+
+def _no_votes(sample_id: str, task: Task, said: Sequence[str]) -> Label:
+    raise NotImplementedError("votes need a way to agree")
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """Samples by what they are for, ordered by id, and the truth about them."""
+
+    tasks: tuple[Task, ...]
+    pool: tuple[str, ...]
+    """Train: asked about, learned from."""
+    valid: tuple[str, ...]
+    test: tuple[str, ...]
+    labels: Mapping[tuple[str, str], Label]
+    """By (sample id, task id). Of a pool sample each task has one."""
+    read: "FeatureReader"
+    extractors: Mapping[Modality, str]
+    places: "Places"
+    bare: NDArray[np.float32]
+    """(pool, d) where the pool's samples lie to each other while there is no model."""
+    groups: Mapping[str, NDArray[np.intp]]
+    """By ``speaker`` and ``video``: (pool,) numbers, as in `Pool`."""
+    clip_seconds: NDArray[np.float64]
+    """(pool,)"""
+    recipe: "Recipe"
+    device: str = "cpu"
+    cold_start: str = "herding"
+    """The strategy that stands in for one that needs a model while none can be trained."""
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of strategies, by name."""
+    costs: Mapping[Modality, Cost] = field(default_factory=lambda: COSTS)
+    votes: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """By (sample id, task id), of pool samples: what each rater said. Where there are votes, a question draws
+    one that was not drawn yet; elsewhere it gets the label."""
+    agree: Agree = _no_votes
+    """Makes a label of votes."""
+
+    @property
+    def passes(self) -> tuple[Modality, ...]:
+        """Those that have a task, T, A, V, M."""
+        return tuple(m for m in Modality if any(task.modality is m for task in self.tasks))
+
+    @property
+    def kinds(self) -> set[Kind]:
+        """Of its tasks."""
+        return {task.dimension.kind for task in self.tasks}
+
+    def of_pass(self, modality: Modality) -> tuple[Task, ...]:
+        """What one question of a pass asks."""
+        return tuple(task for task in self.tasks if task.modality is modality)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How far a replay goes. Samples count: one of which half the passes were asked counts half."""
+
+    start: int
+    """Drawn uniformly, the same for every strategy with the same seed."""
+    step: int
+    until: int
+    valid_share: float = 0.2
+    """Labelled valid samples per labelled pool sample, the same ones for every strategy with the same seed.
+    They are not counted: every strategy pays for them alike."""
+
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for what cannot be."""
+        if self.start < 1 or self.step < 1:
+            raise UsageError(
+                f"a simulation of {self.start} samples and {self.step} more at a time gets nowhere",
+                hint="use --start 20 --step 20",
+            )
+        if self.until <= self.start:
+            raise UsageError(
+                f"--until {self.until} is not above --start {self.start}: no strategy would choose anything",
+                hint=f"use --until {self.start + 8 * self.step}",
+            )
+
+    def budgets(self) -> tuple[int, ...]:
+        """Samples asked after each round; the last is `until`."""
+        return (*range(self.start, self.until, self.step), self.until)
+
+
+def require_possible(world: World, plan: Plan) -> None:
+    """Raise `NothingToDo` for a world that nothing can be learned or measured in, `UsageError` for a plan
+    that is larger than it."""
+    if not world.tasks or not world.pool:
+        raise NothingToDo(
+            "no train sample has all its labels, so nothing can be replayed",
+            hint="simulate on a finished project: `annotate status` shows what is labelled, "
+            "`annotate import` brings in a corpus of others",
+        )
+    if plan.start > len(world.pool):
+        raise UsageError(
+            f"--start {plan.start} is more than the {len(world.pool)} train samples that have all labels",
+            hint=f"use --start {max(1, len(world.pool) // 10)}",
+        )
+    if plan.until > len(world.pool):
+        raise UsageError(
+            f"--until {plan.until} is more than the {len(world.pool)} train samples that have all labels",
+            hint=f"use --until {len(world.pool)}, or less",
+        )
+    for task in world.tasks:
+        if not any((i, task.id) in world.labels for i in world.test):
+            raise NothingToDo(
+                f"no test sample has a label of {task.id}, so nothing can be measured",
+                hint="label test samples, or leave the task out with --tasks",
+            )
