@@ -1,6 +1,7 @@
 """Base for strategies that score each sample on its own, task by task."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -30,6 +31,9 @@ class ScoredStrategy(ABC):
     needs: frozenset[Need] = frozenset({Need.MODEL})
     kinds: frozenset[Kind] = frozenset(Kind)
 
+    disagrees: ClassVar[bool] = False
+    """Whether it measures how members of an ensemble differ, which one alone cannot."""
+
     def __init__(self, options: Any = None) -> None:
         """Raises `ConfigError` for a combination that does not exist."""
         self.options = options or self.Options()
@@ -42,33 +46,68 @@ class ScoredStrategy(ABC):
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """The `k` best of the pool.
 
-        Raises `ModelError` without predictions, or when a score is not a finite number.
+        Raises `ModelError` without predictions, when a score is not a finite number, or when members are to
+        disagree and there is only one.
         """
-        scores = self.pool_scores(pool)
+        scores = self.pool_scores(pool, rng)
         best = top(scores, k, rng)
         return Selection(best, scores[best])
 
-    def pool_scores(self, pool: Pool) -> Scores:
-        """(n,) over all tasks. What is labelled already adds nothing; all labelled means 0."""
-        return combine(self.task_scores(pool), pool.missing, len(pool), self.options.combine)
-
-    def task_scores(self, pool: Pool) -> dict[str, Scores]:
-        """By id of each task that is asked: (n,), NaN where it has its label.
+    def pool_scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
+        """(n,) over all tasks. What is labelled already adds nothing; all labelled means 0.
 
         Raises as `select`.
+        """
+        if self.disagrees:
+            require_several(pool)
+        return combine(self.task_scores(pool, rng), pool.missing, len(pool), self.options.combine, rng)
+
+    def task_scores(self, pool: Pool, rng: np.random.Generator | None = None) -> dict[str, Scores]:
+        """By id of each task that is asked: (n,), NaN where it has its label.
+
+        `rng` is for those that draw something before they score. Raises `ModelError` without predictions, or
+        when a score is not a finite number.
         """
         if len(pool) and not pool.predictions:
             raise ModelError("this query strategy needs a model", hint="run `annotate train` first")
         if len(pool) and not set(pool.missing) & set(pool.predictions):
             raise ModelError("the model knows none of the present tasks", hint="annotate train")
-        return {task_id: self._wanted(pool, task_id) for task_id in pool.asked()}
+        return {t: _wanted(pool, t, self.drawn_score(pool.predictions[t], pool, rng)) for t in pool.asked()}
 
-    def _wanted(self, pool: Pool, task_id: str) -> Scores:
-        wanted = pool.missing[task_id]
-        scores = np.asarray(self.score(pool.predictions[task_id], pool), dtype=np.float64)
-        if not np.isfinite(scores if wanted.all() else scores[wanted]).all():
-            raise ModelError(
-                f"the model's predictions of {task_id} are not all numbers",
-                hint="train it anew: `annotate train --force`",
-            )
-        return scores if wanted.all() else np.where(wanted, scores, np.nan)
+    def drawn_score(
+        self, prediction: TaskPrediction, pool: Pool, rng: np.random.Generator | None
+    ) -> NDArray[np.floating]:
+        """What `score` says; those that draw something first do it here."""
+        return self.score(prediction, pool)
+
+
+def _wanted(pool: Pool, task_id: str, found: NDArray[np.floating]) -> Scores:
+    """The scores, NaN where the task has its label. Raises `ModelError` when one is no number."""
+    wanted = pool.missing[task_id]
+    scores = np.asarray(found, dtype=np.float64)
+    if not np.isfinite(scores if wanted.all() else scores[wanted]).all():
+        raise ModelError(
+            f"the model's predictions of {task_id} are not all numbers",
+            hint="train it anew: `annotate train --force`",
+        )
+    return scores if wanted.all() else np.where(wanted, scores, np.nan)
+
+
+def require_several(pool: Pool) -> None:
+    """Raises `ModelError` when no task that is asked has a second member to disagree with."""
+    asked = pool.asked()
+    if asked and all(len(pool.predictions[task_id].members) < 2 for task_id in asked):
+        raise ModelError(
+            "this query strategy needs an ensemble: one model alone never disagrees",
+            hint="set `members = 5` in [train] and train again, or choose `--strategy entropy`",
+        )
+
+
+def code_of(codes: Mapping[str, NDArray[np.float32]], task_id: str) -> NDArray[np.float32]:
+    """(n, hidden) what the task's head reads. Raises `ModelError` when the model told none."""
+    if task_id not in codes:
+        raise ModelError(
+            f"the model does not say what it makes of the samples of {task_id}",
+            hint="train it anew: `annotate train --force`",
+        )
+    return codes[task_id]

@@ -1,6 +1,6 @@
 """One score of a sample from its scores in several tasks, some of which have their label."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 
 import numpy as np
@@ -10,12 +10,23 @@ from annotate.errors import ConfigError
 
 Scores = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Chance = np.random.Generator
 
 SMOOTHING = 60
 """Of reciprocal ranks: how little the very first places stand out (Cormack, Clarke and Büttcher 2009)."""
 
 
-def combine(scores: Mapping[str, Scores], missing: Mapping[str, Mask], n: int, how: str) -> Scores:
+EXACT = 65536
+"""Samples for which the tasks take turns one by one. No batch is larger; what follows is in order."""
+
+
+def combine(
+    scores: Mapping[str, Scores],
+    missing: Mapping[str, Mask],
+    n: int,
+    how: str,
+    rng: np.random.Generator,
+) -> Scores:
     """(n,) from (n,) scores by task id; those of samples that have a task's label are not looked at.
 
     Entropies of three and of seven answers cannot be averaged; ranks can: each task's samples are ranked by
@@ -27,7 +38,7 @@ def combine(scores: Mapping[str, Scores], missing: Mapping[str, Mask], n: int, h
     if len(names) == 1 and missing[names[0]].all():
         return scores[names[0]]
     wanted = np.stack([missing[name] for name in names])
-    return COMBINATIONS[how](np.stack([scores[name] for name in names]), wanted)
+    return COMBINATIONS[how](np.stack([scores[name] for name in names]), wanted, rng)
 
 
 def ranks(scores: Scores) -> Scores:
@@ -45,30 +56,55 @@ def _ranked(scores: Scores, wanted: Mask) -> Scores:
     return found
 
 
-def _mean(scores: Scores, wanted: Mask) -> Scores:
+def _mean(scores: Scores, wanted: Mask, _: Chance) -> Scores:
     """Over the tasks that lack a label (Rotman and Reichart 2022, section 4)."""
     return np.asarray(_ranked(scores, wanted).sum(axis=0) / np.maximum(wanted.sum(axis=0), 1))
 
 
-def _max(scores: Scores, wanted: Mask) -> Scores:
+def _max(scores: Scores, wanted: Mask, _: Chance) -> Scores:
     """Whatever one task wants most."""
     return np.asarray(_ranked(scores, wanted).max(axis=0))
 
 
-def _rrf(scores: Scores, wanted: Mask) -> Scores:
+def _rrf(scores: Scores, wanted: Mask, _: Chance) -> Scores:
     """Reciprocal rank fusion: the sum of 1 / (60 + place) (Cormack, Clarke and Büttcher 2009)."""
     return np.asarray(np.where(wanted, 1 / (SMOOTHING + _places(scores, wanted)), 0).sum(axis=0))
 
 
-def _quota(scores: Scores, wanted: Mask) -> Scores:
-    """The tasks take turns, each with its best that is left: minus the turn at which a sample comes."""
-    turns = np.where(wanted, _places(scores, wanted), np.inf)
-    order = np.arange(len(turns))[:, None] / len(turns)
-    first = (turns + order).min(axis=0)
-    return np.where(np.isfinite(first), -first, -float(scores.shape[1] + 1))
+def _quota(scores: Scores, wanted: Mask, rng: Chance) -> Scores:
+    """The tasks take turns, each with its best that is left: minus the place at which a sample comes."""
+    n = scores.shape[1]
+    by_chance = rng.permutation(n)
+    queues = [_falling(row, mask, by_chance) for row, mask in zip(scores, wanted, strict=True)]
+    place = np.full(n, n + 1.0)
+    for queue in queues:
+        place[queue] = np.minimum(place[queue], np.minimum(EXACT + np.arange(len(queue)), n))
+    for turn, sample in enumerate(_turns([queue[:EXACT].tolist() for queue in queues], EXACT)):
+        place[sample] = turn
+    return -place
 
 
-def _sum(scores: Scores, wanted: Mask) -> Scores:
+def _falling(scores: Scores, wanted: Mask, by_chance: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Positions of what is wanted, the highest score first, equals in the order of `by_chance`."""
+    drawn = by_chance[wanted[by_chance]]
+    return drawn[np.argsort(-scores[drawn], kind="stable")]
+
+
+def _turns(queues: list[list[int]], most: int) -> Iterator[int]:
+    """At most so many different samples, taken from each queue in turn."""
+    taken: set[int] = set()
+    waiting = [iter(queue) for queue in queues]
+    while waiting and len(taken) < most:
+        for queue in list(waiting):
+            sample = next((s for s in queue if s not in taken), None)
+            if sample is None:
+                waiting.remove(queue)
+            else:
+                taken.add(sample)
+                yield sample
+
+
+def _sum(scores: Scores, wanted: Mask, _: Chance) -> Scores:
     """What is measured in one unit may be added: nats of all tasks."""
     return np.asarray(np.where(wanted, scores, 0).sum(axis=0))
 
@@ -79,7 +115,7 @@ def _places(scores: Scores, wanted: Mask) -> Scores:
     return np.asarray(1 + counts * (1 - _ranked(scores, wanted)))
 
 
-class _Combinations(dict[str, Callable[[Scores, Mask], Scores]]):
+class _Combinations(dict[str, Callable[[Scores, Mask, Chance], Scores]]):
     """By name."""
 
     def require(self, name: str) -> None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from annotate.registry import strategy
 from annotate.types import Kind, Pool, TaskPrediction
+from strategies._ensemble import Probs, bernoulli, by_members, plogp, shares_of, summed
 from strategies._scored import ScoredStrategy
 
 NOISE_FLOOR = 1e-3
@@ -27,6 +28,7 @@ class Bald(ScoredStrategy):
     """Most disagreement of the ensemble, in nats, summed over the tasks (Houlsby et al. 2011)."""
 
     Options = BaldOptions
+    disagrees = True
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
         """Mutual information between answer and model, in nats; the normal's closed form for regression.
@@ -37,21 +39,26 @@ class Bald(ScoredStrategy):
         kind = prediction.task.dimension.kind
         if kind is Kind.REGRESSION:
             return _normal(prediction)
-        members = prediction.members.astype(np.float64)
-        if kind is Kind.MULTILABEL:
-            members = np.stack([members, 1 - members], axis=-1)
-        mean = prediction.average(members)
-        gained = np.maximum(_entropy(mean) - prediction.average(_entropy(members)), 0)
-        return gained.sum(axis=-1) if kind is Kind.MULTILABEL else gained
+        shares = shares_of(prediction)
+        several = kind is Kind.MULTILABEL
+        return by_members(prediction, lambda members: _information(members, shares, several))
+
+
+def _information(members: Probs, shares: NDArray[np.float32], multilabel: bool) -> NDArray[np.float32]:
+    """(some,) H(mean p) - mean H(p) of (members, some, answers), one member at a time."""
+    mean, doubt = np.zeros((2, *members.shape[1:]), np.float32)
+    for member, share in zip(members, shares, strict=True):
+        mean += member * share
+        doubt += (bernoulli(member) if multilabel else -plogp(member)) * share
+    return np.maximum(summed((bernoulli(mean) if multilabel else -plogp(mean)) - doubt), 0)
+
+
+def noise_of(prediction: TaskPrediction) -> NDArray[np.float64]:
+    """(n,) standard deviation of the noise of a regression task, never below what is believed."""
+    dimension = prediction.task.dimension
+    floor = NOISE_FLOOR * (dimension.high - dimension.low)
+    return np.maximum(prediction.aleatoric.astype(np.float64), floor)
 
 
 def _normal(prediction: TaskPrediction) -> NDArray[np.float64]:
-    dimension = prediction.task.dimension
-    floor = NOISE_FLOOR * (dimension.high - dimension.low)
-    noise = np.maximum(prediction.aleatoric.astype(np.float64), floor)
-    return np.asarray(0.5 * np.log1p((prediction.epistemic / noise) ** 2))
-
-
-def _entropy(probs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Over the last axis, in nats."""
-    return np.asarray(-(probs * np.log(np.maximum(probs, 1e-12))).sum(axis=-1))
+    return np.asarray(0.5 * np.log1p((prediction.epistemic / noise_of(prediction)) ** 2))

@@ -18,5 +18,5 @@ class LeastConfidence(ScoredStrategy):
         from modAL.uncertainty import classifier_uncertainty
 
         if is_multilabel(prediction):
-            return 1 - (1 - measured_apart(classifier_uncertainty, prediction)).prod(axis=1)
+            return measured_apart(classifier_uncertainty, prediction, lambda doubt: 1 - (1 - doubt).prod(1))
         return measured(classifier_uncertainty, prediction)

@@ -21,5 +21,5 @@ class Margin(ScoredStrategy):
         from modAL.uncertainty import classifier_margin
 
         if is_multilabel(prediction):
-            return -measured_apart(classifier_margin, prediction).min(axis=1)
+            return -measured_apart(classifier_margin, prediction, lambda gaps: gaps.min(axis=1))
         return -measured(classifier_margin, prediction)

@@ -22,12 +22,12 @@ def choose(strategy: QueryStrategy, name: str, pool: Pool, k: int, rng: np.rando
 
 def _rankable(strategy: QueryStrategy, name: str, pool: Pool) -> Pool:
     """The pool with only those tasks that the strategy can rank."""
-    if Need.MODEL not in strategy.needs or strategy.kinds >= set(Kind):
+    if Need.MODEL not in strategy.needs or strategy.kinds >= set(Kind) or not pool.asked():
         return pool
     kinds = {t: p.task.dimension.kind for t, p in pool.predictions.items()}
     predictions = {t: p for t, p in pool.predictions.items() if kinds[t] in strategy.kinds}
     asked = [t for t in pool.asked() if t in predictions]
-    if pool.asked() and not asked:
+    if not asked:
         present = {kinds[t] for t in pool.asked()}
         raise ModelError(
             f"{name} ranks {_words(strategy.kinds)} only, and what is asked is {_words(present)}",

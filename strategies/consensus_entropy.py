@@ -1,0 +1,19 @@
+"""Query by committee: how unsure the members are together."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import strategy
+from annotate.types import Pool, TaskPrediction
+from strategies.entropy import Entropy
+
+
+@strategy("consensus-entropy")
+class ConsensusEntropy(Entropy):
+    """Highest entropy of the members' mean, mean rank over the tasks (Settles 2009, section 3.2)."""
+
+    disagrees = True
+
+    def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
+        """In nats, as modAL's `consensus_entropy`: what `entropy` says, but of an ensemble only."""
+        return super().score(prediction, pool)

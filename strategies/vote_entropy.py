@@ -1,0 +1,37 @@
+"""Query by committee: how the votes of the members spread."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import strategy
+from annotate.types import Pool, TaskPrediction
+from strategies._ensemble import Probs, bernoulli, by_members, entropy, shares_of, summed
+from strategies._modal import is_multilabel
+from strategies._scored import ScoredStrategy
+
+
+@strategy("vote-entropy")
+class VoteEntropy(ScoredStrategy):
+    """Highest entropy of the members' votes, mean rank over the tasks (Dagan and Engelson 1995)."""
+
+    disagrees = True
+
+    def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
+        """In nats. Each member votes for its likeliest answer: on a scale the answer whose cell it is, of a
+        multilabel task for or against each, summed.
+
+        Equal to modAL's `vote_entropy`, which counts the votes of each sample in a loop of Python.
+        """
+        shares = shares_of(prediction)
+        several = is_multilabel(prediction)
+        return by_members(prediction, lambda members: _spread(members, shares, several))
+
+
+def _spread(members: Probs, shares: NDArray[np.float32], multilabel: bool) -> NDArray[np.float32]:
+    if multilabel:
+        return summed(bernoulli(np.minimum(np.tensordot(shares, members >= 0.5, 1), 1).astype(np.float32)))
+    votes = np.zeros((members.shape[1] * members.shape[2]), np.float32)
+    first = np.arange(members.shape[1]) * members.shape[2]
+    for member, share in zip(members, shares, strict=True):
+        votes[first + member.argmax(axis=1)] += share
+    return entropy(votes.reshape(members.shape[1:]))
