@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from annotate.types import Modality, Split, VideoStatus
@@ -14,6 +14,7 @@ from db.models import (
     Annotation,
     AnnotationState,
     Annotator,
+    Base,
     Feature,
     FeatureShard,
     Sample,
@@ -143,9 +144,17 @@ def retire(session: Session, sample_ids: Sequence[str]) -> None:
         )
 
 
-def _insert(session: Session, table: type[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+def _insert(
+    session: Session,
+    model: type[Base],
+    rows: Sequence[Mapping[str, Any]],
+    same: Mapping[str, Any] | None = None,
+) -> None:
+    """Add rows; `same` is what all of them have in common."""
+    # Into the bare table: nobody needs an object for each.
+    into = insert(cast(Table, model.__table__))
     for start in range(0, len(rows), ROWS):
-        session.execute(insert(table), [dict(row) for row in rows[start : start + ROWS]])
+        session.execute(into, [{**row, **(same or {})} for row in rows[start : start + ROWS]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +263,7 @@ def put_answers(
         "stored_at": moment,
         "raw": dict(about),
     }
-    for start in range(0, len(rows), ROWS):
-        session.execute(insert(Annotation), [row | same for row in rows[start : start + ROWS]])
+    _insert(session, Annotation, rows, same)
     return Answers(**counts, touched=frozenset(row["sample_id"] for row in rows))
 
 

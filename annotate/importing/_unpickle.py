@@ -221,13 +221,13 @@ def _texts(value: object) -> list[str]:
     raise RefusedError(f"a {type(value).__name__} where a list of texts belongs")
 
 
-def _numbers(value: object) -> np.ndarray[Any, Any]:
+def _numbers(value: object, depth: int = 0) -> np.ndarray[Any, Any]:
     """An array of numbers; lists of them are made one."""
     value = _plain(value)
-    if isinstance(value, list | tuple):
-        items = [_plain(one) for one in value]
-        if not all(isinstance(one, bool | int | float | np.ndarray) for one in items):
-            raise RefusedError("a list of something else where numbers belong")
+    if isinstance(value, bool | int | float) and depth:
+        return np.array(value)
+    if isinstance(value, list | tuple) and depth < MOST_DIMENSIONS:
+        items = [_numbers(one, depth + 1) for one in value]
         if len({np.shape(one) for one in items}) > 1:
             raise RefusedError("a list of arrays of different shapes")
         value = np.array(items)

@@ -23,14 +23,15 @@ class ArrayFiles:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         """Raises `CorpusError` for what is no such file, or a name that two of them have."""
-        self._open = ExitStack()
         self._files: dict[str, Any] = {}
-        for path in paths:
-            found = self._open.enter_context(_load(path))
-            for name in found.files:
-                if name in self._files:
-                    raise CorpusError(f"two files have an array {name!r}", hint="rename one of them")
-                self._files[name] = (path, found)
+        with ExitStack() as closing:
+            for path in paths:
+                found = _load(path, closing)
+                for name in found.files:
+                    if name in self._files:
+                        raise CorpusError(f"two files have an array {name!r}", hint="rename one of them")
+                    self._files[name] = (path, found)
+            self._open = closing.pop_all()
 
     def __enter__(self) -> "ArrayFiles":
         return self
@@ -67,9 +68,10 @@ class ArrayFiles:
             ) from error
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, closing: ExitStack) -> Any:
     try:
-        found = np.load(path, allow_pickle=False)
+        # Opened here, because of a damaged file numpy would leave it open.
+        found = np.load(closing.enter_context(path.open("rb")), allow_pickle=False)
     except OSError as error:
         raise CorpusError(
             f"{path} cannot be read: {error.strerror or error}", hint="name an .npz file"
@@ -80,7 +82,7 @@ def _load(path: Path) -> Any:
         raise CorpusError(
             f"{path} holds one array without a name", hint="make it with np.savez(FILE, audio=...)"
         )
-    return found
+    return closing.enter_context(found)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -16,7 +15,7 @@ from annotate.errors import CorpusError, UsageError
 LONGEST_CELL = 100_000
 """Characters: more is a quote that was never closed, or no utterance."""
 _SNIFFED = 65_536
-"""Bytes of a header."""
+"""Characters of a header."""
 
 
 def fingerprint(path: Path) -> str:
@@ -76,44 +75,36 @@ def _require(names: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _csv(path: Path, names: list[str]) -> tuple[dict[str, list[str]], int]:
-    import pandas as pd
-
-    header, delimiter = _header(path)
-    _require(names, header)
-    taken = names or header[:1]
+    found: dict[str, list[str]] = {name: [] for name in names}
+    rows = 0
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(
-                path, sep=delimiter, header=0, names=[str(i) for i in range(len(header))], index_col=False,
-                usecols=[str(header.index(name)) for name in taken], dtype=str, keep_default_na=False,
-                encoding="utf-8-sig", low_memory=False,
-            )  # fmt: skip
-    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            delimiter = max(",;\t", key=file.readline(_SNIFFED).count)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            header = next(reader, [])
+            _require(names, header)
+            places = [(found[name], header.index(name)) for name in names]
+            for cells in reader:
+                if not cells:
+                    continue
+                rows += 1
+                if len(cells) != len(header):
+                    raise CorpusError(
+                        f"{path}: row {rows} has {len(cells)} cells, and the header {len(header)}",
+                        hint="mend that row",
+                    )
+                for column, at in places:
+                    column.append(cells[at])
+    except csv.Error as error:
         raise CorpusError(
-            f"{path} is no CSV: {str(error).strip()}",
-            hint="every row has as many cells as the header; save it as UTF-8",
+            f"{path} is no CSV behind row {rows}: {error}", hint="see whether a quote is never closed there"
         ) from error
-    found = {name: _texts(table[str(header.index(name))]) for name in names}
-    return found, len(table)
-
-
-def _header(path: Path) -> tuple[list[str], str]:
-    """The names of the columns, and what stands between them."""
-    try:
-        with path.open("rb") as file:
-            first = file.readline(_SNIFFED).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path} is not UTF-8: {error}", hint="save it as UTF-8") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name a file") from error
-    delimiter = max(",;\t", key=first.count)
-    try:
-        return next(csv.reader([first], delimiter=delimiter), []), delimiter
-    except csv.Error as error:
-        raise CorpusError(
-            f"the header of {path} cannot be read: {error}", hint="mend its first line"
-        ) from error
+    return found, rows
 
 
 def _parquet(path: Path, names: list[str]) -> tuple[dict[str, list[str]], int]:

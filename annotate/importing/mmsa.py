@@ -44,6 +44,7 @@ def read_mmsa(path: Path, tasks: Sequence[Task], dimension: str, memory_gb: floa
     such pickle, holds anything but arrays, text and numbers, or takes more than `memory_gb` (1e9 bytes).
     """
     judged = _dimension(tasks, dimension)
+    _require_room(path, memory_gb)
     sha256 = fingerprint(path)
     with tempfile.TemporaryDirectory(prefix="annotate-import-") as folder:
         _unpickle_apart(path, Path(folder), memory_gb)
@@ -66,14 +67,18 @@ def _dimension(tasks: Sequence[Task], name: str) -> Dimension:
     return found[0]
 
 
-def _unpickle_apart(path: Path, folder: Path, memory_gb: float) -> None:
-    """Read the file in a process that can neither use more memory or time, nor build anything."""
-    memory, size = int(memory_gb * 1e9), path.stat().st_size
-    if size * _ROOM > memory:
+def _require_room(path: Path, memory_gb: float) -> None:
+    size = path.stat().st_size if path.is_file() else 0
+    if size * _ROOM > memory_gb * 1e9:
         raise CorpusError(
             f"{path} has {size / 1e9:.2g} GB, too many for a reader that may use {memory_gb:g} GB of memory",
             hint=f"say --memory {int(size * _ROOM / 1e9) + 1} if this machine has so much",
         )
+
+
+def _unpickle_apart(path: Path, folder: Path, memory_gb: float) -> None:
+    """Read the file in a process that can neither use more memory or time, nor build anything."""
+    memory, size = int(memory_gb * 1e9), path.stat().st_size
     seconds = _SECONDS + size // _BYTES_PER_SECOND
     try:
         done = subprocess.run(

@@ -182,8 +182,12 @@ def _votes(
         for modality, rows in heard.rows.items():
             task = find_task(heard.task_id(name, modality), tasks, cells[column])
             renamed = names.value.get(task.dimension.name, {})
+            seen: dict[str, str | None] = {}
             for row in rows:
-                said = stored(cells[column][row], task, f"row {row + 1}", renamed)
+                cell = cells[column][row].strip()
+                if cell not in seen:
+                    seen[cell] = stored(cell, task, f"row {row + 1}", renamed)
+                said = seen[cell]
                 if said is not None:
                     votes.append(Vote(places[keys[row]], task.id, heard.raters[row], said))
     for name, columns in names.count.items():

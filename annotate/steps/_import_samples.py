@@ -192,7 +192,10 @@ def add_to(session: Session, settings: Settings, plan: Plan) -> list[str]:
         warnings += division.warnings(kept_back)
     empty = [split.value for split, n in videos.samples_per_split(session).items() if not n]
     if empty:
-        warnings.append(f"no sample is in {' or '.join(empty)}: scores there cannot be told")
+        warnings.append(
+            f"no sample is in {' or '.join(empty)}, so no score can be told there: name a --split, or, where "
+            "speakers hang together in too few groups, say splits.together = [] in annotate.toml first"
+        )
     if plan.gone:
         warnings.append(f"{len(plan.gone)} samples that the corpus does not have any more are retired")
     return warnings
