@@ -254,8 +254,22 @@ def compare(
 
 
 @app.command("next-batch")
-def next_batch(
-    n: Annotated[int, typer.Option("-n", min=1, help="How many samples to ask for.")] = 20,
+def next_batch(  # noqa: PLR0913, PLR0917 - one for each option
+    n: Annotated[
+        int | None,
+        typer.Option("-n", min=1, help="How many samples to ask for, or single questions. [default: 20]"),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Instead of -n: the time of all raters together, as 2h or 90m.")
+    ] = None,
+    whole_samples: Annotated[
+        bool | None,
+        typer.Option(
+            "--whole-samples/--single-questions",
+            help="Ask a sample in every pass, or only what tells most for its time.",
+        ),
+    ] = None,
+    tasks: Annotated[str, typer.Option(help="Ask only these, as sentiment.T,sentiment.A.")] = "",
     strategy: Annotated[str | None, typer.Option(help="How to rank the pool; see `annotate list`.")] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=LARGEST_SEED, help="Makes the choice repeatable.")
@@ -266,12 +280,14 @@ def next_batch(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Choose the samples worth asking and send them to Label Studio. Example: annotate next-batch -n 20"""
+    """Choose what is worth asking and send it to Label Studio. Example: annotate next-batch -n 20"""
     from annotate.steps.next_batch import next_batch as step
 
     report = step(
-        _project(), n=n, strategy=strategy, seed=seed, device=device, dry_run=dry_run, progress=_progress()
-    )
+        _project(), n=n, budget=budget, whole_samples=whole_samples,
+        tasks=[name.strip() for name in tasks.split(",") if name.strip()], strategy=strategy, seed=seed,
+        device=device, dry_run=dry_run, progress=_progress(),
+    )  # fmt: skip
     _emit(report, as_json)
 
 

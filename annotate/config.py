@@ -303,8 +303,38 @@ class BatchSettings(_Section):
     cold_start: str = "herding"
     options: dict[str, dict[str, Any]] = {}
     """By query strategy: its options."""
+    ask: Literal["samples", "questions"] = "samples"
+    """Whether a sample is asked in every pass, or single questions by what they tell for their time."""
     holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
     audit_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class CostSettings(_Section):
+    """What one rater needs for one question while nobody has answered any: seconds, and seconds more for each
+    second of the clip."""
+
+    text: tuple[Seconds, Seconds] = (6.0, 0.5)
+    audio: tuple[Seconds, Seconds] = (6.0, 1.0)
+    vision: tuple[Seconds, Seconds] = (6.0, 1.0)
+    multimodal: tuple[Seconds, Seconds] = (6.0, 1.0)
+    dimension: Seconds = 2.0
+    """More for each dimension after the first: the clip is played once for all."""
+
+    @model_validator(mode="after")
+    def _nothing_is_free(self) -> Self:
+        free = [m.word for m in Modality if not any(getattr(self, m.word))]
+        if free:
+            raise ValueError(f"no question costs nothing: {', '.join(free)}")
+        return self
+
+    def by_pass(self, dimensions: int) -> dict[Modality, tuple[float, float]]:
+        """(seconds, seconds per second of the clip) of a question about so many dimensions."""
+        more = self.dimension * (dimensions - 1)
+        said = {m: getattr(self, m.word) for m in Modality}
+        return {m: (fixed + more, rate) for m, (fixed, rate) in said.items()}
 
 
 class LabelStudioSettings(_Section):
@@ -347,6 +377,7 @@ class Settings(BaseSettings):
     features: FeatureSettings = FeatureSettings()
     train: TrainSettings = TrainSettings()
     batch: BatchSettings = BatchSettings()
+    costs: CostSettings = CostSettings()
     labelstudio: LabelStudioSettings = LabelStudioSettings()
     export: ExportSettings = ExportSettings()
 

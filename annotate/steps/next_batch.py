@@ -1,22 +1,20 @@
 """Choose the samples worth asking, write them down as a batch, send its questions to Label Studio."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from annotate.acquisition.choosing import choose
 from annotate.acquisition.opening import open_strategy
-from annotate.errors import ConfigError, FeatureError, NothingToDo, UsageError
+from annotate.errors import ConfigError, NothingToDo, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.registry import STRATEGIES
-from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
+from annotate.steps._choose import Choice
 from annotate.steps._no_samples import no_samples, no_split
-from annotate.steps._pool import Sight, look
-from annotate.types import Modality, Need, Role, Selection
+from annotate.steps._plan import Plan, Request, plan, read_budget
+from annotate.types import Modality
 from db import batches, stats
 from db.engine import reading, writing
 from db.models import Batch, BatchItem, BatchItemState
@@ -24,6 +22,9 @@ from db.outbox import withdraw_unwanted
 
 if TYPE_CHECKING:
     from annotate.labelstudio.client import LabelStudioClient
+
+DEFAULT_SIZE = 20
+"""Samples or questions where nobody said how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,57 +59,71 @@ class NextBatchReport:
     pushed: int
     """Questions that went to Label Studio."""
     left: int
-    """Samples that remain to be asked in later batches."""
+    """Samples of which something remains to be asked in later batches."""
+    seconds: float
+    """Of rater time that the batch is expected to take, all raters together."""
     notes: list[str]
     next: str
     items: list[ChosenSample] = field(default_factory=list)
     """The samples of a dry run."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A batch that is chosen and not yet written."""
-
-    chosen: list[Choice]
-    strategy: str
-    seed: int
-    round_id: int | None
-    sizes: dict[str, int]
-    """Candidates by role."""
-    left: int
-    notes: list[str]
-    sight: Sight
-
-
-def next_batch(
+def next_batch(  # noqa: PLR0913 - one for each option
     project: Project,
     *,
-    n: int,
+    n: int | None = None,
+    budget: str | None = None,
+    whole_samples: bool | None = None,
+    tasks: Sequence[str] = (),
     strategy: str | None = None,
     seed: int | None = None,
     device: str | None = None,
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> NextBatchReport:
-    """Ask for `n` samples more: the strategy's choice of train, a uniform audit and held-out share.
+    """Ask for `n` samples more, or for what raters can do in `budget`: the strategy's choice of train, and
+    a uniform audit and held-out share.
 
-    Questions of an earlier call that did not reach Label Studio are sent first, instead of a new batch.
-    A dry run trains, writes and sends nothing. Raises `NothingToDo` when every sample was asked,
-    `LabelStudioError` before anything is chosen when it cannot be reached, `FeatureError` when
-    samples were not extracted, `UsageError` for an `n` below one, `UnknownName` for the strategy.
-    `seed` makes the choice repeatable; the model keeps the project's.
+    With `whole_samples` (None: as the settings say) every pass that is left of a sample is asked, else those
+    questions that tell most for their time, and `n` counts questions. Only questions of `tasks` are asked, if
+    any are named. Questions of an earlier call that did not reach Label Studio are sent first, instead of a
+    new batch. A dry run trains, writes and sends nothing. Raises `NothingToDo` when every sample was asked,
+    `LabelStudioError` before anything is chosen when it cannot be reached, `FeatureError` when samples were
+    not extracted, `UsageError` for an `n` below one, both or a wrong budget or a task that is none,
+    `UnknownName` for the strategy. `seed` makes the choice repeatable; the model keeps the project's.
     """
-    if n < 1:
+    batch = project.settings.batch
+    whole = batch.ask == "samples" if whole_samples is None else whole_samples
+    request = Request(
+        strategy or batch.strategy, whole, n, None if budget is None else read_budget(budget),
+        _known_tasks(project, tasks), seed, device,
+    )  # fmt: skip
+    if n is not None and budget is not None:
+        raise UsageError("-n and --budget both say how large the batch is", hint="give one of them")
+    if n is None and budget is None:
+        request = replace(request, n=DEFAULT_SIZE)
+    if n is not None and n < 1:
         raise UsageError(f"a batch of {n} samples cannot be asked", hint="use -n 1 or more")
-    asked = strategy or project.settings.batch.strategy
-    require_usable(project, asked)
+    require_usable(project, request.strategy)
     if device is not None:
         from annotate.learning.device import choose_device
 
         choose_device(device)
-    if dry_run:
-        return _dry_run(project, n, asked, seed, device, progress)
-    return _ask(project, n, asked, seed, device, progress)
+    return (_dry_run if dry_run else _ask)(project, request, progress)
+
+
+def _known_tasks(project: Project, tasks: Sequence[str]) -> tuple[str, ...]:
+    """Raises `UsageError` for one that the project does not have."""
+    known = [task.id for task in project.settings.tasks()]
+    for task_id in tasks:
+        if task_id not in known:
+            same = [k for k in known if k.lower() == task_id.lower()]
+            close = same or get_close_matches(task_id, known, n=1)
+            raise UsageError(
+                f"no task is called {task_id!r}",
+                hint=f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}",
+            )
+    return tuple(dict.fromkeys(tasks))
 
 
 def require_usable(project: Project, strategy: str) -> None:
@@ -124,29 +139,28 @@ def require_usable(project: Project, strategy: str) -> None:
         )
 
 
-def _dry_run(
-    project: Project, n: int, strategy: str, seed: int | None, device: str | None, progress: Progress
-) -> NextBatchReport:
+def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatchReport:
     _require_candidates(project)
     round_id, note = _present_round(project)
-    plan = _plan(project, n, strategy, seed, device, round_id, progress)
-    questions = _questions(plan.chosen)
+    made = plan(project, request, round_id, progress)
+    questions = _questions(made.chosen)
     return NextBatchReport(
         batch=None,
         resumed=None,
         round=round_id,
-        strategy=plan.strategy,
-        samples=len(plan.chosen),
+        strategy=made.strategy,
+        samples=len(made.chosen),
         questions=_count(q.modality for q in questions),
-        roles=_count(choice.role for choice in plan.chosen),
+        roles=_count(choice.role for choice in made.chosen),
         held=sum(q.held for q in questions),
         pushed=0,
-        left=plan.left,
-        notes=[*plan.notes, note],
+        left=made.left,
+        seconds=round(made.seconds, 1),
+        notes=[*made.notes, note],
         next="run the same without --dry-run",
         items=[
             ChosenSample(rank, c.candidate.sample_id, c.role, "".join(c.candidate.passes), c.score)
-            for rank, c in enumerate(plan.chosen)
+            for rank, c in enumerate(made.chosen)
         ],
     )
 
@@ -170,9 +184,7 @@ def _present_round(project: Project) -> tuple[int | None, str]:
     return latest, f"{note}; ranked by round {latest}, which does not know the newest labels"
 
 
-def _ask(
-    project: Project, n: int, strategy: str, seed: int | None, device: str | None, progress: Progress
-) -> NextBatchReport:
+def _ask(project: Project, request: Request, progress: Progress) -> NextBatchReport:
     from annotate.steps._model import ensure_round
     from annotate.steps._studio import connect
 
@@ -183,15 +195,15 @@ def _ask(
                 return left_over
             _require_candidates(project)
         # Training may take long, and others may write meanwhile.
-        round_id = ensure_round(project, device=device, seed=None, progress=progress)
+        round_id = ensure_round(project, device=request.device, seed=None, progress=progress)
         # One lock from choosing to sending: what another call finds queued is then always left over.
         with project.writing():
             left_over = _send_left_over(project, client, progress)
             if left_over is not None:
                 return left_over
             _require_candidates(project)
-            plan = _plan(project, n, strategy, seed, device, round_id, progress)
-            return _send(project, client, _write(project, plan), plan.left, plan.notes, progress)
+            made = plan(project, request, round_id, progress)
+            return _send(project, client, _write(project, made), made.left, made.notes, progress)
 
 
 def _send_left_over(
@@ -234,101 +246,11 @@ def _require_candidates(project: Project) -> None:
         )
     if bare:
         raise NothingToDo(
-            f"{bare} samples were imported without clips: only their words can be shown to anybody, and there is "
-            "nothing left to ask about those",
+            f"{bare} samples were imported without clips: only their words can be shown, and nothing "
+            "is left to ask about those",
             hint="annotate train, or annotate export jsonl DEST",
         )
     raise NothingToDo("every sample was asked and answered", hint="annotate export mmsa DEST")
-
-
-def _plan(
-    project: Project, n: int, strategy: str, seed: int | None, device: str | None,
-    round_id: int | None, progress: Progress,
-) -> _Plan:  # fmt: skip
-    with reading(project.engine) as session:
-        candidates = batches.candidates(session, project.settings.passes)
-        covered = batches.covered_sample_ids(session)
-        number = stats.batches(session)
-        before = _drawn(batches.roles(session), candidates)
-    candidates, covered, notes = _seen(project, candidates, covered)
-    seed = project.settings.project.seed + number if seed is None else seed
-    drawing, choosing, ordering = np.random.default_rng(seed).spawn(3)
-    parts, shares = Parts.of(candidates), project.settings.batch
-    draws = draw(
-        n, parts, before=before, holdout_share=shares.holdout_share, audit_share=shares.audit_share,
-        rng=drawing,
-    )  # fmt: skip
-    # A sample of which only some passes came back would lie at distance zero from itself.
-    covered = sorted(set(covered) - {c.sample_id for c in draws.pool})
-    used, reason = _usable_strategy(project, strategy, round_id)
-    notes += reason
-    progress.say(f"choosing from {len(draws.pool)} samples by {used}")
-    opened = open_strategy(used, project.settings.batch.options)
-    sight = _see(project, round_id, draws, covered, device, opened.needs)
-    pool = sight.pool(project, draws.pool, covered)
-    selection = choose(opened, used, pool, draws.active, choosing)
-    active = _choices(draws.pool, selection)
-    chosen = in_rank_order(active, [*draws.audit, *draws.holdout], ordering)
-    if len(chosen) < n:
-        notes.append(f"{n} samples were wanted, {len(chosen)} were left")
-    sizes = {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)}
-    return _Plan(chosen, used, seed, round_id, sizes, len(candidates) - len(chosen), notes, sight)
-
-
-def _choices(candidates: Sequence[batches.Candidate], selection: Selection) -> list[Choice]:
-    """What the strategy chose, best first."""
-    chances: Sequence[float | None] = [None] * len(selection.indices)
-    if selection.chances is not None:
-        chances = selection.chances.tolist()
-    return [
-        Choice(candidates[int(i)], Role.ACTIVE, float(score), chance)
-        for i, score, chance in zip(selection.indices, selection.scores, chances, strict=True)
-    ]
-
-
-def _drawn(roles: Mapping[str, Role], candidates: Sequence[batches.Candidate]) -> Drawn:
-    """The samples asked so far, by role; one that is back among the candidates is counted when it is
-    drawn again."""
-    back = {c.sample_id for c in candidates}
-    counts = Counter(role for sample_id, role in roles.items() if sample_id not in back)
-    return Drawn(counts[Role.ACTIVE], counts[Role.AUDIT], counts[Role.HOLDOUT])
-
-
-def _see(
-    project: Project, round_id: int | None, draws: Draws, covered: Sequence[str], device: str | None,
-    needs: frozenset[Need],
-) -> Sight:  # fmt: skip
-    """What the strategy looks at. Of uniform draws only a model's beliefs are kept, so without a model
-    their features are left alone."""
-    drawn = [] if round_id is None else [c.candidate.sample_id for c in (*draws.audit, *draws.holdout)]
-    return look(project, round_id, [*(c.sample_id for c in draws.pool), *covered, *drawn], device, needs)
-
-
-def _seen(
-    project: Project, candidates: Sequence[batches.Candidate], covered: Sequence[str]
-) -> tuple[list[batches.Candidate], list[str], list[str]]:
-    """Candidates and covered samples that have features, and a note about those that have none: one clip
-    that cannot be read must not stop the loop.
-
-    Raises `FeatureError` when no candidate has any.
-    """
-    from annotate.steps._features import featured
-
-    have = featured(project, [*(c.sample_id for c in candidates), *covered])
-    kept = [c for c in candidates if c.sample_id in have]
-    if not kept:
-        raise FeatureError(f"none of {len(candidates)} samples has features", hint="annotate extract")
-    blind = len(candidates) - len(kept)
-    notes = [f"{blind} samples have no features and were passed over; see `annotate extract`"]
-    return kept, [i for i in covered if i in have], notes if blind else []
-
-
-def _usable_strategy(project: Project, strategy: str, round_id: int | None) -> tuple[str, list[str]]:
-    """The strategy to use, and why it is another than the one asked for."""
-    if round_id is not None or not open_strategy(strategy, project.settings.batch.options).needs:
-        return strategy, []
-    instead = project.settings.batch.cold_start
-    return instead, [f"{strategy} needs a model and there is none yet; {instead} was used"]
 
 
 def _questions(chosen: Sequence[Choice]) -> list[batches.Question]:
@@ -353,18 +275,19 @@ def _questions(chosen: Sequence[Choice]) -> list[batches.Question]:
     return found
 
 
-def _write(project: Project, plan: _Plan) -> int:
+def _write(project: Project, made: Plan) -> int:
     """The id of the new batch."""
     shares = project.settings.batch
     header = Batch(
-        round_id=plan.round_id,
-        strategy=plan.strategy,
-        seed=plan.seed,
+        round_id=made.round_id,
+        strategy=made.strategy,
+        seed=made.seed,
         settings={
-            "pool": plan.sizes,
-            "drawn": _count(c.role for c in plan.chosen),
+            "pool": made.sizes,
+            "drawn": _count(c.role for c in made.chosen),
             "holdout_share": shares.holdout_share,
             "audit_share": shares.audit_share,
+            "seconds": round(made.seconds, 1),
         },
     )
     with writing(project.engine) as session:
@@ -372,8 +295,8 @@ def _write(project: Project, plan: _Plan) -> int:
             session,
             project_name=project.settings.project.name,
             header=header,
-            questions=_questions(plan.chosen),
-            beliefs=plan.sight.beliefs([c.candidate.sample_id for c in plan.chosen]),
+            questions=_questions(made.chosen),
+            beliefs=made.sight.beliefs([c.candidate.sample_id for c in made.chosen]),
         )
 
 
@@ -397,6 +320,7 @@ def _report(
             held=sum(item.state == BatchItemState.HELD for item in items),
             pushed=pushed,
             left=left,
+            seconds=float(batch.settings.get("seconds", 0.0)),
             notes=notes,
             next="label in Label Studio (`annotate studio status` shows where), then `annotate pull`",
         )

@@ -496,3 +496,65 @@ def test_a_device_that_cannot_be_is_refused_before_anything_is_asked(
     with pytest.raises(error):
         ask(project, device=device)
     assert items(project) == []
+
+
+# Single questions and budgets
+
+
+@pytest.mark.usefixtures("quick_training")
+def test_single_questions_are_counted_and_the_multimodal_one_comes_with_or_after_the_others(
+    each_project: Project,
+) -> None:
+    project = each_project
+    fill(project)
+    ask(project, n=20)
+    label_asked(project)
+    asked: Counter[str] = Counter()
+    for _ in range(4):
+        report = ask(project, n=16, whole_samples=False)
+        found = [item for item in items(project, report.batch) if item.role == "active"]
+        assert sum(report.questions.values()) <= 16
+        for sample_id in {item.sample_id for item in found}:
+            asked[sample_id] += 1
+            if "M" in {item.modality for item in found if item.sample_id == sample_id}:
+                before = {i.modality for i in items(project) if i.sample_id == sample_id}
+                assert before == {"T", "A", "V", "M"}
+        close_all(project)
+        assert all(i.state != BatchItemState.HELD for i in items(project))
+    pairs = [(item.sample_id, item.modality) for item in items(project)]
+    assert len(pairs) == len(set(pairs))
+    assert max(asked.values()) > 1  # a sample comes back for its other passes
+
+
+def test_without_a_model_whole_samples_are_asked_for_as_many_questions(project: Project) -> None:
+    fill(project)
+    report = ask(project, n=20, whole_samples=False)
+    assert report.questions == {"A": 5, "M": 5, "T": 5, "V": 5}
+
+
+def test_a_budget_is_spent_and_not_overdrawn(project: Project) -> None:
+    fill(project)
+    report = step.next_batch(project, budget="1h")
+    # Five raters, four passes of a clip of two seconds: (6 + 0.5 * 2) + 3 * (6 + 2) seconds each.
+    each = 5 * (7 + 3 * 8)
+    assert report.seconds == pytest.approx(each * report.samples)
+    assert 3600 - each < report.seconds <= 3600
+
+
+def test_only_the_passes_of_the_tasks_that_were_named_are_asked(project: Project) -> None:
+    fill(project)
+    report = ask(project, n=6, tasks=["sentiment.T", "sentiment.A"])
+    assert report.questions == {"A": 6, "T": 6}
+    with pytest.raises(NothingToDo, match=r"sentiment\.M"):
+        ask(project, tasks=["sentiment.M"])
+    with pytest.raises(UsageError, match="no task is called") as caught:
+        ask(project, tasks=["sentiment.t"])
+    assert "sentiment.T" in caught.value.hint
+
+
+def test_a_batch_has_one_size(project: Project) -> None:
+    fill(project)
+    with pytest.raises(UsageError, match="both say"):
+        ask(project, n=5, budget="2h")
+    with pytest.raises(UsageError, match="no time to spend"):
+        step.next_batch(project, budget="soon")

@@ -1,0 +1,82 @@
+"""Which questions to ask: samples by a query strategy, and of them the passes that are worth their time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.acquisition.choosing import choose
+from annotate.acquisition.joint import Grid, Offer, Step, spend, steps
+from annotate.acquisition.opening import open_strategy
+from annotate.protocols import QueryStrategy
+from annotate.types import Modality, Pool
+
+SHORTLIST = 3
+"""So many times the samples that could be asked whole are chosen, and their questions compared."""
+WORTH = "bald"
+"""The strategy whose score is what an answer tells: nats may be added over tasks and divided by seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be asked at most; at least one of them is set."""
+
+    questions: int | None = None
+    seconds: float | None = None
+    """Of all raters together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What could be asked of the n samples of a pool, and what it costs."""
+
+    passes: tuple[Modality, ...]
+    """In the order of the protocol."""
+    free: NDArray[np.bool_]
+    """(n, passes) True where the question is still to be asked."""
+    seconds: Grid
+    """(n, passes) of all raters together."""
+
+    def of(self, rows: NDArray[np.intp]) -> "Prices":
+        """The same for some samples."""
+        return Prices(self.passes, self.free[rows], self.seconds[rows])
+
+
+def ask(
+    strategy: QueryStrategy, name: str, pool: Pool, prices: Prices, budget: Budget, rng: np.random.Generator
+) -> list[Step]:
+    """Questions within the budget, those to ask first in front; `Step.row` is the position in the pool.
+
+    The strategy says which samples, more than can be asked; what each answer tells for its seconds says which
+    of their questions. Raises what the strategy raises.
+    """
+    chosen = choose(strategy, name, pool, _shortlist(prices, budget), rng).indices
+    some, theirs = pool.of(chosen), prices.of(chosen)
+    offer = Offer(prices.passes, theirs.free, worth(some, prices.passes), theirs.seconds)
+    taken = spend(steps(offer), rng, questions=budget.questions, seconds=budget.seconds)
+    return [Step(int(chosen[s.row]), s.passes, s.density, s.seconds) for s in taken]
+
+
+def worth(pool: Pool, passes: Sequence[Modality]) -> Grid:
+    """(n, passes) nats that the answers of a pass tell about the model, over its tasks that lack a label."""
+    scores = open_strategy(WORTH).task_scores(pool)  # type: ignore[attr-defined]
+    found = np.zeros((len(pool), len(passes)))
+    for task_id, values in scores.items():
+        modality = pool.predictions[task_id].task.modality
+        if modality in passes:
+            found[:, passes.index(modality)] += np.nan_to_num(values)
+    return found
+
+
+def _shortlist(prices: Prices, budget: Budget) -> int:
+    """How many samples are looked at."""
+    whole = max(int(prices.free.sum(axis=1).max(initial=1)), 1)
+    found = [len(prices.free)]
+    if budget.questions is not None:
+        found.append(SHORTLIST * ceil(budget.questions / whole))
+    if budget.seconds is not None:
+        each = np.where(prices.free, prices.seconds, 0).sum(axis=1)
+        found.append(SHORTLIST * ceil(budget.seconds / max(float(np.median(each)), 1e-9)))
+    return min(found)

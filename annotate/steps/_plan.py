@@ -1,0 +1,300 @@
+"""Plans a batch: what is drawn by chance, what the strategy chooses, and what all of it costs."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.acquisition.asking import Budget, Prices, ask
+from annotate.acquisition.choosing import choose
+from annotate.acquisition.costs import Costs, LeadTime, PassCost, learn
+from annotate.acquisition.joint import Step
+from annotate.acquisition.opening import open_strategy
+from annotate.errors import FeatureError, NothingToDo, UsageError
+from annotate.progress import Progress
+from annotate.project import Project
+from annotate.protocols import QueryStrategy
+from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
+from annotate.steps._pool import Sight, look
+from annotate.types import Modality, Need, Pool, Role, Selection
+from db import batches, stats
+from db.batches import Candidate
+from db.costs import lead_times, lengths
+from db.engine import reading
+
+_BUDGET = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for."""
+
+    strategy: str
+    whole: bool
+    """Whether a sample is asked in all passes that are left of it, or question by question."""
+    n: int | None = None
+    """Samples when they are asked whole, else questions."""
+    budget_seconds: float | None = None
+    """Of all raters together."""
+    tasks: tuple[str, ...] = ()
+    """Ids of those that count; empty: all."""
+    seed: int | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A batch that is chosen and not yet written."""
+
+    chosen: list[Choice]
+    strategy: str
+    seed: int
+    round_id: int | None
+    sizes: dict[str, int]
+    """Candidates by role."""
+    left: int
+    notes: list[str]
+    sight: Sight
+    seconds: float
+    """Of rater time that it will take."""
+    costs: Costs
+
+
+def read_budget(text: str) -> float:
+    """Seconds of ``2h``, ``90m``, ``1h30m`` or ``45s``.
+
+    Raises `UsageError` for anything else.
+    """
+    found = _BUDGET.fullmatch(text.strip().lower())
+    parts = [float(part or 0) for part in found.groups()] if found else []
+    seconds = sum(size * part for size, part in zip((3600, 60, 1), parts, strict=False))
+    if seconds <= 0:
+        raise UsageError(f"{text!r} is no time to spend", hint="as in --budget 2h, 90m or 1h30m")
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Till:
+    """What questions cost in this project."""
+
+    costs: Costs
+    lengths: Mapping[str, float]
+    """By sample id: seconds of its clip."""
+    raters: int
+
+    def of(self, candidate: Candidate) -> float:
+        """Seconds of all raters together for what is left to ask of a sample."""
+        return float(sum(self._grid([candidate], candidate.passes)[0]))
+
+    def prices(self, candidates: Sequence[Candidate], passes: tuple[Modality, ...]) -> Prices:
+        free = np.array([[p in c.passes for p in passes] for c in candidates], dtype=bool)
+        return Prices(passes, free.reshape(len(candidates), len(passes)), self._grid(candidates, passes))
+
+    def _grid(self, candidates: Sequence[Candidate], passes: Sequence[Modality]) -> NDArray[np.float64]:
+        lengths = np.array([self.lengths[c.sample_id] for c in candidates], dtype=float)
+        return self.raters * np.stack([self.costs[p].of(lengths) for p in passes], axis=1)
+
+
+def plan(project: Project, request: Request, round_id: int | None, progress: Progress) -> Plan:
+    """Choose, and write nothing.
+
+    Raises `FeatureError` when no candidate has features, `NothingToDo` when `request.tasks` leave nothing,
+    and what the strategy raises.
+    """
+    with reading(project.engine) as session:
+        candidates = batches.candidates(session, project.settings.passes)
+        covered = batches.covered_sample_ids(session)
+        number = stats.batches(session)
+        before = _drawn(batches.roles(session), candidates)
+    candidates = _of_tasks(candidates, request.tasks)
+    candidates, covered, notes = _seen(project, candidates, covered)
+    till = _till(project, candidates)
+    seed = project.settings.project.seed + number if request.seed is None else request.seed
+    drawing, choosing, ordering = np.random.default_rng(seed).spawn(3)
+    used, reason = _usable_strategy(project, request.strategy, round_id)
+    parts, shares = Parts.of(candidates), project.settings.batch
+    draws = draw(
+        _samples(request, candidates, till), parts, before=before, holdout_share=shares.holdout_share,
+        audit_share=shares.audit_share, rng=drawing,
+    )  # fmt: skip
+    # Before there is a model nothing tells questions apart.
+    asking = replace(request, strategy=used, whole=request.whole or round_id is None)
+    # A sample of which only some passes came back would lie at distance zero from itself.
+    covered = sorted(set(covered) - {c.sample_id for c in draws.pool})
+    progress.say(f"choosing from {len(draws.pool)} samples by {used}")
+    opened = open_strategy(used, project.settings.batch.options)
+    sight = _see(project, round_id, draws, covered, request.device, opened.needs)
+    pool = _only(sight.pool(project, draws.pool, covered), request.tasks)
+    active = _active(opened, pool, draws, asking, till, project.settings.passes, choosing)
+    chosen = in_rank_order(active, [*draws.audit, *draws.holdout], ordering)
+    chosen = _affordable(chosen, request, till)
+    sizes = {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)}
+    return Plan(
+        chosen, used, seed, round_id, sizes, len(candidates) - len(chosen),
+        [*notes, *reason, *_short(request, chosen)], sight,
+        sum(till.of(choice.candidate) for choice in chosen), till.costs,
+    )  # fmt: skip
+
+
+def costs_of(project: Project) -> Costs:
+    """What raters are expected to need, by pass: the settings, drawn towards what they needed so far."""
+    with reading(project.engine) as session:
+        told = [LeadTime(Modality(m), length, seconds) for m, length, seconds in lead_times(session)]
+    settings = project.settings
+    prior = settings.costs.by_pass(len(settings.dimensions))
+    return learn({m: PassCost(*said) for m, said in prior.items()}, told)
+
+
+def _till(project: Project, candidates: Sequence[Candidate]) -> _Till:
+    with reading(project.engine) as session:
+        found = lengths(session, [c.sample_id for c in candidates])
+    return _Till(costs_of(project), found, project.settings.protocol.raters)
+
+
+def _of_tasks(candidates: Sequence[Candidate], tasks: Sequence[str]) -> list[Candidate]:
+    """Candidates with only the passes of these tasks; the multimodal one only where no other is left, because
+    who saw the whole can judge no part blindly any more."""
+    if not tasks:
+        return list(candidates)
+    wanted = {task_id.rpartition(".")[2] for task_id in tasks}
+    found = []
+    for candidate in candidates:
+        left = tuple(p for p in candidate.passes if p.value in wanted)
+        if set(candidate.passes) - {Modality.MULTIMODAL} - set(left):
+            left = tuple(p for p in left if p is not Modality.MULTIMODAL)
+        if left:
+            found.append(replace(candidate, passes=left))
+    if not found:
+        raise NothingToDo(
+            f"of {', '.join(tasks)} nothing can be asked now",
+            hint="the multimodal pass of a sample opens when its other passes are asked: leave --tasks out",
+        )
+    return found
+
+
+def _only(pool: Pool, tasks: Sequence[str]) -> Pool:
+    """The pool where only these tasks lack labels."""
+    if not tasks:
+        return pool
+    return replace(pool, missing={t: wanted for t, wanted in pool.missing.items() if t in tasks})
+
+
+def _samples(request: Request, candidates: Sequence[Candidate], till: _Till) -> int:
+    """About how many whole samples the batch is as large as, one at least."""
+    if request.n is not None and request.whole:
+        return request.n
+    if request.n is not None:
+        return max(1, round(request.n / float(np.mean([len(c.passes) for c in candidates]))))
+    assert request.budget_seconds is not None
+    return max(1, floor(request.budget_seconds / float(np.mean([till.of(c) for c in candidates]))))
+
+
+def _active(
+    strategy: QueryStrategy, pool: Pool, draws: Draws, request: Request, till: _Till,
+    passes: tuple[Modality, ...], rng: np.random.Generator,
+) -> list[Choice]:  # fmt: skip
+    """What the strategy chooses, best first: whole samples, or questions for what the uniform draws leave."""
+    if request.whole:
+        return _choices(draws.pool, choose(strategy, request.strategy, pool, draws.active, rng))
+    drawn = [choice.candidate for choice in (*draws.audit, *draws.holdout)]
+    questions = None if request.n is None else max(0, request.n - sum(len(c.passes) for c in drawn))
+    seconds = request.budget_seconds and max(0.0, request.budget_seconds - sum(map(till.of, drawn)))
+    taken = ask(
+        strategy, request.strategy, pool, till.prices(draws.pool, passes), Budget(questions, seconds), rng
+    )
+    return _together(draws.pool, taken)
+
+
+def _together(candidates: Sequence[Candidate], taken: Sequence[Step]) -> list[Choice]:
+    """One choice per sample, at the place of its first step, with the passes that are asked of it."""
+    passes: dict[int, set[Modality]] = {}
+    for step in taken:
+        passes.setdefault(step.row, set()).update(step.passes)
+    density = {step.row: step.density for step in reversed(taken)}
+    return [
+        Choice(replace(c, passes=tuple(p for p in c.passes if p in asked)), Role.ACTIVE, density[row])
+        for row, asked in passes.items()
+        for c in [candidates[row]]
+    ]
+
+
+def _affordable(chosen: Sequence[Choice], request: Request, till: _Till) -> list[Choice]:
+    """What fits into the budget, in its order; the first sample in any case."""
+    if request.budget_seconds is None:
+        return list(chosen)
+    kept: list[Choice] = []
+    left = request.budget_seconds
+    for choice in chosen:
+        price = till.of(choice.candidate)
+        if price <= left or not kept:
+            kept.append(choice)
+            left -= price
+    return kept
+
+
+def _short(request: Request, chosen: Sequence[Choice]) -> list[str]:
+    """A note when there was less to ask than wanted."""
+    got = len(chosen) if request.whole else sum(len(c.candidate.passes) for c in chosen)
+    if request.n is None or got >= request.n:
+        return []
+    return [f"{request.n} {'samples' if request.whole else 'questions'} were wanted, {got} were left"]
+
+
+def _choices(candidates: Sequence[Candidate], selection: Selection) -> list[Choice]:
+    """What the strategy chose, best first."""
+    chances: Sequence[float | None] = [None] * len(selection.indices)
+    if selection.chances is not None:
+        chances = selection.chances.tolist()
+    return [
+        Choice(candidates[int(i)], Role.ACTIVE, float(score), chance)
+        for i, score, chance in zip(selection.indices, selection.scores, chances, strict=True)
+    ]
+
+
+def _drawn(roles: Mapping[str, Role], candidates: Sequence[Candidate]) -> Drawn:
+    """The samples asked so far, by role; one that is back among the candidates is counted when it is
+    drawn again."""
+    back = {c.sample_id for c in candidates}
+    counts = Counter(role for sample_id, role in roles.items() if sample_id not in back)
+    return Drawn(counts[Role.ACTIVE], counts[Role.AUDIT], counts[Role.HOLDOUT])
+
+
+def _see(
+    project: Project, round_id: int | None, draws: Draws, covered: Sequence[str], device: str | None,
+    needs: frozenset[Need],
+) -> Sight:  # fmt: skip
+    """What the strategy looks at. Of uniform draws only a model's beliefs are kept, so without a model
+    their features are left alone."""
+    drawn = [] if round_id is None else [c.candidate.sample_id for c in (*draws.audit, *draws.holdout)]
+    return look(project, round_id, [*(c.sample_id for c in draws.pool), *covered, *drawn], device, needs)
+
+
+def _seen(
+    project: Project, candidates: Sequence[Candidate], covered: Sequence[str]
+) -> tuple[list[Candidate], list[str], list[str]]:
+    """Candidates and covered samples that have features, and a note about those that have none: one clip
+    that cannot be read must not stop the loop.
+
+    Raises `FeatureError` when no candidate has any.
+    """
+    from annotate.steps._features import featured
+
+    have = featured(project, [*(c.sample_id for c in candidates), *covered])
+    kept = [c for c in candidates if c.sample_id in have]
+    if not kept:
+        raise FeatureError(f"none of {len(candidates)} samples has features", hint="annotate extract")
+    blind = len(candidates) - len(kept)
+    notes = [f"{blind} samples have no features and were passed over; see `annotate extract`"]
+    return kept, [i for i in covered if i in have], notes if blind else []
+
+
+def _usable_strategy(project: Project, strategy: str, round_id: int | None) -> tuple[str, list[str]]:
+    """The strategy to use, and why it is another than the one asked for."""
+    if round_id is not None or not open_strategy(strategy, project.settings.batch.options).needs:
+        return strategy, []
+    instead = project.settings.batch.cold_start
+    return instead, [f"{strategy} needs a model and there is none yet; {instead} was used"]

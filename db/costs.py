@@ -1,0 +1,45 @@
+"""How long raters took, and how long the clips are that they judged."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from db.chunks import chunks
+from db.models import Annotation, AnnotationState, BatchItem, Sample
+
+RECENT = 20_000
+"""Answers that are looked at, the newest: raters get faster."""
+
+
+def lead_times(session: Session) -> list[tuple[str, float, float]]:
+    """(pass, seconds of the clip, seconds taken) of each question that a rater answered; the last revision.
+
+    A form asks all dimensions of its pass at once and is one answer here.
+    """
+    answered = (Annotation.state == AnnotationState.ANSWERED, Annotation.seconds.is_not(None))
+    newest = (
+        select(func.max(Annotation.id).label("id"))
+        .where(*answered, Annotation.batch_item_id.is_not(None))
+        .group_by(Annotation.origin)
+        .order_by(func.max(Annotation.id).desc())
+        .limit(RECENT)
+        .subquery()
+    )
+    query = (
+        select(BatchItem.modality, Sample.end_us - Sample.start_us, Annotation.seconds)
+        .join(newest, newest.c.id == Annotation.id)
+        .join(BatchItem, BatchItem.id == Annotation.batch_item_id)
+        .join(Sample, Sample.id == Annotation.sample_id)
+        .order_by(Annotation.id)
+    )
+    return [(modality, length / 1e6, seconds or 0.0) for modality, length, seconds in session.execute(query)]
+
+
+def lengths(session: Session, sample_ids: Sequence[str]) -> dict[str, float]:
+    """By sample id: seconds of its clip."""
+    found: dict[str, float] = {}
+    for ids in chunks(sample_ids):
+        query = select(Sample.id, Sample.end_us - Sample.start_us).where(Sample.id.in_(ids))
+        found |= {sample_id: length / 1e6 for sample_id, length in session.execute(query)}
+    return found
