@@ -64,12 +64,12 @@ def plan_of(
     here = set(ids)
     gone = sorted(i for i, stored in known.items() if not stored.retired and i not in here)
     _require_same_corpus(name, known, gone)
+    _require_unmoved(utterances, ids, known)
     tied = "speaker" in settings.splits.together
     _require_one_split(utterances, "video", (one.video for one in utterances))
     if tied:
         _require_one_split(utterances, "speaker", (one.speaker for one in utterances))
         _require_homes(utterances, groups.homes(session))
-    _require_unmoved(utterances, ids, known)
     found, warnings = _videos(name, utterances, ids), []
     if not any(one.speaker for one in utterances) and not (corpus.tells_split and not regroup):
         warnings.append("nobody says who talks (--speaker): one person may be in two splits")
