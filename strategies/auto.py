@@ -1,0 +1,118 @@
+"""The default: what is typical while little is known, then what is uncertain and unlike the rest."""
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import ModelError
+from annotate.registry import STRATEGIES, strategy
+from annotate.types import Kind, Known, Need, Pool, Selection
+from strategies._crowds import Crowds
+from strategies._near import distinct
+
+Rows = NDArray[np.intp]
+
+LEAST = 10
+"""At least so many times the batch is looked at, however small the uncertain share is."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutoOptions:
+    """Of `auto`."""
+
+    early: str = "herding"
+    """The strategy while there are few labels."""
+    regression: str = "lcmd"
+    """The strategy where a regression task is asked."""
+    classification: str = "badge"
+    """The strategy where none is."""
+    few: int = 50
+    """So many labelled samples are few."""
+    few_per_class: int = 10
+    """So many times the classes of a task are few, too."""
+    share: float = 0.2
+    """So much of the pool is looked at, drawn by what it would tell (`power`); 1: all of it."""
+    crowd: float = 3.0
+    """No speaker and no video has more than so many times an even share of the batch; 0: no limit."""
+    near: float = 0.03
+    """Samples nearer to each other than this part of the pool's spread are one; 0: each is its own."""
+
+
+@strategy("auto")
+class Auto:
+    """Typical samples while labels are few, then diverse ones among the uncertain; no crowds, no copies."""
+
+    Options: ClassVar[type] = AutoOptions
+    needs: frozenset[Need] = frozenset(Need)
+    kinds = frozenset(Kind)
+
+    def __init__(self, options: AutoOptions | None = None) -> None:
+        """Raises `UnknownName` for a strategy that does not exist."""
+        self.options = options or AutoOptions()
+        names = (self.options.early, self.options.regression, self.options.classification)
+        self._made = {name: STRATEGIES.get(name)() for name in names}
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """Scores fall evenly from 1, whatever strategy chose. Raises as those strategies do."""
+        if not pool.predictions:
+            raise ModelError("auto needs a model", hint="run `annotate train` first")
+        k = min(k, len(pool))
+        first = distinct(pool.embeddings, pool.known.embeddings, self.options.near, rng)
+        chosen = first[self._within_limits(pool.of(first), k, rng)]
+        if len(chosen) < k:  # only copies are left
+            rest = np.setdiff1d(np.arange(len(pool)), first)
+            more = self._within_limits(pool.of(rest), k - len(chosen), rng)
+            chosen = np.concatenate([chosen, rest[more]])
+        return Selection(chosen, 1 - np.arange(k) / max(k, 1))
+
+    def _within_limits(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
+        """At most `k` positions. Where a speaker or video is full, the others are chosen from again, knowing
+        what was taken; when all are full, the limit is raised."""
+        k = min(k, len(pool))
+        crowds = Crowds(pool.groups, len(pool), k, self.options.crowd)
+        taken: list[int] = []
+        while len(taken) < k:
+            free = np.setdiff1d(crowds.open(), taken)
+            if not len(free):
+                crowds.raise_limit()
+                continue
+            known = _with(pool.known, pool.embeddings[np.array(taken, dtype=np.intp)])
+            found = free[self._ranked(replace(pool.of(free), known=known), k - len(taken), rng)]
+            taken += [int(row) for row in found if crowds.admit(int(row))]
+        return np.array(taken, dtype=np.intp)
+
+    def _ranked(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
+        """Positions by the strategy for what is known so far."""
+        if self._few(pool):
+            return self._made[self.options.early].select(pool, k, rng).indices
+        looked_at = self._uncertain(pool, k, rng)
+        kinds = {pool.predictions[t].task.dimension.kind for t in pool.asked()}
+        name = self.options.regression if Kind.REGRESSION in kinds else self.options.classification
+        return looked_at[self._made[name].select(pool.of(looked_at), k, rng).indices]
+
+    def _uncertain(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
+        wanted = min(max(ceil(self.options.share * len(pool)), LEAST * k), len(pool))
+        if wanted == len(pool):
+            return np.arange(len(pool))
+        return np.sort(STRATEGIES.get("power")().select(pool, wanted, rng).indices)
+
+    def _few(self, pool: Pool) -> bool:
+        """Whether the best-known of the asked tasks has few labels, or some task few per class."""
+        labels = [pool.known.labels.get(task_id, np.zeros(0)) for task_id in pool.asked()]
+        most = max(
+            (int(np.isfinite(said.T[:1] if said.ndim > 1 else said).sum()) for said in labels), default=0
+        )
+        tasks = [pool.predictions[task_id].task.dimension for task_id in pool.asked()]
+        classes = [len(d.answers) for d in tasks if d.kind is Kind.CLASSIFICATION]
+        return most < max(self.options.few, self.options.few_per_class * max(classes, default=0))
+
+
+def _with(known: Known, embeddings: NDArray[np.float32]) -> Known:
+    """What is taken counts as known where distances are measured; nobody has said anything of it."""
+    return Known(
+        np.concatenate([known.embeddings, embeddings]),
+        labels=known.labels,
+    )

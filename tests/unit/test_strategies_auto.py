@@ -1,0 +1,120 @@
+"""The default strategy: whom it hands over to, no crowds, no copies."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from annotate.acquisition.opening import open_strategy
+from annotate.errors import UnknownName
+from annotate.registry import STRATEGIES
+from annotate.types import Known, Pool
+from strategies._crowds import Crowds
+from strategies._near import distinct
+from tests.pools import EMOTION, SENTIMENT, make_pool, predict, say
+
+
+def known_of(pool: Pool, m: int, rng: np.random.Generator) -> Known:
+    """So many labelled samples of all tasks of the pool."""
+    tasks = [p.task for p in pool.predictions.values()]
+    codes = {t.id: rng.normal(size=(m, 4)).astype(np.float32) for t in tasks}
+    labels = {t.id: np.nan_to_num(say(t, m, rng)) for t in tasks}
+    embeddings = rng.normal(size=(m, pool.embeddings.shape[1])).astype(np.float32)
+    return Known(embeddings, codes, {t.id: predict(t, m, rng) for t in tasks}, labels)
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "labelled", "hands_over_to"),
+    [
+        ((SENTIMENT,), 20, "herding"),
+        ((EMOTION,), 20, "herding"),
+        ((SENTIMENT, EMOTION), 60, "lcmd"),
+        ((EMOTION,), 60, "badge"),
+    ],
+)
+def test_it_hands_over_by_labels_and_kinds(dimensions, labelled, hands_over_to, monkeypatch):
+    asked = []
+
+    def spy(name):
+        made = STRATEGIES.get(name)
+
+        class Spy(made):
+            def select(self, *args):
+                asked.append(name)
+                return super().select(*args)
+
+        return Spy
+
+    kinds = {name: spy(name) for name in ("herding", "lcmd", "badge")}
+    get = STRATEGIES.get
+    monkeypatch.setattr(type(STRATEGIES), "get", lambda self, name: kinds.get(name) or get(name))
+    pool = make_pool(n=80, dimensions=dimensions)
+    pool = replace(pool, known=known_of(pool, labelled, np.random.default_rng(0)))
+    open_strategy("auto").select(pool, 5, np.random.default_rng(0))
+    assert set(asked) == {hands_over_to}
+
+
+def test_no_speaker_and_no_video_gets_more_than_its_room_while_others_have_some():
+    pool = make_pool(n=400)
+    # One speaker has three quarters of the pool, and all that is uncertain.
+    speakers = np.where(np.arange(400) < 300, 0, 1 + np.arange(400) % 9)
+    pool = replace(pool, groups={"speaker": speakers, "video": np.arange(400) // 8})
+    chosen = open_strategy("auto").select(pool, 40, np.random.default_rng(0)).indices
+    assert np.bincount(speakers[chosen]).max() <= 12  # three times 40 / 10
+    assert len(set(chosen.tolist())) == 40
+    everybody = open_strategy("auto", {"auto": {"crowd": 0.0}}).select(pool, 40, np.random.default_rng(0))
+    assert np.bincount(speakers[everybody.indices]).max() > 12
+
+
+def test_where_only_one_crowd_is_left_the_batch_is_full_all_the_same():
+    pool = replace(make_pool(n=50), groups={"speaker": np.zeros(50, int), "video": np.arange(50) % 2})
+    chosen = open_strategy("auto").select(pool, 30, np.random.default_rng(0)).indices
+    assert len(set(chosen.tolist())) == 30
+
+
+def test_rooms_are_counted_for_speakers_and_videos_apart():
+    crowds = Crowds({"speaker": np.array([0, 0, 1, 1]), "video": np.array([0, 1, 2, 2])}, 4, 2, 1.0)
+    assert crowds.admit(0)
+    assert not crowds.admit(1)
+    assert crowds.open().tolist() == [2, 3]
+    assert crowds.admit(3)
+    assert crowds.open().tolist() == []
+    crowds.raise_limit()
+    assert crowds.open().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("copies", [2, 30])
+def test_of_copies_and_of_what_was_asked_before_nothing_is_asked_again(copies):
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(60, 16)).astype(np.float32)
+    points = np.repeat(base, copies, axis=0) + rng.normal(0, 1e-4, (60 * copies, 16)).astype(np.float32)
+    order = rng.permutation(len(points))
+    kept = order[distinct(points[order], base[:10], 0.03, rng)] // copies
+    assert sorted(kept) == list(range(10, 60))
+
+
+def test_which_of_the_copies_is_kept_is_chance():
+    points = np.repeat(np.eye(4, dtype=np.float32), 2, axis=0)
+    kept = [distinct(points, points[:0], 0.03, np.random.default_rng(s)) for s in range(200)]
+    assert np.mean([k % 2 for k in kept]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_nothing_is_a_copy_when_nobody_wants_that_or_there_is_nothing_to_compare():
+    rng = np.random.default_rng(0)
+    same = np.ones((5, 3), np.float32)
+    assert distinct(same, same[:0], 0.0, rng).tolist() == [0, 1, 2, 3, 4]
+    assert len(distinct(same, same[:0], 0.03, rng)) in (1, 5)
+    assert distinct(same[:1], same, 0.03, rng).tolist() == [0]
+
+
+def test_copies_are_asked_after_all_when_nothing_else_is_left():
+    pool = make_pool(n=30)
+    pool = replace(pool, embeddings=np.repeat(pool.embeddings[:10], 3, axis=0))
+    chosen = open_strategy("auto").select(pool, 25, np.random.default_rng(0)).indices
+    assert len(set(chosen.tolist())) == 25
+    assert len({row // 3 for row in chosen[:10].tolist()}) == 10
+
+
+def test_a_strategy_that_does_not_exist_is_told_at_once():
+    with pytest.raises(UnknownName, match="lcdm"):
+        open_strategy("auto", {"auto": {"regression": "lcdm"}})
