@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.errors import ModelError
 from annotate.registry import STRATEGIES, strategy
 from annotate.types import Kind, Known, Need, Pool, Selection
 from strategies._crowds import Crowds
 from strategies._near import distinct
+from strategies._tasks import asked_tasks
 
 Rows = NDArray[np.intp]
 
@@ -57,8 +57,7 @@ class Auto:
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Scores fall evenly from 1, whatever strategy chose. Raises as those strategies do."""
-        if not pool.predictions:
-            raise ModelError("auto needs a model", hint="run `annotate train` first")
+        asked_tasks(pool)
         k = min(k, len(pool))
         first = distinct(pool.embeddings, pool.known.embeddings, self.options.near, rng)
         chosen = first[self._within_limits(pool.of(first), k, rng)]

@@ -80,7 +80,7 @@ def test_rooms_are_counted_for_speakers_and_videos_apart():
     assert crowds.admit(3)
     assert crowds.open().tolist() == []
     crowds.raise_limit()
-    assert crowds.open().tolist() == [1, 2]
+    assert crowds.open().tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("copies", [2, 30])
