@@ -1,0 +1,132 @@
+"""What an answer would tell about the answers to other samples."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import strategy
+from annotate.types import Kind, Need, Pool, TaskPrediction
+from strategies._ensemble import TINY, Probs, Scores, pieces, plogp, shares_of, summed
+from strategies._scored import ScoredStrategy
+from strategies.bald import noise_of
+
+JOINT = 1 << 18
+"""Joint probabilities that are in memory at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpigOptions:
+    """How well what is to be predicted later is stood for."""
+
+    combine: str = "sum"
+    """What several tasks make together; nats are nats in every task."""
+    targets: int = 100
+    """Samples, drawn from the pool and the labelled, whose answers are to become surer."""
+
+
+@strategy("epig")
+class Epig(ScoredStrategy):
+    """Most told about the answers of samples drawn by chance, in nats (Bickford Smith et al. 2023)."""
+
+    Options = EpigOptions
+    needs = frozenset({Need.MODEL, Need.LABELS})
+    disagrees = True
+
+    def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
+        """(n,) for targets that are spread evenly over the pool, for who has nothing to draw with."""
+        return self.drawn_score(prediction, pool, None)
+
+    def drawn_score(self, prediction: TaskPrediction, pool: Pool, rng: np.random.Generator | None) -> Scores:
+        """(n,) mean mutual information between the sample's answer and that of each target (section 4).
+
+        Classes: exact. A scale: that of two normals whose means the members correlate. Several answers that
+        may be true at once: of each answer with the same answer of the targets, summed.
+        """
+        target = _targets(prediction, pool, self.options.targets, rng)
+        kind = prediction.task.dimension.kind
+        if kind is Kind.REGRESSION:
+            return _normal(prediction, target)
+        shares = shares_of(prediction)
+        if kind is Kind.CLASSIFICATION:
+            return _classes(prediction.members, target.members, shares)
+        each = range(prediction.members.shape[2])
+        return sum((_classes(_apart(prediction, a), _apart(target, a), shares) for a in each), np.zeros(1))
+
+
+def _targets(
+    prediction: TaskPrediction, pool: Pool, most: int, rng: np.random.Generator | None
+) -> TaskPrediction:
+    """What the ensemble says of the samples that are to become surer."""
+    n = prediction.members.shape[1]
+    known = pool.known.predictions.get(prediction.task.id)
+    labelled = 0 if known is None else known.members.shape[1]
+    most = max(1, min(most, n + labelled))
+    rows = np.linspace(0, n - 1, most, dtype=np.intp) if rng is None else rng.permutation(n + labelled)[:most]
+    of_pool = prediction.of(rows[rows < n])
+    if known is None or (rows < n).all():
+        return of_pool
+    of_known = known.of(rows[rows >= n] - n)
+    return TaskPrediction(
+        prediction.task,
+        np.concatenate([of_pool.members, of_known.members], axis=1),
+        np.concatenate([of_pool.mean, of_known.mean]),
+        np.concatenate([of_pool.epistemic, of_known.epistemic]),
+        np.concatenate([of_pool.aleatoric, of_known.aleatoric]),
+        prediction.shares,
+    )
+
+
+def _apart(prediction: TaskPrediction, answer: int) -> Probs:
+    """(members, n, 2) one answer of a multilabel task: ticked, or not."""
+    ticked = prediction.members[:, :, answer]
+    return np.stack([ticked, 1 - ticked], axis=-1)
+
+
+def _classes(members: Probs, targets: Probs, shares: NDArray[np.float32]) -> Scores:
+    """(n,) H(y) + H(y*) - H(y, y*), mean over the targets; of (members, n or targets, answers).
+
+    Given the member the two are independent, so all joint probabilities of some samples are one product of
+    matrices. Only some are ever there: a million samples would have five thousand million.
+    """
+    _, n, answers = members.shape
+    count = targets.shape[1]
+    there = (targets * shares[:, None, None]).reshape(len(targets), -1)
+    alone = -float(plogp(there.sum(axis=0)).sum(dtype=np.float64)) / count
+    result = np.empty(n)
+    step = max(1, JOINT // (answers * there.shape[1]))
+    for start in range(0, n, step):
+        here = members[:, start : start + step]
+        joint = here.reshape(len(here), -1).T @ there
+        logs = np.maximum(joint, TINY)
+        np.log(logs, out=logs)
+        told = np.einsum("ij,ij->i", joint, logs).reshape(-1, answers).sum(axis=1) / count
+        mean = np.tensordot(shares, here, 1)
+        result[start : start + step] = alone - summed(plogp(mean)) + told
+    return np.maximum(result, 0)
+
+
+def _normal(prediction: TaskPrediction, targets: TaskPrediction) -> Scores:
+    """(n,) -½ log(1 - ρ²), mean over the targets (section 4.2).
+
+    ρ is the members' correlation, lessened by the share of each variance that is noise.
+    """
+    shares = shares_of(prediction)
+    there = _standard(targets, shares)
+    result = np.empty(prediction.members.shape[1])
+    for rows in pieces(len(result)):
+        here = _standard(prediction.of(np.arange(rows.start, rows.stop)), shares)
+        correlation = np.minimum((here.T @ there) ** 2, 1 - 1e-9)
+        result[rows] = -0.5 * np.log1p(-correlation).mean(axis=1)
+    return result
+
+
+def _standard(prediction: TaskPrediction, shares: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(members, n) deviations of the members' values, scaled so that products are correlations of answers."""
+    values = np.array([float(a.value) for a in prediction.task.dimension.answers])
+    means = prediction.members.astype(np.float64) @ values
+    apart = (means - shares @ means) * np.sqrt(shares)[:, None]
+    spread = np.linalg.norm(apart, axis=0)
+    own = prediction.epistemic.astype(np.float64)
+    certain = own / np.sqrt(own**2 + noise_of(prediction) ** 2)
+    return np.asarray(apart / np.where(spread > 0, spread, 1) * certain)

@@ -1,0 +1,39 @@
+"""How far an answer would move the head of the network."""
+
+import numpy as np
+
+from annotate.registry import strategy
+from annotate.types import Kind, Need, Pool, TaskPrediction
+from strategies._ensemble import Probs, Scores, by_mean, summed
+from strategies._scored import ScoredStrategy, code_of
+
+
+@strategy("expected-gradient-length")
+class ExpectedGradientLength(ScoredStrategy):
+    """Longest expected gradient of a head's last layer (Settles, Craven and Ray 2008)."""
+
+    needs = frozenset({Need.MODEL, Need.CODES})
+
+    def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
+        """(n,) what the gradient's length is on average over the answers, as sure as they are.
+
+        With h the code that the head reads, the gradient of a class's loss is (p - e) hᵀ, so its length is
+        ‖p - e‖ ‖h‖. On a scale it is the predictive standard deviation times ‖h‖; where several answers may
+        be true at once the root of the mean square, √Σp(1 - p) ‖h‖.
+        """
+        code = code_of(pool.codes, prediction.task.id)
+        length = np.sqrt(np.einsum("nd,nd->n", code, code, dtype=np.float64))
+        kind = prediction.task.dimension.kind
+        if kind is Kind.REGRESSION:
+            return length * np.hypot(prediction.epistemic, prediction.aleatoric)
+        return length * by_mean(prediction, _several if kind is Kind.MULTILABEL else _one)
+
+
+def _one(probs: Probs) -> Probs:
+    """(some,) mean over the classes of ‖p - e‖, whose square is ‖p‖² - 2p + 1."""
+    squared = summed(probs * probs)[:, None] - 2 * probs + 1
+    return summed(probs * np.sqrt(np.maximum(squared, 0)))
+
+
+def _several(ticked: Probs) -> Probs:
+    return np.sqrt(summed(ticked * (1 - ticked)))

@@ -1,0 +1,96 @@
+"""Easy is what is decided, and lies where its class lies in every modality."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import strategy
+from annotate.types import UNIMODAL, Kind, Modality, Need, Pool, Task, TaskPrediction
+from strategies._ensemble import Probs, Scores, by_mean, pieces
+from strategies._scored import ScoredStrategy, code_of
+
+MARGIN, FUSED, SINGLE = 0.5, 0.2, 0.1
+"""Weights of the gap, of the fused code, and of the code of each modality."""
+Numbers = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One task whose code is held against the centres of the classes."""
+
+    task_id: str
+    weight: float
+
+
+@strategy("mmal")
+class Mmal(ScoredStrategy):
+    """Least margin and likeness to the class in fused and single codes (MMAL; thuiar's book, chapter 6)."""
+
+    kinds = frozenset({Kind.REGRESSION, Kind.CLASSIFICATION})
+    needs = frozenset({Need.MODEL, Need.CODES, Need.LABELS})
+
+    def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
+        """(n,) minus (0.5 margin + 0.2 r of the fused code + 0.1 r of each modality's), over the weights' sum.
+
+        r is the correlation of a sample's code with the mean code of the labelled samples of the class that
+        the multimodal head thinks likeliest; 0 where a class has no label yet. On a scale each answer is a
+        class. Without a multimodal head the task stands for it; modalities without a head are left out.
+        """
+        fused = _fused(prediction, pool)
+        margin = by_mean(fused, _margin)
+        likely = by_mean(fused, lambda probs: probs.argmax(axis=1)).astype(np.intp)
+        parts = _parts(fused.task, pool)
+        total = MARGIN * margin
+        classes = _classes(fused.task, pool.known.labels.get(fused.task.id, np.zeros(0)))
+        for part in parts:
+            total += part.weight * _likeness(part.task_id, pool, classes, likely)
+        return -total / (MARGIN + sum(part.weight for part in parts))
+
+
+def _fused(prediction: TaskPrediction, pool: Pool) -> TaskPrediction:
+    """The multimodal task of the same dimension, or the task itself where there is none."""
+    fused = Task(prediction.task.dimension, Modality.MULTIMODAL).id
+    return pool.predictions.get(fused, prediction)
+
+
+def _parts(fused: Task, pool: Pool) -> list[_Part]:
+    single = [Task(fused.dimension, m).id for m in UNIMODAL if m is not fused.modality]
+    return [_Part(fused.id, FUSED), *(_Part(t, SINGLE) for t in single if t in pool.predictions)]
+
+
+def _margin(probs: Probs) -> Probs:
+    if probs.shape[1] < 2:
+        return np.ones(len(probs), np.float32)
+    first = np.partition(probs, -2, axis=1)
+    return first[:, -1] - first[:, -2]
+
+
+def _classes(task: Task, labels: NDArray[np.float64]) -> NDArray[np.intp]:
+    """(m,) the class of each labelled sample, on a scale the nearest answer; -1 where there is no label."""
+    known = np.isfinite(labels)
+    if task.dimension.kind is Kind.CLASSIFICATION:
+        return np.where(known, labels, -1).astype(np.intp)
+    values = np.array([float(answer.value) for answer in task.dimension.answers])
+    nearest = np.abs(np.where(known, labels, 0)[:, None] - values).argmin(axis=1)
+    return np.where(known, nearest, -1)
+
+
+def _likeness(task_id: str, pool: Pool, classes: NDArray[np.intp], likely: NDArray[np.intp]) -> Scores:
+    """(n,) correlation of each sample's code with the centre of its likeliest class."""
+    code = code_of(pool.codes, task_id)
+    centres = np.zeros((int(max(likely.max(initial=0), classes.max(initial=0))) + 1, code.shape[1]))
+    for number in np.unique(classes[classes >= 0]):
+        centres[number] = pool.known.codes[task_id][classes == number].mean(axis=0, dtype=np.float64)
+    standard = _standard(centres).astype(np.float32)
+    result = np.empty(len(code))
+    for rows in pieces(len(code)):
+        result[rows] = np.einsum("nd,nd->n", _standard(code[rows]), standard[likely[rows]])
+    return result
+
+
+def _standard(points: Numbers) -> Numbers:
+    """(n, d) centred and of length one, so that a product is a correlation; 0 for what does not vary."""
+    apart = points - points.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(apart, axis=1, keepdims=True)
+    return np.asarray(apart / np.where(length > 0, length, 1))

@@ -1,0 +1,152 @@
+"""What strategies that read the codes of the heads prefer, against sums over every answer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from annotate.acquisition.opening import open_strategy
+from annotate.errors import ModelError
+from annotate.types import Known, Modality, Task
+from tests.pools import EMOTION, SENTIMENT, THEMES, make_pool, predict
+
+MEMBERS = 3
+
+
+def alone(dimension, n=12, modality=Modality.MULTIMODAL):
+    pool = make_pool(n, dimensions=(dimension,), labelled=20)
+    task_id = Task(dimension, modality).id
+    return task_id, pool.predictions[task_id], pool
+
+
+# Expected gradient length
+
+
+def test_the_expected_gradient_of_classes_is_that_of_each_answer_in_turn():
+    task_id, prediction, pool = alone(EMOTION)
+    code = pool.codes[task_id].astype(float)
+    probs = prediction.probs.astype(float)
+    expected = np.zeros(len(code))
+    for answer, said in enumerate(np.eye(4)):
+        gradients = np.einsum("nc,nd->ncd", probs - said, code)
+        expected += probs[:, answer] * np.linalg.norm(gradients, axis=(1, 2))
+    found = open_strategy("expected-gradient-length").score(prediction, pool)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_expected_gradient_of_a_scale_is_the_spread_of_the_answer_times_the_code():
+    task_id, prediction, pool = alone(SENTIMENT)
+    spread = np.sqrt(prediction.epistemic.astype(float) ** 2 + prediction.aleatoric.astype(float) ** 2)
+    expected = spread * np.linalg.norm(pool.codes[task_id], axis=1)
+    found = open_strategy("expected-gradient-length").score(prediction, pool)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_expected_gradient_of_several_answers_is_that_of_all_sets_squared():
+    task_id, prediction, pool = alone(THEMES)
+    probs = prediction.probs.astype(float)
+    squared = np.zeros(len(probs))
+    for said in np.ndindex(2, 2, 2):
+        chance = np.where(said, probs, 1 - probs).prod(axis=1)
+        squared += chance * ((probs - said) ** 2).sum(axis=1)
+    expected = np.sqrt(squared) * np.linalg.norm(pool.codes[task_id], axis=1)
+    found = open_strategy("expected-gradient-length").score(prediction, pool)
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["expected-gradient-length", "mmal"])
+def test_a_model_without_codes_is_to_be_trained_anew(name):
+    _, prediction, pool = alone(EMOTION)
+    with pytest.raises(ModelError, match="emotion") as caught:
+        open_strategy(name).score(prediction, replace(pool, codes={}))
+    assert "annotate train" in caught.value.hint
+
+
+# Modality conflict
+
+
+def test_conflict_is_the_spread_of_the_heads_as_a_share_of_the_scale():
+    _, prediction, pool = alone(SENTIMENT)
+    heads = np.stack([p.mean for p in pool.predictions.values()]).astype(float)
+    found = open_strategy("modality-conflict").score(prediction, pool)
+    assert found == pytest.approx(heads.std(axis=0) / 2, rel=1e-5)
+
+
+def test_heads_that_are_sure_of_different_classes_conflict_most():
+    pool = make_pool(3, dimensions=(EMOTION,), labelled=0)
+    sure, other, open_ = np.eye(4)[0], np.eye(4)[1], np.full(4, 0.25)
+    said = {
+        "T": [sure, sure, open_],
+        "A": [other, sure, open_],
+        "V": [sure, sure, open_],
+        "M": [other, sure, sure],
+    }
+    predictions = {
+        f"emotion.{m}": replace(pool.predictions[f"emotion.{m}"], members=np.array([rows] * 3, np.float32))
+        for m, rows in said.items()
+    }
+    pool = replace(pool, predictions=predictions)
+    found = open_strategy("modality-conflict").score(predictions["emotion.T"], pool)
+    # Four heads, two against two: the root of twice a quarter. One of four against three that know nothing.
+    assert found == pytest.approx([np.sqrt(0.5), 0, np.sqrt(3 / 16 * (0.75**2 + 3 * 0.25**2))], abs=1e-6)
+
+
+def test_a_project_of_one_modality_has_no_conflict_and_is_told_so():
+    pool = make_pool(5, dimensions=(EMOTION,))
+    pool = replace(pool, predictions={"emotion.T": pool.predictions["emotion.T"]})
+    with pytest.raises(ModelError, match="one modality") as caught:
+        open_strategy("modality-conflict").select(pool, 2, np.random.default_rng(0))
+    assert "--strategy" in caught.value.hint
+
+
+# MMAL
+
+
+def mmal_by_hand(pool, dimension, modalities, fused):
+    """Sample by sample, from the definition in the book."""
+    prediction = pool.predictions[fused.id]
+    labels = pool.known.labels[fused.id]
+    found = []
+    for i, probs in enumerate(prediction.probs.astype(float)):
+        likely = int(probs.argmax())
+        classes = labels if dimension is EMOTION else np.abs(labels[:, None] - [-1, 0, 1]).argmin(1)
+        own = np.isfinite(labels) & (classes == likely)
+        ordered = np.sort(probs)
+        total, weights = 0.5 * (ordered[-1] - ordered[-2]), 0.5
+        for modality in modalities:
+            task_id = Task(dimension, modality).id
+            weight = 0.2 if modality is fused.modality else 0.1
+            weights += weight
+            if own.any():
+                centre = pool.known.codes[task_id][own].mean(axis=0)
+                total += weight * np.corrcoef(pool.codes[task_id][i], centre)[0, 1]
+        found.append(-total / weights)
+    return found
+
+
+@pytest.mark.parametrize("dimension", [EMOTION, SENTIMENT])
+@pytest.mark.parametrize("modalities", ["TAVM", "TM", "A", "M"])
+def test_mmal_is_the_books_sum_over_the_heads_that_there_are(dimension, modalities):
+    pool = make_pool(25, dimensions=(dimension,), labelled=9)
+    present = [Modality(m) for m in modalities]
+    ids = [Task(dimension, m).id for m in present]
+    pool = replace(pool, predictions={t: pool.predictions[t] for t in ids})
+    fused = Task(dimension, Modality.MULTIMODAL if "M" in modalities else present[0])
+    found = open_strategy("mmal").score(pool.predictions[ids[0]], pool)
+    assert found == pytest.approx(mmal_by_hand(pool, dimension, present, fused), abs=1e-5)
+
+
+def test_mmal_asks_what_looks_like_another_class_before_what_looks_like_its_own():
+    task = Task(EMOTION, Modality.MULTIMODAL)
+    prediction = predict(task, 2, np.random.default_rng(0))
+    members = np.array([[[0.7, 0.3, 0, 0]] * 2] * 3, np.float32)
+    prediction = replace(prediction, members=members)
+    centres = np.array([[1, 0, 0, -1], [-1, 0, 0, 1]], np.float32)
+    pool = replace(
+        make_pool(2, dimensions=(EMOTION,)),
+        predictions={task.id: prediction},
+        missing={task.id: np.ones(2, bool)},
+        codes={task.id: centres},
+        known=Known(np.zeros((2, 6), np.float32), {task.id: centres}, {}, {task.id: np.array([0.0, 1.0])}),
+    )
+    assert open_strategy("mmal").select(pool, 2, np.random.default_rng(0)).indices.tolist() == [1, 0]
