@@ -305,6 +305,45 @@ def pull(
 
 
 @app.command()
+def simulate(  # noqa: PLR0913, PLR0917 - one for each option
+    strategies: Annotated[
+        str, typer.Option(help="Joined by commas; see `annotate list`. uniform always takes part.")
+    ],
+    seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Fewer than 5 prove nothing.")] = 5,
+    start: Annotated[int, typer.Option(min=1, help="Samples drawn uniformly to begin with.")] = 20,
+    step: Annotated[int, typer.Option(min=1, help="Samples in each batch.")] = 20,
+    until: Annotated[int, typer.Option(min=1, help="Samples at the end.")] = 200,
+    tasks: Annotated[
+        str | None, typer.Option(help="Ids joined by commas; else all that have labels.")
+    ] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000, help="Networks per ensemble; else as many as in annotate.toml."),
+    ] = None,
+    votes: Annotated[
+        bool, typer.Option("--votes", help="Each question costs one real answer of one rater.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes; changes no result.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of this simulation; the same again goes on in it.")
+    ] = None,
+    device: Device = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="The first; makes the result repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the loop on what is labelled. Example: annotate simulate --strategies entropy --seeds 8"""
+    from annotate.steps.simulate import simulate as step_
+
+    report = step_(
+        _project(), strategies=strategies, seeds=seeds, start=start, step=step, until=until, tasks=tasks,
+        members=members, votes=votes, jobs=jobs, out=out, device=device, seed=seed, progress=_progress(),
+    )  # fmt: skip
+    _emit(report, as_json)
+
+
+@app.command()
 def export(
     format: Annotated[str, typer.Argument(help="mmsa, chsims-csv or jsonl; see `annotate list`.")],
     dest: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],

@@ -81,7 +81,7 @@ def look(
     ordered = sorted(set(sample_ids))
     position = {sample_id: i for i, sample_id in enumerate(ordered)}
     if round_id is None:
-        return Sight(position, {}, _bare(project, ordered), {}, needs, "cpu")
+        return Sight(position, {}, bare(project, ordered), {}, needs, "cpu")
     from annotate.learning.device import choose_device
     from annotate.steps._model import view
 
@@ -90,7 +90,8 @@ def look(
     return Sight(position, seen.predictions, seen.embeddings, seen.codes, needs, chosen)
 
 
-def _bare(project: Project, sample_ids: list[str]) -> NDArray[np.float32]:
+def bare(project: Project, sample_ids: list[str]) -> NDArray[np.float32]:
+    """(n, d) where samples lie to each other by their features alone."""
     if not sample_ids:
         return np.zeros((0, 1), dtype=np.float32)
     return embed([_pooled(project, modality, sample_ids) for modality in UNIMODAL])

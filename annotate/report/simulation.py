@@ -1,0 +1,209 @@
+"""The report of a simulation: a page, a picture, and a table of all points."""
+
+import csv
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from io import StringIO
+from pathlib import Path
+
+from annotate.durable import write_whole
+from annotate.report.curves import names, picture
+from annotate.simulation.outcome import Outcome, Standing
+from annotate.simulation.savings import Reach
+from annotate.simulation.schedule import Unit
+
+PAGE, PICTURE, POINTS = "report.html", "curves.png", "points.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One place in a table."""
+
+    text: str
+    kind: str = ""
+    """``win`` or ``loss`` where that has a colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Of the page."""
+
+    title: str
+    note: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+def write_report(found: Outcome, folder: Path, *, title: str, basis: str) -> dict[str, Path]:
+    """Write all three into `folder`; their paths by what they are. Raises `OSError`."""
+    image = picture(found)
+    content = {
+        "page": (PAGE, page(found, image, title, basis).encode()),
+        "picture": (PICTURE, image),
+        "points": (POINTS, points(found).encode()),
+    }
+    for name, data in content.values():
+        write_whole(folder / name, data)
+    return {what: folder / name for what, (name, _) in content.items()}
+
+
+def page(found: Outcome, image: bytes, title: str, basis: str) -> str:
+    """HTML that needs nothing from anywhere else."""
+    from jinja2 import Environment
+
+    text = files("annotate.report").joinpath("simulation.html").read_text(encoding="utf-8")
+    template = Environment(autoescape=True).from_string(text)
+    return template.render(
+        title=title,
+        basis=basis,
+        verdict=found.verdict,
+        picture=b64encode(image).decode(),
+        tables=[_standings(found), *_reaches(found), _duels(found), _costs(found), _batches(found)],
+    )
+
+
+def points(found: Outcome) -> str:
+    """CSV: a row for each strategy, seed and round."""
+    runs = found.runs
+    first = next(iter(runs.points.values()))[0]
+    tasks = sorted(first.scores)
+    measures = [(t, m) for t in tasks for m in sorted(_measures(found, t))]
+    out = StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(
+        ["strategy", "seed", "round", "samples", "labels", "rater_seconds", "score", "select_seconds",
+         "select_bytes", *first.batch, *(f"{task} {measure}" for task, measure in measures)]
+    )  # fmt: skip
+    for unit in [Unit(name, seed) for name in runs.names for seed in runs.seeds]:
+        for k, p in enumerate(runs.points[unit]):
+            table.writerow(
+                [unit.name, unit.seed, k, p.samples, p.labels, p.seconds, p.score, p.select_seconds,
+                 p.select_bytes, *p.batch.values(), *(p.scores[t].get(m) for t, m in measures)]
+            )  # fmt: skip
+    return out.getvalue()
+
+
+def _measures(found: Outcome, task_id: str) -> set[str]:
+    return {m for run in found.runs.points.values() for p in run for m in p.scores[task_id] if m != "n"}
+
+
+def _standings(found: Outcome) -> Table:
+    def row(s: Standing) -> list[Cell]:
+        p = "-" if s.p is None else f"{s.p:.2g}"
+        sign = "win" if s.p is not None and s.p < 0.05 and s.gain > 0 else ""
+        sign = "loss" if s.p is not None and s.p < 0.05 and s.gain < 0 else sign
+        return [
+            Cell(s.name), Cell(_between(s.area, s.area_low, s.area_high)),
+            Cell(_between(s.gain, s.gain_low, s.gain_high, "+"), sign),
+            Cell(_between(s.normalised, s.normalised_low, s.normalised_high)), Cell(p), Cell(_points(s.last)),
+        ]  # fmt: skip
+
+    return Table(
+        "Area under the learning curve",
+        "Area: mean height of the curve, in points. Normalised: gain as a share (in %) of what lies between "
+        "uniform and the score with all labels. Intervals: 95 %, seeds drawn again. p: Wilcoxon's signed "
+        "ranks over the seeds, against uniform, Holm's correction.",
+        ("strategy", "area", "gain over uniform", "normalised", "p", "last score"),
+        [row(found.standings[name]) for name in names(found)],
+    )
+
+
+def _reaches(found: Outcome) -> list[Table]:
+    def rows(share: float, unit: str, text: Callable[[float], str]) -> list[list[Cell]]:
+        reach = found.reach[share][unit]
+        return [[Cell(n), Cell(_needed(reach[n], text)), Cell(_saved(reach[n]))] for n in names(found)]
+
+    made = []
+    for share in found.reach:
+        score = (
+            f"{100 * share:.0f} % of the score with all labels ({_points(share * float(found.full.mean()))})"
+        )
+        for unit, word, text in (
+            ("labels", "Labels", lambda v: f"{v:.0f}"),
+            ("seconds", "Rater minutes", lambda v: f"{v / 60:.1f}"),
+        ):
+            made.append(
+                Table(
+                    f"{word} to {100 * share:.0f} %",
+                    f"Until the mean curve, made one that never falls, reaches {score}.",
+                    ("strategy", word.lower(), "saved"),
+                    rows(share, unit, text),
+                )
+            )
+    return made
+
+
+def _duels(found: Outcome) -> Table:
+    order = names(found)
+    said = {(d["strategy"], d["against"]): d for d in found.duels}
+
+    def cell(one: str, other: str) -> Cell:
+        if one == other:
+            return Cell("")
+        d = said[one, other]
+        kind = "win" if int(d["win"]) > int(d["loss"]) else "loss" if int(d["win"]) < int(d["loss"]) else ""
+        return Cell(f"{d['win']}/{d['tie']}/{d['loss']}", kind)
+
+    return Table(
+        "Against each other",
+        "With how many seeds the strategy on the left has the larger area, the same, the smaller one.",
+        ("", *order),
+        [[Cell(one), *(cell(one, other) for other in order)] for one in order],
+    )
+
+
+def _costs(found: Outcome) -> Table:
+    rows = []
+    for name in names(found):
+        s = found.standings[name]
+        memory = "-" if s.select_bytes is None else f"{s.select_bytes / 1e6:.1f}"
+        rows.append([Cell(name), Cell(f"{s.select_seconds:.3f}"), Cell(memory)])
+    return Table(
+        "What choosing costs",
+        "Processor seconds for one batch (the median) and the most memory on top of the data, in MB.",
+        ("strategy", "seconds", "MB"),
+        rows,
+    )
+
+
+def _batches(found: Outcome) -> Table:
+    keys = list(next(iter(found.batches.values())))
+    return Table(
+        "What the batches were like",
+        "classes: how mixed the labels are, 1 as the pool. speakers: effective number, as a share of what is "
+        "possible. duplicates: share of samples that lie where another lies. conflict: how far T, A and V "
+        "contradict each other, 1 as in the pool.",
+        ("strategy", *keys),
+        [[Cell(n), *(Cell(_number(found.batches[n][key])) for key in keys)] for n in names(found)],
+    )
+
+
+def _points(value: float, sign: str = "") -> str:
+    return f"{100 * value:{sign}.1f}"
+
+
+def _between(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
+    if value is None or low is None or high is None:
+        return "-"
+    return f"{_points(value, sign)} ({_points(low, sign)} to {_points(high, sign)})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _needed(reach: Reach, text: Callable[[float], str]) -> str:
+    if reach.needed is None:
+        return "not reached"
+    ends = [text(end) if end is not None else "not reached" for end in (reach.low, reach.high)]
+    return f"{text(reach.needed)} ({ends[0]} to {ends[1]})"
+
+
+def _saved(reach: Reach) -> str:
+    if reach.saved is None:
+        return "-"
+    if reach.saved_low is None or reach.saved_high is None:
+        return f"{100 * reach.saved:.0f} %"
+    return f"{100 * reach.saved:.0f} % ({100 * reach.saved_low:.0f} to {100 * reach.saved_high:.0f})"

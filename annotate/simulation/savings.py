@@ -1,0 +1,61 @@
+"""How many labels and how much of the raters' time a strategy saves on the way to a score."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.simulation.curves import LEVEL, Curves, draws, reached
+
+SHARES = (0.90, 0.95, 0.99)
+"""Of the score with all labels."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What it takes to get to a score, in labels or seconds; None: not reached."""
+
+    needed: float | None
+    low: float | None
+    high: float | None
+    saved: float | None
+    """Share of what uniform draws need; None where one of the two never gets there."""
+    saved_low: float | None
+    saved_high: float | None
+
+
+def reaches(curves: Mapping[str, Curves], base: str, target: float, unit: str) -> dict[str, Reach]:
+    """By strategy; `unit` is ``labels`` or ``seconds``. Intervals come from drawing seeds again, the same for
+    all, and the mean curve of each draw."""
+    seeds = len(curves[base].score)
+    drawn = np.vstack([np.arange(seeds)[None], draws(seeds)])
+    needed = {name: _needed(found, unit, target, drawn) for name, found in curves.items()}
+    return {name: _reach(found, needed[base], name == base) for name, found in needed.items()}
+
+
+def _needed(found: Curves, unit: str, target: float, drawn: NDArray[np.intp]) -> Array:
+    """(1 + draws,) all seeds first; infinite where the target is not reached."""
+    costs: Array = getattr(found, unit)
+    return reached(costs[drawn].mean(axis=1), found.score[drawn].mean(axis=1), target)
+
+
+def _reach(needed: Array, base: Array, is_base: bool) -> Reach:
+    low, high = np.quantile(needed[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="nearest")
+    if is_base:
+        return Reach(_known(needed[0]), _known(low), _known(high), None, None, None)
+    both = np.isfinite(needed) & np.isfinite(base)
+    saved = 1 - np.divide(needed, base, out=np.zeros_like(needed), where=both)
+    # Where one of them often stays below the target, an interval would be one of the lucky draws.
+    told = both[0] and both[1:].mean() >= LEVEL
+    ends = np.quantile(saved[1:][both[1:]], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if told else (None, None)
+    return Reach(
+        _known(needed[0]), _known(low), _known(high), float(saved[0]) if both[0] else None,
+        *(None if end is None else float(end) for end in ends),
+    )  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,187 @@
+"""Replay the loop on a labelled project, and say which query strategy would have saved work, if any."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from annotate.errors import UsageError
+from annotate.learning.metrics import Scores
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.simulation.cells import identity, name_of
+from annotate.simulation.outcome import Outcome, outcome
+from annotate.simulation.savings import Reach
+from annotate.simulation.schedule import simulate as replay
+from annotate.simulation.scores import MEASURES
+from annotate.simulation.world import Plan, World
+from annotate.steps._model import seed_of
+from annotate.steps._world import open_world, world_of
+
+FOLDER = "simulations"
+"""In the project, where `--out` names no other."""
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateReport:
+    """How far each strategy would have come, in points (100 times the score), on test."""
+
+    basis: str
+    strategies: list[Row]
+    """``strategy``; ``area``: mean height of its learning curve, with the interval ``low`` to ``high``;
+    ``gain`` over uniform, ``from`` and ``to``; ``normalised``: that gain over what there is to gain; ``p``;
+    ``labels_95``: labels to 95 % of the score with all labels, and ``saved_95``, a share; ``last`` score."""
+    verdict: list[str]
+    page: Path
+    picture: Path
+    points: Path
+    """CSV with every figure of every round."""
+    warnings: list[str]
+    next: str
+    full: float = field(metadata={"json_only": True})
+    """Points with every label."""
+    reach: Mapping[str, Mapping[str, list[Row]]] = field(metadata={"json_only": True})
+    """By share of the full score, by ``labels`` and ``seconds``: what each needs; null: not reached."""
+    duels: list[Row] = field(metadata={"json_only": True})
+    batches: Mapping[str, Mapping[str, float | None]] = field(metadata={"json_only": True})
+    curves: Mapping[str, list[Row]] = field(metadata={"json_only": True})
+    """By strategy: the mean over the seeds after each round."""
+    last_scores: Mapping[str, Mapping[str, Scores]] = field(metadata={"json_only": True})
+    """By strategy, by task: scores at the end, with the first seed."""
+
+
+def simulate(  # noqa: PLR0913 - one for each option
+    project: Project,
+    *,
+    strategies: str,
+    seeds: int = 5,
+    start: int = 20,
+    step: int = 20,
+    until: int = 200,
+    tasks: str | None = None,
+    members: int | None = None,
+    votes: bool = False,
+    jobs: int = 1,
+    out: Path | None = None,
+    device: str | None = None,
+    seed: int | None = None,
+    progress: Progress = SILENT,
+) -> SimulateReport:
+    """Replay the loop with each of the strategies and seeds; what the folder holds already is not done again.
+
+    Raises `UsageError` for what cannot be, and for a folder of another simulation; `UnknownName` for a
+    strategy, `ConfigError` for its options, `ModelError` for one that can rank none of the tasks or when
+    training fails, `NothingToDo` without samples that have every label, or test labels; `FeatureError` when
+    features are missing.
+    """
+    from annotate.learning.device import choose_device
+
+    plan = Plan(start, step, until)
+    names = [name.strip() for name in strategies.split(",") if name.strip()]
+    if not names:
+        raise UsageError("no strategy is named", hint="--strategies entropy,k-center")
+    said: dict[str, Any] = {
+        "tasks": tuple(t.strip() for t in (tasks or "").split(",") if t.strip()),
+        "members": members,
+        "device": choose_device(device or project.settings.train.device),
+        "votes": votes,
+    }
+    world = world_of(project, **said)
+    folder = out or project.root / FOLDER / name_of(identity(world, plan))
+    first = seed_of(project, seed)
+    runs = replay(
+        world, plan, names, range(first, first + seeds), folder,
+        open_world=partial(open_world, project.root, **said), jobs=jobs, progress=progress,
+    )  # fmt: skip
+    from annotate.report.simulation import write_report
+
+    found, basis = outcome(runs), _basis(world, plan, runs.seeds)
+    title = f"{project.settings.project.name}: which strategy would have saved work"
+    return _report(found, basis, write_report(found, folder, title=title, basis=basis), world)
+
+
+def _basis(world: World, plan: Plan, seeds: Sequence[int]) -> str:
+    tasks = ", ".join(task.id for task in world.tasks)
+    return (
+        f"{len(world.pool)} train samples that have all labels of {tasks}; {plan.start} drawn uniformly, "
+        f"then {plan.step} at a time until {plan.until}, seeds {len(seeds)}, members {world.recipe.members}; "
+        "for every 5 of them one valid sample watches the training, the same for all; scored on "
+        f"{len(world.test)} test samples"
+    )
+
+
+def _report(found: Outcome, basis: str, paths: Mapping[str, Path], world: World) -> SimulateReport:
+    return SimulateReport(
+        basis=basis,
+        strategies=[_row(found, name) for name in found.runs.names],
+        verdict=list(found.verdict),
+        page=paths["page"],
+        picture=paths["picture"],
+        points=paths["points"],
+        warnings=_warnings(found, world),
+        next=f"open {paths['page']}",
+        full=_points(float(found.full.mean())),
+        reach={
+            f"{100 * share:.0f} %": {
+                unit: [{"strategy": name, **_reach(reach)} for name, reach in by_name.items()]
+                for unit, by_name in units.items()
+            }
+            for share, units in found.reach.items()
+        },
+        duels=[dict(row) for row in found.duels],
+        batches=found.batches,
+        curves={name: _curve(found, name) for name in found.runs.names},
+        last_scores={name: _last(found, name) for name in found.runs.names},
+    )
+
+
+def _row(found: Outcome, name: str) -> Row:
+    s, reach = found.standings[name], found.reach[0.95]["labels"][name]
+    return {
+        "strategy": name,
+        "area": _points(s.area), "low": _points(s.area_low), "high": _points(s.area_high),
+        "gain": _points(s.gain), "from": _points(s.gain_low), "to": _points(s.gain_high),
+        "normalised": None if s.normalised is None else round(s.normalised, 3),
+        "p": s.p,
+        "labels_95": "not reached" if reach.needed is None else round(reach.needed),
+        "saved_95": None if reach.saved is None else round(reach.saved, 3),
+        "last": _points(s.last),
+        "select_seconds": round(s.select_seconds, 4),
+        "select_mb": None if s.select_bytes is None else round(s.select_bytes / 1e6, 1),
+    }  # fmt: skip
+
+
+def _reach(reach: Reach) -> Row:
+    return {
+        "needed": reach.needed, "low": reach.low, "high": reach.high,
+        "saved": reach.saved, "saved_from": reach.saved_low, "saved_to": reach.saved_high,
+    }  # fmt: skip
+
+
+def _curve(found: Outcome, name: str) -> list[Row]:
+    curves = found.curves[name]
+    columns = (curves.samples, curves.labels, curves.seconds, 100 * curves.score)
+    means = zip(*(column.mean(axis=0).tolist() for column in columns), strict=True)
+    return [dict(zip(("samples", "labels", "seconds", "points"), row, strict=True)) for row in means]
+
+
+def _last(found: Outcome, name: str) -> Mapping[str, Scores]:
+    unit = next(unit for unit in found.runs.points if unit.name == name)
+    return found.runs.points[unit][-1].scores
+
+
+def _warnings(found: Outcome, world: World) -> list[str]:
+    notes = {note for run in found.runs.points.values() for point in run for note in point.notes}
+    warnings = sorted(notes)
+    for task in world.tasks:
+        count = sum((i, task.id) in world.labels for i in world.test)
+        if count < 30:
+            measure = MEASURES[task.dimension.kind]
+            warnings.append(f"{task.id} has {count} test labels: its {measure} says little")
+    return warnings
+
+
+def _points(value: float) -> float:
+    return round(100 * value, 2)
