@@ -31,7 +31,7 @@ class Mmal(ScoredStrategy):
     needs = frozenset({Need.MODEL, Need.CODES, Need.LABELS})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
-        """(n,) minus (0.5 margin + 0.2 r of the fused code + 0.1 r of each modality's), over the weights' sum.
+        """(n,) minus (0.5 margin + 0.2 r of the fused code + 0.1 r of each modality's) over the weights.
 
         r is the correlation of a sample's code with the mean code of the labelled samples of the class that
         the multimodal head thinks likeliest; 0 where a class has no label yet. On a scale each answer is a

@@ -1,0 +1,192 @@
+"""A batch whose answers tell most together about the model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import strategy
+from annotate.types import Kind, Need, Pool, Selection
+from strategies._ensemble import Probs, Scores, entropy, shares_of
+from strategies._top import top
+from strategies.bald import Bald
+
+BLOCK = 32
+"""Candidates whose gain is worked out together."""
+LEAST = 64
+"""Courses of answers that are drawn, however many questions there are."""
+PER_SAMPLE = 10
+"""Candidates for each sample of the batch, at least."""
+NOTHING = 1e-5
+"""Nats below which a gain is rounding, and the members have nothing left to disagree about."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchBaldOptions:
+    """What bounds the work."""
+
+    candidates: int = 1000
+    """Samples by BALD among which the batch is looked for; ten for each of the batch if that is more."""
+    draws: int = 1000
+    """Courses of answers to the batch so far that are told apart; beyond, they are drawn. Where a sample is
+    asked several questions, their number is divided among these, down to 64."""
+
+
+@strategy("batch-bald")
+class BatchBald:
+    """Most information of the batch as a whole about the model, greedily (Kirsch et al. 2019)."""
+
+    Options: ClassVar[type] = BatchBaldOptions
+    needs = frozenset({Need.MODEL})
+    kinds = frozenset(Kind)
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = options or BatchBaldOptions()
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """`k` samples, each with what it adds, in nats, to what those before it tell.
+
+        Exact while all answers to the batch so far can be told apart, then over drawn ones (section 3.3);
+        greedy by lazy upper bounds, for what is told never grows (Nemhauser, Wolsey and Fisher 1978). An
+        ensemble of m members has log m nats to give; what the batch lacks then follows in the order of
+        BALD, with score 0. Raises as `ScoredStrategy.select`.
+        """
+        bald = Bald().pool_scores(pool, rng)
+        candidates = top(bald, max(self.options.candidates, PER_SAMPLE * k, k), rng)
+        joint = Joint(pool.of(candidates), max(self.options.draws, 1), rng)
+        found = list(joint.greedy(min(k, len(candidates))))
+        chosen = [row for row, _ in found]
+        rest = np.setdiff1d(np.arange(len(candidates)), chosen)[: k - len(found)]
+        scores = np.zeros(len(found) + len(rest))
+        scores[: len(found)] = np.minimum.accumulate([gain for _, gain in found]) if found else []
+        return Selection(candidates[[*chosen, *rest.tolist()]], scores)
+
+
+class Joint:
+    """What the answers to some samples tell about which member is right.
+
+    Given the member all answers are independent: of samples and of tasks. So each course that the answers
+    so far may have taken is known by its chance and by the members' shares in its light.
+    """
+
+    def __init__(self, pool: Pool, draws: int, rng: np.random.Generator) -> None:
+        self.questions = list(_questions(pool))
+        self._doubts = [entropy(q) for q in self.questions]
+        self._draws = min(draws, max(LEAST, draws // max(len(self.questions), 1)))
+        self._rng = rng
+        self.chances: Probs = np.ones(1, np.float32)
+        """(courses,)"""
+        self.shares: Probs = _prior(pool)[None]
+        """(courses, members)"""
+        self._luck: NDArray[np.float64] = np.zeros((1, 1))
+        if len(self.questions) > 1:
+            self._multiply()
+
+    def greedy(self, k: int) -> Iterator[tuple[int, float]]:
+        """(candidate, nats that it adds), until there are `k` or nothing is added any more."""
+        n = self.questions[0].shape[1] if self.questions else 0
+        bounds = np.full(n, np.inf)
+        for _ in range(min(k, n)):
+            best = self._best(bounds)
+            if bounds[best] < NOTHING:
+                return
+            yield best, float(bounds[best])
+            self.answer(best)
+            bounds[best] = -np.inf
+
+    def _best(self, bounds: Scores) -> int:
+        """Makes exact the bounds that could be the highest."""
+        stale = np.isfinite(bounds) | (bounds > 0)
+        while True:
+            best = int(np.argmax(np.where(stale, -np.inf, bounds))) if not stale.all() else -1
+            reach = np.where(stale, bounds, -np.inf)
+            if best >= 0 and not stale[best] and bounds[best] >= reach.max(initial=-np.inf):
+                return best
+            rows = np.sort(np.argpartition(-reach, min(BLOCK, len(reach) - 1))[:BLOCK])
+            rows = rows[stale[rows]]
+            bounds[rows] = self.gains(rows)
+            stale[rows] = False
+
+    def gains(self, rows: NDArray[np.intp]) -> Scores:
+        """(rows,) nats that the answers to all questions about a sample add."""
+        shares: Probs = np.broadcast_to(self.shares, (len(rows), *self.shares.shape))
+        total = np.zeros(len(rows))
+        for number, (question, doubts) in enumerate(zip(self.questions, self._doubts, strict=True)):
+            of_rows = question[:, rows].transpose(1, 0, 2)
+            said = shares @ of_rows
+            told = entropy(said) - (shares @ doubts[:, rows].T[:, :, None])[..., 0]
+            total += told @ self.chances
+            if number + 1 < len(self.questions):
+                answers = self._drawn(said, self._luck[:, number])
+                shares = _in_light(shares, np.take_along_axis(of_rows, answers[:, None, :], axis=2))
+        return total
+
+    def answer(self, row: int) -> None:
+        """Take the sample into the batch."""
+        for number, question in enumerate(self.questions):
+            probs = question[:, row]
+            said = self.shares @ probs
+            if said.size <= self._draws and len(self.questions) == 1:
+                self._branch(probs, said)
+                continue
+            if len(self.chances) < self._draws:
+                self._multiply()
+                said = self.shares @ probs
+            luck = self._rng.random(len(said)) if number == 0 else self._luck[:, number - 1]
+            answers = self._drawn(said, luck)
+            self.shares = _in_light(self.shares, probs[:, answers])
+        if len(self.questions) > 1:
+            self._luck = self._rng.random(self._luck.shape)
+
+    def _branch(self, probs: Probs, said: Probs) -> None:
+        """Go on with every answer."""
+        chances = (self.chances[:, None] * said).ravel()
+        shares = (self.shares[:, None, :] * probs.T).reshape(len(chances), -1)
+        there = chances > 0
+        self.chances = chances[there]
+        self.shares = shares[there] / shares[there].sum(axis=1, keepdims=True)
+
+    def _multiply(self) -> None:
+        """As many courses as may be drawn, those that there are as often as each other."""
+        times = -(-self._draws // len(self.chances))
+        self.chances = np.repeat(self.chances / np.float32(times), times)
+        self.shares = np.repeat(self.shares, times, axis=0)
+        self._luck = self._rng.random((len(self.chances), max(len(self.questions) - 1, 1)))
+
+    @staticmethod
+    def _drawn(said: Probs, luck: NDArray[np.float64]) -> NDArray[np.intp]:
+        """(..., courses) one answer by the (..., courses, answers) chances of each."""
+        reached = np.cumsum(said[..., :-1], axis=-1) < luck[:, None]
+        return np.asarray(reached.sum(axis=-1), dtype=np.intp)
+
+
+def _in_light(shares: Probs, likely: Probs) -> Probs:
+    """(..., courses, members) after answers that were (..., members, courses) likely."""
+    found = shares * np.swapaxes(likely, -1, -2)
+    total = found.sum(axis=-1, keepdims=True)
+    return np.where(total > 0, found / np.maximum(total, np.float32(1e-38)), shares)
+
+
+def _prior(pool: Pool) -> NDArray[np.float32]:
+    """(members,) mean of their shares over the tasks."""
+    asked = pool.asked()
+    if not asked:
+        return np.ones(1, np.float32)
+    return np.mean([shares_of(pool.predictions[task_id]) for task_id in asked], axis=0, dtype=np.float32)
+
+
+def _questions(pool: Pool) -> Iterator[Probs]:
+    """(members, n, answers) of each question, an answer of a multilabel task being one; what has its label is
+    answered by all members alike."""
+    for task_id in pool.asked():
+        prediction, wanted = pool.predictions[task_id], pool.missing[task_id]
+        members = prediction.members
+        if prediction.task.dimension.kind is Kind.MULTILABEL:
+            found = [np.stack([members[:, :, a], 1 - members[:, :, a]], -1) for a in range(members.shape[2])]
+        else:
+            found = [members.copy()]
+        for question in found:
+            question[:, ~wanted] = np.eye(question.shape[2], dtype=np.float32)[0]
+            yield question
