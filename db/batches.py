@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from annotate.errors import AnnotateError
 from annotate.types import Modality, Role, Split
+from db.chunks import AHEAD
 from db.models import (
     IMPORTED,
     UNANSWERED,
@@ -26,6 +27,9 @@ from db.models import (
 )
 
 ASKED = UNANSWERED | {BatchItemState.CLOSED}
+SPLITS = {split.value: split for split in Split}
+NO_ROLES: frozenset[Role] = frozenset()
+NO_TASKS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +70,24 @@ def candidates(session: Session, passes: Sequence[Modality]) -> list[Candidate]:
     """
     asked = _items(session)
     labelled = _labelled(session)
+    can_ask = {
+        (clip, words): tuple(m for m in passes if (words if m is Modality.TEXT else clip))
+        for clip in (False, True)
+        for words in (False, True)
+    }
     found = []
     for sample_id, split, transcript, settings_hash in _usable(session):
-        states = asked.get(sample_id, {})
-        tasks = labelled.get(sample_id, frozenset())
-        clip, words = settings_hash != IMPORTED, bool(transcript.strip())
-        left = tuple(
-            m for m in passes if (words if m is Modality.TEXT else clip) and _to_ask(m, states, tasks)
-        )
+        left = can_ask[settings_hash != IMPORTED, bool(transcript.strip())]
+        if sample_id not in asked and sample_id not in labelled:  # nearly all of a large pool
+            if left:
+                found.append(Candidate(sample_id, SPLITS[split], left, False, NO_ROLES, NO_TASKS))
+            continue
+        states, tasks = asked.get(sample_id, {}), labelled.get(sample_id, NO_TASKS)
+        left = tuple(m for m in left if _to_ask(m, states, tasks))
         if left:
             waiting = any(state in UNANSWERED for per_pass in states.values() for state, _ in per_pass)
             roles = frozenset(Role(role) for per_pass in states.values() for _, role in per_pass)
-            found.append(Candidate(sample_id, Split(split), left, waiting, roles, tasks))
+            found.append(Candidate(sample_id, SPLITS[split], left, waiting, roles, tasks))
     return found
 
 
@@ -125,8 +135,8 @@ def _usable(session: Session) -> Iterable[tuple[str, str, str, str]]:
         .where(Sample.status == SampleStatus.OK, Sample.split.is_not(None))
     )
     # Ordered in Python: the databases do not agree on the order of text.
-    rows = session.execute(query)
-    return sorted((row.id, str(row.split), row.transcript, row.settings_hash) for row in rows)
+    rows = session.execute(query.execution_options(yield_per=AHEAD))
+    return sorted((sample_id, str(split), text, made_by) for sample_id, split, text, made_by in rows)
 
 
 def _items(session: Session) -> dict[str, dict[str, list[tuple[int, str]]]]:

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy import Row, Select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 T = TypeVar("T")
 
 CHUNK = 500
 """How many keys one query asks for: SQLite takes a limited number of parameters."""
+MANY = 20_000
+"""From so many keys on, one walk through the table is faster than asking for each."""
+AHEAD = 10_000
+"""Rows of a walk that are in memory at once."""
 
 
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -15,3 +22,17 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
     source = iter(values)
     while chunk := list(islice(source, CHUNK)):
         yield chunk
+
+
+def rows_of(
+    session: Session, query: Select[*tuple[Any, ...]], key: InstrumentedAttribute[str], keys: Sequence[str]
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    """The rows of `query`, whose first column is `key`, that have one of the keys; in no order."""
+    if len(keys) < MANY:
+        for some in chunks(keys):
+            yield from session.execute(query.where(key.in_(some)))
+        return
+    wanted = set(keys)
+    for row in session.execute(query.execution_options(yield_per=AHEAD)):
+        if row[0] in wanted:
+            yield row

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.chunks import chunks
+from db.chunks import rows_of
 from db.models import Annotation, AnnotationState, BatchItem, Sample
 
 RECENT = 20_000
@@ -38,8 +38,5 @@ def lead_times(session: Session) -> list[tuple[str, float, float]]:
 
 def lengths(session: Session, sample_ids: Sequence[str]) -> dict[str, float]:
     """By sample id: seconds of its clip."""
-    found: dict[str, float] = {}
-    for ids in chunks(sample_ids):
-        query = select(Sample.id, Sample.end_us - Sample.start_us).where(Sample.id.in_(ids))
-        found |= {sample_id: length / 1e6 for sample_id, length in session.execute(query)}
-    return found
+    query = select(Sample.id, Sample.end_us - Sample.start_us)
+    return {row[0]: row[1] / 1e6 for row in rows_of(session, query, Sample.id, sample_ids)}

@@ -7,7 +7,7 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from annotate.types import Modality
-from db.chunks import chunks
+from db.chunks import rows_of
 from db.models import Feature, FeatureShard, Sample, SampleStatus
 
 
@@ -56,18 +56,19 @@ def input_hashes(session: Session, extractor: str) -> dict[str, str]:
 
 def places(session: Session, extractor: str, sample_ids: Sequence[str]) -> dict[str, Place]:
     """Where the features of those samples lie; a sample without features is left out."""
-    found: dict[str, Place] = {}
-    for some in chunks(sample_ids):
-        query = (
-            select(Feature.sample_id, FeatureShard.path, Feature.position)
-            .join(FeatureShard, FeatureShard.sha256 == Feature.shard_sha256)
-            .where(
-                Feature.extractor == extractor,
-                Feature.sample_id.in_(some),
-            )
-        )
-        found |= {row.sample_id: Place(row.path, row.position) for row in session.execute(query)}
-    return found
+    query = (
+        select(Feature.sample_id, FeatureShard.path, Feature.position)
+        .join(FeatureShard, FeatureShard.sha256 == Feature.shard_sha256)
+        .where(Feature.extractor == extractor)
+    )
+    found = rows_of(session, query, Feature.sample_id, sample_ids)
+    return {row.sample_id: Place(row.path, row.position) for row in found}
+
+
+def with_features(session: Session, extractor: str, sample_ids: Sequence[str]) -> set[str]:
+    """Those of the samples that have features."""
+    query = select(Feature.sample_id).where(Feature.extractor == extractor)
+    return {row[0] for row in rows_of(session, query, Feature.sample_id, sample_ids)}
 
 
 def shards(session: Session) -> list[ShardRow]:

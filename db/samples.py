@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from annotate.types import PreparedSample
 from db import models
-from db.chunks import chunks
+from db.chunks import chunks, rows_of
 from db.models import SampleStatus
 
 
@@ -22,25 +22,18 @@ def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, s
 def origins(session: Session, sample_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
     """(video's sha256, start in microseconds) of each sample; those that do not exist are absent."""
     sample = models.Sample
-    found: dict[str, tuple[str, int]] = {}
-    for ids in chunks(sample_ids):
-        query = select(sample.id, sample.video_sha256, sample.start_us).where(sample.id.in_(ids))
-        found |= {sample_id: (sha256, start_us) for sample_id, sha256, start_us in session.execute(query)}
-    return found
+    query = select(sample.id, sample.video_sha256, sample.start_us)
+    return {row[0]: (row[1], row[2]) for row in rows_of(session, query, sample.id, sample_ids)}
 
 
 def talkers(session: Session, sample_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """(video's sha256, speaker) of each sample; that of its video where nobody said more."""
     sample, video = models.Sample, models.Video
-    found: dict[str, tuple[str, str]] = {}
-    for ids in chunks(sample_ids):
-        query = (
-            select(sample.id, video.sha256, sample.speaker, video.speaker)
-            .join(video, video.sha256 == sample.video_sha256)
-            .where(sample.id.in_(ids))
-        )
-        found |= {i: (sha256, own or speaker) for i, sha256, own, speaker in session.execute(query)}
-    return found
+    query = select(sample.id, video.sha256, sample.speaker, video.speaker).join(
+        video, video.sha256 == sample.video_sha256
+    )
+    found = rows_of(session, query, sample.id, sample_ids)
+    return {i: (sha256, own or speaker) for i, sha256, own, speaker in found}
 
 
 def media_hashes(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -52,7 +52,7 @@ def featured(project: Project, sample_ids: Sequence[str]) -> set[str]:
     found = set(sample_ids)
     with reading(project.engine) as session:
         for name in feature_names(project).values():
-            found &= features.places(session, name, sample_ids).keys()
+            found &= features.with_features(session, name, sample_ids)
     return found
 
 
