@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum, isnan
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Table, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from annotate import types
@@ -36,27 +36,33 @@ def rebuild_labels(session: Session, tasks: Sequence[Task], sample_ids: Collecti
             )
         )
         answers = _answers(session, some, by_id)
-        labels = [label(s, by_id[t], list(given.values())) for (s, t), given in sorted(answers.items())]
-        session.add_all(labels)
-        made += len(labels)
+        rows = [_row(s, by_id[t], list(given.values())) for (s, t), given in sorted(answers.items())]
+        if rows:
+            # Into the bare table: nobody needs an object for each.
+            session.execute(insert(cast(Table, Label.__table__)), rows)
+        made += len(rows)
     session.flush()
     return made
 
 
 def label(sample_id: str, task: Task, said: Sequence[str]) -> Label:
     """What these answers, one per rater and at least one, agree on."""
+    return Label(**_row(sample_id, task, said))
+
+
+def _row(sample_id: str, task: Task, said: Sequence[str]) -> dict[str, Any]:
     agreed = {Kind.REGRESSION: _mean, Kind.CLASSIFICATION: _majority, Kind.MULTILABEL: _half}
     found = agreed[task.dimension.kind](task.dimension, said)
-    return Label(
-        sample_id=sample_id,
-        task_id=task.id,
-        origin=HUMAN,
-        number=found.value if isinstance(found.value, float) else None,
-        category=found.value if isinstance(found.value, str) else None,
-        distribution=found.distribution,
-        confidence=found.confidence,
-        raters=len(said),
-    )
+    return {
+        "sample_id": sample_id,
+        "task_id": task.id,
+        "origin": HUMAN,
+        "number": found.value if isinstance(found.value, float) else None,
+        "category": found.value if isinstance(found.value, str) else None,
+        "distribution": found.distribution,
+        "confidence": found.confidence,
+        "raters": len(said),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """Run as a process of its own: turns an MMSA pickle into plain arrays and JSON, and builds nothing else.
 
-``python -I _unpickle.py FILE FOLDER``. Nothing that a pickle names is ever looked up or called: each name
-of a short list stands for an inert record of what it was given, and arrays are made of those records here,
-from raw bytes of plain types. Everything else is refused. What it may use is limited by its parent.
+``python -I _unpickle.py FILE FOLDER BYTES SECONDS``. Nothing that a pickle names is ever looked up or called:
+each name of a short list stands for an inert record of what it was given, and arrays are made of those
+records here, from raw bytes of plain types. Everything else is refused. Before it looks at the file it gives
+up the right to more memory than BYTES, a longer file, and more than SECONDS of a processor.
 """
 
 import io
 import json
 import math
 import pickle
+import resource
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -271,8 +273,18 @@ def write(content: object, folder: Path) -> None:
     (folder / "parts.json").write_text(json.dumps(told), encoding="utf-8")
 
 
-def main(source: str, folder: str) -> int:
+def limit(memory: int, seconds: int) -> None:
+    """For good: a limit can be lowered again, and never raised."""
+    for what, most in (
+        (resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, memory),
+        (resource.RLIMIT_CORE, 0),
+    ):  # fmt: skip
+        resource.setrlimit(what, (most, most))
+
+
+def main(source: str, folder: str, memory: str, seconds: str) -> int:
     """Exit code; a refusal stands on stdout."""
+    limit(int(memory), int(seconds))
     try:
         with Path(source).open("rb") as file:
             write(read(file), Path(folder))

@@ -1,5 +1,6 @@
 """What stands in a cell, as the answer that is stored."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -14,17 +15,20 @@ _SHOWN = 12
 """Answers of a dimension that is made up for the hint."""
 
 
-def stored(cell: str, task: Task, where: str, renamed: Mapping[str, str]) -> str | None:
+def stored(
+    cell: str, task: Task, where: str, renamed: Mapping[str, str], beside: Sequence[str] = ()
+) -> str | None:
     """The answer in `cell`, with its word replaced by that in `renamed`; None where it is missing.
 
-    Raises `CorpusError` for a number outside the scale and a word that is no answer; `where` names the row.
+    Raises `CorpusError` for a number outside the scale and a word that is no answer; `where` names the row,
+    and the cells `beside` it show how wide a scale has to be.
     """
     dimension = task.dimension
     cell = renamed.get(cell, cell)
     if cell in _MISSING and dimension.answer(cell) is None:
         return None
     if dimension.kind is Kind.REGRESSION:
-        return _number(cell, task, where)
+        return _number(cell, task, where, beside)
     if dimension.kind is Kind.MULTILABEL:
         words = [] if cell == NOTHING else [renamed.get(w.strip(), w.strip()) for w in cell.split(AND)]
         said = dimension.joined(words)
@@ -36,7 +40,7 @@ def stored(cell: str, task: Task, where: str, renamed: Mapping[str, str]) -> str
     return cell
 
 
-def _number(cell: str, task: Task, where: str) -> str:
+def _number(cell: str, task: Task, where: str, beside: Sequence[str]) -> str:
     dimension = task.dimension
     try:
         number = float(cell)
@@ -49,8 +53,8 @@ def _number(cell: str, task: Task, where: str) -> str:
         raise CorpusError(
             f"{where}: {task.id} is {number:g}, and the scale of {dimension.name} goes from "
             f"{dimension.low:g} to {dimension.high:g}",
-            hint=f"give {dimension.name} in annotate.toml the answers of the corpus, from its lowest to its "
-            "highest",
+            hint=f"give {dimension.name} in annotate.toml answers from the corpus' lowest to its highest"
+            + (f", such as\n{dimension_block(dimension.name, beside)}" if beside else ""),
         )
     return alias(dimension, number)
 
@@ -111,7 +115,7 @@ def dimension_block(name: str, cells: Sequence[str]) -> str:
             values = [float(ends[0]), float(max(ends[1], ends[0] + 1))]
         answers, kind = [f'{{ value = {v!r}, label = "{v:g}" }}' for v in values], Kind.REGRESSION
     else:
-        words = (said or ["..."])[:_SHOWN]
-        answers, kind = [f'{{ value = "{w}", label = "{w}" }}' for w in words], Kind.CLASSIFICATION
+        words = [json.dumps(word, ensure_ascii=False) for word in (said or ["..."])[:_SHOWN]]
+        answers, kind = [f"{{ value = {w}, label = {w} }}" for w in words], Kind.CLASSIFICATION
     lines = ",\n".join(f"    {answer}" for answer in answers)
     return f'[[dimensions]]\nname = "{name}"\nkind = "{kind.value}"\nanswers = [\n{lines},\n]'

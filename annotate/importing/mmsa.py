@@ -1,14 +1,12 @@
 """Reads the feature pickle that MMSA trains on, without trusting it."""
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +80,10 @@ def _unpickle_apart(path: Path, folder: Path, memory_gb: float) -> None:
     seconds = _SECONDS + size // _BYTES_PER_SECOND
     try:
         done = subprocess.run(
-            [sys.executable, "-I", _unpickle.__file__, str(path.resolve()), str(folder)],
+            [sys.executable, "-I", _unpickle.__file__, path.resolve(), folder, str(memory), str(seconds)],
             capture_output=True, text=True, errors="replace", check=False, cwd=folder, timeout=10 * seconds,
             env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-            stdin=subprocess.DEVNULL, preexec_fn=partial(_limit, memory, seconds),
+            stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise _refused(path, "reading it takes too long") from None
@@ -98,14 +96,6 @@ def _unpickle_apart(path: Path, folder: Path, memory_gb: float) -> None:
                 hint=f"say --memory {2 * memory_gb:g}",
             )
         raise _refused(path, done.stderr.strip().rsplit("\n", 1)[-1] or "its reader was stopped")
-
-
-def _limit(memory: int, seconds: int) -> None:
-    for what, most in (
-        (resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, memory),
-        (resource.RLIMIT_CORE, 0),
-    ):  # fmt: skip
-        resource.setrlimit(what, (most, most))
 
 
 def _refused(path: Path, why: str) -> CorpusError:

@@ -186,7 +186,7 @@ def _votes(
             for row in rows:
                 cell = cells[column][row].strip()
                 if cell not in seen:
-                    seen[cell] = stored(cell, task, f"row {row + 1}", renamed)
+                    seen[cell] = stored(cell, task, f"row {row + 1}", renamed, cells[column])
                 said = seen[cell]
                 if said is not None:
                     votes.append(Vote(places[keys[row]], task.id, heard.raters[row], said))

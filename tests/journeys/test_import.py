@@ -390,7 +390,7 @@ def test_a_killed_import_gives_the_same_when_it_is_run_again(bare, make_project,
         "-C", bare.root, "import", "table", table, "--features", features[0], "--id", "id",
         "--video", "video", "--speaker", "who", "--text", "words", "--label", LABELS[0], "--label", LABELS[1],
     ]  # fmt: skip
-    for delay in (0.6, 1.0, 1.3, 1.6):
+    for delay in (1.0, 1.5, 2.0, 2.5):
         running = subprocess.Popen(
             [sys.executable, ROOT / "cli.py", *arguments],
             stdout=subprocess.DEVNULL,
