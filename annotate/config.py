@@ -303,6 +303,8 @@ class BatchSettings(_Section):
     cold_start: str = "herding"
     options: dict[str, dict[str, Any]] = {}
     """By query strategy: its options."""
+    pool: Annotated[int, Field(ge=1000)] = 1_000_000
+    """At most so many samples are ranked; of more, those that would tell most, drawn by chance."""
     ask: Literal["samples", "questions"] = "samples"
     """Whether a sample is asked in every pass, or single questions by what they tell for their time."""
     holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.2

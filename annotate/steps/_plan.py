@@ -19,6 +19,7 @@ from annotate.progress import Progress
 from annotate.project import Project
 from annotate.protocols import QueryStrategy
 from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
+from annotate.steps._narrow import narrow
 from annotate.steps._pool import Sight, look
 from annotate.types import Modality, Need, Pool, Role, Selection
 from db import batches, stats
@@ -114,7 +115,7 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
     candidates, covered, notes = _seen(project, candidates, covered)
     till = _till(project, candidates)
     seed = project.settings.project.seed + number if request.seed is None else request.seed
-    drawing, choosing, ordering = np.random.default_rng(seed).spawn(3)
+    drawing, choosing, ordering, narrowing = np.random.default_rng(seed).spawn(4)
     used, reason = _usable_strategy(project, request.strategy, round_id)
     parts, shares = Parts.of(candidates), project.settings.batch
     draws = draw(
@@ -123,10 +124,17 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
     )  # fmt: skip
     # Before there is a model nothing tells questions apart.
     asking = replace(request, strategy=used, whole=request.whole or round_id is None)
+    opened = open_strategy(used, project.settings.batch.options)
+    kept = narrow(
+        project, draws.pool, opened, limit=shares.pool, round_id=round_id, device=request.device,
+        rng=narrowing, progress=progress,
+    )  # fmt: skip
+    if len(kept) < len(draws.pool):
+        notes.append(f"of {len(draws.pool)} samples {len(kept)} were ranked, see batch.pool")
+        draws = replace(draws, pool=kept)
     # A sample of which only some passes came back would lie at distance zero from itself.
     covered = sorted(set(covered) - {c.sample_id for c in draws.pool})
     progress.say(f"choosing from {len(draws.pool)} samples by {used}")
-    opened = open_strategy(used, project.settings.batch.options)
     sight = _see(project, round_id, draws, covered, request.device, opened.needs)
     pool = _only(sight.pool(project, draws.pool, covered), request.tasks)
     active = _active(opened, pool, draws, asking, till, project.settings.passes, choosing)

@@ -25,6 +25,7 @@ from annotate.errors import (
 )
 from annotate.feature_store import FeatureStore
 from annotate.project import Project
+from annotate.steps import _narrow
 from annotate.steps import next_batch as step
 from annotate.steps._features import feature_names
 from annotate.steps.next_batch import NextBatchReport
@@ -558,3 +559,23 @@ def test_a_batch_has_one_size(project: Project) -> None:
         ask(project, n=5, budget="2h")
     with pytest.raises(UsageError, match="no time to spend"):
         step.next_batch(project, budget="soon")
+
+
+# Large pools
+
+
+@pytest.mark.usefixtures("quick_training")
+@pytest.mark.parametrize("strategy", ["entropy", "uniform"])
+def test_of_a_pool_beyond_its_limit_only_so_many_are_ranked_and_a_note_says_so(
+    project: Project, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_narrow, "SHARD", 7)
+    fill(project)
+    ask(project, n=20)
+    label_asked(project)
+    batch = project.settings.batch.model_copy(update={"pool": 9})
+    small = Project(project.root, project.settings.model_copy(update={"batch": batch}))
+    report = ask(small, n=6, strategy=strategy, dry_run=True)
+    assert any("9 were ranked" in note for note in report.notes)
+    assert report == ask(small, n=6, strategy=strategy, dry_run=True)
+    assert report.samples == 6
