@@ -68,10 +68,7 @@ class ScoredStrategy(ABC):
         `rng` is for those that draw something before they score. Raises `ModelError` without predictions, or
         when a score is not a finite number.
         """
-        if len(pool) and not pool.predictions:
-            raise ModelError("this query strategy needs a model", hint="run `annotate train` first")
-        if len(pool) and not set(pool.missing) & set(pool.predictions):
-            raise ModelError("the model knows none of the present tasks", hint="annotate train")
+        require_model(pool)
         return {t: _wanted(pool, t, self.drawn_score(pool.predictions[t], pool, rng)) for t in pool.asked()}
 
     def drawn_score(
@@ -91,6 +88,14 @@ def _wanted(pool: Pool, task_id: str, found: NDArray[np.floating]) -> Scores:
             hint="train it anew: `annotate train --force`",
         )
     return scores if wanted.all() else np.where(wanted, scores, np.nan)
+
+
+def require_model(pool: Pool) -> None:
+    """Raises `ModelError` without a model, or when it knows none of the tasks."""
+    if len(pool) and not pool.predictions:
+        raise ModelError("this query strategy needs a model", hint="run `annotate train` first")
+    if len(pool) and not set(pool.missing) & set(pool.predictions):
+        raise ModelError("the model knows none of the present tasks", hint="annotate train")
 
 
 def require_several(pool: Pool) -> None:

@@ -79,7 +79,7 @@ def _quota(scores: Scores, wanted: Mask, rng: Chance) -> Scores:
     place = np.full(n, n + 1.0)
     for queue in queues:
         place[queue] = np.minimum(place[queue], np.minimum(EXACT + np.arange(len(queue)), n))
-    for turn, sample in enumerate(_turns([queue[:EXACT].tolist() for queue in queues], EXACT)):
+    for turn, sample in enumerate(turns([queue[:EXACT].tolist() for queue in queues], EXACT)):
         place[sample] = turn
     return -place
 
@@ -90,7 +90,7 @@ def _falling(scores: Scores, wanted: Mask, by_chance: NDArray[np.intp]) -> NDArr
     return drawn[np.argsort(-scores[drawn], kind="stable")]
 
 
-def _turns(queues: list[list[int]], most: int) -> Iterator[int]:
+def turns(queues: list[list[int]], most: int) -> Iterator[int]:
     """At most so many different samples, taken from each queue in turn."""
     taken: set[int] = set()
     waiting = [iter(queue) for queue in queues]

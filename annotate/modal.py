@@ -1,0 +1,159 @@
+"""Our query strategies inside modAL: `ActiveLearner(..., query_strategy=as_modal("badge"))`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.acquisition.choosing import choose
+from annotate.acquisition.opening import open_strategy
+from annotate.types import Answer, Dimension, Kind, Known, Modality, Pool, Task, TaskPrediction
+
+CELLS = 9
+"""Answers into which the scale of a regressor is cut, from the lowest to the highest label."""
+NOISE_FLOOR = 0.05
+"""Least noise of a regressor, as a share of its scale: on what it was fitted to it makes few mistakes."""
+Query = Callable[..., tuple[NDArray[np.intp], NDArray[np.float64]]]
+Numbers = NDArray[np.floating]
+
+
+def as_modal(
+    name: str, rng: np.random.Generator | None = None, options: Mapping[str, Any] | None = None
+) -> Query:
+    """A query strategy for modAL's `ActiveLearner` or `Committee` that chooses as ours called `name`.
+
+    `X` are features (n, d); they stand for embeddings and codes as well, and the learner's training set for
+    what is labelled. Members are those of a committee, or of an estimator that has `predict_members`, as
+    the multi-task model's face has. `rng` decides ties and draws; without, the first is seeded with 0.
+    `options` are those of the strategy. Raises `UnknownName` and `ConfigError` at once, `ModelError` when
+    the strategy cannot rank what the learner says.
+    """
+    strategy = open_strategy(name, {name.partition(":")[0]: dict(options or {})})
+    chance = rng or np.random.default_rng(0)
+
+    def query(
+        learner: Any, X: Any, n_instances: int = 1, random_tie_break: bool = False, **given: Any
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        # Ties always fall by chance, so `random_tie_break` changes nothing.
+        chosen = choose(strategy, name, pool_of(learner, X, **given), n_instances, chance)
+        return chosen.indices, chosen.scores
+
+    return query
+
+
+def pool_of(learner: Any, X: Any, **given: Any) -> Pool:
+    """What a modAL learner thinks of `X`, as our strategies see a pool. `given` goes to `predict_proba`."""
+    points = _points(X)
+    seen = _training(learner, points.shape[1])
+    if _classifies(learner):
+        task, of_pool, labels = _classes(learner, X, **given)
+        of_known = _classes(learner, seen[0], **given)[1] if len(seen[0]) else None
+    else:
+        task, of_pool, labels = _scale(learner, X)
+        of_known = _scale(learner, seen[0])[1] if len(seen[0]) else None
+    known = Known(
+        _points(seen[0]).reshape(len(seen[0]), points.shape[1]),
+        {task.id: _points(seen[0]).reshape(len(seen[0]), points.shape[1])},
+        {task.id: of_known} if of_known else {},
+        {task.id: labels},
+    )
+    return Pool(
+        sample_ids=np.array([f"{i:09d}" for i in range(len(points))], dtype=np.str_),
+        predictions={task.id: of_pool},
+        missing={task.id: np.ones(len(points), dtype=bool)},
+        embeddings=points,
+        known=known,
+        codes={task.id: points},
+    )
+
+
+def _points(X: Any) -> NDArray[np.float32]:
+    dense = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+    return np.asarray(dense, np.float32).reshape(len(dense), -1)
+
+
+def _training(learner: Any, width: int) -> tuple[Any, Any]:
+    """The features and labels that it was taught; of a committee those of the first member."""
+    first = next(iter(getattr(learner, "learner_list", [learner])))
+    X, y = getattr(first, "X_training", None), getattr(first, "y_training", None)
+    return (np.zeros((0, width)), np.zeros(0)) if X is None else (X, np.asarray(y))
+
+
+def _learners(learner: Any) -> list[Any]:
+    return list(getattr(learner, "learner_list", [learner]))
+
+
+def _classifies(learner: Any) -> bool:
+    first = _learners(learner)[0]
+    return hasattr(getattr(first, "estimator", first), "predict_proba")
+
+
+def _classes(learner: Any, X: Any, **given: Any) -> tuple[Task, TaskPrediction, NDArray[np.float64]]:
+    """What it says of `X`, and the numbers of the classes of its training set."""
+    members = _said(learner, X, **given).astype(np.float32)
+    estimator = getattr(learner, "estimator", learner)
+    names = [
+        str(c) for c in getattr(learner, "classes_", getattr(estimator, "classes_", range(members.shape[2])))
+    ]
+    task = _task(Kind.CLASSIFICATION, tuple(Answer(name, name) for name in names))
+    mean = members.mean(axis=0)
+    doubt = -(mean * np.log(np.maximum(mean, 1e-12))).sum(axis=1)
+    each = -(members * np.log(np.maximum(members, 1e-12))).sum(axis=2).mean(axis=0)
+    taught = [names.index(str(y)) if str(y) in names else np.nan for y in _training(learner, 1)[1]]
+    said = TaskPrediction(
+        task, members, mean.argmax(axis=1).astype(np.float32), np.maximum(doubt - each, 0), each
+    )
+    return task, said, np.array(taught, dtype=np.float64)
+
+
+def _said(learner: Any, X: Any, **given: Any) -> Numbers:
+    """(members, n, classes)"""
+    estimator = getattr(learner, "estimator", None)
+    if estimator is not None and hasattr(estimator, "predict_members"):
+        return np.asarray(estimator.predict_members(X))
+    if hasattr(learner, "vote_proba"):
+        return np.asarray(learner.vote_proba(X, **given)).transpose(1, 0, 2)
+    return np.asarray(learner.predict_proba(X, **given))[None]
+
+
+def _scale(learner: Any, X: Any) -> tuple[Task, TaskPrediction, NDArray[np.float64]]:
+    """What a regressor or a committee of them says; the noise is what it gets wrong of its training set."""
+    from scipy.special import ndtr
+
+    seen, taught = _training(learner, 1)
+    labels = taught.astype(np.float64).reshape(-1)
+    low, high = (float(labels.min()), float(labels.max())) if len(labels) else (0.0, 1.0)
+    scale = np.linspace(low, high if high > low else low + 1.0, CELLS)
+    task = _task(Kind.REGRESSION, tuple(Answer(float(v), f"{v:g}") for v in scale))
+    means, spread = _values(learner, X)
+    noise = NOISE_FLOOR * (scale[-1] - scale[0])
+    if len(labels):
+        noise = max(noise, float(np.sqrt(np.mean((_values(learner, seen)[0].mean(axis=0) - labels) ** 2))))
+    between = (scale[1:] + scale[:-1]) / 2
+    below = ndtr((between - means[:, :, None]) / noise)
+    members = np.diff(below, axis=2, prepend=0.0, append=1.0).astype(np.float32)
+    flat = np.full(means.shape[1], noise, np.float32)
+    said = TaskPrediction(
+        task, members, means.mean(axis=0).astype(np.float32), spread.astype(np.float32), flat
+    )
+    return task, said, labels
+
+
+def _values(learner: Any, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(members, n) values and (n,) how far they spread: between members, or as the regressor itself says."""
+    learners = _learners(learner)
+    if len(learners) == 1:
+        try:
+            mean, spread = learners[0].predict(X, return_std=True)
+        except TypeError:
+            return np.ravel(learners[0].predict(X))[None], np.zeros(len(_points(X)))
+        # Three values with that mean and that standard deviation, so that who asks for members finds them.
+        apart = np.sqrt(1.5) * np.ravel(spread)
+        return np.ravel(mean) + np.stack([-apart, 0 * apart, apart]), np.ravel(spread)
+    means = np.stack([np.ravel(one.predict(X)) for one in learners]).astype(np.float64)
+    return means, means.std(axis=0)
+
+
+def _task(kind: Kind, answers: tuple[Answer, ...]) -> Task:
+    return Task(Dimension("answer", kind, answers), Modality.MULTIMODAL)
