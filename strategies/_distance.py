@@ -66,13 +66,18 @@ def nearest(
     return gaps, owner
 
 
-def squared(points: Points, centre: Points) -> NDArray[np.float32]:
-    """(n,) squared distance of (n, d) points to one centre; exactly 0 for equals."""
-    gaps = np.empty(len(points), dtype=np.float32)
-    for rows in blocks(len(points)):
-        apart = points[rows] - centre
-        gaps[rows] = np.einsum("nd,nd->n", apart, apart)
+def squared(points: Points, centre: Points, rows: Rows | None = None) -> NDArray[np.float32]:
+    """(n,) squared distance of (n, d) points, or of some rows of them, to a centre; exactly 0 for equals."""
+    gaps = np.empty(len(points) if rows is None else len(rows), dtype=np.float32)
+    for some in blocks(len(gaps)):
+        apart = (points[some] if rows is None else gathered(points, rows[some])) - centre
+        gaps[some] = np.einsum("nd,nd->n", apart, apart)
     return gaps
+
+
+def gathered(points: Points, rows: Rows) -> Points:
+    """(r, d) as ``points[rows]``, in half the time."""
+    return np.take(points, rows, axis=0, mode="clip")
 
 
 def squared_between(points: Points, others: Points) -> Wide:

@@ -1,0 +1,105 @@
+"""Gradients of the heads' last layers, kept in factors: what a label would change in the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import ModelError
+from annotate.types import Kind, Pool, TaskPrediction
+from strategies._distance import Points, Rows, Wide, blocks
+from strategies._tasks import asked_tasks
+
+Factors = NDArray[np.float32]
+LEAST = 1e-6
+"""Squared distance, as a share of both squared norms, below which float32 cannot tell two gradients apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """Of n samples, in pairs (errors, codes): the gradient of a linear layer is their outer product.
+
+    With g = e ⊗ h, |g - g'|² = |e|²|h|² + |e'|²|h'|² - 2 (e·e')(h·h'), so nothing as large as
+    answers x hidden is ever made.
+    """
+
+    pairs: tuple[tuple[Factors, Points], ...]
+    """(n, answers of all tasks that read these codes) and (n, hidden)."""
+    sizes: NDArray[np.float32]
+    """(n,) squared norm."""
+
+    def between(self, rows: Rows, others: Rows) -> Wide:
+        """(r, o) squared distances of few; exactly 0 where they cannot be told apart, or nothing is to learn."""
+        both = self.sizes[rows].astype(np.float64)[:, None] + self.sizes[others]
+        gaps = both.copy()
+        for errors, codes in self.pairs:
+            gaps -= 2 * (errors[rows] @ errors[others].T) * (codes[rows] @ codes[others].T)
+        return np.where((gaps > LEAST * both) & (self.sizes[rows] > 0)[:, None], gaps, 0.0)
+
+    def nearest(self, others: Rows) -> Wide:
+        """(n,) squared distance of each to the nearest of those."""
+        found = np.empty(len(self.sizes))
+        for rows in blocks(len(found)):
+            gaps = self.sizes[rows, None] + self.sizes[others]
+            least = LEAST * gaps
+            for errors, codes in self.pairs:
+                shared = errors[rows] @ errors[others].T
+                shared *= codes[rows] @ codes[others].T
+                gaps -= 2 * shared
+            gaps[gaps <= least] = 0
+            found[rows] = np.where(self.sizes[rows] > 0, gaps.min(axis=1), 0)
+        return found
+
+
+def wanted_gradients(pool: Pool) -> Gradients:
+    """Of the pool; a task adds nothing where its label is known already.
+
+    Raises `ModelError` without a model, or when its predictions or codes are no numbers.
+    """
+    wanted = {t: pool.missing[t] for t in asked_tasks(pool)}
+    predictions = {t: pool.predictions[t] for t in wanted}
+    return gradients(predictions, pool.codes, wanted, len(pool))
+
+
+def gradients(
+    predictions: Mapping[str, TaskPrediction], codes: Mapping[str, Points],
+    wanted: Mapping[str, NDArray[np.bool_]], n: int,
+) -> Gradients:  # fmt: skip
+    """Of these tasks; squared distances are summed over them. Tasks that read the same codes are one layer.
+
+    Raises `ModelError` when a prediction or a code is no number.
+    """
+    errors: dict[int, list[Factors]] = {}
+    layers: dict[int, Points] = {}
+    for task_id in sorted(predictions):
+        error = np.where(wanted[task_id][:, None], error_of(predictions[task_id]), np.float32(0))
+        errors.setdefault(id(codes[task_id]), []).append(error)
+        layers[id(codes[task_id])] = codes[task_id]
+    pairs = tuple((np.concatenate(some, axis=1), layers[layer]) for layer, some in errors.items())
+    sizes = np.zeros(n, dtype=np.float32)
+    for error, code in pairs:
+        sizes += np.einsum("nc,nc->n", error, error) * np.einsum("nd,nd->n", code, code)
+    if not np.isfinite(sizes).all():
+        raise ModelError(
+            "the model's predictions are not all numbers", hint="train it anew: `annotate train --force`"
+        )
+    return Gradients(pairs, sizes)
+
+
+def error_of(prediction: TaskPrediction) -> Factors:
+    """(n, answers) what the loss says of the head's outputs if the likeliest answer were the label.
+
+    Classification: p - onehot of the likeliest (Ash et al. 2020, section 3); multilabel: p - [p >= ½] of each
+    answer. Regression: a squared error's gradient is the error, whose expected size is the standard deviation
+    of the prediction, (n, 1), as a share of the scale.
+    """
+    dimension = prediction.task.dimension
+    if dimension.kind is Kind.REGRESSION:
+        spread = np.hypot(prediction.epistemic, prediction.aleatoric) / (dimension.high - dimension.low)
+        return np.asarray(spread, dtype=np.float32)[:, None]
+    probs = prediction.probs.copy()
+    if dimension.kind is Kind.MULTILABEL:
+        return np.asarray(probs - (probs >= 0.5), dtype=np.float32)
+    probs[np.arange(len(probs)), probs.argmax(axis=1)] -= 1
+    return probs

@@ -1,0 +1,28 @@
+"""Uncertain and different at once: what would change the model, in many directions."""
+
+import numpy as np
+
+from annotate.registry import strategy
+from annotate.types import Kind, Need, Pool, Selection
+from strategies._gradients import wanted_gradients
+from strategies._seeding import seeds
+
+
+@strategy("badge")
+class Badge:
+    """Large, different gradients of the heads, drawn as k-means++ draws its centres (Ash et al. 2020)."""
+
+    needs = frozenset({Need.MODEL, Need.CODES})
+    kinds = frozenset(Kind)
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """The first by its squared norm, each further one by the squared distance to the nearest before it;
+        scores fall evenly from 1.
+
+        Distances are summed over the tasks whose label is missing. Where no gradient differs any more, chance
+        decides. Raises `ModelError` without a model, or when what it says is no number.
+        """
+        given = wanted_gradients(pool)
+        k = min(k, len(pool))
+        chosen = seeds(given, given.sizes.astype(np.float64), k, rng)
+        return Selection(chosen, 1 - np.arange(k) / max(k, 1))

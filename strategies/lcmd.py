@@ -1,0 +1,42 @@
+"""Split the largest cluster, again and again: dense places get their share, outliers do not get all."""
+
+import numpy as np
+
+from annotate.registry import strategy
+from annotate.types import Kind, Need, Pool, Selection
+from strategies._distance import Points, Rows, finite, middlemost, nearest
+from strategies._largest import Clusters
+
+
+@strategy("lcmd")
+class Lcmd:
+    """Farthest of the largest cluster; labelled samples are its first centres (Holzmüller et al. 2023)."""
+
+    needs: frozenset[Need] = frozenset()
+    kinds = frozenset(Kind)
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """LCMD-TP, exact: each sample belongs to the nearest labelled or chosen one; of the cluster with the
+        largest sum of squared distances the farthest is taken. Scores fall evenly from 1.
+
+        With nothing labelled it starts at the sample nearest the mean. Raises `FeatureError` when an
+        embedding is not a number.
+        """
+        points, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
+        k = min(k, len(points))
+        chosen = largest_first(points, labelled, k, rng, pool.device)
+        return Selection(chosen, 1 - np.arange(k) / max(k, 1))
+
+
+def largest_first(
+    points: Points, labelled: Points, k: int, rng: np.random.Generator, device: str = "cpu"
+) -> Rows:
+    """`k` positions."""
+    if k == 0:
+        return np.zeros(0, dtype=np.intp)
+    first = [] if len(labelled) else [middlemost(points, rng)]
+    gaps, owner = nearest(points, points[first] if first else labelled, device)
+    clusters = Clusters(points, gaps, owner, rng)
+    for position in first:
+        clusters.claim(position)
+    return np.array(first + [clusters.split() for _ in range(k - len(first))], dtype=np.intp)

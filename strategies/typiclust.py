@@ -1,0 +1,107 @@
+"""One sample that stands for many, from each place where nothing is labelled: for the very first labels."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import strategy
+from annotate.types import Kind, Need, Pool, Selection
+from strategies._clusters import centres_of
+from strategies._distance import Points, Rows, Wide, finite, gathered, nearest
+from strategies._top import top
+
+CLUSTERS = 500
+"""At most."""
+PIECE = 256
+"""Of those, looked at together."""
+LEAST = 1e-6
+"""Squared distance, as a share of both squared lengths, below which float32 takes two samples for equal."""
+TINY = 5
+"""Samples of a cluster that is passed over while there are larger ones."""
+NEIGHBOURS = 20
+CORE = 2048
+"""Samples of a larger cluster that are looked at: those nearest its middle, where the typical ones are."""
+
+
+@strategy("typiclust")
+class TypiClust:
+    """The densest sample of each cluster, those without a label first (Hacohen, Dekel and Weinshall 2022)."""
+
+    needs: frozenset[Need] = frozenset()
+    kinds = frozenset(Kind)
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """As many clusters as labelled and asked samples together, at most `CLUSTERS`; each time the cluster
+        with the fewest labelled or chosen, of those the largest; in it the smallest mean distance to its
+        `NEIGHBOURS` nearest. Scores fall evenly from 1.
+
+        Raises `FeatureError` when an embedding is not a number.
+        """
+        points, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
+        k = min(k, len(points))
+        if k == 0:
+            return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
+        centres = centres_of(points, min(CLUSTERS, k + len(labelled)), rng, pool.device)
+        away, owner = nearest(points, centres, pool.device)
+        covered = np.bincount(nearest(labelled, centres, pool.device)[1], minlength=len(centres))
+        clusters = _Clusters(points, away, owner, covered, rng)
+        return Selection(np.array([clusters.take() for _ in range(k)]), 1 - np.arange(k) / k)
+
+
+class _Clusters:
+    """Each gives its members most typical first; its members are ordered when the first is asked for."""
+
+    def __init__(
+        self, points: Points, away: NDArray[np.float32], owner: NDArray[np.int32],
+        covered: NDArray[np.intp], rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        self._points, self._away, self._rng = points, away, rng
+        self._covered, self._left = covered, np.bincount(owner, minlength=len(covered))
+        self._small = self._left <= TINY
+        self._size = self._left.copy()
+        self._members = np.argsort(owner, kind="stable")
+        self._ends = np.append(0, np.cumsum(self._left))
+        self._order: dict[int, Rows] = {}
+
+    def take(self) -> int:
+        """The position of the next sample."""
+        cluster = self._next()
+        if cluster not in self._order:
+            members = self._members[self._ends[cluster] : self._ends[cluster + 1]]
+            self._order[cluster] = self._most_typical_first(members)
+        position = self._order[cluster][self._size[cluster] - self._left[cluster]]
+        self._left[cluster] -= 1
+        self._covered[cluster] += 1
+        return int(position)
+
+    def _next(self) -> int:
+        keys = np.stack([self._left == 0, self._small, self._covered, -self._size])
+        order = np.lexsort((self._rng.random(keys.shape[1]), *keys[::-1]))
+        return int(order[0])
+
+    def _most_typical_first(self, members: Rows) -> Rows:
+        """All members; after the core the others, nearest first."""
+        inward = members[top(-self._away[members], len(members), self._rng)]
+        core = inward[:CORE]
+        found = typicality(gathered(self._points, core))
+        return np.append(core[top(found, len(core), self._rng)], inward[CORE:])
+
+
+def typicality(points: Points) -> Wide:
+    """(n,) one over the mean distance to the nearest neighbours among these points, of equals very large."""
+    count = min(NEIGHBOURS, len(points) - 1)
+    if count < 1:
+        return np.ones(len(points))
+    found = np.empty(len(points))
+    points = points - points.mean(axis=0)
+    sizes = np.einsum("nd,nd->n", points, points)
+    for start in range(0, len(points), PIECE):
+        rows = slice(start, start + PIECE)
+        both = sizes[rows, None] + sizes
+        gaps = points[rows] @ points.T
+        gaps *= -2
+        gaps += both
+        gaps[gaps < LEAST * both] = 0
+        gaps[np.arange(len(gaps)), np.arange(start, start + len(gaps))] = np.inf
+        gaps.partition(count - 1, axis=1)
+        found[rows] = np.sqrt(gaps[:, :count]).mean(axis=1)
+    return 1 / np.maximum(found, np.finfo(np.float32).tiny)
