@@ -263,6 +263,20 @@ def test_a_speaker_in_two_splits_is_refused_unless_splits_are_given_anew(bare, t
     assert len(places) == SPEAKERS and all(report.splits.values())
 
 
+def test_where_the_table_says_no_split_the_group_decides(bare, tmp_path):
+    def partly(rows):
+        """Of s0 one sample is told, of s1 to s4 none."""
+        return [[*r[:4], r[4] if k == 0 or int(r[2][1:]) > 4 else "", *r[5:]] for k, r in enumerate(rows)]
+
+    table, features = corpus(tmp_path / "in", split="given", change=partly)
+    bring(bare, table, features, flags={"split": "split"})
+    with reading(bare.engine) as session:
+        by_video = {(v.name, s.split) for s in session.query(models.Sample)
+                    for v in [session.get(models.Video, s.video_sha256)]}  # fmt: skip
+    assert len(by_video) == SPEAKERS and None not in dict(by_video).values()
+    assert {("v0", "train"), ("v5", "train"), ("v8", "valid"), ("v9", "test")} <= by_video
+
+
 def test_a_video_in_two_splits_is_refused(bare, tmp_path):
     table, features = corpus(
         tmp_path / "in", split="given", change=lambda r: [[*r[0][:4], "test", *r[0][5:]], *r[1:]]
