@@ -150,3 +150,62 @@ def test_mmal_asks_what_looks_like_another_class_before_what_looks_like_its_own(
         known=Known(np.zeros((2, 6), np.float32), {task.id: centres}, {}, {task.id: np.array([0.0, 1.0])}),
     )
     assert open_strategy("mmal").select(pool, 2, np.random.default_rng(0)).indices.tolist() == [1, 0]
+
+
+# Learning loss
+
+
+def planted(dimension, n=300, seed=0):
+    """The model is the more wrong the larger the first number of the code; nothing else says so."""
+    rng = np.random.default_rng(seed)
+    task = Task(dimension, Modality.TEXT)
+    codes = rng.normal(size=(2 * n, 6)).astype(np.float32)
+    hard = codes[:, 0] > 0.5
+    flat = np.ones(2 * n, np.float32)
+    said = predict(task, 2 * n, rng)
+    if dimension is SENTIMENT:
+        members, mean = said.members, np.zeros(2 * n, np.float32)
+        labels = np.where(hard, 0.9, rng.normal(0, 0.1, 2 * n))
+    elif dimension is THEMES:
+        members, mean = np.full((3, 2 * n, 3), 0.8, np.float32), flat
+        labels = np.repeat(np.where(hard, 0.0, 1.0)[:, None], 3, axis=1)
+    else:
+        members, mean = np.tile(np.float32([0.7, 0.1, 0.1, 0.1]), (3, 2 * n, 1)), 0 * flat
+        labels = np.where(hard, 1.0, 0.0)
+    said = replace(said, members=members, mean=mean, epistemic=flat, aleatoric=flat)
+    known = Known(
+        codes[n:], {task.id: codes[n:]}, {task.id: said.of(np.arange(n, 2 * n))}, {task.id: labels[n:]}
+    )
+    pool = replace(
+        make_pool(n, dimensions=(), labelled=0), predictions={task.id: said.of(np.arange(n))},
+        missing={task.id: np.ones(n, bool)}, codes={task.id: codes[:n]}, known=known,
+    )  # fmt: skip
+    return pool, hard[:n]
+
+
+@pytest.mark.parametrize("dimension", [EMOTION, SENTIMENT, THEMES])
+def test_the_module_learns_where_the_model_is_wrong_although_it_is_as_sure_everywhere(dimension):
+    pool, hard = planted(dimension)
+    chosen = open_strategy("learning-loss").select(pool, 60, np.random.default_rng(0)).indices
+    assert hard[chosen].mean() > 0.9 > 2 * hard.mean()
+
+
+def test_the_module_is_the_same_for_the_same_seed():
+    pool, _ = planted(EMOTION)
+    first, again, other = (
+        open_strategy("learning-loss").select(pool, 60, np.random.default_rng(s)).scores.tolist()
+        for s in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("dimension", [EMOTION, SENTIMENT, THEMES])
+def test_with_a_handful_of_labels_the_loss_that_the_model_expects_counts(dimension):
+    _, prediction, pool = alone(dimension)
+    few = replace(pool, known=Known(pool.known.embeddings, pool.known.codes))
+    found = open_strategy("learning-loss").score(prediction, few)
+    if dimension is SENTIMENT:
+        expected = prediction.epistemic.astype(float) ** 2 + prediction.aleatoric.astype(float) ** 2
+    else:
+        expected = open_strategy("entropy").score(prediction, few)
+    assert found == pytest.approx(expected)
