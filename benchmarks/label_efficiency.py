@@ -1,0 +1,298 @@
+"""How much work each query strategy saves: the loop replayed on labelled sets with our own model.
+
+    python -m benchmarks.label_efficiency --data DIR [--keep DIR] [--set A,B] [--strategies A,B]
+                                          [--seeds FROM-TO] [--jobs N] [--quick] [--json FILE]
+
+Strategies are chosen with other seeds (`CHOSEN_BY`) than they are judged with: `auto` and uniform with 20,
+the rest with 5. The best fixed strategy is the one that was best with the seeds that choose. Cells are kept
+in `--keep` and not done again, so that parts can be run one by one, side by side, and printed together.
+`--quick` replays a made-up set with a small model: that the machinery works, not how good anything is.
+"""
+
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.acquisition.opening import open_strategy
+from annotate.console import Terminal
+from annotate.errors import ModelError
+from annotate.learning.recipe import Recipe
+from annotate.registry import STRATEGIES
+from annotate.simulation.cells import Cells, identity
+from annotate.simulation.curves import Curves, mean_interval
+from annotate.simulation.schedule import BASE, Unit, require_strategies, simulate
+from annotate.simulation.statistics import wilcoxon
+from annotate.simulation.world import Plan, World
+from annotate.types import Kind
+from benchmarks._bars import Bars, arguments
+from benchmarks._generated import Plan as Made
+from benchmarks._generated import generate
+from benchmarks._sets import LOADERS, Corpus, emotiontalk
+from benchmarks._worlds import world_of
+
+Array = NDArray[np.float64]
+
+AUTO = "auto"
+JUDGED_BY = range(20)
+FEW = range(5)
+"""Of these, for all but `auto` and uniform."""
+CHOSEN_BY = range(100, 103)
+STANDING_ON = ("power:bald", "softmax:bald", "softrank:bald")
+"""In place of the bare names: strategies that stand on another one."""
+RAVDESS_TESTS = ("actor_10", "actor_11", "actor_12")
+
+
+@dataclass(frozen=True)
+class Set:
+    """One labelled set, and how far it is replayed."""
+
+    name: str
+    plan: Plan
+    headroom: bool
+    """Whether the data's own description says that more labels help."""
+    pool: int = 1500
+    tests: Sequence[str] = ()
+
+
+SETS = (
+    Set("ravdess", Plan(40, 40, 280), True, tests=RAVDESS_TESTS),
+    Set("pom", Plan(40, 60, 400), True),
+    Set("emobank", Plan(100, 150, 1000), True),
+    Set("emotiontalk", Plan(100, 100, 700), True, pool=1200),
+    Set("meld-audio", Plan(100, 150, 1000), True),
+    Set("youtube-opinion", Plan(20, 20, 140), False),
+)
+QUICK = Set("generated", Plan(20, 20, 60), True)
+
+
+def load(one: Set, data: Path | None) -> World:
+    """The world of a set; a made-up one for `QUICK`."""
+    if one is QUICK or data is None:
+        kinds = {"sentiment.M": Kind.CLASSIFICATION, "sentiment.T": Kind.REGRESSION}
+        made = generate(
+            Made(samples=300, groups=12, tasks=tuple(kinds), kinds=kinds), np.random.default_rng(1)
+        )
+        return world_of(made, Recipe(members=2, hidden=8, epochs=20, patience=5))
+    folder, read = LOADERS[one.name]
+    by_dialogue: Callable[[Path], Corpus] = partial(emotiontalk, by="dialogue")
+    corpus = (by_dialogue if one.name == "emotiontalk" else read)(data / folder)
+    return world_of(corpus, Recipe(), pool=one.pool, tests=one.tests)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the cells of one set say."""
+
+    one: Set
+    areas: dict[Unit, float]
+    """Of each run that is finished."""
+    full: dict[int, float]
+    last: dict[Unit, float]
+    seconds: dict[str, list[float]]
+    """By strategy: of the processor, for each batch."""
+
+    def gains(self, name: str, seeds: Sequence[int]) -> Array:
+        """(some,) areas minus those of uniform, for the seeds that both were run with."""
+        return np.array([self.areas[Unit(name, s)] - self.areas[Unit(BASE, s)] for s in self.of(name, seeds)])
+
+    def of(self, name: str, seeds: Sequence[int]) -> list[int]:
+        """The seeds that a strategy, uniform and all labels were run with."""
+        return [
+            s for s in seeds if Unit(name, s) in self.areas and Unit(BASE, s) in self.areas and s in self.full
+        ]
+
+    def room(self, seeds: Sequence[int]) -> Array:
+        """(some,) score with all labels minus the area of uniform."""
+        return np.array([self.full[s] - self.areas[Unit(BASE, s)] for s in self.of(BASE, seeds)])
+
+    def normalised(self, name: str, seeds: Sequence[int]) -> float:
+        """Mean gain over mean headroom, of all seeds that there are; NaN where nothing was run."""
+        gains, room = self.gains(name, seeds), self.room([*JUDGED_BY, *CHOSEN_BY])
+        return float(gains.mean() / room.mean()) if len(gains) and len(room) else float("nan")
+
+
+def run(one: Set, options: Namespace, keep: Path) -> Kept:
+    """Do what is not done yet, and read everything that was asked for."""
+    world = load(one, options.data)
+    folder, terminal = keep / one.name, Terminal()
+    names = _fitting(world, options.strategies)
+    for some, seeds in _work(names, options):
+        if some and seeds:
+            opened = partial(load, one, options.data)
+            simulate(
+                world, one.plan, some, seeds, folder, open_world=opened, jobs=options.jobs, progress=terminal
+            )
+    return _read(one, world, folder, [BASE, *names])
+
+
+def _work(names: Sequence[str], options: Namespace) -> list[tuple[list[str], list[int]]]:
+    """(strategies, seeds) one after the other."""
+    if options.seeds:
+        first, _, last = options.seeds.partition("-")
+        return [(list(names), list(range(int(first), int(last or first) + 1)))]
+    if options.quick:
+        return [(list(names), list(FEW)[:3])]
+    return [
+        (list(names), list(CHOSEN_BY)),
+        (list(names), list(FEW)),
+        ([name for name in names if name == AUTO] or [BASE], list(JUDGED_BY)),
+    ]
+
+
+def _fitting(world: World, wanted: str) -> list[str]:
+    """Strategies that can rank the set's tasks; one that is named has to."""
+    if wanted:
+        return [name for name in wanted.split(",") if name != BASE]
+    bare = [name for name in STRATEGIES.names() if f"{name}:bald" not in STANDING_ON]
+    standing = [name for name in STANDING_ON if name.partition(":")[0] in STRATEGIES.names()]
+    found = []
+    for name in (*bare, *standing):
+        try:
+            require_strategies(world, [name])
+        except ModelError as error:
+            print(f"left out: {error}", flush=True)
+            continue
+        open_strategy(name)
+        found.append(name)
+    return [name for name in found if name != BASE]
+
+
+def _read(one: Set, world: World, folder: Path, names: Sequence[str]) -> Kept:
+    cells = Cells(folder, identity(world, one.plan))
+    kept = Kept(one, {}, {}, {}, {})
+    for seed in (*JUDGED_BY, *CHOSEN_BY):
+        for point in cells.read("all labels", seed):
+            kept.full[seed] = point.score
+        for name in names:
+            points = cells.read(name, seed)
+            if len(points) == len(one.plan.budgets()):
+                kept.areas[Unit(name, seed)] = float(Curves.of([points]).areas()[0])
+                kept.last[Unit(name, seed)] = points[-1].score
+                spent = [p.select_seconds for p in points if p.select_seconds is not None]
+                kept.seconds.setdefault(name, []).extend(spent)
+    return kept
+
+
+def show(kept: Sequence[Kept], bars: Bars) -> None:
+    """The table of all strategies, with the seeds that choose and with those that judge."""
+    names = list(dict.fromkeys(unit.name for one in kept for unit in one.areas if unit.name != BASE))
+    for one in kept:
+        seeds = [*JUDGED_BY, *CHOSEN_BY]
+        room = one.room(seeds)
+        if not len(room):
+            continue
+        low, high = mean_interval(room)
+        full, base = (
+            np.mean(list(one.full.values())),
+            np.mean([one.areas[Unit(BASE, s)] for s in one.of(BASE, seeds)]),
+        )
+        print(
+            f"{one.one.name}: all labels {100 * full:.1f}, area of uniform {100 * base:.1f}, headroom "
+            f"{100 * room.mean():.1f} ({100 * low:.1f} to {100 * high:.1f}), seeds {len(room)}"
+        )  # fmt: skip
+    print(
+        f"\nnormalised area (%), {'chosen by / judged by':<24}"
+        + "".join(f"{k.one.name:>18}" for k in kept)
+        + f"{'mean':>16}"
+    )
+    rows = sorted(names, key=lambda n: -_mean(kept, n, JUDGED_BY))
+    for name in rows:
+        cells = [_pair(one.normalised(name, CHOSEN_BY), one.normalised(name, JUDGED_BY)) for one in kept]
+        mean = _pair(_mean(kept, name, CHOSEN_BY), _mean(kept, name, JUDGED_BY))
+        print(f"{name:<46}" + "".join(f"{cell:>18}" for cell in cells) + f"{mean:>16}")
+    bars.figures["sets"] = {
+        one.one.name: {
+            name: {
+                "plan": asdict(one.one.plan),
+                "area": {str(s): one.areas[Unit(name, s)] for s in one.of(name, [*JUDGED_BY, *CHOSEN_BY])},
+                "chosen": one.normalised(name, CHOSEN_BY),
+                "judged": one.normalised(name, JUDGED_BY),
+                "select_seconds": float(np.median(one.seconds[name])) if one.seconds.get(name) else None,
+            }
+            for name in (BASE, *names)
+        }
+        for one in kept
+    }  # fmt: skip
+
+
+def _pair(chosen: float, judged: float) -> str:
+    return " / ".join("-" if np.isnan(value) else f"{100 * value:+.1f}" for value in (chosen, judged))
+
+
+def _mean(kept: Sequence[Kept], name: str, seeds: Sequence[int]) -> float:
+    """Over the sets with headroom that the strategy was run on; NaN where there is none."""
+    found = [one.normalised(name, seeds) for one in kept if one.one.headroom]
+    found = [value for value in found if not np.isnan(value)]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def judge(kept: Sequence[Kept], bars: Bars) -> None:
+    """The bars; those that this run has not the cells for are long."""
+    ready = [one for one in kept if len(one.gains(AUTO, JUDGED_BY)) >= 6]
+    rooms = [one for one in ready if one.one.headroom]
+    if not rooms:
+        for name in ("auto_gain", "auto_p", "auto_of_best_fixed", "auto_harm_p"):
+            bars.long(f"label_efficiency_{name}", "auto with 6 seeds or more")
+        return
+    gains = [one.gains(AUTO, JUDGED_BY) / one.room(JUDGED_BY).mean() for one in rooms]
+    strata = np.concatenate([np.full(len(g), k) for k, g in enumerate(gains)]).astype(np.intp)
+    together = np.concatenate(gains)
+    bars.bar("label_efficiency_auto_gain", float(np.mean([g.mean() for g in gains])), ">=", 0.0)
+    bars.bar("label_efficiency_auto_p", wilcoxon(together, np.zeros(len(together)), strata), "<=", 0.05)
+    _against_the_best(rooms, bars)
+    flat = [one for one in ready if not one.one.headroom]
+    worse = [one.gains(AUTO, JUDGED_BY) for one in flat]
+    p = [1.0 if g.mean() >= 0 else wilcoxon(g, np.zeros(len(g))) for g in worse]
+    if p:
+        bars.bar("label_efficiency_auto_harm_p", min(p), ">=", 0.05)
+    else:
+        bars.long("label_efficiency_auto_harm_p", "a set without headroom")
+
+
+def _against_the_best(rooms: Sequence[Kept], bars: Bars) -> None:
+    """Both judged with the same few seeds; which one is the best was told by other seeds."""
+    fixed = {unit.name for one in rooms for unit in one.areas} - {AUTO, BASE}
+    chosen = {name: _mean(rooms, name, CHOSEN_BY) for name in sorted(fixed)}
+    chosen = {name: value for name, value in chosen.items() if not np.isnan(value)}
+    if not chosen:
+        bars.long("label_efficiency_auto_of_best_fixed", "fixed strategies with the seeds that choose")
+        return
+    best = max(chosen, key=lambda name: chosen[name])
+    theirs, ours = _mean(rooms, best, FEW), _mean(rooms, AUTO, FEW)
+    print(f"best fixed strategy: {best}; judged, it gains {100 * theirs:+.1f} %, auto {100 * ours:+.1f} %")
+    bars.bar("label_efficiency_auto_of_best_fixed", ours - 0.9 * max(theirs, 0.0), ">=", 0.0)
+
+
+def main() -> int:
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--set", default="", help="names joined by commas; else all")
+    parser.add_argument("--strategies", default="", help="names joined by commas; else all that fit")
+    parser.add_argument("--seeds", default="", help="FROM-TO, for every strategy; else as the bars want them")
+    parser.add_argument("--keep", type=Path, help="folder for finished cells, so that a later run goes on")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    options = parser.parse_args()
+    sets = [QUICK] if options.quick or options.data is None else list(SETS)
+    if options.set:
+        sets = [one for one in sets if one.name in options.set.split(",")]
+    if options.quick and not options.strategies:
+        options.strategies = "k-center,margin" if AUTO not in STRATEGIES.names() else f"{AUTO},k-center"
+    bars = Bars()
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = [run(one, options, options.keep or Path(scratch)) for one in sets]
+    show(kept, bars)
+    if options.quick or options.data is None:
+        bars.long("label_efficiency", "real sets: --data")
+    else:
+        judge(kept, bars)
+    return bars.done(options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
