@@ -30,7 +30,7 @@ class Gradients:
     """(n,) squared norm."""
 
     def between(self, rows: Rows, others: Rows) -> Wide:
-        """(r, o) squared distances of few; exactly 0 where they cannot be told apart, or nothing is to learn."""
+        """(r, o) squared distances of few; 0 where they cannot be told apart, or where nothing is asked."""
         both = self.sizes[rows].astype(np.float64)[:, None] + self.sizes[others]
         gaps = both.copy()
         for errors, codes in self.pairs:
