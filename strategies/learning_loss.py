@@ -123,7 +123,7 @@ def _fit(
             worse = torch.sign(truth[first] - truth[second])
             wrong = torch.relu(MARGIN - worse * (foretold[first] - foretold[second])) * worse.abs()
             learner.zero_grad()
-            wrong.mean().backward()
+            wrong.mean().backward()  # type: ignore[no-untyped-call]
             learner.step()
     finally:
         torch.set_num_threads(threads)
