@@ -61,20 +61,36 @@ class Stored:
     """A sample that is there already."""
 
     video: str
+    speaker: str
+    """Of the whole video."""
     split: Split | None
     retired: bool
+    content: tuple[int, int, str, str]
+    """Start, end, text, and who talks in the sample alone."""
 
 
 def corpus_samples(session: Session, corpus: str) -> dict[str, Stored]:
     """By id: every sample of that corpus, retired ones too."""
     query = (
-        select(Sample.id, Sample.video_sha256, Sample.split, Sample.status)
+        select(
+            Sample.id,
+            Sample.video_sha256,
+            Video.speaker,
+            Sample.split,
+            Sample.status,
+            Sample.start_us,
+            Sample.end_us,
+            Sample.transcript,
+            Sample.speaker,
+        )
         .join(Video, Video.sha256 == Sample.video_sha256)
         .where(Video.settings_hash == IMPORTED, Video.facts[CORPUS].as_string() == corpus)
     )
+    # More columns than the types of a row can tell.
+    rows: Iterable[Sequence[Any]] = session.execute(query)
     return {
-        i: Stored(v, Split(split) if split else None, status == SampleStatus.RETIRED)
-        for i, v, split, status in session.execute(query)
+        i: Stored(v, speaker, Split(split) if split else None, status == SampleStatus.RETIRED, tuple(content))
+        for i, v, speaker, split, status, *content in rows
     }
 
 
@@ -112,13 +128,17 @@ def _facts(corpus: str, video: NewVideo) -> dict[str, Any]:
     return {CORPUS: corpus, "samples": dict(sorted(video.keys.items()))}
 
 
-def put_samples(session: Session, samples: Sequence[NewSample], known: Collection[str]) -> None:
-    """Add the samples, or renew those whose ids are `known`: text, times and speaker; a split never moves."""
+def put_samples(session: Session, samples: Sequence[NewSample], known: Mapping[str, Stored]) -> None:
+    """Add the samples, or renew those `known` that changed: text, times and speaker; a split never moves."""
     new = [_row(s) | {"split": s.split, **_BARE} for s in samples if s.id not in known]
     _insert(session, Sample, new)
-    old = [_row(s) for s in samples if s.id in known]
+    old = [_row(s) for s in samples if s.id in known and _differs(s, known[s.id])]
     if old:
         session.execute(update(Sample), old)
+
+
+def _differs(sample: NewSample, stored: Stored) -> bool:
+    return stored.retired or stored.content != (sample.start_us, sample.end_us, sample.text, sample.speaker)
 
 
 _BARE = {"transcript_raw": "", "words": [], "sound_print": [], "media_sha256": {}}

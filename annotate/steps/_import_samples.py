@@ -174,15 +174,19 @@ def _samples(
 def add_to(session: Session, settings: Settings, plan: Plan) -> list[str]:
     """Write videos and samples, give splits to those without; returns warnings."""
     warnings: list[str] = []
-    before = {stored.video for stored in plan.known.values()}
+    before = {stored.video: stored.speaker for stored in plan.known.values()}
     imports.put_videos(session, plan.corpus, plan.videos)
-    said = {v.sha256: v.speaker for v in plan.videos if v.sha256 in before and v.speaker != v.sha256}
+    said = {
+        v.sha256: v.speaker
+        for v in plan.videos
+        if v.speaker != v.sha256 and before.get(v.sha256, v.speaker) != v.speaker
+    }
     tied = "speaker" in settings.splits.together
     if refused := groups.rename_speakers(session, said, tied=tied):
         warnings.append(
             f"{len(refused)} videos keep their old speaker, because splits never move: {some(refused)}"
         )
-    imports.put_samples(session, plan.samples, plan.known.keys())
+    imports.put_samples(session, plan.samples, plan.known)
     imports.retire(session, plan.gone)
     session.expire_all()
     if groups.something_to_settle(session):
