@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.acquisition.costs import PassCost
 from annotate.acquisition.known import numbered
+from annotate.config import CostSettings
 from annotate.learning.recipe import Recipe
 from annotate.simulation.world import World
 from annotate.steps._embed import embed, pooled
@@ -52,6 +54,7 @@ def world_of(
         bare=embed(features),
         groups={word: numbered(names[rows].tolist()) for word, names in groups.items()},
         clip_seconds=np.full(len(rows), 4.0),
+        costs={m: PassCost(*said) for m, said in CostSettings().by_pass(1).items()},
         recipe=recipe,
     )  # fmt: skip
 

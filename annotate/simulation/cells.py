@@ -33,12 +33,12 @@ def identity(world: World, plan: Plan) -> dict[str, Any]:
         "data": _hash([
             world.pool, world.valid, world.test, labels, sorted([*k, v] for k, v in world.votes.items()),
             sorted([m, name] for m, name in world.extractors.items()),
-            hashlib.sha256(world.bare.tobytes()).hexdigest(),
+            hashlib.sha256(world.bare.tobytes() + world.clip_seconds.tobytes()).hexdigest(),
         ]),
         "recipe": asdict(world.recipe),
         "cold_start": world.cold_start,
         "options": world.options,
-        "costs": {m: list(cost) for m, cost in world.costs.items()},
+        "costs": {m.value: asdict(world.costs[m]) for m in world.passes},
     }  # fmt: skip
 
 

@@ -23,33 +23,39 @@ class Ledger:
 
     def __init__(self, world: World, seed: int) -> None:
         self._world, self._seed = world, seed
+        self._prices = {m: world.costs[m].of(world.clip_seconds) for m in world.passes}
         self._drawn: dict[tuple[str, str], list[str]] = {}
         self._asked: dict[Question, int] = {}
         self.labels: dict[tuple[str, str], Label] = {}
         """By (sample id, task id)."""
         self.seconds = 0.0
-        """Of raters."""
+        """Of all raters: a label that five of them made costs five times as much as one of them does."""
 
     def ask(self, questions: Iterable[Question]) -> None:
         """Answer questions from the truth; one may be asked again where votes are left."""
         world = self._world
         for question in questions:
             sample_id = world.pool[question.row]
-            self.seconds += world.costs[question.modality].of(float(world.clip_seconds[question.row]))
-            for task in world.of_pass(question.modality):
+            raters = [
                 self._answer(sample_id, task, self._asked.get(question, 0))
+                for task in world.of_pass(question.modality)
+            ]
+            self.seconds += max(raters) * float(self._prices[question.modality][question.row])
             self._asked[question] = self._asked.get(question, 0) + 1
 
-    def _answer(self, sample_id: str, task: Task, turn: int) -> None:
+    def _answer(self, sample_id: str, task: Task, turn: int) -> int:
+        """Learn the label; how many raters that takes."""
         key = (sample_id, task.id)
         votes = self._world.votes.get(key)
         if not votes:
             self.labels[key] = self._world.labels[key]
-        elif turn < len(votes):
+            return self._world.labels[key].raters
+        if turn < len(votes):
             order = np.random.default_rng([self._seed, crc32(f"{key}".encode())]).permutation(len(votes))
             said = self._drawn.setdefault(key, [])
             said.append(votes[order[turn]])
             self.labels[key] = self._world.agree(sample_id, task, said)
+        return 1
 
     @property
     def questions(self) -> int:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.acquisition.costs import Costs
 from annotate.errors import NothingToDo, UsageError
 from annotate.types import Kind, Label, Modality, Task
 
@@ -16,28 +17,6 @@ if TYPE_CHECKING:
 
 Agree = Callable[[str, Task, Sequence[str]], Label]
 """(sample id, task, what each rater said, one at least) -> the label."""
-
-
-class Cost(NamedTuple):
-    """What one question of a pass costs a rater."""
-
-    fixed: float
-    """Seconds, whatever the clip: to load the page, to judge, to click."""
-    per_second: float
-    """Seconds per second of the clip."""
-
-    def of(self, clip_seconds: float) -> float:
-        """Rater seconds."""
-        return self.fixed + self.per_second * clip_seconds
-
-
-COSTS: Mapping[Modality, Cost] = {
-    Modality.TEXT: Cost(6.0, 0.5),
-    Modality.AUDIO: Cost(5.0, 1.0),
-    Modality.VISION: Cost(5.0, 1.0),
-    Modality.MULTIMODAL: Cost(6.0, 1.0),
-}
-"""A guess, for those who measured nothing: a clip is watched once, its words are read twice as fast."""
 
 
 def _no_votes(sample_id: str, task: Task, said: Sequence[str]) -> Label:
@@ -64,13 +43,14 @@ class World:
     """By ``speaker`` and ``video``: (pool,) numbers, as in `Pool`."""
     clip_seconds: NDArray[np.float64]
     """(pool,)"""
+    costs: Costs
+    """What one rater needs for a question, by pass."""
     recipe: "Recipe"
     device: str = "cpu"
     cold_start: str = "herding"
     """The strategy that stands in for one that needs a model while none can be trained."""
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of strategies, by name."""
-    costs: Mapping[Modality, Cost] = field(default_factory=lambda: COSTS)
     votes: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     """By (sample id, task id), of pool samples: what each rater said. Where there are votes, a question draws
     one that was not drawn yet; elsewhere it gets the label."""

@@ -10,12 +10,13 @@ import numpy as np
 from annotate.acquisition.known import numbered
 from annotate.errors import NothingToDo, UsageError
 from annotate.project import Project
-from annotate.simulation.world import Cost, World
+from annotate.simulation.world import World
 from annotate.steps._material import Material, read_material
 from annotate.steps._model import reader, recipe_of
 from annotate.steps._places import read_places
+from annotate.steps._plan import costs_of
 from annotate.steps._pool import bare
-from annotate.types import Label, Modality, Split, Task
+from annotate.types import Label, Split, Task
 from db.costs import lengths
 from db.engine import reading
 from db.samples import talkers
@@ -62,7 +63,7 @@ def world_of(
         device=device,
         cold_start=batch.cold_start,
         options=batch.options,
-        costs=_costs(project, chosen),
+        costs=costs_of(project),
         votes={key: given for key, given in said.items() if key in labels},
         agree=agreed,
     )
@@ -114,13 +115,4 @@ def _votes(project: Project, tasks: Sequence[Task]) -> dict[tuple[str, str], tup
         raise NothingToDo(
             "no single answer of a rater is stored, so no votes can be replayed", hint="leave out --votes"
         )
-    return found
-
-
-def _costs(project: Project, tasks: Sequence[Task]) -> dict[Modality, Cost]:
-    """What the settings say a question of each pass costs."""
-    found = {}
-    for modality in {task.modality for task in tasks}:
-        dimensions = sum(task.modality is modality for task in tasks)
-        found[modality] = Cost(*project.settings.costs.by_pass(dimensions)[modality])
     return found

@@ -59,8 +59,8 @@ def test_a_labelled_project_is_replayed_and_a_page_a_picture_and_a_table_are_wri
     assert len(rows) == 2 * 2 * 3
     assert [float(row["samples"]) for row in rows[:3]] == [6, 12, 18]
     assert [float(row["labels"]) for row in rows[:3]] == [24, 48, 72]  # four tasks each
-    # 6 + 8 + 8 + 8 seconds a sample for its clip of 2 seconds: see [costs].
-    assert float(rows[0]["rater_seconds"]) == pytest.approx(6 * (6 + 1 + 3 * 8))
+    # Five raters, each as long as [costs] says for a clip of two seconds.
+    assert float(rows[0]["rater_seconds"]) == pytest.approx(5 * 6 * (6 + 1 + 3 * (6 + 2)))
 
 
 def test_only_train_is_asked_each_sample_once_and_all_start_alike(project, tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from annotate.acquisition.costs import PassCost
 from annotate.errors import NothingToDo, UnknownName, UsageError
 from annotate.learning.recipe import Recipe
 from annotate.simulation.cells import Cells, identity
@@ -16,7 +17,7 @@ from annotate.simulation.pools import view
 from annotate.simulation.replay import Run
 from annotate.simulation.schedule import require_strategies, with_base
 from annotate.simulation.scores import concordance, without_model
-from annotate.simulation.world import Cost, Plan, World, require_possible
+from annotate.simulation.world import Plan, World, require_possible
 from annotate.types import Kind, Label, Modality, Need, Task
 from benchmarks._generated import Plan as Made
 from benchmarks._generated import generate
@@ -48,13 +49,20 @@ def _majority(sample_id, task, said):
 
 
 def test_a_question_tells_the_labels_of_its_pass_and_costs_its_time(world):
-    priced = replace(world, costs={T: Cost(5, 0), M: Cost(5, 2)}, clip_seconds=np.full(len(world.pool), 4.0))
+    priced = replace(
+        world, costs={T: PassCost(5, 0), M: PassCost(5, 2)}, clip_seconds=np.full(len(world.pool), 4.0)
+    )
     ledger = Ledger(priced, seed=0)
     ledger.ask([Question(3, T)])
     assert set(ledger.labels) == {(world.pool[3], "sentiment.T")}
     ledger.ask([Question(3, M), Question(5, M)])
     assert (len(ledger.labels), ledger.questions, ledger.rows()) == (3, 3, [3, 5])
     assert ledger.seconds == 5 + 13 + 13
+    key = (world.pool[3], "sentiment.T")
+    five = {**world.labels, key: replace(world.labels[key], raters=5)}
+    dear = Ledger(replace(priced, labels=five), seed=0)
+    dear.ask([Question(3, T)])
+    assert dear.seconds == 5 * 5
 
 
 def test_each_question_draws_a_vote_that_was_not_drawn_yet(world):
