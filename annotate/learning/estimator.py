@@ -52,7 +52,7 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
         self.device = device
 
     def fit(self, X: Any, y: Any) -> "MultiTaskModel":
-        """Train on `X` (n, d) and `y` (n,) or (n, tasks): values of scales, aliases of answers, several of them
+        """Train on `X` (n, d) and `y` (n,) or (n, tasks): values of scales, aliases of answers, several
         joined by ``|``. NaN or None: no label, which neither helps nor hurts.
 
         Raises `ModelError` for labels that are none of the task's, or too few to learn from.

@@ -3,7 +3,7 @@
 from annotate.types.checks import Box, Glimpse, Observed, Rule, Verdict
 from annotate.types.cutting import CutPlan, PreparedSample, Transcribing, VideoJob, VideoOutcome, VideoStatus
 from annotate.types.dataset import Dataset, DatasetRow, SampleMedia, SampleSource, Split
-from annotate.types.rounds import Known, Need, Pool, Role, Selection, TaskPrediction, rows_of
+from annotate.types.rounds import Known, Need, Pool, Role, Selection, TaskPrediction, Votes, rows_of
 from annotate.types.speech import (
     GUESSED,
     Cue,
@@ -66,6 +66,7 @@ __all__ = [
     "VideoJob",
     "VideoOutcome",
     "VideoStatus",
+    "Votes",
     "Word",
     "Working",
     "rows_of",

@@ -78,6 +78,28 @@ class Need(StrEnum):
     """What the heads of the network read, `Pool.codes`; only a model has them."""
     LABELS = "labels"
     """What people said and the model says of the labelled samples: the rest of `Known`."""
+    VOTES = "votes"
+    """What each rater said, one by one: `Pool.votes` and `Known.votes`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """Single answers of raters to one task, of some of the samples; each array (votes,)."""
+
+    rows: NDArray[np.intp]
+    """Positions of the samples, in the pool or among the known."""
+    raters: NDArray[np.intp]
+    """The same person has the same number, in the pool and among the known."""
+    answers: NDArray[np.intp]
+    """Numbers of classes."""
+
+    def of(self, rows: NDArray[np.intp]) -> "Votes":
+        """Those of some of the samples, by their places there."""
+        order = np.argsort(rows, kind="stable")
+        at = np.minimum(np.searchsorted(rows, self.rows, sorter=order), max(len(rows) - 1, 0))
+        places = order[at] if len(rows) else at
+        there = rows[places] == self.rows if len(rows) else np.zeros(len(self.rows), dtype=bool)
+        return Votes(places[there], self.raters[there], self.answers[there])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +115,8 @@ class Known:
     labels: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     """By task id: (m,) values on the scale, or indices of classes; of a multilabel task (m, answers) of 1 and
     0. NaN where nothing is labelled."""
+    votes: Mapping[str, Votes] = field(default_factory=dict)
+    """By task id, when a strategy needs them."""
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -118,6 +142,8 @@ class Pool:
     """By ``speaker`` and ``video``: (n,) samples of the same one have the same number."""
     device: str = "cpu"
     """Where a strategy may compute what is worth it."""
+    votes: Mapping[str, Votes] = field(default_factory=dict)
+    """By task id: what was said of candidates that may be asked again; only for who needs it."""
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -137,6 +163,7 @@ class Pool:
             embeddings=self.embeddings[rows],
             codes=rows_of(self.codes, rows),
             groups={word: numbers[rows] for word, numbers in self.groups.items()},
+            votes={t: votes.of(rows) for t, votes in self.votes.items()},
         )
 
 

@@ -1,0 +1,123 @@
+"""Ask again, or ask something new: whichever answer is in more doubt."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import strategy
+from annotate.types import Kind, Need, Pool, TaskPrediction, Votes
+from strategies._ensemble import Scores, by_mean
+from strategies._scored import ScoredStrategy
+
+LEAST = 1e-6
+"""Weight of a rater or model that is no better than always giving the commonest answer."""
+Counts = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How much raters and model count, by how they agree (Goh, Tkachenko and Mueller 2022, CROWDLAB)."""
+
+    raters: Counts
+    """(raters,) weight of each."""
+    model: float
+    right: float
+    """How often a rater gives the answer that most gave."""
+
+    @property
+    def mean(self) -> float:
+        """Weight of one rater more."""
+        return float(self.raters.mean()) if len(self.raters) else 1.0
+
+
+@strategy("active-lab")
+class ActiveLab(ScoredStrategy):
+    """Least sure answer, of a new sample or of one asked before (ActiveLab, Goh and Mueller 2023)."""
+
+    kinds = frozenset({Kind.CLASSIFICATION})
+    needs = frozenset({Need.MODEL, Need.LABELS, Need.VOTES})
+
+    def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
+        """(n,) minus the confidence in the answer after one answer more, of which nothing is known yet.
+
+        A weighted mean of the model's probability, of what each answer given says, and of 1 / classes for the
+        one to come (section 3). Of a sample that nobody was asked about only model and chance are there.
+        """
+        task_id = prediction.task.id
+        again = pool.votes.get(task_id, _nobody())
+        trust = trust_in(prediction, pool)
+        classes = prediction.members.shape[2]
+        chance = trust.mean / classes
+        sure = by_mean(prediction, lambda probs: probs.max(axis=1))
+        scores = -(chance + trust.model * sure) / (trust.mean + trust.model)
+        if len(again.rows):
+            rows, place = np.unique(again.rows, return_inverse=True)
+            said = _said(again, place, len(rows), classes, trust)
+            weight = np.bincount(place, trust.raters[again.raters], len(rows)) + trust.model
+            agreed = (said + trust.model * prediction.of(rows).probs).max(axis=1)
+            scores[rows] = -(chance + agreed) / (trust.mean + weight)
+        return scores
+
+
+def trust_in(prediction: TaskPrediction, pool: Pool) -> Trust:
+    """From all answers that people gave, to candidates and to what is known.
+
+    Where no two answered the same, nobody is known to be better than another: all weigh one.
+    """
+    votes, probs = _together(prediction, pool)
+    people = int(votes.raters.max(initial=-1)) + 1
+    rows, place = np.unique(votes.rows, return_inverse=True)
+    classes = prediction.members.shape[2]
+    counts = np.zeros((len(rows), classes))
+    np.add.at(counts, (place, votes.answers), 1)
+    answers = counts.sum(axis=1)
+    if not (answers > 1).any():
+        return Trust(np.ones(people), 1.0, 1.0)
+    several = counts[answers > 1]
+    model = probs[rows[answers > 1]]
+    most = (several + 0.5 * model).argmax(axis=1)  # the model decides between as many
+    right = float((several[np.arange(len(most)), most] / several.sum(axis=1)).mean())
+    usual = float((most == counts.sum(axis=0).argmax()).mean())
+    agree = _agreement(votes, place, counts, people)
+    model_right = float((model.argmax(axis=1) == most).mean())
+    better = (1 - np.append(agree, model_right)) / max(1 - usual, LEAST)
+    weights = np.maximum(1 - better, LEAST)
+    return Trust(weights[:-1], float(weights[-1] * np.sqrt(answers.mean())), right)
+
+
+def _agreement(votes: Votes, place: NDArray[np.intp], counts: Counts, people: int) -> Counts:
+    """(raters,) how often each says what another says of the same sample; the mean for who had no other."""
+    others = counts.sum(axis=1)[place] - 1
+    alike = counts[place, votes.answers] - 1
+    met = np.bincount(votes.raters, others, people)
+    same = np.bincount(votes.raters, alike, people)
+    return np.where(met > 0, same / np.maximum(met, 1), same.sum() / met.sum())
+
+
+def _said(votes: Votes, place: NDArray[np.intp], n: int, classes: int, trust: Trust) -> Counts:
+    """(n, classes) what the answers say of each class, each by the weight of its rater."""
+    weights = trust.raters[votes.raters]
+    wrong = (1 - trust.right) / max(classes - 1, 1)
+    said = np.zeros((n, classes))
+    np.add.at(said, (place, votes.answers), weights * (trust.right - wrong))
+    return said + wrong * np.bincount(place, weights, n)[:, None]
+
+
+def _together(prediction: TaskPrediction, pool: Pool) -> tuple[Votes, NDArray[np.float32]]:
+    """All answers, with rows of (rows, classes) probabilities for them."""
+    task_id = prediction.task.id
+    here, there = pool.votes.get(task_id, _nobody()), pool.known.votes.get(task_id, _nobody())
+    rows = np.unique(here.rows)
+    parts, answers = [prediction.of(rows).probs], [here.of(rows)]
+    known = pool.known.predictions.get(task_id)
+    if known is not None and len(there.rows):
+        parts.append(known.probs)
+        answers.append(Votes(there.rows + len(rows), there.raters, there.answers))
+    joined = (np.concatenate([getattr(v, part) for v in answers]) for part in ("rows", "raters", "answers"))
+    return Votes(*joined), np.concatenate(parts)
+
+
+def _nobody() -> Votes:
+    none = np.zeros(0, dtype=np.intp)
+    return Votes(none, none, none)
