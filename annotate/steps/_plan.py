@@ -264,9 +264,9 @@ def _choices(candidates: Sequence[Candidate], selection: Selection) -> list[Choi
 
 
 def _drawn(roles: Mapping[str, Role], candidates: Sequence[Candidate]) -> Drawn:
-    """The samples asked so far, by role; one that is back among the candidates is counted when it is
-    drawn again."""
-    back = {c.sample_id for c in candidates}
+    """The samples asked so far, by role; one that is back among the candidates as if it had never been asked
+    is counted when it is drawn again."""
+    back = {c.sample_id for c in candidates if not c.labelled and not c.waiting}
     counts = Counter(role for sample_id, role in roles.items() if sample_id not in back)
     return Drawn(counts[Role.ACTIVE], counts[Role.AUDIT], counts[Role.HOLDOUT])
 
