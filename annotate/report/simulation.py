@@ -111,28 +111,34 @@ def _standings(found: Outcome) -> Table:
 
 
 def _reaches(found: Outcome) -> list[Table]:
-    def rows(share: float, unit: str, text: Callable[[float], str]) -> list[list[Cell]]:
-        reach = found.reach[share][unit]
-        return [[Cell(n), Cell(_needed(reach[n], text)), Cell(_saved(reach[n]))] for n in names(found)]
+    full = float(found.full.mean())
+    columns = [f"{100 * share:.0f} % ({_points(share * full)})" for share in found.reach]
+    note = (
+        f"Until the mean curve, made one that never falls, reaches a share of the score with all labels "
+        f"({_points(full)}); saved: of what uniform draws need for it. Intervals: 95 %, seeds drawn again."
+    )
 
-    made = []
-    for share in found.reach:
-        score = (
-            f"{100 * share:.0f} % of the score with all labels ({_points(share * float(found.full.mean()))})"
-        )
-        for unit, word, text in (
-            ("labels", "Labels", lambda v: f"{v:.0f}"),
-            ("seconds", "Rater minutes", lambda v: f"{v / 60:.1f}"),
-        ):
-            made.append(
-                Table(
-                    f"{word} to {100 * share:.0f} %",
-                    f"Until the mean curve, made one that never falls, reaches {score}.",
-                    ("strategy", word.lower(), "saved"),
-                    rows(share, unit, text),
+    def table(unit: str, word: str, text: Callable[[float], str]) -> Table:
+        rows = [
+            [Cell(name)]
+            + [
+                Cell(said)
+                for share in found.reach
+                for said in (
+                    _needed(found.reach[share][unit][name], text),
+                    _saved(found.reach[share][unit][name]),
                 )
-            )
-    return made
+            ]
+            for name in names(found)
+        ]
+        return Table(
+            f"{word} to a score", note, ("strategy", *(c for one in columns for c in (one, "saved"))), rows
+        )
+
+    return [
+        table("labels", "Labels", lambda value: f"{value:.0f}"),
+        table("seconds", "Rater minutes", lambda value: f"{value / 60:.1f}"),
+    ]
 
 
 def _duels(found: Outcome) -> Table:
@@ -202,6 +208,8 @@ def _needed(reach: Reach, text: Callable[[float], str]) -> str:
 
 
 def _saved(reach: Reach) -> str:
+    if reach.at_least is not None:
+        return f"{100 * reach.at_least:.0f} % or more"
     if reach.saved is None:
         return "-"
     if reach.saved_low is None or reach.saved_high is None:

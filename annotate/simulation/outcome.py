@@ -164,9 +164,10 @@ def _is(standing: Standing, sign: int) -> bool:
 
 def _better(found: Outcome, name: str) -> str:
     line = f"{name} is better than uniform, {_said(found.standings[name])}"
-    saved = found.reach[0.95]["labels"][name].saved
+    reach = found.reach[0.95]["labels"][name]
+    saved, more = (reach.at_least, " or more") if reach.saved is None else (reach.saved, "")
     if saved is not None and saved > 0:
-        line += f"; to 95 % of the score with all labels it needs {100 * saved:.0f} % fewer labels"
+        line += f"; to 95 % of the score with all labels it needs fewer labels, by {100 * saved:.0f} %{more}"
     return line
 
 

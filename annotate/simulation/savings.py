@@ -25,6 +25,8 @@ class Reach:
     """Share of what uniform draws need; None where one of the two never gets there."""
     saved_low: float | None
     saved_high: float | None
+    at_least: float | None = None
+    """Share saved where uniform draws do not get there within the simulation, as if they would at its end."""
 
 
 def reaches(curves: Mapping[str, Curves], base: str, target: float, unit: str) -> dict[str, Reach]:
@@ -33,7 +35,8 @@ def reaches(curves: Mapping[str, Curves], base: str, target: float, unit: str) -
     seeds = len(curves[base].score)
     drawn = np.vstack([np.arange(seeds)[None], draws(seeds)])
     needed = {name: _needed(found, unit, target, drawn) for name, found in curves.items()}
-    return {name: _reach(found, needed[base], name == base) for name, found in needed.items()}
+    end = float(getattr(curves[base], unit)[:, -1].mean())
+    return {name: _reach(found, needed[base], end, name == base) for name, found in needed.items()}
 
 
 def _needed(found: Curves, unit: str, target: float, drawn: NDArray[np.intp]) -> Array:
@@ -42,7 +45,7 @@ def _needed(found: Curves, unit: str, target: float, drawn: NDArray[np.intp]) ->
     return reached(costs[drawn].mean(axis=1), found.score[drawn].mean(axis=1), target)
 
 
-def _reach(needed: Array, base: Array, is_base: bool) -> Reach:
+def _reach(needed: Array, base: Array, end: float, is_base: bool) -> Reach:
     low, high = np.quantile(needed[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="nearest")
     if is_base:
         return Reach(_known(needed[0]), _known(low), _known(high), None, None, None)
@@ -51,10 +54,16 @@ def _reach(needed: Array, base: Array, is_base: bool) -> Reach:
     # Where one of them often stays below the target, an interval would be one of the lucky draws.
     told = both[0] and both[1:].mean() >= LEVEL
     ends = np.quantile(saved[1:][both[1:]], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if told else (None, None)
+    beyond = np.isfinite(needed[0]) and not np.isfinite(base[0])
     return Reach(
-        _known(needed[0]), _known(low), _known(high), float(saved[0]) if both[0] else None,
-        *(None if end is None else float(end) for end in ends),
-    )  # fmt: skip
+        needed=_known(needed[0]),
+        low=_known(low),
+        high=_known(high),
+        saved=float(saved[0]) if both[0] else None,
+        saved_low=None if ends[0] is None else float(ends[0]),
+        saved_high=None if ends[1] is None else float(ends[1]),
+        at_least=float(1 - needed[0] / end) if beyond else None,
+    )
 
 
 def _known(value: float) -> float | None:

@@ -157,6 +157,7 @@ def _reach(reach: Reach) -> Row:
     return {
         "needed": reach.needed, "low": reach.low, "high": reach.high,
         "saved": reach.saved, "saved_from": reach.saved_low, "saved_to": reach.saved_high,
+        "at_least": reach.at_least,
     }  # fmt: skip
 
 
