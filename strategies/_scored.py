@@ -100,8 +100,8 @@ def require_model(pool: Pool) -> None:
 
 def require_several(pool: Pool) -> None:
     """Raises `ModelError` when no task that is asked has a second member to disagree with."""
-    asked = pool.asked()
-    if asked and all(len(pool.predictions[task_id].members) < 2 for task_id in asked):
+    asked = [pool.predictions[task_id] for task_id in pool.asked()]
+    if asked and all(len(p.members) < 2 and not p.epistemic.any() for p in asked):
         raise ModelError(
             "this query strategy needs an ensemble: one model alone never disagrees",
             hint="set `members = 5` in [train] and train again, or choose `--strategy entropy`",

@@ -28,8 +28,17 @@ class VoteEntropy(ScoredStrategy):
 
 
 def _spread(members: Probs, shares: NDArray[np.float32], multilabel: bool) -> NDArray[np.float32]:
-    if multilabel:
-        return summed(bernoulli(np.minimum(np.tensordot(shares, members >= 0.5, 1), 1).astype(np.float32)))
+    """(some,) of (members, some, answers); NaN where a probability is, which no vote would show."""
+    found = _apart(members, shares) if multilabel else _one(members, shares)
+    found[~np.isfinite(summed(members)).all(axis=0)] = np.nan
+    return found
+
+
+def _apart(members: Probs, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    return summed(bernoulli(np.minimum(np.tensordot(shares, members >= 0.5, 1), 1).astype(np.float32)))
+
+
+def _one(members: Probs, shares: NDArray[np.float32]) -> NDArray[np.float32]:
     votes = np.zeros((members.shape[1] * members.shape[2]), np.float32)
     first = np.arange(members.shape[1]) * members.shape[2]
     for member, share in zip(members, shares, strict=True):

@@ -136,7 +136,7 @@ def test_spread_on_the_scale_is_that_of_the_members_and_not_the_noise():
 
 @pytest.mark.parametrize("name", ["bald", "predictive-std", "power", *[n for n, _ in COMMITTEES]])
 def test_one_model_alone_is_refused_and_not_ranked_by_chance(name):
-    pool = pool_with(said(SENTIMENT, 9, members=1))
+    pool = pool_with(replace(said(SENTIMENT, 9, members=1), epistemic=np.zeros(9, np.float32)))
     with pytest.raises(ModelError, match="ensemble") as caught:
         open_strategy(name).select(pool, 3, np.random.default_rng(0))
     assert "members" in caught.value.hint
