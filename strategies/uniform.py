@@ -1,19 +1,59 @@
 """Every sample is as likely as any other."""
 
-import numpy as np
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import ConfigError
 from annotate.registry import strategy
 from annotate.types import Kind, Need, Pool, Selection
+from strategies._distance import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class UniformOptions:
+    """Of `uniform`."""
+
+    per: str = ""
+    """``speaker`` or ``video``: each gets its share of the batch, within one sample; empty: pure chance."""
 
 
 @strategy("uniform")
 class Uniform:
     """Drawn by chance, each sample alike: what every other strategy has to beat."""
 
+    Options = UniformOptions
     needs: frozenset[Need] = frozenset()
     kinds = frozenset(Kind)
 
+    def __init__(self, options: Any = None) -> None:
+        """Raises `ConfigError` for a word that names no groups."""
+        self.options = options or self.Options()
+        if self.options.per not in ("", "speaker", "video"):
+            raise ConfigError(
+                f"uniform cannot spread over {self.options.per!r}", hint="per = speaker, video, or nothing"
+            )
+
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """`k` samples without replacement, all with score 0."""
-        chosen = rng.permutation(len(pool))[:k].astype(np.intp)
-        return Selection(chosen, np.zeros(len(chosen)))
+        """`k` samples without replacement, all with score 0; the chance of each is k / n, spread or not."""
+        n, k = len(pool), min(k, len(pool))
+        groups = pool.groups.get(self.options.per) if self.options.per else None
+        chosen = rng.permutation(n)[:k] if groups is None else spread(groups, k, rng)
+        return Selection(chosen.astype(np.intp), np.zeros(k), np.full(k, k / max(n, 1)))
+
+
+def spread(groups: NDArray[np.intp], k: int, rng: np.random.Generator) -> Rows:
+    """`k` positions, of each group k times its share, rounded up or down by chance.
+
+    A systematic sample (Madow 1949): samples stand in line group by group, in random order, and every
+    n / k-th is taken from a random start.
+    """
+    n = len(groups)
+    if not k:
+        return np.zeros(0, dtype=np.intp)
+    _, number = np.unique(groups, return_inverse=True)
+    line = np.lexsort((rng.random(n), rng.permutation(number.max() + 1)[number]))
+    steps = (rng.random() + np.arange(k)) * n / k
+    return rng.permutation(line[np.minimum(steps.astype(np.intp), n - 1)])

@@ -1,0 +1,142 @@
+"""Ask for what makes the whole pool's predictions surest, by Fisher information."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import strategy
+from annotate.types import Kind, Need, Pool, Selection
+from strategies._distance import Points, Rows, Wide, blocks
+from strategies._gradients import error_of, wanted_gradients
+from strategies._top import top
+
+CANDIDATES = 8192
+"""Of a larger pool so many are looked at: those that gain most as the first; more for a large batch."""
+RIDGE = 1.0
+"""λ: what is known of every direction before anything is labelled, in samples of mean length."""
+
+
+@strategy("bait")
+class Bait:
+    """Least expected variance over the pool, forward and back (Ash, Goel, Krishnamurthy and Kakade 2021)."""
+
+    needs = frozenset({Need.MODEL, Need.CODES})
+    kinds = frozenset(Kind)
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """Greedy on tr(M⁻¹ F): twice the batch is added, then what is missed least is taken back (section 4).
+
+        A sample's information is w h hᵀ in each layer: h what the heads read, w the squared errors of
+        `error_of` of the tasks that are asked, so that a head's answers count apart (in full it is
+        answers² times as large). F is its mean over the pool, M the sum over the labelled and chosen, plus λ.
+        Of a larger pool the `CANDIDATES` that gain most as the first are looked at. Scores fall evenly.
+
+        Raises `ModelError` without a model, or when what it says is no number.
+        """
+        given = wanted_gradients(pool)
+        k = min(k, len(pool))
+        if k == 0 or not given.pairs:
+            return Selection(rng.permutation(len(pool))[:k].astype(np.intp), 1 - np.arange(k) / max(k, 1))
+        rows = [_scaled(errors, codes) for errors, codes in given.pairs]
+        layers = [
+            Layer(points, _known(pool, codes)) for points, (_, codes) in zip(rows, given.pairs, strict=True)
+        ]
+        gains = np.sum([layer.gains(points) for layer, points in zip(layers, rows, strict=True)], axis=0)
+        candidates = top(gains, max(CANDIDATES, 4 * k), rng)
+        search = _Search(layers, [points[candidates].astype(np.float64) for points in rows], rng)
+        chosen = candidates[search.chosen(k)]
+        return Selection(chosen, 1 - np.arange(k) / k)
+
+
+def _scaled(errors: NDArray[np.float32], codes: Points) -> Points:
+    """(n, hidden) whose outer products are the informations."""
+    return np.asarray(np.sqrt(np.einsum("nc,nc->n", errors, errors))[:, None] * codes)
+
+
+def _known(pool: Pool, codes: Points) -> Points:
+    """(m, hidden) the same of the labelled samples."""
+    known = pool.known
+    tasks = [
+        t for t in pool.asked() if pool.codes[t] is codes and t in known.codes and t in known.predictions
+    ]
+    if not tasks:
+        return np.zeros((0, codes.shape[1]), dtype=np.float32)
+    errors = np.concatenate([error_of(known.predictions[t]) for t in tasks], axis=1)
+    return _scaled(errors, known.codes[tasks[0]])
+
+
+class Layer:
+    """M⁻¹ and F of one layer."""
+
+    def __init__(self, points: Points, labelled: Points) -> None:
+        total = sum((_outer(points[rows]) for rows in blocks(len(points))), np.zeros((points.shape[1],) * 2))
+        self.pool = total / len(points)
+        mean = float(np.trace(self.pool)) / len(self.pool)
+        ridge = RIDGE * (mean if mean > 0 else 1.0)
+        self.inverse = np.linalg.inv(_outer(labelled) + ridge * np.eye(len(self.pool)))
+
+    def gains(self, points: Points) -> Wide:
+        """(n,) by how much tr(M⁻¹ F) would fall with each."""
+        found = np.empty(len(points))
+        wide = self.inverse @ self.pool @ self.inverse
+        for rows in blocks(len(points)):
+            block = points[rows].astype(np.float64)
+            own = np.einsum("nd,nd->n", block @ self.inverse, block)
+            found[rows] = np.einsum("nd,nd->n", block @ wide, block) / (1 + own)
+        return found
+
+    def change(self, point: Wide, sign: int) -> tuple[Wide, Wide, float, float]:
+        """Add (1) or take back (-1) a point. What the gains of others need: M⁻¹x, M⁻¹F M⁻¹x, ± 1 + xᵀM⁻¹x and
+        xᵀM⁻¹F M⁻¹x, all of before (Sherman and Morrison 1950)."""
+        toward = self.inverse @ point
+        across = self.inverse @ (self.pool @ toward)
+        scale, spread = sign + float(point @ toward), float(point @ across)
+        self.inverse -= np.outer(toward, toward) / scale
+        return toward, across, scale, spread
+
+
+def _outer(points: Points) -> Wide:
+    wide = points.astype(np.float64)
+    return wide.T @ wide
+
+
+@dataclass
+class _Moments:
+    """Of the candidates in one layer: xᵀM⁻¹x and xᵀM⁻¹F M⁻¹x."""
+
+    own: Wide
+    shared: Wide
+
+
+class _Search:
+    def __init__(self, layers: list[Layer], points: list[Wide], rng: np.random.Generator) -> None:
+        self._layers, self._points, self._rng = layers, points, rng
+        self._moments = [_moments(layer, some) for layer, some in zip(layers, points, strict=True)]
+        self._in = np.zeros(len(points[0]), dtype=bool)
+
+    def chosen(self, k: int) -> Rows:
+        """`k` candidates in the order in which they were added."""
+        order = [self._step(1) for _ in range(min(2 * k, len(self._in)))]
+        while self._in.sum() > k:
+            self._step(-1)
+        return np.array([i for i in order if self._in[i]], dtype=np.intp)
+
+    def _step(self, sign: int) -> int:
+        """Add the one that gains most, or take back the one that is missed least."""
+        change = sum(m.shared / (sign + m.own) for m in self._moments)
+        able = self._in if sign < 0 else ~self._in
+        values = np.where(able, change, -np.inf)
+        best = int(self._rng.choice(np.flatnonzero(values >= values.max())))
+        for layer, some, moments in zip(self._layers, self._points, self._moments, strict=True):
+            toward, across, scale, spread = layer.change(some[best], sign)
+            near, far = some @ toward, some @ across
+            moments.own -= near**2 / scale
+            moments.shared -= 2 * near * far / scale - near**2 * spread / scale**2
+        self._in[best] = sign > 0
+        return best
+
+
+def _moments(layer: Layer, points: Wide) -> _Moments:
+    toward = points @ layer.inverse
+    return _Moments(np.einsum("nd,nd->n", toward, points), np.einsum("nd,nd->n", toward @ layer.pool, toward))

@@ -1,0 +1,63 @@
+"""Of the most uncertain samples some of every kind, rare kinds first."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.registry import strategy
+from annotate.types import Pool, Selection
+from strategies._clusters import centres_of
+from strategies._distance import Rows, finite, nearest
+from strategies._drawn import open_scored
+from strategies._top import top
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """Of `cluster-margin`."""
+
+    by: str = "margin"
+    """Whose scores say how uncertain a sample is; any strategy that scores each sample on its own."""
+    wider: int = 10
+    """Times the batch: so many of the most uncertain are grouped (k_m / k_t in the paper)."""
+
+
+@strategy("cluster-margin")
+class ClusterMargin:
+    """The most uncertain in clusters that take turns, the smallest first (Citovsky et al. 2021)."""
+
+    Options = ClusterOptions
+
+    def __init__(self, options: Any = None) -> None:
+        """Raises `UnknownName` or `ConfigError` for a strategy that does not score each sample."""
+        self.options = options or self.Options()
+        self.scored = open_scored(self.options.by)
+        self.needs, self.kinds = self.scored.needs, self.scored.kinds
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """Each turn a cluster gives one sample, drawn by chance; k-means with a cluster for every `wider`
+        samples stands for the paper's tree. Scores fall evenly from 1.
+
+        Raises as `ScoredStrategy.select`, and `FeatureError` when an embedding is not a number.
+        """
+        candidates = top(self.scored.pool_scores(pool, rng), max(1, self.options.wider) * k, rng)
+        if not len(candidates):
+            return Selection(candidates, np.zeros(0))
+        points = finite(pool.embeddings[candidates])
+        count = -(-len(candidates) // max(1, self.options.wider))
+        _, owner = nearest(points, centres_of(points, count, rng, pool.device), pool.device)
+        chosen = candidates[in_turns(owner, rng)[:k]]
+        return Selection(chosen, 1 - np.arange(len(chosen)) / len(chosen))
+
+
+def in_turns(owner: NDArray[np.int32], rng: np.random.Generator) -> Rows:
+    """All positions: one of each cluster, the smallest first, then one more of each that has more."""
+    sizes = np.bincount(owner)
+    order = rng.permutation(len(owner))
+    order = order[np.argsort(owner[order], kind="stable")]
+    starts = np.cumsum(sizes) - sizes
+    turn = np.arange(len(owner)) - starts[owner[order]]
+    equal = rng.random(len(sizes))
+    return order[np.lexsort((equal[owner[order]], sizes[owner[order]], turn))]

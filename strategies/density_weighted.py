@@ -1,0 +1,66 @@
+"""Uncertain, and like much of the pool: no outliers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from annotate.registry import strategy
+from annotate.types import Pool, Selection
+from strategies._distance import Points, Wide, blocks, finite
+from strategies._drawn import open_scored
+from strategies._top import top
+
+
+@dataclass(frozen=True, slots=True)
+class DensityOptions:
+    """Of `density-weighted`."""
+
+    by: str = "entropy"
+    """Whose scores say how uncertain a sample is; any strategy that scores each sample on its own."""
+    beta: float = 1.0
+    """How much likeness counts: 0 not at all (β in the paper)."""
+
+
+@strategy("density-weighted")
+class DensityWeighted:
+    """Uncertainty times mean likeness to the pool to a power (Settles and Craven 2008, section 3.4)."""
+
+    Options = DensityOptions
+
+    def __init__(self, options: Any = None) -> None:
+        """Raises `UnknownName` or `ConfigError` for a strategy that does not score each sample."""
+        self.options = options or self.Options()
+        self.scored = open_scored(self.options.by)
+        self.needs, self.kinds = self.scored.needs, self.scored.kinds
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """The `k` highest u · s^β. Scores that can be below zero are counted from their lowest.
+
+        Raises as `ScoredStrategy.select`, and `FeatureError` when an embedding is not a number.
+        """
+        doubt = self.scored.pool_scores(pool, rng)
+        doubt = doubt - min(float(doubt.min(initial=0.0)), 0.0)
+        scores = doubt * likeness(finite(pool.embeddings)) ** self.options.beta
+        best = top(scores, k, rng)
+        return Selection(best, scores[best])
+
+
+def likeness(points: Points) -> Wide:
+    """(n,) in [0, 1]: the mean of (1 + cosine) / 2 between each point and all.
+
+    The mean of products is the product with the mean, so this is one pass. The origin has cosine 0 with all.
+    """
+    total = np.zeros(points.shape[1])
+    for rows in blocks(len(points)):
+        total += _directions(points[rows]).sum(axis=0, dtype=np.float64)
+    mean = total / max(len(points), 1)
+    found = np.empty(len(points))
+    for rows in blocks(len(points)):
+        found[rows] = _directions(points[rows]) @ mean
+    return np.clip((1 + found) / 2, 0, 1)
+
+
+def _directions(points: Points) -> Points:
+    lengths = np.sqrt(np.einsum("nd,nd->n", points, points))[:, None]
+    return np.asarray(points / np.where(lengths > 0, lengths, 1))

@@ -1,0 +1,105 @@
+"""Far in features and in answers at once, for scales."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import ModelError
+from annotate.registry import strategy
+from annotate.types import Kind, Need, Pool, Selection
+from strategies._distance import Points, Rows, Wide, blocks, finite, middlemost, squared_between
+from strategies._farthest import farthest_first
+from strategies._tasks import asked_tasks
+
+Answers = NDArray[np.float64]
+"""(n, tasks)"""
+
+
+@strategy("igs")
+class IGS:
+    """Far from the labelled in features and predicted values (Wu, Lin and Huang 2019; Wu and Huang 2018)."""
+
+    needs = frozenset({Need.MODEL, Need.LABELS})
+    kinds = frozenset({Kind.REGRESSION})
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """Greedy, exact: the largest minimum over labelled and chosen samples of d(x, x') Π |ŷ(x) - y(x')|,
+        the product over the tasks that are asked; the score is that number.
+
+        Where a labelled or chosen sample has no label its prediction stands for it. With none labelled it
+        starts at the sample nearest the mean. Raises `ModelError` without a model, or when it says no
+        numbers, `FeatureError` when an embedding is none.
+        """
+        tasks = asked_tasks(pool)
+        points, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
+        k = min(k, len(points))
+        if k == 0:
+            return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
+        said = _said(pool, tasks)
+        told = _columns([_told(pool, t) for t in tasks], len(labelled))
+        wanted = _columns([pool.missing[t] for t in tasks], len(points)).any(axis=1)
+        first = [] if len(labelled) else [middlemost(points, rng)]
+        centres, values = (points[first], said[first]) if first else (labelled, told)
+        bounds = np.where(wanted, _least(points, said, centres, values), 0.0)
+        farthest = bounds.max()
+        bounds[first] = -np.inf
+
+        def between(rows: Rows, some: Rows) -> Wide:
+            return squared_between(points[rows], points[some]) * _apart(said[rows], said[some])
+
+        chosen, gaps = farthest_first(bounds, between, k - len(first), rng)
+        gaps = np.append(np.full(len(first), farthest), gaps)
+        return Selection(np.append(np.array(first, dtype=np.intp), chosen), np.sqrt(gaps))
+
+
+def _columns(columns: list[NDArray[Any]], n: int) -> Answers:
+    return np.array(columns, dtype=np.float64).reshape(len(columns), n).T
+
+
+def _said(pool: Pool, tasks: list[str]) -> Answers:
+    said = _columns([pool.predictions[t].mean for t in tasks], len(pool))
+    if not np.isfinite(said).all():
+        raise ModelError(
+            "the model's predictions are not all numbers", hint="train it anew: `annotate train --force`"
+        )
+    return said
+
+
+def _told(pool: Pool, task_id: str) -> Wide:
+    """(m,) labels, and where there is none the prediction."""
+    known = pool.known
+    labels = known.labels.get(task_id, np.full(len(known), np.nan))
+    guess = known.predictions[task_id].mean if task_id in known.predictions else np.zeros(len(known))
+    return np.where(np.isnan(labels), guess, labels)
+
+
+def _apart(said: Answers, others: Answers) -> Wide:
+    """(n, m) product over the tasks of squared differences."""
+    product = np.ones((len(said), len(others)))
+    for mine, theirs in zip(said.T, others.T, strict=True):
+        product *= (mine[:, None] - theirs) ** 2
+    return product
+
+
+def _least(points: Points, said: Answers, centres: Points, told: Answers) -> Wide:
+    """(n,) the smallest squared product to any centre. The nearest is found in float32; its distance is then
+    taken from the difference."""
+    found = np.empty(len(points))
+    middle = centres.mean(axis=0, dtype=np.float64).astype(np.float32)
+    moved, narrow = centres - middle, told.astype(np.float32)
+    sizes = np.einsum("nd,nd->n", moved, moved)
+    for rows in blocks(len(points)):
+        block = points[rows] - middle
+        gaps = block @ moved.T
+        gaps *= -2
+        gaps += sizes
+        gaps += np.einsum("nd,nd->n", block, block)[:, None]
+        for mine, theirs in zip(said[rows].T.astype(np.float32), narrow.T, strict=True):
+            difference = mine[:, None] - theirs
+            difference *= difference
+            gaps *= difference
+        best = gaps.argmin(axis=1)
+        apart = (block - moved[best]).astype(np.float64)
+        found[rows] = np.einsum("nd,nd->n", apart, apart) * ((said[rows] - told[best]) ** 2).prod(axis=1)
+    return found

@@ -1,0 +1,61 @@
+"""Uncertain and unlike what is labelled, weighed by how much is labelled."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from annotate.registry import strategy
+from annotate.types import Pool, Selection
+from strategies._distance import Rows, Wide, finite, middlemost, nearest, squared, squared_between
+from strategies._drawn import open_scored
+from strategies._farthest import farthest_first
+
+
+@dataclass(frozen=True, slots=True)
+class RankedOptions:
+    """Of `ranked-batch`."""
+
+    by: str = "least-confidence"
+    """Whose scores say how uncertain a sample is; any strategy that scores each sample on its own."""
+
+
+@strategy("ranked-batch")
+class RankedBatch:
+    """Uncertain where much is labelled, unlike it where little is; as modAL has it (Cardoso et al. 2017)."""
+
+    Options = RankedOptions
+
+    def __init__(self, options: Any = None) -> None:
+        """Raises `UnknownName` or `ConfigError` for a strategy that does not score each sample."""
+        self.options = options or self.Options()
+        self.scored = open_scored(self.options.by)
+        self.needs, self.kinds = self.scored.needs, self.scored.kinds
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """The picks of `modAL.batch.ranked_batch`: each has the largest α (1 - 1 / (1 + d)) + (1 - α) u, with
+        d the distance to the nearest labelled or chosen sample, u the score, and α the unlabelled share
+        of all. Scores fall evenly from 1.
+
+        With nothing labelled it starts at the sample nearest the mean, where modAL takes the least mean
+        distance. Raises as `ScoredStrategy.select`, and `FeatureError` when an embedding is not a number.
+        """
+        doubt = self.scored.pool_scores(pool, rng)
+        points, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
+        n, k = len(points), min(k, len(points))
+        if k == 0:
+            return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
+        first = [] if len(labelled) else [middlemost(points, rng)]
+        gaps = squared(points, points[first[0]]) if first else nearest(points, labelled, pool.device)[0]
+        bounds = gaps.astype(np.float64)
+        bounds[first] = -np.inf
+
+        def value(gaps: Wide, rows: Rows, count: int) -> Wide:
+            alpha = (n - len(first) - count) / (n + len(labelled))
+            return alpha * (1 - 1 / (1 + np.sqrt(gaps))) + (1 - alpha) * doubt[rows]
+
+        def between(rows: Rows, some: Rows) -> Wide:
+            return squared_between(points[rows], points[some])
+
+        chosen, _ = farthest_first(bounds, between, k - len(first), rng, value)
+        return Selection(np.append(np.array(first, dtype=np.intp), chosen), 1 - np.arange(k) / k)
