@@ -189,7 +189,7 @@ def _peers(runner: Runner, wanted: list[str], quick: bool, bars: Bars) -> None:
         if name in wanted:
             if quick and runner.peers is None:
                 bars.long(f"{name}-time", "peers have to be installed")
-            elif quick and name in ("k-center", "typiclust"):
+            elif quick and name in ("k-center", "lcmd", "typiclust"):
                 bars.long(f"{name}-time", "peers take minutes")
             else:
                 compare(runner, name, 100_000 if quick else 1_000_000, 100, bars)

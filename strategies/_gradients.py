@@ -73,10 +73,15 @@ def gradients(
     errors: dict[int, list[Factors]] = {}
     layers: dict[int, Points] = {}
     for task_id in sorted(predictions):
-        error = np.where(wanted[task_id][:, None], error_of(predictions[task_id]), np.float32(0))
+        error = error_of(predictions[task_id])
+        if not wanted[task_id].all():
+            error = np.where(wanted[task_id][:, None], error, np.float32(0))
         errors.setdefault(id(codes[task_id]), []).append(error)
         layers[id(codes[task_id])] = codes[task_id]
-    pairs = tuple((np.concatenate(some, axis=1), layers[layer]) for layer, some in errors.items())
+    pairs = tuple(
+        (some[0] if len(some) == 1 else np.concatenate(some, axis=1), layers[layer])
+        for layer, some in errors.items()
+    )
     sizes = np.zeros(n, dtype=np.float32)
     for error, code in pairs:
         sizes += np.einsum("nc,nc->n", error, error) * np.einsum("nd,nd->n", code, code)
@@ -98,7 +103,7 @@ def error_of(prediction: TaskPrediction) -> Factors:
     if dimension.kind is Kind.REGRESSION:
         spread = np.hypot(prediction.epistemic, prediction.aleatoric) / (dimension.high - dimension.low)
         return np.asarray(spread, dtype=np.float32)[:, None]
-    probs = prediction.probs.copy()
+    probs = prediction.probs
     if dimension.kind is Kind.MULTILABEL:
         return np.asarray(probs - (probs >= 0.5), dtype=np.float32)
     probs[np.arange(len(probs)), probs.argmax(axis=1)] -= 1
