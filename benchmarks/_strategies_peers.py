@@ -104,10 +104,15 @@ def bmdal(method: str, given: Numbers, b: int) -> Choose:
         "train": TensorFeatureData(torch.from_numpy(given.labelled)),
         "pool": TensorFeatureData(torch.from_numpy(given.points)),
     }
-    return lambda: select_batch(
-        b, models=[None], data=data, y_train=None, base_kernel="linear", kernel_transforms=[],
-        selection_method=method, verbosity=0,
-    )[0].numpy()  # fmt: skip
+
+    def choose() -> Any:
+        found, _ = select_batch(
+            b, models=[None], data=data, y_train=None, base_kernel="linear", kernel_transforms=[],
+            selection_method=method, verbosity=0,
+        )  # fmt: skip
+        return found.numpy()
+
+    return choose
 
 
 def plain_badge(given: Numbers, b: int) -> Choose:
