@@ -64,9 +64,9 @@ class Set:
 SETS = (
     Set("ravdess", Plan(40, 40, 280), True, tests=RAVDESS_TESTS),
     Set("pom", Plan(40, 60, 400), True),
-    Set("emobank", Plan(100, 150, 1000), True),
-    Set("emotiontalk", Plan(100, 100, 700), True, pool=1200),
-    Set("meld-audio", Plan(100, 150, 1000), True),
+    Set("emobank", Plan(60, 80, 540), True),
+    Set("emotiontalk", Plan(30, 40, 270), True, pool=1200),
+    Set("meld-audio", Plan(60, 80, 540), True),
     Set("youtube-opinion", Plan(20, 20, 140), False),
 )
 QUICK = Set("generated", Plan(20, 20, 60), True)
@@ -97,6 +97,8 @@ class Kept:
     last: dict[Unit, float]
     seconds: dict[str, list[float]]
     """By strategy: of the processor, for each batch."""
+    cells: list[float]
+    """Processor seconds of each training, choice aside."""
 
     def gains(self, name: str, seeds: Sequence[int]) -> Array:
         """(some,) areas minus those of uniform, for the seeds that both were run with."""
@@ -124,11 +126,10 @@ def run(one: Set, options: Namespace, keep: Path) -> Kept:
     folder, terminal = keep / one.name, Terminal()
     names = _fitting(world, options.strategies)
     for some, seeds in _work(names, options):
-        if some and seeds:
-            opened = partial(load, one, options.data)
-            simulate(
-                world, one.plan, some, seeds, folder, open_world=opened, jobs=options.jobs, progress=terminal
-            )
+        opened = partial(load, one, options.data)
+        simulate(
+            world, one.plan, some, seeds, folder, open_world=opened, jobs=options.jobs, progress=terminal
+        )
     return _read(one, world, folder, [BASE, *names])
 
 
@@ -136,13 +137,13 @@ def _work(names: Sequence[str], options: Namespace) -> list[tuple[list[str], lis
     """(strategies, seeds) one after the other."""
     if options.seeds:
         first, _, last = options.seeds.partition("-")
-        return [(list(names), list(range(int(first), int(last or first) + 1)))]
+        return [([BASE, *names], list(range(int(first), int(last or first) + 1)))]
     if options.quick:
-        return [(list(names), list(FEW)[:3])]
+        return [([BASE, *names], list(FEW)[:3])]
     return [
-        (list(names), list(CHOSEN_BY)),
-        (list(names), list(FEW)),
-        ([name for name in names if name == AUTO] or [BASE], list(JUDGED_BY)),
+        ([BASE, *names], list(CHOSEN_BY)),
+        ([BASE, *names], list(FEW)),
+        ([BASE, *(name for name in names if name == AUTO)], list(JUDGED_BY)),
     ]
 
 
@@ -166,7 +167,7 @@ def _fitting(world: World, wanted: str) -> list[str]:
 
 def _read(one: Set, world: World, folder: Path, names: Sequence[str]) -> Kept:
     cells = Cells(folder, identity(world, one.plan))
-    kept = Kept(one, {}, {}, {}, {})
+    kept = Kept(one, {}, {}, {}, {}, [])
     for seed in (*JUDGED_BY, *CHOSEN_BY):
         for point in cells.read("all labels", seed):
             kept.full[seed] = point.score
@@ -177,6 +178,7 @@ def _read(one: Set, world: World, folder: Path, names: Sequence[str]) -> Kept:
                 kept.last[Unit(name, seed)] = points[-1].score
                 spent = [p.select_seconds for p in points if p.select_seconds is not None]
                 kept.seconds.setdefault(name, []).extend(spent)
+                kept.cells.extend(p.train_seconds for p in points[1:] if p.train_seconds is not None)
     return kept
 
 
@@ -195,7 +197,8 @@ def show(kept: Sequence[Kept], bars: Bars) -> None:
         )
         print(
             f"{one.one.name}: all labels {100 * full:.1f}, area of uniform {100 * base:.1f}, headroom "
-            f"{100 * room.mean():.1f} ({100 * low:.1f} to {100 * high:.1f}), seeds {len(room)}"
+            f"{100 * room.mean():.1f} ({100 * low:.1f} to {100 * high:.1f}), seeds {len(room)}; "
+            f"seconds of a cell {np.mean(one.cells or [np.nan]):.1f}"
         )  # fmt: skip
     print(
         f"\nnormalised area (%), {'chosen by / judged by':<24}"

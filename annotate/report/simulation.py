@@ -73,14 +73,15 @@ def points(found: Outcome) -> str:
     out = StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(
-        ["strategy", "seed", "round", "samples", "labels", "rater_seconds", "score", "select_seconds",
-         "select_bytes", *first.batch, *(f"{task} {measure}" for task, measure in measures)]
+        ["strategy", "seed", "round", "samples", "labels", "rater_seconds", "score", "train_seconds",
+         "select_seconds", "select_bytes", *first.batch, *(f"{task} {measure}" for task, measure in measures)]
     )  # fmt: skip
     for unit in [Unit(name, seed) for name in runs.names for seed in runs.seeds]:
         for k, p in enumerate(runs.points[unit]):
             table.writerow(
-                [unit.name, unit.seed, k, p.samples, p.labels, p.seconds, p.score, p.select_seconds,
-                 p.select_bytes, *p.batch.values(), *(p.scores[t].get(m) for t, m in measures)]
+                [unit.name, unit.seed, k, p.samples, p.labels, p.seconds, p.score, p.train_seconds,
+                 p.select_seconds, p.select_bytes, *p.batch.values(),
+                 *(p.scores[t].get(m) for t, m in measures)]
             )  # fmt: skip
     return out.getvalue()
 

@@ -1,8 +1,9 @@
 """One strategy with one seed, from the start set to the end: ask, learn, measure, choose."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from time import process_time
 
 import numpy as np
 
@@ -47,6 +48,8 @@ class Point:
     select_seconds: float | None = None
     """Of the processor; None for a start set."""
     select_bytes: int | None = None
+    train_seconds: float | None = None
+    """Of the processor, to learn and to measure; the first strategy of a seed pays for the start."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -77,8 +80,10 @@ class Run:
                 return
             before = self._ledger.rows()
             self._ledger.ask(questions)
+            started = process_time()
             self._taught = self._teach(turn)
-            self.points.append(self._point(questions, before, spent, notes))
+            made = self._point(questions, before, spent, notes)
+            self.points.append(replace(made, train_seconds=process_time() - started))
             yield self.points[-1]
 
     def _start(self) -> tuple[list[Question], Spent | None, list[str]]:

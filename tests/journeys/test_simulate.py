@@ -38,7 +38,7 @@ def _runs(folder):
     for path in sorted(folder.rglob("runs/**/*.json")):
         points = json.loads(path.read_bytes())
         for point in points:
-            del point["select_seconds"], point["select_bytes"]
+            del point["select_seconds"], point["select_bytes"], point["train_seconds"]
         found[path.relative_to(folder).as_posix()] = points
     return found
 
