@@ -100,52 +100,76 @@ class _Till:
         return self.raters * np.stack([self.costs[p].of(lengths) for p in passes], axis=1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """What there is to ask, before anything is chosen."""
+
+    candidates: list[Candidate]
+    covered: list[str]
+    """Train samples that are labelled or asked, by id."""
+    before: Drawn
+    batches: int
+    notes: list[str]
+
+
 def plan(project: Project, request: Request, round_id: int | None, progress: Progress) -> Plan:
     """Choose, and write nothing.
 
     Raises `FeatureError` when no candidate has features, `NothingToDo` when `request.tasks` leave nothing,
     and what the strategy raises.
     """
+    field = _survey(project, request)
+    till, shares = _till(project, field.candidates), project.settings.batch
+    seed = project.settings.project.seed + field.batches if request.seed is None else request.seed
+    drawing, choosing, ordering, narrowing = np.random.default_rng(seed).spawn(4)
+    used, reason = _usable_strategy(project, request.strategy, round_id)
+    # Before there is a model nothing tells questions apart.
+    asking = replace(request, strategy=used, whole=request.whole or round_id is None)
+    parts = Parts.of(field.candidates)
+    draws = draw(
+        _samples(request, field.candidates, till), parts, before=field.before, rng=drawing,
+        holdout_share=shares.holdout_share, audit_share=shares.audit_share,
+    )  # fmt: skip
+    opened = open_strategy(used, shares.options)
+    draws, crowded = _narrowed(project, draws, opened, round_id, request.device, narrowing, progress)
+    # A sample of which only some passes came back would lie at distance zero from itself.
+    covered = sorted(set(field.covered) - {c.sample_id for c in draws.pool})
+    progress.say(f"choosing from {len(draws.pool)} samples by {used}")
+    sight = _see(project, round_id, draws, covered, request.device, opened.needs)
+    pool = _only(sight.pool(project, draws.pool, covered), request.tasks)
+    active = _active(opened, pool, draws, asking, till, project.settings.passes, choosing)
+    chosen = _affordable(in_rank_order(active, [*draws.audit, *draws.holdout], ordering), request, till)
+    return Plan(
+        chosen, used, seed, round_id,
+        {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)},
+        len(field.candidates) - len(chosen), [*field.notes, *reason, *crowded, *_short(request, chosen)],
+        sight, sum(till.of(choice.candidate) for choice in chosen), till.costs,
+    )  # fmt: skip
+
+
+def _survey(project: Project, request: Request) -> _Field:
     with reading(project.engine) as session:
         candidates = batches.candidates(session, project.settings.passes)
         covered = batches.covered_sample_ids(session)
         number = stats.batches(session)
         before = _drawn(batches.roles(session), candidates)
-    candidates = _of_tasks(candidates, request.tasks)
-    candidates, covered, notes = _seen(project, candidates, covered)
-    till = _till(project, candidates)
-    seed = project.settings.project.seed + number if request.seed is None else request.seed
-    drawing, choosing, ordering, narrowing = np.random.default_rng(seed).spawn(4)
-    used, reason = _usable_strategy(project, request.strategy, round_id)
-    parts, shares = Parts.of(candidates), project.settings.batch
-    draws = draw(
-        _samples(request, candidates, till), parts, before=before, holdout_share=shares.holdout_share,
-        audit_share=shares.audit_share, rng=drawing,
-    )  # fmt: skip
-    # Before there is a model nothing tells questions apart.
-    asking = replace(request, strategy=used, whole=request.whole or round_id is None)
-    opened = open_strategy(used, project.settings.batch.options)
+    candidates, covered, notes = _seen(project, _of_tasks(candidates, request.tasks), covered)
+    return _Field(candidates, covered, before, number, notes)
+
+
+def _narrowed(
+    project: Project, draws: Draws, strategy: QueryStrategy, round_id: int | None, device: str | None,
+    rng: np.random.Generator, progress: Progress,
+) -> tuple[Draws, list[str]]:  # fmt: skip
+    """The draws with a pool within the limit of the settings, and a note where there was more."""
     kept = narrow(
-        project, draws.pool, opened, limit=shares.pool, round_id=round_id, device=request.device,
-        rng=narrowing, progress=progress,
+        project, draws.pool, strategy, limit=project.settings.batch.pool, round_id=round_id, device=device,
+        rng=rng, progress=progress,
     )  # fmt: skip
-    if len(kept) < len(draws.pool):
-        notes.append(f"of {len(draws.pool)} samples {len(kept)} were ranked, see batch.pool")
-        draws = replace(draws, pool=kept)
-    # A sample of which only some passes came back would lie at distance zero from itself.
-    covered = sorted(set(covered) - {c.sample_id for c in draws.pool})
-    progress.say(f"choosing from {len(draws.pool)} samples by {used}")
-    sight = _see(project, round_id, draws, covered, request.device, opened.needs)
-    pool = _only(sight.pool(project, draws.pool, covered), request.tasks)
-    active = _active(opened, pool, draws, asking, till, project.settings.passes, choosing)
-    chosen = in_rank_order(active, [*draws.audit, *draws.holdout], ordering)
-    chosen = _affordable(chosen, request, till)
-    sizes = {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)}
-    return Plan(
-        chosen, used, seed, round_id, sizes, len(candidates) - len(chosen),
-        [*notes, *reason, *_short(request, chosen)], sight,
-        sum(till.of(choice.candidate) for choice in chosen), till.costs,
-    )  # fmt: skip
+    if len(kept) == len(draws.pool):
+        return draws, []
+    note = f"of {len(draws.pool)} samples {len(kept)} were ranked, see batch.pool"
+    return replace(draws, pool=kept), [note]
 
 
 def costs_of(project: Project) -> Costs:
