@@ -19,7 +19,7 @@ def test_the_wheel_holds_our_five_names_and_works_without_the_checkout(tmp_path)
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert top == {"annotate", "db", "strategies", "exporters", "cli.py"}
-    assert "annotate/py.typed" in names
+    assert {"annotate/py.typed", "annotate/report/simulation.html"} <= set(names)
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     assert run(tmp_path, "import annotate; print(annotate.__file__)").startswith(str(tmp_path / "site"))
     made = json.loads(run(tmp_path, "import cli; cli.main()", "init", "corpus", "--json"))
