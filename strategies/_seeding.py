@@ -3,6 +3,7 @@
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from strategies._distance import Rows, Wide
 
@@ -24,7 +25,7 @@ class Spread(Protocol):
         """(n,) squared distance of all to the nearest of some."""
 
 
-def seeds(points: Spread, weights: Wide, k: int, rng: np.random.Generator) -> Rows:
+def seeds(points: Spread, weights: NDArray[np.floating], k: int, rng: np.random.Generator) -> Rows:
     """`k` different positions; the first by `weights` (n,), each further one by the squared distance to the
     nearest before it (Arthur and Vassilvitskii 2007, section 2.2). All zero: by chance.
 
@@ -42,7 +43,9 @@ def seeds(points: Spread, weights: Wide, k: int, rng: np.random.Generator) -> Ro
 
 
 class _Drawing:
-    def __init__(self, points: Spread, weights: Wide, k: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, points: Spread, weights: NDArray[np.floating], k: int, rng: np.random.Generator
+    ) -> None:
         self._points, self._k, self._rng = points, k, rng
         self._fresh = 0
         self._tried = 0
@@ -73,7 +76,8 @@ class _Drawing:
 
     def _renew(self, before: Wide | float) -> None:
         recent = np.array(self.chosen[self._fresh :], dtype=np.intp)
-        weights = np.minimum(before, self._points.nearest(recent)) if len(recent) else self._weights
+        weights = self._points.nearest(recent) if len(recent) else self._weights
+        np.minimum(before, weights, out=weights)
         weights[recent] = 0
         self._fresh = len(self.chosen)
         self._weigh(weights)

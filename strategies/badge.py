@@ -24,5 +24,5 @@ class Badge:
         """
         given = wanted_gradients(pool)
         k = min(k, len(pool))
-        chosen = seeds(given, given.sizes.astype(np.float64), k, rng)
+        chosen = seeds(given, given.sizes, k, rng)
         return Selection(chosen, 1 - np.arange(k) / max(k, 1))
