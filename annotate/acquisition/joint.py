@@ -20,7 +20,7 @@ class Offer:
     free: NDArray[np.bool_]
     """(n, passes) True where the question is still to be asked."""
     worth: Grid
-    """(n, passes) what the answer would tell, never below 0; in nats, or any unit that may be added."""
+    """(n, passes) what the answer would tell, never below 0, in a unit that may be added."""
     seconds: Grid
     """(n, passes) of all its raters together, above 0."""
 

@@ -11,8 +11,8 @@ from annotate.acquisition.joint import Offer, spend, steps
 from annotate.acquisition.opening import open_strategy
 from annotate.errors import AnnotateError, ConfigError, UnknownName, UsageError
 from annotate.steps._plan import read_budget
-from annotate.types import Modality
-from tests.pools import SENTIMENT, make_pool
+from annotate.types import Modality, Task, TaskPrediction
+from tests.pools import EMOTION, SENTIMENT, make_pool
 
 T, A, V, M = Modality
 PRIOR = {m: PassCost(6.0, 1.0) for m in Modality}
@@ -115,12 +115,12 @@ def test_nonsense_from_the_server_is_no_cost():
     assert (learn(PRIOR, falling)[T].of(np.array([0.0, 100.0])) > 0).all()
 
 
-def test_worth_is_the_nats_of_the_tasks_of_a_pass_and_nothing_where_the_label_is_known():
+def test_worth_is_that_of_the_tasks_of_a_pass_and_nothing_where_the_label_is_known():
     pool = make_pool(n=30, share_missing=0.5)
     found = worth(pool, tuple(Modality))
-    bald = open_strategy("bald").task_scores(pool)
+    scores = open_strategy("variance-reduction").task_scores(pool)
     for column, modality in enumerate(Modality):
-        own = [np.nan_to_num(values) for t, values in bald.items() if t.endswith(f".{modality}")]
+        own = [np.nan_to_num(values) for t, values in scores.items() if t.endswith(f".{modality}")]
         assert found[:, column] == pytest.approx(np.sum(own, axis=0))
 
 
@@ -160,3 +160,29 @@ def test_what_follows_a_colon_must_mean_something():
         open_strategy("entropy", {"entropy": {"combine": "men"}})
     with pytest.raises(ConfigError, match="has no option 'comb'"):
         open_strategy("entropy", {"entropy": {"comb": "mean"}})
+
+
+def test_the_error_that_an_answer_takes_away_is_that_of_a_normal_answer():
+    task = Task(SENTIMENT, T)
+    members = np.full((2, 3, 3), 1 / 3, np.float32)
+    epistemic, noise = np.array([0.5, 0.5, 0.1], np.float32), np.array([0.5, 5.0, 0.001], np.float32)
+    said = TaskPrediction(task, members, np.zeros(3, np.float32), epistemic, noise)
+    found = open_strategy("variance-reduction").score(said, make_pool(n=3))
+    # Posterior variance of a normal: s² n² / (s² + n²). The scale is 2 wide, so half of it is 1.
+    s2, n2 = epistemic.astype(float) ** 2, np.maximum(noise.astype(float), 0.002) ** 2
+    assert found == pytest.approx(s2 - s2 * n2 / (s2 + n2), rel=1e-5)
+    assert found[0] > found[2] > found[1]  # what cannot be learned is worth least
+
+
+def test_the_error_that_an_answer_takes_away_from_classes_is_that_of_the_brier_score():
+    torn = np.array([[[0.9, 0.1, 0, 0]], [[0.1, 0.9, 0, 0]]], np.float32)
+    doubtful = np.full((2, 1, 4), 0.25, np.float32)
+    zero = np.zeros(1, np.float32)
+    strategy = open_strategy("variance-reduction")
+    first, second = (
+        strategy.score(TaskPrediction(Task(EMOTION, T), m, zero, zero, zero), make_pool(n=1))
+        for m in (torn, doubtful)
+    )
+    # Two answers, each with variance 0.16 between the members and 0.09 within.
+    assert first == pytest.approx(2 * 0.16**2 / 0.25, rel=1e-5)
+    assert second == pytest.approx(0, abs=1e-9)
