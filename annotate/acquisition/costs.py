@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from annotate.types import Modality
 
-PRIOR_QUESTIONS = 10
-"""So many answered questions weigh as much as what the settings say."""
+PRIOR_QUESTIONS = 2
+"""So many answers weigh as much as what the settings say: these may well be wrong by a factor of two,
+and raters differ by a third."""
 INTERRUPTED = 5.0
 """Who took so many times as long as expected was called away, and tells nothing about the question."""
 ROUNDS = 5
@@ -59,16 +60,19 @@ def _learned(prior: PassCost, told: Sequence[LeadTime]) -> PassCost:
     found = PassCost(float(np.median(seconds)), 0.0)
     for _ in range(ROUNDS):
         kept = seconds <= INTERRUPTED * np.maximum(found.of(lengths), np.median(seconds))
-        found = _line(prior, lengths[kept], seconds[kept])
+        found = _line(prior, lengths[kept], seconds[kept], found)
     return found
 
 
-def _line(prior: PassCost, lengths: NDArray[np.float64], seconds: NDArray[np.float64]) -> PassCost:
-    """Least squares with `PRIOR_QUESTIONS` made-up ones on the prior's line, spread like the real ones."""
+def _line(
+    prior: PassCost, lengths: NDArray[np.float64], seconds: NDArray[np.float64], before: PassCost
+) -> PassCost:
+    """Least squares with `PRIOR_QUESTIONS` made-up ones on the prior's line, spread like the real ones. Who
+    needs long differs by more seconds, so an error counts as a share of what was found `before`."""
     spread = np.linspace(0.5, 1.5, PRIOR_QUESTIONS) * (lengths.mean() or 1.0)
     x = np.concatenate([lengths, spread])
     y = np.concatenate([seconds, prior.of(spread)])
-    slope, start = np.polyfit(x, y, 1)
+    slope, start = np.polyfit(x, y, 1, w=1 / np.maximum(before.of(x), 1e-3))
     if slope < 0:
         return PassCost(max(float(y.mean()), 0.0), 0.0)
     if start < 0:
