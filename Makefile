@@ -32,8 +32,10 @@ $(VENV)/.dev: $(VENV)/.core
 demo: $(VENV)/.core
 	@$(BIN)/annotate demo
 
+# Files side by side, each worker on one thread; then, one by one, what nothing may run beside.
 test: $(VENV)/.dev
-	@$(BIN)/pytest
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -m "not alone" -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/pytest -m alone
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

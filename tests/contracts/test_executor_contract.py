@@ -26,6 +26,8 @@ from db.engine import reading
 from tests.conftest import MakeProject
 from tests.journeys.test_ingest import make, stand_in
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -13,6 +13,8 @@ from annotate.types import Split
 from tests.conftest import ROOT
 from tests.material import fill, relabel
 
+pytestmark = pytest.mark.alone
+
 RECIPE = {"HIDDEN": "16", "MEMBERS": "2", "EPOCHS": "30", "PATIENCE": "30", "BATCH_SIZE": "8"}
 OFTEN = """
 import signal, sys
