@@ -299,7 +299,7 @@ class TrainSettings(_Section):
 class BatchSettings(_Section):
     """What a batch is made of."""
 
-    strategy: str = "bald"
+    strategy: str = "auto"
     cold_start: str = "herding"
     options: dict[str, dict[str, Any]] = {}
     """By query strategy: its options."""

@@ -255,7 +255,7 @@ def test_a_first_batch_asks_each_pass_of_each_sample_with_the_shares_of_the_sett
     report = ask(each_project, n=20)
     assert report.strategy == "herding"
     assert report.round is None
-    assert any("bald needs a model" in note for note in report.notes)
+    assert any("auto needs a model" in note for note in report.notes)
     assert report.roles == {"active": 14, "audit": 2, "holdout": 4}
     assert report.questions == {"A": 20, "M": 20, "T": 20, "V": 20}
     assert (report.samples, report.held, report.pushed, report.left) == (20, 20, 60, 22)
@@ -458,7 +458,7 @@ def test_with_labels_a_model_ranks_the_pool_and_its_beliefs_are_kept(each_projec
     label_asked(project)
     report = ask(project)
     assert report.round is not None
-    assert report.strategy == "bald"
+    assert report.strategy == "auto"
     assert report.notes == []
     with reading(project.engine) as session:
         beliefs = session.scalars(select(Prediction).where(Prediction.batch_id == 2)).all()
