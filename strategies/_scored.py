@@ -98,10 +98,15 @@ def require_model(pool: Pool) -> None:
         raise ModelError("the model knows none of the present tasks", hint="annotate train")
 
 
+def can_disagree(pool: Pool) -> bool:
+    """Whether some task that is asked has a second member, or nothing is asked."""
+    asked = [pool.predictions[task_id] for task_id in pool.asked()]
+    return not asked or any(len(p.members) > 1 or p.epistemic.any() for p in asked)
+
+
 def require_several(pool: Pool) -> None:
     """Raises `ModelError` when no task that is asked has a second member to disagree with."""
-    asked = [pool.predictions[task_id] for task_id in pool.asked()]
-    if asked and all(len(p.members) < 2 and not p.epistemic.any() for p in asked):
+    if not can_disagree(pool):
         raise ModelError(
             "this query strategy needs an ensemble: one model alone never disagrees",
             hint="set `members = 5` in [train] and train again, or choose `--strategy entropy`",

@@ -11,6 +11,7 @@ from annotate.registry import STRATEGIES, strategy
 from annotate.types import Kind, Known, Need, Pool, Selection
 from strategies._crowds import Crowds
 from strategies._near import distinct
+from strategies._scored import can_disagree
 from strategies._tasks import asked_tasks
 
 Rows = NDArray[np.intp]
@@ -34,7 +35,7 @@ class AutoOptions:
     few_per_class: int = 10
     """So many times the classes of a task are few, too."""
     share: float = 0.2
-    """So much of the pool is looked at, drawn by what it would tell (`power`); 1: all of it."""
+    """So much of the pool is looked at, drawn by what it would tell (`power`); 1, or one network: all."""
     crowd: float = 3.0
     """No speaker and no video has more than so many times an even share of the batch; 0: no limit."""
     near: float = 0.03
@@ -94,7 +95,7 @@ class Auto:
 
     def _uncertain(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
         wanted = min(max(ceil(self.options.share * len(pool)), LEAST * k), len(pool))
-        if wanted == len(pool):
+        if wanted == len(pool) or not can_disagree(pool):  # one network alone is unsure of nothing
             return np.arange(len(pool))
         return np.sort(STRATEGIES.get("power")().select(pool, wanted, rng).indices)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from annotate.acquisition.choosing import choose
 from annotate.acquisition.joint import Grid, Offer, Step, spend, steps
 from annotate.acquisition.opening import open_strategy
+from annotate.errors import ModelError
 from annotate.protocols import QueryStrategy
 from annotate.types import Modality, Pool
 
@@ -52,23 +53,35 @@ def ask(
     """Questions within the budget, those to ask first in front; `Step.row` is the position in the pool.
 
     The strategy says which samples, more than can be asked; what each answer tells for its seconds says which
-    of their questions. Raises what the strategy raises.
+    of their questions. Raises what the strategy raises, and `ModelError` for a model without an ensemble.
     """
     chosen = choose(strategy, name, pool, _shortlist(prices, budget), rng).indices
     some, theirs = pool.of(chosen), prices.of(chosen)
-    offer = Offer(prices.passes, theirs.free, worth(some, prices.passes), theirs.seconds)
+    told = worth(some, prices.passes)
+    if len(some) and some.asked() and not told.any():
+        raise ModelError(
+            "nothing tells single questions apart: one network alone never disagrees",
+            hint="set `members = 5` in [train] and train again, or use --whole-samples",
+        )
+    offer = Offer(prices.passes, theirs.free, told, theirs.seconds)
     taken = spend(steps(offer), rng, questions=budget.questions, seconds=budget.seconds)
     return [Step(int(chosen[s.row]), s.passes, s.density, s.seconds) for s in taken]
 
 
 def worth(pool: Pool, passes: Sequence[Modality]) -> Grid:
-    """(n, passes) what the answers of a pass tell about the model, over its tasks that lack a label."""
+    """(n, passes) what the answers of a pass tell about the model, over its tasks that lack a label.
+
+    An answer to a task that the model does not know yet tells as much as one to the task that has most to
+    learn: worth nothing, it would never be asked, and never be known.
+    """
     scores = open_strategy(WORTH).task_scores(pool)  # type: ignore[attr-defined]
+    most = max((float(np.nanmean(values)) for values in scores.values()), default=0.0)
     found = np.zeros((len(pool), len(passes)))
-    for task_id, values in scores.items():
-        modality = pool.predictions[task_id].task.modality
+    for task_id, wanted in pool.missing.items():
+        modality = Modality(task_id.rpartition(".")[2])
         if modality in passes:
-            found[:, passes.index(modality)] += np.nan_to_num(values)
+            told = np.nan_to_num(scores[task_id]) if task_id in scores else most
+            found[:, passes.index(modality)] += np.where(wanted, told, 0)
     return found
 
 

@@ -54,6 +54,7 @@ class Ledger:
             order = np.random.default_rng([self._seed, crc32(f"{key}".encode())]).permutation(len(votes))
             said = self._drawn.setdefault(key, [])
             said.append(votes[order[turn]])
+            assert self._world.agree is not None, "votes need a way to agree"
             self.labels[key] = self._world.agree(sample_id, task, said)
         return 1
 

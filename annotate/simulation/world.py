@@ -19,10 +19,6 @@ Agree = Callable[[str, Task, Sequence[str]], Label]
 """(sample id, task, what each rater said, one at least) -> the label."""
 
 
-def _no_votes(sample_id: str, task: Task, said: Sequence[str]) -> Label:
-    raise NotImplementedError("votes need a way to agree")
-
-
 @dataclass(frozen=True, eq=False)
 class World:
     """Samples by what they are for, ordered by id, and the truth about them."""
@@ -54,8 +50,8 @@ class World:
     votes: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     """By (sample id, task id), of pool samples: what each rater said. Where there are votes, a question draws
     one that was not drawn yet; elsewhere it gets the label."""
-    agree: Agree = _no_votes
-    """Makes a label of votes."""
+    agree: Agree | None = None
+    """Makes a label of votes; needed where there are any."""
 
     @property
     def passes(self) -> tuple[Modality, ...]:

@@ -12,6 +12,8 @@ from annotate.steps._pool import look
 from annotate.types import Need
 from db.batches import Candidate
 
+DRAWN_ALONE = "power:entropy"
+"""The same where one network has nobody to disagree with."""
 SHARD = 65_536
 """Samples that are predicted at once."""
 DRAWN_BY = "power"
@@ -37,7 +39,8 @@ def narrow(
         for start in range(0, len(candidates), SHARD):
             shard = candidates[start : start + SHARD]
             pool = look(project, round_id, [c.sample_id for c in shard], device).pool(project, shard, [])
-            drawn = open_strategy(DRAWN_BY).select(pool, len(shard), rng)
+            several = any(len(p.members) > 1 for p in pool.predictions.values())
+            drawn = open_strategy(DRAWN_BY if several else DRAWN_ALONE).select(pool, len(shard), rng)
             keys[start + drawn.indices] = drawn.scores
             bar.advance(len(shard))
     kept = np.argpartition(-keys, limit - 1)[:limit]

@@ -1,5 +1,6 @@
 """What questions cost, which are worth it, and how a budget is spent."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -186,3 +187,10 @@ def test_the_error_that_an_answer_takes_away_from_classes_is_that_of_the_brier_s
     # Two answers, each with variance 0.16 between the members and 0.09 within.
     assert first == pytest.approx(2 * 0.16**2 / 0.25, rel=1e-5)
     assert second == pytest.approx(0, abs=1e-9)
+
+
+def test_a_task_that_the_model_does_not_know_yet_is_worth_asking():
+    pool = make_pool(n=50, dimensions=(SENTIMENT,))
+    known = {t: p for t, p in pool.predictions.items() if t != "sentiment.T"}
+    found = worth(replace(pool, predictions=known), tuple(Modality)).mean(axis=0)
+    assert found[0] == pytest.approx(found[1:].max())

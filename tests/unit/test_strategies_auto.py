@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from annotate.acquisition.asking import Budget, Prices, ask
 from annotate.acquisition.opening import open_strategy
-from annotate.errors import UnknownName
+from annotate.errors import ModelError, UnknownName
 from annotate.registry import STRATEGIES
-from annotate.types import Known, Pool
+from annotate.types import Known, Modality, Pool
 from strategies._crowds import Crowds
 from strategies._near import distinct
 from tests.pools import EMOTION, SENTIMENT, make_pool, predict, say
@@ -113,6 +114,29 @@ def test_copies_are_asked_after_all_when_nothing_else_is_left():
     chosen = open_strategy("auto").select(pool, 25, np.random.default_rng(0)).indices
     assert len(set(chosen.tolist())) == 25
     assert len({row // 3 for row in chosen[:10].tolist()}) == 10
+
+
+def alone(pool: Pool) -> Pool:
+    """What one network says: nobody is there to disagree with."""
+    said = {
+        t: replace(p, members=p.members[:1], epistemic=0 * p.epistemic) for t, p in pool.predictions.items()
+    }
+    return replace(pool, predictions=said)
+
+
+@pytest.mark.parametrize("dimensions", [(SENTIMENT,), (EMOTION,)])
+def test_one_network_alone_is_enough_for_the_default(dimensions):
+    pool = make_pool(n=400, dimensions=dimensions)
+    pool = alone(replace(pool, known=known_of(pool, 60, np.random.default_rng(0))))
+    assert len(open_strategy("auto").select(pool, 5, np.random.default_rng(0)).indices) == 5
+
+
+def test_one_network_alone_tells_no_single_questions_apart_and_says_so():
+    pool = alone(make_pool(n=40, dimensions=(SENTIMENT,)))
+    prices = Prices(tuple(Modality), np.ones((40, 4), bool), np.full((40, 4), 10.0))
+    with pytest.raises(ModelError, match="never disagrees") as caught:
+        ask(open_strategy("uniform"), "uniform", pool, prices, Budget(questions=8), np.random.default_rng(0))
+    assert "--whole-samples" in caught.value.hint
 
 
 def test_a_strategy_that_does_not_exist_is_told_at_once():
