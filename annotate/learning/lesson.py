@@ -1,7 +1,7 @@
 """What one batch teaches: each task's loss, and the gradient of everything that is learned."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 import torch
@@ -34,8 +34,14 @@ class Lesson:
         self.own = dict(weighting.named_parameters())
         self.learned = [*members.parameters.values(), *self.own.values()]
         self.kept = [*members.buffers.values(), *weighting.buffers()]
-        self.traced = Traced(self._written)
+        self.traced = Traced(self._written, self._kind(recipe))
         self.like: Batch | None = None
+
+    def _kind(self, recipe: Recipe) -> Hashable:
+        """What decides the operations of a step, up to the batch."""
+        tensors = [*self.learned, *self.kept]
+        shapes = tuple((tuple(t.shape), t.dtype, str(t.device)) for t in tensors)
+        return repr(recipe), repr(self.members.net.tasks), self.members.sees, shapes
 
     def __call__(self, batch: Batch, counted: Tensor, pieces: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
         """(members, tasks) losses and whether they are learned from; the gradients lie in ``.grad``.

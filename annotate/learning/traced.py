@@ -1,14 +1,15 @@
 """A function of tensors as a flat list of its operations: the same numbers, without the way there.
 
 A network this small spends more time in Python, in the rules of `torch.vmap` and in the bookkeeping of
-gradients than in arithmetic. Once calls of one shape have come by often enough, the operations of one call
-are written down (`make_fx`) and from then on done directly. Whatever cannot be written down goes on as
-before.
+gradients than in arithmetic. Once calls of one shape have come by often enough, in this training or in
+others like it before, the operations of one call are written down (`make_fx`) and from then on done directly.
+Whatever cannot be written down goes on as before.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
@@ -27,30 +28,55 @@ PAYS_AFTER = 250
 process twice as much for importing what does it, and takes a third off every call that follows."""
 MOST_SHAPES = 8
 """How many are written down; batches of whole videos have ever new ones."""
+MOST_SHELVES = 8
+"""Kinds of trainings that are remembered. A loop that is replayed trains one kind hundreds of times."""
+
+
+@dataclass
+class Shelf:
+    """What trainings of one kind have in common."""
+
+    seen: Counter[Hashable] = field(default_factory=Counter)
+    """Calls by what they branch on and their shape."""
+    written: dict[Hashable, Operations] = field(default_factory=dict)
+    possible: bool = True
+
+
+_SHELVES: dict[Hashable, Shelf] = {}
 
 
 class Traced:
     """A function, written down for the shapes that come often."""
 
-    def __init__(self, function: Function) -> None:
-        """`function` is the same at every call but for the tensors and what it branches on."""
+    def __init__(self, function: Function, kind: Hashable) -> None:
+        """`function` is the same at every call but for the tensors and what it branches on. Functions of the
+        same `kind` should do the same operations; whether they do is looked at before it is relied on."""
         self.function = function
-        self.seen: Counter[Hashable] = Counter()
-        self.written: dict[Hashable, Operations] = {}
-        self.possible = True
+        self.shelf = _shelf(kind)
+        self.trusted: dict[Hashable, Operations] = {}
 
     def __call__(self, branch: Hashable, tensors: Sequence[Tensor], shape: Hashable) -> Found | None:
         """What the function gives, bit for bit and with the same draws of chance; None when it is not written
         down. `shape` says everything in which the tensors differ from call to call but their numbers."""
-        known = self.written.get((branch, shape))
+        known = self.trusted.get((branch, shape))
         if known is not None:
             with torch.no_grad():
                 return known(*tensors)
-        self.seen[branch, shape] += 1
-        often = self.seen[branch, shape] > PAYS_AFTER and len(self.written) < MOST_SHAPES
-        if self.possible and often:
+        shelf, key = self.shelf, (branch, shape)
+        shelf.seen[key] += 1
+        if key in shelf.written:
+            self._trust(branch, tensors, shape)
+        elif shelf.possible and shelf.seen[key] > PAYS_AFTER and len(shelf.written) < MOST_SHAPES:
             self._write(branch, tensors, shape)
         return None
+
+    def _trust(self, branch: Hashable, tensors: Sequence[Tensor], shape: Hashable) -> None:
+        """What another training wrote down, if it is what this one would do."""
+        made = self.shelf.written[branch, shape]
+        if agree(self.function, branch, made, tensors):
+            self.trusted[branch, shape] = made
+        else:  # the next that comes often is written down anew
+            self.shelf = Shelf()
 
     def _write(self, branch: Hashable, tensors: Sequence[Tensor], shape: Hashable) -> None:
         try:
@@ -58,9 +84,17 @@ class Traced:
         except Exception as error:  # whatever a plug-in does that cannot be written down
             log.debug("training without writing down its operations: %s: %s", type(error).__name__, error)
             made = None
-        self.possible = made is not None
+        self.shelf.possible = made is not None
         if made is not None:
-            self.written[branch, shape] = made
+            self.shelf.written[branch, shape] = self.trusted[branch, shape] = made
+
+
+def _shelf(kind: Hashable) -> Shelf:
+    """The last used stands last; the first goes when there are too many."""
+    found = _SHELVES[kind] = _SHELVES.pop(kind, Shelf())
+    for old in list(_SHELVES)[:-MOST_SHELVES]:
+        del _SHELVES[old]
+    return found
 
 
 def write_down(function: Function, branch: Any, tensors: Sequence[Tensor]) -> Operations | None:
@@ -78,13 +112,21 @@ def write_down(function: Function, branch: Any, tensors: Sequence[Tensor]) -> Op
     graph.graph.eliminate_dead_code()
     graph.recompile()
     made = cast(Operations, graph.forward)
+    return made if agree(function, branch, made, given) else None
+
+
+def agree(function: Function, branch: Any, made: Operations, tensors: Sequence[Tensor]) -> bool:
+    """Whether the operations give what the function gives, each tensor in a place of its own. Draws no random
+    number."""
+    given = [t.detach() for t in tensors]
     devices = [t.device for t in tensors if t.is_cuda][:1]
-    said = []
-    for run in (plainly, made):
-        with torch.random.fork_rng(devices=devices), torch.no_grad():
-            said.append(run(*given))
-    alike = all(_same(a, b) for a, b in zip(*said, strict=True))
-    return made if alike and _apart([t for t in said[1] if t is not None and t.numel()], given) else None
+    with torch.no_grad():
+        with torch.random.fork_rng(devices=devices):
+            theirs = function(branch, given)
+        with torch.random.fork_rng(devices=devices):
+            ours = made(*given)
+    alike = len(theirs) == len(ours) and all(map(_same, theirs, ours))
+    return alike and _apart([t for t in ours if t is not None and t.numel()], given)
 
 
 def _apart(found: Sequence[Tensor], given: Sequence[Tensor]) -> bool:

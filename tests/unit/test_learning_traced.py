@@ -18,6 +18,11 @@ MOST_LABELS = torch.tensor([[True, True, False, True]] * 5 + [[True, False, True
 ALL_LABELS = torch.ones(8, 4, dtype=torch.bool)
 
 
+@pytest.fixture(autouse=True)
+def nothing_written_down_before(monkeypatch):
+    monkeypatch.setattr(traced, "_SHELVES", {})
+
+
 def begun(made: Members, recipe: Recipe, known: torch.Tensor = ALL_LABELS) -> _Run:
     torch.manual_seed(1)
     return _Run(made, batch(known), None, recipe, generators(made.count), None)
@@ -46,7 +51,7 @@ def test_written_down_or_not_the_same_weights_come_out_dropout_included(count, k
     monkeypatch.setattr(traced, "PAYS_AFTER", 2)
     run = begun(fresh(count, recipe), recipe, known)
     fast = weights_after(run)
-    assert run.lesson.traced.written
+    assert run.lesson.traced.trusted
     assert all(torch.equal(plain[name], fast[name]) for name in plain)
 
 
@@ -86,7 +91,7 @@ def test_what_asks_a_tensor_for_its_number_trains_as_before(monkeypatch):
 
     run.lesson.traced.function = peeks
     fast = weights_after(run)
-    assert not run.lesson.traced.written and not run.lesson.traced.possible
+    assert not run.lesson.traced.trusted and not run.lesson.traced.shelf.possible
     plain = trained(fresh(1, RECIPE), RECIPE)
     assert all(torch.equal(plain[name], fast[name]) for name in plain)
 
@@ -107,6 +112,45 @@ def test_parameters_that_are_only_added_up_do_not_share_one_gradient():
             return list(torch.autograd.grad((one + other).square().sum(), [one, other]))
 
     assert traced.write_down(added, (), [torch.ones(3), torch.ones(3)]) is None
+
+
+def test_the_next_training_of_the_kind_begins_with_what_is_written_down(monkeypatch):
+    plain = trained(fresh(2, RECIPE), RECIPE, MOST_LABELS)
+    monkeypatch.setattr(traced, "PAYS_AFTER", 2)
+    trained(fresh(2, RECIPE), RECIPE)
+    monkeypatch.setattr(traced, "write_down", lambda *_: pytest.fail("written down twice"))
+    run = begun(fresh(2, RECIPE), RECIPE, MOST_LABELS)
+    run.one_epoch()
+    assert run.lesson.traced.trusted
+    run.epochs = 2
+    for _ in range(2):
+        run.one_epoch()
+    assert all(torch.equal(plain[name], weight) for name, weight in run.members.weights().items())
+
+
+def test_another_kind_of_training_does_not_take_it_over(monkeypatch):
+    monkeypatch.setattr(traced, "PAYS_AFTER", 2)
+    trained(fresh(2, RECIPE), RECIPE)
+    run = begun(fresh(2, RECIPE), replace(RECIPE, weighting="uncertainty"))
+    assert not run.lesson.traced.shelf.written
+
+
+def test_what_a_training_does_otherwise_is_not_taken_over(monkeypatch):
+    monkeypatch.setattr(traced, "PAYS_AFTER", 0)
+    first = traced.Traced(lambda branch, tensors: [tensors[0] + 1], "kind")
+    other = traced.Traced(lambda branch, tensors: [tensors[0] + 2], "kind")
+    one = torch.ones(2)
+    assert first((), [one], 2) is None and first((), [one], 2)[0].tolist() == [2, 2]
+    assert other((), [one], 2) is None and other((), [one], 2) is None  # looked at, then written down anew
+    assert other((), [one], 2)[0].tolist() == [3, 3]
+    assert first((), [one], 2)[0].tolist() == [2, 2]
+
+
+def test_only_some_kinds_are_remembered(monkeypatch):
+    monkeypatch.setattr(traced, "MOST_SHELVES", 2)
+    for kind in "abac":
+        traced.Traced(lambda branch, tensors: [], kind)
+    assert list(traced._SHELVES) == ["a", "c"]
 
 
 @pytest.mark.parametrize("dropout", [0.0])
