@@ -1,9 +1,9 @@
 """Batches: who may be asked, who was asked before, and the questions of a new batch."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.exc import IntegrityError
@@ -25,8 +25,10 @@ from db.models import (
     SampleStatus,
     Video,
 )
+from db.votes import turns
 
 ASKED = UNANSWERED | {BatchItemState.CLOSED}
+SHOWN = frozenset({BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.CLOSED})
 SPLITS = {split.value: split for split in Split}
 NO_ROLES: frozenset[Role] = frozenset()
 NO_TASKS: frozenset[str] = frozenset()
@@ -34,7 +36,7 @@ NO_TASKS: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sample with at least one pass left to ask."""
+    """A sample with at least one pass that may be asked."""
 
     sample_id: str
     split: Split
@@ -46,6 +48,15 @@ class Candidate:
     """Of the batches it was in before; empty for nearly all."""
     labelled: frozenset[str]
     """Ids of the tasks that have a label."""
+    again: tuple[Modality, ...] = ()
+    """Passes that were asked and answered, and may be asked once more."""
+
+    @property
+    def offered(self) -> tuple[Modality, ...]:
+        """All that is asked when the sample is chosen: what is left, and what may be asked again."""
+        if not self.again:
+            return self.passes
+        return tuple(m for m in Modality if m in self.passes or m in self.again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +72,17 @@ class Question:
     held: bool
 
 
-def candidates(session: Session, passes: Sequence[Modality]) -> list[Candidate]:
+def candidates(session: Session, passes: Sequence[Modality], again: int = 0) -> list[Candidate]:
     """Samples that may be asked, ordered by id.
 
     A pass is left when it has no question that is open or closed, and either its question was taken
     back or nothing labels it yet. A sample without transcript has no text pass, and one that was imported has
-    no other: there is no clip to show.
+    no other: there is no clip to show. What was answered fewer than `again` times may be asked again, see
+    `_once_more`.
     """
     asked = _items(session)
     labelled = _labelled(session)
+    heard = turns(session, _active_only(asked)) if again else {}
     can_ask = {
         (clip, words): tuple(m for m in passes if (words if m is Modality.TEXT else clip))
         for clip in (False, True)
@@ -83,11 +96,13 @@ def candidates(session: Session, passes: Sequence[Modality]) -> list[Candidate]:
                 found.append(Candidate(sample_id, SPLITS[split], left, False, NO_ROLES, NO_TASKS))
             continue
         states, tasks = asked.get(sample_id, {}), labelled.get(sample_id, NO_TASKS)
+        more = _once_more(left, states, heard.get(sample_id, {}), again) if split == Split.TRAIN else ()
         left = tuple(m for m in left if _to_ask(m, states, tasks))
-        if left:
-            waiting = any(state in UNANSWERED for per_pass in states.values() for state, _ in per_pass)
-            roles = frozenset(Role(role) for per_pass in states.values() for _, role in per_pass)
-            found.append(Candidate(sample_id, SPLITS[split], left, waiting, roles, tasks))
+        if left or more:
+            earlier = [item for per_pass in states.values() for item in per_pass]
+            waiting = any(item.state in UNANSWERED for item in earlier)
+            roles = frozenset(Role(item.role) for item in earlier)
+            found.append(Candidate(sample_id, SPLITS[split], left, waiting, roles, tasks, more))
     return found
 
 
@@ -120,11 +135,55 @@ def without_clip(session: Session) -> int:
     return session.scalar(query) or 0
 
 
-def _to_ask(modality: Modality, states: dict[str, list[tuple[int, str]]], tasks: frozenset[str]) -> bool:
-    own = [state for state, _ in states.get(modality, [])]
+class _Asked(NamedTuple):
+    """One question of a sample."""
+
+    state: int
+    role: str
+    shown: bool
+    """Whether people may have seen it, or are about to."""
+
+
+States = dict[str, list[_Asked]]
+"""By pass: the questions of one sample."""
+
+
+def _to_ask(modality: Modality, states: States, tasks: frozenset[str]) -> bool:
+    own = [item.state for item in states.get(modality, [])]
     if any(state in ASKED for state in own):
         return False
     return bool(own) or not any(task_id.endswith(f".{modality}") for task_id in tasks)
+
+
+def _once_more(
+    passes: Sequence[Modality], states: States, heard: Mapping[str, int], most: int
+) -> tuple[Modality, ...]:
+    """Passes that are closed, were answered, and by fewer than `most`; `heard` is by pass.
+
+    Who saw the whole can judge no part of it blindly any more, so when the multimodal pass was shown only
+    that one may be asked again.
+    """
+    whole = Modality.MULTIMODAL
+    shown = any(item.shown for item in states.get(whole, []))
+    return tuple(
+        m for m in passes
+        if 0 < heard.get(m, 0) < most and (m is whole or not shown) and _closed(states.get(m, []))
+    )  # fmt: skip
+
+
+def _closed(items: Sequence[_Asked]) -> bool:
+    states = {item.state for item in items}
+    return BatchItemState.CLOSED in states and not states & UNANSWERED
+
+
+def _active_only(asked: Mapping[str, States]) -> list[str]:
+    """Samples with a closed question that no uniform draw ever took: what those say must not depend on what
+    a strategy wants to know."""
+    return [
+        sample_id for sample_id, states in asked.items()
+        if all(item.role == Role.ACTIVE for items in states.values() for item in items)
+        and any(_closed(items) for items in states.values())
+    ]  # fmt: skip
 
 
 def _usable(session: Session) -> Iterable[tuple[str, str, str, str]]:
@@ -139,12 +198,14 @@ def _usable(session: Session) -> Iterable[tuple[str, str, str, str]]:
     return sorted((sample_id, str(split), text, made_by) for sample_id, split, text, made_by in rows)
 
 
-def _items(session: Session) -> dict[str, dict[str, list[tuple[int, str]]]]:
-    """By sample, by pass: state and role of each question."""
-    found: dict[str, dict[str, list[tuple[int, str]]]] = {}
-    query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.state, BatchItem.role)
-    for sample_id, modality, state, role in session.execute(query):
-        found.setdefault(sample_id, {}).setdefault(modality, []).append((state, role))
+def _items(session: Session) -> dict[str, States]:
+    """By sample: its questions."""
+    found: dict[str, States] = {}
+    pushed = BatchItem.pushed_at.is_not(None)
+    query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.state, BatchItem.role, pushed)
+    for sample_id, modality, state, role, sent in session.execute(query):
+        item = _Asked(state, role, bool(sent) or state in SHOWN)
+        found.setdefault(sample_id, {}).setdefault(modality, []).append(item)
     return found
 
 
