@@ -323,6 +323,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - one for each option
     votes: Annotated[
         bool, typer.Option("--votes", help="Each question costs one real answer of one rater.")
     ] = False,
+    single_questions: Annotated[
+        bool, typer.Option("--single-questions", help="Each strategy asks single questions, too.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes; changes no result.")] = 1,
     out: Annotated[
         Path | None, typer.Option(help="Folder of this simulation; the same again goes on in it.")
@@ -338,7 +341,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - one for each option
 
     report = step_(
         _project(), strategies=strategies, seeds=seeds, start=start, step=step, until=until, tasks=tasks,
-        members=members, votes=votes, jobs=jobs, out=out, device=device, seed=seed, progress=_progress(),
+        members=members, votes=votes, single_questions=single_questions, jobs=jobs, out=out,
+        device=device, seed=seed, progress=_progress(),
     )  # fmt: skip
     _emit(report, as_json)
 

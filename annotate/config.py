@@ -309,6 +309,8 @@ class BatchSettings(_Section):
     """Whether a sample is asked in every pass, or single questions by what they tell for their time."""
     holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
     audit_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    most_raters: Annotated[int, Field(ge=1)] = 5
+    """So often a question is answered before a strategy that asks again leaves it alone."""
 
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]

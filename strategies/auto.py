@@ -47,7 +47,7 @@ class Auto:
     """Typical samples while labels are few, then diverse ones among the uncertain; no crowds, no copies."""
 
     Options: ClassVar[type] = AutoOptions
-    needs: frozenset[Need] = frozenset(Need)
+    needs: frozenset[Need] = frozenset(Need) - {Need.VOTES}
     kinds = frozenset(Kind)
 
     def __init__(self, options: AutoOptions | None = None) -> None:

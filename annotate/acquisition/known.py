@@ -1,11 +1,11 @@
 """What people said and who said what, as the numbers that a pool holds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.types import Kind, Label, Task
+from annotate.types import Kind, Label, Task, Votes
 
 
 def numbers(
@@ -20,6 +20,28 @@ def numbers(
         if task is not None and label.sample_id in position:
             found[task.id][position[label.sample_id]] = _as_number(task, label.value)
     return found
+
+
+def voted(
+    tasks: Sequence[Task], sample_ids: Sequence[str],
+    said: Mapping[tuple[str, str], Sequence[tuple[int, str]]],
+) -> dict[str, Votes]:  # fmt: skip
+    """By id of each classification task: what raters said of these samples; `said` holds (number of the
+    rater, answer) by (sample id, task id)."""
+    position = {sample_id: i for i, sample_id in enumerate(sample_ids)}
+    numbers_of = {
+        task.id: {answer.alias: number for number, answer in enumerate(task.dimension.answers)}
+        for task in tasks
+        if task.dimension.kind is Kind.CLASSIFICATION
+    }
+    found: dict[str, list[tuple[int, int, int]]] = {task_id: [] for task_id in numbers_of}
+    for (sample_id, task_id), given in sorted(said.items()):
+        if task_id in found and sample_id in position:
+            known = numbers_of[task_id]
+            found[task_id] += [(position[sample_id], who, known[a]) for who, a in given if a in known]
+    return {
+        task_id: Votes(*np.array(rows, dtype=np.intp).reshape(-1, 3).T) for task_id, rows in found.items()
+    }
 
 
 def numbered(names: Sequence[str]) -> NDArray[np.intp]:

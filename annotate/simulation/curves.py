@@ -42,11 +42,12 @@ class Curves:
             table(lambda p: p.samples), table(lambda p: p.labels), table(lambda p: p.seconds), table(score)
         )
 
-    def areas(self) -> Array:
-        """(seeds,) mean height of each curve over the samples, by trapezoids."""
+    def areas(self, over: str = "samples") -> Array:
+        """(seeds,) mean height of each curve over the samples, or over the raters' ``seconds``, by
+        trapezoids."""
         if self.samples.shape[1] < 2:
             return np.asarray(self.score[:, -1])
-        widths = np.diff(self.samples, axis=1)
+        widths = np.diff(getattr(self, over), axis=1)
         heights = (self.score[:, 1:] + self.score[:, :-1]) / 2
         return np.asarray((widths * heights).sum(axis=1) / widths.sum(axis=1))
 

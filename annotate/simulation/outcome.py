@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from annotate.simulation.curves import Curves, draws, interval, mean_interval
 from annotate.simulation.savings import SHARES, Reach, reaches
-from annotate.simulation.schedule import BASE, Runs, Unit
+from annotate.simulation.schedule import BASE, Runs, Unit, asks_questions
 from annotate.simulation.statistics import ERROR, FEWEST_SEEDS, duels, holm, seeds_needed, wilcoxon
 
 Array = NDArray[np.float64]
@@ -22,7 +22,8 @@ class Standing:
 
     name: str
     area: float
-    """Mean height of the learning curve, over the samples."""
+    """Mean height of the learning curve, over the samples; over rater seconds where runs ask single
+    questions."""
     area_low: float
     area_high: float
     gain: float
@@ -68,7 +69,8 @@ class Outcome:
 def outcome(runs: Runs) -> Outcome:
     """Work everything out."""
     curves = {name: Curves.of([runs.points[Unit(name, seed)] for seed in runs.seeds]) for name in runs.names}
-    areas = {name: found.areas() for name, found in curves.items()}
+    over = "seconds" if any(map(asks_questions, runs.names)) else "samples"
+    areas = {name: found.areas(over) for name, found in curves.items()}
     full = np.array([runs.full[seed].score for seed in runs.seeds])
     room = full - areas[BASE]
     low, high = mean_interval(room)

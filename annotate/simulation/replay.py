@@ -99,13 +99,15 @@ class Run:
     def _choose(self, turn: int) -> tuple[list[Question], Spent | None, list[str]]:
         taught = self._taught or self._teach(turn - 1)
         passes = len(self.world.passes)
-        budget = self.plan.budgets()[turn] * passes - self._ledger.questions
+        budget = max(self.plan.budgets()[turn] * passes - self._ledger.questions, 0)
         name, opened, notes = self.name, self._opened, list[str]()
         if taught.seen is None and opened.needs:
             name = self.world.cold_start
             opened = open_strategy(name, self.world.options)
             notes.append(f"{self.name} needs a model, so {name} stood in")
-        picker = self._picker or whole_samples(opened, name, self.world)
+        picker = self._picker
+        if picker is None or taught.seen is None:  # before there is a model nothing tells questions apart
+            picker = whole_samples(opened, name, self.world)
         looked = view(self.world, self._ledger, taught, opened.needs)
         rng = np.random.default_rng([self.seed, CHOICE, turn])
         picked, spent = measured(lambda: picker(looked.pool, budget, rng))

@@ -14,12 +14,15 @@ from annotate.executors._alive import alive
 from annotate.executors.process import ProcessExecutor
 from annotate.progress import SILENT, Bar, Progress
 from annotate.simulation.cells import FULL, Cells, identity
+from annotate.simulation.questions import single_questions
 from annotate.simulation.replay import Point, Run, full
 from annotate.simulation.world import Plan, World, require_possible
 from annotate.types import Failed, Kind, Need
 
 BASE = "uniform"
 """What every other strategy is compared with."""
+BY_QUESTION = " by question"
+"""Behind a strategy's name: the run that asks single questions of what it chooses."""
 PATIENCE_SECONDS = 86_400.0
 """A round that takes longer than a day hangs."""
 
@@ -52,6 +55,16 @@ def with_base(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([BASE, *names]))
 
 
+def by_question(name: str) -> str:
+    """The name of the run with the same strategy that asks single questions."""
+    return f"{name}{BY_QUESTION}"
+
+
+def asks_questions(name: str) -> bool:
+    """Whether it is the name of a run that asks single questions."""
+    return name.endswith(BY_QUESTION)
+
+
 def require_strategies(world: World, names: Sequence[str]) -> None:
     """Raise, before anything is trained, for what could only fail later: `UnknownName`, `ConfigError` for
     options, `ModelError` for a strategy that can rank none of the tasks, or for a cold start with a model."""
@@ -73,14 +86,20 @@ def simulate(
     open_world: OpenWorld | None = None, jobs: int = 1, progress: Progress = SILENT,
 ) -> Runs:  # fmt: skip
     """Run everything that the folder does not hold yet. With `jobs` above one, `open_world` makes the world
-    in each process.
+    in each process. Names may be those of `by_question`: such a run spends as many rater seconds per round as
+    whole samples take on average.
 
-    Raises what `require_possible`, `require_strategies` and `Cells` raise, and `ModelError` when a training
-    fails.
+    Raises what `require_possible`, `require_strategies` and `Cells` raise, `UsageError` for single questions
+    where a sample has one, and `ModelError` when a training fails.
     """
     require_possible(world, plan)
     chosen, seeds = with_base(names), tuple(dict.fromkeys(seeds))
-    require_strategies(world, chosen)
+    require_strategies(world, [name.removesuffix(BY_QUESTION) for name in chosen])
+    if len(world.passes) < 2 and any(map(asks_questions, chosen)):
+        raise UsageError(
+            f"a sample has one question here, that of {world.passes[0].word}: single ones are whole samples",
+            hint="leave out --single-questions, or name more tasks",
+        )
     cells = Cells(folder, identity(world, plan))
     # Seed by seed, so that strategies can be compared from early on, and the first model is trained once.
     units = [Unit(name, seed) for seed in seeds for name in (*chosen, FULL)]
@@ -124,11 +143,19 @@ def _finish(world: World, plan: Plan, cells: Cells, unit: Unit, bar: Bar | None)
         return
     if len(kept) == len(plan.budgets()):
         return
-    run = Run(world, plan, unit.name, unit.seed)
+    run = _run(world, plan, unit)
     run.resume(kept)
     for point in run.rounds():
         cells.write(*unit, run.points)
         _tell(bar, f"{note}, {point.samples:g} samples")
+
+
+def _run(world: World, plan: Plan, unit: Unit) -> Run:
+    if not asks_questions(unit.name):
+        return Run(world, plan, unit.name, unit.seed)
+    name = unit.name.removesuffix(BY_QUESTION)
+    picker = single_questions(open_strategy(name, world.options), name, world, plan.step)
+    return Run(world, plan, name, unit.seed, picker)
 
 
 def _tell(bar: Bar | None, note: str) -> None:

@@ -131,7 +131,7 @@ def _audit_quota(n: int, room: int, wanted: int, parts: Parts, before: Drawn, sh
     if share == 0 or room == 0:
         return 0
     learn = 1 if n >= REASONABLE or before.active == 0 else 0
-    train = len(parts.active)
+    train = sum(bool(c.passes) for c in parts.active) or len(parts.active)  # what is asked again was learned
     fair = ceil(train * wanted / room)
     return min(wanted, fair, len(parts.audit), room - learn, train - 1)
 

@@ -88,8 +88,8 @@ class _Till:
     raters: int
 
     def of(self, candidate: Candidate) -> float:
-        """Seconds of all raters together for what is left to ask of a sample."""
-        return float(sum(self._grid([candidate], candidate.passes)[0]))
+        """Seconds of all raters together for all that is asked of a sample."""
+        return float(sum(self._grid([candidate], candidate.offered)[0]))
 
     def prices(self, candidates: Sequence[Candidate], passes: tuple[Modality, ...]) -> Prices:
         free = np.array([[p in c.passes for p in passes] for c in candidates], dtype=bool)
@@ -118,11 +118,12 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
     Raises `FeatureError` when no candidate has features, `NothingToDo` when `request.tasks` leave nothing,
     and what the strategy raises.
     """
-    field = _survey(project, request)
+    used, reason = _usable_strategy(project, request.strategy, round_id)
+    opened = open_strategy(used, project.settings.batch.options)
+    field = _survey(project, request, again_below(project, request, has_model=round_id is not None))
     till, shares = _till(project, field.candidates), project.settings.batch
     seed = project.settings.project.seed + field.batches if request.seed is None else request.seed
     drawing, choosing, ordering, narrowing = np.random.default_rng(seed).spawn(4)
-    used, reason = _usable_strategy(project, request.strategy, round_id)
     # Before there is a model nothing tells questions apart.
     asking = replace(request, strategy=used, whole=request.whole or round_id is None)
     parts = Parts.of(field.candidates)
@@ -130,7 +131,6 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
         _samples(request, field.candidates, till), parts, before=field.before, rng=drawing,
         holdout_share=shares.holdout_share, audit_share=shares.audit_share,
     )  # fmt: skip
-    opened = open_strategy(used, shares.options)
     draws, crowded = _narrowed(project, draws, opened, round_id, request.device, narrowing, progress)
     # A sample of which only some passes came back would lie at distance zero from itself.
     covered = sorted(set(field.covered) - {c.sample_id for c in draws.pool})
@@ -142,14 +142,49 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
     return Plan(
         chosen, used, seed, round_id,
         {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)},
-        len(field.candidates) - len(chosen), [*field.notes, *reason, *crowded, *_short(request, chosen)],
+        _with_something_left(field.candidates) - _with_something_left([c.candidate for c in chosen]),
+        [*field.notes, *reason, *crowded, *_asked_again(project, asking, opened, field, chosen),
+         *_short(request, chosen)],
         sight, sum(till.of(choice.candidate) for choice in chosen), till.costs,
     )  # fmt: skip
 
 
-def _survey(project: Project, request: Request) -> _Field:
+def again_below(project: Project, request: Request, *, has_model: bool) -> int:
+    """Questions with fewer answers than this may be asked again; 0: none, because the strategy cannot weigh
+    what raters said, or single questions are asked."""
+    batch = project.settings.batch
+    weighs = Need.VOTES in open_strategy(request.strategy, batch.options).needs
+    return batch.most_raters if weighs and has_model and request.whole else 0
+
+
+def _asked_again(
+    project: Project, request: Request, strategy: QueryStrategy, field: _Field, chosen: Sequence[Choice]
+) -> list[str]:
+    """How many questions are asked again, or why none can be, where the strategy would."""
+    if Need.VOTES not in strategy.needs:
+        return []
+    if not request.whole:
+        return ["single questions are never asked again; with --whole-samples they are"]
+    count = sum(len(choice.candidate.again) for choice in chosen)
+    if count:
+        return [f"{count} question{'s are' if count > 1 else ' is'} asked again"]
+    raters, most = project.settings.protocol.raters, project.settings.batch.most_raters
+    if raters >= most and not any(c.again for c in field.candidates):
+        return [
+            f"nothing is asked again: each question goes to {raters} people at once (protocol.raters), and "
+            f"{most} answers are enough (batch.most_raters)"
+        ]
+    return []
+
+
+def _with_something_left(candidates: Sequence[Candidate]) -> int:
+    """Without those that can only be asked again."""
+    return sum(bool(candidate.passes) for candidate in candidates)
+
+
+def _survey(project: Project, request: Request, again: int) -> _Field:
     with reading(project.engine) as session:
-        candidates = batches.candidates(session, project.settings.passes)
+        candidates = batches.candidates(session, project.settings.passes, again)
         covered = batches.covered_sample_ids(session)
         number = stats.batches(session)
         before = _drawn(batches.roles(session), candidates)
@@ -196,10 +231,11 @@ def _of_tasks(candidates: Sequence[Candidate], tasks: Sequence[str]) -> list[Can
     found = []
     for candidate in candidates:
         left = tuple(p for p in candidate.passes if p.value in wanted)
+        again = tuple(p for p in candidate.again if p.value in wanted)
         if set(candidate.passes) - {Modality.MULTIMODAL} - set(left):
             left = tuple(p for p in left if p is not Modality.MULTIMODAL)
-        if left:
-            found.append(replace(candidate, passes=left))
+        if left or again:
+            found.append(replace(candidate, passes=left, again=again))
     if not found:
         raise NothingToDo(
             f"of {', '.join(tasks)} nothing can be asked now",
@@ -290,7 +326,7 @@ def _choices(candidates: Sequence[Candidate], selection: Selection) -> list[Choi
 def _drawn(roles: Mapping[str, Role], candidates: Sequence[Candidate]) -> Drawn:
     """The samples asked so far, by role; one that is back among the candidates as if it had never been asked
     is counted when it is drawn again."""
-    back = {c.sample_id for c in candidates if not c.labelled and not c.waiting}
+    back = {c.sample_id for c in candidates if not (c.labelled or c.waiting or c.again)}
     counts = Counter(role for sample_id, role in roles.items() if sample_id not in back)
     return Drawn(counts[Role.ACTIVE], counts[Role.AUDIT], counts[Role.HOLDOUT])
 

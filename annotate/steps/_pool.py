@@ -1,20 +1,21 @@
 """What a query strategy is shown: candidates with a model's beliefs, or bare features before there is one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.acquisition.known import numbered, numbers
+from annotate.acquisition.known import numbered, numbers, voted
 from annotate.project import Project
 from annotate.steps._embed import counted, embed, pooled
-from annotate.types import UNIMODAL, Kind, Known, Modality, Need, Pool, TaskPrediction, rows_of
+from annotate.types import UNIMODAL, Kind, Known, Modality, Need, Pool, Task, TaskPrediction, Votes, rows_of
 from db.batches import Candidate
 from db.engine import reading
 from db.labels import read_labels
 from db.samples import talkers
+from db.votes import who_said
 
 PIECE = 4096
 """Samples whose frames are in memory at once."""
@@ -39,7 +40,7 @@ class Sight:
         """The candidates as a strategy sees them; `covered` are the samples whose neighbours are known."""
         ids = [c.sample_id for c in candidates]
         rows = self._rows(ids)
-        return Pool(
+        pool = Pool(
             sample_ids=np.array(ids, dtype=np.str_),
             predictions={task_id: p.of(rows) for task_id, p in self.predictions.items()},
             missing=_missing(project, candidates),
@@ -49,6 +50,10 @@ class Sight:
             groups=_groups(project, ids),
             device=self.device,
         )
+        if Need.VOTES not in self.needs:
+            return pool
+        here, there = _votes(project, ids, covered)
+        return replace(pool, votes=here, known=replace(pool.known, votes=there))
 
     def _known(self, project: Project, covered: Sequence[str]) -> Known:
         rows = self._rows(covered)
@@ -109,11 +114,26 @@ def _pooled(project: Project, modality: Modality, sample_ids: list[str]) -> NDAr
 
 def _missing(project: Project, candidates: Sequence[Candidate]) -> dict[str, NDArray[np.bool_]]:
     return {
-        task.id: np.array(
-            [task.modality in c.passes and task.id not in c.labelled for c in candidates], dtype=bool
-        )
+        task.id: np.array([_worth_asking(task, c) for c in candidates], dtype=bool)
         for task in project.settings.tasks()
     }
+
+
+def _worth_asking(task: Task, candidate: Candidate) -> bool:
+    left = task.modality in candidate.passes and task.id not in candidate.labelled
+    return left or task.modality in candidate.again
+
+
+def _votes(project: Project, *sample_ids: Sequence[str]) -> list[dict[str, Votes]]:
+    """For each of the lists: by task id, what each rater says of its samples. A person has the same number
+    in all of them."""
+    tasks, wanted = project.settings.tasks(), {i for ids in sample_ids for i in ids}
+    with reading(project.engine) as session:
+        said = who_said(session, tasks, wanted)
+    raters = sorted({rater for given in said.values() for rater, _ in given})
+    number = {rater: i for i, rater in enumerate(raters)}
+    by_number = {key: [(number[rater], answer) for rater, answer in given] for key, given in said.items()}
+    return [voted(tasks, ids, by_number) for ids in sample_ids]
 
 
 def _groups(project: Project, sample_ids: Sequence[str]) -> dict[str, NDArray[np.intp]]:

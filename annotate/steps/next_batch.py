@@ -13,7 +13,7 @@ from annotate.project import Project
 from annotate.registry import STRATEGIES
 from annotate.steps._choose import Choice
 from annotate.steps._no_samples import no_samples, no_split
-from annotate.steps._plan import Plan, Request, plan, read_budget
+from annotate.steps._plan import Plan, Request, again_below, plan, read_budget
 from annotate.types import Modality
 from db import batches, stats
 from db.engine import reading, writing
@@ -59,7 +59,7 @@ class NextBatchReport:
     pushed: int
     """Questions that went to Label Studio."""
     left: int
-    """Samples of which something remains to be asked in later batches."""
+    """Samples of which something remains to be asked in later batches; asking again does not count."""
     seconds: float
     """Of rater time that the batch is expected to take, all raters together."""
     notes: list[str]
@@ -140,8 +140,9 @@ def require_usable(project: Project, strategy: str) -> None:
 
 
 def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatchReport:
-    _require_candidates(project)
+    _require_candidates(project, again_below(project, request, has_model=True))
     round_id, note = _present_round(project)
+    _require_candidates(project, again_below(project, request, has_model=round_id is not None))
     made = plan(project, request, round_id, progress)
     questions = _questions(made.chosen)
     return NextBatchReport(
@@ -159,7 +160,7 @@ def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatc
         notes=[*made.notes, note],
         next="run the same without --dry-run",
         items=[
-            ChosenSample(rank, c.candidate.sample_id, c.role, "".join(c.candidate.passes), c.score)
+            ChosenSample(rank, c.candidate.sample_id, c.role, "".join(c.candidate.offered), c.score)
             for rank, c in enumerate(made.chosen)
         ],
     )
@@ -193,7 +194,7 @@ def _ask(project: Project, request: Request, progress: Progress) -> NextBatchRep
             left_over = _send_left_over(project, client, progress)
             if left_over is not None:
                 return left_over
-            _require_candidates(project)
+            _require_candidates(project, again_below(project, request, has_model=True))
         # Training may take long, and others may write meanwhile.
         round_id = ensure_round(project, device=request.device, seed=None, progress=progress)
         # One lock from choosing to sending: what another call finds queued is then always left over.
@@ -201,7 +202,7 @@ def _ask(project: Project, request: Request, progress: Progress) -> NextBatchRep
             left_over = _send_left_over(project, client, progress)
             if left_over is not None:
                 return left_over
-            _require_candidates(project)
+            _require_candidates(project, again_below(project, request, has_model=round_id is not None))
             made = plan(project, request, round_id, progress)
             return _send(project, client, _write(project, made), made.left, made.notes, progress)
 
@@ -229,10 +230,10 @@ def _send(
     return _report(project, batch_id, left, sent.pushed, [*notes, *sent.problems])
 
 
-def _require_candidates(project: Project) -> None:
+def _require_candidates(project: Project, again: int) -> None:
     """Raises `NothingToDo` that says what to do instead."""
     with reading(project.engine) as session:
-        if batches.candidates(session, project.settings.passes):
+        if batches.candidates(session, project.settings.passes, again):
             return
         if not stats.samples(session):
             raise no_samples(session)
@@ -258,8 +259,8 @@ def _questions(chosen: Sequence[Choice]) -> list[batches.Question]:
     found = []
     for rank, choice in enumerate(chosen):
         candidate = choice.candidate
-        earlier = candidate.waiting or len(candidate.passes) > 1
-        for modality in candidate.passes:
+        earlier = candidate.waiting or len(candidate.offered) > 1
+        for modality in candidate.offered:
             held = modality is Modality.MULTIMODAL and earlier
             found.append(
                 batches.Question(

@@ -13,6 +13,7 @@ from annotate.project import Project
 from annotate.simulation.cells import identity, name_of
 from annotate.simulation.outcome import Outcome, outcome
 from annotate.simulation.savings import Reach
+from annotate.simulation.schedule import by_question
 from annotate.simulation.schedule import simulate as replay
 from annotate.simulation.scores import MEASURES
 from annotate.simulation.world import Plan, World
@@ -63,6 +64,7 @@ def simulate(  # noqa: PLR0913 - one for each option
     tasks: str | None = None,
     members: int | None = None,
     votes: bool = False,
+    single_questions: bool = False,
     jobs: int = 1,
     out: Path | None = None,
     device: str | None = None,
@@ -71,10 +73,11 @@ def simulate(  # noqa: PLR0913 - one for each option
 ) -> SimulateReport:
     """Replay the loop with each of the strategies and seeds; what the folder holds already is not done again.
 
-    Raises `UsageError` for what cannot be, and for a folder of another simulation; `UnknownName` for a
-    strategy, `ConfigError` for its options, `ModelError` for one that can rank none of the tasks or when
-    training fails, `NothingToDo` without samples that have every label, or test labels; `FeatureError` when
-    features are missing.
+    With `single_questions` each strategy is replayed once more, asking those questions of its samples that
+    tell most for their time. Raises `UsageError` for what cannot be, and for a folder of another simulation;
+    `UnknownName` for a strategy, `ConfigError` for its options, `ModelError` for one that can rank none of
+    the tasks or when training fails, `NothingToDo` without samples that have every label, or test labels;
+    `FeatureError` when features are missing.
     """
     from annotate.learning.device import choose_device
 
@@ -82,6 +85,8 @@ def simulate(  # noqa: PLR0913 - one for each option
     names = [name.strip() for name in strategies.split(",") if name.strip()]
     if not names:
         raise UsageError("no strategy is named", hint="--strategies entropy,k-center")
+    if single_questions:
+        names += [by_question(name) for name in names]
     said: dict[str, Any] = {
         "tasks": tuple(t.strip() for t in (tasks or "").split(",") if t.strip()),
         "members": members,

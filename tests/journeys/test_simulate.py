@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
@@ -218,3 +219,27 @@ def test_a_full_disk_leaves_what_was_found_before(project, tmp_path, monkeypatch
     _run(project, out=tmp_path / "out")
     for path, points in kept.items():
         assert _runs(tmp_path / "out")[path][: len(points)] == points
+
+
+def test_single_questions_are_replayed_beside_whole_samples_for_the_same_time(project, tmp_path):
+    fill(project, speakers=8, each=5)
+    report = _run(project, single_questions=True, members=2, out=tmp_path / "out")
+    assert [row["strategy"] for row in report.strategies] == ["uniform", "k-center", "k-center by question"]
+    runs = _runs(tmp_path / "out")
+    single = next(points for path, points in runs.items() if "by%20question/0" in path)
+    whole = next(points for path, points in runs.items() if "k-center/0" in path)
+    assert single[0]["asked"] == whole[0]["asked"]
+    passes = Counter(sample_id for sample_id, _ in single[1]["asked"])
+    assert min(passes.values()) < 4  # some samples were asked in part
+    spent = [points[1]["seconds"] - points[0]["seconds"] for points in (single, whole)]
+    assert 0.5 * spent[1] < spent[0] <= 1.01 * spent[1]
+    assert (
+        _run(project, single_questions=True, members=2, out=tmp_path / "out").strategies == report.strategies
+    )
+
+
+def test_where_a_sample_has_one_question_there_are_no_single_ones(project, tmp_path):
+    fill(project, speakers=8, each=5)
+    with pytest.raises(UsageError, match="single ones are whole samples"):
+        _run(project, single_questions=True, tasks="sentiment.T", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

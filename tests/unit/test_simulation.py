@@ -10,6 +10,7 @@ from annotate.acquisition.costs import PassCost
 from annotate.errors import NothingToDo, UnknownName, UsageError
 from annotate.learning.recipe import Recipe
 from annotate.simulation.cells import Cells, identity
+from annotate.simulation.curves import Curves
 from annotate.simulation.diagnostics import of_batch
 from annotate.simulation.ledger import Ledger, Question
 from annotate.simulation.model import Taught, watched
@@ -151,6 +152,18 @@ def test_where_no_model_can_be_trained_the_cold_start_stands_in(world):
     found = list(Run(world, plan, "margin", 0).rounds())
     assert found[1].notes == ["margin needs a model, so herding stood in"]
     assert len(found[1].asked) == 6
+
+
+def test_single_questions_wait_for_a_model(world):
+    """Until then whole samples are asked, by the cold start."""
+    run = Run(world, Plan(3, 3, 6), "margin", 0, lambda *_: pytest.fail("asked without a model"))
+    assert len(list(run.rounds())[1].asked) == 6
+
+
+def test_areas_are_means_over_what_is_asked_for():
+    curves = Curves(*np.array([[[0, 1, 3]], [[0, 1, 3]], [[0, 2, 3]], [[0, 1, 1]]], dtype=float))
+    assert curves.areas()[0] == pytest.approx((0.5 + 2) / 3)
+    assert curves.areas("seconds")[0] == pytest.approx((1 + 1) / 3)
 
 
 def test_strategies_share_the_start_and_the_first_model_and_repeat_themselves(world):
