@@ -17,10 +17,11 @@ SMALL = 64
 
 
 def pool_of(given: Numbers, members: int, kinds: "frozenset[Kind]") -> "Pool":
+    """One task is asked; a head of another modality judges the same, for those who look at both."""
     from annotate.types import Kind, Known, Modality, Pool, Task
 
     kind = next(k for k in (Kind.CLASSIFICATION, Kind.REGRESSION, Kind.MULTILABEL) if k in kinds)
-    task = Task(_dimension(kind), Modality.MULTIMODAL)
+    task, heard = (Task(_dimension(kind), m) for m in (Modality.MULTIMODAL, Modality.AUDIO))
     said = given.members(members) if members > 1 else given.probs[None]
     known = softmax(given.labelled @ given.weights)[None].repeat(members, axis=0)
     number = (given.points @ given.weights[:, 0], given.labelled @ given.weights[:, 0])
@@ -32,16 +33,16 @@ def pool_of(given: Numbers, members: int, kinds: "frozenset[Kind]") -> "Pool":
     n = len(given.points)
     return Pool(
         np.arange(n).astype("U8"),
-        {task.id: _prediction(task, said, number[0])},
+        {task.id: _prediction(task, said, number[0]), heard.id: _prediction(heard, said, number[0])},
         {task.id: np.ones(n, dtype=bool)},
         given.points,
         Known(
             given.labelled,
-            {task.id: given.labelled},
+            {task.id: given.labelled, heard.id: given.labelled},
             {task.id: _prediction(task, known, number[1])},
             {task.id: labels},
         ),
-        {task.id: given.points},
+        {task.id: given.points, heard.id: given.points},
         {"speaker": np.arange(n) // 50, "video": np.arange(n) // 20},
     )
 
