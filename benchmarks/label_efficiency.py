@@ -62,12 +62,12 @@ class Set:
 
 
 SETS = (
-    Set("ravdess", Plan(40, 40, 280), True, tests=RAVDESS_TESTS),
-    Set("pom", Plan(40, 60, 400), True),
-    Set("emobank", Plan(60, 80, 540), True),
-    Set("emotiontalk", Plan(30, 40, 270), True, pool=1200),
-    Set("meld-audio", Plan(60, 80, 540), True),
-    Set("youtube-opinion", Plan(20, 20, 140), False),
+    Set("ravdess", Plan(40, 60, 280), True, tests=RAVDESS_TESTS),
+    Set("pom", Plan(40, 90, 400), True),
+    Set("emobank", Plan(60, 120, 540), True),
+    Set("emotiontalk", Plan(30, 60, 270), True, pool=1200),
+    Set("meld-audio", Plan(60, 120, 540), True),
+    Set("youtube-opinion", Plan(20, 40, 140), False),
 )
 QUICK = Set("generated", Plan(20, 20, 60), True)
 
