@@ -18,8 +18,8 @@ def of_batch(world: World, rows: Sequence[int], before: Sequence[int]) -> dict[s
     ``classes``: entropy of the batch's labels over that of the pool's, mean over the tasks with classes
     (1: as mixed as the pool; regression: its standard deviation over the pool's). ``speakers``: effective
     number of speakers, as a share of what so many samples can have. ``duplicates``: share of samples that lie
-    where another of the batch or before lies. ``conflict``: how far the modalities' labels of one dimension
-    contradict each other, over the same of the pool.
+    where another one of the batch or before lies. ``conflict``: how far the modalities' labels of one
+    dimension contradict each other, over the same of the pool.
     """
     if not rows:
         return dict.fromkeys(("classes", "speakers", "duplicates", "conflict"))
@@ -66,7 +66,7 @@ def _duplicates(world: World, rows: Sequence[int], before: Sequence[int]) -> flo
     limit = SAME * float((points**2).sum(axis=1).mean())
     near = 0
     for k, row in enumerate(rows):
-        others = points[[*before, *rows[:k]]]
+        others = points[[other for other in (*before, *rows[:k]) if other != row]]
         near += bool(len(others)) and bool((((others - points[row]) ** 2).sum(axis=1) <= limit).any())
     return near / len(rows)
 

@@ -32,16 +32,16 @@ class Ledger:
         """Of all raters: a label that five of them made costs five times as much as one of them does."""
 
     def ask(self, questions: Iterable[Question]) -> None:
-        """Answer questions from the truth; one may be asked again where votes are left."""
+        """Answer questions from the truth; one may be asked again where votes are left. One that nobody is
+        left to answer costs nothing, and was not asked."""
         world = self._world
         for question in questions:
-            sample_id = world.pool[question.row]
-            raters = [
-                self._answer(sample_id, task, self._asked.get(question, 0))
-                for task in world.of_pass(question.modality)
-            ]
-            self.seconds += max(raters) * float(self._prices[question.modality][question.row])
-            self._asked[question] = self._asked.get(question, 0) + 1
+            sample_id, turn = world.pool[question.row], self._asked.get(question, 0)
+            tasks = world.of_pass(question.modality)
+            raters = max(self._answer(sample_id, task, turn) for task in tasks)
+            if raters:
+                self.seconds += raters * float(self._prices[question.modality][question.row])
+                self._asked[question] = turn + 1
 
     def _answer(self, sample_id: str, task: Task, turn: int) -> int:
         """Learn the label; how many raters that takes."""
@@ -49,18 +49,36 @@ class Ledger:
         votes = self._world.votes.get(key)
         if not votes:
             self.labels[key] = self._world.labels[key]
-            return self._world.labels[key].raters
-        if turn < len(votes):
-            order = np.random.default_rng([self._seed, crc32(f"{key}".encode())]).permutation(len(votes))
-            said = self._drawn.setdefault(key, [])
-            said.append(votes[order[turn]])
-            assert self._world.agree is not None, "votes need a way to agree"
-            self.labels[key] = self._world.agree(sample_id, task, said)
+            return 0 if turn else self._world.labels[key].raters
+        if turn >= len(votes):
+            return 0
+        order = np.random.default_rng([self._seed, crc32(f"{key}".encode())]).permutation(len(votes))
+        said = self._drawn.setdefault(key, [])
+        said.append(votes[order[turn]])
+        assert self._world.agree is not None, "votes need a way to agree"
+        self.labels[key] = self._world.agree(sample_id, task, said)
         return 1
+
+    def again(self, task: Task) -> list[bool]:
+        """Of each pool sample: whether the question was answered, somebody is left to answer it too, and may:
+        who saw the whole can judge no part of it blindly any more."""
+        whole = Modality.MULTIMODAL
+        found = []
+        for row, sample_id in enumerate(self._world.pool):
+            turn = self._asked.get(Question(row, task.modality), 0)
+            left = 0 < turn < len(self._world.votes.get((sample_id, task.id), ()))
+            found.append(left and (task.modality is whole or Question(row, whole) not in self._asked))
+        return found
+
+    @property
+    def said(self) -> dict[tuple[str, str], list[tuple[int, str]]]:
+        """By (sample id, task id): (rater, answer) of the votes drawn so far. Nobody is told apart here, so
+        all are of one rater."""
+        return {key: [(0, answer) for answer in said] for key, said in self._drawn.items()}
 
     @property
     def questions(self) -> int:
-        """How many were asked."""
+        """How many were asked; one that was asked twice is two."""
         return sum(self._asked.values())
 
     def rows(self) -> list[int]:

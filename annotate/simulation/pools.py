@@ -1,11 +1,11 @@
 """A moment of the replay, as a query strategy sees it in the real loop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.acquisition.known import numbers
+from annotate.acquisition.known import numbers, voted
 from annotate.simulation.ledger import Ledger
 from annotate.simulation.model import Taught
 from annotate.simulation.world import World
@@ -22,8 +22,11 @@ class View:
 
 
 def view(world: World, ledger: Ledger, taught: Taught, needs: frozenset[Need]) -> View:
-    """What may still be asked: samples that lack a label. Samples that need nothing more are known."""
+    """What may still be asked: samples that lack a label, and for who weighs votes those that some rater has
+    not judged yet. Samples that need nothing more are known."""
     missing = {task.id: np.array(ledger.missing(task), dtype=bool) for task in world.tasks}
+    if Need.VOTES in needs:
+        missing |= {task.id: missing[task.id] | ledger.again(task) for task in world.tasks}
     rows = np.flatnonzero(np.any(list(missing.values()), axis=0)).astype(np.intp)
     covered = np.array(sorted(set(ledger.rows()) - set(rows.tolist())), dtype=np.intp)
     predictions, codes, embeddings = _said(world, taught, needs)
@@ -43,7 +46,13 @@ def view(world: World, ledger: Ledger, taught: Taught, needs: frozenset[Need]) -
         groups={word: who[rows] for word, who in world.groups.items()},
         device=world.device,
     )
-    return View(pool, rows)
+    return View(_with_votes(world, ledger, pool, covered) if Need.VOTES in needs else pool, rows)
+
+
+def _with_votes(world: World, ledger: Ledger, pool: Pool, covered: NDArray[np.intp]) -> Pool:
+    here = voted(world.tasks, [str(i) for i in pool.sample_ids], ledger.said)
+    there = voted(world.tasks, [world.pool[row] for row in covered], ledger.said)
+    return replace(pool, votes=here, known=replace(pool.known, votes=there))
 
 
 def _said(

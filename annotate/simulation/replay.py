@@ -17,7 +17,7 @@ from annotate.simulation.model import Taught, scores, teach
 from annotate.simulation.pools import view
 from annotate.simulation.scores import main_score
 from annotate.simulation.world import Plan, World
-from annotate.types import Modality, Pool
+from annotate.types import Modality, Need, Pool
 
 START, CHOICE = 11, 12
 """What a seed of a run is for, beside others."""
@@ -108,7 +108,10 @@ class Run:
         picker = self._picker
         if picker is None or taught.seen is None:  # before there is a model nothing tells questions apart
             picker = whole_samples(opened, name, self.world)
-        looked = view(self.world, self._ledger, taught, opened.needs)
+            needs = opened.needs
+        else:
+            needs = opened.needs - {Need.VOTES}  # single questions are never asked again
+        looked = view(self.world, self._ledger, taught, needs)
         rng = np.random.default_rng([self.seed, CHOICE, turn])
         picked, spent = measured(lambda: picker(looked.pool, budget, rng))
         return [Question(int(looked.rows[row]), m) for row, m in picked], spent, notes
@@ -121,11 +124,20 @@ class Run:
 
 
 def whole_samples(strategy: QueryStrategy, name: str, world: World) -> Picker:
-    """Asks every pass of each sample that the strategy chooses."""
+    """Asks every pass of each sample that the strategy chooses; of one that was asked, those to ask again."""
 
     def pick(pool: Pool, budget: int, rng: np.random.Generator) -> Picked:
-        chosen = choose(strategy, name, pool, budget // len(world.passes), rng)
-        return [(int(row), m) for row in chosen.indices for m in world.passes]
+        several = budget // len(world.passes)
+        if Need.VOTES not in strategy.needs:
+            chosen = choose(strategy, name, pool, several, rng)
+            return [(int(row), m) for row in chosen.indices for m in world.passes]
+        offered = {m: np.any([pool.missing[t.id] for t in world.of_pass(m)], axis=0) for m in world.passes}
+        picked: list[tuple[int, Modality]] = []
+        for row in choose(strategy, name, pool, budget, rng).indices:
+            asked = [(int(row), m) for m in world.passes if offered[m][row]]
+            if len(picked) + len(asked) <= budget:
+                picked += asked
+        return picked
 
     return pick
 
