@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,21 @@ def test_no_sample_twice_none_forgotten_and_never_a_role_that_does_not_fit(
         assert min(n, 1) <= total <= n
     if train and n > 1 and holdout < 0.5:
         assert draws.active > 0
+
+
+@given(st.integers(1, 20), st.integers(0, 4), st.integers(0, 40), st.integers(0, 50))
+def test_the_audit_leaves_something_new_to_learn_from_however_much_may_be_asked_again(
+    n: int, fresh: int, again: int, seed: int
+) -> None:
+    old = [
+        replace(c, passes=(), again=(Modality.MULTIMODAL,))
+        for c in candidates(Split.TRAIN, again, [Role.ACTIVE], "again")
+    ]
+    of = Parts.of([*candidates(Split.TRAIN, fresh), *old])
+    draws = drawn(n, of, audit=0.5, seed=seed)
+    assert draws.active + len(draws.audit) == min(n, fresh + again)
+    assert len(draws.audit) < max(fresh, 1)
+    assert all(Role.ACTIVE not in choice.candidate.roles for choice in draws.audit)
 
 
 def test_from_two_on_both_held_out_splits_get_some() -> None:
