@@ -188,15 +188,33 @@ def close_answered(session: Session, raters: int) -> int:
 
 
 def reopen_unanswered(session: Session, question_ids: Collection[int], raters: int) -> int:
-    """Open closed questions again that lack an answer: Label Studio asks for it again. Says how many."""
+    """Open closed questions again that lack an answer: Label Studio asks for it again. Says how many.
+
+    Where a pass of a sample was asked twice, only the newest is opened, and none while another is unanswered:
+    what people say to the others comes home all the same.
+    """
     people = _people(session, sorted(question_ids))
     few = [i for i in sorted(question_ids) if len(people.get(i, ())) < raters]
     closed = [
         question for i in few if (question := session.get_one(BatchItem, i)).state == BatchItemState.CLOSED
     ]
-    for question in closed:
+    newest = {(question.sample_id, question.modality): question for question in closed}
+    busy = _unanswered(session, sorted({question.sample_id for question in closed}))
+    opened = [question for about, question in newest.items() if about not in busy]
+    for question in opened:
         question.state, question.closed_at = BatchItemState.OPEN, None
-    return len(closed)
+    return len(opened)
+
+
+def _unanswered(session: Session, sample_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """(sample id, pass) of what somebody still has to answer."""
+    found: set[tuple[str, str]] = set()
+    for some in chunks(sample_ids):
+        query = select(BatchItem.sample_id, BatchItem.modality).where(
+            BatchItem.sample_id.in_(some), BatchItem.state.in_(UNANSWERED)
+        )
+        found |= {(sample_id, modality) for sample_id, modality in session.execute(query)}
+    return found
 
 
 def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]]:

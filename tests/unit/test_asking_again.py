@@ -23,6 +23,7 @@ from db.models import (
     Sample,
     now,
 )
+from db.outbox import reopen_unanswered
 from db.votes import read_votes, turns, who_said
 from tests.factories import add_sample, add_video
 
@@ -223,6 +224,29 @@ def test_a_corrected_answer_counts_once_and_one_that_was_taken_back_not_at_all(s
     answer(session, item, "ann", None, f"{item.batch_id}#0", "deleted")
     assert turns(session, [sample.id]) == {}
     assert again(session) == {}
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([CLOSED, CLOSED], [CLOSED, OPEN]),
+        ([CLOSED, OPEN], [CLOSED, OPEN]),
+        ([CLOSED, WITHDRAWN], [OPEN, WITHDRAWN]),
+        ([CLOSED], [OPEN]),
+    ],
+)
+def test_when_more_people_are_to_be_asked_one_question_of_a_pass_is_open_again_at_most(
+    either: Session, states: list[BatchItemState], expected: list[BatchItemState]
+) -> None:
+    session = either
+    sample = sample_in(session)
+    found = [asked(session, sample, T, state) for state in states]
+    other = asked(session, sample, A)
+    opened = reopen_unanswered(session, [item.id for item in (*found, other)], 2)
+    session.flush()
+    assert [item.state for item in found] == expected
+    assert other.state == OPEN
+    assert opened == 1 + (expected != states)
 
 
 def test_a_large_pool_costs_no_more_questions_to_the_database(project: Project) -> None:
