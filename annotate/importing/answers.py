@@ -13,6 +13,8 @@ NOTHING = "none"
 _MISSING = frozenset({"", "nan", "NaN", "NA", "<NA>", "None"})
 _SHOWN = 12
 """Answers of a dimension that is made up for the hint."""
+ELSEWHERE = "name another column, or leave the cell empty where there is no label"
+"""The way out for a cell that can never be an answer."""
 
 
 def stored(
@@ -47,14 +49,16 @@ def _number(cell: str, task: Task, where: str, beside: Sequence[str]) -> str:
     except ValueError:
         raise CorpusError(
             f"{where}: {task.id} is a number, not {cell!r}",
-            hint="name another column, or leave the cell empty where there is no label",
+            hint=ELSEWHERE,
         ) from None
-    if not math.isfinite(number) or not dimension.low <= number <= dimension.high:
+    if not dimension.low <= number <= dimension.high:
+        wider = f"give {dimension.name} in annotate.toml answers from the corpus' lowest to its highest"
+        if beside:
+            wider += f", such as\n{dimension_block(dimension.name, beside)}"
         raise CorpusError(
             f"{where}: {task.id} is {number:g}, and the scale of {dimension.name} goes from "
             f"{dimension.low:g} to {dimension.high:g}",
-            hint=f"give {dimension.name} in annotate.toml answers from the corpus' lowest to its highest"
-            + (f", such as\n{dimension_block(dimension.name, beside)}" if beside else ""),
+            hint=wider if math.isfinite(number) else ELSEWHERE,
         )
     return alias(dimension, number)
 
@@ -105,14 +109,15 @@ def dimension_block(name: str, cells: Sequence[str]) -> str:
     """A dimension that has room for these cells, as `annotate.toml` has it."""
     said = sorted({cell for cell in cells if cell not in _MISSING})
     try:
-        numbers = sorted({float(cell) for cell in said})
+        numbers = sorted({number for cell in said if math.isfinite(number := float(cell))})
     except ValueError:
         numbers = []
     if numbers:
-        ends = [math.floor(numbers[0]), math.ceil(numbers[-1])]
-        values = numbers if len(numbers) <= _SHOWN else [float(n) for n in range(ends[0], ends[1] + 1)]
-        if len(values) == 1 or len(values) > _SHOWN:
-            values = [float(ends[0]), float(max(ends[1], ends[0] + 1))]
+        low, high = math.floor(numbers[0]), max(math.ceil(numbers[-1]), math.floor(numbers[0]) + 1)
+        values = numbers
+        if not 1 < len(numbers) <= _SHOWN:
+            few = high - low < _SHOWN and len(numbers) > 1
+            values = [float(n) for n in (range(low, high + 1) if few else (low, high))]
         answers, kind = [f'{{ value = {v!r}, label = "{v:g}" }}' for v in values], Kind.REGRESSION
     else:
         words = [json.dumps(word, ensure_ascii=False) for word in (said or ["..."])[:_SHOWN]]

@@ -3,6 +3,7 @@
 import builtins
 import os
 import pickle
+import re
 import struct
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from annotate.errors import CorpusError, UsageError
 from annotate.importing import columns as columns_module
-from annotate.importing.answers import stored
+from annotate.importing.answers import dimension_block, stored
 from annotate.importing.columns import LONGEST_CELL, read_columns
 from annotate.importing.mapping import TableMap, read_map
 from annotate.importing.mmsa import read_mmsa
@@ -145,6 +146,28 @@ def test_a_cell_that_is_no_answer_names_its_row_and_the_way_out(dimension, cell,
     with pytest.raises(CorpusError, match=f"row 7: .*{message}") as error:
         stored(cell, Task(dimension, Modality.TEXT), "row 7", {})
     assert "annotate.toml" in error.value.hint or "column" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("cells", "suggested"),
+    [
+        (["0.5", "7"], ["0.5", "7.0"]), (["7"], ["7.0", "8.0"]),
+        (["7", "inf", "NAN", " nan"], ["7.0", "8.0"]),
+        ([str(n / 10) for n in range(30)], ["0.0", "1.0", "2.0", "3.0"]),
+        # A column of times or numbers of samples, named by mistake: not a billion answers.
+        ([str(n * 10**8) for n in range(30)], ["0.0", "2900000000.0"]),
+    ],
+)  # fmt: skip
+def test_the_scale_that_is_suggested_has_few_finite_answers(cells, suggested):
+    block = dimension_block("valence", cells)
+    assert re.findall("value = ([^,]+),", block) == suggested
+
+
+def test_a_scale_is_never_suggested_for_infinity():
+    task = Task(SENTIMENT, Modality.TEXT)
+    with pytest.raises(CorpusError, match="is inf") as error:
+        stored("1e309", task, "row 7", {}, ["0", "1e309"])
+    assert "[[dimensions]]" not in error.value.hint
 
 
 @pytest.mark.parametrize(
