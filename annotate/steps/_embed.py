@@ -42,8 +42,9 @@ def _narrow(part: NDArray[np.float64]) -> NDArray[np.float64]:
         return part
     from sklearn.decomposition import PCA
 
-    components = min(WIDE, len(part))
-    return np.asarray(PCA(components, svd_solver="covariance_eigh").fit_transform(part))
+    # Of few samples the covariance is far larger than they are: seconds for 20 texts of 2048 numbers.
+    solver = "full" if 2 * len(part) < part.shape[1] else "covariance_eigh"
+    return np.asarray(PCA(min(WIDE, len(part)), svd_solver=solver).fit_transform(part))
 
 
 def _alike(part: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from annotate.acquisition.opening import open_strategy
 from annotate.errors import UsageError
 from annotate.learning.metrics import Scores
 from annotate.progress import SILENT, Progress
@@ -85,6 +86,8 @@ def simulate(  # noqa: PLR0913 - one for each option
     names = [name.strip() for name in strategies.split(",") if name.strip()]
     if not names:
         raise UsageError("no strategy is named", hint="--strategies entropy,k-center")
+    for name in names:  # before anything is read: a mistyped name is told at once
+        open_strategy(name, project.settings.batch.options)
     if single_questions:
         names += [by_question(name) for name in names]
     said: dict[str, Any] = {

@@ -238,6 +238,11 @@ def test_single_questions_are_replayed_beside_whole_samples_for_the_same_time(pr
     )
 
 
+def test_a_mistyped_strategy_is_told_before_anything_is_read(project):
+    with pytest.raises(UnknownName, match="entropie"):
+        _run(project, strategies="entropie")  # of a project without samples, which is told later
+
+
 def test_where_a_sample_has_one_question_there_are_no_single_ones(project, tmp_path):
     fill(project, speakers=8, each=5)
     with pytest.raises(UsageError, match="single ones are whole samples"):

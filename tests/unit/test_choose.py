@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from time import process_time
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import pdist
 
 from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
 from annotate.steps._embed import WIDE, embed, pooled
@@ -212,6 +214,17 @@ def test_without_a_model_every_modality_weighs_the_same_whatever_its_scale_and_w
     assert np.isfinite(points).all()
     weights = [(part**2).sum(1).mean() for part in np.split(points, [WIDE, WIDE + 3], axis=1)]
     assert weights == pytest.approx([1, 1, 0], abs=1e-4)
+
+
+def test_few_samples_of_many_numbers_keep_their_distances_and_take_no_time() -> None:
+    part = np.random.default_rng(0).normal(size=(20, 2048))
+    embed([part[:3]])  # what is imported for it takes time once
+    started = process_time()
+    points = embed([part])
+    assert process_time() - started < 1
+    standard = (part - part.mean(0)) / part.std(0)
+    assert points.shape == (20, 20)
+    assert pdist(points) == pytest.approx(pdist(standard) / np.sqrt(2048), rel=1e-4)
 
 
 def test_one_sample_alone_has_an_embedding_too() -> None:
