@@ -38,7 +38,8 @@ def write_features(project: Project, corpus: Corpus, ids: Sequence[str], progres
     """Store the features of samples (ids in the order of the corpus), of every modality that is imported.
 
     A modality that the corpus does not have gets a row of zeros per sample, as extractors give for one that
-    is absent. Raises `CorpusError` for numbers that are not finite, and another width than others have.
+    is absent; samples that have features of it keep them. Raises `CorpusError` for numbers that are not
+    finite, and another width than others have.
     """
     written = Written([], {}, [])
     for modality in UNIMODAL:
@@ -52,6 +53,8 @@ def _write(
     progress: Progress,
 ) -> None:  # fmt: skip
     store, name = FeatureStore(project.features), full_name(IMPORTED, open_extractor(project, modality))
+    if frames is None:
+        ids = _without(project, name, ids, modality, written)
     width = _width(project, store, modality, name, frames, set(ids))
     known = _known(project, store, name)
     absent = np.zeros((1, width), np.float32)
@@ -74,11 +77,22 @@ def _write(
             bar.advance()
         _flush(store, modality, name, buffer, digests, written)
     if frames is None:
-        written.told[modality.word] = "absent"
         return
     written.told[modality.word] = f"{len(ids) - missing} samples, {width} wide"
     if missing:
         written.warnings.append(f"{missing} samples have no {modality.word} features: zeros stand for them")
+
+
+def _without(
+    project: Project, name: str, ids: Sequence[str], modality: Modality, written: Written
+) -> list[str]:
+    """Samples that have no features yet: who leaves out `--features` later does not mean to lose them."""
+    with reading(project.engine) as session:
+        stored = imports.stored_features(session, name)
+    found = [i for i in ids if i not in stored]
+    kept = len(ids) - len(found)
+    written.told[modality.word] = "absent" if not kept else f"none here; {kept} samples keep what they had"
+    return found
 
 
 def _flush(

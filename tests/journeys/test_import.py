@@ -163,6 +163,24 @@ def test_the_same_file_twice_adds_nothing_and_a_changed_one_supersedes(ready, tm
     assert dump(ready)[4] == before[4]
 
 
+def test_a_table_that_is_brought_again_without_its_features_loses_none(ready, tmp_path):
+    table, features = corpus(tmp_path / "in", change=lambda rows: rows[:50])
+    np.savez(tmp_path / "in" / "c.npz", audio=np.ones((50, 3, 4)), vision=np.ones((50, 2)))
+    bring(ready, table, features)
+    before = dump(ready)
+    report = bring(ready, table, [])
+    assert report.features["audio"] == "none here; 50 samples keep what they had"
+    assert dump(ready) == before
+    corpus(tmp_path / "in")
+    more = bring(ready, table, [])
+    assert more.new == 10
+    with reading(ready.engine) as session:
+        ids = sorted(s.id for s in session.query(models.Sample))
+    read = read_features(ready, Modality.AUDIO, ids)
+    assert sorted(float(frames.mean()) for frames in read) == [0.0] * 10 + [1.0] * 50
+    assert {frames.shape[1] for frames in read} == {4}
+
+
 def test_the_labels_and_features_of_an_mmsa_export_come_back(ready, make_project, tmp_path, monkeypatch):
     monkeypatch.setenv("ANNOTATE_EXPORT__REQUIRE", '["M", "T"]')
     source = again(ready)
