@@ -57,8 +57,8 @@ class Cells:
         said = json.dumps(facts, sort_keys=True, indent=1).encode()
         path = folder / IDENTITY
         try:
-            found = json.loads(path.read_bytes())
-        except (FileNotFoundError, ValueError):
+            found = dict(json.loads(path.read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
             self._require_empty()
             write_whole(path, said)
             return

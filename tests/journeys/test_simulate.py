@@ -181,6 +181,10 @@ def test_the_folder_of_another_simulation_is_left_alone(project, tmp_path):
     with pytest.raises(UsageError, match="is not empty"):
         _run(project, out=tmp_path / "mine")
     assert _runs(tmp_path / "out") == before
+    for damaged in ("[]", "{", ""):
+        (tmp_path / "out" / "simulation.json").write_text(damaged)
+        with pytest.raises(UsageError, match="is not empty"):
+            _run(project, out=tmp_path / "out")
 
 
 def test_one_seed_proves_nothing_and_says_so(project, tmp_path):
