@@ -142,7 +142,11 @@ def require_usable(project: Project, strategy: str) -> None:
 def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatchReport:
     _require_candidates(project, again_below(project, request, has_model=True))
     round_id, note = _present_round(project)
-    _require_candidates(project, again_below(project, request, has_model=round_id is not None))
+    try:
+        _require_candidates(project, again_below(project, request, has_model=round_id is not None))
+    except NothingToDo as nothing:
+        message = "every sample was asked; what to ask again is told by a model, and there is none yet"
+        raise NothingToDo(message, hint="annotate train") from nothing
     made = plan(project, request, round_id, progress)
     questions = _questions(made.chosen)
     return NextBatchReport(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from annotate.errors import ConfigError, NothingToDo
 from annotate.project import Project
 from annotate.steps._pool import look
-from annotate.steps.next_batch import NextBatchReport
+from annotate.steps.next_batch import NextBatchReport, next_batch
 from annotate.steps.status import status
 from annotate.types import Kind, Modality, Need, Role
 from db import batches, outbox
@@ -113,9 +113,14 @@ def test_of_settled_questions_those_are_asked_again_that_raters_disagree_about(
 def test_answers_are_added_until_there_are_enough(make: Make) -> None:
     project = make(most=4)
     doubtful = asked_all(project, train=12, valid=3, test=3)
+    with pytest.raises(NothingToDo, match="told by a model") as caught:
+        ask(project, n=3, strategy="active-lab", dry_run=True)
+    assert caught.value.hint == "annotate train"
     assert ask(project, n=3, strategy="active-lab").samples == 3
     assert status(project).next == "annotate studio up"  # somebody has to answer
     rate(project, cem=plain, dan=plain)
+    dry = ask(project, n=1000, strategy="active-lab", dry_run=True)
+    assert {item.passes for item in dry.items} == {"M"} and dry.left == 0
     with reading(project.engine) as session:
         said = {label.sample_id: label for label in read_labels(session) if label.task_id == "emotion.M"}
     assert {said[i].raters for i in doubtful} == {4}
@@ -182,6 +187,15 @@ def test_the_whole_waits_while_a_part_is_asked_again(make: Make) -> None:
     assert states() == [("A", closed), ("A", closed), ("M", queued), ("V", closed)]
     with reading(project.engine) as session:
         assert not [c for c in batches.candidates(session, (A, V, M), 5) if c.sample_id == sample]
+
+
+@pytest.mark.usefixtures("quick_training")
+def test_a_budget_pays_for_what_is_asked_again(make: Make) -> None:
+    project = make()
+    asked_all(project)
+    report = next_batch(project, strategy="active-lab", budget="5m")
+    each = 2 * (6 + 2 + 2.0)  # two raters; a clip of two seconds, two dimensions
+    assert report.samples == 300 // each and report.seconds == each * report.samples
 
 
 @pytest.mark.usefixtures("quick_training")
