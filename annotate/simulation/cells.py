@@ -57,8 +57,10 @@ class Cells:
         said = json.dumps(facts, sort_keys=True, indent=1).encode()
         path = folder / IDENTITY
         try:
-            found = dict(json.loads(path.read_bytes()))
-        except (FileNotFoundError, ValueError, TypeError):
+            found = json.loads(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            found = None
+        if not isinstance(found, dict):
             self._require_empty()
             write_whole(path, said)
             return
