@@ -3,9 +3,11 @@
 import csv
 import re
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 from sklearn.isotonic import isotonic_regression
 
 from annotate.report.simulation import page, points, write_report
@@ -90,6 +92,17 @@ def test_chances_are_those_of_the_signed_rank_test():
     assert wilcoxon(gaps, gaps) == 1.0
     assert wilcoxon(gaps, gaps + 1e-16) == 1.0
     assert wilcoxon(-gaps, np.zeros(6)) == wilcoxon(gaps, np.zeros(6))
+
+
+def test_wilcoxon_counts_every_choice_of_signs_also_of_equal_and_no_gaps():
+    signs = np.array(list(product([-1, 1], repeat=7)))
+    for seed in range(20):
+        gaps = np.random.default_rng(seed).integers(-3, 4, 7) / 30  # of areas between few test samples
+        ranks = np.where(gaps != 0, rankdata(np.abs(gaps)), 0)
+        lean = np.abs(signs @ ranks)
+        expected = (lean >= np.abs((np.sign(gaps) * ranks).sum()) - 1e-9).mean()
+        assert wilcoxon(gaps, np.zeros(7)) == pytest.approx(expected)
+    assert wilcoxon(np.full(5, 0.1), np.zeros(5)) == pytest.approx(2 / 2**5)  # five can never be significant
 
 
 def test_a_set_with_large_scores_does_not_decide_for_all():
