@@ -74,7 +74,7 @@ def _duplicates(world: World, rows: Sequence[int], before: Sequence[int]) -> flo
 def _conflict(world: World, rows: Sequence[int]) -> float | None:
     """Regression: the spread of T, A, V over the scale's width; classes: the share of pairs that differ."""
     found = []
-    for name in {task.dimension.name for task in world.tasks}:
+    for name in dict.fromkeys(task.dimension.name for task in world.tasks):
         tasks = [t for t in world.tasks if t.dimension.name == name and t.modality is not Modality.MULTIMODAL]
         if len(tasks) < 2:
             continue

@@ -39,4 +39,14 @@ def without_model(task: Task, told: Sequence[Label], truth: Sequence[Label]) -> 
         return {"n": float(len(truth)), MEASURES[kind]: 0.0}
     counts = Counter(label.value for label in told)
     best = max(sorted(counts, key=str), key=lambda value: counts[value])
-    return {"n": float(len(truth)), MEASURES[kind]: float(np.mean([label.value == best for label in truth]))}
+    right = float(np.mean([label.value == best for label in truth]))
+    if kind is Kind.MULTILABEL:
+        ticked = [set(task.dimension.ticked(str(label.value))) for label in truth]
+        right = _f1_micro(set(task.dimension.ticked(str(best))), ticked)
+    return {"n": float(len(truth)), MEASURES[kind]: right}
+
+
+def _f1_micro(said: set[str], truth: Sequence[set[str]]) -> float:
+    """Of the same ticks for every sample."""
+    ticks = sum(len(said) + len(ticked) for ticked in truth)
+    return 2 * sum(len(said & ticked) for ticked in truth) / ticks if ticks else 0.0

@@ -201,6 +201,15 @@ def test_a_task_that_is_not_known_is_answered_by_its_most_frequent_label():
     assert without_model(task, [], labels) == {"n": 4, "Acc": 0.0}
 
 
+def test_several_answers_that_are_not_known_score_by_their_ticks_as_the_model_does():
+    task = Task(replace(EMOTION, kind=Kind.MULTILABEL), M)
+    some = ("happy|sad", "happy|sad", "happy", "")
+    labels = [Label(str(i), task.id, v, {}, 1) for i, v in enumerate(some)]
+    assert without_model(task, labels, labels) == {"n": 4, "F1-micro": pytest.approx(2 * 5 / (8 + 5))}
+    assert without_model(task, labels[3:], labels) == {"n": 4, "F1-micro": 0.0}
+    assert without_model(task, labels[3:], labels[3:]) == {"n": 1, "F1-micro": 0.0}
+
+
 def test_batches_are_described_by_classes_speakers_and_repeats(world):
     twins = world.bare.copy()
     twins[1] = twins[0]
