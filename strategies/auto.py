@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.errors import ConfigError
 from annotate.registry import STRATEGIES, strategy
 from annotate.types import Kind, Known, Need, Pool, Selection
 from strategies._crowds import Crowds
@@ -51,9 +52,13 @@ class Auto:
     kinds = frozenset(Kind)
 
     def __init__(self, options: AutoOptions | None = None) -> None:
-        """Raises `UnknownName` for a strategy that does not exist."""
+        """Raises `UnknownName` for a strategy that does not exist, `ConfigError` for this one."""
         self.options = options or AutoOptions()
         names = (self.options.early, self.options.regression, self.options.classification)
+        if "auto" in names:
+            raise ConfigError(
+                "auto cannot stand on itself", hint="name other strategies in [batch.options.auto]"
+            )
         self._made = {name: STRATEGIES.get(name)() for name in names}
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

@@ -35,7 +35,7 @@ class ModalityConflict(ScoredStrategy):
         if asked and all(len(_heads(pool.predictions[task_id], pool)) < 2 for task_id in asked):
             raise ModelError(
                 "one modality alone contradicts nobody: no dimension that is asked has two heads",
-                hint="add passes to [passes], or choose another strategy: `--strategy entropy`",
+                hint="add modalities to protocol.passes, or choose another strategy: `--strategy entropy`",
             )
         return super().pool_scores(pool, rng)
 
