@@ -77,7 +77,9 @@ def _load(path: Path, closing: ExitStack) -> Any:
             f"{path} cannot be read: {error.strerror or error}", hint="name an .npz file"
         ) from error
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise CorpusError(f"{path} is no .npz file: {error}", hint="make it with np.savez(...)") from error
+        # numpy would advise to load what may be a pickle unsafely.
+        why = "no zip archive" if isinstance(error, ValueError) else str(error)
+        raise CorpusError(f"{path} is no .npz file: {why}", hint="make it with np.savez(...)") from error
     if not isinstance(found, np.lib.npyio.NpzFile):
         raise CorpusError(
             f"{path} holds one array without a name", hint="make it with np.savez(FILE, audio=...)"

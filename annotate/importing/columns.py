@@ -153,7 +153,7 @@ def _array_texts(array: np.ndarray[Any, Any]) -> list[str]:
     if array.dtype.kind == "f":
         # The shortest text that is this number in its own precision: 0.2 rather than 0.200000003.
         return ["" if np.isnan(value) else str(value) for value in array]
-    return [str(value) for value in array.tolist()]
+    return [text_of(value) for value in array.tolist()]
 
 
 def _texts(column: Any) -> list[str]:
@@ -161,8 +161,9 @@ def _texts(column: Any) -> list[str]:
     if column.dtype.kind == "f":
         return _array_texts(column.to_numpy())
     missing: Mapping[int, bool] = column.isna().to_numpy()
-    return ["" if gone else _text(value) for value, gone in zip(column, missing, strict=True)]
+    return ["" if gone else text_of(value) for value, gone in zip(column, missing, strict=True)]
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """A cell or an id; bytes, as arrays of old programs hold text, are UTF-8."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

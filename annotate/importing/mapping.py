@@ -102,7 +102,14 @@ def _pairs(flag: str, given: Sequence[str]) -> dict[str, str]:
     for key, equals, name in pairs:
         if not (key and equals and name):
             raise UsageError(f"{flag} {key}{equals}{name} cannot be read", hint=f"say {flag} KEY=NAME")
-    return {key.strip(): name.strip() for key, _, name in pairs}
+    found = {key.strip(): name.strip() for key, _, name in pairs}
+    for key, _, name in pairs:
+        if found[key.strip()] != name.strip():
+            raise UsageError(
+                f"{flag} says {key.strip()!r} twice: {name.strip()} and {found[key.strip()]}",
+                hint="say it once",
+            )
+    return found
 
 
 def _values(given: Sequence[str]) -> list[tuple[str, str, str]]:

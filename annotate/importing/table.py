@@ -10,7 +10,7 @@ from pathlib import Path
 from annotate.errors import CorpusError, UsageError
 from annotate.importing.answers import find_task, stored
 from annotate.importing.arrays import ArrayFiles, ArrayFrames, require_rows
-from annotate.importing.columns import fingerprint, read_columns
+from annotate.importing.columns import fingerprint, read_columns, text_of
 from annotate.importing.corpus import Corpus, Utterance, Vote
 from annotate.importing.mapping import MODALITIES, TableMap
 from annotate.types import UNIMODAL, Modality, Split, Task
@@ -129,11 +129,16 @@ def _utterances(
         start, end = seen[name], seen[name]
         if names.start:
             start, end = (_microseconds(cells[c][row], c, row) for c in (names.start, names.end))
+            if end < start:
+                raise CorpusError(
+                    f"row {row + 1}: {names.end} is before {names.start}",
+                    hint="mend that row, or see whether --start and --end are the wrong way round",
+                )
         seen[name] += 1
         found.append(
             Utterance(
                 keys[row], name, speaker[row].strip(), to_split(split[row], f"row {row + 1}"),
-                text[row].strip(), start, max(start, end),
+                text[row].strip(), start, end,
             )
         )  # fmt: skip
     return found
@@ -282,7 +287,7 @@ def _features(source: TableSource, keys: Sequence[str]) -> dict[Modality, ArrayF
             )
         arrays = {word: files.get(name) for word, name in named.items()}
         lengths = {word: files.get(name) for word, name in names.length.items()}
-        ids = [str(i) for i in files.get(names.feature_id).tolist()] if names.feature_id else None
+        ids = [text_of(i) for i in files.get(names.feature_id).tolist()] if names.feature_id else None
     rows = None if ids is None else _rows_by_id(ids, keys, names.feature_id)
     total = len(keys) if ids is None else len(ids)
     require_rows(

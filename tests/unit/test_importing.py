@@ -195,6 +195,7 @@ def test_an_unknown_task_says_what_to_write(tmp_path, label, message, hint):
         ("id,y\n,1\n", {"id": "id"}, "row 1: id is empty"),
         ("id,s\na,train\nb,tset\n", {"id": "id", "split": "s"}, "row 2: 'tset' is no split"),
         ("id,b,e\na,1,2\nb,x,3\n", {"id": "id", "start": "b", "end": "e"}, "row 2: b is 'x'"),
+        ("id,b,e\na,1,2\nb,3,2.5\n", {"id": "id", "start": "b", "end": "e"}, "row 2: e is before b"),
         ("id,r\na,w1\na,w1\n", {"id": "id", "rater": "r"}, "answered by 'w1' in row 1"),
         ("id,r,t\na,w1,x\na,w2,y\n", {"id": "id", "rater": "r", "text": "t"}, "t of 'a' is 'y'"),
         ("id,m\na,sound\n", {"id": "id", "modality": "m"}, "no modality"),
@@ -288,11 +289,20 @@ def test_rows_are_found_by_id_and_padding_is_cut(tmp_path):
     assert cut.of(1).tolist() == [[0.0]]
 
 
+def test_ids_of_bytes_are_text(tmp_path):
+    audio, ids = np.array([[1.0], [2.0]]), np.array(["s2", "s1"]).astype("S")
+    found = frames(tmp_path, audio=audio, ids=ids, feature_id="ids")[Modality.AUDIO]
+    assert [found.of(i).tolist() for i in range(2)] == [[[2.0]], [[1.0]]]
+    np.savez(tmp_path / "t.npz", ids=ids)
+    assert read_columns(tmp_path / "t.npz", ["ids"])["ids"] == ["s2", "s1"]
+
+
 def test_a_file_that_is_no_npz_is_refused(tmp_path):
     for name, content in (("a.npz", b"no"), ("b.npz", b"PK\x03\x04"), ("c.npz", b"")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(CorpusError):
+        with pytest.raises(CorpusError) as error:
             table(write(tmp_path / "a.csv", "id\n1\n"), features=[tmp_path / name], id="id")
+        assert "allow_pickle" not in str(error.value)
 
 
 # -- maps -----------------------------------------------------------------------------------------
@@ -327,7 +337,10 @@ def test_a_map_that_cannot_be_is_a_matter_of_usage(tmp_path, content, message):
 
 @pytest.mark.parametrize(
     "flags",
-    [{"label": ["sentiment.M"]}, {"value": ["A=anger"]}, {"count": ["emotion=A"]}, {"feature": ["sound=x"]}],
+    [
+        {"label": ["sentiment.M=a", "sentiment.M=b"]},
+        {"label": ["sentiment.M"]}, {"value": ["A=anger"]}, {"count": ["emotion=A"]}, {"feature": ["sound=x"]},
+    ],  # fmt: skip
 )
 def test_a_flag_that_cannot_be_read_is_a_matter_of_usage(flags):
     with pytest.raises(UsageError):
