@@ -290,11 +290,11 @@ def test_rows_are_found_by_id_and_padding_is_cut(tmp_path):
 
 
 def test_ids_of_bytes_are_text(tmp_path):
-    audio, ids = np.array([[1.0], [2.0]]), np.array(["s2", "s1"]).astype("S")
+    audio, ids = np.array([[1.0], [2.0]]), np.array(["s1", "s0"]).astype("S")
     found = frames(tmp_path, audio=audio, ids=ids, feature_id="ids")[Modality.AUDIO]
     assert [found.of(i).tolist() for i in range(2)] == [[[2.0]], [[1.0]]]
     np.savez(tmp_path / "t.npz", ids=ids)
-    assert read_columns(tmp_path / "t.npz", ["ids"])["ids"] == ["s2", "s1"]
+    assert read_columns(tmp_path / "t.npz", ["ids"])["ids"] == ["s1", "s0"]
 
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path):
@@ -339,8 +339,11 @@ def test_a_map_that_cannot_be_is_a_matter_of_usage(tmp_path, content, message):
     "flags",
     [
         {"label": ["sentiment.M=a", "sentiment.M=b"]},
-        {"label": ["sentiment.M"]}, {"value": ["A=anger"]}, {"count": ["emotion=A"]}, {"feature": ["sound=x"]},
-    ],  # fmt: skip
+        {"label": ["sentiment.M"]},
+        {"value": ["A=anger"]},
+        {"count": ["emotion=A"]},
+        {"feature": ["sound=x"]},
+    ],
 )
 def test_a_flag_that_cannot_be_read_is_a_matter_of_usage(flags):
     with pytest.raises(UsageError):
