@@ -60,7 +60,7 @@ class Registry(Generic[T]):
         """
         self._search()
         if name not in self._classes:
-            close = get_close_matches(name, self._classes, n=1)
+            close = get_close_matches(name.lower(), self._classes, n=1)
             known = ", ".join(self.names()) or "none"
             raise UnknownName(
                 f"no {self.kind} is called {name!r}",

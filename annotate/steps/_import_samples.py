@@ -98,7 +98,7 @@ def _require_same_corpus(name: str, known: Mapping[str, Stored], gone: Sequence[
     if present and 2 * len(gone) > present:
         raise UsageError(
             f"{len(gone)} of {present} samples that {name!r} had before are not here",
-            hint="say --name OTHER for another corpus, or --into for answers about this one",
+            hint="say --name OTHER for another corpus, or `import table --into` for answers about this one",
         )
 
 

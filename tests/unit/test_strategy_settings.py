@@ -7,7 +7,7 @@ import pytest
 
 from annotate.acquisition.opening import open_strategy
 from annotate.config import Settings
-from annotate.errors import ConfigError, ModelError
+from annotate.errors import ConfigError, ModelError, UnknownName
 from tests.pools import SENTIMENT, make_pool
 
 
@@ -28,3 +28,9 @@ def test_who_needs_two_modalities_names_the_setting_that_adds_one():
         open_strategy("modality-conflict").select(pool, 2, np.random.default_rng(0))
     assert "protocol.passes" in error.value.hint
     assert "passes" in Settings.model_fields["protocol"].annotation.model_fields
+
+
+def test_a_name_in_capitals_is_nearly_right():
+    with pytest.raises(UnknownName) as error:
+        open_strategy("BALD")
+    assert error.value.hint == "did you mean 'bald'?"
