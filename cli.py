@@ -75,6 +75,14 @@ def _progress() -> "Progress":
     return SILENT if _where.quiet else Terminal()
 
 
+def _tasks(text: str | None) -> list[str]:
+    """Joined by commas; none where the option was not given, which is not the same as none in it."""
+    found = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if text is not None and not found:
+        raise typer.BadParameter("no task is named", param_hint="--tasks")
+    return found
+
+
 def _emit(report: object, as_json: bool) -> None:
     from annotate.console import emit
 
@@ -269,7 +277,7 @@ def next_batch(  # noqa: PLR0913, PLR0917 - one for each option
             help="Ask a sample in every pass, or only what tells most for its time.",
         ),
     ] = None,
-    tasks: Annotated[str, typer.Option(help="Ask only these, as sentiment.T,sentiment.A.")] = "",
+    tasks: Annotated[str | None, typer.Option(help="Ask only these, as sentiment.T,sentiment.A.")] = None,
     strategy: Annotated[str | None, typer.Option(help="How to rank the pool; see `annotate list`.")] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=LARGEST_SEED, help="Makes the choice repeatable.")
@@ -285,7 +293,7 @@ def next_batch(  # noqa: PLR0913, PLR0917 - one for each option
 
     report = step(
         _project(), n=n, budget=budget, whole_samples=whole_samples,
-        tasks=[name.strip() for name in tasks.split(",") if name.strip()], strategy=strategy, seed=seed,
+        tasks=_tasks(tasks), strategy=strategy, seed=seed,
         device=device, dry_run=dry_run, progress=_progress(),
     )  # fmt: skip
     _emit(report, as_json)

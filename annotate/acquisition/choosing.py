@@ -9,6 +9,9 @@ from annotate.protocols import QueryStrategy
 from annotate.registry import STRATEGIES
 from annotate.types import Kind, Need, Pool, Selection
 
+ANONYMOUS = "this query strategy"
+"""What one that does not know what the user called it calls itself."""
+
 
 def choose(strategy: QueryStrategy, name: str, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
     """At most `k` of the pool, by the strategy that the user called `name`.
@@ -17,7 +20,10 @@ def choose(strategy: QueryStrategy, name: str, pool: Pool, k: int, rng: np.rando
     """
     if not len(pool) or k < 1:
         return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
-    return strategy.select(_rankable(strategy, name, pool), k, rng)
+    try:
+        return strategy.select(_rankable(strategy, name, pool), k, rng)
+    except ModelError as error:
+        raise ModelError(str(error).replace(ANONYMOUS, name), hint=error.hint) from error
 
 
 def _rankable(strategy: QueryStrategy, name: str, pool: Pool) -> Pool:

@@ -90,7 +90,7 @@ class Plan:
         if self.until <= self.start:
             raise UsageError(
                 f"--until {self.until} is not above --start {self.start}: no strategy would choose anything",
-                hint=f"use --until {self.start + 8 * self.step}",
+                hint=f"use --until {self.start + self.step}, or more",
             )
 
     def budgets(self) -> tuple[int, ...]:

@@ -55,9 +55,11 @@ def _write(
     store, name = FeatureStore(project.features), full_name(IMPORTED, open_extractor(project, modality))
     if frames is None:
         ids = _without(project, name, ids, modality, written)
-    width = _width(project, store, modality, name, frames, set(ids))
     known = _known(project, store, name)
+    blank = [] if frames is None else _blank(project, name, set(ids))
+    width = _width(project, store, modality, name, frames, {*ids, *blank})
     absent = np.zeros((1, width), np.float32)
+    _widen(store, modality, name, blank, absent, written)
     missing = held = 0
     buffer: list[tuple[str, NDArray[np.float32]]] = []
     digests: list[tuple[str, str]] = []
@@ -81,6 +83,28 @@ def _write(
     written.told[modality.word] = f"{len(ids) - missing} samples, {width} wide"
     if missing:
         written.warnings.append(f"{missing} samples have no {modality.word} features: zeros stand for them")
+
+
+def _blank(project: Project, name: str, ids: set[str]) -> list[str]:
+    """Samples of corpora that came without the modality: one zero stands for each, and says no width."""
+    with reading(project.engine) as session:
+        stored = imports.stored_features(session, name)
+    nothing = _digest(np.zeros((1, 1), np.float32))
+    return sorted(i for i, (digest, _) in stored.items() if digest == nothing and i not in ids)
+
+
+def _widen(
+    store: FeatureStore, modality: Modality, name: str, blank: Sequence[str], absent: NDArray[np.float32],
+    written: Written,
+) -> None:  # fmt: skip
+    """Store as many zeros for what is absent as others have numbers."""
+    if absent.shape[1] == 1:
+        return
+    for start in range(0, len(blank), SHARD_SAMPLES):
+        some = blank[start : start + SHARD_SAMPLES]
+        _flush(
+            store, modality, name, [(i, absent) for i in some], [(i, _digest(absent)) for i in some], written
+        )
 
 
 def _without(

@@ -247,9 +247,12 @@ def _of_tasks(candidates: Sequence[Candidate], tasks: Sequence[str]) -> list[Can
         if left or again:
             found.append(replace(candidate, passes=left, again=again))
     if not found:
+        whole = Modality.MULTIMODAL.value in wanted
         raise NothingToDo(
             f"of {', '.join(tasks)} nothing can be asked now",
-            hint="the multimodal pass of a sample opens when its other passes are asked: leave --tasks out",
+            hint="the multimodal pass of a sample opens when its other passes are asked: leave --tasks out"
+            if whole
+            else "these passes are asked everywhere, or there is no clip to show: leave --tasks out",
         )
     return found
 

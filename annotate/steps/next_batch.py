@@ -95,8 +95,8 @@ def next_batch(  # noqa: PLR0913 - one for each option
     batch = project.settings.batch
     whole = batch.ask == "samples" if whole_samples is None else whole_samples
     request = Request(
-        strategy or batch.strategy, whole, n, None if budget is None else read_budget(budget),
-        _known_tasks(project, tasks), seed, device,
+        batch.strategy if strategy is None else strategy,
+        whole, n, None if budget is None else read_budget(budget), _known_tasks(project, tasks), seed, device,
     )  # fmt: skip
     if n is not None and budget is not None:
         raise UsageError("-n and --budget both say how large the batch is", hint="give one of them")

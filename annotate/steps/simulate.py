@@ -88,10 +88,13 @@ def simulate(  # noqa: PLR0913 - one for each option
         raise UsageError("no strategy is named", hint="--strategies entropy,k-center")
     for name in names:  # before anything is read: a mistyped name is told at once
         open_strategy(name, project.settings.batch.options)
+    wanted = tuple(t.strip() for t in (tasks or "").split(",") if t.strip())
+    if tasks is not None and not wanted:
+        raise UsageError("no task is named", hint="--tasks sentiment.T,sentiment.M, or leave it out")
     if single_questions:
         names += [by_question(name) for name in names]
     said: dict[str, Any] = {
-        "tasks": tuple(t.strip() for t in (tasks or "").split(",") if t.strip()),
+        "tasks": wanted,
         "members": members,
         "device": choose_device(device or project.settings.train.device),
         "votes": votes,

@@ -360,6 +360,20 @@ def test_features_of_another_width_are_refused(bare, tmp_path):
         bring(bare, table, features, name="two", flags={"video": "", "speaker": ""})
 
 
+def test_a_corpus_without_sound_does_not_say_how_wide_the_sound_of_the_next_is(bare, tmp_path):
+    table, features = corpus(tmp_path / "in")
+    bring(bare, table, [], name="silent", flags={"video": "", "speaker": ""})
+    bring(bare, table, features, name="heard", flags={"video": "", "speaker": ""})
+    bring(bare, table, [], name="silent too", flags={"video": "", "speaker": ""})
+    with reading(bare.engine) as session:
+        ids = sorted(sample.id for sample in session.query(models.Sample))
+    widths = [row.shape for row in read_features(bare, Modality.AUDIO, ids)]
+    assert sorted(set(widths)) == [(1, 4), (3, 4)] and widths.count((3, 4)) == 60
+    np.savez(features[0], audio=np.ones((60, 5)), vision=np.ones((60, 2)))
+    with pytest.raises(CorpusError, match="audio has 5 numbers per frame here, and 4"):
+        bring(bare, table, features, name="other", flags={"video": "", "speaker": ""})
+
+
 def test_a_number_that_is_none_leaves_nothing_behind(bare, tmp_path):
     table, features = corpus(tmp_path / "in")
     audio = np.ones((60, 4))

@@ -252,3 +252,9 @@ def test_where_a_sample_has_one_question_there_are_no_single_ones(project, tmp_p
     with pytest.raises(UsageError, match="single ones are whole samples"):
         _run(project, single_questions=True, tasks="sentiment.T", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_tasks_that_name_none_are_not_all_of_them(project, annotate):
+    for command in (["simulate", "--strategies", "entropy"], ["next-batch", "--dry-run"]):
+        done = annotate("-C", project.root, *command, "--tasks", ",")
+        assert done.returncode == 2 and "name" in done.stderr and "--tasks" in done.stderr

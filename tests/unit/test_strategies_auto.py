@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from annotate.acquisition.asking import Budget, Prices, ask
+from annotate.acquisition.choosing import choose
 from annotate.acquisition.opening import open_strategy
 from annotate.errors import ModelError, UnknownName
 from annotate.registry import STRATEGIES
@@ -142,3 +143,9 @@ def test_one_network_alone_tells_no_single_questions_apart_and_says_so():
 def test_a_strategy_that_does_not_exist_is_told_at_once():
     with pytest.raises(UnknownName, match="lcdm"):
         open_strategy("auto", {"auto": {"regression": "lcdm"}})
+
+
+def test_who_cannot_choose_is_called_by_its_name():
+    pool = alone(make_pool(n=40, dimensions=(SENTIMENT,)))
+    with pytest.raises(ModelError, match="power:bald needs an ensemble"):
+        choose(open_strategy("power:bald"), "power:bald", pool, 3, np.random.default_rng(0))
