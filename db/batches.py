@@ -231,19 +231,6 @@ def covered_sample_ids(session: Session) -> list[str]:
     return sorted(set(session.scalars(query)) - audit_sample_ids(session))
 
 
-def count_covered(session: Session, modality: Modality) -> int:
-    """How many train samples are labelled or were asked in a pass, those of the audit aside."""
-    own = (BatchItem.sample_id == Sample.id, BatchItem.modality == modality, BatchItem.state.in_(ASKED))
-    labelled = exists().where(Label.sample_id == Sample.id, Label.task_id.endswith(f".{modality}"))
-    query = select(func.count()).where(
-        Sample.status == SampleStatus.OK,
-        Sample.split == Split.TRAIN,
-        exists().where(*own) | labelled,
-        ~exists().where(BatchItem.sample_id == Sample.id, BatchItem.role == Role.AUDIT),
-    )
-    return session.scalar(query) or 0
-
-
 def audit_sample_ids(session: Session) -> set[str]:
     """Samples that were ever drawn as audit: never trained on, whatever became of their questions."""
     return set(session.scalars(select(BatchItem.sample_id).where(BatchItem.role == Role.AUDIT).distinct()))

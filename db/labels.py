@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from annotate import types
 from annotate.types import Dimension, Kind, Task
 from db.chunks import chunks
-from db.models import Annotation, AnnotationState, Label, Sample, SampleStatus
+from db.models import Annotation, AnnotationState, Label
 
 HUMAN = "human"
 
@@ -129,16 +129,10 @@ def _usable(dimension: Dimension, value: str) -> bool:
     return dimension.takes(value) or dimension.number(value) is not None
 
 
-def read_labels(session: Session, split: types.Split | None = None) -> list[types.Label]:
-    """What people agreed on, of one split or all samples, ordered by sample id and task id; a label without
-    a value (or NaN) is none."""
-    query = select(Label).where(Label.origin == HUMAN)
-    if split is not None:
-        query = query.join(Sample, Sample.id == Label.sample_id).where(
-            Sample.status == SampleStatus.OK, Sample.split == split
-        )
+def read_labels(session: Session) -> list[types.Label]:
+    """What people agreed on, ordered by sample id and task id; a label without a value (or NaN) is none."""
     found = []
-    for row in session.scalars(query):
+    for row in session.scalars(select(Label).where(Label.origin == HUMAN)):
         value = row.category if row.number is None or isnan(row.number) else row.number
         if value is not None:
             found.append(types.Label(row.sample_id, row.task_id, value, dict(row.distribution), row.raters))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.acquisition.choosing import choose
-from annotate.acquisition.joint import Grid, Offer, Step, spend
+from annotate.acquisition.joint import Grid, Offer, Step, spend, steps
 from annotate.acquisition.opening import open_strategy
 from annotate.errors import ModelError
 from annotate.protocols import QueryStrategy
@@ -17,8 +17,9 @@ from annotate.types import Modality, Pool
 SHORTLIST = 3
 """So many times the samples that could be asked whole are chosen, and their questions compared."""
 WORTH = "variance-reduction"
-"""The strategy whose score compares the samples of a task: squared error that the answer takes away. Between
-tasks it says little: members that know nothing yet agree on the mean, and quarrel where they know much."""
+"""The strategy whose score is what an answer tells: squared error that it takes away, which may be added over
+tasks and divided by seconds. Nats (`bald`) go on asking about what is nearly learned: a tenth of a tiny error
+is as many nats as a tenth of a large one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,10 @@ class Prices:
     """(n, passes) True where the question is still to be asked."""
     seconds: Grid
     """(n, passes) of all raters together."""
-    labels: NDArray[np.float64]
-    """(passes,) train samples that are labelled or asked in each."""
 
     def of(self, rows: NDArray[np.intp]) -> "Prices":
         """The same for some samples."""
-        return Prices(self.passes, self.free[rows], self.seconds[rows], self.labels)
+        return Prices(self.passes, self.free[rows], self.seconds[rows])
 
 
 def ask(
@@ -59,37 +58,31 @@ def ask(
     chosen = choose(strategy, name, pool, _shortlist(prices, budget), rng).indices
     some, theirs = pool.of(chosen), prices.of(chosen)
     told = worth(some, prices.passes)
-    offer = Offer(prices.passes, theirs.free, told, theirs.seconds, prices.labels)
-    taken = spend(offer, rng, questions=budget.questions, seconds=budget.seconds)
-    return [Step(int(chosen[s.row]), s.passes, s.density, s.seconds) for s in taken]
-
-
-def worth(pool: Pool, passes: Sequence[Modality]) -> Grid:
-    """(n, passes) what the answers of a pass tell, over its tasks that lack a label: of each task the share
-    that is left to learn, spread over the samples by what each would tell.
-
-    Of a task that the model does not know yet all is left, and every sample tells as much. Raises
-    `ModelError` for a model without an ensemble.
-    """
-    scores = open_strategy(WORTH).task_scores(pool)  # type: ignore[attr-defined]
-    if len(pool) and scores and not any(np.nan_to_num(values).any() for values in scores.values()):
+    if len(some) and some.asked() and not told.any():
         raise ModelError(
             "nothing tells single questions apart: one network alone never disagrees",
             hint="set `members = 5` in [train] and train again, or use --whole-samples",
         )
+    offer = Offer(prices.passes, theirs.free, told, theirs.seconds)
+    taken = spend(steps(offer), rng, questions=budget.questions, seconds=budget.seconds)
+    return [Step(int(chosen[s.row]), s.passes, s.density, s.seconds) for s in taken]
+
+
+def worth(pool: Pool, passes: Sequence[Modality]) -> Grid:
+    """(n, passes) what the answers of a pass tell about the model, over its tasks that lack a label.
+
+    An answer to a task that the model does not know yet tells as much as one to the task that has most to
+    learn: worth nothing, it would never be asked, and never be known.
+    """
+    scores = open_strategy(WORTH).task_scores(pool)  # type: ignore[attr-defined]
+    most = max((float(np.nanmean(values)) for values in scores.values()), default=0.0)
     found = np.zeros((len(pool), len(passes)))
     for task_id, wanted in pool.missing.items():
         modality = Modality(task_id.rpartition(".")[2])
         if modality in passes:
-            told = _evened(scores[task_id]) if task_id in scores else 1.0
-            found[:, passes.index(modality)] += np.where(wanted, told * pool.left.get(task_id, 1.0), 0)
+            told = np.nan_to_num(scores[task_id]) if task_id in scores else most
+            found[:, passes.index(modality)] += np.where(wanted, told, 0)
     return found
-
-
-def _evened(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) 1 on average, as far as there are any; all alike where none tells anything."""
-    mean = float(np.nanmean(scores)) if np.isfinite(scores).any() else 0.0
-    return np.nan_to_num(scores) / mean if mean > 0 else np.ones(len(scores))
 
 
 def _shortlist(prices: Prices, budget: Budget) -> int:

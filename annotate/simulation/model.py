@@ -1,13 +1,12 @@
 """The project's own model, trained on what is labelled so far, and what it makes of all samples."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.acquisition.left import left_to_learn
 from annotate.learning.enough import lacking, learned
 from annotate.learning.seeds import member_seed
 from annotate.simulation.ledger import Ledger
@@ -30,9 +29,7 @@ class Taught:
     tasks: tuple[Task, ...]
     """What the model knows; none: there is no model."""
     seen: "Seen | None"
-    """The pool, then test, then the valid samples that are labelled, through the model."""
-    left: Mapping[str, float] = field(default_factory=dict)
-    """By task id: share that is still to be learned, as the valid labels say."""
+    """The pool, then test, through the model."""
 
 
 def watched(world: World, plan: Plan, labelled: int, seed: int) -> list[str]:
@@ -55,10 +52,7 @@ def teach(world: World, plan: Plan, ledger: Ledger, seed: int, turn: int) -> Tau
     labels |= {(i, t.id): world.labels[i, t.id] for i in valid for t in tasks if (i, t.id) in world.labels}
     if not tasks:
         return Taught(labels, (), None)
-    seen = _see(world, labels, valid, tasks, member_seed(seed, FIT, turn))
-    at = np.arange(len(valid)) + len(world.pool) + len(world.test)
-    said = {task_id: prediction.of(at) for task_id, prediction in seen.predictions.items()}
-    return Taught(labels, tasks, seen, left_to_learn(said, valid, labels.values()))
+    return Taught(labels, tasks, _see(world, labels, valid, tasks, member_seed(seed, FIT, turn)))
 
 
 def _see(
@@ -75,7 +69,7 @@ def _see(
         tasks, labelled(world.pool), labelled(valid), labels, world.read, world.extractors, world.places
     )
     checkpoint = fit_ensemble(training_set, world.recipe, seed=seed, device=world.device)
-    everything = [*world.pool, *world.test, *valid]
+    everything = [*world.pool, *world.test]
     return see(checkpoint, world.read, everything, world.device, world.places, codes=True)
 
 

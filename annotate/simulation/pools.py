@@ -45,7 +45,6 @@ def view(world: World, ledger: Ledger, taught: Taught, needs: frozenset[Need]) -
         codes=rows_of(codes, rows),
         groups={word: who[rows] for word, who in world.groups.items()},
         device=world.device,
-        left=taught.left,
     )
     return View(_with_votes(world, ledger, pool, covered) if Need.VOTES in needs else pool, rows)
 

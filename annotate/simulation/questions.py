@@ -35,5 +35,4 @@ def _prices(world: World, pool: Pool, rows: NDArray[np.intp]) -> Prices:
     free = np.stack([np.any(missing[m], axis=0) for m in world.passes], axis=1)
     lengths = world.clip_seconds[rows]
     seconds = np.stack([world.costs[m].of(lengths) for m in world.passes], axis=1)
-    labels = len(world.pool) - np.sum(free, axis=0)
-    return Prices(world.passes, free, seconds, labels.astype(float))
+    return Prices(world.passes, free, seconds)

@@ -21,12 +21,11 @@ from annotate.protocols import QueryStrategy
 from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
 from annotate.steps._narrow import narrow
 from annotate.steps._pool import Sight, look
-from annotate.types import Label, Modality, Need, Pool, Role, Selection, Split
+from annotate.types import Modality, Need, Pool, Role, Selection
 from db import batches, stats
 from db.batches import Candidate
 from db.costs import lead_times, lengths
 from db.engine import reading
-from db.labels import read_labels
 
 _BUDGET = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
@@ -87,8 +86,6 @@ class _Till:
     lengths: Mapping[str, float]
     """By sample id: seconds of its clip."""
     raters: int
-    labels: Mapping[Modality, int]
-    """Train samples that are labelled or asked in each pass."""
 
     def of(self, candidate: Candidate) -> float:
         """Seconds of all raters together for all that is asked of a sample."""
@@ -96,10 +93,7 @@ class _Till:
 
     def prices(self, candidates: Sequence[Candidate], passes: tuple[Modality, ...]) -> Prices:
         free = np.array([[p in c.passes for p in passes] for c in candidates], dtype=bool)
-        labels = np.array([self.labels[p] for p in passes], dtype=float)
-        return Prices(
-            passes, free.reshape(len(candidates), len(passes)), self._grid(candidates, passes), labels
-        )
+        return Prices(passes, free.reshape(len(candidates), len(passes)), self._grid(candidates, passes))
 
     def _grid(self, candidates: Sequence[Candidate], passes: Sequence[Modality]) -> NDArray[np.float64]:
         lengths = np.array([self.lengths[c.sample_id] for c in candidates], dtype=float)
@@ -141,11 +135,8 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
     # A sample of which only some passes came back would lie at distance zero from itself.
     covered = sorted(set(field.covered) - {c.sample_id for c in draws.pool})
     progress.say(f"choosing from {len(draws.pool)} samples by {used}")
-    valid = [] if asking.whole else _valid_labels(project)
-    seen_too = [*covered, *{label.sample_id for label in valid}]
-    sight = _see(project, round_id, draws, seen_too, request.device, opened.needs)
+    sight = _see(project, round_id, draws, covered, request.device, opened.needs)
     pool = _only(sight.pool(project, draws.pool, covered), request.tasks)
-    pool = replace(pool, left=sight.left(valid))
     active = _active(opened, pool, draws, asking, till, project.settings.passes, choosing)
     chosen = _affordable(in_rank_order(active, [*draws.audit, *draws.holdout], ordering), request, till)
     return Plan(
@@ -228,8 +219,7 @@ def costs_of(project: Project) -> Costs:
 def _till(project: Project, candidates: Sequence[Candidate]) -> _Till:
     with reading(project.engine) as session:
         found = lengths(session, [c.sample_id for c in candidates])
-        labels = {m: batches.count_covered(session, m) for m in project.settings.passes}
-    return _Till(costs_of(project), found, project.settings.protocol.raters, labels)
+    return _Till(costs_of(project), found, project.settings.protocol.raters)
 
 
 def _of_tasks(candidates: Sequence[Candidate], tasks: Sequence[str]) -> list[Candidate]:
@@ -352,16 +342,6 @@ def _see(
     their features are left alone."""
     drawn = [] if round_id is None else [c.candidate.sample_id for c in (*draws.audit, *draws.holdout)]
     return look(project, round_id, [*(c.sample_id for c in draws.pool), *covered, *drawn], device, needs)
-
-
-def _valid_labels(project: Project) -> list[Label]:
-    """Those of valid samples with features: what tells how much is left to learn."""
-    from annotate.steps._features import featured
-
-    with reading(project.engine) as session:
-        labels = read_labels(session, Split.VALID)
-    have = featured(project, sorted({label.sample_id for label in labels}))
-    return [label for label in labels if label.sample_id in have]
 
 
 def _seen(

@@ -8,22 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.acquisition.known import numbered, numbers, voted
-from annotate.acquisition.left import left_to_learn
 from annotate.project import Project
 from annotate.steps._embed import counted, embed, pooled
-from annotate.types import (
-    UNIMODAL,
-    Kind,
-    Known,
-    Label,
-    Modality,
-    Need,
-    Pool,
-    Task,
-    TaskPrediction,
-    Votes,
-    rows_of,
-)
+from annotate.types import UNIMODAL, Kind, Known, Modality, Need, Pool, Task, TaskPrediction, Votes, rows_of
 from db.batches import Candidate
 from db.engine import reading
 from db.labels import read_labels
@@ -74,12 +61,6 @@ class Sight:
             return Known(self.embeddings[rows], rows_of(self.codes, rows))
         said = {task_id: p.of(rows) for task_id, p in self.predictions.items()}
         return Known(self.embeddings[rows], rows_of(self.codes, rows), said, _labels(project, covered))
-
-    def left(self, labels: Sequence[Label]) -> dict[str, float]:
-        """By task id: the share that is still to be learned, as these labels say; of samples seen here."""
-        ids = sorted({label.sample_id for label in labels if label.sample_id in self.position})
-        rows = self._rows(ids)
-        return left_to_learn({t: p.of(rows) for t, p in self.predictions.items()}, ids, labels)
 
     def beliefs(self, sample_ids: Sequence[str]) -> list[tuple[str, str, dict[str, Any]]]:
         """(sample id, task id, what is stored) of what the model believes about some samples."""

@@ -144,9 +144,6 @@ class Pool:
     """Where a strategy may compute what is worth it."""
     votes: Mapping[str, Votes] = field(default_factory=dict)
     """By task id: what was said of candidates that may be asked again; only for who needs it."""
-    left: Mapping[str, float] = field(default_factory=dict)
-    """By task id, in [0, 1]: share of the task that is still to be learned, as valid labels say; a task that
-    is not there is unknown as a whole."""
 
     def __len__(self) -> int:
         return len(self.sample_ids)

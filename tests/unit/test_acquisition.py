@@ -1,30 +1,28 @@
 """What questions cost, which are worth it, and how a budget is spent."""
 
-from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 
 from annotate.acquisition.asking import Budget, Prices, ask, worth
 from annotate.acquisition.costs import LeadTime, PassCost, learn
-from annotate.acquisition.joint import Offer, spend
-from annotate.acquisition.left import left_to_learn
+from annotate.acquisition.joint import Offer, spend, steps
 from annotate.acquisition.opening import open_strategy
 from annotate.errors import AnnotateError, ConfigError, UnknownName, UsageError
 from annotate.steps._plan import read_budget
-from annotate.types import Kind, Label, Modality, Task, TaskPrediction
-from tests.pools import EMOTION, SENTIMENT, THEMES, make_pool
+from annotate.types import Modality, Task, TaskPrediction
+from tests.pools import EMOTION, SENTIMENT, make_pool
 
 T, A, V, M = Modality
 PRIOR = {m: PassCost(6.0, 1.0) for m in Modality}
 
 
-def offer(worth, seconds, free=None, labels=(10, 10, 10, 10)) -> Offer:
+def offer(worth, seconds, free=None) -> Offer:
     worth = np.asarray(worth, dtype=float)
     free = np.ones(worth.shape, dtype=bool) if free is None else np.asarray(free)
-    each = np.broadcast_to(np.asarray(seconds, float), worth.shape)
-    return Offer((T, A, V, M), free, worth, each, np.asarray(labels, dtype=float))
+    return Offer((T, A, V, M), free, worth, np.broadcast_to(np.asarray(seconds, float), worth.shape))
 
 
 def allowed(passes: tuple[Modality, ...], free: tuple[Modality, ...]) -> bool:
@@ -32,74 +30,38 @@ def allowed(passes: tuple[Modality, ...], free: tuple[Modality, ...]) -> bool:
     return M not in passes or set(passes) >= set(free)
 
 
-def lifted(worth, seconds, columns, column) -> float:
-    """The last value of the falling curve next to the densities, the densest first and M last (isotonic
-    regression, Barlow et al. 1972: the least mean of all that end there)."""
-    order = [c for c in sorted(columns, key=lambda c: -worth[c] / seconds[c]) if c != column] + [column]
-    ends = [order[start:] for start in range(len(order))]
-    return min(worth[end].sum() / seconds[end].sum() for end in ends)
-
-
-def plainly(made: Offer, seed: int, questions: int, seconds: float) -> list[tuple[int, set[Modality]]]:
-    """The same choice by looking at every step each time."""
-    luck = np.random.default_rng(seed).gumbel(size=made.free.shape)
-    free, asked, taken = made.free.copy(), np.zeros(4), []
-    while True:
-        share = made.labels / (made.labels + asked) ** 2
-        best, found = -np.inf, None
-        for row, column in np.argwhere(free):
-            columns = np.flatnonzero(free[row]) if column == 3 else np.array([column])
-            cost = made.seconds[row, columns].sum()
-            if len(columns) > questions or cost > seconds:
-                continue
-            key = (
-                np.log(lifted(made.worth[row] * share, made.seconds[row], columns, column))
-                + luck[row, column]
-            )
-            if key > best:
-                best, found = key, (int(row), columns, cost)
-        if found is None:
-            return taken
-        row, columns, cost = found
-        free[row, columns] = False
-        asked[columns] += 1
-        questions, seconds = questions - len(columns), seconds - cost
-        taken.append((row, {made.passes[c] for c in columns}))
-
-
-def test_each_step_is_the_best_of_those_that_fit_after_what_was_taken_before():
+def test_steps_of_a_sample_are_the_best_for_every_time_that_they_reach():
     rng = np.random.default_rng(0)
-    for seed in range(40):
-        shape = (int(rng.integers(1, 9)), 4)
-        made = offer(
-            rng.exponential(size=shape), rng.uniform(1, 9, shape), rng.random(shape) < 0.8,
-            rng.uniform(10, 60, 4),
-        )  # fmt: skip
-        taken = spend(made, np.random.default_rng(seed), questions=9, seconds=1e9)
-        assert [(s.row, set(s.passes)) for s in taken][:6] == plainly(made, seed, 9, 1e9)[:6]
-
-
-def test_a_pass_with_few_labels_comes_before_one_with_many_and_none_takes_everything():
-    """As cheap and as unsure, T is labelled four times as often; A is twice as cheap as V."""
-    worth = np.tile([1.0, 1.0, 0.0, 0.0], (200, 1))
-    free = worth > 0
-    made = offer(worth, 5.0, free, [400, 100, 100, 100])
-    passes = Counter(s.passes[0] for s in spend(made, np.random.default_rng(0), questions=100, seconds=None))
-    assert passes[A] > 1.4 * passes[T]
-    made = offer(np.tile([0, 1.0, 1.0, 0], (200, 1)), [1, 5, 10, 1], worth[:, [2, 0, 1, 3]] > 0, [20] * 4)
-    passes = Counter(s.passes[0] for s in spend(made, np.random.default_rng(0), questions=100, seconds=None))
-    # (20 + a)² / (20 + v)² = 2 where both are as dense: 62 and 38 of 100.
-    assert 25 <= passes[V] <= 45
+    for _ in range(200):
+        free = rng.random((1, 4)) < 0.8
+        made = offer(rng.exponential(size=(1, 4)), rng.uniform(1, 9, (1, 4)), free)
+        passes = tuple(p for p, is_free in zip(made.passes, free[0], strict=True) if is_free)
+        total = {p: (made.worth[0, i], made.seconds[0, i]) for i, p in enumerate(made.passes)}
+        found = steps(made)
+        assert [s.density for s in found] == sorted((s.density for s in found), reverse=True)
+        assert sorted(p for s in found for p in s.passes) == sorted(passes)
+        spent, gained, taken = 0.0, 0.0, ()
+        for step in found:
+            spent, gained, taken = (
+                spent + step.seconds,
+                gained + step.density * step.seconds,
+                taken + step.passes,
+            )
+            assert allowed(taken, passes)
+            for size in range(1, 5):
+                for others in combinations(passes, size):
+                    cost, value = (sum(total[p][k] for p in others) for k in (1, 0))
+                    if allowed(others, passes) and cost <= spent + 1e-9:
+                        assert value <= gained + 1e-9
 
 
 def test_the_multimodal_question_waits_for_the_others_however_much_it_tells():
-    (whole,) = spend(offer([[1, 1, 1, 1e9]], 10), np.random.default_rng(0), questions=4, seconds=None)
-    assert whole.passes == (T, A, V, M)
-    last = offer([[0, 0, 0, 1.0]], 10, [[False, False, False, True]])
-    assert spend(last, np.random.default_rng(0), questions=4, seconds=None)[0].passes == (M,)
-    dull = offer([[1, 1, 1, 1e-9]], 10)
-    found = [s.passes for s in spend(dull, np.random.default_rng(0), questions=4, seconds=None)]
-    assert len(found) == 4 and found[-1] == (M,)
+    (alone,) = steps(offer([[1, 1, 1, 90.0]], 10, [[True, True, True, True]]))
+    assert alone.passes == (T, A, V, M)
+    (last,) = steps(offer([[0, 0, 0, 1.0]], 10, [[False, False, False, True]]))
+    assert last.passes == (M,)
+    dull = steps(offer([[3, 2, 1, 0.5]], 10))
+    assert [s.passes for s in dull] == [(T,), (A,), (V,), (M,)]
 
 
 @pytest.mark.parametrize(("questions", "seconds"), [(7, None), (None, 100.0), (5, 30.0), (0, None)])
@@ -107,7 +69,7 @@ def test_the_budget_is_kept_and_nothing_is_asked_twice_or_before_its_time(questi
     rng = np.random.default_rng(1)
     for seed in range(30):
         made = offer(rng.exponential(size=(9, 4)), rng.uniform(1, 9, (9, 4)), rng.random((9, 4)) < 0.7)
-        taken = spend(made, np.random.default_rng(seed), questions=questions, seconds=seconds)
+        taken = spend(steps(made), np.random.default_rng(seed), questions=questions, seconds=seconds)
         asked = [(s.row, p) for s in taken for p in s.passes]
         assert len(set(asked)) == len(asked)
         assert questions is None or len(asked) <= questions
@@ -122,7 +84,9 @@ def test_questions_are_drawn_in_proportion_to_what_they_tell_per_second():
     made = offer(
         [[3.0, 1.0, 0, 0]] * 2, [1, 1, 1, 1], [[True, False, False, False], [False, True, False, False]]
     )
-    first = [spend(made, np.random.default_rng(s), questions=1, seconds=None)[0].row for s in range(2000)]
+    first = [
+        spend(steps(made), np.random.default_rng(s), questions=1, seconds=None)[0].row for s in range(2000)
+    ]
     # Binomial with p = 3/4: 0.75 +- 0.01.
     assert np.mean(np.array(first) == 0) == pytest.approx(0.75, abs=0.04)
 
@@ -152,65 +116,19 @@ def test_nonsense_from_the_server_is_no_cost():
     assert (learn(PRIOR, falling)[T].of(np.array([0.0, 100.0])) > 0).all()
 
 
-def test_worth_is_what_is_left_of_the_tasks_of_a_pass_and_nothing_where_the_label_is_known():
+def test_worth_is_that_of_the_tasks_of_a_pass_and_nothing_where_the_label_is_known():
     pool = make_pool(n=30, share_missing=0.5)
-    pool = replace(pool, left={task_id: 0.1 * (k + 1) for k, task_id in enumerate(sorted(pool.missing))})
     found = worth(pool, tuple(Modality))
     scores = open_strategy("variance-reduction").task_scores(pool)
     for column, modality in enumerate(Modality):
-        own = [
-            np.nan_to_num(values) / np.nanmean(values) * pool.left[t]
-            for t, values in scores.items()
-            if t.endswith(f".{modality}")
-        ]
+        own = [np.nan_to_num(values) for t, values in scores.items() if t.endswith(f".{modality}")]
         assert found[:, column] == pytest.approx(np.sum(own, axis=0))
-
-
-def test_what_is_nearly_learned_is_worth_little_however_much_the_members_quarrel_about_it():
-    """Members that know nothing agree on the mean; those that know much still differ by a little of much."""
-    pool = make_pool(n=50, dimensions=(SENTIMENT,))
-    quarrel = {t: replace(p, epistemic=p.epistemic * (9 if t == "sentiment.M" else 1)) for t, p in
-               pool.predictions.items()}  # fmt: skip
-    pool = replace(pool, predictions=quarrel, left={"sentiment.M": 0.05})
-    found = worth(pool, tuple(Modality)).mean(axis=0)
-    assert found[3] < 0.1 * found[:3].min()
-
-
-@pytest.mark.parametrize("dimension", [SENTIMENT, EMOTION, THEMES], ids=lambda d: d.kind)
-def test_what_is_left_falls_from_all_to_nothing_with_the_errors_on_valid(dimension):
-    pool = make_pool(n=400, dimensions=(dimension,))
-    said = {t: p for t, p in pool.predictions.items() if t.endswith(".T")}
-    (task_id, prediction), ids = next(iter(said.items())), [str(i) for i in pool.sample_ids]
-    true = [_as_said(prediction, row) for row in range(400)]
-
-    def left(values) -> float:
-        labels = [Label(i, task_id, v, {}, 1) for i, v in zip(ids, values, strict=False)]
-        return left_to_learn(said, ids, labels)[task_id]
-
-    shuffled = [true[k] for k in np.random.default_rng(0).permutation(400)]
-    half = [a if k % 2 else b for k, (a, b) in enumerate(zip(true, shuffled, strict=True))]
-    assert left(true) == pytest.approx(10 / 410)
-    assert left(true) < left(half) < left(shuffled)
-    assert left(shuffled) > 0.9
-    assert left(true[:5]) == pytest.approx(10 / 15)  # five labels prove little
-    assert left([]) == left([true[0]] * 400) == 1  # nobody said anything, or all the same
-
-
-def _as_said(prediction: TaskPrediction, row: int) -> float | str:
-    """The label that the prediction would be right about."""
-    dimension = prediction.task.dimension
-    if dimension.kind is Kind.REGRESSION:
-        return float(prediction.mean[row])
-    if dimension.kind is Kind.CLASSIFICATION:
-        return dimension.answers[int(prediction.mean[row])].alias
-    ticks = prediction.ticked[row]
-    return dimension.joined([a.alias for a, t in zip(dimension.answers, ticks, strict=True) if t])
 
 
 def test_asking_takes_only_what_is_free_and_stays_within_the_budget():
     pool = make_pool(n=40, dimensions=(SENTIMENT,))
     free = np.random.default_rng(0).random((40, 4)) < 0.5
-    prices = Prices(tuple(Modality), free, np.full((40, 4), 10.0), np.full(4, 20.0))
+    prices = Prices(tuple(Modality), free, np.full((40, 4), 10.0))
     for name in ("uniform", "entropy", "k-center"):
         taken = ask(open_strategy(name), name, pool, prices, Budget(questions=12), np.random.default_rng(0))
         asked = [(s.row, prices.passes.index(p)) for s in taken for p in s.passes]
