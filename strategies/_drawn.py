@@ -1,17 +1,14 @@
 """Base for strategies that draw a batch by another one's scores, so that it is not all of one kind."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from annotate.errors import ConfigError
-from annotate.registry import STRATEGIES
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Pool, Selection
 from strategies._ensemble import Scores
-from strategies._scored import ScoredStrategy
+from strategies._standing import Standing
 from strategies._top import top
 
 
@@ -25,7 +22,7 @@ class DrawnOptions:
     """How much they count: 0 draws uniformly, and a large number takes the highest (β in the paper)."""
 
 
-class DrawnStrategy(ABC):
+class DrawnStrategy(Standing, ABC):
     """Draws without replacement, each time with chances that grow with the score.
 
     Adding Gumbel noise to the logarithm of a weight and taking the highest does that in one pass (Kirsch,
@@ -33,14 +30,6 @@ class DrawnStrategy(ABC):
     """
 
     Options: ClassVar[type] = DrawnOptions
-    needs: frozenset[Need]
-    kinds: frozenset[Kind] = frozenset(Kind)
-
-    def __init__(self, options: Any = None) -> None:
-        """Raises `UnknownName` or `ConfigError` for a strategy that does not score each sample."""
-        self.options = options or self.Options()
-        self.scored = open_scored(self.options.by)
-        self.needs, self.kinds = self.scored.needs, self.scored.kinds
 
     @abstractmethod
     def log_weights(self, scores: Scores) -> Scores:
@@ -61,20 +50,3 @@ class DrawnStrategy(ABC):
             return Selection(chosen, noisy[chosen], np.ones(len(chosen)))
         above = weights[chosen] - noisy[best[k]]
         return Selection(chosen, noisy[chosen], -np.expm1(-np.exp(np.minimum(above, 700.0))))
-
-
-def open_scored(name: str) -> ScoredStrategy:
-    """The strategy of that name. Raises `UnknownName`, or `ConfigError` when it scores no samples."""
-    made = STRATEGIES.get(name)
-    if not (isinstance(made, type) and issubclass(made, ScoredStrategy)):
-        raise ConfigError(
-            f"{name} chooses a whole batch, so nothing can be drawn by its scores",
-            hint=f"one of {', '.join(scored_names())}",
-        )
-    return made()
-
-
-def scored_names() -> list[str]:
-    """Of the strategies that score each sample on its own."""
-    made: Mapping[str, Any] = {name: STRATEGIES.get(name) for name in STRATEGIES.names()}
-    return [n for n, kind in made.items() if isinstance(kind, type) and issubclass(kind, ScoredStrategy)]

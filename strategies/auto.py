@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import ConfigError
-from annotate.registry import STRATEGIES, strategy
+from annotate.registry import strategy
 from annotate.types import Kind, Known, Need, Pool, Selection
 from strategies._crowds import Crowds
 from strategies._near import distinct
 from strategies._scored import can_disagree
+from strategies._standing import NO_OTHERS, Others, opened
 from strategies._tasks import asked_tasks
 
 Rows = NDArray[np.intp]
@@ -48,18 +49,20 @@ class Auto:
     """Typical samples while labels are few, then diverse ones among the uncertain; no crowds, no copies."""
 
     Options: ClassVar[type] = AutoOptions
+    stands: ClassVar[bool] = True
     needs: frozenset[Need] = frozenset(Need) - {Need.VOTES}
     kinds = frozenset(Kind)
 
-    def __init__(self, options: AutoOptions | None = None) -> None:
-        """Raises `UnknownName` for a strategy that does not exist, `ConfigError` for this one."""
+    def __init__(self, options: AutoOptions | None = None, others: Others = NO_OTHERS) -> None:
+        """Raises `UnknownName` for a strategy that does not exist, `ConfigError` for this one and for options
+        of the others."""
         self.options = options or AutoOptions()
         names = (self.options.early, self.options.regression, self.options.classification)
         if "auto" in names:
             raise ConfigError(
                 "auto cannot stand on itself", hint="name other strategies in [batch.options.auto]"
             )
-        self._made = {name: STRATEGIES.get(name)() for name in names}
+        self._made = {name: opened(name, others) for name in {*names, "power"}}
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Scores fall evenly from 1, whatever strategy chose. Raises as those strategies do."""
@@ -102,7 +105,7 @@ class Auto:
         wanted = min(max(ceil(self.options.share * len(pool)), LEAST * k), len(pool))
         if wanted == len(pool) or not can_disagree(pool):  # one network alone is unsure of nothing
             return np.arange(len(pool))
-        return np.sort(STRATEGIES.get("power")().select(pool, wanted, rng).indices)
+        return np.sort(self._made["power"].select(pool, wanted, rng).indices)
 
     def _few(self, pool: Pool) -> bool:
         """Whether the best-known of the asked tasks has few labels, or some task few per class."""

@@ -1,7 +1,6 @@
 """Of the most uncertain samples some of every kind, rare kinds first."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +9,7 @@ from annotate.registry import strategy
 from annotate.types import Pool, Selection
 from strategies._clusters import centres_of
 from strategies._distance import Rows, finite, nearest
-from strategies._drawn import open_scored
+from strategies._standing import Standing
 from strategies._top import top
 
 
@@ -25,16 +24,10 @@ class ClusterOptions:
 
 
 @strategy("cluster-margin")
-class ClusterMargin:
+class ClusterMargin(Standing):
     """The most uncertain in clusters that take turns, the smallest first (Citovsky et al. 2021)."""
 
     Options = ClusterOptions
-
-    def __init__(self, options: Any = None) -> None:
-        """Raises `UnknownName` or `ConfigError` for a strategy that does not score each sample."""
-        self.options = options or self.Options()
-        self.scored = open_scored(self.options.by)
-        self.needs, self.kinds = self.scored.needs, self.scored.kinds
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Each turn a cluster gives one sample, drawn by chance; k-means with a cluster for every `wider`

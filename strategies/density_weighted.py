@@ -1,14 +1,13 @@
 """Uncertain, and like much of the pool: no outliers."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from annotate.registry import strategy
 from annotate.types import Pool, Selection
 from strategies._distance import Points, Wide, blocks, finite
-from strategies._drawn import open_scored
+from strategies._standing import Standing
 from strategies._top import top
 
 
@@ -23,16 +22,10 @@ class DensityOptions:
 
 
 @strategy("density-weighted")
-class DensityWeighted:
+class DensityWeighted(Standing):
     """Uncertainty times mean likeness to the pool to a power (Settles and Craven 2008, section 3.4)."""
 
     Options = DensityOptions
-
-    def __init__(self, options: Any = None) -> None:
-        """Raises `UnknownName` or `ConfigError` for a strategy that does not score each sample."""
-        self.options = options or self.Options()
-        self.scored = open_scored(self.options.by)
-        self.needs, self.kinds = self.scored.needs, self.scored.kinds
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """The `k` highest u · s^β. Scores that can be below zero are counted from their lowest.

@@ -1,15 +1,14 @@
 """Uncertain and unlike what is labelled, weighed by how much is labelled."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from annotate.registry import strategy
 from annotate.types import Pool, Selection
 from strategies._distance import Rows, Wide, finite, middlemost, nearest, squared, squared_between
-from strategies._drawn import open_scored
 from strategies._farthest import farthest_first
+from strategies._standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +20,10 @@ class RankedOptions:
 
 
 @strategy("ranked-batch")
-class RankedBatch:
+class RankedBatch(Standing):
     """Uncertain where much is labelled, unlike it where little is; as modAL has it (Cardoso et al. 2017)."""
 
     Options = RankedOptions
-
-    def __init__(self, options: Any = None) -> None:
-        """Raises `UnknownName` or `ConfigError` for a strategy that does not score each sample."""
-        self.options = options or self.Options()
-        self.scored = open_scored(self.options.by)
-        self.needs, self.kinds = self.scored.needs, self.scored.kinds
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """The picks of `modAL.batch.ranked_batch`: each has the largest α (1 - 1 / (1 + d)) + (1 - α) u, with

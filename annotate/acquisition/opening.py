@@ -16,6 +16,8 @@ Options = Mapping[str, Mapping[str, Any]]
 def open_strategy(text: str, options: Options | None = None) -> QueryStrategy:
     """The strategy called `text`; what follows a colon is its first option: ``power:bald``.
 
+    One that stands on another (its class says ``stands = True``) is given the options of all to hand on.
+
     Raises `UnknownName` for the name, `ConfigError` for an option.
     """
     name, colon, first = text.partition(":")
@@ -27,7 +29,8 @@ def open_strategy(text: str, options: Options | None = None) -> QueryStrategy:
         if given:
             options_of(STRATEGIES, name, given, "batch.options")
         return made()
-    return made(options_of(STRATEGIES, name, given, "batch.options"))
+    own = options_of(STRATEGIES, name, given, "batch.options")
+    return made(own, options or {}) if getattr(made, "stands", False) else made(own)
 
 
 def _first_option(name: str) -> str:

@@ -1,0 +1,56 @@
+"""Base for strategies that stand on the scores of another one, which keeps its own options."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from annotate.errors import ConfigError
+from annotate.options import options_of
+from annotate.registry import STRATEGIES
+from annotate.types import Kind, Need
+from strategies._scored import ScoredStrategy
+
+Others = Mapping[str, Mapping[str, Any]]
+"""``[batch.options]``: by strategy, by option."""
+NO_OTHERS: Others = {}
+
+
+class Standing:
+    """Has the needs and kinds of the strategy that its option `by` names."""
+
+    stands: ClassVar[bool] = True
+    """Made with the options of all strategies, besides its own."""
+    Options: ClassVar[type]
+    needs: frozenset[Need]
+    kinds: frozenset[Kind] = frozenset(Kind)
+
+    def __init__(self, options: Any = None, others: Others = NO_OTHERS) -> None:
+        """Raises `UnknownName` or `ConfigError` for a strategy that does not score each sample, or whose own
+        options are wrong."""
+        self.options = options or self.Options()
+        self.scored = _open_scored(self.options.by, others)
+        self.needs, self.kinds = self.scored.needs, self.scored.kinds
+
+
+def opened(name: str, others: Others = NO_OTHERS) -> Any:
+    """The strategy of that name with its own options. Raises `UnknownName`, and `ConfigError` for these."""
+    made = STRATEGIES.get(name)
+    own = options_of(STRATEGIES, name, others.get(name, {}), "batch.options")
+    if not hasattr(made, "Options"):
+        return made()
+    return made(own, others) if getattr(made, "stands", False) else made(own)
+
+
+def _open_scored(name: str, others: Others) -> ScoredStrategy:
+    made = STRATEGIES.get(name)
+    if not (isinstance(made, type) and issubclass(made, ScoredStrategy)):
+        raise ConfigError(
+            f"{name} chooses a whole batch, so nothing can be drawn by its scores",
+            hint=f"one of {', '.join(_scored_names())}",
+        )
+    return opened(name, others)
+
+
+def _scored_names() -> list[str]:
+    """Of the strategies that score each sample on its own."""
+    made: Mapping[str, Any] = {name: STRATEGIES.get(name) for name in STRATEGIES.names()}
+    return [n for n, kind in made.items() if isinstance(kind, type) and issubclass(kind, ScoredStrategy)]
