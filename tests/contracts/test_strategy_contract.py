@@ -50,7 +50,7 @@ def chosen_of(strategy: QueryStrategy, pool: Pool, k: int, seed: int) -> Selecti
 
 
 @given(pool=pools, k=st.integers(0, 40), seed=st.integers(0, 100))
-@settings(max_examples=40)
+@settings(max_examples=-(-10_000 // len(STRATEGIES.names())))
 @pytest.mark.parametrize("name", STRATEGIES.names())
 def test_any_pool_gives_k_different_samples_best_first_and_the_same_for_the_same_seed(
     name: str, pool: Pool, k: int, seed: int
