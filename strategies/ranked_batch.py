@@ -31,9 +31,11 @@ class RankedBatch(Standing):
         of all. Scores fall evenly from 1.
 
         With nothing labelled it starts at the sample nearest the mean, where modAL takes the least mean
-        distance. Raises as `ScoredStrategy.select`, and `FeatureError` when an embedding is not a number.
+        distance. Scores that leave [0, 1], as those of `margin` and nats do, are stretched to fill it: the
+        other term lies there. Raises as `ScoredStrategy.select`, and `FeatureError` when an embedding is not
+        a number.
         """
-        doubt = self.scored.pool_scores(pool, rng)
+        doubt = _within_one(self.scored.pool_scores(pool, rng))
         points, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
         n, k = len(points), min(k, len(points))
         if k == 0:
@@ -52,3 +54,11 @@ class RankedBatch(Standing):
 
         chosen, _ = farthest_first(bounds, between, k - len(first), rng, value)
         return Selection(np.append(np.array(first, dtype=np.intp), chosen), 1 - np.arange(k) / k)
+
+
+def _within_one(scores: Wide) -> Wide:
+    """(n,) the scores where they are shares; else from 0 for the lowest to 1 for the highest."""
+    if not len(scores) or (scores.min() >= 0 and scores.max() <= 1):
+        return scores
+    low, high = scores.min(), scores.max()
+    return (scores - low) / (high - low) if high > low else np.zeros(len(scores))

@@ -69,6 +69,17 @@ def test_ranked_batch_looks_as_far_as_it_has_to(monkeypatch: pytest.MonkeyPatch)
     assert chosen("ranked-batch", pool, 40) == whole
 
 
+def test_scores_that_are_no_shares_weigh_as_much_as_distances():
+    """`margin` lies in [-1, 0]; as it is, it would only ever be a punishment of at most (1 - α)."""
+    pool = only(make_pool(60, dimensions=(EMOTION,), labelled=50), "emotion.T")
+    scores = open_strategy("margin").pool_scores(pool, np.random.default_rng(0))
+    stretched = (scores - scores.min()) / (scores.max() - scores.min())
+    gap = np.linalg.norm(pool.embeddings[:, None] - pool.known.embeddings[None], axis=2).min(axis=1)
+    alpha = 60 / 110
+    best = int((alpha * (1 - 1 / (1 + gap)) + (1 - alpha) * stretched).argmax())
+    assert open_strategy("ranked-batch:margin").select(pool, 1, np.random.default_rng(0)).indices[0] == best
+
+
 def test_density_is_the_mean_over_all_pairs() -> None:
     points = np.random.default_rng(0).normal(1, 1, (200, 5)).astype(np.float32)
     points[7] = 0
