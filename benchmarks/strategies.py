@@ -35,6 +35,8 @@ from benchmarks._strategies_data import WORTH, one_thread
 HERE = Path(__file__).parent
 CAP = 400
 """CPU seconds after which a peer is stopped."""
+SMALL = 100_000
+"""Samples that a choice is compared on where no peer comes to an end with all."""
 OWN_CAP = 1_200
 """The same for ours."""
 PRODUCTS, GIB, EXPONENT = 150.0, 4.0, 1.1
@@ -125,6 +127,9 @@ def compare(runner: Runner, name: str, n: int, b: int, bars: Bars) -> None:
     if able[fastest]["bytes"] < float("inf"):
         # A mebibyte more or less is what the allocator keeps.
         bars.bar(f"{name}-memory", ours["bytes"] / (able[fastest]["bytes"] + 2**20), "<=", 1.0)
+    if n > SMALL and not any("worth" in figures for figures in able.values()):
+        able = {peer: runner.peer(peer, SMALL, b, match.worth) for peer in match.peers}
+        ours = runner.ours(name, SMALL, b, match.members, match.worth)
     rivals = [match.same_worth] if match.same_worth else list(able)
     _compare_worth(name, match, ours, [able[r]["worth"] for r in rivals if "worth" in able.get(r, {})], bars)
 
