@@ -17,6 +17,21 @@ class NoOptions:
     """Of a plug-in that has none."""
 
 
+def made_with(
+    registry: Registry[Any], name: str, given: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]],
+    table: str,
+) -> Any:  # fmt: skip
+    """The plug-in with `given` in place of its defaults. One that stands on others (its class says
+    ``stands = True``) takes the options of all besides.
+
+    Raises as `options_of`.
+    """
+    made, options = registry.get(name), options_of(registry, name, given, table)
+    if not hasattr(made, "Options"):
+        return made()
+    return made(options, others) if getattr(made, "stands", False) else made(options)
+
+
 def options_of(
     registry: Registry[Any], name: str, given: Mapping[str, Any], table: str = "train.options"
 ) -> Any:

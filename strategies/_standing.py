@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from annotate.errors import ConfigError
-from annotate.options import options_of
+from annotate.options import made_with
 from annotate.registry import STRATEGIES
 from annotate.types import Kind, Need
 from strategies._scored import ScoredStrategy
@@ -33,11 +33,7 @@ class Standing:
 
 def opened(name: str, others: Others = NO_OTHERS) -> Any:
     """The strategy of that name with its own options. Raises `UnknownName`, and `ConfigError` for these."""
-    made = STRATEGIES.get(name)
-    own = options_of(STRATEGIES, name, others.get(name, {}), "batch.options")
-    if not hasattr(made, "Options"):
-        return made()
-    return made(own, others) if getattr(made, "stands", False) else made(own)
+    return made_with(STRATEGIES, name, others.get(name, {}), others, "batch.options")
 
 
 def _open_scored(name: str, others: Others) -> ScoredStrategy:

@@ -23,6 +23,8 @@ def choose(strategy: QueryStrategy, name: str, pool: Pool, k: int, rng: np.rando
     try:
         return strategy.select(_rankable(strategy, name, pool), k, rng)
     except ModelError as error:
+        if ANONYMOUS not in str(error):
+            raise
         raise ModelError(str(error).replace(ANONYMOUS, name), hint=error.hint) from error
 
 

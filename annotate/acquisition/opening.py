@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 from annotate.errors import ConfigError
-from annotate.options import NoOptions, options_of
+from annotate.options import NoOptions, made_with
 from annotate.protocols import QueryStrategy
 from annotate.registry import STRATEGIES
 
@@ -21,16 +21,10 @@ def open_strategy(text: str, options: Options | None = None) -> QueryStrategy:
     Raises `UnknownName` for the name, `ConfigError` for an option.
     """
     name, colon, first = text.partition(":")
-    made = STRATEGIES.get(name)
     given = dict((options or {}).get(name, {}))
     if colon:
         given[_first_option(name)] = first
-    if not hasattr(made, "Options"):
-        if given:
-            options_of(STRATEGIES, name, given, "batch.options")
-        return made()
-    own = options_of(STRATEGIES, name, given, "batch.options")
-    return made(own, options or {}) if getattr(made, "stands", False) else made(own)
+    return cast(QueryStrategy, made_with(STRATEGIES, name, given, options or {}, "batch.options"))
 
 
 def _first_option(name: str) -> str:

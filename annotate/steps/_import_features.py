@@ -1,7 +1,7 @@
 """Writes the features of a corpus into shards, where they differ from what is stored."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ from db import features, imports
 from db.engine import reading
 from db.imports import NewShard
 
+Stored = Mapping[str, tuple[str, str]]
+"""By sample: hash of its numbers, and of the shard that they lie in."""
 SHARD_SAMPLES = 4096
 SHARD_BYTES = 1 << 25
 """Of 32-bit numbers: what one shard has at most, and so what is in memory at once."""
@@ -53,10 +55,12 @@ def _write(
     progress: Progress,
 ) -> None:  # fmt: skip
     store, name = FeatureStore(project.features), full_name(IMPORTED, open_extractor(project, modality))
+    with reading(project.engine) as session:
+        stored = imports.stored_features(session, name)
     if frames is None:
-        ids = _without(project, name, ids, modality, written)
-    known = _known(project, store, name)
-    blank = [] if frames is None else _blank(project, name, set(ids))
+        ids = _without(stored, ids, modality, written)
+    known = _known(project, store, stored)
+    blank = [] if frames is None else _blank(stored, set(ids))
     width = _width(project, store, modality, name, frames, {*ids, *blank})
     absent = np.zeros((1, width), np.float32)
     _widen(store, modality, name, blank, absent, written)
@@ -85,10 +89,8 @@ def _write(
         written.warnings.append(f"{missing} samples have no {modality.word} features: zeros stand for them")
 
 
-def _blank(project: Project, name: str, ids: set[str]) -> list[str]:
+def _blank(stored: Stored, ids: set[str]) -> list[str]:
     """Samples of corpora that came without the modality: one zero stands for each, and says no width."""
-    with reading(project.engine) as session:
-        stored = imports.stored_features(session, name)
     nothing = _digest(np.zeros((1, 1), np.float32))
     return sorted(i for i, (digest, _) in stored.items() if digest == nothing and i not in ids)
 
@@ -107,12 +109,8 @@ def _widen(
         )
 
 
-def _without(
-    project: Project, name: str, ids: Sequence[str], modality: Modality, written: Written
-) -> list[str]:
+def _without(stored: Stored, ids: Sequence[str], modality: Modality, written: Written) -> list[str]:
     """Samples that have no features yet: who leaves out `--features` later does not mean to lose them."""
-    with reading(project.engine) as session:
-        stored = imports.stored_features(session, name)
     found = [i for i in ids if i not in stored]
     kept = len(ids) - len(found)
     written.told[modality.word] = "absent" if not kept else f"none here; {kept} samples keep what they had"
@@ -134,10 +132,9 @@ def _digest(array: NDArray[np.float32]) -> str:
     return hashlib.sha256(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
-def _known(project: Project, store: FeatureStore, name: str) -> dict[str, str]:
+def _known(project: Project, store: FeatureStore, stored: Stored) -> dict[str, str]:
     """By sample: hash of the features that are stored, and whole."""
     with reading(project.engine) as session:
-        stored = imports.stored_features(session, name)
         shards = {row.sha256: row.path for row in features.shards(session)}
     whole = {
         sha256 for sha256 in {shard for _, shard in stored.values()} if store.intact(shards[sha256], sha256)
