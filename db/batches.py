@@ -106,9 +106,10 @@ def candidates(session: Session, passes: Sequence[Modality], again: int = 0) -> 
     return found
 
 
-def something_left(session: Session, passes: Sequence[Modality]) -> bool:
-    """Whether `candidates` would find any, without loading them."""
-    return any(session.scalar(_left(modality).limit(1)) is not None for modality in passes)
+def something_left(session: Session, passes: Sequence[Modality], again: int = 0) -> bool:
+    """Whether `candidates` would find any; they are loaded only where nothing but asking again may be left."""
+    new = any(session.scalar(_left(modality).limit(1)) is not None for modality in passes)
+    return new or (again > 0 and bool(candidates(session, passes, again)))
 
 
 def _left(modality: Modality) -> Select[str]:

@@ -237,9 +237,7 @@ def _send(
 def _require_candidates(project: Project, again: int) -> None:
     """Raises `NothingToDo` that says what to do instead."""
     with reading(project.engine) as session:
-        passes = project.settings.passes
-        # The list of all would be seconds of a large pool, for a yes or no.
-        if batches.something_left(session, passes) or (again and batches.candidates(session, passes, again)):
+        if batches.something_left(session, project.settings.passes, again):
             return
         if not stats.samples(session):
             raise no_samples(session)

@@ -89,7 +89,7 @@ def next_command(project: Project) -> str:
     with reading(project.engine) as session:
         samples = sum(stats.samples(session).values())
         waiting = sum(n for _, state, n in stats.questions(session) if state in WAITING)
-        left = something_left(session, project.settings.passes)
+        left = something_left(session, project.settings.passes, _again_below(project))
         refused = bool(stats.rejected(session))
     if samples == 0:
         return EXPLAIN if refused else INGEST
@@ -103,6 +103,16 @@ def next_command(project: Project) -> str:
         return "annotate next-batch"
     regression = any(d.kind is Kind.REGRESSION for d in project.settings.dimensions)
     return f"annotate export {'mmsa' if regression else 'jsonl'} dataset"
+
+
+def _again_below(project: Project) -> int:
+    from annotate.steps._plan import Request, again_below
+
+    batch = project.settings.batch
+    try:
+        return again_below(project, Request(batch.strategy, batch.ask == "samples"), has_model=True)
+    except AnnotateError:
+        return 0  # `annotate next-batch` tells what is wrong
 
 
 def _unextracted(project: Project, samples: int) -> bool:

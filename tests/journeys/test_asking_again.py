@@ -135,6 +135,23 @@ def test_answers_are_added_until_there_are_enough(make: Make) -> None:
 
 
 @pytest.mark.usefixtures("quick_training")
+def test_status_says_to_ask_again_while_the_strategy_of_the_project_would(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annotate.steps.status._studio_runs", lambda _: True)
+    project = make(most=3)
+    asked_all(project, train=12, valid=3, test=3)
+    assert status(project).next.startswith("annotate export")
+    eager = project.overruled("batch", strategy="active-lab")
+    assert status(eager).next == "annotate next-batch"
+    assert status(eager.overruled("batch", ask="questions")).next.startswith("annotate export")
+    assert status(eager.overruled("batch", strategy="who-knows")).next.startswith("annotate export")
+    ask(eager, n=1000, strategy="active-lab")
+    rate(project, cem=plain, dan=plain)
+    assert status(eager).next.startswith("annotate export")
+
+
+@pytest.mark.usefixtures("quick_training")
 def test_only_a_strategy_that_weighs_votes_asks_again(make: Make) -> None:
     project = make()
     asked_all(project)
