@@ -77,7 +77,10 @@ def outcome(runs: Runs) -> Outcome:
     p = _chances(areas, len(runs.seeds))
     standings = {name: _standing(name, runs, curves[name], areas, room, low > 0, p) for name in runs.names}
     target = float(full.mean())
-    reach = {share: {unit: reaches(curves, BASE, share * target, unit) for unit in UNITS} for share in SHARES}
+    reach = {
+        share: {unit: reaches(curves, BASE, share * target, unit, headroom=low > 0) for unit in UNITS}
+        for share in SHARES
+    }
     made = Outcome(
         runs, curves, full, float(room.mean()), low, high, standings, reach, duels(areas),
         {name: _batches(runs, name) for name in runs.names}, (),

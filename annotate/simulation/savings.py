@@ -1,7 +1,7 @@
 """How many labels and how much of the raters' time a strategy saves on the way to a score."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,18 +25,25 @@ class Reach:
     """Share of what uniform draws need; None where one of the two never gets there."""
     saved_low: float | None
     saved_high: float | None
+    """No share is known where all labels bring no more than uniform draws: a bad start alone would save."""
     at_least: float | None = None
     """Share saved where uniform draws do not get there within the simulation, as if they would at its end."""
 
 
-def reaches(curves: Mapping[str, Curves], base: str, target: float, unit: str) -> dict[str, Reach]:
+def reaches(
+    curves: Mapping[str, Curves], base: str, target: float, unit: str, *, headroom: bool = True
+) -> dict[str, Reach]:
     """By strategy; `unit` is ``labels`` or ``seconds``. Intervals come from drawing seeds again, the same for
-    all, and the mean curve of each draw."""
+    all, and the mean curve of each draw. Without `headroom` nothing is said to be saved."""
     seeds = len(curves[base].score)
     drawn = np.vstack([np.arange(seeds)[None], draws(seeds)])
     needed = {name: _needed(found, unit, target, drawn) for name, found in curves.items()}
     end = float(getattr(curves[base], unit)[:, -1].mean())
-    return {name: _reach(found, needed[base], end, name == base) for name, found in needed.items()}
+    found = {name: _reach(costs, needed[base], end, name == base) for name, costs in needed.items()}
+    if headroom:
+        return found
+    nothing = {"saved": None, "saved_low": None, "saved_high": None, "at_least": None}
+    return {name: replace(reach, **nothing) for name, reach in found.items()}
 
 
 def _needed(found: Curves, unit: str, target: float, drawn: NDArray[np.intp]) -> Array:
