@@ -5,12 +5,14 @@ import errno
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annotate.commands import importing, studio
+from annotate.commands.shared import AsJson, emit, open_project, progress, task_ids, where
+
 if TYPE_CHECKING:
-    from annotate.progress import Progress
     from annotate.project import Project
 
 app = typer.Typer(
@@ -19,14 +21,11 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-studio_app = typer.Typer(no_args_is_help=True, help="Run a Label Studio on this machine.")
-app.add_typer(studio_app, name="studio")
-import_app = typer.Typer(no_args_is_help=True, help="Start from a corpus that others made.")
-app.add_typer(import_app, name="import")
+app.add_typer(studio.app, name="studio")
+app.add_typer(importing.app, name="import")
 
 LARGEST_SEED = 2**31 - 1
 """As in `annotate.config`, which takes too long to import for a help text."""
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
 def _version(wanted: bool) -> None:
@@ -50,43 +49,8 @@ def annotate(
     from annotate import log
 
     log.set_up(-1 if quiet else verbose)
-    _where.folder = project
-    _where.quiet = quiet
-
-
-class _Where:
-    folder: Path | None = None
-    quiet = False
-
-
-_where = _Where()
-
-
-def _project() -> "Project":
-    from annotate.project import Project
-
-    return Project.open(_where.folder) if _where.folder else Project.find(Path.cwd())
-
-
-def _progress() -> "Progress":
-    from annotate.console import Terminal
-    from annotate.progress import SILENT
-
-    return SILENT if _where.quiet else Terminal()
-
-
-def _tasks(text: str | None) -> list[str]:
-    """Joined by commas; none where the option was not given, which is not the same as none in it."""
-    found = [name.strip() for name in (text or "").split(",") if name.strip()]
-    if text is not None and not found:
-        raise typer.BadParameter("no task is named", param_hint="--tasks")
-    return found
-
-
-def _emit(report: object, as_json: bool) -> None:
-    from annotate.console import emit
-
-    emit(report, as_json=as_json)
+    where.folder = project
+    where.quiet = quiet
 
 
 @app.command()
@@ -102,7 +66,7 @@ def init(
     """Write a commented annotate.toml and the database. Example: annotate init corpus --preset ch-sims"""
     from annotate.steps.init import init as step
 
-    _emit(step(folder, preset=preset, name=name, database=database), as_json)
+    emit(step(folder, preset=preset, name=name, database=database), as_json)
 
 
 class Cut(StrEnum):
@@ -180,15 +144,15 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
     if explain is not None:
         from annotate.steps.explain import explain as tell
 
-        return _emit(tell(_project(), explain), as_json)
+        return emit(tell(open_project(), explain), as_json)
     if recheck:
         from annotate.steps.recheck import recheck as judge
 
-        return _emit(judge(_project(), progress=_progress()), as_json)
+        return emit(judge(open_project(), progress=progress()), as_json)
     from annotate.steps.ingest import ingest as step
 
     report = step(
-        _project().overruled(
+        open_project().overruled(
             "ingest", hide_subtitles=hide_subtitles or None, cut=cut, executor=executor, address=address
         ),
         paths or [],
@@ -197,9 +161,9 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
         speaker_pattern=speaker_pattern,
         episode_pattern=episode_pattern,
         workers=workers,
-        progress=_progress(),
+        progress=progress(),
     )
-    _emit(report, as_json)
+    emit(report, as_json)
 
 
 @app.command()
@@ -207,7 +171,7 @@ def extract(as_json: AsJson = False) -> None:
     """Turn every sample into features, per modality. Example: annotate extract"""
     from annotate.steps.extract import extract as step
 
-    _emit(step(_project(), progress=_progress()), as_json)
+    emit(step(open_project(), progress=progress()), as_json)
 
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.")]
@@ -225,7 +189,7 @@ def train(
     """Train the multi-task model on the labels so far. Example: annotate train --device cpu"""
     from annotate.steps.train import train as step
 
-    _emit(step(_project(), device=device, seed=seed, force=force, progress=_progress()), as_json)
+    emit(step(open_project(), device=device, seed=seed, force=force, progress=progress()), as_json)
 
 
 @app.command()
@@ -255,10 +219,10 @@ def compare(
     from annotate.steps.compare import compare as step
 
     report = step(
-        _project(), variants=variants, folds=folds, seeds=seeds, members=members, device=device, seed=seed,
-        apply=apply, progress=_progress(),
+        open_project(), variants=variants, folds=folds, seeds=seeds, members=members, device=device,
+        seed=seed, apply=apply, progress=progress(),
     )  # fmt: skip
-    _emit(report, as_json)
+    emit(report, as_json)
 
 
 @app.command("next-batch")
@@ -292,11 +256,11 @@ def next_batch(  # noqa: PLR0913, PLR0917 - one for each option
     from annotate.steps.next_batch import next_batch as step
 
     report = step(
-        _project(), n=n, budget=budget, whole_samples=whole_samples,
-        tasks=_tasks(tasks), strategy=strategy, seed=seed,
-        device=device, dry_run=dry_run, progress=_progress(),
+        open_project(), n=n, budget=budget, whole_samples=whole_samples,
+        tasks=task_ids(tasks), strategy=strategy, seed=seed,
+        device=device, dry_run=dry_run, progress=progress(),
     )  # fmt: skip
-    _emit(report, as_json)
+    emit(report, as_json)
 
 
 @app.command()
@@ -309,7 +273,7 @@ def pull(
     """Bring home what raters said, and make labels of it. Example: annotate pull"""
     from annotate.steps.pull import pull as step
 
-    _emit(step(_project(), full=full, progress=_progress()), as_json)
+    emit(step(open_project(), full=full, progress=progress()), as_json)
 
 
 @app.command()
@@ -348,11 +312,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - one for each option
     from annotate.steps.simulate import simulate as step_
 
     report = step_(
-        _project(), strategies=strategies, seeds=seeds, start=start, step=step, until=until, tasks=tasks,
+        open_project(), strategies=strategies, seeds=seeds, start=start, step=step, until=until, tasks=tasks,
         members=members, votes=votes, single_questions=single_questions, jobs=jobs, out=out,
-        device=device, seed=seed, progress=_progress(),
+        device=device, seed=seed, progress=progress(),
     )  # fmt: skip
-    _emit(report, as_json)
+    emit(report, as_json)
 
 
 @app.command()
@@ -364,7 +328,7 @@ def export(
     """Write the finished dataset. Example: annotate export mmsa dataset/"""
     from annotate.steps.export import export as step
 
-    _emit(step(_project(), format=format, dest=dest, progress=_progress()), as_json)
+    emit(step(open_project(), format=format, dest=dest, progress=progress()), as_json)
 
 
 @app.command()
@@ -372,7 +336,7 @@ def status(as_json: AsJson = False) -> None:
     """Tell where the project stands. Example: annotate status --json"""
     from annotate.steps.status import status as step
 
-    _emit(step(_project()), as_json)
+    emit(step(open_project()), as_json)
 
 
 @app.command()
@@ -383,9 +347,9 @@ def doctor(as_json: AsJson = False) -> None:
 
     project: Project | None = None
     with contextlib.suppress(ProjectNotFound):
-        project = _project()
+        project = open_project()
     report = step(project)
-    _emit(report, as_json)
+    emit(report, as_json)
     if not report.healthy:
         raise typer.Exit(1)
 
@@ -395,7 +359,7 @@ def migrate(as_json: AsJson = False) -> None:
     """Bring the database to this version's schema; a backup is kept. Example: annotate migrate"""
     from annotate.steps.migrate import migrate as step
 
-    _emit(step(_project()), as_json)
+    emit(step(open_project()), as_json)
 
 
 @app.command("list")
@@ -403,7 +367,7 @@ def list_plugins(as_json: AsJson = False) -> None:
     """Show every plug-in with what it does. Example: annotate list"""
     from annotate.steps.list_plugins import list_plugins as step
 
-    _emit(step(), as_json)
+    emit(step(), as_json)
 
 
 @app.command()
@@ -415,142 +379,7 @@ def demo(
     """Run the whole loop on the example videos, with scripted raters. Example: annotate demo"""
     from annotate.steps.demo import demo as step
 
-    _emit(step(folder, videos=videos, progress=_progress()), as_json)
-
-
-@studio_app.command("up")
-def studio_up(
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="On loopback; else from the file.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Start Label Studio for this project and wait until it answers. Example: annotate studio up"""
-    from annotate.steps.studio import up as step
-
-    _emit(step(_project(), port=port, progress=_progress()), as_json)
-
-
-@studio_app.command("down")
-def studio_down(as_json: AsJson = False) -> None:
-    """Stop the project's Label Studio; its data stays. Example: annotate studio down"""
-    from annotate.steps.studio import down as step
-
-    _emit(step(_project()), as_json)
-
-
-@studio_app.command("status")
-def studio_status(as_json: AsJson = False) -> None:
-    """Tell whether Label Studio runs, where, and how to log in. Example: annotate studio status"""
-    from annotate.steps.studio import status as step
-
-    _emit(step(_project()), as_json)
-
-
-ImportName = Annotated[
-    str | None,
-    typer.Option(help="What the corpus is called; else the file's name. Again: it is brought up to date."),
-]
-Regroup = Annotated[
-    bool, typer.Option("--regroup", help="Give splits anew, per group, whatever the corpus says.")
-]
-
-
-def _column(text: str) -> Any:
-    return typer.Option(metavar="COLUMN", help=text)
-
-
-def _pairs(metavar: str, text: str) -> Any:
-    return typer.Option(metavar=metavar, help=text)
-
-
-@import_app.command("table")
-def import_table(  # noqa: PLR0913, PLR0917 - one for each option
-    table: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or .npz, a row per sample or answer.")],
-    features: Annotated[
-        list[Path] | None, typer.Option(help=".npz with feature arrays; may come again.")
-    ] = None,
-    mapping: Annotated[
-        Path | None, typer.Option("--map", help="TOML file that says what the options do.")
-    ] = None,
-    id: Annotated[str, _column("What a sample is called; else its row's number.")] = "",
-    video: Annotated[str, _column("What a sample is a part of; else of itself.")] = "",
-    speaker: Annotated[str, _column("Who talks.")] = "",
-    split: Annotated[str, _column("train, valid or test; else they are given per group.")] = "",
-    text: Annotated[str, _column("What is said.")] = "",
-    start: Annotated[str, _column("Seconds from the start of the video.")] = "",
-    end: Annotated[str, _column("The same of its end.")] = "",
-    feature: Annotated[
-        list[str] | None, _pairs("MODALITY=ARRAY", "Such as audio=mfcc; may come again.")
-    ] = None,
-    feature_id: Annotated[
-        str, typer.Option(metavar="ARRAY", help="Ids of the arrays' rows; else the order is the table's.")
-    ] = "",
-    length: Annotated[
-        list[str] | None, _pairs("MODALITY=ARRAY", "How many frames of each row are no padding.")
-    ] = None,
-    cut_padding: Annotated[
-        bool, typer.Option("--cut-padding", help="Cut frames of zeros at both ends.")
-    ] = False,
-    label: Annotated[
-        list[str] | None, _pairs("TASK=COLUMN", "Such as sentiment.M=label; may come again.")
-    ] = None,
-    value: Annotated[
-        list[str] | None, _pairs("DIMENSION:THEIRS=OURS", "What a word in the table means; may come again.")
-    ] = None,
-    rater: Annotated[str, _column("Who gave the answers of a row.")] = "",
-    votes: Annotated[bool, typer.Option("--votes", help="A row is one answer by nobody knows whom.")] = False,
-    count: Annotated[
-        list[str] | None, _pairs("TASK:ANSWER=COLUMN", "A column that counts votes; may come again.")
-    ] = None,
-    modality: Annotated[str, _column("What a row's answers are about; then TASK is a dimension.")] = "",
-    name: ImportName = None,
-    into: Annotated[
-        str | None, typer.Option(metavar="CORPUS", help="Bring answers about its samples, and nothing else.")
-    ] = None,
-    regroup: Regroup = False,
-    as_json: AsJson = False,
-) -> None:
-    """Import a table with features. Example: annotate import table clips.csv --label emotion.M=emotion"""
-    from annotate.steps.import_ import import_table as step
-
-    flags = {
-        "id": id, "video": video, "speaker": speaker, "split": split, "text": text, "start": start,
-        "end": end, "rater": rater, "votes": votes, "cut_padding": cut_padding,
-        "modality": modality, "feature_id": feature_id, "feature": feature or [],
-        "length": length or [], "label": label or [], "value": value or [], "count": count or [],
-    }  # fmt: skip
-    report = step(
-        _project(), table, features=features or [], mapping=mapping, flags=flags, name=name, into=into,
-        regroup=regroup, progress=_progress(),
-    )  # fmt: skip
-    _emit(report, as_json)
-
-
-@import_app.command("mmsa")
-def import_mmsa(
-    file: Annotated[Path, typer.Argument(help="The feature pickle; nothing in it is run.")],
-    dimension: Annotated[
-        str, typer.Option(help="What its labels are about; else the only one with numbers.")
-    ] = "",
-    memory: Annotated[float, typer.Option(min=0.1, help="Gigabytes that reading it may take.")] = 8.0,
-    name: ImportName = None,
-    regroup: Regroup = False,
-    as_json: AsJson = False,
-) -> None:
-    """Import a feature file of MMSA. Example: annotate import mmsa unaligned.pkl"""
-    from annotate.steps.import_ import import_mmsa as step
-
-    report = step(
-        _project(),
-        file,
-        dimension=dimension,
-        memory_gb=memory,
-        name=name,
-        regroup=regroup,
-        progress=_progress(),
-    )
-    _emit(report, as_json)
+    emit(step(folder, videos=videos, progress=progress()), as_json)
 
 
 _USERS_CAN_MEND = {

@@ -107,7 +107,7 @@ def candidates(session: Session, passes: Sequence[Modality], again: int = 0) -> 
 
 
 def something_left(session: Session, passes: Sequence[Modality], again: int = 0) -> bool:
-    """Whether `candidates` would find any; they are loaded only where nothing but asking again may be left."""
+    """Whether `candidates` would find any; loads them only where asking again may be all that is left."""
     new = any(session.scalar(_left(modality).limit(1)) is not None for modality in passes)
     return new or (again > 0 and bool(candidates(session, passes, again)))
 
