@@ -25,7 +25,7 @@ app.add_typer(studio.app, name="studio")
 app.add_typer(importing.app, name="import")
 
 LARGEST_SEED = 2**31 - 1
-"""As in `annotate.config`, which takes too long to import for a help text."""
+"""As in `annotate.sections`, which takes too long to import for a help text."""
 
 
 def _version(wanted: bool) -> None:

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from annotate.acquisition.costs import PassCost
 from annotate.acquisition.known import numbered
-from annotate.config import CostSettings
 from annotate.learning.recipe import Recipe
+from annotate.sections import CostSettings
 from annotate.simulation.world import World
 from annotate.steps._embed import embed, pooled
 from annotate.types import UNIMODAL, Modality, Task

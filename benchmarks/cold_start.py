@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.acquisition.opening import open_strategy
-from annotate.config import BatchSettings
 from annotate.registry import STRATEGIES
+from annotate.sections import BatchSettings
 from annotate.steps._embed import embed
 from annotate.types import Known, Pool
 from benchmarks._bars import Bars, arguments

@@ -26,9 +26,9 @@ import numpy as np
 
 from annotate.acquisition.costs import Costs, LeadTime, PassCost, learn
 from annotate.acquisition.opening import open_strategy
-from annotate.config import CostSettings
 from annotate.learning.recipe import Recipe
 from annotate.learning.threads import one_thread
+from annotate.sections import CostSettings
 from annotate.simulation.curves import Curves
 from annotate.simulation.questions import single_questions
 from annotate.simulation.replay import Point, Run, full

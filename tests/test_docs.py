@@ -8,8 +8,9 @@ import typer.main
 from pydantic import SecretStr
 
 import cli  # noqa: TID251 - the help texts are what is tested
-from annotate.config import DimensionSettings, RuleSettings, Settings
+from annotate.config import Settings
 from annotate.registry import CHECKS, EXECUTORS, EXTRACTORS, LEARNING, SEGMENTERS, TRANSCRIBERS
+from annotate.sections import DimensionSettings, RuleSettings
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annotate.config import TrainSettings, train_settings
+from annotate.config import train_settings
 from annotate.errors import ConfigError, UsageError
 from annotate.learning.enough import learned
 from annotate.progress import Bar, Progress
 from annotate.project import Project
+from annotate.sections import TrainSettings
 from annotate.steps._material import Material
 from annotate.steps._model import reader
 from annotate.steps._places import read_places

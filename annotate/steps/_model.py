@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annotate.config import TrainSettings
 from annotate.errors import ConfigError, ModelError
 from annotate.learning.enough import learned
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
+from annotate.sections import TrainSettings
 from annotate.steps._features import feature_names, read_features
 from annotate.steps._material import Material, read_material
 from annotate.steps._places import read_places

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from annotate.acquisition.opening import open_strategy
-from annotate.config import TranscribeSettings
 from annotate.errors import AnnotateError
 from annotate.features._imported import IMPORTED
 from annotate.project import Project
 from annotate.registry import EXECUTORS, EXTRACTORS, SEGMENTERS, TRANSCRIBERS
+from annotate.sections import TranscribeSettings
 from annotate.steps._features import open_extractor
 from annotate.steps.next_batch import require_usable
 from annotate.types import UNIMODAL, Modality

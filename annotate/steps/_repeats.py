@@ -6,8 +6,8 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from annotate.config import RepeatSettings
 from annotate.media.sound_print import in_common, key_of
+from annotate.sections import RepeatSettings
 from annotate.types import PreparedSample, Split, Verdict
 from db import checks, repeats
 from db.engine import Session

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotate import config
-from annotate.config import TrainSettings
 from annotate.durable import write_whole
 from annotate.errors import ConfigError
 from annotate.project import Project
+from annotate.sections import TrainSettings
 
 
 def write_train(project: Project, wanted: TrainSettings) -> list[str]:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from annotate.config import IngestSettings, Settings, TranscribeSettings
+from annotate.config import Settings
 from annotate.errors import AnnotateError, NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.registry import EXECUTORS, SEGMENTERS, TRANSCRIBERS
+from annotate.sections import IngestSettings, TranscribeSettings
 from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
 from annotate.steps._ingest_run import LOCK_SECONDS, Run
 from annotate.steps._ingest_scratch import marked, sweep

@@ -5,9 +5,9 @@ import tomllib
 import pytest
 
 from annotate import config
-from annotate.config import TrainSettings
 from annotate.errors import ConfigError
 from annotate.project import Project
+from annotate.sections import TrainSettings
 from annotate.steps._settings_file import write_train
 
 

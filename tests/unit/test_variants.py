@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from annotate.config import TrainSettings, train_settings
+from annotate.config import train_settings
 from annotate.errors import ConfigError, UsageError
 from annotate.learning.checked import require_parts
 from annotate.learning.ensemble import TrainingSet, fit_ensemble
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.recipe import Recipe
+from annotate.sections import TrainSettings
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
 from annotate.variants import ALWAYS, PRESETS, SHORTLIST, fill, read_variants, unshared
 

@@ -1,0 +1,330 @@
+"""The sections of `annotate.toml`: every key with its default, its limits and what it means."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from annotate.types import AND, Kind, Modality, Split
+from annotate.variants import PRESETS, fill
+
+LARGEST_SEED = 2**31 - 1
+"""What both databases keep in a column of seeds."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class AnswerSettings(_Section):
+    """One answer a rater can give."""
+
+    value: float | str
+    label: str
+
+
+class DimensionSettings(_Section):
+    """One thing that is judged."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    kind: Kind
+    answers: Annotated[tuple[AnswerSettings, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _answers_fit_the_kind(self) -> Self:
+        values = [a.value for a in self.answers]
+        if len(set(values)) != len(values):
+            raise ValueError("two answers have the same value")
+        if self.kind is Kind.REGRESSION:
+            if not all(isinstance(v, float) for v in values):
+                raise ValueError("the answers of a regression dimension are numbers")
+            if values != sorted(values, key=float):
+                raise ValueError("the answers of a regression dimension stand in rising order")
+        elif not all(isinstance(v, str) for v in values):
+            raise ValueError(f"the answers of a {self.kind.value} dimension are words in quotes")
+        elif self.kind is Kind.MULTILABEL:
+            self._require_that_ticks_can_be_joined()
+        return self
+
+    def _require_that_ticks_can_be_joined(self) -> None:
+        for value in (str(answer.value) for answer in self.answers):
+            if AND in value:
+                raise ValueError(f"{value!r} holds a {AND!r}, which stands between answers that are ticked")
+            if not value.strip():
+                raise ValueError("an answer has no value; that none is ticked can be answered anyway")
+
+
+class ProjectSettings(_Section):
+    """What the corpus is called, and the seed of everything drawn by chance."""
+
+    name: Annotated[str, Field(min_length=1)] = "corpus"
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+
+
+class DatabaseSettings(_Section):
+    """Where rows live. A relative SQLite path counts from the project folder."""
+
+    url: str = "sqlite:///annotate.db"
+
+
+class StorageSettings(_Section):
+    """Where clips are kept. Credentials and endpoints only ever come from the driver's own variables."""
+
+    media: str = ""
+    """A folder (a relative one counts from the project's), ``file://``, or any fsspec URL such as
+    ``s3://bucket/prefix``; empty: `media` in the project folder."""
+
+
+class ProtocolSettings(_Section):
+    """Who judges what, in which order."""
+
+    passes: Annotated[tuple[Modality, ...], Field(min_length=1)] = tuple(Modality)
+    raters: Annotated[int, Field(ge=1)] = 5
+    """How many different people judge each sample in each pass."""
+
+    @model_validator(mode="after")
+    def _each_pass_once(self) -> Self:
+        if len(set(self.passes)) != len(self.passes):
+            raise ValueError("a pass is named twice")
+        if Modality.MULTIMODAL in self.passes and self.passes[-1] is not Modality.MULTIMODAL:
+            raise ValueError("the multimodal pass M comes last: it shows what the others hide")
+        return self
+
+
+class SplitSettings(_Section):
+    """Shares of the samples per split; a group of videos is never divided."""
+
+    train: Annotated[float, Field(gt=0)] = 0.7
+    valid: Annotated[float, Field(gt=0)] = 0.15
+    test: Annotated[float, Field(gt=0)] = 0.15
+    together: tuple[Literal["speaker", "episode", "repeats"], ...] = ("speaker", "episode", "repeats")
+    """What is never in two splits; a video never is, whatever stands here."""
+
+    def share(self, split: Split) -> float:
+        """The share of `split`, between 0 and 1."""
+        total = self.train + self.valid + self.test
+        return float(getattr(self, split.value)) / total
+
+
+class IngestSettings(_Section):
+    """How videos become samples."""
+
+    segmenter: str = "silero-vad"
+    """Used for videos without a transcript by people."""
+    segmenter_with_transcript: str = "subtitles"
+    vad_preset: Literal["near", "far"] = "near"
+    """How far the microphone is."""
+    min_seconds: Annotated[float, Field(gt=0)] = 1.0
+    max_seconds: Annotated[float, Field(gt=0)] = 10.0
+    pad_seconds: Annotated[float, Field(ge=0)] = 0.1
+    bridge_seconds: Annotated[float, Field(ge=0)] = 0.3
+    """Pauses shorter than this do not divide."""
+    cut: Literal["exact", "copy"] = "exact"
+    hide_subtitles: bool = False
+    """Blur what looks like burnt-in text in the silent clip."""
+    speaker_pattern: str = ""
+    """Regular expression with a group called `speaker`, searched in the path; empty: none."""
+    episode_pattern: str = ""
+    """Regular expression with a group called `episode`, searched in the path; empty: none."""
+    guess_speakers: bool = True
+    """Tell the voices of a video apart by ear where its transcript names nobody."""
+    executor: str = "process"
+    """Where videos are cut."""
+    address: str = ""
+    """Of the executor's cluster; empty: this machine."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """0 means one per processor."""
+    deadline_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """A worker that gets nowhere on a video for so long is killed."""
+    attempts: Annotated[int, Field(ge=1)] = 3
+    """A video whose worker died this often is left alone."""
+
+    @model_validator(mode="after")
+    def _minimum_below_maximum(self) -> Self:
+        if self.min_seconds >= self.max_seconds:
+            raise ValueError("min_seconds must be below max_seconds")
+        return self
+
+
+class TranscribeSettings(_Section):
+    """The machine that writes down what is said in videos without a transcript. Without a model: none."""
+
+    engine: str = "faster-whisper"
+    model: str = ""
+    """Path of a folder (then nothing is fetched), or a name that the engine knows."""
+    language: str = ""
+    """Two-letter code; empty: found by the engine."""
+    device: str = "auto"
+
+
+class RuleSettings(_Section):
+    """What a measured value must be for its sample to be used."""
+
+    min: float | None = None
+    max: float | None = None
+    allow: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is above max: no sample could pass")
+        if self.min is None and self.max is None and not self.allow:
+            raise ValueError("a rule needs min, max or allow")
+        return self
+
+
+class RepeatSettings(_Section):
+    """What may not be in two splits; the copy in the less protected one is rejected."""
+
+    sound: bool = True
+    """The same recording, also coded anew or with mild noise."""
+    text: bool = True
+    """The same words. Not for scripted corpora, where everybody says the same sentences."""
+    text_words: Annotated[int, Field(ge=1)] = 6
+    """Shorter texts may repeat."""
+    text_characters: Annotated[int, Field(ge=1)] = 10
+    """The same for scripts without spaces."""
+
+
+class FeatureSettings(_Section):
+    """Which extractor serves each modality, and where its pretrained weights lie."""
+
+    text: str = "char-hash"
+    audio: str = "voice-stats"
+    vision: str = "face-motion"
+    text_model: str = ""
+    audio_model: str = ""
+    vision_model: str = ""
+
+    def extractor(self, modality: Modality) -> str:
+        """The name of the extractor of one of T, A, V."""
+        return str(getattr(self, modality.word))
+
+    def model(self, modality: Modality) -> str:
+        """Path or hub name of the pretrained weights of one of T, A, V; empty for the default."""
+        return str(getattr(self, f"{modality.word}_model"))
+
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+"""More could only be a slip, and would run for ever or into the limits of 64 bits."""
+
+
+class TrainSettings(_Section):
+    """The multi-task network and how it learns. Names are those of plug-ins: `annotate list` shows them."""
+
+    preset: Literal["", "mlf-dnn", "mtfn", "mlmf"] = ""
+    """A baseline, which says every key that is not said here; empty: the defaults do."""
+    hidden: Annotated[int, Field(ge=1, le=16_384)] = 64
+    members: Annotated[int, Field(ge=1, le=1_000)] = 5
+    epochs: Count = 200
+    patience: Count = 20
+    batch_size: Count = 32
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    encoder: str = "mean-pool"
+    """Of every modality that does not name its own."""
+    text_encoder: str = ""
+    audio_encoder: str = ""
+    vision_encoder: str = ""
+    fusion: str = "concat"
+    """How the modalities become one code for the multimodal heads."""
+    sharing: str = "hard"
+    """What the tasks learn together."""
+    weighting: str = "fixed"
+    """How much each task's loss moves what is shared."""
+    ensemble: str = "deep"
+    """How the members come about and become one answer."""
+    regression_head: str = "mean"
+    classification_head: str = "softmax"
+    multilabel_head: str = "sigmoid"
+    sampling: Literal["joint", "one-task"] = "joint"
+    """Whether a step teaches every task, or one drawn by chance (Collobert & Weston 2008)."""
+    stopping: Literal["joint", "task-wise"] = "joint"
+    """Whether tasks stop together, or each when its own valid loss no longer falls (Zhang et al. 2014)."""
+    balance: tuple[Literal["class", "group", "raters"], ...] = ()
+    """What labels are weighted by: rare classes more, large groups less, many raters more."""
+    unimodal_labels: bool = True
+    """Whether the labels of T, A and V are learned from too."""
+    options: dict[str, dict[str, Any]] = {}
+    """By plug-in, or by `text`, `audio`, `vision` for one modality's encoder: its options."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What the layers compute in while they learn; auto: bfloat16 for large ones on a GPU that has it."""
+    compile: bool = False
+    """Whether the network is compiled for the machine before it learns."""
+    tensorboard: str = ""
+    """Folder for a log of each training, from the project's folder; empty: none."""
+    device: str = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset_says_the_rest(cls, said: Any) -> Any:
+        named = said.get("preset") if isinstance(said, dict) else None
+        return fill(said, PRESETS[named]) if isinstance(named, str) and named in PRESETS else said
+
+    def recipe(self) -> dict[str, Any]:
+        """The fields of `annotate.learning.recipe.Recipe`: what decides the model."""
+        return self.model_dump(exclude={"device", "preset", "tensorboard"})
+
+
+class BatchSettings(_Section):
+    """What a batch is made of."""
+
+    strategy: str = "auto"
+    cold_start: str = "herding"
+    options: dict[str, dict[str, Any]] = {}
+    """By query strategy: its options."""
+    pool: Annotated[int, Field(ge=1000)] = 1_000_000
+    """At most so many samples are ranked; of more, those that would tell most, drawn by chance."""
+    ask: Literal["samples", "questions"] = "samples"
+    """Whether a sample is asked in every pass, or single questions by what they tell for their time."""
+    holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    audit_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    most_raters: Annotated[int, Field(ge=1)] = 5
+    """So often a question is answered before a strategy that asks again leaves it alone."""
+
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class CostSettings(_Section):
+    """What one rater needs for one question while nobody has answered any: seconds, and seconds more for each
+    second of the clip."""
+
+    text: tuple[Seconds, Seconds] = (6.0, 0.5)
+    audio: tuple[Seconds, Seconds] = (6.0, 1.0)
+    vision: tuple[Seconds, Seconds] = (6.0, 1.0)
+    multimodal: tuple[Seconds, Seconds] = (6.0, 1.0)
+    dimension: Seconds = 2.0
+    """More for each dimension after the first: the clip is played once for all."""
+
+    @model_validator(mode="after")
+    def _nothing_is_free(self) -> Self:
+        free = [m.word for m in Modality if not any(getattr(self, m.word))]
+        if free:
+            raise ValueError(f"no question costs nothing: {', '.join(free)}")
+        return self
+
+    def by_pass(self, dimensions: int) -> dict[Modality, tuple[float, float]]:
+        """(seconds, seconds per second of the clip) of a question about so many dimensions."""
+        more = self.dimension * (dimensions - 1)
+        said = {m: getattr(self, m.word) for m in Modality}
+        return {m: (fixed + more, rate) for m, (fixed, rate) in said.items()}
+
+
+class LabelStudioSettings(_Section):
+    """Which Label Studio is used. An empty url means the local one of `annotate studio up`."""
+
+    url: str = ""
+    token: SecretStr = SecretStr("")
+    """Only ever from ANNOTATE_LABELSTUDIO__TOKEN."""
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Where `annotate studio up` listens, on loopback only."""
+
+
+class ExportSettings(_Section):
+    """What a finished sample has to have."""
+
+    require: tuple[Modality, ...] = ()
+    """Modalities whose labels a sample needs; empty means those of every pass."""
+    min_raters: Annotated[int, Field(ge=1)] = 1
