@@ -1,8 +1,10 @@
 """A strategy that weighs what raters said may ask a question once more: against the database, with a stand-in
 for Label Studio."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from sqlalchemy import select
 from annotate.errors import ConfigError, NothingToDo
 from annotate.project import Project
 from annotate.steps._pool import look
+from annotate.steps.export import export
 from annotate.steps.next_batch import NextBatchReport, next_batch
 from annotate.steps.status import status
 from annotate.types import Kind, Modality, Need, Role
@@ -110,7 +113,7 @@ def test_of_settled_questions_those_are_asked_again_that_raters_disagree_about(
 
 
 @pytest.mark.usefixtures("quick_training")
-def test_answers_are_added_until_there_are_enough(make: Make) -> None:
+def test_answers_are_added_until_there_are_enough_and_all_are_exported(make: Make, tmp_path: Path) -> None:
     project = make(most=4)
     doubtful = asked_all(project, train=12, valid=3, test=3)
     with pytest.raises(NothingToDo, match="told by a model") as caught:
@@ -132,6 +135,17 @@ def test_answers_are_added_until_there_are_enough(make: Make) -> None:
     rate(project, cem=plain, dan=plain)
     with pytest.raises(NothingToDo, match="every sample was asked and answered"):
         ask(project, n=1000, strategy="active-lab")
+    export(project, format="jsonl", dest=tmp_path / "out")
+    lines = [
+        json.loads(line)
+        for file in (tmp_path / "out").glob("*.jsonl")
+        for line in file.read_text().splitlines()
+    ]
+    labels = {line["id"]: line["labels"]["emotion.M"] for line in lines}
+    again = set(doubtful) | settled
+    assert {labels[i]["raters"] for i in again} == {4}
+    assert {label["raters"] for i, label in labels.items() if i not in again} == {2}
+    assert {labels[i]["distribution"]["fear"] for i in doubtful} == {0.25}
 
 
 @pytest.mark.usefixtures("quick_training")
