@@ -30,7 +30,7 @@ class AutoOptions:
     """The strategy while there are few labels."""
     regression: str = "lcmd"
     """The strategy where a regression task is asked."""
-    classification: str = "badge"
+    classification: str = "lcmd"
     """The strategy where none is."""
     few: int = 50
     """So many labelled samples are few."""
