@@ -26,15 +26,16 @@ def known_of(pool: Pool, m: int, rng: np.random.Generator) -> Known:
 
 
 @pytest.mark.parametrize(
-    ("dimensions", "labelled", "hands_over_to"),
+    ("dimensions", "labelled", "options", "hands_over_to"),
     [
-        ((SENTIMENT,), 20, "herding"),
-        ((EMOTION,), 20, "herding"),
-        ((SENTIMENT, EMOTION), 60, "lcmd"),
-        ((EMOTION,), 60, "badge"),
+        ((SENTIMENT,), 20, {}, "herding"),
+        ((EMOTION,), 20, {}, "herding"),
+        ((SENTIMENT, EMOTION), 60, {"classification": "badge"}, "lcmd"),
+        ((EMOTION,), 60, {"classification": "badge"}, "badge"),
+        ((EMOTION,), 60, {"regression": "badge"}, "lcmd"),
     ],
 )
-def test_it_hands_over_by_labels_and_kinds(dimensions, labelled, hands_over_to, monkeypatch):
+def test_it_hands_over_by_labels_and_kinds(dimensions, labelled, options, hands_over_to, monkeypatch):
     asked = []
 
     def spy(name):
@@ -52,7 +53,7 @@ def test_it_hands_over_by_labels_and_kinds(dimensions, labelled, hands_over_to, 
     monkeypatch.setattr(type(STRATEGIES), "get", lambda self, name: kinds.get(name) or get(name))
     pool = make_pool(n=80, dimensions=dimensions)
     pool = replace(pool, known=known_of(pool, labelled, np.random.default_rng(0)))
-    open_strategy("auto").select(pool, 5, np.random.default_rng(0))
+    open_strategy("auto", {"auto": options}).select(pool, 5, np.random.default_rng(0))
     assert set(asked) == {hands_over_to}
 
 
