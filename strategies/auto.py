@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.errors import ConfigError
+from annotate.errors import ConfigError, ModelError
 from annotate.registry import strategy
-from annotate.types import Kind, Known, Need, Pool, Selection
+from annotate.types import Kind, Need, Pool, Selection
 from strategies._crowds import Crowds
 from strategies._near import distinct
 from strategies._scored import can_disagree
@@ -18,6 +18,7 @@ from strategies._tasks import asked_tasks
 
 Rows = NDArray[np.intp]
 
+OPTIONS = "name other strategies in [batch.options.auto]"
 LEAST = 10
 """At least so many times the batch is looked at, however small the uncertain share is."""
 
@@ -59,38 +60,34 @@ class Auto:
         self.options = options or AutoOptions()
         names = (self.options.early, self.options.regression, self.options.classification)
         if "auto" in names:
-            raise ConfigError(
-                "auto cannot stand on itself", hint="name other strategies in [batch.options.auto]"
-            )
+            raise ConfigError("auto cannot stand on itself", hint=OPTIONS)
         self._made = {name: opened(name, others) for name in {*names, "power"}}
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Scores fall evenly from 1, whatever strategy chose. Raises as those strategies do."""
         asked_tasks(pool)
         k = min(k, len(pool))
-        first = distinct(pool.embeddings, pool.known.embeddings, self.options.near, rng)
-        chosen = first[self._within_limits(pool.of(first), k, rng)]
-        if len(chosen) < k:  # only copies are left
-            rest = np.setdiff1d(np.arange(len(pool)), first)
-            more = self._within_limits(pool.of(rest), k - len(chosen), rng)
-            chosen = np.concatenate([chosen, rest[more]])
-        return Selection(chosen, 1 - np.arange(k) / max(k, 1))
-
-    def _within_limits(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
-        """At most `k` positions. Where a speaker or video is full, the others are chosen from again, knowing
-        what was taken; when all are full, the limit is raised."""
-        k = min(k, len(pool))
         crowds = Crowds(pool.groups, len(pool), k, self.options.crowd)
-        taken: list[int] = []
+        first = distinct(pool.embeddings, pool.known.embeddings, self.options.near, rng)
+        taken = self._within_limits(pool, first, [], min(k, len(first)), crowds, rng)
+        if len(taken) < k:  # only copies are left
+            taken = self._within_limits(pool, np.arange(len(pool)), taken, k, crowds, rng)
+        return Selection(np.array(taken, dtype=np.intp), 1 - np.arange(k) / max(k, 1))
+
+    def _within_limits(
+        self, pool: Pool, among: Rows, taken: list[int], k: int, crowds: Crowds, rng: np.random.Generator
+    ) -> list[int]:
+        """What was `taken`, and more of `among`, until there are `k`. Where a speaker or video is full, the
+        others are chosen from again, knowing what was taken; when all are full, the limit is raised."""
         while len(taken) < k:
-            free = np.setdiff1d(crowds.open(), taken)
+            free = np.setdiff1d(np.intersect1d(among, crowds.open()), taken)
             if not len(free):
                 crowds.raise_limit()
                 continue
-            known = _with(pool.known, pool.embeddings[np.array(taken, dtype=np.intp)])
-            found = free[self._ranked(replace(pool.of(free), known=known), k - len(taken), rng)]
-            taken += [int(row) for row in found if crowds.admit(int(row))]
-        return np.array(taken, dtype=np.intp)
+            left = replace(pool.of(free), known=pool.knowing(np.array(taken, dtype=np.intp)))
+            found = free[self._ranked(left, k - len(taken), rng)]
+            taken = taken + [int(row) for row in found if crowds.admit(int(row))]
+        return taken
 
     def _ranked(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
         """Positions by the strategy for what is known so far."""
@@ -99,7 +96,12 @@ class Auto:
         looked_at = self._uncertain(pool, k, rng)
         kinds = {pool.predictions[t].task.dimension.kind for t in pool.asked()}
         name = self.options.regression if Kind.REGRESSION in kinds else self.options.classification
-        return looked_at[self._made[name].select(pool.of(looked_at), k, rng).indices]
+        strategy = self._made[name]
+        fit = pool.of(looked_at).of_kinds(strategy.kinds)
+        if not fit.asked():
+            words = " and ".join(sorted(kinds))
+            raise ModelError(f"auto was told to choose by {name}, which ranks no {words}", hint=OPTIONS)
+        return looked_at[strategy.select(fit, k, rng).indices]
 
     def _uncertain(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
         wanted = min(max(ceil(self.options.share * len(pool)), LEAST * k), len(pool))
@@ -116,11 +118,3 @@ class Auto:
         tasks = [pool.predictions[task_id].task.dimension for task_id in pool.asked()]
         classes = [len(d.answers) for d in tasks if d.kind is Kind.CLASSIFICATION]
         return most < max(self.options.few, self.options.few_per_class * max(classes, default=0))
-
-
-def _with(known: Known, embeddings: NDArray[np.float32]) -> Known:
-    """What is taken counts as known where distances are measured; nobody has said anything of it."""
-    return Known(
-        np.concatenate([known.embeddings, embeddings]),
-        labels=known.labels,
-    )

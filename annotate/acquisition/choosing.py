@@ -1,7 +1,5 @@
 """Lets a query strategy choose from what it can rank, or says who could."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from annotate.errors import ModelError
@@ -33,15 +31,13 @@ def _rankable(strategy: QueryStrategy, name: str, pool: Pool) -> Pool:
     if Need.MODEL not in strategy.needs or strategy.kinds >= set(Kind) or not pool.asked():
         return pool
     kinds = {t: p.task.dimension.kind for t, p in pool.predictions.items()}
-    predictions = {t: p for t, p in pool.predictions.items() if kinds[t] in strategy.kinds}
-    asked = [t for t in pool.asked() if t in predictions]
-    if not asked:
+    if not (fit := pool.of_kinds(strategy.kinds)).asked():
         present = {kinds[t] for t in pool.asked()}
         raise ModelError(
             f"{name} ranks {_words(strategy.kinds)} only, and what is asked is {_words(present)}",
             hint=f"these fit: {', '.join(fitting(present))}",
         )
-    return replace(pool, predictions=predictions, missing={t: pool.missing[t] for t in predictions})
+    return fit
 
 
 def fitting(kinds: set[Kind]) -> list[str]:

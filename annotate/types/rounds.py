@@ -1,6 +1,6 @@
 """What a round ranks and asks: a model's predictions for the pool, and what was chosen of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.types.tasks import Task
+from annotate.types.tasks import Kind, Task
 
 
 class Role(StrEnum):
@@ -65,6 +65,17 @@ class TaskPrediction:
             self.mean[rows],
             self.epistemic[rows],
             self.aleatoric[rows],
+            self.shares,
+        )
+
+    def and_of(self, other: "TaskPrediction") -> "TaskPrediction":
+        """The same for these samples and, behind them, for those of another prediction by the same model."""
+        return TaskPrediction(
+            self.task,
+            np.concatenate([self.members, other.members], axis=1),
+            np.concatenate([self.mean, other.mean]),
+            np.concatenate([self.epistemic, other.epistemic]),
+            np.concatenate([self.aleatoric, other.aleatoric]),
             self.shares,
         )
 
@@ -165,6 +176,33 @@ class Pool:
             groups={word: numbers[rows] for word, numbers in self.groups.items()},
             votes={t: votes.of(rows) for t, votes in self.votes.items()},
         )
+
+    def of_kinds(self, kinds: Collection[Kind]) -> "Pool":
+        """The same with tasks of these kinds only."""
+        fitting = {t: p for t, p in self.predictions.items() if p.task.dimension.kind in kinds}
+        return replace(self, predictions=fitting, missing={t: self.missing[t] for t in fitting})
+
+    def knowing(self, rows: NDArray[np.intp]) -> Known:
+        """What is known, and behind it some of the candidates, of which nobody has said anything yet."""
+        known, some = self.known, self.of(rows)
+        added: dict[int, NDArray[np.float32]] = {}
+        read = [task_id for task_id in known.codes if task_id in self.codes]
+        for task_id in read:
+            if id(self.codes[task_id]) not in added:
+                both = [known.codes[task_id], some.codes[task_id]]
+                added[id(self.codes[task_id])] = np.concatenate(both)
+        believed = {t: p for t, p in known.predictions.items() if t in some.predictions}
+        return Known(
+            np.concatenate([known.embeddings, some.embeddings]),
+            {task_id: added[id(self.codes[task_id])] for task_id in read},
+            {t: said.and_of(some.predictions[t]) for t, said in believed.items()},
+            {t: np.concatenate([said, _nothing(len(rows), said)]) for t, said in known.labels.items()},
+            known.votes,
+        )
+
+
+def _nothing(count: int, like: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.full((count, *like.shape[1:]), np.nan)
 
 
 def rows_of(

@@ -1,5 +1,6 @@
 """The default strategy: whom it hands over to, no crowds, no copies."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,10 @@ from annotate.acquisition.choosing import choose
 from annotate.acquisition.opening import open_strategy
 from annotate.errors import ModelError, UnknownName
 from annotate.registry import STRATEGIES
-from annotate.types import Known, Modality, Pool
+from annotate.types import Known, Modality, Pool, TaskPrediction
 from strategies._crowds import Crowds
 from strategies._near import distinct
-from tests.pools import EMOTION, SENTIMENT, make_pool, predict, say
+from tests.pools import EMOTION, SENTIMENT, THEMES, make_pool, predict, say
 
 
 def known_of(pool: Pool, m: int, rng: np.random.Generator) -> Known:
@@ -120,10 +121,14 @@ def test_copies_are_asked_after_all_when_nothing_else_is_left():
 
 def alone(pool: Pool) -> Pool:
     """What one network says: nobody is there to disagree with."""
-    said = {
-        t: replace(p, members=p.members[:1], epistemic=0 * p.epistemic) for t, p in pool.predictions.items()
-    }
-    return replace(pool, predictions=said)
+
+    def first(predictions: Mapping[str, TaskPrediction]) -> dict[str, TaskPrediction]:
+        return {
+            t: replace(p, members=p.members[:1], epistemic=0 * p.epistemic) for t, p in predictions.items()
+        }
+
+    known = replace(pool.known, predictions=first(pool.known.predictions))
+    return replace(pool, predictions=first(pool.predictions), known=known)
 
 
 @pytest.mark.parametrize("dimensions", [(SENTIMENT,), (EMOTION,)])
@@ -150,3 +155,45 @@ def test_who_cannot_choose_is_called_by_its_name():
     pool = alone(make_pool(n=40, dimensions=(SENTIMENT,)))
     with pytest.raises(ModelError, match="power:bald needs an ensemble"):
         choose(open_strategy("power:bald"), "power:bald", pool, 3, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", ["bait", "mmal", "igs", "k-center", "epig", "learning-loss", "margin"])
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_it_can_stand_on_strategies_that_look_at_what_is_known(name, kind):
+    """The limit of a crowd makes it choose in steps: what was taken is then known like what was asked."""
+    dimensions = (SENTIMENT, EMOTION, THEMES) if kind == "regression" else (EMOTION, THEMES)
+    pool = make_pool(n=120, dimensions=dimensions)
+    pool = replace(pool, groups={"speaker": np.arange(120) % 10 * (np.arange(120) > 60)})
+    pool = replace(pool, known=known_of(pool, 90, np.random.default_rng(0)))
+    strategy = open_strategy("auto", {"auto": {kind: name}})
+    if (kind, name) == ("classification", "igs"):
+        with pytest.raises(ModelError, match="choose by igs, which ranks no classification and multilabel"):
+            strategy.select(pool, 20, np.random.default_rng(0))
+        return
+    chosen = strategy.select(pool, 20, np.random.default_rng(0)).indices
+    assert len(set(chosen.tolist())) == 20
+
+
+def test_what_was_taken_is_known_with_all_that_is_known_of_it_but_labels():
+    pool = make_pool(n=30, dimensions=(SENTIMENT, THEMES))
+    pool = replace(pool, known=known_of(pool, 8, np.random.default_rng(0)))
+    rows = np.array([4, 2])
+    known = pool.knowing(rows)
+    assert len(known) == 10
+    np.testing.assert_array_equal(known.embeddings[8:], pool.embeddings[rows])
+    for task_id, said in known.predictions.items():
+        np.testing.assert_array_equal(said.members[:, 8:], pool.predictions[task_id].members[:, rows])
+        np.testing.assert_array_equal(known.codes[task_id][8:], pool.codes[task_id][rows])
+        assert np.isnan(known.labels[task_id][8:]).all() and np.isfinite(known.labels[task_id][:8]).all()
+
+
+def test_copies_obey_the_limit_that_others_obeyed():
+    """Five distinct places and many copies of one more: a speaker who is full is not given copies, too."""
+    rng = np.random.default_rng(0)
+    pool = make_pool(n=60)
+    places = rng.normal(size=(15, pool.embeddings.shape[1])).astype(np.float32)
+    speakers = np.arange(60) % 11
+    pool = replace(pool, embeddings=places[np.arange(60) % 15], groups={"speaker": speakers})
+    chosen = open_strategy("auto").select(pool, 25, rng).indices
+    assert len(set(chosen.tolist())) == 25
+    assert np.bincount(speakers[chosen]).max() <= 7  # three times 25 / 11
