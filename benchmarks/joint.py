@@ -87,7 +87,7 @@ def runs(name: str, seed: int, options: Namespace) -> dict[str, list[Point]]:
     """Both ways of asking, and one point with every label."""
     made = world(PLANTS[name], seed, options.quick)
     plan = Plan(20, 20, 60) if options.quick else PLAN
-    single = single_questions(open_strategy(options.strategy), options.strategy, made, plan.step)
+    single = single_questions(open_strategy(options.strategy), options.strategy, made)
     with one_thread():
         return {
             "full": [full(made, plan, seed)],
@@ -98,7 +98,7 @@ def runs(name: str, seed: int, options: Namespace) -> dict[str, list[Point]]:
 
 def kept(name: str, seed: int, options: Namespace, folder: Path) -> dict[str, list[tuple[float, float]]]:
     """(rater seconds, score) of every round, from the folder or made now."""
-    path = folder / f"{name}-{options.strategy}-{seed}.json"
+    path = folder / f"{name}-{options.strategy}-{seed}{'-quick' if options.quick else ''}.json"
     if not path.is_file():
         found = runs(name, seed, options)
         path.write_text(json.dumps({way: [(p.seconds, p.score) for p in run] for way, run in found.items()}))

@@ -28,6 +28,7 @@ class Standing:
         options are wrong."""
         self.options = options or self.Options()
         self.scored = _open_scored(self.options.by, others)
+        self.on = {self.options.by: self.scored}
         self.needs, self.kinds = self.scored.needs, self.scored.kinds
 
 

@@ -61,7 +61,7 @@ class Auto:
         names = (self.options.early, self.options.regression, self.options.classification)
         if "auto" in names:
             raise ConfigError("auto cannot stand on itself", hint=OPTIONS)
-        self._made = {name: opened(name, others) for name in {*names, "power"}}
+        self.on = {name: opened(name, others) for name in {*names, "power"}}
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Scores fall evenly from 1, whatever strategy chose. Raises as those strategies do."""
@@ -92,11 +92,11 @@ class Auto:
     def _ranked(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
         """Positions by the strategy for what is known so far."""
         if self._few(pool):
-            return self._made[self.options.early].select(pool, k, rng).indices
+            return self.on[self.options.early].select(pool, k, rng).indices
         looked_at = self._uncertain(pool, k, rng)
         kinds = {pool.predictions[t].task.dimension.kind for t in pool.asked()}
         name = self.options.regression if Kind.REGRESSION in kinds else self.options.classification
-        strategy = self._made[name]
+        strategy = self.on[name]
         fit = pool.of(looked_at).of_kinds(strategy.kinds)
         if not fit.asked():
             words = " and ".join(sorted(kinds))
@@ -107,7 +107,7 @@ class Auto:
         wanted = min(max(ceil(self.options.share * len(pool)), LEAST * k), len(pool))
         if wanted == len(pool) or not can_disagree(pool):  # one network alone is unsure of nothing
             return np.arange(len(pool))
-        return np.sort(self._made["power"].select(pool, wanted, rng).indices)
+        return np.sort(self.on["power"].select(pool, wanted, rng).indices)
 
     def _few(self, pool: Pool) -> bool:
         """Whether the best-known of the asked tasks has few labels, or some task few per class."""

@@ -1,6 +1,8 @@
 """The documentation tells the truth: commands, settings with their defaults, and links are what they say."""
 
 import re
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -114,6 +116,22 @@ def test_every_relative_link_and_image_leads_somewhere(page):
         goal = page.parent / target if target else page
         assert goal.exists(), target
         assert not anchor or anchor in anchors(goal), f"{target}#{anchor}"
+
+
+def test_the_strategy_that_the_page_writes_chooses():
+    page = (ROOT / "docs" / "batches.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    use = """
+import numpy as np
+from annotate.acquisition.opening import open_strategy
+from tests.pools import SENTIMENT, make_pool
+pool = make_pool(dimensions=(SENTIMENT,))
+print(sorted(open_strategy("extreme").select(pool, 3, np.random.default_rng(0)).indices))
+"""
+    command = [sys.executable, "-c", code + use]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(",") == 2
 
 
 def test_the_readme_leads_to_every_page():

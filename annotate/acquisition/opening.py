@@ -1,7 +1,7 @@
 """Makes a query strategy of what the user typed: ``NAME``, or ``NAME:WHAT`` where one stands on another."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any, cast
 
 from annotate.errors import ConfigError
@@ -25,6 +25,14 @@ def open_strategy(text: str, options: Options | None = None) -> QueryStrategy:
     if colon:
         given[_first_option(name)] = first
     return cast(QueryStrategy, made_with(STRATEGIES, name, given, options or {}, "batch.options"))
+
+
+def settings_of(strategy: Any) -> dict[str, Any]:
+    """Its options, defaults included, and those of the strategies that it stands on: what decides, beside the
+    pool, what it chooses."""
+    own = getattr(strategy, "options", None)
+    inner = {name: settings_of(other) for name, other in sorted(getattr(strategy, "on", {}).items())}
+    return {"options": asdict(own) if own is not None else {}, "on": inner}
 
 
 def _first_option(name: str) -> str:

@@ -104,7 +104,8 @@ def _standings(found: Outcome) -> Table:
     return Table(
         "Area under the learning curve",
         "Area: mean height of the curve, in points. Normalised: gain as a share (in %) of what lies between "
-        "uniform and the score with all labels. Intervals: 95 %, seeds drawn again. p: Wilcoxon's signed "
+        "uniform and the score with all labels. Intervals: 95 %, Student's t over the seeds; of the "
+        "normalised, seeds drawn again. p: Wilcoxon's signed "
         "ranks over the seeds, against uniform, Holm's correction.",
         ("strategy", "area", "gain over uniform", "normalised", "p", "last score"),
         [row(found.standings[name]) for name in names(found)],

@@ -2,18 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from annotate.acquisition.opening import open_strategy, settings_of
 from annotate.durable import write_whole
 from annotate.errors import UsageError
 from annotate.simulation.replay import Point
 from annotate.simulation.world import Plan, World
 
-GENERATION = 1
+Settings = Callable[[str], dict[str, Any]]
+GENERATION = 2
 """Raised by hand whenever the code would make other runs of the same data and settings."""
 IDENTITY = "simulation.json"
 FULL = "all labels"
@@ -34,9 +36,10 @@ def identity(world: World, plan: Plan) -> dict[str, Any]:
             world.pool, world.valid, world.test, labels, sorted([*k, v] for k, v in world.votes.items()),
             sorted([m, name] for m, name in world.extractors.items()),
             hashlib.sha256(world.bare.tobytes() + world.clip_seconds.tobytes()).hexdigest(),
+            sorted([word, who.tolist()] for word, who in world.groups.items()),
         ]),
         "recipe": asdict(world.recipe),
-        "cold_start": world.cold_start,
+        "cold_start": [world.cold_start, settings_of(open_strategy(world.cold_start, world.options))],
         "options": world.options,
         "costs": {m.value: asdict(world.costs[m]) for m in world.passes},
     }  # fmt: skip
@@ -50,10 +53,13 @@ def name_of(facts: dict[str, Any]) -> str:
 class Cells:
     """The folder of one simulation."""
 
-    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
-        """Makes the folder. Raises `UsageError` when it is that of another simulation, or no folder can be
-        there; `OSError` when nothing can be written."""
-        self.folder = folder
+    def __init__(self, folder: Path, facts: dict[str, Any], settings: Settings) -> None:
+        """Makes the folder; `settings` tells those of a run by its name.
+
+        Raises `UsageError` when it is the folder of another simulation, or no folder can be there; `OSError`
+        when nothing can be written.
+        """
+        self.folder, self._settings = folder, settings
         said = json.dumps(facts, sort_keys=True, indent=1).encode()
         path = folder / IDENTITY
         try:
@@ -82,16 +88,26 @@ class Cells:
         return self.folder / "runs" / quote(name, safe="") / f"{seed}.json"
 
     def read(self, name: str, seed: int) -> list[Point]:
-        """What is kept of a run; nothing when it is not there or damaged: then it is made again."""
+        """What is kept of a run; nothing when it is not there, is damaged, or was made with other settings
+        (a new version may have other defaults): then it is made again."""
         try:
             facts = json.loads(self.path(name, seed).read_bytes())
-            return [Point(**{**point, "asked": [tuple(pair) for pair in point["asked"]]}) for point in facts]
+            if facts["settings"] != _plain(self._settings(name)):
+                return []
+            points = facts["points"]
+            return [Point(**{**point, "asked": [tuple(pair) for pair in point["asked"]]}) for point in points]
         except (OSError, ValueError, KeyError, TypeError):
             return []
 
     def write(self, name: str, seed: int, points: Sequence[Point]) -> None:
         """Keep what there is of a run."""
-        write_whole(self.path(name, seed), json.dumps([asdict(point) for point in points]).encode())
+        facts = {"settings": _plain(self._settings(name)), "points": [asdict(point) for point in points]}
+        write_whole(self.path(name, seed), json.dumps(facts).encode())
+
+
+def _plain(content: Any) -> Any:
+    """As it comes back from a file."""
+    return json.loads(json.dumps(content, default=str))
 
 
 def _hash(content: Any) -> str:

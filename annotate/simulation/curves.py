@@ -1,6 +1,6 @@
 """Learning curves, the area under them, and where they reach a score."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,14 +42,27 @@ class Curves:
             table(lambda p: p.samples), table(lambda p: p.labels), table(lambda p: p.seconds), table(score)
         )
 
-    def areas(self, over: str = "samples") -> Array:
+    def areas(self, over: str = "samples", until: Array | None = None) -> Array:
         """(seeds,) mean height of each curve over the samples, or over the raters' ``seconds``, by
-        trapezoids."""
-        if self.samples.shape[1] < 2:
+        trapezoids; as far as `until` (seeds,): curves can only be compared over the same stretch."""
+        costs: Array = getattr(self, over)
+        if costs.shape[1] < 2:
             return np.asarray(self.score[:, -1])
-        widths = np.diff(getattr(self, over), axis=1)
-        heights = (self.score[:, 1:] + self.score[:, :-1]) / 2
-        return np.asarray((widths * heights).sum(axis=1) / widths.sum(axis=1))
+        ends = costs[:, -1] if until is None else until
+        return np.array([_area(*run) for run in zip(costs, self.score, ends, strict=True)])
+
+
+def _area(costs: Array, score: Array, end: float) -> float:
+    within = costs < end
+    x = np.append(costs[within], end)
+    y = np.append(score[within], np.interp(end, costs, score))
+    return float(np.trapezoid(y, x) / (end - costs[0])) if end > costs[0] else float(score[0])
+
+
+def areas_together(curves: Mapping[str, Curves], over: str) -> dict[str, Array]:
+    """By name: (seeds,) areas, seed by seed as far as the shortest of the curves goes."""
+    ends = np.min([getattr(found, over)[:, -1] for found in curves.values()], axis=0)
+    return {name: found.areas(over, ends) for name, found in curves.items()}
 
 
 def draws(seeds: int) -> NDArray[np.intp]:
@@ -64,8 +77,12 @@ def interval(values: Array) -> tuple[float, float]:
 
 
 def mean_interval(values: Array) -> tuple[float, float]:
-    """95 % of the mean over seeds, by drawing seeds again (Efron 1979)."""
-    return interval(values[draws(len(values))].mean(axis=1))
+    """95 % of the mean over seeds, by Student's t; of a single seed the value itself, twice."""
+    from scipy.stats import t
+
+    n, mean = len(values), float(values.mean())
+    reach = float(t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    return mean - reach, mean + reach
 
 
 def rising(score: Array) -> Array:

@@ -28,6 +28,8 @@ class Ledger:
         self._asked: dict[Question, int] = {}
         self.labels: dict[tuple[str, str], Label] = {}
         """By (sample id, task id)."""
+        self.answers = 0
+        """Of one person to one task, where raters answer one by one; else labels."""
         self.seconds = 0.0
         """Of all raters: a label that five of them made costs five times as much as one of them does."""
 
@@ -38,8 +40,9 @@ class Ledger:
         for question in questions:
             sample_id, turn = world.pool[question.row], self._asked.get(question, 0)
             tasks = world.of_pass(question.modality)
-            raters = max(self._answer(sample_id, task, turn) for task in tasks)
-            if raters:
+            told = [self._answer(sample_id, task, turn) for task in tasks]
+            if raters := max(told):
+                self.answers += sum(map(bool, told))
                 self.seconds += raters * float(self._prices[question.modality][question.row])
                 self._asked[question] = turn + 1
 
@@ -80,6 +83,11 @@ class Ledger:
     def questions(self) -> int:
         """How many were asked; one that was asked twice is two."""
         return sum(self._asked.values())
+
+    @property
+    def samples(self) -> float:
+        """Questions over passes: a sample of which half the passes were asked counts half."""
+        return self.questions / len(self._world.passes)
 
     def rows(self) -> list[int]:
         """Of the pool, ascending: what was asked in any pass."""

@@ -32,8 +32,9 @@ class Taught:
     """The pool, then test, through the model."""
 
 
-def watched(world: World, plan: Plan, labelled: int, seed: int) -> list[str]:
-    """The valid samples that are labelled when so many pool samples are; more of them as the loop goes on."""
+def watched(world: World, plan: Plan, labelled: float, seed: int) -> list[str]:
+    """The valid samples that are labelled when so many pool samples are; more of them as the loop goes on.
+    Questions over passes count, so that those spread over many samples bring no more of them."""
     order = np.random.default_rng([seed, VALID]).permutation(len(world.valid))
     count = min(round(plan.valid_share * labelled), len(world.valid))
     return sorted(world.valid[i] for i in order[:count])
@@ -47,7 +48,7 @@ def teach(world: World, plan: Plan, ledger: Ledger, seed: int, turn: int) -> Tau
     told = ledger.told()
     tasks = tuple(task for task in world.tasks if not lacking(task, told[task.id]))
     tasks = learned(tasks, world.recipe.unimodal_labels)
-    valid = watched(world, plan, len(ledger.rows()), seed)
+    valid = watched(world, plan, min(ledger.samples, len(world.pool)), seed)
     labels = dict(ledger.labels)
     labels |= {(i, t.id): world.labels[i, t.id] for i in valid for t in tasks if (i, t.id) in world.labels}
     if not tasks:

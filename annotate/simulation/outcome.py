@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.simulation.curves import Curves, draws, interval, mean_interval
+from annotate.simulation.curves import Curves, areas_together, draws, interval, mean_interval
 from annotate.simulation.savings import SHARES, Reach, reaches
 from annotate.simulation.schedule import BASE, Runs, Unit, asks_questions
 from annotate.simulation.statistics import ERROR, FEWEST_SEEDS, duels, holm, seeds_needed, wilcoxon
@@ -70,7 +70,7 @@ def outcome(runs: Runs) -> Outcome:
     """Work everything out."""
     curves = {name: Curves.of([runs.points[Unit(name, seed)] for seed in runs.seeds]) for name in runs.names}
     over = "seconds" if any(map(asks_questions, runs.names)) else "samples"
-    areas = {name: found.areas(over) for name, found in curves.items()}
+    areas = areas_together(curves, over)
     full = np.array([runs.full[seed].score for seed in runs.seeds])
     room = full - areas[BASE]
     low, high = mean_interval(room)
@@ -169,11 +169,15 @@ def _is(standing: Standing, sign: int) -> bool:
 
 def _better(found: Outcome, name: str) -> str:
     line = f"{name} is better than uniform, {_said(found.standings[name])}"
-    reach = found.reach[0.95]["labels"][name]
-    saved, more = (reach.at_least, " or more") if reach.saved is None else (reach.saved, "")
-    if saved is not None and saved > 0:
-        line += f"; to 95 % of the score with all labels it needs fewer labels, by {100 * saved:.0f} %{more}"
-    return line
+    reach, fewer = found.reach[0.95]["labels"][name], ""
+    if reach.saved is not None and reach.saved_low is not None and reach.saved_low > 0:
+        low, high = 100 * reach.saved_low, 100 * (reach.saved_high or 0.0)
+        fewer = f"{100 * reach.saved:.0f} % ({low:.0f} to {high:.0f})"
+    elif reach.at_least is not None and reach.at_least > 0 and reach.high is not None:
+        fewer = f"{100 * reach.at_least:.0f} % or more"
+    return (
+        f"{line}; to 95 % of the score with all labels it needs fewer labels, by {fewer}" if fewer else line
+    )
 
 
 def _said(standing: Standing) -> str:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from annotate.acquisition.asking import Budget, Prices, ask
 from annotate.protocols import QueryStrategy
-from annotate.simulation.replay import Picked, Picker
+from annotate.simulation.replay import Picked, Picker, Room
 from annotate.simulation.world import World
 from annotate.types import Pool
 
@@ -15,15 +15,15 @@ def whole_seconds(world: World) -> float:
     return float(sum(np.mean(world.costs[m].of(world.clip_seconds)) for m in world.passes))
 
 
-def single_questions(strategy: QueryStrategy, name: str, world: World, samples: int) -> Picker:
-    """Spends as much time as so many whole samples take, however many questions that is."""
+def single_questions(strategy: QueryStrategy, name: str, world: World) -> Picker:
+    """Spends as much time as whole samples take in the round, however many questions that is."""
     row_of = {sample_id: row for row, sample_id in enumerate(world.pool)}
-    budget = Budget(seconds=samples * whole_seconds(world))
+    each = whole_seconds(world)
 
-    def pick(pool: Pool, questions: int, rng: np.random.Generator) -> Picked:
+    def pick(pool: Pool, room: Room, rng: np.random.Generator) -> Picked:
         rows = np.array([row_of[str(i)] for i in pool.sample_ids], dtype=np.intp)
         prices = _prices(world, pool, rows)
-        taken = ask(strategy, name, pool, prices, budget, rng)
+        taken = ask(strategy, name, pool, prices, Budget(seconds=room.samples * each), rng)
         return [(step.row, m) for step in taken for m in step.passes]
 
     return pick

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from time import process_time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,9 +24,17 @@ START, CHOICE = 11, 12
 """What a seed of a run is for, beside others."""
 
 Picked = Sequence[tuple[int, Modality]]
-Picker = Callable[[Pool, int, np.random.Generator], Picked]
-"""(pool, budget in questions, rng) -> (row of the pool, pass), at most so many: the seam for what chooses
-single questions."""
+Picker = Callable[[Pool, "Room", np.random.Generator], Picked]
+"""(pool, room of the round, rng) -> (row of the pool, pass): the seam for what chooses single questions."""
+
+
+class Room(NamedTuple):
+    """What a round may ask."""
+
+    questions: int
+    """To get to the plan's samples."""
+    samples: int
+    """That the plan adds in this round; who pays by the second gets what whole ones take on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class Point:
     samples: float
     """Asked questions over passes: one of which half the passes were asked counts half."""
     labels: int
+    """With votes each answer counts: to ask again is not free."""
     seconds: float
     """Of raters, for the pool."""
     score: float
@@ -98,8 +108,9 @@ class Run:
 
     def _choose(self, turn: int) -> tuple[list[Question], Spent | None, list[str]]:
         taught = self._taught or self._teach(turn - 1)
-        passes = len(self.world.passes)
-        budget = max(self.plan.budgets()[turn] * passes - self._ledger.questions, 0)
+        before, after = self.plan.budgets()[turn - 1 : turn + 1]
+        left = max(after * len(self.world.passes) - self._ledger.questions, 0)
+        room = Room(left, after - before)
         name, opened, notes = self.name, self._opened, list[str]()
         if taught.seen is None and opened.needs:
             name = self.world.cold_start
@@ -113,7 +124,7 @@ class Run:
             needs = opened.needs - {Need.VOTES}  # single questions are never asked again
         looked = view(self.world, self._ledger, taught, needs)
         rng = np.random.default_rng([self.seed, CHOICE, turn])
-        picked, spent = measured(lambda: picker(looked.pool, budget, rng))
+        picked, spent = measured(lambda: picker(looked.pool, room, rng))
         return [Question(int(looked.rows[row]), m) for row, m in picked], spent, notes
 
     def _point(
@@ -126,16 +137,16 @@ class Run:
 def whole_samples(strategy: QueryStrategy, name: str, world: World) -> Picker:
     """Asks every pass of each sample that the strategy chooses; of one that was asked, those to ask again."""
 
-    def pick(pool: Pool, budget: int, rng: np.random.Generator) -> Picked:
-        several = budget // len(world.passes)
+    def pick(pool: Pool, room: Room, rng: np.random.Generator) -> Picked:
+        several = room.questions // len(world.passes)
         if Need.VOTES not in strategy.needs:
             chosen = choose(strategy, name, pool, several, rng)
             return [(int(row), m) for row in chosen.indices for m in world.passes]
         offered = {m: np.any([pool.missing[t.id] for t in world.of_pass(m)], axis=0) for m in world.passes}
         picked: list[tuple[int, Modality]] = []
-        for row in choose(strategy, name, pool, budget, rng).indices:
+        for row in choose(strategy, name, pool, room.questions, rng).indices:
             asked = [(int(row), m) for m in world.passes if offered[m][row]]
-            if len(picked) + len(asked) <= budget:
+            if len(picked) + len(asked) <= room.questions:
                 picked += asked
         return picked
 
@@ -170,8 +181,8 @@ def point(
     tasks = [task for task in world.tasks if task.id in found]
     rows = list(dict.fromkeys(question.row for question in questions))
     return Point(
-        samples=ledger.questions / len(world.passes),
-        labels=len(ledger.labels),
+        samples=ledger.samples,
+        labels=ledger.answers,
         seconds=ledger.seconds,
         score=float(np.mean([main_score(task, found[task.id]) for task in tasks])),
         scores=found,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotate.acquisition.choosing import fitting
-from annotate.acquisition.opening import open_strategy
+from annotate.acquisition.opening import open_strategy, settings_of
 from annotate.errors import ModelError, UsageError
 from annotate.executors._alive import alive
 from annotate.executors.process import ProcessExecutor
@@ -100,7 +100,7 @@ def simulate(
             f"a sample has one question here, that of {world.passes[0].word}: single ones are whole samples",
             hint="leave out --single-questions, or name more tasks",
         )
-    cells = Cells(folder, identity(world, plan))
+    cells = cells_of(world, plan, folder)
     # Seed by seed, so that strategies can be compared from early on, and the first model is trained once.
     units = [Unit(name, seed) for seed in seeds for name in (*chosen, FULL)]
     rounds = len(plan.budgets())
@@ -117,6 +117,17 @@ def simulate(
         {unit: points for unit, points in kept.items() if unit.name != FULL},
         {unit.seed: points[0] for unit, points in kept.items() if unit.name == FULL},
     )
+
+
+def cells_of(world: World, plan: Plan, folder: Path) -> Cells:
+    """What the folder keeps of this simulation. Raises as `Cells`."""
+
+    def settings(name: str) -> dict[str, Any]:
+        if name == FULL:
+            return {}
+        return settings_of(open_strategy(name.removesuffix(BY_QUESTION), world.options))
+
+    return Cells(folder, identity(world, plan), settings)
 
 
 def _rounds(unit: Unit, rounds: int) -> int:
@@ -154,7 +165,7 @@ def _run(world: World, plan: Plan, unit: Unit) -> Run:
     if not asks_questions(unit.name):
         return Run(world, plan, unit.name, unit.seed)
     name = unit.name.removesuffix(BY_QUESTION)
-    picker = single_questions(open_strategy(name, world.options), name, world, plan.step)
+    picker = single_questions(open_strategy(name, world.options), name, world)
     return Run(world, plan, name, unit.seed, picker)
 
 
@@ -173,7 +184,7 @@ def _work(open_world: OpenWorld, plan: Plan, folder: Path, unit: Unit) -> None:
     """One run in a process of its own."""
     if not _opened:
         world = open_world()
-        _opened.update(world=world, cells=Cells(folder, identity(world, plan)))
+        _opened.update(world=world, cells=cells_of(world, plan, folder))
     _one(_opened["world"], plan, _opened["cells"], unit)
 
 

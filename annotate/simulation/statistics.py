@@ -27,13 +27,13 @@ def wilcoxon(one: Array, other: Array, strata: NDArray[np.intp] | None = None) -
     """
     from scipy.stats import wilcoxon as test
 
-    gaps = np.asarray(one, np.float64) - np.asarray(other, np.float64)
+    # What differs by rounding alone is no evidence.
+    gaps = (np.asarray(one, np.float64) - np.asarray(other, np.float64)).round(12)
     if strata is not None:
         for number in np.unique(strata):
             size = np.abs(gaps[strata == number]).mean()
             gaps[strata == number] /= size or 1.0
-    # What differs by rounding alone is no evidence.
-    gaps = np.where(np.abs(gaps) < 1e-12, 0.0, gaps.round(12))
+    gaps = gaps.round(12)
     if not gaps.any():
         return 1.0
     if len(gaps) <= EXACT:

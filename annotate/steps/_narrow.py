@@ -40,7 +40,9 @@ def narrow(
             shard = candidates[start : start + SHARD]
             pool = look(project, round_id, [c.sample_id for c in shard], device).pool(project, shard, [])
             several = any(len(p.members) > 1 for p in pool.predictions.values())
-            drawn = open_strategy(DRAWN_BY if several else DRAWN_ALONE).select(pool, len(shard), rng)
+            drawn = open_strategy(
+                DRAWN_BY if several else DRAWN_ALONE, project.settings.batch.options
+            ).select(pool, len(shard), rng)
             keys[start + drawn.indices] = drawn.scores
             bar.advance(len(shard))
     kept = np.argpartition(-keys, limit - 1)[:limit]

@@ -139,12 +139,13 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
     pool = _only(sight.pool(project, draws.pool, covered), request.tasks)
     active = _active(opened, pool, draws, asking, till, project.settings.passes, choosing)
     chosen = _affordable(in_rank_order(active, [*draws.audit, *draws.holdout], ordering), request, till)
+    left = _with_something_left(field.candidates, chosen)
     return Plan(
         chosen, used, seed, round_id,
         {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)},
-        _with_something_left(field.candidates) - _with_something_left([c.candidate for c in chosen]),
+        left,
         [*field.notes, *reason, *crowded, *_asked_again(project, asking, opened, field, chosen),
-         *_short(request, chosen)],
+         *_short(request, chosen, left)],
         sight, sum(till.of(choice.candidate) for choice in chosen), till.costs,
     )  # fmt: skip
 
@@ -177,9 +178,10 @@ def _asked_again(
     return []
 
 
-def _with_something_left(candidates: Sequence[Candidate]) -> int:
-    """Without those that can only be asked again."""
-    return sum(bool(candidate.passes) for candidate in candidates)
+def _with_something_left(candidates: Sequence[Candidate], chosen: Sequence[Choice]) -> int:
+    """How many have a pass that is not asked now, without those that can only be asked again."""
+    asked = {choice.candidate.sample_id: set(choice.candidate.passes) for choice in chosen}
+    return sum(bool(set(c.passes) - asked.get(c.sample_id, set())) for c in candidates)
 
 
 def _survey(project: Project, request: Request, again: int) -> _Field:
@@ -294,23 +296,24 @@ def _together(candidates: Sequence[Candidate], taken: Sequence[Step]) -> list[Ch
 
 
 def _affordable(chosen: Sequence[Choice], request: Request, till: _Till) -> list[Choice]:
-    """What fits into the budget, in its order; the first sample in any case."""
+    """What fits into the budget, in its order; the first sample in any case. Uniform draws are paid first: to
+    pass over the dear ones would make them draws of short clips."""
     if request.budget_seconds is None:
         return list(chosen)
-    kept: list[Choice] = []
+    kept: set[int] = set()
     left = request.budget_seconds
-    for choice in chosen:
-        price = till.of(choice.candidate)
+    for place in sorted(range(len(chosen)), key=lambda i: chosen[i].role is Role.ACTIVE):
+        price = till.of(chosen[place].candidate)
         if price <= left or not kept:
-            kept.append(choice)
+            kept.add(place)
             left -= price
-    return kept
+    return [choice for place, choice in enumerate(chosen) if place in kept]
 
 
-def _short(request: Request, chosen: Sequence[Choice]) -> list[str]:
+def _short(request: Request, chosen: Sequence[Choice], left: int) -> list[str]:
     """A note when there was less to ask than wanted."""
     got = len(chosen) if request.whole else sum(len(c.candidate.passes) for c in chosen)
-    if request.n is None or got >= request.n:
+    if request.n is None or got >= request.n or (left and not request.whole):
         return []
     return [f"{request.n} {'samples' if request.whole else 'questions'} were wanted, {got} were left"]
 

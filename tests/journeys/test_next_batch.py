@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import select, update
 
+from annotate.acquisition.costs import PassCost
 from annotate.errors import (
     AnnotateError,
     ConfigError,
@@ -25,12 +26,14 @@ from annotate.errors import (
 )
 from annotate.feature_store import FeatureStore
 from annotate.project import Project
-from annotate.steps import _narrow
+from annotate.steps import _narrow, _plan
 from annotate.steps import next_batch as step
+from annotate.steps._choose import Choice
 from annotate.steps._features import feature_names
 from annotate.steps.next_batch import NextBatchReport
-from annotate.types import Split
+from annotate.types import Modality, Role, Split
 from db import batches, stats
+from db.batches import Candidate
 from db.engine import reading, writing
 from db.features import add_shard
 from db.models import UNANSWERED, Batch, BatchItem, BatchItemState, Label, Prediction, Sample
@@ -532,6 +535,9 @@ def test_without_a_model_whole_samples_are_asked_for_as_many_questions(project: 
     fill(project)
     report = ask(project, n=20, whole_samples=False)
     assert report.questions == {"A": 5, "M": 5, "T": 5, "V": 5}
+    odd = ask(project, n=21, whole_samples=False, dry_run=True)
+    assert sum(odd.questions.values()) == 20 and odd.left == report.left - 5
+    assert not [note for note in odd.notes if "were left" in note]
 
 
 def test_a_budget_is_spent_and_not_overdrawn(project: Project) -> None:
@@ -541,6 +547,19 @@ def test_a_budget_is_spent_and_not_overdrawn(project: Project) -> None:
     each = 5 * (7 + 3 * 8)
     assert report.seconds == pytest.approx(each * report.samples)
     assert 3600 - each < report.seconds <= 3600
+
+
+def test_a_budget_leaves_uniform_draws_what_they_are() -> None:
+    """Dear samples that are drawn by chance are kept; what is chosen pays for them."""
+    nothing: frozenset[str] = frozenset()
+    candidates = [
+        Candidate(name, Split.TRAIN, tuple(Modality), False, frozenset(), nothing) for name in "0123"
+    ]
+    till = _plan._Till({m: PassCost(0.0, 1.0) for m in Modality}, {"0": 1.0, "1": 9.0, "2": 1.0, "3": 1.0}, 1)
+    roles = (Role.ACTIVE, Role.AUDIT, Role.ACTIVE, Role.HOLDOUT)
+    chosen = [Choice(c, role, 0.0) for c, role in zip(candidates, roles, strict=True)]
+    kept = _plan._affordable(chosen, _plan.Request("auto", whole=True, budget_seconds=45.0), till)
+    assert [choice.candidate.sample_id for choice in kept] == ["0", "1", "3"]
 
 
 def test_only_the_passes_of_the_tasks_that_were_named_are_asked(project: Project) -> None:

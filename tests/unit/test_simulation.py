@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from annotate.acquisition.costs import PassCost
+from annotate.acquisition.opening import open_strategy, settings_of
 from annotate.errors import NothingToDo, UnknownName, UsageError
 from annotate.learning.recipe import Recipe
 from annotate.simulation.cells import Cells, identity
@@ -16,7 +17,7 @@ from annotate.simulation.ledger import Ledger, Question
 from annotate.simulation.model import Taught, watched
 from annotate.simulation.pools import view
 from annotate.simulation.replay import Run
-from annotate.simulation.schedule import require_strategies, with_base
+from annotate.simulation.schedule import cells_of, require_strategies, with_base
 from annotate.simulation.scores import concordance, without_model
 from annotate.simulation.world import Plan, World, require_possible
 from annotate.types import Kind, Label, Modality, Need, Task
@@ -136,8 +137,8 @@ def test_what_was_not_asked_changes_nothing(world):
 
 
 def test_single_questions_can_be_chosen_and_count_as_parts_of_samples(world):
-    def text_only(pool, budget, rng):
-        rows = np.flatnonzero(pool.missing["sentiment.T"])[:budget]
+    def text_only(pool, room, rng):
+        rows = np.flatnonzero(pool.missing["sentiment.T"])[: room.questions]
         return [(int(row), T) for row in rows]
 
     found = list(Run(world, PLAN, "uniform", 0, text_only).rounds())
@@ -261,15 +262,45 @@ def test_strategies_are_opened_before_anything_is_trained(world):
 
 
 def test_a_folder_knows_its_simulation(world, tmp_path):
-    facts = identity(world, PLAN)
-    cells = Cells(tmp_path / "one", facts)
+    cells = cells_of(world, PLAN, tmp_path / "one")
     assert cells.read("power:bald", 3) == []
     cells.path("power:bald", 3).parent.mkdir(parents=True)
-    cells.path("power:bald", 3).write_text("[{}]")
-    assert cells.read("power:bald", 3) == []
-    Cells(tmp_path / "one", facts)
+    for damaged in ("[{}]", "{}", '{"settings": {}}'):
+        cells.path("power:bald", 3).write_text(damaged)
+        assert cells.read("power:bald", 3) == []
+    cells_of(world, PLAN, tmp_path / "one")
     label = next(iter(world.labels.values()))
     changed = {**world.labels, (label.sample_id, label.task_id): replace(label, raters=9, distribution={})}
-    for other in (replace(world, labels=changed), replace(world, recipe=replace(TINY, epochs=3))):
+    merged = {word: 0 * who for word, who in world.groups.items()}
+    for other in (
+        replace(world, labels=changed),
+        replace(world, recipe=replace(TINY, epochs=3)),
+        replace(world, groups=merged),
+    ):
         with pytest.raises(UsageError, match="another simulation"):
-            Cells(tmp_path / "one", identity(other, PLAN))
+            cells_of(other, PLAN, tmp_path / "one")
+
+
+def test_a_run_with_other_defaults_is_made_again(world, tmp_path, monkeypatch):
+    """A new version may choose another way under the same name, also by what a strategy stands on."""
+    cells = cells_of(world, PLAN, tmp_path)
+    points = list(Run(world, PLAN, "uniform", 0).rounds())
+    for name in ("auto", "cluster-margin:entropy", "uniform", "auto by question"):
+        cells.write(name, 0, points)
+        assert cells.read(name, 0) == points
+    later = replace(world, options={"entropy": {"combine": "max"}, "auto": {"share": 0.5}})
+    names = ("auto", "cluster-margin:entropy", "uniform")
+    told = {name: settings_of(open_strategy(name, later.options)) for name in names}
+    other = Cells(tmp_path, identity(world, PLAN), lambda name: told[name.removesuffix(" by question")])
+    assert [other.read(name, 0) == points for name in names] == [False, False, True]
+    assert other.read("auto by question", 0) == []
+
+
+def test_questions_over_many_samples_bring_no_more_valid_labels_than_whole_samples(world):
+    """A sample of which one pass was asked is a part of one: valid is a share of what was asked."""
+    whole, spread = Ledger(world, 0), Ledger(world, 0)
+    passes = world.passes
+    whole.ask(Question(row, m) for row in range(4) for m in passes)
+    spread.ask(Question(row, passes[0]) for row in range(4 * len(passes)))
+    assert whole.samples == spread.samples == 4
+    assert watched(world, PLAN, whole.samples, 0) == watched(world, PLAN, spread.samples, 0)
