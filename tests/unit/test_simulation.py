@@ -147,6 +147,19 @@ def test_single_questions_can_be_chosen_and_count_as_parts_of_samples(world):
     assert {word for _, word in found[1].asked} == {"T"} and len(found[1].asked) == 12
 
 
+def test_a_short_last_round_has_less_room(world):
+    rooms = []
+
+    def none_of_m(pool, room, rng):
+        rooms.append(room)
+        return [(row, T) for row in range(3)]
+
+    assert len(list(Run(world, Plan(8, 6, 17), "uniform", 0, none_of_m).rounds())) == 3
+    assert [room.samples for room in rooms] == [6, 3]
+    passes = len(world.passes)
+    assert [room.questions for room in rooms] == [6 * passes, 9 * passes - 3]
+
+
 def test_where_no_model_can_be_trained_the_cold_start_stands_in(world):
     """One class only: no head of M; three samples: none of T either."""
     plan = Plan(3, 3, 6)
