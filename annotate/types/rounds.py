@@ -180,7 +180,8 @@ class Pool:
     def of_kinds(self, kinds: Collection[Kind]) -> "Pool":
         """The same with tasks of these kinds only."""
         fitting = {t: p for t, p in self.predictions.items() if p.task.dimension.kind in kinds}
-        return replace(self, predictions=fitting, missing={t: self.missing[t] for t in fitting})
+        missing = {t: wanted for t, wanted in self.missing.items() if t in fitting}
+        return replace(self, predictions=fitting, missing=missing)
 
     def knowing(self, rows: NDArray[np.intp]) -> Known:
         """What is known, and behind it some of the candidates, of which nobody has said anything yet."""

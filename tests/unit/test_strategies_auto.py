@@ -174,6 +174,15 @@ def test_it_can_stand_on_strategies_that_look_at_what_is_known(name, kind):
     assert len(set(chosen.tolist())) == 20
 
 
+def test_what_the_model_knows_and_nobody_asks_stands_in_no_way():
+    pool = make_pool(n=60, dimensions=(SENTIMENT, EMOTION))
+    pool = replace(pool, known=known_of(pool, 60, np.random.default_rng(0)))
+    unasked = next(iter(pool.missing))
+    pool = replace(pool, missing={t: wanted for t, wanted in pool.missing.items() if t != unasked})
+    for name in ("auto", "igs", "margin"):
+        assert len(choose(open_strategy(name), name, pool, 5, np.random.default_rng(0)).indices) == 5
+
+
 def test_what_was_taken_is_known_with_all_that_is_known_of_it_but_labels():
     pool = make_pool(n=30, dimensions=(SENTIMENT, THEMES))
     pool = replace(pool, known=known_of(pool, 8, np.random.default_rng(0)))
