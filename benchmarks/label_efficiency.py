@@ -26,7 +26,7 @@ from annotate.errors import ModelError
 from annotate.learning.recipe import Recipe
 from annotate.registry import STRATEGIES
 from annotate.simulation.curves import Curves, mean_interval
-from annotate.simulation.schedule import BASE, Unit, cells_of, require_strategies, simulate
+from annotate.simulation.schedule import BASE, Unit, cells_of, rehearse, require_strategies, simulate
 from annotate.simulation.statistics import wilcoxon
 from annotate.simulation.world import Plan, World
 from annotate.types import Kind
@@ -99,7 +99,7 @@ class Kept:
     cells: list[float]
     """Processor seconds of each training, choice aside."""
     fits: frozenset[str] = frozenset()
-    """Every strategy that can rank the set's tasks, whether it was run or not."""
+    """Every strategy that can rank the set's tasks with our model, whether it was run or not."""
 
     def gains(self, name: str, seeds: Sequence[int]) -> Array:
         """(some,) areas minus those of uniform, for the seeds that both were run with."""
@@ -125,7 +125,7 @@ def run(one: Set, options: Namespace, keep: Path) -> Kept:
     """Do what is not done yet, and read everything that was asked for."""
     world = load(one, options.data)
     folder, terminal = keep / one.name, Terminal()
-    fits = _fitting(world)
+    fits = _fitting(world, one.plan)
     names = [n for n in options.strategies.split(",") if n not in ("", BASE)] or fits
     for some, seeds in _work(names, options):
         opened = partial(load, one, options.data)
@@ -148,16 +148,17 @@ def _work(names: Sequence[str], options: Namespace) -> list[tuple[list[str], lis
     ]
 
 
-def _fitting(world: World) -> list[str]:
-    """Strategies that can rank the set's tasks."""
+def _fitting(world: World, plan: Plan) -> list[str]:
+    """Strategies that can rank the set's tasks with what our model says of them."""
     bare = [name for name in STRATEGIES.names() if f"{name}:bald" not in STANDING_ON]
     standing = [name for name in STANDING_ON if name.partition(":")[0] in STRATEGIES.names()]
     found = []
     for name in (*bare, *standing):
         try:
             require_strategies(world, [name])
+            rehearse(world, plan, Unit(name, JUDGED_BY[0]))
         except ModelError as error:
-            print(f"left out: {error}", flush=True)
+            print(f"without {name}: {error}", flush=True)
             continue
         found.append(name)
     return [name for name in found if name != BASE]

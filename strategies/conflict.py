@@ -42,8 +42,8 @@ class ModalityConflict(ScoredStrategy):
 
 def _heads(prediction: TaskPrediction, pool: Pool) -> list[TaskPrediction]:
     """Of the same dimension, in the order of their ids."""
-    name = prediction.task.dimension.name
-    return [p for _, p in sorted(pool.predictions.items()) if p.task.dimension.name == name]
+    dimension = prediction.task.dimension
+    return [p for _, p in sorted(pool.predictions.items()) if p.task.dimension == dimension]
 
 
 def _on_common_scale(head: TaskPrediction, rows: slice) -> Probs:

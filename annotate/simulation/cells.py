@@ -68,7 +68,7 @@ class Cells:
             found = None
         if not isinstance(found, dict):
             self._require_empty()
-            write_whole(path, said)
+            self._begin(path, said)
             return
         if found != json.loads(said):
             differing = [key for key in facts if found.get(key) != json.loads(said)[key]]
@@ -82,6 +82,14 @@ class Cells:
             raise UsageError(
                 f"{self.folder} is not empty, and holds no simulation", hint="name another folder with --out"
             )
+
+    def _begin(self, path: Path, said: bytes) -> None:
+        try:
+            write_whole(path, said)
+        except FileNotFoundError as error:  # as under /proc: it is there, and takes no folder
+            raise UsageError(
+                f"no folder can be made at {self.folder}", hint="name another folder with --out"
+            ) from error
 
     def path(self, name: str, seed: int) -> Path:
         """Of a run; names of strategies may hold a colon."""

@@ -96,6 +96,12 @@ class Run:
             self.points.append(replace(made, train_seconds=process_time() - started))
             yield self.points[-1]
 
+    def rehearse(self) -> None:
+        """Choose once after the start set; the run is of no use afterwards. Raises as the strategy."""
+        questions, _, _ = self._start()
+        self._ledger.ask(questions)
+        self._choose(1)
+
     def _start(self) -> tuple[list[Question], Spent | None, list[str]]:
         drawn = np.random.default_rng([self.seed, START]).permutation(len(self.world.pool))
         rows = drawn[: self.plan.start].tolist()

@@ -90,7 +90,7 @@ def simulate(
     whole samples take on average.
 
     Raises what `require_possible`, `require_strategies` and `Cells` raise, `UsageError` for single questions
-    where a sample has one, and `ModelError` when a training fails.
+    where a sample has one, and `ModelError` when a training fails or a strategy cannot use the model.
     """
     require_possible(world, plan)
     chosen, seeds = with_base(names), tuple(dict.fromkeys(seeds))
@@ -105,6 +105,10 @@ def simulate(
     units = [Unit(name, seed) for seed in seeds for name in (*chosen, FULL)]
     rounds = len(plan.budgets())
     with progress.bar("simulate", sum(_rounds(unit, rounds) for unit in units), "") as bar:
+        for unit in (Unit(name, seeds[0]) for name in chosen):
+            if not cells.read(*unit):
+                bar.advance(0, f"{unit.name}, can it choose?")
+                rehearse(world, plan, unit)
         if jobs > 1 and open_world is not None:
             _side_by_side(units, partial(_work, open_world, plan, folder), cells, rounds, jobs, bar)
         else:
@@ -128,6 +132,15 @@ def cells_of(world: World, plan: Plan, folder: Path) -> Cells:
         return settings_of(open_strategy(name.removesuffix(BY_QUESTION), world.options))
 
     return Cells(folder, identity(world, plan), settings)
+
+
+def rehearse(world: World, plan: Plan, unit: Unit) -> None:
+    """Let it choose a first batch, which is then forgotten: what a strategy cannot do with this model is told
+    before hours were spent on the others. Raises `ModelError` for that."""
+    from annotate.learning.threads import one_thread
+
+    with one_thread():
+        _run(world, plan, unit).rehearse()
 
 
 def _rounds(unit: Unit, rounds: int) -> int:

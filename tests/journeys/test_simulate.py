@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -201,6 +202,20 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_users_can_mend(project
     with pytest.raises(OSError) as caught:
         _run(project, out=tmp_path / "file" / "out")
     assert caught.value.errno == errno.ENOTDIR  # `cli.main` says what to do
+
+
+def test_no_folder_can_be_made_where_the_system_takes_none(project):
+    fill(project, speakers=8, each=5)
+    with pytest.raises(UsageError, match="no folder can be made at /proc/out"):
+        _run(project, out=Path("/proc/out"))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_strategy_that_cannot_use_the_model_is_told_before_any_other_is_replayed(project, tmp_path, jobs):
+    fill(project, speakers=8, each=5)
+    with pytest.raises(ModelError, match="needs an ensemble"):
+        _run(project, strategies="bald", jobs=jobs, out=tmp_path / "out")
+    assert not _runs(tmp_path / "out")
 
 
 def test_a_full_disk_leaves_what_was_found_before(project, tmp_path, monkeypatch):

@@ -91,6 +91,15 @@ def test_heads_that_are_sure_of_different_classes_conflict_most():
     assert found == pytest.approx([np.sqrt(0.5), 0, np.sqrt(3 / 16 * (0.75**2 + 3 * 0.25**2))], abs=1e-6)
 
 
+def test_a_scale_and_classes_of_one_name_are_not_held_against_each_other():
+    feelings = replace(EMOTION, name="sentiment")
+    _, prediction, pool = alone(SENTIMENT)
+    said = {f"{t}.classes": p for t, p in make_pool(len(pool), dimensions=(feelings,)).predictions.items()}
+    both = replace(pool, predictions={**pool.predictions, **said})
+    strategy = open_strategy("modality-conflict")
+    assert strategy.score(prediction, both).tolist() == strategy.score(prediction, pool).tolist()
+
+
 def test_a_project_of_one_modality_has_no_conflict_and_is_told_so():
     pool = make_pool(5, dimensions=(EMOTION,))
     pool = replace(pool, predictions={"emotion.T": pool.predictions["emotion.T"]})
