@@ -1,7 +1,7 @@
 """Makes a query strategy of what the user typed: ``NAME``, or ``NAME:WHAT`` where one stands on another."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, cast
 
 from annotate.errors import ConfigError
@@ -28,11 +28,12 @@ def open_strategy(text: str, options: Options | None = None) -> QueryStrategy:
 
 
 def settings_of(strategy: Any) -> dict[str, Any]:
-    """Its options, defaults included, and those of the strategies that it stands on: what decides, beside the
-    pool, what it chooses."""
-    own = getattr(strategy, "options", None)
-    inner = {name: settings_of(other) for name, other in sorted(getattr(strategy, "on", {}).items())}
-    return {"options": asdict(own) if own is not None else {}, "on": inner}
+    """Its options, defaults included, and those of the strategies that it stands on (``on``, by name): what
+    decides, beside the pool, what it chooses."""
+    own: Any = getattr(strategy, "options", None)
+    on = getattr(strategy, "on", {}) if getattr(strategy, "stands", False) else {}
+    inner = {name: settings_of(other) for name, other in sorted(on.items())}
+    return {"options": asdict(own) if is_dataclass(own) else {}, "on": inner}
 
 
 def _first_option(name: str) -> str:

@@ -294,6 +294,13 @@ def test_a_folder_knows_its_simulation(world, tmp_path):
             cells_of(other, PLAN, tmp_path / "one")
 
 
+def test_a_strategy_of_somebody_else_may_call_anything_options_or_on():
+    class Theirs:
+        options, on = ["of a library"], True
+
+    assert settings_of(Theirs()) == {"options": {}, "on": {}}
+
+
 def test_a_run_with_other_defaults_is_made_again(world, tmp_path, monkeypatch):
     """A new version may choose another way under the same name, also by what a strategy stands on."""
     cells = cells_of(world, PLAN, tmp_path)
