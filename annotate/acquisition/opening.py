@@ -30,10 +30,10 @@ def open_strategy(text: str, options: Options | None = None) -> QueryStrategy:
 def settings_of(strategy: Any) -> dict[str, Any]:
     """Its options, defaults included, and those of the strategies that it stands on (``on``, by name): what
     decides, beside the pool, what it chooses."""
-    own: Any = getattr(strategy, "options", None)
+    own = getattr(strategy, "options", None)
     on = getattr(strategy, "on", {}) if getattr(strategy, "stands", False) else {}
     inner = {name: settings_of(other) for name, other in sorted(on.items())}
-    return {"options": asdict(own) if is_dataclass(own) else {}, "on": inner}
+    return {"options": asdict(own) if is_dataclass(own) and not isinstance(own, type) else {}, "on": inner}
 
 
 def _first_option(name: str) -> str:
