@@ -21,7 +21,7 @@ RIDGE = 1.0
 class Bait:
     """Least expected variance over the pool, forward and back (Ash, Goel, Krishnamurthy and Kakade 2021)."""
 
-    needs = frozenset({Need.MODEL, Need.CODES})
+    needs = frozenset({Need.MODEL, Need.CODES, Need.LABELS})
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

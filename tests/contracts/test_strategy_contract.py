@@ -137,6 +137,17 @@ def test_the_order_of_the_tasks_does_not_matter(strategy: QueryStrategy) -> None
     assert (select(strategy, pool).indices == select(strategy, turned).indices).all()
 
 
+def test_it_reads_nothing_that_it_does_not_say_it_needs(strategy: QueryStrategy) -> None:
+    """The loop hands over no more than that: what is read all the same is never there."""
+    pool = make_pool(labelled=20, dimensions=(SENTIMENT, EMOTION))
+    bare = pool
+    if Need.LABELS not in strategy.needs:
+        bare = replace(bare, known=replace(bare.known, predictions={}, labels={}))
+    if Need.CODES not in strategy.needs:
+        bare = replace(bare, codes={}, known=replace(bare.known, codes={}))
+    assert same(select(strategy, pool), select(strategy, bare))
+
+
 def test_its_description_fits_one_line_and_stands_first(strategy: QueryStrategy) -> None:
     line = (type(strategy).__doc__ or "").split("\n")[0]
     assert 20 < len(line) <= 110
