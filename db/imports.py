@@ -1,5 +1,6 @@
 """Corpora of others, stored in bulk: videos, samples, features and answers, without a clip."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -228,6 +229,19 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A file that gives answers, and what is its own to change."""
+
+    name: str
+    sha256: str
+    """Of its content; the beginning names the annotators."""
+    samples: Collection[str]
+    """Ids of those of its corpus; a file of the same name may have spoken of another."""
+    tasks: Collection[str]
+    """Ids of those that it speaks of; its earlier answers to others stay."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """What became of the answers of a corpus."""
 
@@ -236,24 +250,24 @@ class Answers:
     taken_back: int
     """That it does not give any more."""
     unchanged: int
+    kept: Mapping[str, int]
+    """By task that it does not speak of any more: earlier answers that stay."""
     touched: frozenset[str]
     """Ids of the samples whose answers changed."""
 
 
-def put_answers(
-    session: Session, source: str, sha256: str, said: Iterable[Said], about: Mapping[str, Any]
-) -> Answers:
+def put_answers(session: Session, source: Source, said: Iterable[Said], about: Mapping[str, Any]) -> Answers:
     """Store the answers that `source` gives now; rows are only added, and equal answers add none.
 
-    `sha256` is that of the file, whose beginning names the annotators; `about` is kept with every row.
+    Those to its tasks that it does not give any more are taken back; `about` is kept with every row.
     """
-    latest = _latest(session, source)
-    prefix, moment = sha256[:12], now()
+    latest, kept = _latest(session, source)
+    prefix, moment = source.sha256[:12], now()
     annotators = _Annotators(session, prefix)
     rows: list[dict[str, Any]] = []
     counts = {"new": 0, "changed": 0, "taken_back": 0, "unchanged": 0}
     for one in said:
-        origin = f"{_origin(source)}{one.rater}#{one.sample_id}"
+        origin = f"{_origin(source.name)}{one.rater}#{one.sample_id}"
         before = latest.pop((origin, one.task_id), None)
         if before is not None and before.value == one.value and before.state == AnnotationState.ANSWERED:
             counts["unchanged"] += 1
@@ -284,7 +298,7 @@ def put_answers(
         "raw": dict(about),
     }
     _insert(session, Annotation, rows, same)
-    return Answers(**counts, touched=frozenset(row["sample_id"] for row in rows))
+    return Answers(**counts, kept=kept, touched=frozenset(row["sample_id"] for row in rows))
 
 
 def _origin(source: str) -> str:
@@ -305,17 +319,24 @@ class _Latest:
     value: str | None
 
 
-def _latest(session: Session, source: str) -> dict[tuple[str, str], _Latest]:
-    """By origin and task: what `source` said last."""
+def _latest(session: Session, source: Source) -> tuple[dict[tuple[str, str], _Latest], dict[str, int]]:
+    """By origin and task: what `source` said last; and how many answers to each other task it gave."""
     row = Annotation
     query = (
         select(row.origin, row.task_id, row.id, row.sample_id, row.annotator_id, row.state, row.value)
-        .where(row.origin.startswith(_origin(source), autoescape=True))
+        .where(row.origin.startswith(_origin(source.name), autoescape=True))
         .order_by(row.id)
     )
     # More columns than the types of a row can tell.
     rows: Iterable[Sequence[Any]] = session.execute(query)
-    return {(origin, task_id): _Latest(*rest) for origin, task_id, *rest in rows}
+    found = {(origin, task_id): _Latest(*rest) for origin, task_id, *rest in rows}
+    own = {key: last for key, last in found.items() if last.sample_id in source.samples}
+    other = (
+        task_id
+        for (_, task_id), last in own.items()
+        if task_id not in source.tasks and last.state == AnnotationState.ANSWERED
+    )
+    return {key: last for key, last in own.items() if key[1] in source.tasks}, dict(Counter(other))
 
 
 class _Annotators:

@@ -60,6 +60,8 @@ class Corpus:
     """Of its content."""
     utterances: Sequence[Utterance]
     votes: Sequence[Vote]
+    tasks: frozenset[str]
+    """Ids of those that it speaks of, with a vote or without; what was said of others stays."""
     features: Mapping[Modality, Frames]
     tells_split: bool
     """Whether it says which split utterances are in."""

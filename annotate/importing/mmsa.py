@@ -151,13 +151,13 @@ def _corpus(path: Path, sha256: str, found: list[_Part], tasks: Sequence[Task], 
         _require_length(path, part)
     utterances = [one for part in taken for one in _utterances(part)]
     _require_once(path, utterances)
-    votes, notes = _votes(taken, tasks, judged)
+    votes, spoken_of, notes = _votes(taken, tasks, judged)
     left = [part.name for part in found if part not in taken]
     if left:
         notes.append(f"left aside: {', '.join(left)}")
     return Corpus(
-        file=path.name, sha256=sha256, utterances=utterances, votes=votes, features=_features(path, taken),
-        tells_split=True, notes=tuple(notes),
+        file=path.name, sha256=sha256, utterances=utterances, votes=votes, tasks=frozenset(spoken_of),
+        features=_features(path, taken), tells_split=True, notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -189,10 +189,13 @@ def _utterances(part: _Part) -> Iterator[Utterance]:
         yield Utterance(key, video or key, "", split, text.strip(), place, place)
 
 
-def _votes(parts: Sequence[_Part], tasks: Sequence[Task], judged: Dimension) -> tuple[list[Vote], list[str]]:
+def _votes(
+    parts: Sequence[_Part], tasks: Sequence[Task], judged: Dimension
+) -> tuple[list[Vote], list[str], list[str]]:
+    """What was answered, the ids of the tasks that it is about, and what was left aside."""
     keys = {Modality.MULTIMODAL: "regression_labels", **{m: f"regression_labels_{m.value}" for m in UNIMODAL}}
     votes: list[Vote] = []
-    notes = []
+    spoken_of, notes = [], []
     for modality, key in keys.items():
         task = Task(judged, modality)
         if not any(key in part.arrays for part in parts):
@@ -200,13 +203,14 @@ def _votes(parts: Sequence[_Part], tasks: Sequence[Task], judged: Dimension) -> 
         if task not in tasks:
             notes.append(f"left aside: {key}, because no pass of this project judges {task.id}")
             continue
+        spoken_of.append(task.id)
         start = 0
         for part in parts:
             values = part.array(key)
             if values is not None:
                 votes += _of_part(part, task, np.asarray(values).ravel(), start)
             start += part.samples()
-    return votes, notes
+    return votes, spoken_of, notes
 
 
 def _of_part(part: _Part, task: Task, values: NDArray[Any], start: int) -> Iterator[Vote]:

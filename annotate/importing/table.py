@@ -70,6 +70,7 @@ def read_table(source: TableSource, tasks: Sequence[Task]) -> Corpus:
         sha256=fingerprint(source.table),
         utterances=_utterances(cells, names, keys, first),
         votes=_votes(source, cells, keys, places, tasks),
+        tasks=_spoken_of(names),
         features=_features(source, [keys[row] for row in first]),
         tells_split=bool(names.split),
     )
@@ -203,6 +204,14 @@ def _votes(
                 said_by = (a for a, counts, c in answers for _ in range(_count(counts[row], c, row)))
                 votes += [Vote(places[keys[row]], task.id, str(k), a) for k, a in enumerate(said_by, start=1)]
     return votes
+
+
+def _spoken_of(names: TableMap) -> frozenset[str]:
+    """Of a dimension every task, though its column may name some modalities only."""
+    said = {*names.label, *names.count}
+    if not names.modality:
+        return frozenset(said)
+    return frozenset(f"{dimension}.{m.value}" for dimension in said for m in Modality)
 
 
 class _Heard:

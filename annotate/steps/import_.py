@@ -77,6 +77,11 @@ def import_table(  # noqa: PLR0913 - one for each of what is told
             "--into brings answers about samples that are there, so nothing else of them can be told",
             hint="name only --id, --label or --count, and --rater, --votes or --modality",
         )
+    if into is not None and not (names.label or names.count):
+        raise UsageError(
+            "--into brings answers, and none is named",
+            hint="say --label TASK=COLUMN, or --count TASK:ANSWER=COLUMN",
+        )
     corpus = read_table(source, project.settings.tasks())
     return _bring_in(project, corpus, _name(name, table), into, regroup, progress, started)
 
@@ -131,12 +136,28 @@ def _bring_in(
                 imports.put_shards(session, written.shards)
             bar.advance(len(plan.samples), "answers")
             about = {"file": corpus.file, "sha256": corpus.sha256}
-            answers = imports.put_answers(session, source, corpus.sha256, _said(corpus, plan), about)
+            answers = imports.put_answers(
+                session, _source(corpus, plan, source, into), _said(corpus, plan), about
+            )
+            warnings += _kept(answers.kept, source)
             bar.advance(len(corpus.votes), "labels")
             labels.rebuild_labels(session, project.settings.tasks(), answers.touched)
             if answers.touched or plan.new or plan.gone or written.shards:
                 videos.add_event(session, "import", {"corpus": plan.corpus, **about})
     return _report(project, plan, answers, written, warnings, time.monotonic() - started)
+
+
+def _source(corpus: Corpus, plan: Plan, name: str, into: str | None) -> imports.Source:
+    """What a table says about a corpus of its own name never passes for what the corpus itself says."""
+    return imports.Source(f"{name}#" if name == into else name, corpus.sha256, plan.known, corpus.tasks)
+
+
+def _kept(kept: Mapping[str, int], source: str) -> list[str]:
+    return [
+        f"{n} answers to {task_id} that {source!r} gave before stay, because nothing is said of it here; "
+        f"empty cells of a column --label {task_id}=COLUMN take them back"
+        for task_id, n in sorted(kept.items())
+    ]
 
 
 def _said(corpus: Corpus, plan: Plan) -> Iterator[imports.Said]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -226,6 +227,75 @@ def test_votes_of_raters_become_annotators_and_one_agreed_label(ready, tmp_path)
     with reading(ready.engine) as session:
         label = next(x for x in read_labels(session) if x.raters == 2)
     assert (label.value, dict(label.distribution)) == (0.5, {"0": 0.5, "1": 0.5})
+
+
+def answers(project):
+    """By task: how many answers hold now."""
+    with reading(project.engine) as session:
+        rows = session.query(models.Annotation).order_by(models.Annotation.id)
+        latest = {(row.origin, row.task_id): row for row in rows}
+    return Counter(task_id for (_, task_id), row in latest.items() if row.state == "answered")
+
+
+def test_votes_in_a_file_that_is_called_as_the_corpus_leave_its_own_answers(ready, tmp_path):
+    table, features = corpus(tmp_path / "in")
+    bring(ready, table, features, flags={"label": ["sentiment.M=y"]})
+    flags = {"id": "id", "rater": "who", "label": ["sentiment.M=y", "sentiment.A=y"]}
+    votes = tmp_path / "c.csv"
+    votes.write_text("id,who,y\n000,ann,1\n001,ann,-1\n", encoding="utf-8")
+    assert import_table(ready, votes, flags=flags, into="c").answers["taken_back"] == 0
+    assert answers(ready) == {"sentiment.M": 62, "sentiment.A": 2}
+    votes.write_text("id,who,y\n000,ann,0\n", encoding="utf-8")
+    changed = import_table(ready, votes, flags=flags, into="c")
+    assert changed.answers == {"new": 0, "changed": 2, "taken_back": 2, "unchanged": 0}
+    twice = bring(ready, table, features, flags={"label": ["sentiment.M=y"]})
+    assert twice.answers["unchanged"] == sum(twice.answers.values()) == 60
+    assert answers(ready) == {"sentiment.M": 61, "sentiment.A": 1}
+
+
+def test_files_of_one_name_about_two_corpora_take_nothing_from_each_other(bare, tmp_path):
+    table, features = corpus(tmp_path / "in")
+    for name in ("one", "two"):
+        bring(bare, table, features, name=name, flags={"label": [], "video": "", "speaker": ""})
+    flags = {"id": "id", "rater": "who", "label": ["sentiment.A=y"]}
+    brought = [import_table(bare, table, flags=flags, into=name, name="two") for name in ("one", "two")]
+    assert [report.answers["new"] for report in brought] == [60, 60]
+    own = bring(bare, table, features, name="two", flags={"video": "", "speaker": ""})
+    assert (own.answers["new"], own.answers["taken_back"]) == (110, 0)
+    assert answers(bare) == {"sentiment.A": 120, "sentiment.M": 60, "sentiment.T": 50}
+
+
+def test_answers_to_a_task_that_an_import_does_not_speak_of_stay_and_are_told(bare, tmp_path):
+    table, features = corpus(tmp_path / "in")
+    bring(bare, table, features)
+    less = bring(bare, table, features, flags={"label": ["sentiment.M=y"]})
+    assert less.answers["taken_back"] == 0 and answers(bare)["sentiment.T"] == 50
+    assert [w for w in less.warnings if w.startswith("50 answers to sentiment.T")]
+    corpus(tmp_path / "in", change=lambda rows: [[*row[:6], ""] for row in rows])
+    assert bring(bare, table, features).answers["taken_back"] == 50
+    again = bring(bare, table, features, flags={"label": ["sentiment.M=y"]})
+    assert again.warnings == [] and answers(bare) == {"sentiment.M": 60}
+
+
+def test_a_modality_that_a_column_does_not_name_any_more_is_spoken_of(bare, tmp_path):
+    table, features = corpus(tmp_path / "in")
+    bring(bare, table, features, flags={"label": []})
+    flags = {"id": "id", "modality": "on", "votes": True, "label": ["sentiment=y"]}
+    votes = tmp_path / "votes.csv"
+    votes.write_text("id,on,y\n000,A,1\n000,V,-1\n", encoding="utf-8")
+    import_table(bare, votes, flags=flags, into="c")
+    votes.write_text("id,on,y\n000,A,1\n", encoding="utf-8")
+    assert import_table(bare, votes, flags=flags, into="c").answers["taken_back"] == 1
+
+
+def test_a_table_about_a_corpus_that_names_no_answer_is_refused(bare, tmp_path):
+    table, features = corpus(tmp_path / "in")
+    bring(bare, table, features)
+    for flags in ({"id": "id"}, {"id": "id", "rater": "who"}):
+        with pytest.raises(UsageError, match="--into brings answers, and none is named") as error:
+            import_table(bare, table, flags=flags, into="c", name="votes")
+        assert "--label" in error.value.hint and "--count" in error.value.hint
+    assert answers(bare) == {"sentiment.M": 60, "sentiment.T": 50}
 
 
 def test_a_table_with_words_only_learns_from_words_and_asks_for_words_only(ready, tmp_path):
