@@ -42,6 +42,14 @@ def stored(
     return cell
 
 
+def answer_of(word: str, task: Task, where: str, renamed: Mapping[str, str]) -> str:
+    """As `stored`, of a word that has to be an answer."""
+    said = stored(word, task, where, renamed)
+    if said is None:
+        raise _no_answer(word, task, where)
+    return said
+
+
 def _number(cell: str, task: Task, where: str, beside: Sequence[str]) -> str:
     dimension = task.dimension
     try:

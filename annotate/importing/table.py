@@ -2,13 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from annotate.errors import CorpusError, UsageError
-from annotate.importing.answers import find_task, stored
+from annotate.importing.answers import answer_of, find_task, stored
 from annotate.importing.arrays import ArrayFiles, ArrayFrames, require_rows
 from annotate.importing.columns import fingerprint, read_columns, text_of
 from annotate.importing.corpus import Corpus, Utterance, Vote
@@ -47,6 +47,7 @@ def read_table(source: TableSource, tasks: Sequence[Task]) -> Corpus:
     """
     names = source.names
     _require_sense(source)
+    _require_dimensions(names, tasks)
     cells = read_columns(source.table, names.columns())
     rows = len(next(iter(cells.values())))
     # Only names of the map ever get here, so that an empty one is a column of nothing.
@@ -82,12 +83,29 @@ def _require_sense(source: TableSource) -> None:
         raise UsageError(
             "--votes means that nobody knows the raters, and --rater names them", hint="say one of them"
         )
+    if names.count and names.rater:
+        raise UsageError(
+            "--rater means that a row is one answer, and --count that it holds those of several",
+            hint="say --count without --rater; or --label instead of --count",
+        )
     if bool(names.start) != bool(names.end):
         raise UsageError("--start and --end belong together", hint="name both columns, or none")
     if (names.feature or names.feature_id or names.length) and not source.features:
         raise UsageError("an array is named, and no file", hint="say --features FILE.npz")
     if source.long and not names.id:
         raise UsageError("rows of answers need to say which sample they are about", hint="say --id COLUMN")
+
+
+def _require_dimensions(names: TableMap, tasks: Sequence[Task]) -> None:
+    """Raise `UsageError` for words of a dimension that is not there."""
+    known = list(dict.fromkeys(task.dimension.name for task in tasks))
+    for name in names.value:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            raise UsageError(
+                f"--value: no dimension of this project is called {name!r}",
+                hint=f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}",
+            )
 
 
 def _keys(cells: Sequence[str], column: str) -> list[str]:
@@ -181,9 +199,25 @@ def _votes(
     source: TableSource, cells: Mapping[str, Sequence[str]], keys: Sequence[str], places: Mapping[str, int],
     tasks: Sequence[Task],
 ) -> list[Vote]:  # fmt: skip
-    names = source.names
+    """The labels, then what is counted, by voters who are numbered on through the rows of a sample."""
     heard = _Heard(source, cells, keys)
-    votes: list[Vote] = []
+    votes = [
+        Vote(places[keys[row]], task_id, heard.raters[row], said)
+        for row, task_id, said in _labelled(source.names, heard, cells, tasks)
+    ]
+    # Without --votes, a label is of the corpus as a whole, whom no voter can be taken for.
+    voters = {(v.place, v.task_id): int(v.rater) for v in votes} if source.names.votes else {}
+    for row, task_id, said in _counted(source.names, heard, cells, tasks):
+        place = places[keys[row]]
+        number = voters[place, task_id] = voters.get((place, task_id), 0) + 1
+        votes.append(Vote(place, task_id, str(number), said))
+    return votes
+
+
+def _labelled(
+    names: TableMap, heard: "_Heard", cells: Mapping[str, Sequence[str]], tasks: Sequence[Task]
+) -> Iterator[tuple[int, str, str]]:
+    """(row, task id, answer) of each cell that holds one."""
     for name, column in names.label.items():
         for modality, rows in heard.rows.items():
             task = find_task(heard.task_id(name, modality), tasks, cells[column])
@@ -195,15 +229,21 @@ def _votes(
                     seen[cell] = stored(cell, task, f"row {row + 1}", renamed, cells[column])
                 said = seen[cell]
                 if said is not None:
-                    votes.append(Vote(places[keys[row]], task.id, heard.raters[row], said))
+                    yield row, task.id, said
+
+
+def _counted(
+    names: TableMap, heard: "_Heard", cells: Mapping[str, Sequence[str]], tasks: Sequence[Task]
+) -> Iterator[tuple[int, str, str]]:
+    """(row, task id, answer) of each vote that a column counts."""
     for name, columns in names.count.items():
         for modality, rows in heard.rows.items():
             task = find_task(heard.task_id(name, modality), tasks, list(columns))
-            answers = [(stored(a, task, "--count", {}) or a, cells[c], c) for a, c in columns.items()]
+            renamed = names.value.get(task.dimension.name, {})
+            answers = [(answer_of(a, task, "--count", renamed), cells[c], c) for a, c in columns.items()]
             for row in rows:
-                said_by = (a for a, counts, c in answers for _ in range(_count(counts[row], c, row)))
-                votes += [Vote(places[keys[row]], task.id, str(k), a) for k, a in enumerate(said_by, start=1)]
-    return votes
+                for answer, counts, column in answers:
+                    yield from [(row, task.id, answer)] * _count(counts[row], column, row)
 
 
 def _spoken_of(names: TableMap) -> frozenset[str]:

@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import struct
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +224,52 @@ def test_votes_counts_and_raters_are_single_answers(tmp_path):
         (0, "emotion.A", "1", "sad"), (0, "emotion.A", "2", "sad"), (0, "emotion.A", "3", "happy"),
         (0, "emotion.V", "1", "happy"),
     ]  # fmt: skip
+
+
+def test_counted_votes_are_numbered_on_through_the_rows_of_a_sample(tmp_path):
+    path = write(tmp_path / "c.csv", "id,a,s,y\nq1,2,0,happy\nq2,1,0,\nq1,0,2,\nq1,1,0,anger\n")
+    counts = ["emotion.M:anger=a", "emotion.M:sad=s"]
+    found = table(path, id="id", votes=True, count=counts)
+    said = [(v.rater, v.value) for v in found.votes if v.place == 0]
+    assert said == [("1", "anger"), ("2", "anger"), ("3", "sad"), ("4", "sad"), ("5", "anger")]
+    beside = table(path, id="id", votes=True, count=counts, label=["emotion.M=y", "emotion.T=y"])
+    voices = [(v.place, v.task_id, v.rater) for v in beside.votes]
+    assert len(voices) == len(set(voices)) == 10
+    assert Counter(v.value for v in beside.votes if v.place == 0 and v.task_id == "emotion.M") == {
+        "anger": 4, "sad": 2, "happy": 1,
+    }  # fmt: skip
+
+
+def test_a_count_beside_a_rater_is_a_matter_of_usage(tmp_path):
+    path = write(tmp_path / "c.csv", "id,who,a\nq1,ann,2\n")
+    with pytest.raises(UsageError, match="--rater means that a row is one answer, and --count") as error:
+        table(path, id="id", rater="who", count=["emotion.M:anger=a"])
+    assert error.value.hint
+
+
+def test_the_answer_of_a_count_may_be_said_in_another_word(tmp_path):
+    path = write(tmp_path / "c.csv", "id,k\nq1,2\n")
+    with pytest.raises(CorpusError, match="'angry' is no answer") as error:
+        table(path, id="id", count=["emotion.M:angry=k"])
+    assert '--value "emotion:angry=anger"' in error.value.hint
+    found = table(path, id="id", count=["emotion.M:angry=k"], value=["emotion:angry=anger"])
+    assert [v.value for v in found.votes] == ["anger", "anger"]
+    nothing = table(path, id="id", count=["several.M:none=k"])
+    assert [v.value for v in nothing.votes] == ["", ""]
+    with pytest.raises(CorpusError, match="'NA' is no answer of emotion"):
+        table(path, id="id", count=["emotion.M:NA=k"])
+
+
+@pytest.mark.parametrize(
+    "said", [{"value": ["emotoin:happy=sad"]}, {"map": '[value.emotoin]\nhappy = "sad"\n'}]
+)
+def test_a_word_of_a_dimension_that_is_not_there_is_a_matter_of_usage(tmp_path, said):
+    path = write(tmp_path / "a.csv", "id,y\nq1,happy\n")
+    mapping = write(tmp_path / "map.toml", said["map"]) if "map" in said else None
+    names = read_map(mapping, {"id": "id", "label": ["emotion.M=y"], "value": said.get("value", ())})
+    with pytest.raises(UsageError, match="no dimension of this project is called 'emotoin'") as error:
+        read_table(TableSource(path, (), names), TASKS)
+    assert "did you mean emotion" in error.value.hint
 
 
 def test_rows_without_times_keep_their_order_in_their_video(tmp_path):
