@@ -200,6 +200,10 @@ def _text(value: object) -> str:
     if isinstance(value, bytes | bytearray):
         return bytes(value).decode("utf-8", "replace")
     if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:  # halves of signs, which no database takes
+            raise RefusedError(f"{value[:80]!a} is no text") from error
         return value
     if isinstance(value, _Array):
         value = value.plain()
@@ -289,7 +293,7 @@ def main(source: str, folder: str, memory: str, seconds: str) -> int:
         with Path(source).open("rb") as file:
             write(read(file), Path(folder))
     except RefusedError as error:
-        print(str(error))
+        print(str(error).encode("utf-8", "backslashreplace").decode())
         return REFUSED
     return 0
 

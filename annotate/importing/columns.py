@@ -43,6 +43,7 @@ def read_columns(path: Path, wanted: Iterable[str]) -> dict[str, list[str]]:
         raise CorpusError(f"{path} has no rows", hint="name a table with one row per sample")
     for name, cells in found.items():
         _require_short(name, cells)
+        _require_text(name, cells)
     return found or {"": [""] * rows}
 
 
@@ -53,6 +54,18 @@ def _require_short(name: str, cells: Sequence[str]) -> None:
             f"row {row + 1}: {name} has {len(cells[row])} characters",
             hint=f"a quote in front of it may never be closed; a cell has at most {LONGEST_CELL} characters",
         )
+
+
+def _require_text(name: str, cells: Sequence[str]) -> None:
+    """Raise `CorpusError` for halves of signs, which no database takes."""
+    for row, cell in enumerate(cells):
+        try:
+            cell.encode()
+        except UnicodeEncodeError as error:
+            raise CorpusError(
+                f"row {row + 1}: {name} is {cell[:80]!a}, which is no text",
+                hint=r"a \ud800 to \udfff is half of a sign: mend it, or leave it out",
+            ) from error
 
 
 def missing_name(what: str, name: str, known: Sequence[str]) -> CorpusError:

@@ -151,7 +151,7 @@ def _corpus(path: Path, sha256: str, found: list[_Part], tasks: Sequence[Task], 
         _require_length(path, part)
     utterances = [one for part in taken for one in _utterances(part)]
     _require_once(path, utterances)
-    votes, spoken_of, notes = _votes(taken, tasks, judged)
+    votes, spoken_of, notes = _votes(path, taken, tasks, judged)
     left = [part.name for part in found if part not in taken]
     if left:
         notes.append(f"left aside: {', '.join(left)}")
@@ -189,8 +189,13 @@ def _utterances(part: _Part) -> Iterator[Utterance]:
         yield Utterance(key, video or key, "", split, text.strip(), place, place)
 
 
+def _require_numbers(path: Path, part: _Part, key: str, values: NDArray[Any]) -> None:
+    if values.size != part.samples():
+        raise _refused(path, f"{key} of {part.name} is of shape {values.shape}, not one number per sample")
+
+
 def _votes(
-    parts: Sequence[_Part], tasks: Sequence[Task], judged: Dimension
+    path: Path, parts: Sequence[_Part], tasks: Sequence[Task], judged: Dimension
 ) -> tuple[list[Vote], list[str], list[str]]:
     """What was answered, the ids of the tasks that it is about, and what was left aside."""
     keys = {Modality.MULTIMODAL: "regression_labels", **{m: f"regression_labels_{m.value}" for m in UNIMODAL}}
@@ -208,6 +213,7 @@ def _votes(
         for part in parts:
             values = part.array(key)
             if values is not None:
+                _require_numbers(path, part, key, values)
                 votes += _of_part(part, task, np.asarray(values).ravel(), start)
             start += part.samples()
     return votes, spoken_of, notes

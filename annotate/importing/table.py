@@ -66,14 +66,16 @@ def read_table(source: TableSource, tasks: Sequence[Task]) -> Corpus:
                 "if a row is one answer",
             )
     _require_same(cells, names, keys, places, first)
+    features, notes = _features(source, [keys[row] for row in first])
     return Corpus(
         file=source.table.name,
         sha256=fingerprint(source.table),
         utterances=_utterances(cells, names, keys, first),
         votes=_votes(source, cells, keys, places, tasks),
         tasks=_spoken_of(names),
-        features=_features(source, [keys[row] for row in first]),
+        features=features,
         tells_split=bool(names.split),
+        notes=tuple(notes),
     )
 
 
@@ -323,30 +325,54 @@ def _count(cell: str, column: str, row: int) -> int:
     return int(number)
 
 
-def _features(source: TableSource, keys: Sequence[str]) -> dict[Modality, ArrayFrames]:
+def _features(source: TableSource, keys: Sequence[str]) -> tuple[dict[Modality, ArrayFrames], list[str]]:
+    """The features of each modality, and what was left aside."""
     if not source.features:
-        return {}
+        return {}, []
     names = source.names
     with ArrayFiles(source.features) as files:
-        named = names.feature or {m.word: m.word for m in UNIMODAL if m.word in files.names()}
-        if not named:
-            raise CorpusError(
-                f"no array is called text, audio or vision ({', '.join(files.names()) or 'there is none'})",
-                hint="say which is which, as in --feature audio=KEY",
-            )
+        known = files.names()
+        named = _arrays(names, known)
         arrays = {word: files.get(name) for word, name in named.items()}
         lengths = {word: files.get(name) for word, name in names.length.items()}
-        ids = [text_of(i) for i in files.get(names.feature_id).tolist()] if names.feature_id else None
+        ids = [text_of(i).strip() for i in files.get(names.feature_id).tolist()] if names.feature_id else None
     rows = None if ids is None else _rows_by_id(ids, keys, names.feature_id)
     total = len(keys) if ids is None else len(ids)
     require_rows(
         {named[w]: a for w, a in arrays.items()} | {names.length[w]: a for w, a in lengths.items()}, total
     )
-    return {
+    found = {
         m: ArrayFrames(arrays[m.word], named[m.word], rows, lengths.get(m.word), cut_zeros=names.cut_padding)
         for m in UNIMODAL
         if m.word in arrays
     }
+    return found, _left_aside(named, known)
+
+
+def _arrays(names: TableMap, known: Sequence[str]) -> Mapping[str, str]:
+    """By modality: its array, of those that are `known`."""
+    named = names.feature or {m.word: m.word for m in UNIMODAL if m.word in known}
+    if not named:
+        raise CorpusError(
+            f"no array is called text, audio or vision ({', '.join(known) or 'there is none'})",
+            hint="say which is which, as in --feature audio=KEY",
+        )
+    for word in names.length:
+        if word not in named:
+            raise UsageError(
+                f"--length names {word}, and no array of it is read",
+                hint=f"say --feature {word}=ARRAY too, or leave that --length out",
+            )
+    return named
+
+
+def _left_aside(named: Mapping[str, str], known: Sequence[str]) -> list[str]:
+    # Not read unasked: whoever names arrays may want these not at all.
+    return [
+        f"the array {m.word!r} is left aside; say --feature {m.word}={m.word} to read it too"
+        for m in UNIMODAL
+        if m.word in known and m.word not in named and m.word not in named.values()
+    ]
 
 
 def _rows_by_id(ids: Sequence[str], keys: Sequence[str], name: str) -> list[int | None]:

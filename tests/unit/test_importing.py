@@ -352,6 +352,41 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path):
         assert "allow_pickle" not in str(error.value)
 
 
+def test_text_that_nothing_can_store_names_its_row_and_column(tmp_path):
+    np.savez(tmp_path / "t.npz", ids=np.array(["fine", "a\ud800b"]))
+    with pytest.raises(CorpusError, match=r"row 2: ids is 'a\\ud800b', which is no text") as error:
+        read_columns(tmp_path / "t.npz", ["ids"])
+    assert error.value.hint
+
+
+def test_ids_of_features_are_told_without_blanks_as_those_of_the_table(tmp_path):
+    write(tmp_path / "a.csv", "id\n s1 \ns0\n")
+    audio, ids = np.array([[1.0], [2.0]]), np.array([" s0", "s1 "])
+    np.savez(tmp_path / "f.npz", audio=audio, ids=ids)
+    found = table(tmp_path / "a.csv", features=[tmp_path / "f.npz"], id="id", feature_id="ids").features
+    assert [found[Modality.AUDIO].of(i).tolist() for i in range(2)] == [[[2.0]], [[1.0]]]
+
+
+def test_an_array_that_is_left_aside_for_others_that_are_named_is_told(tmp_path):
+    path = write(tmp_path / "a.csv", "id\ns0\ns1\n")
+    np.savez(tmp_path / "f.npz", mfcc=np.ones((2, 3)), vision=np.ones((2, 4)), other=np.ones(2))
+    files = [tmp_path / "f.npz"]
+    named = table(path, features=files, id="id", feature=["audio=mfcc"])
+    assert set(named.features) == {Modality.AUDIO}
+    assert named.notes == ("the array 'vision' is left aside; say --feature vision=vision to read it too",)
+    assert table(path, features=files, id="id", feature=["audio=mfcc", "vision=vision"]).notes == ()
+    # As something else than it is called.
+    assert table(path, features=files, id="id", feature=["audio=vision"]).notes == ()
+    assert table(path, features=files, id="id").notes == ()
+
+
+def test_a_length_without_an_array_that_it_is_of_is_a_matter_of_usage(tmp_path):
+    ones = {"mfcc": np.ones((2, 3, 4)), "n": np.array([1, 2])}
+    with pytest.raises(UsageError, match="--length names vision, and no array of it is read") as error:
+        frames(tmp_path, **ones, feature=["audio=mfcc"], length=["vision=n"])
+    assert "--feature vision=ARRAY" in error.value.hint
+
+
 # -- maps -----------------------------------------------------------------------------------------
 
 
@@ -563,6 +598,14 @@ def test_a_small_pickle_that_wants_much_memory_is_stopped(tmp_path):
         (lambda c: c["valid"].update(audio=np.zeros((1, 3, 5))), "not of one width"),
         (lambda c: c["train"].update(regression_labels=[0.5, 7.0]), "goes from -1 to 1"),
         (lambda c: c["train"].update(audio="loud"), "where numbers belong"),
+        (
+            lambda c: c["train"].update(regression_labels=np.zeros((2, 2))),
+            r"regression_labels of train is of shape \(2, 2\), not one number per sample",
+        ),
+        (lambda c: c["train"].update(regression_labels_T=np.zeros((2, 1, 3))), r"shape \(2, 1, 3\)"),
+        (lambda c: c["train"].update(raw_text=["a\ud800b", "c"]), r"'a\\ud800b' is no text"),
+        (lambda c: c["test"].update(id=["v\udfff$_$1"]), r"'v\\udfff\$_\$1' is no text"),
+        (lambda c: c["test"].update({"\ud800": 1}), "is no text"),
         (lambda c: [c.pop(k) for k in ("train", "valid", "test")], "no sample with an id"),
     ],
 )
