@@ -143,6 +143,10 @@ class ArrayFrames(Frames):
 def require_rows(frames: Mapping[str, NDArray[Any]], samples: int) -> None:
     """Raise `CorpusError` for an array (by name) that has another number of rows than there are samples."""
     for name, array in frames.items():
+        if not array.ndim:
+            raise CorpusError(
+                f"the array {name!r} has shape (), and the table {samples} samples", hint="name another array"
+            )
         if len(array) != samples:
             raise CorpusError(
                 f"the array {name!r} has {len(array)} rows, and the table {samples} samples",

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from annotate.errors import CorpusError, UsageError
 from annotate.importing.answers import answer_of, find_task, stored
@@ -335,7 +338,7 @@ def _features(source: TableSource, keys: Sequence[str]) -> tuple[dict[Modality, 
         named = _arrays(names, known)
         arrays = {word: files.get(name) for word, name in named.items()}
         lengths = {word: files.get(name) for word, name in names.length.items()}
-        ids = [text_of(i).strip() for i in files.get(names.feature_id).tolist()] if names.feature_id else None
+        ids = _ids(files.get(names.feature_id), names.feature_id) if names.feature_id else None
     rows = None if ids is None else _rows_by_id(ids, keys, names.feature_id)
     total = len(keys) if ids is None else len(ids)
     require_rows(
@@ -373,6 +376,14 @@ def _left_aside(named: Mapping[str, str], known: Sequence[str]) -> list[str]:
         for m in UNIMODAL
         if m.word in known and m.word not in named and m.word not in named.values()
     ]
+
+
+def _ids(array: NDArray[Any], name: str) -> list[str]:
+    if array.ndim != 1:
+        raise CorpusError(
+            f"the array {name!r} is of shape {array.shape}", hint="--feature-id names one with an id per row"
+        )
+    return [text_of(one).strip() for one in array.tolist()]
 
 
 def _rows_by_id(ids: Sequence[str], keys: Sequence[str], name: str) -> list[int | None]:
