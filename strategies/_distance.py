@@ -12,6 +12,8 @@ BLOCK = 16384
 """Rows that are looked at together."""
 CENTRES = 1024
 """Columns, likewise."""
+FARTHEST = 1e15
+"""Of a coordinate: squares of larger ones do not fit into float32."""
 Points = NDArray[np.float32]
 Rows = NDArray[np.intp]
 Wide = NDArray[np.float64]
@@ -25,14 +27,18 @@ def blocks(n: int) -> Iterator[slice]:
 def finite(points: Points) -> Points:
     """The points themselves.
 
-    Raises `FeatureError` when a coordinate is not a finite number.
+    Raises `FeatureError` when a coordinate is no number, or too large for distances.
     """
-    if not all(np.isfinite(points[rows]).all() for rows in blocks(len(points))):
+    if not all(_within_bounds(points[rows]) for rows in blocks(len(points))):
         raise FeatureError(
-            "some embeddings are not numbers",
+            "some embeddings are not numbers, or far too large",
             hint="make features and model anew: `annotate extract`, then `annotate train --force`",
         )
     return points
+
+
+def _within_bounds(points: Points) -> bool:
+    return not points.size or bool(points.max() <= FARTHEST and points.min() >= -FARTHEST)
 
 
 def nearest(
@@ -41,7 +47,8 @@ def nearest(
     """(n,) squared distance of (n, d) points to the nearest of (m, d) centres, and which it is.
 
     Infinite and -1 when m is 0. A product of matrices finds the nearest; its distance is then taken from the
-    difference, which is exactly 0 for equals and loses nothing far from the origin.
+    difference, which is exactly 0 for equals and loses nothing far from the origin. Where some centres lie
+    ten thousand times as far apart as others, float32 may take another near one for the nearest.
     """
     gaps = np.full(len(points), np.inf, dtype=np.float32)
     owner = np.full(len(points), -1, dtype=np.int32)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from annotate.errors import ModelError
 from annotate.types import Kind, Pool, TaskPrediction
 from strategies._distance import Points, Rows, Wide, blocks
+from strategies._scored import code_of
 from strategies._tasks import asked_tasks
 
 Factors = NDArray[np.float32]
@@ -68,7 +69,7 @@ def gradients(
 ) -> Gradients:  # fmt: skip
     """Of these tasks; squared distances are summed over them. Tasks that read the same codes are one layer.
 
-    Raises `ModelError` when a prediction or a code is no number.
+    Raises `ModelError` when a prediction or a code is no number, or a code is not there.
     """
     errors: dict[int, list[Factors]] = {}
     layers: dict[int, Points] = {}
@@ -76,8 +77,9 @@ def gradients(
         error = error_of(predictions[task_id])
         if not wanted[task_id].all():
             error = np.where(wanted[task_id][:, None], error, np.float32(0))
-        errors.setdefault(id(codes[task_id]), []).append(error)
-        layers[id(codes[task_id])] = codes[task_id]
+        code = code_of(codes, task_id)
+        errors.setdefault(id(code), []).append(error)
+        layers[id(code)] = code
     pairs = tuple(
         (some[0] if len(some) == 1 else np.concatenate(some, axis=1), layers[layer])
         for layer, some in errors.items()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from annotate.errors import ModelError
 from annotate.types import Kind, Need, Pool, Selection, TaskPrediction
 from strategies._several import COMBINATIONS, combine
+from strategies._tasks import asked_tasks
 from strategies._top import top
 
 Scores = NDArray[np.float64]
@@ -91,17 +92,19 @@ def _wanted(pool: Pool, task_id: str, found: NDArray[np.floating]) -> Scores:
 
 
 def require_model(pool: Pool) -> None:
-    """Raises `ModelError` without a model, or when it knows none of the tasks."""
-    if len(pool) and not pool.predictions:
-        raise ModelError("this query strategy needs a model", hint="run `annotate train` first")
-    if len(pool) and not set(pool.missing) & set(pool.predictions):
-        raise ModelError("the model knows none of the present tasks", hint="annotate train")
+    """Raises `ModelError` without a model, or when it knows none of the tasks that are asked."""
+    asked_tasks(pool)
 
 
 def can_disagree(pool: Pool) -> bool:
     """Whether some task that is asked has a second member, or nothing is asked."""
     asked = [pool.predictions[task_id] for task_id in pool.asked()]
-    return not asked or any(len(p.members) > 1 or p.epistemic.any() for p in asked)
+    return not asked or any(_heard(p) > 1 or p.epistemic.any() for p in asked)
+
+
+def _heard(prediction: TaskPrediction) -> int:
+    """How many members count at all."""
+    return len(prediction.members) if prediction.shares is None else int((prediction.shares > 0).sum())
 
 
 def require_several(pool: Pool) -> None:

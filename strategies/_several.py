@@ -42,9 +42,10 @@ def combine(
 
 
 def ranks(scores: Scores) -> Scores:
-    """(n,) in (0, 1], the highest score highest; equal scores share the mean of their ranks."""
+    """(n,) in (0, 1), the highest score highest; equal scores share the mean of their ranks. The mean is ½
+    however many there are: who is alone in its task stands neither first nor last."""
     _, position, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - (counts - 1) / 2
+    middle = np.cumsum(counts) - counts / 2
     return np.asarray(middle[position] / len(scores))
 
 
@@ -105,14 +106,16 @@ def turns(queues: list[list[int]], most: int) -> Iterator[int]:
 
 
 def _sum(scores: Scores, wanted: Mask, _: Chance) -> Scores:
-    """What is measured in one unit may be added: nats of all tasks."""
-    return np.asarray(np.where(wanted, scores, 0).sum(axis=0))
+    """What is measured in one unit may be added: nats of all tasks. Scores below zero are counted from the
+    lowest, so that a task with its label, which adds nothing, is never worth more than one without."""
+    told = np.where(wanted, scores, 0)
+    return np.asarray(np.where(wanted, told - told.min(axis=1, keepdims=True, initial=0), 0).sum(axis=0))
 
 
 def _places(scores: Scores, wanted: Mask) -> Scores:
     """(tasks, n) 1 for the best of a task; equals share the mean of their places."""
     counts = wanted.sum(axis=1, keepdims=True)
-    return np.asarray(1 + counts * (1 - _ranked(scores, wanted)))
+    return np.asarray(0.5 + counts * (1 - _ranked(scores, wanted)))
 
 
 class _Combinations(dict[str, Callable[[Scores, Mask, Chance], Scores]]):

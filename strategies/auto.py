@@ -92,29 +92,38 @@ class Auto:
     def _ranked(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
         """Positions by the strategy for what is known so far."""
         if self._few(pool):
-            return self.on[self.options.early].select(pool, k, rng).indices
+            return self._by(self.options.early, pool, k, rng)
         looked_at = self._uncertain(pool, k, rng)
         kinds = {pool.predictions[t].task.dimension.kind for t in pool.asked()}
         name = self.options.regression if Kind.REGRESSION in kinds else self.options.classification
+        return looked_at[self._by(name, pool.of(looked_at), k, rng)]
+
+    def _by(self, name: str, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
+        """Positions by one that is shown what it can rank. Raises `ModelError` where that is nothing."""
         strategy = self.on[name]
-        fit = pool.of(looked_at).of_kinds(strategy.kinds)
-        if not fit.asked():
-            words = " and ".join(sorted(kinds))
+        fit = pool.of_kinds(strategy.kinds)
+        if pool.asked() and not fit.asked():
+            words = " and ".join(sorted({pool.predictions[t].task.dimension.kind for t in pool.asked()}))
             raise ModelError(f"auto was told to choose by {name}, which ranks no {words}", hint=OPTIONS)
-        return looked_at[strategy.select(fit, k, rng).indices]
+        return strategy.select(fit, k, rng).indices
 
     def _uncertain(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
         wanted = min(max(ceil(self.options.share * len(pool)), LEAST * k), len(pool))
         if wanted == len(pool) or not can_disagree(pool):  # one network alone is unsure of nothing
             return np.arange(len(pool))
-        return np.sort(self.on["power"].select(pool, wanted, rng).indices)
+        return np.sort(self._by("power", pool, wanted, rng))
 
     def _few(self, pool: Pool) -> bool:
-        """Whether the best-known of the asked tasks has few labels, or some task few per class."""
-        labels = [pool.known.labels.get(task_id, np.zeros(0)) for task_id in pool.asked()]
-        most = max(
-            (int(np.isfinite(said.T[:1] if said.ndim > 1 else said).sum()) for said in labels), default=0
-        )
+        """Whether the best-known of the asked tasks has few labels, or few for the classes of the task with
+        most of them."""
+        most = max((_labels(pool, task_id) for task_id in pool.asked()), default=0)
         tasks = [pool.predictions[task_id].task.dimension for task_id in pool.asked()]
         classes = [len(d.answers) for d in tasks if d.kind is Kind.CLASSIFICATION]
         return most < max(self.options.few, self.options.few_per_class * max(classes, default=0))
+
+
+def _labels(pool: Pool, task_id: str) -> int:
+    """Of a task: those of known samples, and of samples that are still asked something else."""
+    said = pool.known.labels.get(task_id, np.zeros(0))
+    known = int(np.isfinite(said.T[:1] if said.ndim > 1 else said).sum())
+    return known + int((~pool.missing[task_id]).sum())

@@ -10,6 +10,7 @@ from annotate.types import Pool, Selection
 from strategies._clusters import centres_of
 from strategies._distance import Rows, finite, nearest
 from strategies._standing import Standing
+from strategies._tasks import wanted_rows
 from strategies._top import top
 
 
@@ -35,7 +36,8 @@ class ClusterMargin(Standing):
 
         Raises as `ScoredStrategy.select`, and `FeatureError` when an embedding is not a number.
         """
-        candidates = top(self.scored.pool_scores(pool, rng), max(1, self.options.wider) * k, rng)
+        wider = max(k, min(max(1, self.options.wider) * k, int(np.sum(wanted_rows(pool)))))
+        candidates = top(self.scored.pool_scores(pool, rng), wider, rng)
         if not len(candidates):
             return Selection(candidates, np.zeros(0))
         points = finite(pool.embeddings[candidates])

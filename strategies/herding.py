@@ -11,6 +11,10 @@ REFERENCE = 2048
 """Samples that stand for all when a mean over the whole pool is taken."""
 CANDIDATES = 32_768
 """Of a larger pool, so many drawn by chance may be chosen; more where more than a quarter are asked for."""
+COLUMNS = 2048
+"""Centres at a time."""
+LEAST = 1e-30
+"""A squared distance that float32 still tells from 0."""
 WIDTH = 0.25
 """Of the kernel, as a share of the median squared distance. See benchmarks/cold_start.py."""
 
@@ -47,7 +51,7 @@ def _some(points: Points, labelled: Points, rng: np.random.Generator) -> Points:
 
 def _width(reference: Points) -> float:
     gaps = squared_between(reference, reference)
-    apart = gaps[gaps > 0]
+    apart = gaps[gaps > LEAST]
     return WIDTH * float(np.median(apart)) if len(apart) else 1.0
 
 
@@ -55,8 +59,9 @@ def _similarity(points: Points, centres: Points, width: float) -> Wide:
     """(n,) sum of the Gaussian kernel between each point and all centres."""
     total = np.zeros(len(points))
     for rows in blocks(len(points)):
-        for some in blocks(len(centres)):
-            total[rows] += np.exp(-squared_between(points[rows], centres[some]) / width).sum(axis=1)
+        for start in range(0, len(centres), COLUMNS):
+            some = centres[start : start + COLUMNS]
+            total[rows] += np.exp(-squared_between(points[rows], some) / width).sum(axis=1)
     return total
 
 

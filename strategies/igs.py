@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from annotate.errors import ModelError
 from annotate.registry import strategy
 from annotate.types import Kind, Need, Pool, Selection
-from strategies._distance import Points, Rows, Wide, blocks, finite, middlemost, squared_between
+from strategies._distance import CENTRES, Points, Rows, Wide, blocks, finite, middlemost, squared_between
 from strategies._farthest import farthest_first
 from strategies._tasks import asked_tasks
 
@@ -85,21 +85,31 @@ def _apart(said: Answers, others: Answers) -> Wide:
 def _least(points: Points, said: Answers, centres: Points, told: Answers) -> Wide:
     """(n,) the smallest squared product to any centre. The nearest is found in float32; its distance is then
     taken from the difference."""
-    found = np.empty(len(points))
+    found = np.full(len(points), np.inf)
     middle = centres.mean(axis=0, dtype=np.float64).astype(np.float32)
-    moved, narrow = centres - middle, told.astype(np.float32)
-    sizes = np.einsum("nd,nd->n", moved, moved)
-    for rows in blocks(len(points)):
-        block = points[rows] - middle
-        gaps = block @ moved.T
-        gaps *= -2
-        gaps += sizes
-        gaps += np.einsum("nd,nd->n", block, block)[:, None]
-        for mine, theirs in zip(said[rows].T.astype(np.float32), narrow.T, strict=True):
-            difference = mine[:, None] - theirs
-            difference *= difference
-            gaps *= difference
-        best = gaps.argmin(axis=1)
-        apart = (block - moved[best]).astype(np.float64)
-        found[rows] = np.einsum("nd,nd->n", apart, apart) * ((said[rows] - told[best]) ** 2).prod(axis=1)
+    for start in range(0, len(centres), CENTRES):
+        some = slice(start, start + CENTRES)
+        moved, narrow = centres[some] - middle, told[some].astype(np.float32)
+        for rows in blocks(len(points)):
+            block = points[rows] - middle
+            best = _products(block, moved, said[rows].astype(np.float32), narrow).argmin(axis=1)
+            apart = (block - moved[best]).astype(np.float64)
+            products = np.einsum("nd,nd->n", apart, apart)
+            products *= ((said[rows] - told[some][best]) ** 2).prod(axis=1)
+            np.minimum(found[rows], products, out=found[rows])
     return found
+
+
+def _products(
+    points: Points, centres: Points, said: NDArray[np.float32], told: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(n, m) squared distance times the squared differences of the answers."""
+    gaps = np.asarray(points @ centres.T, np.float32)
+    gaps *= -2
+    gaps += np.einsum("nd,nd->n", centres, centres)
+    gaps += np.einsum("nd,nd->n", points, points)[:, None]
+    for mine, theirs in zip(said.T, told.T, strict=True):
+        difference = mine[:, None] - theirs
+        difference *= difference
+        gaps *= difference
+    return gaps

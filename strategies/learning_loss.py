@@ -47,12 +47,12 @@ class LearningLoss(ScoredStrategy):
         The network is trained already and does not change, as in the last epochs of the paper (section 4),
         where the module's gradients stop before it. The losses are those of samples that the model has
         learned from, so they are too low; their order is what counts. With fewer than `FEWEST` labelled
-        samples the task is ranked by the loss that the model expects itself.
+        samples, or equal losses, the task is ranked by the loss that the model expects itself.
         """
         code = code_of(pool.codes, prediction.task.id)
         losses = _losses(prediction, pool)
         known = np.flatnonzero(np.isfinite(losses))
-        if len(known) < FEWEST:
+        if len(known) < FEWEST or np.ptp(losses[known]) == 0:  # nothing tells them apart
             return _expected(prediction)
         chance = rng or np.random.default_rng(0)
         known = chance.permutation(known)[:MOST]

@@ -32,7 +32,7 @@ def _farthest(members: Probs, shares: NDArray[np.float32], multilabel: bool) -> 
     for member, share in zip(members, shares, strict=True):
         mean += member * share
     farthest = np.zeros(members.shape[1], np.float32)
-    for member in members:
+    for member in members[shares > 0]:
         apart = _divergence(member, mean)
         if multilabel:
             apart += _divergence(1 - member, 1 - mean)

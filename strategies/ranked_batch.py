@@ -9,6 +9,7 @@ from annotate.types import Pool, Selection
 from strategies._distance import Rows, Wide, finite, middlemost, nearest, squared, squared_between
 from strategies._farthest import farthest_first
 from strategies._standing import Standing
+from strategies._tasks import wanted_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class RankedBatch(Standing):
         a number.
         """
         doubt = _within_one(self.scored.pool_scores(pool, rng))
+        last = np.where(wanted_rows(pool), 0, 2)  # nothing of theirs is missing
         points, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
         n, k = len(points), min(k, len(points))
         if k == 0:
@@ -47,7 +49,7 @@ class RankedBatch(Standing):
 
         def value(gaps: Wide, rows: Rows, count: int) -> Wide:
             alpha = (n - len(first) - count) / (n + len(labelled))
-            return alpha * (1 - 1 / (1 + np.sqrt(gaps))) + (1 - alpha) * doubt[rows]
+            return alpha * (1 - 1 / (1 + np.sqrt(gaps))) + (1 - alpha) * doubt[rows] - last[rows]
 
         def between(rows: Rows, some: Rows) -> Wide:
             return squared_between(points[rows], points[some])

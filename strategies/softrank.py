@@ -16,4 +16,4 @@ class SoftRank(DrawnStrategy):
         """-β log r, where the highest score has the place r = 1 and equals share the mean of theirs."""
         if not len(scores):
             return scores
-        return np.asarray(-self.options.sharpness * np.log(1 + len(scores) * (1 - ranks(scores))))
+        return np.asarray(-self.options.sharpness * np.log(0.5 + len(scores) * (1 - ranks(scores))))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.errors import ConfigError
+from annotate.errors import ConfigError, UsageError
 from annotate.registry import strategy
 from annotate.types import Kind, Need, Pool, Selection
 from strategies._distance import Rows
@@ -37,7 +37,14 @@ class Uniform:
             )
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """`k` samples without replacement, all with score 0; the chance of each is k / n, spread or not."""
+        """`k` samples without replacement, all with score 0; the chance of each is k / n, spread or not.
+
+        Raises `UsageError` for groups that the pool does not have.
+        """
+        if self.options.per and self.options.per not in pool.groups:
+            raise UsageError(
+                f"nothing says which {self.options.per} a sample is of", hint="leave `per` empty"
+            )
         n, k = len(pool), min(k, len(pool))
         groups = pool.groups.get(self.options.per) if self.options.per else None
         chosen = rng.permutation(n)[:k] if groups is None else spread(groups, k, rng)

@@ -43,4 +43,5 @@ def _one(members: Probs, shares: NDArray[np.float32]) -> NDArray[np.float32]:
     first = np.arange(members.shape[1]) * members.shape[2]
     for member, share in zip(members, shares, strict=True):
         votes[first + member.argmax(axis=1)] += share
-    return entropy(votes.reshape(members.shape[1:]))
+    # In order: else rounding would tell equal votes apart.
+    return entropy(np.sort(votes.reshape(members.shape[1:]), axis=1))

@@ -72,10 +72,11 @@ def worth(pool: Pool, passes: Sequence[Modality]) -> Grid:
     """(n, passes) what the answers of a pass tell about the model, over its tasks that lack a label.
 
     An answer to a task that the model does not know yet tells as much as one to the task that has most to
-    learn: worth nothing, it would never be asked, and never be known.
+    learn: worth nothing, it would never be asked, and never be known. Where the model knows none of them all
+    tell as much.
     """
     scores = open_strategy(WORTH).task_scores(pool)  # type: ignore[attr-defined]
-    most = max((float(np.nanmean(values)) for values in scores.values()), default=0.0)
+    most = max((float(np.nanmean(values)) for values in scores.values()), default=1.0)
     found = np.zeros((len(pool), len(passes)))
     for task_id, wanted in pool.missing.items():
         modality = Modality(task_id.rpartition(".")[2])

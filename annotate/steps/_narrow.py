@@ -12,12 +12,13 @@ from annotate.steps._pool import look
 from annotate.types import Need
 from db.batches import Candidate
 
-DRAWN_ALONE = "power:entropy"
-"""The same where one network has nobody to disagree with."""
 SHARD = 65_536
 """Samples that are predicted at once."""
-DRAWN_BY = "power"
-"""The strategy that draws by what a sample would tell; its scores of different shards can be compared."""
+DRAWN_BY = "power:bald"
+"""The strategy that draws by what a sample would tell, in nats: ranks of different shards say nothing."""
+DRAWN_ALONE = "power:entropy"
+"""The same where one network has nobody to disagree with."""
+IN_NATS = {"bald": {"combine": "sum"}, "entropy": {"combine": "sum"}}
 
 
 def narrow(
@@ -34,16 +35,17 @@ def narrow(
     if round_id is None or Need.MODEL not in strategy.needs:
         kept = rng.permutation(len(candidates))[:limit]
         return [candidates[i] for i in np.sort(kept)]
-    keys = np.empty(len(candidates))
+    keys = rng.gumbel(size=len(candidates))  # of what the model cannot rank: by chance, each alike
+    options = project.settings.batch.options | IN_NATS
     with progress.bar("looking through the pool", len(candidates)) as bar:
         for start in range(0, len(candidates), SHARD):
             shard = candidates[start : start + SHARD]
             pool = look(project, round_id, [c.sample_id for c in shard], device).pool(project, shard, [])
-            several = any(len(p.members) > 1 for p in pool.predictions.values())
-            drawn = open_strategy(
-                DRAWN_BY if several else DRAWN_ALONE, project.settings.batch.options
-            ).select(pool, len(shard), rng)
-            keys[start + drawn.indices] = drawn.scores
+            if not pool.unknown():
+                several = any(len(p.members) > 1 for p in pool.predictions.values())
+                name = DRAWN_BY if several else DRAWN_ALONE
+                drawn = open_strategy(name, options).select(pool, len(shard), rng)
+                keys[start + drawn.indices] = drawn.scores
             bar.advance(len(shard))
     kept = np.argpartition(-keys, limit - 1)[:limit]
     return [candidates[i] for i in np.sort(kept)]

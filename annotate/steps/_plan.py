@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import floor
+from math import floor, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ def read_budget(text: str) -> float:
     found = _BUDGET.fullmatch(text.strip().lower())
     parts = [float(part or 0) for part in found.groups()] if found else []
     seconds = sum(size * part for size, part in zip((3600, 60, 1), parts, strict=False))
-    if seconds <= 0:
+    if not 0 < seconds < inf:
         raise UsageError(f"{text!r} is no time to spend", hint="as in --budget 2h, 90m or 1h30m")
     return seconds
 
@@ -124,8 +124,6 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
     till, shares = _till(project, field.candidates), project.settings.batch
     seed = project.settings.project.seed + field.batches if request.seed is None else request.seed
     drawing, choosing, ordering, narrowing = np.random.default_rng(seed).spawn(4)
-    # Before there is a model nothing tells questions apart.
-    asking = replace(request, strategy=used, whole=request.whole or round_id is None)
     parts = Parts.of(field.candidates)
     draws = draw(
         _samples(request, field.candidates, till), parts, before=field.before, rng=drawing,
@@ -137,6 +135,14 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
     progress.say(f"choosing from {len(draws.pool)} samples by {used}")
     sight = _see(project, round_id, draws, covered, request.device, opened.needs)
     pool = _only(sight.pool(project, draws.pool, covered), request.tasks)
+    blind = Need.MODEL in opened.needs and pool.unknown()
+    if blind:
+        used, reason = _instead(
+            project, used, "a model of the tasks that are asked, which have no labels yet"
+        )
+        opened = open_strategy(used, project.settings.batch.options)
+    # Before there is a model nothing tells questions apart.
+    asking = replace(request, strategy=used, whole=request.whole or round_id is None or blind)
     active = _active(opened, pool, draws, asking, till, project.settings.passes, choosing)
     chosen = _affordable(in_rank_order(active, [*draws.audit, *draws.holdout], ordering), request, till)
     left = _with_something_left(field.candidates, chosen)
@@ -370,5 +376,9 @@ def _usable_strategy(project: Project, strategy: str, round_id: int | None) -> t
     """The strategy to use, and why it is another than the one asked for."""
     if round_id is not None or not open_strategy(strategy, project.settings.batch.options).needs:
         return strategy, []
-    instead = project.settings.batch.cold_start
-    return instead, [f"{strategy} needs a model and there is none yet; {instead} was used"]
+    return _instead(project, strategy, "a model and there is none yet")
+
+
+def _instead(project: Project, strategy: str, what: str) -> tuple[str, list[str]]:
+    cold_start = project.settings.batch.cold_start
+    return cold_start, [f"{strategy} needs {what}; {cold_start} was used"]

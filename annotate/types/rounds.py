@@ -50,7 +50,9 @@ class TaskPrediction:
 
     def average(self, values: NDArray[Any]) -> NDArray[Any]:
         """The mean over the members, which stand in front of `values`."""
-        return values.mean(axis=0) if self.shares is None else np.tensordot(self.shares, values, axes=1)
+        if self.shares is None:
+            return values.mean(axis=0)
+        return np.tensordot(self.shares.astype(values.dtype), values, axes=1)  # else a copy twice as wide
 
     @property
     def ticked(self) -> NDArray[np.bool_]:
@@ -163,6 +165,10 @@ class Pool:
         """Ids of the tasks that a label is missing of and that the model knows, sorted: the order in which
         the settings name them decides nothing."""
         return sorted(t for t, wanted in self.missing.items() if wanted.any() and t in self.predictions)
+
+    def unknown(self) -> bool:
+        """Whether labels are missing, and the model knows none of their tasks."""
+        return not self.asked() and any(wanted.any() for wanted in self.missing.values())
 
     def of(self, rows: NDArray[np.intp]) -> "Pool":
         """The same for some of the candidates, in this order."""

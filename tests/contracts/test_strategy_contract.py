@@ -148,6 +148,18 @@ def test_it_reads_nothing_that_it_does_not_say_it_needs(strategy: QueryStrategy)
     assert same(select(strategy, pool), select(strategy, bare))
 
 
+def test_what_the_model_knows_nothing_of_is_not_ranked_by_chance(strategy: QueryStrategy) -> None:
+    pool = make_pool(dimensions=(SENTIMENT, EMOTION))
+    known = {t: np.zeros(len(pool), dtype=bool) for t in pool.missing}
+    pool = replace(pool, missing=known | {"themes.M": np.ones(len(pool), dtype=bool)})
+    if Need.MODEL not in strategy.needs:
+        assert len(select(strategy, pool).indices) == 10
+        return
+    with pytest.raises(ModelError, match="knows none of the tasks that are asked") as caught:
+        select(strategy, pool)
+    assert "no model" in caught.value.hint
+
+
 def test_its_description_fits_one_line_and_stands_first(strategy: QueryStrategy) -> None:
     line = (type(strategy).__doc__ or "").split("\n")[0]
     assert 20 < len(line) <= 110

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import types
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -444,14 +444,15 @@ def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"ANNOTATE_TRAIN__{name}", value)
 
 
-def label_asked(project: Project) -> None:
+def label_asked(project: Project, passes: Collection[Modality] = tuple(Modality)) -> None:
     close_all(project)
     done = select(Label.sample_id)
     asked = select(Sample).where(Sample.id.in_(samples_of(project)), Sample.id.not_in(done))
     with writing(project.engine) as session:
         for sample in session.scalars(asked).all():
             for task in project.settings.tasks():
-                add_label(session, sample, task.id, float(side(sample.id)))
+                if task.modality in passes:
+                    add_label(session, sample, task.id, float(side(sample.id)))
 
 
 @pytest.mark.usefixtures("quick_training")
@@ -599,3 +600,19 @@ def test_of_a_pool_beyond_its_limit_only_so_many_are_ranked_and_a_note_says_so(
     assert any("9 were ranked" in note for note in report.notes)
     assert report == ask(small, n=6, strategy=strategy, dry_run=True)
     assert report.samples == 6
+
+
+@pytest.mark.parametrize("strategy", ["entropy", "badge", "modal:json.dumps", "auto"])
+@pytest.mark.parametrize("whole_samples", [True, False])
+@pytest.mark.usefixtures("quick_training")
+def test_tasks_that_the_model_does_not_know_are_begun_by_the_cold_start_and_it_says_so(
+    project: Project, strategy: str, whole_samples: bool
+) -> None:
+    fill(project)
+    ask(project, n=20)
+    label_asked(project, {Modality.MULTIMODAL})
+    report = ask(project, n=4, strategy=strategy, tasks=["sentiment.T"], whole_samples=whole_samples)
+    assert report.round is not None
+    assert report.strategy == "herding"
+    assert any(f"{strategy} needs a model of the tasks that are asked" in note for note in report.notes)
+    assert report.samples == 4

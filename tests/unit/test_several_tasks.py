@@ -27,10 +27,10 @@ def together(how, *tasks, missing=None, seed=0):
 @pytest.mark.parametrize(
     ("how", "expected"),
     [
-        # Ranks of A: 1, .625, .625, .25; of B: .25, .75, .5, 1.
+        # Ranks of A: .875, .5, .5, .125; of B: .125, .625, .375, .875.
         # Places of A: 1, 2.5, 2.5, 4; of B: 4, 2, 3, 1.
-        ("mean", [0.625, 0.6875, 0.5625, 0.625]),
-        ("max", [1, 0.75, 0.625, 1]),
+        ("mean", [0.5, 0.5625, 0.4375, 0.5]),
+        ("max", [0.875, 0.625, 0.5, 0.875]),
         ("rrf", [1 / 61 + 1 / 64, 1 / 62.5 + 1 / 62, 1 / 62.5 + 1 / 63, 1 / 64 + 1 / 61]),
         ("sum", [10.9, 30.5, 20.5, 40.1]),
     ],
@@ -110,3 +110,18 @@ def test_a_hundred_thousand_samples_take_no_time(how):
     start = time.process_time()
     together(how, *scores)
     assert time.process_time() - start < 0.6
+
+
+@pytest.mark.parametrize("how", ["mean", "max"])
+def test_who_is_alone_in_its_task_is_not_asked_first(how):
+    """However sure the model is of it: alone it would be the highest of one."""
+    scores = [0.5, 0.7, 0.9, 0.0]
+    found = together(how, scores, scores, missing=[[True, True, True, False], [False, False, False, True]])
+    assert found.argmax() == 2
+    assert found[3] == 0.5
+
+
+def test_a_sum_below_zero_prefers_nothing_that_has_its_label():
+    minus = [-3.0, -2.0, -1.0, -9.0]
+    found = together("sum", minus, minus, missing=[[True, True, True, False], [True, True, True, False]])
+    assert found.tolist() == [0, 2, 4, 0]

@@ -217,3 +217,23 @@ def test_copies_obey_the_limit_that_others_obeyed():
     chosen = open_strategy("auto").select(pool, 25, rng).indices
     assert len(set(chosen.tolist())) == 25
     assert np.bincount(speakers[chosen]).max() <= 7  # three times 25 / 11
+
+
+@pytest.mark.parametrize("options", [{"auto": {"early": "igs"}}, {"power": {"by": "predictive-std"}}])
+def test_no_strategy_is_shown_answers_that_it_cannot_rank(options):
+    labelled = 0 if "auto" in options else 90
+    pool = make_pool(n=400, dimensions=(EMOTION,))
+    pool = replace(pool, known=known_of(pool, labelled, np.random.default_rng(0)))
+    with pytest.raises(ModelError, match="ranks no classification"):
+        open_strategy("auto", options).select(pool, 5, np.random.default_rng(0))
+
+
+def test_labels_of_samples_that_are_asked_more_count_too(monkeypatch):
+    """Where single questions are asked most samples have some of their labels, and few have all."""
+    pool = make_pool(n=200, dimensions=(SENTIMENT,), labelled=0)
+    told = np.arange(200) < 60
+    missing = {t: ~told if t == "sentiment.T" else wanted for t, wanted in pool.missing.items()}
+    early = pytest.fail
+    strategy = open_strategy("auto")
+    monkeypatch.setattr(strategy.on["herding"], "select", lambda *_: early("it has sixty labels"))
+    assert len(strategy.select(replace(pool, missing=missing), 5, np.random.default_rng(0)).indices) == 5

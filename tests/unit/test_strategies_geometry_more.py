@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from annotate.acquisition.opening import open_strategy
-from annotate.errors import ConfigError
+from annotate.errors import ConfigError, FeatureError, UsageError
 from annotate.types import Known, Pool
 from strategies.cluster_margin import in_turns
 from strategies.density_weighted import likeness
@@ -217,3 +217,39 @@ def test_copies_and_a_pool_of_one_are_chosen_once(name: str) -> None:
         pool = make_pool(n=n, dimensions=(EMOTION, THEMES))
         first = np.zeros(n, dtype=np.intp)
         assert sorted(chosen(name, pool.of(first), n)) == list(range(n))
+
+
+@pytest.mark.parametrize("name", ["ranked-batch:predictive-std", "cluster-margin:predictive-std", "igs"])
+def test_where_nothing_that_it_ranks_is_missing_a_sample_comes_last(name: str) -> None:
+    pool = only(make_pool(n=200, dimensions=(SENTIMENT,), labelled=10), "sentiment.T")
+    wanted = np.arange(200) % 10 == 0
+    pool = replace(pool, missing={"sentiment.T": wanted})
+    found = chosen(name, pool, 15)
+    assert wanted[found].all()
+    assert wanted[chosen(name, pool, 25)].sum() == 20
+
+
+@pytest.mark.parametrize(
+    "name", ["herding", "typiclust", "probcover", "k-center", "lcmd", "cluster-margin", "igs", "auto"]
+)
+def test_what_is_too_large_for_distances_is_an_error_and_no_endless_search(name: str) -> None:
+    pool = make_pool(n=60, dimensions=(SENTIMENT,), labelled=8)
+    far = pool.embeddings.copy()
+    far[0] = 1e20
+    with pytest.raises(FeatureError, match="far too large") as caught:
+        chosen(name, replace(pool, embeddings=far), 6)
+    assert "annotate extract" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["herding", "auto"])
+@pytest.mark.parametrize("scale", [1e-24, 1e12])
+def test_tiny_and_large_places_are_places(name: str, scale: float) -> None:
+    pool = make_pool(n=60, dimensions=(SENTIMENT,), labelled=8)
+    known = replace(pool.known, embeddings=pool.known.embeddings * np.float32(scale))
+    pool = replace(pool, embeddings=pool.embeddings * np.float32(scale), known=known)
+    assert len(set(chosen(name, pool, 6))) == 6
+
+
+def test_the_shares_of_groups_that_nobody_named_are_not_drawn_by_chance() -> None:
+    with pytest.raises(UsageError, match="speaker"):
+        chosen("uniform", replace(make_pool(n=20), groups={}), 5, per="speaker")

@@ -213,3 +213,24 @@ def test_a_strategy_without_scores_of_samples_cannot_be_drawn_by():
     assert "entropy" in caught.value.hint
     with pytest.raises(UnknownName):
         open_strategy("softmax:bold")
+
+
+@pytest.mark.parametrize("name", ["bald", *[n for n, _ in COMMITTEES]])
+def test_who_has_no_share_is_not_heard(name):
+    prediction = said(EMOTION, 9, members=2)
+    first = prediction.members[:1]
+    alone = replace(prediction, members=prediction.members, shares=np.array([1.0, 0.0]))
+    twice = replace(prediction, members=np.concatenate([first, first]))
+    assert score(name, alone) == pytest.approx(score(name, twice), abs=1e-6)
+    with pytest.raises(ModelError, match="one model alone"):
+        open_strategy(name).select(
+            pool_with(replace(alone, epistemic=np.zeros(9, np.float32))), 3, np.random.default_rng(0)
+        )
+
+
+@pytest.mark.parametrize("voters", [9, 10, 12])
+def test_equal_votes_are_a_tie_whichever_answers_they_went_to(voters):
+    votes = np.arange(voters) % 4 % 3
+    members = np.stack([np.eye(4, dtype=np.float32)[[(v + turn) % 4 for turn in range(4)]] for v in votes])
+    prediction = replace(said(EMOTION, 4, members=voters), members=members)
+    assert len(set(score("vote-entropy", prediction).tolist())) == 1

@@ -218,3 +218,23 @@ def test_with_a_handful_of_labels_the_loss_that_the_model_expects_counts(dimensi
     else:
         expected = open_strategy("entropy").score(prediction, few)
     assert found == pytest.approx(expected)
+
+
+def test_where_all_losses_are_equal_the_expected_one_counts_and_not_chance():
+    pool, _ = planted(EMOTION)
+    (task_id,) = pool.predictions
+    sure = np.eye(4, dtype=np.float32)[pool.known.labels[task_id].astype(int)]
+    known = pool.known.predictions[task_id]
+    right = replace(known, members=np.stack([sure] * len(known.members)))
+    pool = replace(pool, known=replace(pool.known, predictions={task_id: right}))
+    strategy = open_strategy("learning-loss")
+    expected = open_strategy("entropy").score(pool.predictions[task_id], pool)
+    assert strategy.score(pool.predictions[task_id], pool) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["badge", "bait"])
+def test_gradients_without_codes_are_to_be_trained_anew(name):
+    pool = make_pool(dimensions=(EMOTION,))
+    with pytest.raises(ModelError, match="does not say what it makes of") as caught:
+        open_strategy(name).select(replace(pool, codes={}), 5, np.random.default_rng(0))
+    assert "annotate train" in caught.value.hint
