@@ -46,15 +46,16 @@ def pool_of(learner: Any, X: Any, **given: Any) -> Pool:
     """What a modAL learner thinks of `X`, as our strategies see a pool. `given` goes to `predict_proba`."""
     points = _points(X)
     seen = _training(learner, points.shape[1])
+    taught = _points(seen[0])
     if _classifies(learner):
         task, of_pool, labels = _classes(learner, X, **given)
-        of_known = _classes(learner, seen[0], **given)[1] if len(seen[0]) else None
+        of_known = _classes(learner, seen[0], **given)[1] if len(taught) else None
     else:
         task, of_pool, labels = _scale(learner, X)
-        of_known = _scale(learner, seen[0])[1] if len(seen[0]) else None
+        of_known = _scale(learner, seen[0])[1] if len(taught) else None
     known = Known(
-        _points(seen[0]).reshape(len(seen[0]), points.shape[1]),
-        {task.id: _points(seen[0]).reshape(len(seen[0]), points.shape[1])},
+        taught,
+        {task.id: taught},
         {task.id: of_known} if of_known else {},
         {task.id: labels},
     )
@@ -70,7 +71,8 @@ def pool_of(learner: Any, X: Any, **given: Any) -> Pool:
 
 def _points(X: Any) -> NDArray[np.float32]:
     dense = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
-    return np.asarray(dense, np.float32).reshape(len(dense), -1)
+    wide = np.asarray(dense, np.float32)
+    return wide.reshape(len(wide), int(np.prod(wide.shape[1:])))
 
 
 def _training(learner: Any, width: int) -> tuple[Any, Any]:

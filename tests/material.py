@@ -80,7 +80,9 @@ def pour(project: Project, corpus: Corpus, *, aside: int = 0) -> dict[Split, lis
     return found
 
 
-def store(project: Project, items: Mapping[Modality, Sequence[tuple[str, Frames]]]) -> None:
+def store(
+    project: Project, items: Mapping[Modality, Sequence[tuple[str, Frames]]], made_from: str = "h"
+) -> None:
     """Features, as `annotate extract` would keep them; in place of those that the samples have."""
     shards, names = FeatureStore(project.features), feature_names(project)
     with writing(project.engine) as session:
@@ -91,7 +93,7 @@ def store(project: Project, items: Mapping[Modality, Sequence[tuple[str, Frames]
             shard = shards.write(m, names[m], pairs)
             add_shard(
                 session, sha256=shard.sha256, path=shard.path, modality=m, extractor=names[m],
-                inputs=[(sample_id, "h") for sample_id, _ in pairs],
+                inputs=[(sample_id, made_from) for sample_id, _ in pairs],
             )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from annotate.simulation.replay import Point
 from annotate.simulation.world import Plan, World
 
 Settings = Callable[[str], dict[str, Any]]
-GENERATION = 2
+GENERATION = 3
 """Raised by hand whenever the code would make other runs of the same data and settings."""
 IDENTITY = "simulation.json"
 FULL = "all labels"
@@ -38,6 +38,7 @@ def identity(world: World, plan: Plan) -> dict[str, Any]:
             hashlib.sha256(world.bare.tobytes() + world.clip_seconds.tobytes()).hexdigest(),
             sorted([word, who.tolist()] for word, who in world.groups.items()),
         ]),
+        "features": world.features,
         "recipe": asdict(world.recipe),
         "cold_start": [world.cold_start, settings_of(open_strategy(world.cold_start, world.options))],
         "options": world.options,

@@ -50,6 +50,8 @@ class World:
     votes: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     """By (sample id, task id), of pool samples: what each rater said. Where there are votes, a question draws
     one that was not drawn yet; elsewhere it gets the label."""
+    features: str = ""
+    """A hash over the features of all samples, so that others are not taken for them."""
     agree: Agree | None = None
     """Makes a label of votes; needed where there are any."""
 

@@ -36,6 +36,8 @@ class Material:
     """Over everything that decides the model except the device."""
     evidence: str
     """Over the features and labels of train and valid alone, whatever the settings."""
+    features: str
+    """Over the features of every labelled sample."""
 
     def of_task(self, task: Task, split: Split) -> list[Label]:
         """The labels of one task, ordered by sample id."""
@@ -88,6 +90,7 @@ def read_material(project: Project, *, seed: int) -> Material:
         tasks, labels, extractors, len(without),
         hash=_hash(_content(tasks, labels, inputs, Split), seed, project.settings.train.recipe()),
         evidence=_hash(_content(tasks, labels, inputs, (Split.TRAIN, Split.VALID))),
+        features=_hash(*_inputs(inputs, {i for found in labels.values() for i, _ in found})),
     )  # fmt: skip
 
 
@@ -108,17 +111,22 @@ def _content(
 ) -> list[Any]:
     """What is learned from; `inputs` tells by extractor what the features of each sample were made from."""
     chosen = [(split, labels[split]) for split in splits]
-    sample_ids = sorted({sample_id for _, found in chosen for sample_id, _ in found})
+    sample_ids = {sample_id for _, found in chosen for sample_id, _ in found}
     return [
         [[t.id, t.dimension.kind, [a.value for a in t.dimension.answers]] for t in tasks],
         list(inputs),
-        [[known[sample_id] for known in inputs.values()] for sample_id in sample_ids],
+        _inputs(inputs, sample_ids),
         [
             [split, sample_id, task_id, label.value, dict(label.distribution), label.raters]
             for split, found in chosen
             for (sample_id, task_id), label in found.items()
         ],
     ]
+
+
+def _inputs(inputs: Mapping[str, Mapping[str, str]], sample_ids: Iterable[str]) -> list[list[str]]:
+    """What the features of each of those samples were made from, ordered."""
+    return [[known[sample_id] for known in inputs.values()] for sample_id in sorted(sample_ids)]
 
 
 def _hash(*content: Any) -> str:

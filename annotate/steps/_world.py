@@ -65,6 +65,7 @@ def world_of(
         options=batch.options,
         costs=costs_of(project),
         votes={key: given for key, given in said.items() if key in labels},
+        features=material.features,
         agree=agreed,
     )
 

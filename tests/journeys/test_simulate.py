@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from annotate.durable import write_whole
@@ -18,7 +19,7 @@ from annotate.simulation import cells
 from annotate.steps.simulate import simulate
 from annotate.types import Split
 from tests.conftest import ROOT
-from tests.material import fill
+from tests.material import DIMS, fill, store
 
 SMALL = {"HIDDEN": "8", "MEMBERS": "1", "EPOCHS": "3", "LEARNING_RATE": "0.01"}
 
@@ -187,6 +188,18 @@ def test_the_folder_of_another_simulation_is_left_alone(project, tmp_path):
         (tmp_path / "out" / "simulation.json").write_text(damaged)
         with pytest.raises(UsageError, match="is not empty"):
             _run(project, out=tmp_path / "out")
+
+
+def test_other_features_of_test_samples_alone_are_another_simulation(project, tmp_path):
+    ids = fill(project, speakers=8, each=5)
+    _run(project, out=tmp_path / "out")
+    rng = np.random.default_rng(0)
+    others = {
+        m: [(i, rng.normal(size=(3, d)).astype(np.float32)) for i in ids[Split.TEST]] for m, d in DIMS.items()
+    }
+    store(project, others, made_from="another recording")
+    with pytest.raises(UsageError, match="holds another simulation: it differs in features"):
+        _run(project, out=tmp_path / "out")
 
 
 def test_one_seed_proves_nothing_and_says_so(project, tmp_path):

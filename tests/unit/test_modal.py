@@ -238,6 +238,21 @@ def test_our_strategy_teaches_a_modal_learner(name):
     assert learner.score(features, classes) > 0.85
 
 
+@pytest.mark.parametrize("name", ["badge", "entropy", "k-center"])
+def test_sparse_features_are_as_good_as_dense_ones(name):
+    from modAL.models import ActiveLearner
+    from scipy.sparse import csr_matrix
+
+    features, classes = moons()
+    asked = []
+    for X in (features, csr_matrix(features)):
+        learner = ActiveLearner(
+            LogisticRegression(), query_strategy=as_modal(name), X_training=X[:9], y_training=classes[:9]
+        )
+        asked.append(learner.query(X, n_instances=4)[0].tolist())
+    assert asked[0] == asked[1]
+
+
 def test_our_entropy_asks_in_modal_what_modals_entropy_asks():
     from modAL.models import ActiveLearner
     from modAL.uncertainty import entropy_sampling
