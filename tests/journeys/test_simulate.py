@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,10 +216,17 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_users_can_mend(project
     assert caught.value.errno == errno.ENOTDIR  # `cli.main` says what to do
 
 
-def test_no_folder_can_be_made_where_the_system_takes_none(project):
+def test_no_folder_can_be_made_where_the_system_takes_none(project, tmp_path, monkeypatch):
+    """As under /proc; who is not root is told something else there."""
     fill(project, speakers=8, each=5)
-    with pytest.raises(UsageError, match="no folder can be made at /proc/out"):
-        _run(project, out=Path("/proc/out"))
+
+    def nowhere(path, content):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+
+    monkeypatch.setattr(cells, "write_whole", nowhere)
+    with pytest.raises(UsageError, match="no folder can be made at") as caught:
+        _run(project, out=tmp_path / "out")
+    assert "--out" in caught.value.hint
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
