@@ -1,5 +1,7 @@
 """Annotations: what raters did, as rows that are only ever added."""
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,10 +108,11 @@ class History:
 
     def note_unusable(self, problem: Mapping[str, Any]) -> bool:
         """Keep an answer that cannot be used in the audit trail; says whether it is news."""
-        known = self._session.scalars(select(Event.payload).where(Event.kind == UNUSABLE))
-        if dict(problem) in list(known):
+        digest = hashlib.sha256(json.dumps(dict(problem), sort_keys=True).encode()).hexdigest()
+        known = select(Event.id).where(Event.digest == digest, Event.kind == UNUSABLE)
+        if self._session.scalar(known.limit(1)) is not None:
             return False
-        self._session.add(Event(kind=UNUSABLE, payload=dict(problem)))
+        self._session.add(Event(kind=UNUSABLE, payload=dict(problem), digest=digest))
         self._session.flush()
         return True
 

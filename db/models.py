@@ -442,3 +442,5 @@ class Event(Base):
     at: Mapped[datetime] = mapped_column(default=now)
     kind: Mapped[str]
     payload: Mapped[dict[str, Any]]
+    digest: Mapped[str | None] = mapped_column(index=True)
+    """Hash of the payload where the same event is recorded only once; else NULL."""

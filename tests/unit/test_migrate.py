@@ -17,6 +17,7 @@ from annotate.steps.init import init
 from annotate.steps.migrate import migrate
 from annotate.steps.recheck import recheck
 from db import models
+from db.annotations import History
 from db.engine import open_engine, reading, writing
 from db.migrate import MIGRATIONS, require_current
 from db.models import Base
@@ -103,6 +104,8 @@ OLD_ROWS = (
     "INSERT INTO sample_check (sample_id, name, value, passed, reason) VALUES ('s', 'face', 0.5, true, '')",
     "INSERT INTO sample_check (sample_id, name, value, passed, reason) "
     "VALUES ('s', 'loudness', -70.0, false, 'nothing to hear')",
+    "INSERT INTO event (at, kind, payload) VALUES ('2026-01-01', 'unusable-answer', "
+    """'{"origin": "ls#1", "problem": "sad and happy"}')""",
 )
 
 
@@ -113,6 +116,9 @@ def test_a_project_of_the_first_version_is_brought_up_with_all_its_rows_and_back
         for statement in OLD_ROWS:
             session.execute(text(statement))
     assert migrate(each_project)
+    with writing(engine) as session:
+        assert not History(session, []).note_unusable({"problem": "sad and happy", "origin": "ls#1"})
+        assert History(session, []).note_unusable({"problem": "sad and happy", "origin": "ls#2"})
     with reading(engine) as session:
         sample = session.get_one(models.Sample, "s")
         assert (sample.transcript, sample.split, sample.words, sample.speaker) == ("a word", "test", [], "")
