@@ -46,18 +46,21 @@ def make_video(
     delay: float = 0.0,
     options: dict[str, str] | None = None,
     encoder: dict[str, str] | None = None,
+    sound_first: bool = False,
 ) -> Path:
     """A video whose pictures show their number. `audio`: "speech", "tone", "silence" or None for no stream.
 
     `rotate` is the number of degrees (counter-clockwise) by which a player turns the picture; `vfr` drops two
     of three pictures in the second half; `delay` seconds pass before the first picture. `options` go to the
-    container, `encoder` to what encodes the pictures.
+    container, `encoder` to what encodes the pictures. `sound_first` makes the sound stream 0 of the file.
     """
     with av.open(str(path), "w", format=container or _format(path), options=options or {}) as out:
         streams = []
+        if audio is not None and sound_first:
+            streams.append(_sound(out, _wave(audio, seconds + delay)))
         if video:
             streams.append(_pictures(out, seconds, fps, size, codec, pix_fmt, rotate, vfr, delay, encoder))
-        if audio is not None:
+        if audio is not None and not sound_first:
             streams.append(_sound(out, _wave(audio, seconds + delay)))
         for packet in [p for stream in streams for p in stream]:
             out.mux(packet)
@@ -72,6 +75,7 @@ def _format(path: Path) -> str:
         ".mp3": "mp3",
         ".avi": "avi",
         ".webm": "webm",
+        ".wmv": "asf",
     }
     return known.get(path.suffix, "mp4")
 
@@ -126,9 +130,11 @@ def _pictures(
 
 
 def _sound(out: av.container.OutputContainer, wave: NDArray[np.float32]) -> Iterator[av.Packet]:
-    name = {"mp3": "libmp3lame", "webm": "libopus"}.get(out.format.name, "aac")
+    name = {"mp3": "libmp3lame", "webm": "libopus", "asf": "wmav2"}.get(out.format.name, "aac")
     rate = 48_000 if name == "libopus" else RATE
     stream = out.add_stream(name, rate=rate, layout="mono")
+    if name == "wmav2":
+        stream.bit_rate = 64_000  # it knows no usual one
 
     def packets() -> Iterator[av.Packet]:
         frame = av.AudioFrame.from_ndarray(wave[None, :], format="fltp", layout="mono")

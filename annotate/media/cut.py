@@ -25,7 +25,7 @@ from annotate.media.sound import (
     start_us,
     tell_nobody,
 )
-from annotate.media.source import broken, media_streams, open_source
+from annotate.media.source import broken, media_packets, media_streams, open_source
 from annotate.types import Glimpse, SampleMedia, Segment
 
 if TYPE_CHECKING:
@@ -129,9 +129,9 @@ def _cut(
         clock = Clock(video, start_us(container))
         pictures = _Pictures(jobs, Upright(size, probe.rotation), clock, route)
         video.codec_context.thread_count = 1
-        for packet in container.demux(video, audio):
+        for packet, is_picture in media_packets(container, video, audio):
             alive(timeline.position * 1_000_000 // timeline.rate)
-            (sound if packet.stream_index == audio.index else pictures).feed(packet)
+            (pictures if is_picture else sound).feed(packet)
             # The last one first, for a long video has many.
             if all(job.complete for job in reversed(jobs)):
                 break

@@ -19,7 +19,7 @@ from annotate.media.glimpses import Watcher
 from annotate.media.picture import Upright
 from annotate.media.probe import Probe
 from annotate.media.sound import SAMPLE_RATE, Clock, Heard, piece, start_us, tell_nobody
-from annotate.media.source import media_streams, open_source
+from annotate.media.source import media_packets, media_streams, open_source
 from annotate.types import SampleMedia, Segment
 
 if TYPE_CHECKING:
@@ -69,19 +69,18 @@ def copy(
         looking = _Looking(jobs, Upright(size_of(probe), probe.rotation))
         clock, waiting, active = Clock(video, zero), iter(jobs), list[_Job]()
         ahead = next(waiting, None)
-        for packet in container.demux(video, audio):
+        for packet, is_picture in media_packets(container, video, audio):
             if packet.dts is None:
                 continue
             time = _time_us(packet, zero)
             alive(round(time))
-            pictures = packet.stream_index == video.index
             # In the file sound may lie a little before the pictures of its time, or after.
             while ahead and time >= ahead.entry_us - _APART_US:
                 active.append(ahead)
                 ahead = next(waiting, None)
             for job in active:
-                job.take(packet, pictures)
-            if pictures and packet.is_keyframe and (shown := clock(packet)) is not None:
+                job.take(packet, is_picture)
+            if is_picture and packet.is_keyframe and (shown := clock(packet)) is not None:
                 looking.at(packet, shown)
             for job in [job for job in active if job.over]:
                 job.result()

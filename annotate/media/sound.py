@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import MediaError
-from annotate.media.source import MAX_HOLE_SECONDS, TimeJump, media_streams, open_source
+from annotate.media.source import (
+    MAX_HOLE_SECONDS,
+    TimeJump,
+    media_packets,
+    media_streams,
+    open_source,
+)
 
 if TYPE_CHECKING:
     import av
@@ -87,13 +93,13 @@ def listen(path: Path, alive: Callable[[int], None] = tell_nobody) -> Heard:
         resampler = Resampler(timeline.rate, SAMPLE_RATE, 1)
         # It grows in place: a list of blocks would be copied into one wave at the end.
         wave, pictures = array("f"), _Pictures(Clock(video, start_us(container)))
-        for packet in container.demux(video, audio):
+        for packet, is_picture in media_packets(container, video, audio):
             alive(timeline.position * 1_000_000 // timeline.rate)
-            if packet.stream_index == audio.index:
-                for block in timeline.decode(packet):
-                    wave.frombytes(resampler.feed(block)[0].tobytes())
-            else:
+            if is_picture:
                 pictures.note(packet)
+                continue
+            for block in timeline.decode(packet):
+                wave.frombytes(resampler.feed(block)[0].tobytes())
         for block in timeline.rest():
             wave.frombytes(resampler.feed(block)[0].tobytes())
         wave.frombytes(resampler.flush()[0].tobytes())

@@ -9,6 +9,7 @@ from annotate.errors import MediaError
 from annotate.media.files import unreadable
 
 if TYPE_CHECKING:
+    import av
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.stream import VideoStream
@@ -99,6 +100,19 @@ def media_streams(container: "InputContainer") -> "tuple[VideoStream, AudioStrea
     video, audio = moving_stream(container), sound_stream(container)
     assert video is not None and audio is not None
     return video, audio
+
+
+def media_packets(
+    container: "InputContainer", video: "VideoStream", audio: "AudioStream"
+) -> "Iterator[tuple[av.Packet[Any], bool]]":
+    """The packets of both streams in the order of the file, each with whether it belongs to `video`.
+
+    At the end of the file each stream gets one packet without content, which makes its decoder give out what
+    it still holds. PyAV leaves the `stream_index` of these packets at 0, whichever stream they belong to:
+    only `packet.stream` says whose they are.
+    """
+    for packet in container.demux(video, audio):
+        yield packet, packet.stream.index == video.index
 
 
 def _options() -> dict[str, str]:
