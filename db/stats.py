@@ -1,12 +1,15 @@
 """How much of everything there is, counted by the database."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
 
 from db import models
+from db.chunks import chunks
 from db.models import AnnotationState, BatchItemState, SampleStatus
 
 
@@ -43,14 +46,26 @@ def samples(session: Session) -> dict[str, int]:
 
 def rejected(session: Session) -> list[tuple[str, int]]:
     """(check, samples that it rejected); a sample may have broken several rules."""
+    return _rows(session, _rejected())
+
+
+def rejected_of(session: Session, sha256s: Sequence[str]) -> list[tuple[str, int]]:
+    """The same, of the samples of these videos only."""
+    total: Counter[str] = Counter()
+    for chunk in chunks(sha256s):
+        for check, count in session.execute(_rejected().where(models.Sample.video_sha256.in_(chunk))):
+            total[check] += count
+    return sorted(total.items())
+
+
+def _rejected() -> Select[str, int]:
     check, sample = models.SampleCheck, models.Sample
-    query = (
+    return (
         select(check.name, func.count())
         .join(sample, sample.id == check.sample_id)
         .where(~check.passed, sample.status == SampleStatus.REJECTED)
         .group_by(check.name)
     )
-    return _rows(session, query)
 
 
 def featured(session: Session, extractors: set[str]) -> int:

@@ -46,10 +46,16 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The samples that take part, counted."""
+    """The samples of some videos, counted."""
 
     samples: int
+    """That take part."""
     seconds: float
+    """How long those are together."""
+    cut: int
+    """Samples of the present cut, rejected ones included."""
+    without_transcript: int
+    """Samples that take part and of which nobody knows the words."""
 
 
 def known_files(session: Session, paths: Sequence[str]) -> dict[str, KnownFile]:
@@ -158,15 +164,20 @@ def samples_per_split(session: Session) -> dict[Split, int]:
 
 
 def totals(session: Session, sha256s: Sequence[str]) -> Totals:
-    """The samples of those videos that take part."""
-    count, length = 0, 0
+    """The samples of those videos."""
+    sample = models.Sample
+    takes_part = sample.status == SampleStatus.OK
+    sums = [0, 0, 0, 0]
     for chunk in chunks(sha256s):
         query = select(
-            func.count(), func.coalesce(func.sum(models.Sample.end_us - models.Sample.start_us), 0)
-        ).where(models.Sample.video_sha256.in_(chunk), models.Sample.status == SampleStatus.OK)
-        some, more = session.execute(query).one()
-        count, length = count + some, length + int(more)
-    return Totals(count, length / 1e6)
+            func.count().filter(takes_part),
+            func.coalesce(func.sum(sample.end_us - sample.start_us).filter(takes_part), 0),
+            func.count().filter(sample.status != SampleStatus.RETIRED),
+            func.count().filter(takes_part, func.trim(sample.transcript) == ""),
+        ).where(sample.video_sha256.in_(chunk))
+        sums = [one + int(more) for one, more in zip(sums, session.execute(query).one(), strict=True)]
+    count, length, cut, mute = sums
+    return Totals(count, length / 1e6, cut, mute)
 
 
 def footage_seconds(session: Session, sha256s: Sequence[str]) -> float:

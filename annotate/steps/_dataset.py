@@ -36,13 +36,25 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
     rows, left_out = finished_rows(project, samples, short_names(names), labels, tasks)
     if not rows:
         hint = f"run `{next_command(project)}`"
-        if "too few raters" in left_out:
+        if "no transcript" in left_out:
+            hint = _transcript_hint(project)
+        elif "too few raters" in left_out:
             hint = "let more people judge, or lower export.min_raters in annotate.toml"
         raise NothingToDo(_nothing_finished(samples, left_out), hint=hint)
     require_no_leak(rows, project.settings.splits.together)
     features = {m: FeatureReader(project, m, [row.sample_id for row in rows], bar) for m in UNIMODAL}
     name = project.settings.project.name
     return Dataset(name, tasks, rows, left_out, features, _FeatureNames(project)), features
+
+
+def _transcript_hint(project: Project) -> str:
+    ingest = "`annotate ingest VIDEOS --transcripts DIR`, which cuts them again"
+    others = ", ".join(f'"{m}"' for m in project.settings.passes if m is not Modality.TEXT)
+    if not others:
+        return f"give transcripts: {ingest}"
+    return (
+        f"write export.require = [{others}] into annotate.toml to do without T, or give transcripts: {ingest}"
+    )
 
 
 def required_tasks(project: Project) -> tuple[Task, ...]:

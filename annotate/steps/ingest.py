@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from annotate.config import Settings
 from annotate.errors import AnnotateError, NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -14,6 +13,7 @@ from annotate.protocols import Executor
 from annotate.registry import EXECUTORS, SEGMENTERS, TRANSCRIBERS
 from annotate.sections import IngestSettings, TranscribeSettings
 from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
+from annotate.steps._ingest_outlook import Cut, foreseen, summary, ways_out
 from annotate.steps._ingest_run import LOCK_SECONDS, Run
 from annotate.steps._ingest_scratch import marked, sweep
 from annotate.steps._ingest_speakers import Pattern, read_speakers
@@ -21,6 +21,7 @@ from annotate.steps._ingest_transcripts import attach, read_given
 from annotate.steps._verdicts import Rules
 from annotate.steps.recheck import still_asked
 from annotate.types import Split, VideoStatus
+from annotate.wording import counted, either
 from db import outbox, stats, videos
 from db.engine import reading
 
@@ -40,9 +41,15 @@ class IngestReport:
     rejected: int
     failed: int
     samples: int
-    """Of the videos that were named."""
+    """Of the videos that were named, those that take part."""
+    cut: int
+    """The same, those that rules reject included."""
     rejected_samples: Mapping[str, int]
     """Of the whole project, that rules keep out, by check; one may have broken several."""
+    summary: str
+    """How many samples of the videos that were named were cut and rejected, and by which rules."""
+    ways_out: list[str]
+    """What can be done about samples that were rejected, or have no transcript."""
     hours: float
     """Length of the samples of the videos that were named."""
     hours_of_video: float
@@ -102,6 +109,8 @@ def ingest(
         attach(found, given, project.settings.transcribe.language)
         run = Run(project, voices, found, progress)
         run.classify()
+        for line in foreseen(project.settings, [file for file, _ in run.changed]):
+            progress.say(line)
         if run.changed:
             project.clips.check()
             with marked(project.media), executor:
@@ -109,7 +118,7 @@ def ingest(
         run.settle()
         report = _report(run, time.monotonic() - started)
     if not report.samples:
-        raise _nothing_cut(report, _hidden_but_refused(project.settings, report.rejected_samples))
+        raise _nothing_cut(report)
     return report
 
 
@@ -141,30 +150,27 @@ def _workers(flag: int | None, settings: IngestSettings, executor: Executor) -> 
     return (settings.workers if flag is None else flag) or executor.slots()
 
 
-def _hidden_but_refused(settings: Settings, refused: Mapping[str, int]) -> str:
-    """What to do where text is hidden, and a rule rejects what had it all the same; empty elsewhere."""
-    if not settings.ingest.hide_subtitles or not refused.get("burnt-in-text"):
-        return ""
-    return (
-        "subtitles are hidden, but the rule burnt-in-text still rejects samples that had some: take it out "
-        "of [checks] in annotate.toml, then annotate ingest --recheck"
-    )
-
-
-def _nothing_cut(report: IngestReport, remedy: str) -> AnnotateError:
+def _nothing_cut(report: IngestReport) -> AnnotateError:
+    """The error of a run that ends without a sample: what rules rejected comes before what was not cut."""
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons.items())
-    if not report.problems:
-        broken = ", ".join(f"{check} {count}" for check, count in report.rejected_samples.items())
+    if report.cut:
+        others = sum(report.reasons.values())
+        holds = f"{counted(others, 'other file')} {either(others, 'holds', 'hold')} no sample"
+        uncut = f"; {holds} ({reasons})" if others else ""
         return AnnotateError(
-            f"no sample keeps to the rules of [checks] in annotate.toml ({broken})",
-            hint=remedy
-            or "annotate ingest --explain VIDEO shows why; change a rule, then annotate ingest --recheck",
+            f"no sample keeps to the rules of [checks] in annotate.toml: {report.summary}{uncut}",
+            hint="\n".join(report.ways_out),
         )
-    shown = "; ".join(f"{p['file']}: {p['detail'] or p['reason']}" for p in report.problems[:5])
+    shown = "; ".join(_problem_line(problem) for problem in report.problems[:5])
     return AnnotateError(
-        f"none of {report.files} files has a sample ({reasons}): {shown}",
+        f"none of {counted(report.files, 'file')} has a sample ({reasons}): {shown}",
         hint="name videos in which somebody talks; `annotate doctor` tells what may be missing here",
     )
+
+
+def _problem_line(problem: Mapping[str, str]) -> str:
+    detail = problem["detail"] or problem["reason"]
+    return detail if detail.startswith(problem["file"]) else f"{problem['file']}: {detail}"
 
 
 def _report(run: Run, seconds: float) -> IngestReport:
@@ -186,9 +192,13 @@ def _report(run: Run, seconds: float) -> IngestReport:
         footage = videos.footage_seconds(session, sorted(states))
         splits = videos.samples_per_split(session)
         refused = dict(stats.rejected(session))
+        cut = Cut(
+            samples=totals.cut,
+            rejected=totals.cut - totals.samples,
+            by_check=dict(stats.rejected_of(session, sorted(states))),
+            without_transcript=totals.without_transcript,
+        )
         run.found.warnings += still_asked(outbox.open_of_rejected(session))
-    if remedy := _hidden_but_refused(run.project.settings, refused):
-        run.found.warnings.append(remedy)
     counts = Counter(states.values())
     if len(problems) > PROBLEMS_SHOWN:
         run.found.warnings.append(f"{len(problems)} problems, of which {PROBLEMS_SHOWN} are listed")
@@ -202,6 +212,9 @@ def _report(run: Run, seconds: float) -> IngestReport:
         failed=counts[VideoStatus.FAILED],
         samples=totals.samples,
         rejected_samples=refused,
+        cut=totals.cut,
+        summary=summary(cut, run.project.settings),
+        ways_out=ways_out(cut, run.project.settings),
         hours=totals.seconds / 3600,
         hours_of_video=footage / 3600,
         times_real_time=run.times_real_time,

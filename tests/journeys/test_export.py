@@ -251,6 +251,16 @@ def test_more_raters_wanted_than_there_were_is_told_with_the_way_out(
     assert "lower export.min_raters" in str(told.value.hint)
 
 
+def test_samples_that_lack_a_transcript_only_are_told_with_the_way_out(
+    project: Project, tmp_path: Path
+) -> None:
+    with writing(project.engine) as session:
+        finish(project, session, add_sample(session, add_video(session, "mute"), text=""), TASKS[1:])
+    with pytest.raises(NothingToDo, match="1 no transcript") as caught:
+        export(project, format="jsonl", dest=tmp_path / "out")
+    assert 'export.require = ["A", "V", "M"]' in caught.value.hint
+
+
 def test_fewer_passes_can_be_required(
     make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
