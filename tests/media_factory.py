@@ -1,5 +1,6 @@
 """Makes small videos for tests, odd ones included, with real speech in them."""
 
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -64,6 +65,20 @@ def make_video(
             streams.append(_sound(out, _wave(audio, seconds + delay)))
         for packet in [p for stream in streams for p in stream]:
             out.mux(packet)
+    return path
+
+
+def set_display_matrix(path: Path, matrix: tuple[float, float, float, float]) -> Path:
+    """Overwrite (a, b; c, d) of the display matrix of the video track of an mp4 or mov file."""
+    content = bytearray(path.read_bytes())
+    at = -1
+    while (at := content.find(b"tkhd", at + 1)) >= 0:
+        wide = content[at + 4] == 1
+        place = at + 4 + (52 if wide else 40)
+        if struct.unpack_from(">I", content, place + 36)[0]:  # only pictures have a width
+            a, b, c, d = (round(number * 65_536) for number in matrix)
+            struct.pack_into(">9i", content, place, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
     return path
 
 

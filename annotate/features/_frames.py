@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import MediaError
+from annotate.orientation import Turner, upright_filters
 
 
 def frames(path: Path, per_second: float, width: int, form: str) -> Iterator[NDArray[np.uint8]]:
-    """The picture on screen at 0, 1/per_second, ... seconds, at most `width` wide.
+    """The picture on screen at 0, 1/per_second, ... seconds, upright, at most `width` wide.
 
     `form` is ``gray`` for (height, width) or ``rgb24`` for (height, width, 3).
     Raises `MediaError` when the file cannot be decoded.
@@ -21,15 +22,18 @@ def frames(path: Path, per_second: float, width: int, form: str) -> Iterator[NDA
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            due, first = 0.0, None
+            due, first, turner = 0.0, None, None
             for frame in container.decode(stream):
                 first = frame.time if first is None else first
                 if frame.time is None or frame.time - (first or 0.0) < due - 1e-6:
                     continue
                 due += 1 / per_second
-                scale = min(1.0, width / frame.width)
-                across, down = (max(2, round(side * scale)) for side in (frame.width, frame.height))
-                small = frame.reformat(width=across, height=down, format=form)
+                # A clip that was copied from its source keeps that one's display matrix.
+                turner = turner or Turner(upright_filters(frame))
+                shown = turner(frame)
+                scale = min(1.0, width / shown.width)
+                across, down = (max(2, round(side * scale)) for side in (shown.width, shown.height))
+                small = shown.reformat(width=across, height=down, format=form)
                 yield np.asarray(small.to_ndarray(), np.uint8)
     except (OSError, IndexError, av.FFmpegError) as error:
         raise MediaError(f"{path} cannot be decoded: {error}", code="broken") from error

@@ -127,7 +127,7 @@ def _cut(
         jobs = [_Job(m, s, heard, fps, size, (rate, timeline.channels)) for m, s in samples]
         sound = _Sound(timeline, Resampler(timeline.rate, rate, timeline.channels), jobs)
         clock = Clock(video, start_us(container))
-        pictures = _Pictures(jobs, Upright(size, probe.rotation), clock, route)
+        pictures = _Pictures(jobs, Upright(size, probe.upright), clock, route)
         video.codec_context.thread_count = 1
         for packet, is_picture in media_packets(container, video, audio):
             alive(timeline.position * 1_000_000 // timeline.rate)

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 from annotate.errors import MediaError
 from annotate.media.source import broken, media_streams, moving_stream, open_source, sound_stream
+from annotate.orientation import TURNS, Filters, swaps_sides, upright_filters
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+_LONGEST_PIXEL = 10
+"""Longer side of a pixel divided by the shorter; more is damage, and would leave a strip of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,10 @@ class Probe:
     fps: float
     """Average pictures per second."""
     rotation: int
-    """Degrees counter-clockwise by which the picture is turned for viewing: 0, 90, 180 or 270."""
+    """Degrees counter-clockwise by which the picture is turned for viewing, when it is not mirrored: 0, 90,
+    180 or 270."""
+    upright: Filters
+    """FFmpeg filters that show the stored picture as its display matrix says, mirroring included."""
     audio_codec: str
     audio_rate: int
     channels: int
@@ -44,7 +52,7 @@ class Probe:
     def shown(self) -> tuple[float, float]:
         """Width and height as seen by a viewer: square pixels, turned upright."""
         width, height = self.width * self.pixel_aspect, float(self.height)
-        return (height, width) if self.rotation in (90, 270) else (width, height)
+        return (height, width) if swaps_sides(self.upright) else (width, height)
 
 
 def probe(path: Path) -> Probe:
@@ -76,6 +84,7 @@ def _first_picture(path: Path, container: "InputContainer") -> "VideoFrame":
 
 def _facts(container: "InputContainer", first: "VideoFrame") -> Probe:
     video, audio = media_streams(container)
+    upright = upright_filters(first)
     return Probe(
         container=container.format.name,
         duration_us=container.duration or 0,
@@ -84,11 +93,18 @@ def _facts(container: "InputContainer", first: "VideoFrame") -> Probe:
         width=first.width,
         height=first.height,
         pixel_format=first.format.name,
-        pixel_aspect=float(video.sample_aspect_ratio or 1) or 1.0,
+        pixel_aspect=_pixel_aspect(video),
         fps=round(float(video.average_rate or video.guessed_rate or 25), 3),
-        rotation=round(first.rotation / 90) % 4 * 90,
+        rotation=TURNS.get(upright, 0),
+        upright=upright,
         audio_codec=audio.codec_context.name,
         audio_rate=audio.codec_context.sample_rate,
         channels=audio.codec_context.channels,
         sound_tracks=len(container.streams.audio),
     )
+
+
+def _pixel_aspect(video: "VideoStream") -> float:
+    """Width of a pixel divided by its height; 1 where the file does not say, or says what cannot be."""
+    aspect = float(video.sample_aspect_ratio or 1)
+    return aspect if 1 / _LONGEST_PIXEL <= aspect <= _LONGEST_PIXEL else 1.0

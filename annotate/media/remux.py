@@ -20,6 +20,7 @@ from annotate.media.picture import Upright
 from annotate.media.probe import Probe
 from annotate.media.sound import SAMPLE_RATE, Clock, Heard, piece, start_us, tell_nobody
 from annotate.media.source import media_packets, media_streams, open_source
+from annotate.orientation import TURNS
 from annotate.types import SampleMedia, Segment
 
 if TYPE_CHECKING:
@@ -36,18 +37,18 @@ _WARM_UP_US = 60_000
 
 def cannot_copy(probe: Probe, heard: Heard) -> str:
     """Why copied packets of this video would not play in a browser, or not in time; empty if all is well."""
-    if "mp4" not in probe.container:
-        return "its container does not say when each picture is decoded"
-    if probe.video_codec != "h264" or probe.pixel_format not in ("yuv420p", "yuvj420p"):
-        return f"browsers may not play {probe.video_codec} ({probe.pixel_format})"
-    if probe.audio_codec not in ("aac", "mp3"):
-        return f"{probe.audio_codec} sound does not belong into mp4"
-    if varies(heard.picture_us):
-        return "its pictures come at uneven times"
     entries = np.append(heard.entry_us, heard.end_us)
-    if len(entries) < 2 or np.diff(entries, prepend=0).max() > _LONGEST_HIDDEN_US:
-        return "key pictures are too rare"
-    return ""
+    rare = len(entries) < 2 or np.diff(entries, prepend=0).max() > _LONGEST_HIDDEN_US
+    playable = probe.video_codec == "h264" and probe.pixel_format in ("yuv420p", "yuvj420p")
+    reasons = (
+        ("mp4" not in probe.container, "its container does not say when each picture is decoded"),
+        (not playable, f"browsers may not play {probe.video_codec} ({probe.pixel_format})"),
+        (probe.upright not in TURNS, "browsers may not show it mirrored, or turned by this angle"),
+        (probe.audio_codec not in ("aac", "mp3"), f"{probe.audio_codec} sound does not belong into mp4"),
+        (varies(heard.picture_us), "its pictures come at uneven times"),
+        (rare, "key pictures are too rare"),
+    )
+    return next((reason for holds, reason in reasons if holds), "")
 
 
 def copy(
@@ -66,7 +67,7 @@ def copy(
         zero = start_us(container)
         jobs = [_Job(m, s, heard, (video, audio), zero) for m, s in samples]
         video.codec_context.thread_count = 1
-        looking = _Looking(jobs, Upright(size_of(probe), probe.rotation))
+        looking = _Looking(jobs, Upright(size_of(probe), probe.upright))
         clock, waiting, active = Clock(video, zero), iter(jobs), list[_Job]()
         ahead = next(waiting, None)
         for packet, is_picture in media_packets(container, video, audio):

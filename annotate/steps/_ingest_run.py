@@ -29,7 +29,7 @@ from db import checks, groups, repeats, samples, units, videos
 from db.chunks import chunks
 from db.engine import reading, writing
 
-CUT_VERSION = 2
+CUT_VERSION = 3
 """Raised whenever the same video would be cut into other samples or other files: then all are cut again."""
 
 LOCK_SECONDS = 2.0
