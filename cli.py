@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotate.commands import importing, studio
+from annotate.commands import correcting, importing, studio
 from annotate.commands.shared import AsJson, emit, open_project, progress, task_ids, where
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(studio.app, name="studio")
 app.add_typer(importing.app, name="import")
+app.command("remove")(correcting.remove)
 
 LARGEST_SEED = 2**31 - 1
 """As in `annotate.sections`, which takes too long to import for a help text."""

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from annotate.types import Rule, Verdict
 from db import models
 from db.chunks import chunks
-from db.models import SampleStatus
+from db.models import INACTIVE, SampleStatus
 
 REPEATED_SOUND, REPEATED_TEXT = "repeated-sound", "repeated-text"
 REPEATS = (REPEATED_SOUND, REPEATED_TEXT)
@@ -25,7 +25,7 @@ def put_verdicts(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) ->
         session.execute(delete(check).where(check.sample_id.in_(chunk), check.name.not_in(REPEATS)))
         session.add_all(_row(sample, verdict) for sample in chunk for verdict in verdicts[sample])
         session.flush()
-        _restate(session, chunk)
+        restate(session, chunk)
 
 
 def put_repeats(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
@@ -36,11 +36,11 @@ def put_repeats(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) -> 
     session.add_all(_row(sample, verdict) for sample in sorted(verdicts) for verdict in verdicts[sample])
     session.flush()
     for chunk in chunks(sorted(before | verdicts.keys())):
-        _restate(session, chunk)
+        restate(session, chunk)
 
 
-def _restate(session: Session, sample_ids: Sequence[str]) -> None:
-    """Samples with a failed verdict are rejected, the others take part; retired ones stay retired."""
+def restate(session: Session, sample_ids: Sequence[str]) -> None:
+    """Samples with a failed verdict are rejected, the others take part; retired and removed ones stay out."""
     check, sample = models.SampleCheck, models.Sample
     failed = select(check.sample_id).where(check.sample_id.in_(sample_ids), ~check.passed)
     for status, wanted in (
@@ -50,7 +50,7 @@ def _restate(session: Session, sample_ids: Sequence[str]) -> None:
         session.execute(
             update(sample)
             .where(sample.id.in_(sample_ids), wanted)
-            .where(sample.status.not_in((SampleStatus.RETIRED, status)))
+            .where(sample.status.not_in((*INACTIVE, status)))
             .values(status=status)
             .execution_options(synchronize_session=False)
         )
@@ -120,7 +120,7 @@ def change_verdicts(session: Session, changed: Sequence[tuple[str, Verdict]]) ->
     if rows:
         session.execute(update(models.SampleCheck), rows)
     for chunk in chunks(sorted({sample for sample, _ in changed})):
-        _restate(session, chunk)
+        restate(session, chunk)
 
 
 def unmeasured(session: Session, names: Iterable[str]) -> dict[str, int]:

@@ -33,7 +33,7 @@ class DatasetSample:
 
 
 def dataset_samples(session: Session) -> list[DatasetSample]:
-    """Every sample but retired ones, video by video, in the order they were spoken."""
+    """Every sample but retired and removed ones, video by video, in the order they were spoken."""
     sample, video = models.Sample, models.Video
     # More columns than the types of a row can tell.
     rows: Iterable[Sequence[Any]] = session.execute(
@@ -44,7 +44,7 @@ def dataset_samples(session: Session) -> list[DatasetSample]:
             (sample.status == models.SampleStatus.REJECTED).label("rejected"),
         )
         .join(video, video.sha256 == sample.video_sha256)
-        .where(sample.status != models.SampleStatus.RETIRED)
+        .where(sample.status.not_in(models.INACTIVE))
         .order_by(sample.video_sha256, sample.start_us, sample.end_us, sample.id)
     )  # fmt: skip
     return [DatasetSample(*row) for row in rows]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from annotate.types import GUESSED, Split, Told, Turn, VideoStatus
 from db import models
 from db.chunks import chunks
-from db.models import SampleStatus
+from db.models import INACTIVE, SampleStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,10 @@ def something_to_settle(session: Session) -> bool:
 
 
 def video_ties(session: Session) -> Iterator[VideoTies]:
-    """Every video that was cut or has a split, ordered by sha256. Guessed speakers tie nothing."""
+    """Every video that was cut or has a split, removed ones left out, ordered by sha256.
+
+    Guessed speakers tie nothing.
+    """
     sample = models.Sample
     counts: defaultdict[str, list[tuple[str, bool, bool, int]]] = defaultdict(list)
     query = (
@@ -53,7 +56,7 @@ def video_ties(session: Session) -> Iterator[VideoTies]:
             sample.video_sha256, sample.speaker, sample.speaker_origin,
             sample.status, sample.split, func.count(),
         )
-        .where(sample.status != SampleStatus.RETIRED)
+        .where(sample.status.not_in(INACTIVE))
         .group_by(sample.video_sha256, sample.speaker, sample.speaker_origin, sample.status, sample.split)
     )  # fmt: skip
     for sha256, speaker, origin, status, split, count in session.execute(query):
@@ -62,7 +65,7 @@ def video_ties(session: Session) -> Iterator[VideoTies]:
     video = models.Video
     rows = session.execute(
         select(video.sha256, video.speaker, video.episode, video.split)
-        .where((video.status == VideoStatus.OK) | video.split.is_not(None))
+        .where((video.status == VideoStatus.OK) | video.split.is_not(None), video.removed_at.is_(None))
         .order_by(video.sha256)
     )
     for sha256, speaker, episode, split in rows:
@@ -125,11 +128,12 @@ def _held_samples(session: Session, held: Mapping[str, Collection[str]]) -> Iter
 def homes(session: Session) -> dict[str, Split]:
     """The split of every named speaker, of a video or of single samples, that has one."""
     video, sample = models.Video, models.Sample
-    whole = select(video.speaker, video.split).where(video.split.is_not(None)).distinct()
+    here = (video.split.is_not(None), video.removed_at.is_(None))
+    whole = select(video.speaker, video.split).where(*here).distinct()
     single = (
         select(sample.speaker, sample.split)
         .where(sample.split.is_not(None), sample.speaker != "", sample.speaker_origin != GUESSED)
-        .where(sample.status != SampleStatus.RETIRED)
+        .where(sample.status.not_in(INACTIVE))
         .distinct()
     )
     found = {(speaker, split) for query in (whole, single) for speaker, split in session.execute(query)}
@@ -139,8 +143,55 @@ def homes(session: Session) -> dict[str, Split]:
 def episode_homes(session: Session) -> dict[str, Split]:
     """The split of every episode that has one."""
     video = models.Video
-    query = select(video.episode, video.split).where(video.split.is_not(None), video.episode != "").distinct()
+    here = (video.split.is_not(None), video.removed_at.is_(None))
+    query = select(video.episode, video.split).where(*here, video.episode != "").distinct()
     return {episode: Split(split) for episode, split in sorted(session.execute(query), reverse=True) if split}
+
+
+def leave_lost_homes(
+    session: Session,
+    sha256s: Sequence[str],
+    speakers: Mapping[str, Split],
+    episodes: Mapping[str, Split],
+    together: Collection[str],
+) -> list[str]:
+    """Take the split of each of these videos whose speaker or episode has another split meanwhile.
+
+    `speakers` and `episodes` say where those are without these videos. Samples of single speakers lose it
+    alone. A video that was never asked gets another split when splits are given; one that was asked keeps its
+    own, and its samples are held back. Returns the names of the videos, sorted.
+    """
+    lost = []
+    for row in _videos(session, sorted(sha256s)):
+        whole = ("speaker" in together and speakers.get(row.speaker, row.split) != row.split) or (
+            "episode" in together and episodes.get(row.episode, row.split) != row.split
+        )
+        elsewhere = {name for name, split in speakers.items() if "speaker" in together and split != row.split}
+        samples = [
+            sample
+            for sample in session.scalars(
+                select(models.Sample).where(models.Sample.video_sha256 == row.sha256)
+            )
+            if whole or (sample.speaker in elsewhere and sample.speaker_origin != GUESSED)
+        ]
+        if row.split is None or not samples:
+            continue
+        lost.append(row.name)
+        for sample in samples:
+            sample.split = None
+        if whole and not _asked(session, row.sha256):
+            row.split = None
+    session.flush()
+    return sorted(lost)
+
+
+def _asked(session: Session, sha256: str) -> bool:
+    """Whether somebody was asked about a sample of the video, or it has a label."""
+    own = select(models.Sample.id).where(models.Sample.video_sha256 == sha256)
+    return any(
+        session.scalar(select(model.sample_id).where(model.sample_id.in_(own)).limit(1)) is not None
+        for model in (models.BatchItem, models.Label)
+    )
 
 
 @dataclass(frozen=True, slots=True)

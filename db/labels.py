@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from annotate import types
 from annotate.types import Dimension, Kind, Task
 from db.chunks import chunks
-from db.models import Annotation, AnnotationState, Label
+from db.models import Annotation, AnnotationState, Label, Sample, SampleStatus
 
 HUMAN = "human"
 
@@ -141,6 +141,11 @@ def read_labels(session: Session) -> list[types.Label]:
 
 
 def count_labels(session: Session) -> dict[str, int]:
-    """Labels by task id."""
-    query = select(Label.task_id, func.count()).where(Label.origin == HUMAN).group_by(Label.task_id)
+    """By task id: labels of samples that take part, as `annotate status` counts them."""
+    query = (
+        select(Label.task_id, func.count())
+        .join(Sample, Sample.id == Label.sample_id)
+        .where(Label.origin == HUMAN, Sample.status == SampleStatus.OK)
+        .group_by(Label.task_id)
+    )
     return dict(sorted((task_id, count) for task_id, count in session.execute(query)))

@@ -54,6 +54,12 @@ class SampleStatus(StrEnum):
     """A check found a reason against it; it comes back when the rules change."""
     RETIRED = "retired"
     """Its cut changed; kept because people may have judged it."""
+    REMOVED = "removed"
+    """Its video was removed by hand; it comes back with `annotate remove --undo`."""
+
+
+INACTIVE = (SampleStatus.RETIRED, SampleStatus.REMOVED)
+"""States that no verdict of a check changes, and that count in no group and no repeat."""
 
 
 class AnnotationState(StrEnum):
@@ -132,6 +138,8 @@ class Video(Base):
     """What it is a part of, when somebody said."""
     split: Mapped[str | None]
     """Fixed per group once all videos of an ingest are in; never changed afterwards."""
+    removed_at: Mapped[datetime | None]
+    """When somebody removed it with `annotate remove`; None while it takes part."""
 
 
 class VideoFile(Base):
@@ -331,6 +339,10 @@ class BatchItem(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     pushed_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    transcript: Mapped[str | None]
+    """The text that raters were shown; None in a pass without text, before the push, or when unknown."""
+    taken_down_at: Mapped[datetime | None]
+    """When a withdrawn question was taken out of the queue of Label Studio; None while raters may get it."""
 
 
 class Prediction(Base):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from annotate.types import Split
 from db import models
 from db.chunks import chunks
-from db.models import SampleStatus
+from db.models import INACTIVE
 
 SOUND, TEXT = "sound", "text"
 """Kinds of keys."""
@@ -95,7 +95,7 @@ def same_sound(session: Session) -> list[tuple[str, str]]:
         .select_from(models.SoundPair)
         .join(one, one.id == models.SoundPair.first)
         .join(other, other.id == models.SoundPair.second)
-        .where(one.status != SampleStatus.RETIRED, other.status != SampleStatus.RETIRED)
+        .where(one.status.not_in(INACTIVE), other.status.not_in(INACTIVE))
         .distinct()
     )
     return sorted({(min(a, b), max(a, b)) for a, b in session.execute(query)})
@@ -111,7 +111,7 @@ def sound_across_splits(session: Session) -> Iterator[tuple[Placed, Placed, int]
         )
         .join(one, one.id == models.SoundPair.first)
         .join(other, other.id == models.SoundPair.second)
-        .where(one.status != SampleStatus.RETIRED, other.status != SampleStatus.RETIRED)
+        .where(one.status.not_in(INACTIVE), other.status.not_in(INACTIVE))
         .where(one.split != other.split)
     )  # fmt: skip
     for a, a_split, a_text, b, b_split, b_text, agreeing in session.execute(query):
@@ -122,7 +122,7 @@ def sound_across_splits(session: Session) -> Iterator[tuple[Placed, Placed, int]
 def text_across_splits(session: Session) -> Iterator[list[Placed]]:
     """Samples with the same words, of words that are in two splits or more."""
     row, sample = models.RepeatKey, models.Sample
-    takes_part = (row.kind == TEXT, sample.status != SampleStatus.RETIRED, sample.split.is_not(None))
+    takes_part = (row.kind == TEXT, sample.status.not_in(INACTIVE), sample.split.is_not(None))
     spread = (
         select(row.key)
         .join(sample, sample.id == row.sample_id)

@@ -8,13 +8,13 @@ from sqlalchemy.orm import Session
 from annotate.types import PreparedSample
 from db import models
 from db.chunks import chunks, rows_of
-from db.models import SampleStatus
+from db.models import INACTIVE, SampleStatus
 
 
 def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, str]]:
-    """(video, sample id) of their samples, retired ones left out; at most a few hundred videos."""
+    """(video, sample id) of their samples that are not retired or removed; at most a few hundred videos."""
     query = select(models.Sample.video_sha256, models.Sample.id).where(
-        models.Sample.video_sha256.in_(sha256s), models.Sample.status != SampleStatus.RETIRED
+        models.Sample.video_sha256.in_(sha256s), models.Sample.status.not_in(INACTIVE)
     )
     return [(sha256, sample_id) for sha256, sample_id in session.execute(query)]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session, aliased
 
 from db import models
@@ -24,10 +24,15 @@ class RoundFact:
 
 
 def videos(session: Session) -> list[tuple[str, str, int]]:
-    """(status, reason, videos)."""
+    """(status, reason, videos); a video that was removed by hand has the status ``removed`` and no reason."""
     video = models.Video
+    removed = video.removed_at.is_not(None)
+    status, reason = (
+        case((removed, word), else_=own) for word, own in (("removed", video.status), ("", video.reason))
+    )
+    rows = select(status.label("status"), reason.label("reason")).subquery()
     return _rows(
-        session, select(video.status, video.reason, func.count()).group_by(video.status, video.reason)
+        session, select(rows.c.status, rows.c.reason, func.count()).group_by(rows.c.status, rows.c.reason)
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from annotate.types import Split, VideoOutcome, VideoStatus
 from db import models
 from db.chunks import chunks
-from db.models import SampleStatus
+from db.models import INACTIVE, SampleStatus
 from db.samples import put_samples
 
 
@@ -31,6 +31,8 @@ class KnownFile:
     stat: FileStat
     sha256: str
     settings_hash: str
+    removed: bool
+    """Somebody removed the video with `annotate remove`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class FileState:
     status: VideoStatus
     reason: str
     detail: str
+    removed: bool
+    """Somebody removed the video with `annotate remove`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,13 @@ def known_files(session: Session, paths: Sequence[str]) -> dict[str, KnownFile]:
     found: dict[str, KnownFile] = {}
     for chunk in chunks(paths):
         query = (
-            select(models.VideoFile, models.Video.settings_hash)
+            select(models.VideoFile, models.Video.settings_hash, models.Video.removed_at)
             .join(models.Video, models.Video.sha256 == models.VideoFile.video_sha256)
             .where(models.VideoFile.path.in_(chunk))
         )
-        for row, settings_hash in session.execute(query):
+        for row, settings_hash, removed_at in session.execute(query):
             stat = FileStat(row.size, row.mtime_ns, row.inode, row.sidecar_mtime_ns)
-            found[row.path] = KnownFile(stat, row.video_sha256 or "", settings_hash)
+            found[row.path] = KnownFile(stat, row.video_sha256 or "", settings_hash, removed_at is not None)
     return found
 
 
@@ -79,14 +83,14 @@ def file_states(session: Session, paths: Sequence[str]) -> Iterator[FileState]:
         query = (
             select(
                 models.VideoFile.path, models.Video.sha256, models.Video.status,
-                models.Video.reason, models.Video.detail,
+                models.Video.reason, models.Video.detail, models.Video.removed_at,
             )
             .join(models.Video, models.Video.sha256 == models.VideoFile.video_sha256)
             .where(models.VideoFile.path.in_(chunk))
             .order_by(models.VideoFile.path)
         )  # fmt: skip
-        for path, sha256, status, reason, detail in session.execute(query):
-            yield FileState(path, sha256, VideoStatus(status), reason, detail)
+        for path, sha256, status, reason, detail, removed_at in session.execute(query):
+            yield FileState(path, sha256, VideoStatus(status), reason, detail, removed_at is not None)
 
 
 def video(session: Session, sha256: str) -> models.Video | None:
@@ -172,7 +176,7 @@ def totals(session: Session, sha256s: Sequence[str]) -> Totals:
         query = select(
             func.count().filter(takes_part),
             func.coalesce(func.sum(sample.end_us - sample.start_us).filter(takes_part), 0),
-            func.count().filter(sample.status != SampleStatus.RETIRED),
+            func.count().filter(sample.status.not_in(INACTIVE)),
             func.count().filter(takes_part, func.trim(sample.transcript) == ""),
         ).where(sample.video_sha256.in_(chunk))
         sums = [one + int(more) for one, more in zip(sums, session.execute(query).one(), strict=True)]

@@ -170,6 +170,22 @@ class LabelStudioClient:
         with self._telling("taking a doubled question away"):
             self._sdk.tasks.delete(id=str(task_id), request_options=self._once())
 
+    def take_from_queue(self, task_id: int) -> bool:
+        """Have nobody asked about a task any more, whatever is answered to it later; False where it is gone.
+
+        Nothing is deleted. A later change of the project's `raters` may put the task into the queue again.
+        """
+        with self._telling("withdrawing a question"):
+            answer = self._http.patch(
+                f"{self.base_url}/api/tasks/{task_id}/", headers=self._authorization(),
+                json={"overlap": 0, "is_labeled": True},
+            )  # fmt: skip
+            if answer.status_code == HTTPStatus.NOT_FOUND:
+                return False
+            if not answer.is_success:
+                raise self._refusal(answer.status_code, answer.text, "withdrawing a question")
+        return True
+
     def find_by_keys(self, project_id: int, keys: Sequence[str]) -> dict[str, list[ListedTask]]:
         """Tasks by the key in their data, oldest first; keys that are not there are left out."""
         found: dict[str, list[ListedTask]] = {}

@@ -45,7 +45,8 @@ def group(
     """
     known = sorted(videos, key=lambda video: video.sha256)
     ties = _Ties({video.sha256: video for video in known}, together)
-    old = [video for video in known if video.split is not None]
+    # One without any sample that has a split was restored after its speakers went elsewhere: it moves nobody.
+    old = sorted((v for v in known if v.split is not None), key=_is_homeless)
     ties.join_videos(old)
     ties.join_speakers(old, settled=True)
     ties.join_videos([video for video in known if video.split is None])
@@ -53,6 +54,11 @@ def group(
     ties.join_speakers(known, settled=False)
     ties.join_repeats(repeats)
     return ties.groups()
+
+
+def _is_homeless(video: VideoTies) -> bool:
+    """Whether a video has a split, but none of its samples that take part has one."""
+    return video.split is not None and 0 < video.samples == video.unsettled
 
 
 @dataclass
@@ -112,7 +118,7 @@ class _Ties:
             self._apart.add(video.sha256)
         if video.split is not None and settled:
             self._clashes.add(to[1])
-        if video.split is None or speaker:
+        if video.split is None or speaker or _is_homeless(video):
             # Samples that are new in an old video can still be kept apart.
             self._held[video.sha256].add(speaker)
 

@@ -10,7 +10,8 @@ from annotate.errors import CorpusError, UsageError
 from annotate.importing.corpus import Corpus, Utterance
 from annotate.steps._splits import divide, some
 from annotate.types import Split
-from db import groups, imports, repeats, videos
+from annotate.wording import counted
+from db import groups, imports, removal, repeats, videos
 from db.engine import Session
 from db.imports import NewSample, NewVideo, Stored
 
@@ -189,6 +190,13 @@ def add_to(session: Session, settings: Settings, plan: Plan) -> list[str]:
     imports.put_samples(session, plan.samples, plan.known)
     imports.retire(session, plan.gone)
     session.expire_all()
+    removal.keep_removed(session)
+    if removed := removal.removed(session, [video.sha256 for video in plan.videos]):
+        names = sorted(video.name for video in plan.videos if video.sha256 in removed)
+        warnings.append(
+            f"removed by hand, so kept out (annotate remove --undo VIDEO restores one): "
+            f"{counted(len(names), 'video')}: {some(names)}"
+        )
     if groups.something_to_settle(session):
         counts = videos.samples_per_split(session)
         division = divide(groups.video_ties(session), repeats.same_sound(session), counts, settings)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from annotate.errors import AnnotateError
-from annotate.progress import Progress
+from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.steps._clips import send_again
@@ -25,9 +25,9 @@ from annotate.steps._splits import divide, some
 from annotate.steps._verdicts import Rules, rejudge, settle_repeats
 from annotate.storage.urls import is_url
 from annotate.types import Failed, Failure, Finished, Told, VideoJob, VideoOutcome, VideoStatus, Working
-from db import checks, groups, repeats, samples, units, videos
+from db import checks, groups, removal, repeats, samples, units, videos
 from db.chunks import chunks
-from db.engine import reading, writing
+from db.engine import Session, reading, writing
 
 CUT_VERSION = 3
 """Raised whenever the same video would be cut into other samples or other files: then all are cut again."""
@@ -105,6 +105,8 @@ class Run:
                 )
                 for file in chunk:
                     before = known.get(file.key)
+                    if before is not None and before.removed and file.stat == before.stat:
+                        continue  # whatever the settings say: it stays removed
                     if before is None or not self._same(file, before):
                         self.changed.append((file, before))
                     else:
@@ -205,7 +207,11 @@ class Run:
     def _needs_cut(self, file: SourceFile, sha256: str, settings_hash: str, touched: bool) -> bool:
         with reading(self.project.engine) as session:
             video = videos.video(session, sha256)
-            if video is None or sha256 in self.gone:
+            if video is None:
+                return True
+            if video.removed_at is not None:
+                return False
+            if sha256 in self.gone:
                 return True
             if video.settings_hash == settings_hash:
                 # Whoever touches a file that failed wants it tried again.
@@ -305,22 +311,28 @@ class Run:
 
     def settle(self) -> None:
         """Speakers, splits and the audit trail in one transaction: they depend on content, not on arrival."""
-        settings = self.project.settings
         with writing(self.project.engine) as session:
-            self.found.warnings += rejudge(session, self._rules)
-            refused = groups.put_told(session, self.told, settings.splits.together)
-            self._warn_of_refused(refused)
-            settled, unsettled = 0, groups.something_to_settle(session)
-            if unsettled:
-                counts = videos.samples_per_split(session)
-                division = divide(groups.video_ties(session), repeats.same_sound(session), counts, settings)
-                settled, kept_back = groups.give_splits(session, division.splits, division.groups.held)
-                self.found.warnings += division.warnings(kept_back)
-            settle_repeats(session, self._rules, moved=unsettled)
-            if self.made or settled:
-                made = {status.value: count for status, count in sorted(self.made.items())}
-                videos.add_event(session, "ingest", {"videos": made, "settled": settled})
+            self.settle_in(session)
         self._warn()
+
+    def settle_in(self, session: Session, *, changed: bool = False) -> None:
+        """The same in a transaction of the caller; `changed`: samples came, went or got other words or
+        speakers without being cut, so that repeats are judged again."""
+        settings = self.project.settings
+        removal.keep_removed(session)
+        self.found.warnings += rejudge(session, self._rules)
+        refused = groups.put_told(session, self.told, settings.splits.together)
+        self._warn_of_refused(refused)
+        settled, unsettled = 0, groups.something_to_settle(session)
+        if unsettled:
+            counts = videos.samples_per_split(session)
+            division = divide(groups.video_ties(session), repeats.same_sound(session), counts, settings)
+            settled, kept_back = groups.give_splits(session, division.splits, division.groups.held)
+            self.found.warnings += division.warnings(kept_back)
+        settle_repeats(session, self._rules, moved=unsettled or changed)
+        if self.made or settled:
+            made = {status.value: count for status, count in sorted(self.made.items())}
+            videos.add_event(session, "ingest", {"videos": made, "settled": settled})
 
     def _warn_of_refused(self, refused: groups.Refused) -> None:
         because = "because the new one is in another split and splits never move"
@@ -349,6 +361,13 @@ class Run:
             )
         if self.gone:
             warnings.append(f"{len(self.gone)} videos were cut again, because clips of theirs were missing")
+
+
+def settle_again(project: Project, session: Session) -> list[str]:
+    """Give splits and judge repeats after samples changed without an ingest; returns warnings."""
+    run = Run(project, Speakers(), Found(), SILENT)
+    run.settle_in(session, changed=True)
+    return run.found.warnings
 
 
 def _moved_on(file: SourceFile) -> bool:

@@ -19,8 +19,9 @@ from annotate.labelstudio.interface import labeling_config
 from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
 from annotate.steps._clips import fetch_questions
+from annotate.steps._take_down import take_down
 from annotate.types import Modality
-from db import outbox
+from db import outbox, withdrawals
 from db.engine import reading, writing
 from db.outbox import QueuedQuestion
 
@@ -52,6 +53,7 @@ def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progre
     with outbox.sole_pusher(project.engine):
         fetch_questions(project, progress)
         problems = _withdraw_without_media(project)
+        take_down(project, client, progress)
         with reading(project.engine) as session:
             queued = outbox.queued(session)
         counts: Counter[str] = Counter()
@@ -95,6 +97,7 @@ def follow_raters(
     with writing(project.engine) as session:
         asked = outbox.asked_questions(session, ls_project.id, modality).values()
         reopened = outbox.reopen_unanswered(session, {item.id for item in asked}, raters)
+        withdrawals.serve_again(session, ls_project.id)
     client.change_raters(ls_project.id, raters)
     again = f"; {reopened} questions that fewer have judged are open again" if reopened else ""
     return [f"the {modality.word} pass asks {raters} people now, not {ls_project.raters}{again}"]

@@ -1,25 +1,20 @@
 """Tell what became of one video: its samples, what every check measured, and the reasons."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
-from annotate.errors import NothingToDo, UnknownName, UsageError
 from annotate.project import Project
-from annotate.steps._ingest_files import storable
+from annotate.steps._one_video import one_video
 from annotate.types import Rule
 from db import explain as known
 from db import models
 from db.engine import reading
-from db.explain import FoundVideo
 from db.videos import video as video_of
 
 TEXT_SHOWN = 40
 """Characters of a transcript."""
-LISTED = 5
+REMOVED = "somebody removed it; `annotate remove --undo VIDEO` restores it with its samples and labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +43,7 @@ def explain(project: Project, name: str) -> ExplainReport:
     fit.
     """
     with reading(project.engine) as session:
-        # Not resolved: a link is known by its own path.
-        path = storable(name if "://" in name else os.path.abspath(name))  # noqa: PTH100
-        found = known.find(session, storable(name), path)
-        if len(found) != 1:
-            raise _several(name, found) if found else _unknown(name, known.names(session))
-        (one,) = found
+        one = one_video(session, name)
         if not one.sha256:
             reason = known.unreadable(session, one.path)
             return ExplainReport(one.path, "", "failed", reason, "it could not be read", "", "", "", {}, [])
@@ -64,9 +54,9 @@ def explain(project: Project, name: str) -> ExplainReport:
         return ExplainReport(
             video=one.path,
             sha256=one.sha256,
-            status=row.status,
+            status="removed" if row.removed_at else row.status,
             reason=row.reason,
-            detail=row.detail,
+            detail=REMOVED if row.removed_at else row.detail,
             speaker="" if row.speaker == row.sha256 else row.speaker,
             episode=row.episode,
             split=row.split or "",
@@ -96,24 +86,3 @@ def _rule(rule: Rule) -> str:
     if rule.min is None or rule.max is None:
         return f">= {rule.min:g}" if rule.min is not None else f"<= {rule.max:g}"
     return f"{rule.min:g} to {rule.max:g}"
-
-
-def _unknown(name: str, names: Sequence[str]) -> UnknownName | NothingToDo:
-    if not names:
-        return NothingToDo("no video was ingested yet", hint="annotate ingest FOLDER-WITH-VIDEOS")
-    stem = Path(name).stem
-    close = get_close_matches(stem, names, n=3, cutoff=0.5)
-    close = close or [known for known in names if stem and stem.lower() in known.lower()][:3]
-    hint = "name its path, its file name, or the beginning of its sha256"
-    if close:
-        hint = f"did you mean {' or '.join(map(repr, close))}?"
-    return UnknownName(f"no video is called {name!r}", hint=hint)
-
-
-def _several(name: str, found: Sequence[FoundVideo]) -> UsageError:
-    listed = ", ".join(f"{one.path} ({one.sha256[:12]})" for one in found[:LISTED])
-    more = ", ..." if len(found) > LISTED else ""
-    return UsageError(
-        f"{len(found)} videos are called {name!r}: {listed}{more}",
-        hint="name the whole path, or the beginning of the sha256",
-    )

@@ -40,6 +40,8 @@ class IngestReport:
     """Files that were looked at by stat only."""
     rejected: int
     failed: int
+    removed: int
+    """Videos there that `annotate remove` took out; they stay out."""
     samples: int
     """Of the videos that were named, those that take part."""
     cut: int
@@ -150,8 +152,20 @@ def _workers(flag: int | None, settings: IngestSettings, executor: Executor) -> 
     return (settings.workers if flag is None else flag) or executor.slots()
 
 
+def _still_removed(paths: Sequence[str]) -> str:
+    listed = ", ".join(paths[:5]) + (", ..." if len(paths) > 5 else "")
+    which = f"{counted(len(paths), 'video')} {either(len(paths), 'was', 'were')} removed by hand"
+    return f"{which} and {either(len(paths), 'stays', 'stay')} out (annotate remove --undo VIDEO): {listed}"
+
+
 def _nothing_cut(report: IngestReport) -> AnnotateError:
     """The error of a run that ends without a sample: what rules rejected comes before what was not cut."""
+    if report.removed and not report.cut and not report.problems:
+        return NothingToDo(
+            f"{counted(report.removed, 'video')} there {either(report.removed, 'was', 'were')} removed by "
+            "hand, and there is no other",
+            hint="annotate remove --undo VIDEO restores a video",
+        )
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons.items())
     if report.cut:
         others = sum(report.reasons.values())
@@ -176,10 +190,14 @@ def _problem_line(problem: Mapping[str, str]) -> str:
 def _report(run: Run, seconds: float) -> IngestReport:
     """What became of every file that was found, told from the database."""
     states: dict[str, VideoStatus] = {}
+    removed: dict[str, str] = {}
     problems = list(run.problems)
     notes: Counter[str] = Counter()
     with reading(run.project.engine) as session:
         for state in videos.file_states(session, [file.key for file in run.found.files]):
+            if state.removed:
+                removed.setdefault(state.sha256, state.path)
+                continue
             states[state.sha256] = state.status
             if state.status is VideoStatus.OK:
                 notes.update(state.detail.split("; ") if state.detail else ())
@@ -200,6 +218,8 @@ def _report(run: Run, seconds: float) -> IngestReport:
         )
         run.found.warnings += still_asked(outbox.open_of_rejected(session))
     counts = Counter(states.values())
+    if removed:
+        run.found.warnings.append(_still_removed(sorted(removed.values())))
     if len(problems) > PROBLEMS_SHOWN:
         run.found.warnings.append(f"{len(problems)} problems, of which {PROBLEMS_SHOWN} are listed")
     if counts[VideoStatus.FAILED]:
@@ -210,6 +230,7 @@ def _report(run: Run, seconds: float) -> IngestReport:
         unchanged=len(run.found.files) - len(run.changed),
         rejected=counts[VideoStatus.REJECTED],
         failed=counts[VideoStatus.FAILED],
+        removed=len(removed),
         samples=totals.samples,
         rejected_samples=refused,
         cut=totals.cut,

@@ -192,9 +192,11 @@ def _present_round(project: Project) -> tuple[int | None, str]:
 def _ask(project: Project, request: Request, progress: Progress) -> NextBatchReport:
     from annotate.steps._model import ensure_round
     from annotate.steps._studio import connect
+    from annotate.steps._take_down import take_down
 
     with connect(project) as client:
         with project.writing():
+            take_down(project, client, progress)
             left_over = _send_left_over(project, client, progress)
             if left_over is not None:
                 return left_over

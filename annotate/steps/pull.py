@@ -20,7 +20,7 @@ from annotate.steps._push import (
 )
 from annotate.steps._studio import connect
 from annotate.types import Modality, Task
-from db import annotations, labels, outbox
+from db import annotations, labels, outbox, withdrawals
 from db.annotations import Change, History, Revision
 from db.engine import reading, writing
 from db.models import BatchItem, now
@@ -275,6 +275,7 @@ def _listing(way: _Pass, full: bool) -> list[ListedTask] | None:
     """Every LS task, when it is worth reading: deleted ones show in no other way. None: all are there."""
     with reading(way.project.engine) as session:
         expected = len(outbox.asked_questions(session, way.ls_project.id, way.modality))
+        expected += withdrawals.count_kept(session, way.ls_project.id, way.modality)
     if not full and way.client.count_tasks(way.ls_project.id) == expected:
         return None
     return way.client.tasks(way.ls_project.id)

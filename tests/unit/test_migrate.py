@@ -126,8 +126,11 @@ def test_a_project_of_the_first_version_is_brought_up_with_all_its_rows_and_back
     assert (report.before, report.samples, report.rejected) == (1, 1, {})
     with writing(engine) as session:
         session.add(models.SampleCheck(sample_id="s", name="language", value=None, word="en", passed=True))
+        session.get_one(models.Video, "v").removed_at = models.now()
+        session.get_one(models.Sample, "s").status = models.SampleStatus.REMOVED
     _to(engine, "0001")
     with reading(engine) as session:
+        assert session.execute(text("SELECT status FROM sample")).scalar() == "ok"
         kept = session.execute(text("SELECT name, value FROM sample_check ORDER BY name")).all()
         assert [tuple(row) for row in kept] == [("face", 0.5), ("loudness", -70.0)]
         assert session.execute(text("SELECT transcript FROM sample")).scalar() == "a word"
