@@ -71,6 +71,11 @@ def with_features(session: Session, extractor: str, sample_ids: Sequence[str]) -
     return {row[0] for row in rows_of(session, query, Feature.sample_id, sample_ids)}
 
 
+def extractors(session: Session) -> list[str]:
+    """Every ``name@hash`` that some sample has features of, sorted."""
+    return list(session.scalars(select(Feature.extractor).distinct().order_by(Feature.extractor)))
+
+
 def shards(session: Session) -> list[ShardRow]:
     """Every shard on record, by path."""
     query = select(FeatureShard.sha256, FeatureShard.path).order_by(FeatureShard.path)

@@ -13,7 +13,7 @@ from annotate.orientation import Turner, upright_filters
 def frames(path: Path, per_second: float, width: int, form: str) -> Iterator[NDArray[np.uint8]]:
     """The picture on screen at 0, 1/per_second, ... seconds, upright, at most `width` wide.
 
-    `form` is ``gray`` for (height, width) or ``rgb24`` for (height, width, 3).
+    `form` is ``gray`` for (height, width), ``rgb24`` or ``bgr24`` for (height, width, 3).
     Raises `MediaError` when the file cannot be decoded.
     """
     import av

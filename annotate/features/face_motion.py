@@ -7,17 +7,18 @@ from numpy.typing import NDArray
 
 from annotate.features._frames import frames
 from annotate.registry import extractor
-from annotate.types import Modality, SampleSource
+from annotate.types import Box, Modality, SampleSource
+from annotate.yunet import SURE, overlap, search
 
 _PER_SECOND = 5
 _WIDTH = 320
 _FACE = 64
 """Side of the face picture in pixels."""
 _HOG = 144
-_LEAST = 0.12
-"""Share of the picture's shorter side below which a face is not looked for."""
+_SAME = 0.25
+"""Intersection over union with the face of the picture before from which it is the same face."""
 
-Box = tuple[int, int, int]
+Square = tuple[int, int, int]
 """Left, top and side in pixels."""
 
 
@@ -27,10 +28,10 @@ class FaceMotion:
 
     modality = Modality.VISION
     dim = 1 + 3 + 3 + _HOG + 8
-    version = "1"
+    version = "2"
 
     def __init__(self, model: str = "") -> None:
-        """`model` is not used: the detector (Viola & Jones 2001) comes with OpenCV."""
+        """`model` is not used: there is one detector, YuNet (Wu et al. 2023)."""
 
     def extract(self, source: SampleSource) -> NDArray[np.float32]:
         """(frames, dim): presence, box (x, y, side), its motion, gradients, flow of upper and lower half.
@@ -38,42 +39,43 @@ class FaceMotion:
         A frame without a face is a row of zeros; a clip without one is a single row.
         Raises `MediaError` when the clip cannot be decoded.
         """
-        detect, hog = _Detector(), _hog()
+        hog = _hog()
         rows: list[NDArray[np.float32]] = []
-        before: tuple[Box, NDArray[np.uint8]] | None = None
-        for picture in frames(source.media.silent, _PER_SECOND, _WIDTH, "gray"):
-            box = detect(picture, before[0] if before else None)
+        before: tuple[Square, NDArray[np.uint8]] | None = None
+        for colour in frames(source.media.silent, _PER_SECOND, _WIDTH, "bgr24"):
+            box = _face(colour, before[0] if before else None)
+            picture = _gray(colour)
             rows.append(np.zeros(self.dim, np.float32) if box is None else _row(picture, box, before, hog))
             before = None if box is None else (box, picture)
         seen = any(row[0] for row in rows)
         return np.stack(rows) if seen else np.zeros((1, self.dim), np.float32)
 
 
-class _Detector:
-    """Finds the largest face, near the last one first. Not shared: OpenCV's is not safe between threads."""
+def _face(picture: NDArray[np.uint8], last: Square | None) -> Square | None:
+    """The face that was last followed, else the largest one of a (height, width, 3) BGR picture."""
+    height, width = picture.shape[:2]
+    sightings = search(picture)
+    if last is not None:
+        x, y, side = last
+        before = Box(x / width, y / height, side / width, side / height)
+        near = [s for s in sightings if overlap(s.box, before) > _SAME]
+        if near:
+            return _within(max(near, key=lambda s: s.score).box, height, width)
+    sure = [s for s in sightings if s.score >= SURE]
+    return _within(sure[0].box, height, width) if sure else None
 
-    def __init__(self) -> None:
-        import cv2
 
-        folder = cv2.data.haarcascades  # type: ignore[attr-defined]
-        self._cascade = cv2.CascadeClassifier(folder + "haarcascade_frontalface_default.xml")
+def _within(box: Box, height: int, width: int) -> Square:
+    """The box in whole pixels, moved into the picture."""
+    side = min(max(1, round(box.width * width)), height, width)
+    left, top = round(box.left * width), round(box.top * height)
+    return min(max(left, 0), width - side), min(max(top, 0), height - side), side
 
-    def __call__(self, picture: NDArray[np.uint8], last: Box | None) -> Box | None:
-        if last is not None:
-            x, y, side = last
-            left, top = max(0, x - side // 2), max(0, y - side // 2)
-            window = picture[top : y + side + side // 2, left : x + side + side // 2]
-            near = self._largest(window, side * 3 // 4)
-            if near is not None:
-                return near[0] + left, near[1] + top, near[2]
-        return self._largest(picture, int(min(picture.shape) * _LEAST))
 
-    def _largest(self, picture: NDArray[np.uint8], least: int) -> Box | None:
-        found = self._cascade.detectMultiScale(
-            np.ascontiguousarray(picture), scaleFactor=1.1, minNeighbors=5, minSize=(least, least)
-        )
-        boxes = sorted((int(w), -int(x), -int(y)) for x, y, w, _ in found)
-        return (-boxes[-1][1], -boxes[-1][2], boxes[-1][0]) if boxes else None
+def _gray(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def _hog() -> Any:
@@ -84,7 +86,7 @@ def _hog() -> Any:
 
 
 def _row(
-    picture: NDArray[np.uint8], box: Box, before: tuple[Box, NDArray[np.uint8]] | None, hog: Any
+    picture: NDArray[np.uint8], box: Square, before: tuple[Square, NDArray[np.uint8]] | None, hog: Any
 ) -> NDArray[np.float32]:
     place = _place(picture, box)
     moved = place - _place(picture, before[0]) if before else np.zeros(3, np.float32)
@@ -94,7 +96,7 @@ def _row(
     return np.concatenate([np.ones(1, np.float32), place, moved, hog.compute(face).ravel(), flow])
 
 
-def _place(picture: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
+def _place(picture: NDArray[np.uint8], box: Square) -> NDArray[np.float32]:
     """Centre of the box from the middle of the picture, and log side, in picture widths."""
     (x, y, side), (height, width) = box, picture.shape
     return np.array(
@@ -102,7 +104,7 @@ def _place(picture: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
     )
 
 
-def _crop(picture: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+def _crop(picture: NDArray[np.uint8], box: Square) -> NDArray[np.uint8]:
     """The face, 64 x 64, its brightness evened out."""
     import cv2
 

@@ -1,126 +1,84 @@
-"""Finds faces in pictures (Viola and Jones, 2001; OpenCV's packaged cascade), and doubts those seen once."""
+"""Tells from several looks which faces are there (those that `annotate.yunet` finds in single pictures)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from math import sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotate.types import Box
+from annotate.yunet import SURE, Sighting, overlap
 
-_SURE = 4.0
-"""Score of the cascade's last stage from which one look is enough."""
-_LIKELY = 1.5
-"""Score that at least one of several looks at the same face has to reach."""
-_SAME = 0.3
-"""Share of the area of two boxes together that they have in common when they are one face."""
-_LEAST = 24
-"""Pixels: what the cascade was trained on, and less shows a rater nothing."""
+if TYPE_CHECKING:
+    import av
 
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What may be a face."""
-
-    box: Box
-    score: float
-    """How far above the threshold of the cascade's last stage; true faces mostly reach 4."""
+AREA = 115_000
+"""Pixels of a picture that is searched, about: at 452 x 254 a face of a tenth of the height has 25 pixels."""
+_BYSTANDER = 1 / 3
+"""Faces smaller than this share of the largest one in the picture are people in the background."""
+_SAME = 0.25
+"""Intersection over union from which two boxes, one after the other, are the same face."""
+_GAP_US = 2_000_000
+"""A face that is missed for no longer than this between two sightings was there all the time."""
 
 
-def search(gray: NDArray[np.uint8]) -> tuple[Sighting, ...]:
-    """What may be faces in a small (height, width) picture, the largest first."""
-    return _found(gray, max(_LEAST, min(gray.shape) // 8), 0, (0, 0), gray.shape)
+def for_search(frame: "av.VideoFrame") -> NDArray[np.uint8]:
+    """(height, width, 3) BGR: a decoded picture, made small enough to be searched."""
+    scale = min(1.0, sqrt(AREA / (frame.width * frame.height)))
+    width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
+    # One thread: workers share the processor already.
+    small = frame.reformat(width, height, "bgr24", interpolation="AREA", threads=1)
+    return np.asarray(small.to_ndarray(), np.uint8)
 
 
-def search_near(gray: NDArray[np.uint8], known: Sequence[Sighting]) -> tuple[Sighting, ...]:
-    """The same, far sooner, but only where faces are known to have been a moment ago."""
-    found: list[Sighting] = []
-    height, width = gray.shape
-    for box in (s.box for s in known):
-        left, right = (round(width * x) for x in (box.left - box.width / 3, box.left + box.width * 4 / 3))
-        top, bottom = (round(height * y) for y in (box.top - box.height / 3, box.top + box.height * 4 / 3))
-        left, top = max(0, left), max(0, top)
-        window = np.ascontiguousarray(gray[top:bottom, left:right])
-        side = box.width * width
-        found += _found(window, max(_LEAST, round(side * 0.75)), round(side * 1.3), (left, top), gray.shape)
-    return _without_doubles(found)
+def settle(looks: Sequence[Sequence[Sighting]], times_us: Sequence[int]) -> list[tuple[Box, ...]]:
+    """The faces of each look at one shot, the largest first. `times_us` says when each look was.
 
-
-def settle(looks: Sequence[Sequence[Sighting]]) -> list[tuple[Box, ...]]:
-    """The faces of each look at one scene, the largest first.
-
-    What is seen once and faintly is dropped; what is missed once between two sightings at one place is kept.
+    A face that is never seen surely is dropped. One that is missed for up to two seconds between two
+    sightings is kept, on the way from the one place to the other: a hand or a turned head hid it. What is
+    much smaller than the largest face of a look is a bystander and left out.
     """
-    filled = [list(look) for look in looks]
-    for before, here, after in zip(looks, filled[1:], looks[2:], strict=False):
-        here += [s for s in before if _partner(s, after) and not _partner(s, here)]
-    return [
-        tuple(s.box for s in _without_doubles([s for s in here if _believed(s, filled, n)]))
-        for n, here in enumerate(filled)
-    ]
+    faces: list[list[Box]] = [[] for _ in looks]
+    for track in _tracks(looks, times_us):
+        if max(sighting.score for _, sighting in track) < SURE:
+            continue
+        for (n, sighting), (after, following) in zip(track, [*track[1:], track[-1]], strict=True):
+            faces[n].append(sighting.box)
+            for between in range(n + 1, after):
+                way = (times_us[between] - times_us[n]) / (times_us[after] - times_us[n])
+                faces[between].append(_between(sighting.box, following.box, way))
+    return [_without_bystanders(boxes) for boxes in faces]
 
 
-def _believed(sighting: Sighting, looks: Sequence[Sequence[Sighting]], n: int) -> bool:
-    others = [_partner(sighting, looks[k]) for k in (n - 1, n + 1) if 0 <= k < len(looks)]
-    scores = [o.score for o in others if o]
-    return max([sighting.score, *scores]) >= (_LIKELY if scores else _SURE)
+Track = list[tuple[int, Sighting]]
+"""One face: (number of the look, where it was seen), in order."""
 
 
-def _partner(sighting: Sighting, others: Sequence[Sighting]) -> Sighting | None:
-    return next((o for o in others if overlap(sighting.box, o.box) > _SAME), None)
+def _tracks(looks: Sequence[Sequence[Sighting]], times_us: Sequence[int]) -> list[Track]:
+    """Sightings that follow each other at one place, put together; the surest choose first."""
+    tracks: list[Track] = []
+    for n, look in enumerate(looks):
+        open_tracks = [t for t in tracks if times_us[n] - times_us[t[-1][0]] <= _GAP_US]
+        for sighting in sorted(look, key=lambda s: -s.score):
+            shared = [overlap(sighting.box, track[-1][1].box) for track in open_tracks]
+            if shared and max(shared) > _SAME:
+                open_tracks.pop(int(np.argmax(shared))).append((n, sighting))
+            else:
+                tracks.append([(n, sighting)])
+    return tracks
 
 
-def overlap(one: Box, other: Box) -> float:
-    """The area that two boxes share / the area of both together."""
-    wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    high = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
-    common = max(0.0, wide) * max(0.0, high)
-    return common / (one.width * one.height + other.width * other.height - common)
+def _between(one: Box, other: Box, way: float) -> Box:
+    return Box(
+        one.left + way * (other.left - one.left),
+        one.top + way * (other.top - one.top),
+        one.width + way * (other.width - one.width),
+        one.height + way * (other.height - one.height),
+    )
 
 
-def _without_doubles(found: Sequence[Sighting]) -> tuple[Sighting, ...]:
-    """The largest first, without what lies on, or hangs below, one that is larger and surer.
-
-    Chin, throat and collar together look much like a small face.
-    """
-    kept: list[Sighting] = []
-    for s in sorted(found, key=lambda s: (-s.score, s.box.left, s.box.top)):
-        if not any(_belongs_to(s.box, k.box) for k in kept):
-            kept.append(s)
-    return tuple(sorted(kept, key=lambda s: (-s.box.width * s.box.height, s.box.left, s.box.top)))
-
-
-def _belongs_to(box: Box, face: Box) -> bool:
-    x, y = box.left + box.width / 2 - face.left, box.top + box.height / 2 - face.top
-    return 0 < x < face.width and 0 < y < 1.7 * face.height and box.width < 1.5 * face.width
-
-
-def _found(
-    gray: NDArray[np.uint8], least: int, most: int, at: tuple[int, int], whole: tuple[int, ...]
-) -> tuple[Sighting, ...]:
-    """In a window of a picture of the shape `whole`, from `least` to `most` pixels wide (0: any)."""
-    boxes, _, scores = _cascade().detectMultiScale3(
-        gray, scaleFactor=1.25, minNeighbors=3, minSize=(least, least), maxSize=(most, most),
-        outputRejectLevels=True,
-    )  # fmt: skip
-    high, wide = whole
-    sighted = [
-        Sighting(Box((x + at[0]) / wide, (y + at[1]) / high, w / wide, h / high), score)
-        for (x, y, w, h), score in zip(
-            np.reshape(boxes, (-1, 4)).tolist(), np.ravel(scores).tolist(), strict=True
-        )
-    ]
-    return _without_doubles(sighted)
-
-
-@cache
-def _cascade() -> Any:
-    import cv2
-
-    # Worker processes share the processor already.
-    cv2.setNumThreads(1)
-    folder = Path(cv2.__file__).parent / "data"
-    return cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
+def _without_bystanders(boxes: Sequence[Box]) -> tuple[Box, ...]:
+    largest = max((box.width for box in boxes), default=0.0)
+    kept = [box for box in boxes if box.width >= _BYSTANDER * largest]
+    return tuple(sorted(kept, key=lambda b: (-b.width, b.left, b.top)))

@@ -1,17 +1,19 @@
 """Looks at some pictures of a sample while it is cut, and notes what its checks need to know."""
 
 from dataclasses import dataclass, replace
+from itertools import groupby
 from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.media.faces import Sighting, search, search_near, settle
+from annotate.media.faces import for_search, settle
 from annotate.media.lettering import lasting, lines
 from annotate.media.mouth import Follower, motion, mouth
 from annotate.media.picture import gray
 from annotate.types import Box, Glimpse
+from annotate.yunet import SURE, Sighting, search
 
 if TYPE_CHECKING:
     import av
@@ -19,12 +21,10 @@ if TYPE_CHECKING:
 EVERY_US = 80_000
 """About twelve pictures in a second are looked at, enough to see syllables."""
 _LOOK_US = 500_000
-"""Pictures are searched for lettering this often, and for faces where they were last."""
-_SEARCH_US = 1_500_000
-"""The whole picture is searched for faces this often."""
+"""Pictures are searched for faces and lettering this often."""
 _SLACK_US = 10_000
 _AREA = 64_000
-"""Pixels of the pictures in which faces are searched, about."""
+"""Pixels of the pictures that are compared with each other, and in which faces are followed, about."""
 _OTHER_SCENE = 0.12
 """Mean change of brightness from which it is another shot."""
 _LATE_US = 200_000
@@ -37,8 +37,7 @@ class _Look:
 
     glimpse: int
     scene: int
-    sightings: tuple[Sighting, ...] | None
-    """None where there was nothing known to search near."""
+    sightings: tuple[Sighting, ...]
     lines: tuple[Box, ...]
 
 
@@ -48,12 +47,10 @@ class Watcher:
     def __init__(self) -> None:
         self._next_us: float = -np.inf
         self._look_us: float = -np.inf
-        self._search_us: float = -np.inf
         self._scene = 0
         self._before: NDArray[np.uint8] | None = None
         self._follower: Follower | None = None
         self._mouth: NDArray[np.float32] | None = None
-        self._known: tuple[Sighting, ...] = ()
         self._glimpses: list[Glimpse] = []
         self._looks: list[_Look] = []
 
@@ -67,7 +64,7 @@ class Watcher:
         small = shrink(picture)
         change = self._changed(small, time_us)
         if time_us >= self._look_us - _SLACK_US:
-            self._look(picture, small, time_us)
+            self._look(frame, picture, small, time_us)
         moved = self._mouth_moved(picture, small)
         brightness, contrast = _level(small)
         self._glimpses.append(
@@ -96,23 +93,20 @@ class Watcher:
         blocks = difference(small, self._before)
         if blocks.mean() > _OTHER_SCENE:
             self._scene += 1
-            self._look_us = self._search_us = time_us
-            self._follower, self._mouth, self._known = None, None, ()
+            self._look_us = time_us
+            self._follower = self._mouth = None
         return float(blocks.max())
 
-    def _look(self, picture: NDArray[np.uint8], small: NDArray[np.uint8], time_us: int) -> None:
+    def _look(
+        self, frame: "av.VideoFrame", picture: NDArray[np.uint8], small: NDArray[np.uint8], time_us: int
+    ) -> None:
         """Search for faces and lettering."""
-        sightings: tuple[Sighting, ...] | None = None
-        if time_us >= self._search_us - _SLACK_US:
-            self._search_us = time_us + _SEARCH_US
-            sightings = search(small)
-        elif self._known:
-            sightings = search_near(small, self._known)
+        sightings = search(for_search(frame))
         self._look_us = time_us + _LOOK_US
         self._looks.append(_Look(len(self._glimpses), self._scene, sightings, lines(picture)))
-        if sightings:
-            self._known = sightings
-            self._follower = Follower(small, sightings[0].box)
+        surest = max(sightings, key=lambda s: (s.score >= SURE, s.box.width), default=None)
+        if surest:
+            self._follower = Follower(small, surest.box)
 
     def _mouth_moved(self, picture: NDArray[np.uint8], small: NDArray[np.uint8]) -> float | None:
         box = self._follower.follow(small) if self._follower else None
@@ -122,16 +116,13 @@ class Watcher:
         before, self._mouth = self._mouth, mouth(picture, box)
         return None if before is None else motion(self._mouth, before)
 
-    def _faces(self) -> list[tuple[Box, ...] | None]:
+    def _faces(self) -> list[tuple[Box, ...]]:
         """For each look, what the looks at the same shot agree on."""
-        settled: list[tuple[Box, ...] | None] = [None] * len(self._looks)
-        for scene in range(self._scene + 1):
-            which = [
-                n for n, look in enumerate(self._looks) if look.scene == scene and look.sightings is not None
-            ]
-            found = settle([self._looks[n].sightings or () for n in which])
-            for n, faces in zip(which, found, strict=True):
-                settled[n] = faces
+        settled: list[tuple[Box, ...]] = []
+        for _, shot in groupby(self._looks, key=lambda look: look.scene):
+            looks = list(shot)
+            times_us = [self._glimpses[look.glimpse].time_us for look in looks]
+            settled += settle([look.sightings for look in looks], times_us)
         return settled
 
 

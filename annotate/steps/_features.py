@@ -47,6 +47,21 @@ def feature_names(project: Project) -> Mapping[Modality, str]:
     }
 
 
+def outdated(project: Project) -> str:
+    """Which stored features another version or model of the present extractors made, as a clause.
+
+    Empty where there are none. Such features stay on disk but do not count.
+    """
+    wanted = set(feature_names(project).values())
+    bases = {name.partition("@")[0] for name in wanted}
+    with reading(project.engine) as session:
+        stored = features.extractors(session)
+    old = [name for name in stored if name not in wanted and name.partition("@")[0] in bases]
+    if not old:
+        return ""
+    return f"; {', '.join(old)} was made by another version or model of the extractor and does not count"
+
+
 def featured(project: Project, sample_ids: Sequence[str]) -> set[str]:
     """Those of the samples that have features of all three modalities."""
     found = set(sample_ids)
@@ -69,7 +84,8 @@ def read_features(
     missing = len(set(sample_ids) - places.keys())
     if missing:
         raise FeatureError(
-            f"{missing} of {len(set(sample_ids))} samples have no {modality.word} features of {name}",
+            f"{missing} of {len(set(sample_ids))} samples have no {modality.word} features of {name}"
+            + outdated(project),
             hint="annotate extract",
         )
     store, arrays = FeatureStore(project.features), dict[str, NDArray[np.float32]]()

