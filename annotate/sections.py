@@ -14,6 +14,14 @@ LARGEST_SEED = 2**31 - 1
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _holds_what_databases_store(cls, said: Any) -> Any:
+        values = said.values() if isinstance(said, dict) else ()
+        if any(isinstance(value, str) and "\0" in value for value in values):
+            raise ValueError("a text holds the character U+0000, which no database stores")
+        return said
+
 
 class AnswerSettings(_Section):
     """One answer a rater can give."""
@@ -25,7 +33,7 @@ class AnswerSettings(_Section):
 class DimensionSettings(_Section):
     """One thing that is judged."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
     kind: Kind
     answers: Annotated[tuple[AnswerSettings, ...], Field(min_length=2)]
 

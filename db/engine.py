@@ -1,5 +1,7 @@
 """The engine and its two kinds of transaction: `reading` and `writing`."""
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,11 +24,22 @@ def open_engine(url: str) -> Engine:
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    engine = create_engine(parsed)
+        driver = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(driver, pool_pre_ping=True, json_serializer=to_json)
+    engine = create_engine(parsed, json_serializer=to_json)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def to_json(value: object) -> str:
+    """JSON without U+0000, which Postgres cannot give back; `db.models.CleanText` does the same to text."""
+    written = json.dumps(value)
+    return _NUL.sub(r"\1", written) if r"\u0000" in written else written
+
+
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""The escape itself: behind an odd number of backslashes there stands one as text."""
 
 
 def parse_url(url: str) -> URL:

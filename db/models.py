@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    String,
     TypeDecorator,
     UniqueConstraint,
     text,
@@ -39,6 +40,20 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class CleanText(TypeDecorator[str]):
+    """Text without U+0000, which Postgres refuses and SQLite would keep: the last guard, for both alike.
+
+    What people are to be told of is refused where it comes in, with the place in their file.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Leave the character out."""
+        return value.replace("\0", "") if value is not None and "\0" in value else value
 
 
 def now() -> datetime:
@@ -107,6 +122,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar = {
         datetime: UtcDateTime,
+        str: CleanText,
         dict[str, Any]: JSON,
         int: BigInteger().with_variant(Integer(), "sqlite"),
     }

@@ -19,6 +19,10 @@ Regroup = Annotated[
 ]
 
 
+Memory = Annotated[float, typer.Option(min=0.1, help="Gigabytes that reading it may take.")]
+DEFAULT_MEMORY_GB = 8.0
+
+
 def _column(text: str) -> Any:
     return typer.Option(metavar="COLUMN", help=text)
 
@@ -67,6 +71,7 @@ def import_table(  # noqa: PLR0913, PLR0917 - one for each option
         list[str] | None, _pairs("TASK:ANSWER=COLUMN", "A column that counts votes; may come again.")
     ] = None,
     modality: Annotated[str, _column("What a row's answers are about; then TASK is a dimension.")] = "",
+    memory: Memory = DEFAULT_MEMORY_GB,
     name: ImportName = None,
     into: Annotated[
         str | None, typer.Option(metavar="CORPUS", help="Bring answers about its samples, and nothing else.")
@@ -85,7 +90,7 @@ def import_table(  # noqa: PLR0913, PLR0917 - one for each option
     }  # fmt: skip
     report = step(
         open_project(), table, features=features or [], mapping=mapping, flags=flags, name=name, into=into,
-        regroup=regroup, progress=progress(),
+        regroup=regroup, memory_gb=memory, progress=progress(),
     )  # fmt: skip
     emit(report, as_json)
 
@@ -96,7 +101,7 @@ def import_mmsa(
     dimension: Annotated[
         str, typer.Option(help="What its labels are about; else the only one with numbers.")
     ] = "",
-    memory: Annotated[float, typer.Option(min=0.1, help="Gigabytes that reading it may take.")] = 8.0,
+    memory: Memory = DEFAULT_MEMORY_GB,
     name: ImportName = None,
     regroup: Regroup = False,
     as_json: AsJson = False,

@@ -20,12 +20,22 @@ import numpy as np
 
 REFUSED = 3
 """Exit code: the file is not what it has to be; the reason stands on stdout."""
+TOO_LARGE = 4
+"""Exit code: what it holds takes more room than it may; how much stands on stdout."""
+TEXT_WEIGHT = 8
+"""How many bytes of memory one byte of text takes where it is read again."""
+LEAST_BYTES = 4096
+"""What the smallest file takes."""
 MOST_DIMENSIONS = 4
 _NUMBERS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 
 
 class RefusedError(Exception):
     """The pickle holds something that no feature file needs."""
+
+
+class TooLargeError(Exception):
+    """The arrays of the pickle, written out, take more room than they may."""
 
 
 class _Name:
@@ -218,12 +228,31 @@ def _plain(value: object) -> Any:
     return value.plain() if isinstance(value, _Array) else value
 
 
-def _texts(value: object) -> list[str]:
+def _ids(value: object) -> list[str]:
+    ids = [_text(one) for one in _items(value)]
+    if wrong := next((one for one in ids if "\0" in one), None):
+        raise RefusedError(f"the id {wrong[:80]!a} holds a character that no database stores")
+    return ids
+
+
+def _spoken(value: object) -> list[str]:
+    """What is said in each sample; empty where it is missing, as pandas and numpy write that."""
+    return ["" if _is_missing(one) else _text(one).replace("\0", "") for one in _items(value)]
+
+
+def _is_missing(value: object) -> bool:
+    if isinstance(value, _Array):
+        value = value.plain()
+        value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _items(value: object) -> list[Any]:
     value = _plain(value)
     if isinstance(value, np.ndarray):
-        return [_text(one) for one in value.ravel().tolist()]
+        return list(value.ravel().tolist())
     if isinstance(value, list | tuple):
-        return [_text(one) for one in value]
+        return list(value)
     raise RefusedError(f"a {type(value).__name__} where a list of texts belongs")
 
 
@@ -242,7 +271,7 @@ def _numbers(value: object, depth: int = 0) -> np.ndarray[Any, Any]:
     raise RefusedError(f"a {type(value).__name__} where numbers belong")
 
 
-TEXTS = ("id", "raw_text")
+TEXTS: dict[str, Callable[[object], list[str]]] = {"id": _ids, "raw_text": _spoken}
 LABELS = ("regression_labels", *(f"regression_labels_{m}" for m in "TAV"))
 FEATURES = ("text", "audio", "vision")
 LENGTHS = tuple(f"{m}_lengths" for m in FEATURES)
@@ -258,21 +287,42 @@ def parts(content: object) -> Iterator[tuple[str, dict[str, Any]]]:
             yield _text(name), {_text(key): value for key, value in part.items()}
 
 
-def write(content: object, folder: Path) -> None:
-    """``parts.json`` with the texts of each split, and its arrays as ``SPLIT-NUMBER.KEY.npy``."""
-    told = []
+class _Room:
+    """The folder that everything is written to, and how much more may be."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        self._folder, self._most, self._used = folder, most, 0
+
+    def take(self, size: int) -> None:
+        """Have so many bytes more taken; a file may name one array in a thousand places."""
+        self._used += size
+        if self._used > self._most:
+            raise TooLargeError(str(self._used))
+
+    def save(self, name: str, array: np.ndarray[Any, Any]) -> None:
+        self.take(array.nbytes + LEAST_BYTES)
+        np.save(self._folder / f"{name}.npy", array, allow_pickle=False)
+
+
+def write(content: object, folder: Path, most: int) -> None:
+    """``parts.json`` with the texts of each split, and its arrays as ``SPLIT-NUMBER.KEY.npy``.
+
+    Raises `TooLargeError` before the files take more than `most` bytes together.
+    """
+    told, room = [], _Room(folder, most)
     for number, (name, part) in enumerate(parts(content)):
         arrays: list[str] = []
         for key in (*FEATURES, *LENGTHS, *LABELS):
             if key in part:
-                np.save(folder / f"{number}.{key}.npy", _numbers(part[key]), allow_pickle=False)
+                room.save(f"{number}.{key}", _numbers(part[key]))
                 arrays.append(key)
         if "text_bert" in part and "text_lengths" not in part:
             mask = _numbers(part["text_bert"])
             if mask.ndim == 3 and mask.shape[1] == 3:
-                np.save(folder / f"{number}.text_lengths.npy", mask[:, 1].sum(axis=1).astype(np.int64))
+                room.save(f"{number}.text_lengths", mask[:, 1].sum(axis=1).astype(np.int64))
                 arrays.append("text_lengths")
-        texts = {key: _texts(part[key]) for key in TEXTS if key in part}
+        texts = {key: read(part[key]) for key, read in TEXTS.items() if key in part}
+        room.take(TEXT_WEIGHT * sum(len(one.encode()) + 4 for listed in texts.values() for one in listed))
         told.append({"name": name, "texts": texts, "arrays": arrays})
     (folder / "parts.json").write_text(json.dumps(told), encoding="utf-8")
 
@@ -291,7 +341,10 @@ def main(source: str, folder: str, memory: str, seconds: str) -> int:
     limit(int(memory), int(seconds))
     try:
         with Path(source).open("rb") as file:
-            write(read(file), Path(folder))
+            write(read(file), Path(folder), int(memory))
+    except TooLargeError as error:
+        print(error)
+        return TOO_LARGE
     except RefusedError as error:
         print(str(error).encode("utf-8", "backslashreplace").decode())
         return REFUSED

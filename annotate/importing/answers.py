@@ -11,6 +11,8 @@ from annotate.types import AND, Dimension, Kind, Modality, Task
 NOTHING = "none"
 """In a cell of a multilabel task: none of the answers is ticked. An empty cell says that nobody was asked."""
 _MISSING = frozenset({"", "nan", "NaN", "NA", "<NA>", "None"})
+_ROUNDING = 1e-6
+"""Times the scale's larger end: eight steps of a 32-bit number, which sums and means of such may be off."""
 _SHOWN = 12
 """Answers of a dimension that is made up for the hint."""
 ELSEWHERE = "name another column, or leave the cell empty where there is no label"
@@ -59,6 +61,7 @@ def _number(cell: str, task: Task, where: str, beside: Sequence[str]) -> str:
             f"{where}: {task.id} is a number, not {cell!r}",
             hint=ELSEWHERE,
         ) from None
+    number = _on_scale(number, dimension)
     if not dimension.low <= number <= dimension.high:
         wider = f"give {dimension.name} in annotate.toml answers from the corpus' lowest to its highest"
         if beside:
@@ -69,6 +72,13 @@ def _number(cell: str, task: Task, where: str, beside: Sequence[str]) -> str:
             hint=wider if math.isfinite(number) else ELSEWHERE,
         )
     return alias(dimension, number)
+
+
+def _on_scale(number: float, dimension: Dimension) -> float:
+    """The end of the scale for a number that lies beyond it by a rounding error, else the number itself."""
+    slack = _ROUNDING * max(abs(dimension.low), abs(dimension.high))
+    nearest = min(max(number, dimension.low), dimension.high)
+    return nearest if abs(number - nearest) <= slack else number
 
 
 def alias(dimension: Dimension, number: float) -> str:

@@ -1,36 +1,66 @@
 """Feature arrays: ``.npz`` files without pickles, one row per sample."""
 
+import math
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import CorpusError
-from annotate.importing.columns import missing_name
+from annotate.importing.columns import DEFAULT_MEMORY_GB, missing_name
 from annotate.importing.corpus import Frames
 
+_FORMAT: Any = np.lib.format
 _KINDS = "fiub"
 """Of numbers."""
+_LONGEST_HEADER = 10_000
+"""Bytes, as numpy's own limit: more describes no array of numbers or text."""
+_DEFLATE_AT_BEST = 1_100
+"""Bytes that one byte of a deflated file can stand for at most (RFC 1951 allows 1032)."""
+_DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What a damaged or encrypted archive leads to in zipfile and numpy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What an array says about itself."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    size: int
+    """Bytes of its numbers."""
 
 
 class ArrayFiles:
-    """The arrays of some ``.npz`` files, by name; closed by `with`."""
+    """The arrays of some ``.npz`` files, by name; closed by `with`.
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        """Raises `CorpusError` for what is no such file, or a name that two of them have."""
-        self._files: dict[str, Any] = {}
+    Nothing is allocated because a file says so: what an array announces is compared with what its archive
+    holds, and with the memory that may be used, before it is read.
+    """
+
+    def __init__(self, paths: Sequence[Path], memory_gb: float = DEFAULT_MEMORY_GB) -> None:
+        """`memory_gb` (1e9 bytes) is what the arrays that are read may take together.
+
+        Raises `CorpusError` for what is no such file, or a name that two of them have.
+        """
+        self._members: dict[str, tuple[Path, zipfile.ZipFile, zipfile.ZipInfo]] = {}
+        self._memory_gb, self._used = memory_gb, 0
         with ExitStack() as closing:
             for path in paths:
-                found = _load(path, closing)
-                for name in found.files:
-                    if name in self._files:
-                        raise CorpusError(f"two files have an array {name!r}", hint="rename one of them")
-                    self._files[name] = (path, found)
+                archive = closing.enter_context(_opened(path))
+                for info in archive.infolist():
+                    name = info.filename.removesuffix(".npy")
+                    if name == info.filename:
+                        continue
+                    if name in self._members:
+                        raise CorpusError(f"there are two arrays {name!r}", hint="rename one of them")
+                    self._members[name] = (path, archive, info)
             self._open = closing.pop_all()
 
     def __enter__(self) -> "ArrayFiles":
@@ -41,50 +71,106 @@ class ArrayFiles:
 
     def names(self) -> list[str]:
         """Of all arrays."""
-        return list(self._files)
+        return list(self._members)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of the array of that name, without reading it. Raises as `get` does."""
+        with self._reading(name) as (stream, info):
+            return _header(stream, info).shape
 
     def get(self, name: str) -> NDArray[Any]:
         """The array of that name.
 
-        Raises `CorpusError` when there is none, or it is damaged, or holds objects.
+        Raises `CorpusError` when there is none, or it is damaged, holds objects, or would take more memory
+        than all arrays together may.
         """
-        if name not in self._files:
-            raise missing_name("array", name, self.names())
-        path, found = self._files[name]
-        try:
-            return np.asarray(found[name])
-        except ValueError as error:
-            what = (
-                "holds objects, which only a pickle could"
-                if "pickle" in str(error)
-                else f"is damaged: {error}"
-            )
+        with self._reading(name) as (stream, info):
+            header = _header(stream, info)
+        self._require_memory(name, header)
+        with self._reading(name) as (stream, info):
+            found = np.asarray(_FORMAT.read_array(stream, allow_pickle=False))
+        self._used += header.size
+        return found
+
+    def _require_memory(self, name: str, header: _Header) -> None:
+        needed = (self._used + header.size) / 1e9
+        if needed > self._memory_gb:
             raise CorpusError(
-                f"the array {name!r} of {path} {what}", hint="save it as plain numbers: np.savez(...)"
+                f"the array {name!r} of {self._members[name][0]} is {header.dtype} of shape {header.shape}: "
+                f"with it, {needed:.3g} GB of memory would be needed, and {self._memory_gb:g} GB may be used",
+                hint=f"say --memory {int(needed) + 1} if this machine has so much",
+            )
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[tuple[IO[bytes], zipfile.ZipInfo]]:
+        """The bytes of an array; whatever is wrong with them inside the block is a `CorpusError`."""
+        if name not in self._members:
+            raise missing_name("array", name, self.names())
+        path, archive, info = self._members[name]
+        try:
+            with archive.open(info) as stream:
+                yield stream, info
+        except _Objects as error:
+            raise CorpusError(
+                f"the array {name!r} of {path} holds objects, which only a pickle could",
+                hint="save it as plain numbers or text: np.savez(FILE, NAME=array.astype(...))",
             ) from error
-        except (OSError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise CorpusError(
                 f"the array {name!r} of {path} is damaged: {error}", hint="get the file again"
             ) from error
 
 
-def _load(path: Path, closing: ExitStack) -> Any:
+class _Objects(Exception):
+    """An array of Python objects."""
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
     try:
-        # Opened here, because of a damaged file numpy would leave it open.
-        found = np.load(closing.enter_context(path.open("rb")), allow_pickle=False)
+        with path.open("rb") as file:
+            single = file.read(6) == _FORMAT.MAGIC_PREFIX
+        if not single:
+            return zipfile.ZipFile(path)
     except OSError as error:
         raise CorpusError(
             f"{path} cannot be read: {error.strerror or error}", hint="name an .npz file"
         ) from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        # numpy would advise to load what may be a pickle unsafely.
-        why = "no zip archive" if isinstance(error, ValueError) else str(error)
-        raise CorpusError(f"{path} is no .npz file: {why}", hint="make it with np.savez(...)") from error
-    if not isinstance(found, np.lib.npyio.NpzFile):
-        raise CorpusError(
-            f"{path} holds one array without a name", hint="make it with np.savez(FILE, audio=...)"
+    except _DAMAGE as error:
+        raise CorpusError(f"{path} is no .npz file: {error}", hint="make it with np.savez(...)") from error
+    raise CorpusError(f"{path} holds one array without a name", hint="make it with np.savez(FILE, audio=...)")
+
+
+def _header(stream: IO[bytes], info: zipfile.ZipInfo) -> _Header:
+    """What an array announces, when its archive holds just as much. Raises `ValueError` when it does not."""
+    if info.compress_type == zipfile.ZIP_STORED:
+        most = info.compress_size
+    else:
+        most = info.compress_size * _DEFLATE_AT_BEST
+    if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and info.file_size > most:
+        raise ValueError(
+            f"it announces {info.file_size} bytes, more than the {info.compress_size} of the archive can hold"
         )
-    return closing.enter_context(found)
+    start = stream.read(12)
+    wide = start[6:7] != b"\x01"
+    length = int.from_bytes(start[8 : 12 if wide else 10], "little")
+    if start[:6] != _FORMAT.MAGIC_PREFIX or length > _LONGEST_HEADER:
+        raise ValueError("it does not begin as an array does")
+    stream.seek(0)
+    version = _FORMAT.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"it is written in version {version[0]} of the format, as only records are")
+    read = _FORMAT.read_array_header_2_0 if wide else _FORMAT.read_array_header_1_0
+    try:
+        shape, _, dtype = read(stream)
+    except Exception as error:  # whatever Python's own parser says of a text that is no description
+        raise ValueError("its header describes no array") from error
+    if dtype.hasobject:
+        raise _Objects
+    size = math.prod(shape) * dtype.itemsize
+    held = info.file_size - length - (12 if wide else 10)
+    if min(shape, default=0) < 0 or size != held:
+        raise ValueError(f"it announces {dtype} of shape {shape}, {size} bytes, and holds {held}")
+    return _Header(shape, dtype, size)
 
 
 @dataclass(frozen=True)

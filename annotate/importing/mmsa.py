@@ -24,13 +24,13 @@ from annotate.types import UNIMODAL, Dimension, Kind, Modality, Task
 
 BETWEEN = "$_$"
 """Stands between the names of the video and the clip in an id."""
-DEFAULT_MEMORY_GB = 8.0
 _ROOM = 2.5
 """Times its size that a file may take while it is read."""
 _SECONDS = 60
 _BYTES_PER_SECOND = 5_000_000
 """How fast the slowest machine reads."""
 _DIED_OF_MEMORY = "MemoryError"
+_NO_ROOM = "No space left on device"
 
 
 @contextmanager
@@ -39,7 +39,8 @@ def read_mmsa(path: Path, tasks: Sequence[Task], dimension: str, memory_gb: floa
 
     `dimension` names what its labels are about; empty: the only dimension of `tasks` with numbers. Raises
     `UsageError` for a file that is not there or a dimension that cannot be, `CorpusError` for one that is no
-    such pickle, holds anything but arrays, text and numbers, or takes more than `memory_gb` (1e9 bytes).
+    such pickle, holds anything but arrays, text and numbers, or takes more than `memory_gb` (1e9 bytes) of
+    memory, or of temporary files together.
     """
     judged = _dimension(tasks, dimension)
     _require_room(path, memory_gb)
@@ -89,7 +90,19 @@ def _unpickle_apart(path: Path, folder: Path, memory_gb: float) -> None:
         raise _refused(path, "reading it takes too long") from None
     if done.returncode == _unpickle.REFUSED:
         raise _refused(path, done.stdout.strip())
+    if done.returncode == _unpickle.TOO_LARGE:
+        needed = int(done.stdout) / 1e9
+        raise CorpusError(
+            f"{path} holds more than {memory_gb:g} GB: its arrays and texts take {needed:.3g} GB of "
+            "temporary files or more",
+            hint=f"say --memory {int(needed) + 1} if this machine and {folder.parent} have so much room",
+        )
     if done.returncode:
+        if _NO_ROOM in done.stderr:
+            raise CorpusError(
+                f"there is no room in {folder.parent} for the arrays of {path}",
+                hint="free some, or set TMPDIR to a folder on a disk that has it",
+            )
         if _DIED_OF_MEMORY in done.stderr:
             raise CorpusError(
                 f"{path} takes more than {memory_gb:g} GB of memory to read",

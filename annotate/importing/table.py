@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from annotate.errors import CorpusError, UsageError
 from annotate.importing.answers import answer_of, find_task, stored
 from annotate.importing.arrays import ArrayFiles, ArrayFrames, require_rows
-from annotate.importing.columns import fingerprint, read_columns, text_of
+from annotate.importing.columns import DEFAULT_MEMORY_GB, fingerprint, read_columns, text_of
 from annotate.importing.corpus import Corpus, Utterance, Vote
 from annotate.importing.mapping import MODALITIES, TableMap
 from annotate.types import UNIMODAL, Modality, Split, Task
@@ -27,6 +27,8 @@ SPLITS = {
 """What others call our splits, in small letters."""
 MOST_VOTES = 1_000
 """Of one answer, in one cell: more is no count of raters."""
+LONGEST_RATER = 500
+"""Bytes of a rater's name in UTF-8: Postgres keeps no longer ones (about 2,700 bytes) in an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class TableSource:
     table: Path
     features: Sequence[Path]
     names: TableMap
+    memory_gb: float = DEFAULT_MEMORY_GB
+    """What the table and the arrays may take in memory each, in 1e9 bytes."""
 
     @property
     def long(self) -> bool:
@@ -51,7 +55,7 @@ def read_table(source: TableSource, tasks: Sequence[Task]) -> Corpus:
     names = source.names
     _require_sense(source)
     _require_dimensions(names, tasks)
-    cells = read_columns(source.table, names.columns())
+    cells = read_columns(source.table, names.columns(), source.memory_gb)
     rows = len(next(iter(cells.values())))
     # Only names of the map ever get here, so that an empty one is a column of nothing.
     cells[""] = [""] * rows
@@ -313,7 +317,13 @@ def _rater(cell: str, column: str, row: int) -> str:
         raise CorpusError(
             f"row {row + 1}: {column} is empty", hint="name every rater; or say --votes instead"
         )
-    return cell.strip()
+    name = cell.strip()
+    if len(name.encode()) > LONGEST_RATER:
+        raise CorpusError(
+            f"row {row + 1}: {column} has {len(name)} characters, beginning with {name[:20]!r}",
+            hint=f"a rater's name has at most {LONGEST_RATER} bytes: name another column, or shorten it",
+        )
+    return name
 
 
 def _count(cell: str, column: str, row: int) -> int:
@@ -333,7 +343,7 @@ def _features(source: TableSource, keys: Sequence[str]) -> tuple[dict[Modality, 
     if not source.features:
         return {}, []
     names = source.names
-    with ArrayFiles(source.features) as files:
+    with ArrayFiles(source.features, source.memory_gb) as files:
         known = files.names()
         named = _arrays(names, known)
         arrays = {word: files.get(name) for word, name in named.items()}

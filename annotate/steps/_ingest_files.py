@@ -1,5 +1,6 @@
 """Which files an ingest looks at: found by name and stat alone, nothing is opened."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +38,7 @@ class SourceFile:
     @property
     def key(self) -> str:
         """The path as the database keeps it."""
-        return storable(self.path)
+        return path_key(self.path)
 
     @property
     def name(self) -> str:
@@ -55,9 +56,22 @@ class Found:
     warnings: list[str] = field(default_factory=list)
 
 
+LONGEST_PATH = 2_000
+"""Bytes of a path that the database keeps whole: Postgres takes no more than about 2,700 into an index."""
+
+
 def storable(path: str) -> str:
     """`path` without lone surrogates, which no database and no terminal takes; unequal paths stay unequal."""
     return path.replace("\\", "\\\\").encode("utf-8", "backslashreplace").decode()
+
+
+def path_key(path: str) -> str:
+    """`path` as the database keeps it: storable, and one that is too long for an index ends with its hash."""
+    whole = storable(path).encode()
+    if len(whole) <= LONGEST_PATH:
+        return whole.decode()
+    digest = hashlib.sha256(whole).hexdigest()
+    return f"{whole[: LONGEST_PATH - 70].decode(errors='ignore')}...{digest}"
 
 
 def stat_of(path: str, sidecar: str | None) -> FileStat | None:

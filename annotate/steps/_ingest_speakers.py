@@ -146,7 +146,7 @@ def _cells(row: Mapping[str, str | None], where: str) -> dict[str, str]:
     """By column, without the spaces around; empty where the table has none."""
     if None in row or any(value is None for value in row.values()):
         raise UsageError(f"{where}: it has more or fewer cells than the first line", hint="mend the line")
-    cells = {name: (row.get(name) or "").strip() for name in KNOWN}
+    cells = {name: (row.get(name) or "").replace("\0", "").strip() for name in KNOWN}
     needed = [name for name in ("file", "speaker") if name in row and not cells[name]]
     if needed and not (needed == ["speaker"] and cells["episode"] and not cells["start"]):
         raise UsageError(f"{where}: the {needed[0]} is missing", hint="mend the line")

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from annotate.errors import NothingToDo, UnknownName, UsageError
-from annotate.steps._ingest_files import storable
+from annotate.steps._ingest_files import path_key, storable
 from db import explain as known
 from db.engine import Session
 from db.explain import FoundVideo
@@ -21,7 +21,7 @@ def one_video(session: Session, name: str) -> FoundVideo:
     fit, `NothingToDo` when there is no video at all.
     """
     # Not resolved: a link is known by its own path.
-    path = storable(name if "://" in name else os.path.abspath(name))  # noqa: PTH100
+    path = path_key(name if "://" in name else os.path.abspath(name))  # noqa: PTH100
     found = known.find(session, storable(name), path)
     if len(found) == 1:
         return found[0]

@@ -8,9 +8,10 @@ from typing import Any
 
 from annotate.errors import ConfigError, UsageError
 from annotate.features._imported import IMPORTED
+from annotate.importing.columns import DEFAULT_MEMORY_GB
 from annotate.importing.corpus import Corpus
 from annotate.importing.mapping import read_map
-from annotate.importing.mmsa import DEFAULT_MEMORY_GB, read_mmsa
+from annotate.importing.mmsa import read_mmsa
 from annotate.importing.table import TableSource, read_table
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -55,6 +56,7 @@ def import_table(  # noqa: PLR0913 - one for each of what is told
     features: Sequence[Path] = (),
     mapping: Path | None = None,
     flags: Mapping[str, Any] | None = None,
+    memory_gb: float = DEFAULT_MEMORY_GB,
     name: str | None = None,
     into: str | None = None,
     regroup: bool = False,
@@ -65,13 +67,14 @@ def import_table(  # noqa: PLR0913 - one for each of what is told
 
     `flags` are fields of `TableMap`, and overrule the TOML file `mapping`. `into` names a corpus that was
     imported before: then the table brings answers about its samples only. `regroup` gives splits anew.
+    `memory_gb` (1e9 bytes) is what the table and the arrays may take each.
 
     Raises `UsageError` for options that do not fit, `CorpusError` for content that does not, `ConfigError`
     where annotate.toml reads clips, and `ProjectBusy`.
     """
     started = time.monotonic()
     names = read_map(mapping, flags or {})
-    source = TableSource(table, features, names)
+    source = TableSource(table, features, names, memory_gb)
     if into is not None and (names.tells_samples() or features):
         raise UsageError(
             "--into brings answers about samples that are there, so nothing else of them can be told",
