@@ -3,14 +3,16 @@
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from annotate.types import GUESSED, Split, Told, Turn, VideoStatus
 from db import models
+from db.checks import REPEATS
 from db.chunks import chunks
 from db.models import INACTIVE, SampleStatus
 
@@ -35,6 +37,12 @@ class VideoTies:
     settled_speakers: tuple[tuple[str, int], ...] = ()
     """The same of all samples that have a split."""
 
+    def released(self) -> "VideoTies":
+        """The same video as if neither it nor its samples had a split."""
+        return replace(
+            self, split=None, unsettled=self.samples, unsettled_speakers=self.speakers, settled_speakers=()
+        )
+
 
 def something_to_settle(session: Session) -> bool:
     """Whether a sample that takes part has no split."""
@@ -47,21 +55,24 @@ def something_to_settle(session: Session) -> bool:
 def video_ties(session: Session) -> Iterator[VideoTies]:
     """Every video that was cut or has a split, removed ones left out, ordered by sha256.
 
-    Guessed speakers tie nothing.
+    Guessed speakers tie nothing. A sample that only repeats one in another split counts as taking part: which
+    of the two is rejected depends on the splits, so the splits must not depend on it.
     """
     sample = models.Sample
     counts: defaultdict[str, list[tuple[str, bool, bool, int]]] = defaultdict(list)
-    query = (
+    takes_part = (sample.status == SampleStatus.OK) | _only_repeats()
+    every = (
         select(
             sample.video_sha256, sample.speaker, sample.speaker_origin,
-            sample.status, sample.split, func.count(),
+            takes_part.label("takes_part"), sample.split,
         )
         .where(sample.status.not_in(INACTIVE))
-        .group_by(sample.video_sha256, sample.speaker, sample.speaker_origin, sample.status, sample.split)
+        .subquery()
     )  # fmt: skip
-    for sha256, speaker, origin, status, split, count in session.execute(query):
+    counted: Select[*tuple[Any, ...]] = select(*every.c, func.count()).group_by(*every.c)
+    for sha256, speaker, origin, counts_in, split, count in session.execute(counted):
         name = "" if origin == GUESSED else speaker
-        counts[sha256].append((name, status == SampleStatus.OK, split is None, count))
+        counts[sha256].append((name, bool(counts_in), split is None, count))
     video = models.Video
     rows = session.execute(
         select(video.sha256, video.speaker, video.episode, video.split)
@@ -78,6 +89,35 @@ def video_ties(session: Session) -> Iterator[VideoTies]:
             settled_speakers=_by_name((name, n) for name, _, new, n in of_video if not new),
             unsettled_speakers=_by_name((name, n) for name, ok, new, n in of_video if ok and new),
         )  # fmt: skip
+
+
+def _only_repeats() -> ColumnElement[bool]:
+    """Whether a sample is rejected for nothing but a repeat of what is in another split."""
+    check, sample = models.SampleCheck, models.Sample
+    failed = exists().where(check.sample_id == sample.id, ~check.passed)
+    return (
+        (sample.status == SampleStatus.REJECTED)
+        & failed.where(check.name.in_(REPEATS))
+        & ~failed.where(check.name.not_in(REPEATS))
+    )
+
+
+def fixed_videos(session: Session) -> set[str]:
+    """Videos (sha256) whose split must not move any more: a question about one of their samples was drawn,
+    or somebody's answer or a label is stored, or a corpus of others brought them."""
+    sample, video = models.Sample, models.Video
+    fixed = set(session.scalars(select(video.sha256).where(video.settings_hash == models.IMPORTED)))
+    for judged in (models.BatchItem, models.Annotation, models.Label):
+        query = select(sample.video_sha256).join(judged, judged.sample_id == sample.id).distinct()
+        fixed |= set(session.scalars(query))
+    return fixed
+
+
+def release_splits(session: Session, sha256s: Sequence[str]) -> None:
+    """Take the splits of these videos and all their samples away, so that others can be given."""
+    for chunk in chunks(sha256s):
+        session.execute(update(models.Video).where(models.Video.sha256.in_(chunk)).values(split=None))
+        session.execute(update(models.Sample).where(models.Sample.video_sha256.in_(chunk)).values(split=None))
 
 
 def _by_name(counts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
@@ -221,7 +261,7 @@ def put_told(session: Session, told: Mapping[str, Told], together: Collection[st
 def rename_speakers(session: Session, said: Mapping[str, str], *, tied: bool = True) -> list[str]:
     """Store who was said to talk in each video (sha256 -> speaker).
 
-    A split never moves: where the new speaker belongs to another split than the video, the video keeps
+    No split moves for it: where the new speaker belongs to another split than the video, the video keeps
     its old speaker, unless speakers are not `tied` to one split. Returns the names of those videos, sorted.
     """
     return _name_videos(session, "speaker", said, homes, tied=tied)

@@ -153,7 +153,7 @@ class Video(Base):
     episode: Mapped[str] = mapped_column(default="")
     """What it is a part of, when somebody said."""
     split: Mapped[str | None]
-    """Fixed per group once all videos of an ingest are in; never changed afterwards."""
+    """Given per group at the end of an ingest; drawn anew only while nobody was asked about the group."""
     removed_at: Mapped[datetime | None]
     """When somebody removed it with `annotate remove`; None while it takes part."""
 

@@ -167,6 +167,16 @@ def samples_per_split(session: Session) -> dict[Split, int]:
     return {split: found.get(split, 0) for split in Split}
 
 
+def any_cut_here(session: Session) -> bool:
+    """Whether a sample takes part whose video was cut by this project, not imported."""
+    query = (
+        select(models.Sample.id)
+        .join(models.Video, models.Video.sha256 == models.Sample.video_sha256)
+        .where(models.Sample.status == SampleStatus.OK, models.Video.settings_hash != models.IMPORTED)
+    )
+    return session.scalars(query.limit(1)).first() is not None
+
+
 def totals(session: Session, sha256s: Sequence[str]) -> Totals:
     """The samples of those videos."""
     sample = models.Sample

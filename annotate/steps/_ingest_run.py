@@ -21,11 +21,13 @@ from annotate.steps._ingest_speakers import Speakers
 from annotate.steps._ingest_transcripts import fingerprint
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps._repeats import remember
-from annotate.steps._splits import divide, some
+from annotate.steps._settle_splits import settle_splits
+from annotate.steps._splits import some
 from annotate.steps._verdicts import Rules, rejudge, settle_repeats
 from annotate.storage.urls import is_url
 from annotate.types import Failed, Failure, Finished, Told, VideoJob, VideoOutcome, VideoStatus, Working
-from db import checks, groups, removal, repeats, samples, units, videos
+from annotate.wording import counted, either
+from db import checks, groups, removal, samples, units, videos
 from db.chunks import chunks
 from db.engine import Session, reading, writing
 
@@ -72,6 +74,8 @@ class Run:
     """What became of the videos that were cut."""
     times_real_time: float | None = None
     """Seconds of footage cut per second; None when nothing was cut."""
+    moved: int = 0
+    """Samples that `settle` put into another split than they were in."""
     gone: set[str] = field(default_factory=set)
     """sha256 of videos that are cut again because a clip of theirs is missing."""
     _in_flight: dict[str, _Flight] = field(default_factory=dict)
@@ -321,27 +325,28 @@ class Run:
         settings = self.project.settings
         removal.keep_removed(session)
         self.found.warnings += rejudge(session, self._rules)
-        refused = groups.put_told(session, self.told, settings.splits.together)
+        fixed = groups.fixed_videos(session)
+        # As long as every split can be drawn anew, no name is refused because of one.
+        refused = groups.put_told(session, self.told, settings.splits.together if fixed else ())
         self._warn_of_refused(refused)
-        settled, unsettled = 0, groups.something_to_settle(session)
-        if unsettled:
-            counts = videos.samples_per_split(session)
-            division = divide(groups.video_ties(session), repeats.same_sound(session), counts, settings)
-            settled, kept_back = groups.give_splits(session, division.splits, division.groups.held)
-            self.found.warnings += division.warnings(kept_back)
-        settle_repeats(session, self._rules, moved=unsettled or changed)
-        if self.made or settled:
+        settled = settle_splits(session, settings, fixed)
+        self.moved = settled.moved
+        self.found.warnings += settled.warnings
+        settle_repeats(session, self._rules, moved=settled.changed or changed)
+        if self.made or settled.given:
             made = {status.value: count for status, count in sorted(self.made.items())}
-            videos.add_event(session, "ingest", {"videos": made, "settled": settled})
+            detail = {"videos": made, "settled": settled.given, "moved": settled.moved}
+            videos.add_event(session, "ingest", detail)
 
     def _warn_of_refused(self, refused: groups.Refused) -> None:
-        because = "because the new one is in another split and splits never move"
+        because = "because the new one is in another split, and raters were asked already"
         for names, word in ((refused.speakers, "speaker"), (refused.episodes, "episode")):
             if names:
-                warning = f"{len(names)} videos keep their old {word}, {because}: {some(names)}"
-                self.found.warnings.append(warning)
-        if refused.samples:
-            self.found.warnings.append(f"{refused.samples} samples keep their old speaker, {because}")
+                keep = f"{counted(len(names), 'video')} {either(len(names), 'keeps its', 'keep their')}"
+                self.found.warnings.append(f"{keep} old {word}, {because}: {some(names)}")
+        if count := refused.samples:
+            keep = f"{counted(count, 'sample')} {either(count, 'keeps its', 'keep their')}"
+            self.found.warnings.append(f"{keep} old speaker, {because}")
 
     def _warn(self) -> None:
         warnings = self.found.warnings

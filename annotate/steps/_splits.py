@@ -1,12 +1,13 @@
-"""Which split each group of videos belongs to: chosen once, at the end of an ingest."""
+"""Which split each group of videos belongs to: drawn anew until somebody is asked, then kept."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from annotate.config import Settings
 from annotate.steps._groups import Groups, group
 from annotate.types import Split
+from annotate.wording import counted, either
 from db.groups import VideoTies
 
 
@@ -18,6 +19,16 @@ class Division:
     """By sha256, of every video whose group has or gets a split."""
     groups: Groups
     shares: Mapping[Split, float]
+    samples: Mapping[str, int]
+    """By sha256: how many samples take part."""
+
+    @property
+    def deviation(self) -> float:
+        """See `deviation`."""
+        held = dict.fromkeys(Split, 0)
+        for sha256, split in self.splits.items():
+            held[split] += self.samples[sha256]
+        return deviation(held, self.shares)
 
     def warnings(self, kept_back: int) -> list[str]:
         """What people should know of it; `kept_back` samples get no split."""
@@ -31,6 +42,7 @@ def divide(
     settings: Settings,
 ) -> Division:
     """Which split each video belongs to; `repeats` are pairs of the same sound, `counts` as for `assign`."""
+    ties = list(ties)
     found = group(ties, repeats, settings.splits.together)
     shares = {split: settings.splits.share(split) for split in Split}
     chosen = assign(
@@ -45,7 +57,53 @@ def divide(
         for sha256, name in found.of.items()
         if name in chosen and not found.is_held(sha256)
     }
-    return Division(splits, found, shares)
+    return Division(splits, found, shares, {one.sha256: one.samples for one in ties})
+
+
+def free_videos(
+    ties: Iterable[VideoTies],
+    repeats: Iterable[tuple[str, str]],
+    fixed: Collection[str],
+    together: Collection[str],
+) -> set[str]:
+    """The videos that nothing ties to one of `fixed` (sha256), so that their splits may move."""
+    group_of = group((one.released() for one in ties), repeats, together).of
+    held = {group_of[sha256] for sha256 in fixed if sha256 in group_of}
+    return {sha256 for sha256, name in group_of.items() if name not in held}
+
+
+def redraw(
+    ties: Sequence[VideoTies], repeats: Iterable[tuple[str, str]], free: Collection[str], settings: Settings
+) -> Division:
+    """What `divide` gives when the `free` videos have no split yet, and all others keep theirs."""
+    counts = dict.fromkeys(Split, 0)
+    for one in ties:
+        if one.split is not None and one.sha256 not in free:
+            counts[one.split] += one.samples - one.unsettled
+    released = [one.released() if one.sha256 in free else one for one in ties]
+    return divide(released, repeats, counts, settings)
+
+
+FURTHEST = 1 / 3
+"""A split is off when its share of the samples differs from its target by more than this part of it."""
+
+
+def deviation(counts: Mapping[Split, int], shares: Mapping[Split, float]) -> float:
+    """How far the split that is furthest off is from its target share, as a part of that target."""
+    total = sum(counts.values())
+    if not total:
+        return 0.0
+    return max(deviation_of(counts.get(split, 0) / total, share) for split, share in shares.items())
+
+
+def deviation_of(share: float, target: float) -> float:
+    """How far a share is from its target, as a part of that target."""
+    return abs(share - target) / target
+
+
+def is_off(deviation: float) -> bool:
+    """Whether that is too far."""
+    return deviation > FURTHEST + 1e-9
 
 
 def _too_large(found: Groups, shares: Mapping[Split, float]) -> list[str]:
@@ -58,8 +116,8 @@ def _too_large(found: Groups, shares: Mapping[Split, float]) -> list[str]:
     return [
         f"{count} videos hang together by their speakers, episodes or repeats and hold "
         f"{100 * most / total:.0f} % of the samples, so the shares of the splits cannot be kept. Where a "
-        'cast appears everywhere, say splits.together = ["episode"] in annotate.toml before the first '
-        "ingest: then one person may be in several splits, and scores say less about strangers"
+        'cast appears everywhere, say splits.together = ["episode"] in annotate.toml before raters '
+        "are asked: then one person may be in several splits, and scores say less about strangers"
     ]
 
 
@@ -68,8 +126,9 @@ def _torn(found: Groups, kept_back: int) -> list[str]:
     if kept_back:
         names = sorted({name or sha256[:12] for sha256, held in found.held.items() for name in held})
         warnings.append(
-            f"{kept_back} samples get no split, and are not asked, because they tie groups that are in "
-            f"different splits, and splits never move: {some(names)}"
+            f"{counted(kept_back, 'sample')} {either(kept_back, 'gets', 'get')} no split, and "
+            f"{either(kept_back, 'is', 'are')} not asked, because {either(kept_back, 'it ties', 'they tie')} "
+            f"groups that are in different splits, and these stay as they are: {some(names)}"
         )
     if found.clashes:
         warnings.append(

@@ -60,6 +60,8 @@ class IngestReport:
     """Seconds of footage cut per second of cutting; None when nothing was cut in this run."""
     splits: Mapping[Split, int]
     """Samples of the whole project per split."""
+    moved: int
+    """Samples that are in another split than before: nobody was asked about their groups yet."""
     reasons: Mapping[str, int]
     """Why files have no samples, counted."""
     problems: list[dict[str, str]]
@@ -240,6 +242,7 @@ def _report(run: Run, seconds: float) -> IngestReport:
         hours_of_video=footage / 3600,
         times_real_time=run.times_real_time,
         splits=splits,
+        moved=run.moved,
         reasons=dict(sorted(Counter(p["reason"] for p in problems).items())),
         problems=problems[:PROBLEMS_SHOWN],
         notes=dict(sorted(notes.most_common(NOTES_SHOWN))),

@@ -23,6 +23,8 @@ class RecheckReport:
     before: int
     """That took part before."""
     splits: Mapping[Split, int]
+    moved: int
+    """Samples that are in another split than before."""
     rejected: Mapping[str, int]
     """Samples that rules keep out, by check; one may have broken several."""
     warnings: list[str]
@@ -46,6 +48,7 @@ def recheck(project: Project, *, progress: Progress = SILENT) -> RecheckReport:
             samples=sum(stats.samples(session).values()),
             before=before,
             splits=videos.samples_per_split(session),
+            moved=run.moved,
             rejected=dict(stats.rejected(session)),
             warnings=[*run.found.warnings, *still_asked(outbox.open_of_rejected(session))],
             next=next_command(project),

@@ -9,10 +9,12 @@ from annotate.errors import AnnotateError
 from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
 from annotate.steps._no_samples import EXPLAIN, INGEST
+from annotate.steps._splits import deviation, deviation_of, is_off
 from annotate.types import Kind, Split
-from db import stats
+from annotate.wording import counted
+from db import stats, videos
 from db.batches import something_left
-from db.engine import reading
+from db.engine import Session, reading
 from db.models import UNANSWERED, BatchItemState
 
 SHOWN_ROUNDS = 3
@@ -42,6 +44,7 @@ class StatusReport:
     """On the test split, of the latest rounds, newest first."""
     annotators: Sequence[Mapping[str, Any]]
     exports: Sequence[Mapping[str, Any]]
+    warnings: Sequence[str]
     next: str
 
 
@@ -68,8 +71,29 @@ def status(project: Project) -> StatusReport:
                 for name, answered, skipped, seconds in stats.annotators(session)
             ],
             exports=[{"format": f, "path": p, "samples": n} for f, p, n in stats.exports(session)],
+            warnings=_shares_off(project, session),
             next=_next(project),
         )
+
+
+def _shares_off(project: Project, session: Session) -> list[str]:
+    """A warning when the splits do not hold what `[splits]` asks for; none about a corpus of others, which
+    brought its own."""
+    counts = videos.samples_per_split(session)
+    shares = {split: project.settings.splits.share(split) for split in Split}
+    if not is_off(deviation(counts, shares)) or not videos.any_cut_here(session):
+        return []
+    total = sum(counts.values())
+    held = ", ".join(
+        f"{split.value} holds {n} of {counted(total, 'sample')} ({100 * n / total:.0f} %, "
+        f"target {100 * shares[split]:.0f} %)"
+        for split, n in counts.items()
+        if is_off(deviation_of(n / total, shares[split]))
+    )
+    return [
+        f"the splits are off: {held}. `annotate ingest --recheck` moves groups that nobody was asked about; "
+        "where that does not help, add videos of other speakers"
+    ]
 
 
 def _next(project: Project) -> str:

@@ -14,7 +14,7 @@ from annotate.steps._ingest_speakers import Pattern, read_speakers
 from annotate.types import PreparedSample, Segment, Told, Turn, VideoOutcome, VideoStatus, sample_id
 from db import models, videos
 from db.engine import reading, writing
-from db.models import SampleStatus
+from db.models import BatchItemState, SampleStatus
 
 
 def with_splits(project: Project, **settings: Any) -> Project:
@@ -65,14 +65,30 @@ def fill(project: Project, count: int = 4) -> None:
         cut(project, f"stranger{n}", "")
 
 
+def ask(project: Project, *names: str) -> None:
+    """Draw a question about the first sample of each of these videos."""
+    with writing(project.engine) as session:
+        batch = models.Batch(strategy="uniform", seed=0, settings={})
+        session.add(batch)
+        session.flush()
+        for name in names:
+            query = select(models.Sample.id).where(models.Sample.video_sha256 == name)
+            first = min(session.scalars(query))
+            session.add(models.BatchItem(
+                batch_id=batch.id, sample_id=first, modality="T", role="active", rank=0, score=0.0,
+                inclusion_probability=None, state=BatchItemState.OPEN, key=f"{batch.id} {name}",
+            ))  # fmt: skip
+
+
 def apart(project: Project) -> tuple[str, str]:
-    """Two settled videos in two splits: their names, that of ann's in front."""
+    """Two videos in two splits that raters were asked about: the splits, that of ann's in front."""
     cut(project, "a", "ann", "ann")
     cut(project, "b", "ben", "ben")
     fill(project, 1)
     settle(project)
     home = splits(project)
     assert len(set(home.values())) == 3
+    ask(project, *home)
     return str(home["a"]), str(home["b"])
 
 
@@ -108,7 +124,7 @@ def test_a_video_that_ties_two_splits_is_used_without_the_samples_that_would_lea
     cut(each_project, "c", "ann", "ann", "ben", "")
     for _ in range(2):
         warning = settle(each_project)[0]
-        assert warning.startswith("1 samples get no split") and "ben" in warning
+        assert warning.startswith("1 sample gets no split") and "ben" in warning
         assert [row.split for row in sample_rows(each_project, "c")] == [home, home, None, home]
     assert {name: splits(each_project)[name] for name in before} == before
 
@@ -116,7 +132,7 @@ def test_a_video_that_ties_two_splits_is_used_without_the_samples_that_would_lea
 def test_new_names_in_an_old_video_cannot_leak_either(each_project: Project) -> None:
     home, _ = apart(each_project)
     cut(each_project, "a", "ann", "ann", "ben")
-    assert settle(each_project)[0].startswith("1 samples get no split")
+    assert settle(each_project)[0].startswith("1 sample gets no split")
     assert [row.split for row in sample_rows(each_project, "a")] == [home, home, None]
 
 
@@ -130,6 +146,7 @@ def test_rejected_samples_do_not_count_but_get_their_split_when_they_come_back(e
     settle(each_project)
     assert splits(each_project)["gone"] is None
     before = splits(each_project)
+    ask(each_project, *(before.keys() - {"gone"}))
     with writing(each_project.engine) as session:
         for row in session.scalars(select(models.Sample).where(models.Sample.video_sha256 == "gone")):
             row.status = SampleStatus.OK
@@ -157,11 +174,11 @@ def test_a_cast_that_joins_everything_is_never_silent(each_project: Project) -> 
     assert warning.startswith("4 videos hang together") and "100 %" in warning
 
 
-def test_an_episode_named_later_never_moves_a_split(each_project: Project) -> None:
+def test_an_episode_named_later_never_moves_a_split_that_was_asked(each_project: Project) -> None:
     apart(each_project)
     before = splits(each_project)
     warnings = settle(each_project, a=Told(episode="e1"), b=Told(episode="e1"))
-    assert warnings[0].startswith("1 videos keep their old episode") and "b" in warnings[0]
+    assert warnings[0].startswith("1 video keeps its old episode") and "b" in warnings[0]
     assert splits(each_project) == before
 
 
@@ -181,7 +198,7 @@ def test_turns_of_a_table_name_whoever_talks_most_and_stay_when_the_video_is_cut
 def test_a_turn_that_would_bring_two_splits_together_is_refused_and_told(each_project: Project) -> None:
     apart(each_project)
     (warning,) = settle(each_project, a=Told(turns=(Turn("ben", 0, 1_000_000),)))
-    assert warning.startswith("1 samples keep their old speaker")
+    assert warning.startswith("1 sample keeps its old speaker")
     assert [row.speaker for row in sample_rows(each_project, "a")] == ["ann", "ann"]
 
 

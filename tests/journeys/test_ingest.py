@@ -39,6 +39,7 @@ from db import models
 from db.engine import reading, writing
 from db.models import SampleStatus
 from tests.conftest import MakeProject
+from tests.journeys.test_groups import ask
 from tests.media_factory import make_video
 
 ROOT = Path(__file__).parent.parent.parent
@@ -636,7 +637,9 @@ def test_a_speaker_table_that_cannot_be_used_is_an_error(
         run(project, folder, speakers=table)
 
 
-def test_every_speaker_is_in_one_split_and_stays_there(each_project: Project, folder: Path) -> None:
+def test_every_speaker_is_in_one_split_and_stays_there_once_asked(
+    each_project: Project, folder: Path
+) -> None:
     make(folder, **{f"s{n % 6}_{n}": f"speech {n}" for n in range(1, 13)}, bad="broken")
     pattern = {"speaker_pattern": "(?P<speaker>s[0-9]+)_"}
     report = run(each_project, folder, **pattern)
@@ -646,6 +649,7 @@ def test_every_speaker_is_in_one_split_and_stays_there(each_project: Project, fo
     split_of = {v.sha256: v.split for v in videos(each_project).values()}
     assert all(s.split == split_of[s.video_sha256] for s in rows(each_project, models.Sample))
     assert videos(each_project)["bad"].split is None
+    ask(each_project, *(v.sha256 for v in videos(each_project).values() if v.status == "ok"))
     make(folder, s0_99="speech 30", s9_98="speech 31")
     run(each_project, folder, **pattern)
     after = {v.speaker: v.split for v in videos(each_project).values() if v.status == "ok"}
@@ -653,11 +657,14 @@ def test_every_speaker_is_in_one_split_and_stays_there(each_project: Project, fo
     assert videos(each_project)["s0_99"].split == home["s0"]
 
 
-def test_a_speaker_named_later_never_moves_a_split(each_project: Project, folder: Path) -> None:
+def test_a_speaker_named_after_raters_were_asked_never_moves_a_split(
+    each_project: Project, folder: Path
+) -> None:
     make(folder, a="speech 3", b="speech 4", c="speech 5")
     run(each_project, folder)
     before = {v.name: v.split for v in videos(each_project).values()}
     assert set(before.values()) == {"train", "valid", "test"}
+    ask(each_project, *(v.sha256 for v in videos(each_project).values()))
     report = run(each_project, folder, speaker_pattern=r"(?P<speaker>videos)/")
     assert {v.name: v.split for v in videos(each_project).values()} == before
     assert [v.speaker for v in videos(each_project).values()].count("videos") == 1
@@ -672,6 +679,7 @@ def test_a_replaced_file_keeps_its_speaker_and_split_unless_somebody_names_anoth
     run(each_project, folder)
     before = {v.name: v for v in videos(each_project).values()}
     assert {before[name].split for name in names} == {"train", "valid", "test"}
+    ask(each_project, *(before[name].sha256 for name in names))
     make(folder, **{name: f"speech {n} again" for n, name in enumerate(names, 1)}, failed="speech 9")
     table = folder.parent / "speakers.csv"
     table.write_text("file,speaker\nv6.mp4,anna\n")

@@ -169,11 +169,13 @@ def test_a_removed_video_stays_removed_whatever_is_ingested(each_project: Projec
 
 
 def test_groups_and_repeats_do_not_see_a_removed_video(each_project: Project) -> None:
-    words = "one two three four five six seven"
+    words, samples = "one two three four five six seven", list[str]()
     with writing(each_project.engine) as session:
         for name, speaker, split in (("a", "anna", Split.TEST), ("b", "bert", Split.TRAIN)):
             sample = add_sample(session, add_video(session, name, speaker, split), text=words)
             session.add(models.RepeatKey(kind="text", key=7, sample_id=sample.id))
+            samples.append(sample.id)
+    ask(each_project, samples)
     recheck(each_project)
     assert status(each_project).rejected == {REPEATED_TEXT: 1}
     remove(each_project, ["a"])
@@ -195,7 +197,9 @@ def test_a_speaker_who_moved_meanwhile_is_not_in_two_splits_after_restoring(
         ask(project, [old])
     remove(project, ["old"])
     with writing(project.engine) as session:
-        add_sample(session, add_video(session, "new", "anna", Split.TEST))
+        new = add_sample(session, add_video(session, "new", "anna", Split.TEST)).id
+    if not asked:
+        ask(project, [new])
     report = remove(project, ["old"], undo=True)
     assert "another split" in report.warnings[0]
     split = scalar(project, select(models.Sample.split).where(models.Sample.id == old))
