@@ -2,18 +2,17 @@
 
 import csv
 import math
-import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from annotate.errors import AnnotateError, ConfigError, UsageError
-from annotate.steps._ingest_files import SourceFile, storable
+from annotate.errors import UsageError
+from annotate.steps._ingest_files import SourceFile
+from annotate.steps._path_patterns import PathPattern, Pattern, compiled
 from annotate.types import Told, Turn
 
 KNOWN = ("file", "speaker", "episode", "start", "end")
-EXAMPLES = {"speaker": "(?P<speaker>s[0-9]+)_", "episode": "(?P<episode>s[0-9]+e[0-9]+)"}
 
 
 @dataclass
@@ -21,9 +20,20 @@ class Speakers:
     """Everything that was told about speakers and episodes. `of` remembers which lines were used."""
 
     table: Mapping[str, Told] = field(default_factory=dict)
-    speaker_pattern: re.Pattern[str] | None = None
-    episode_pattern: re.Pattern[str] | None = None
+    speaker_pattern: PathPattern | None = None
+    episode_pattern: PathPattern | None = None
     _used: set[str] = field(default_factory=set)
+    _matched: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By group and path: what the patterns found."""
+
+    def match(self, files: Sequence[SourceFile]) -> None:
+        """Search the paths of all files for the patterns, once, before `of` is asked about any.
+
+        Raises `UsageError` or `ConfigError` for a pattern that takes too long.
+        """
+        for pattern in (self.speaker_pattern, self.episode_pattern):
+            if pattern is not None:
+                self._matched[pattern.group] = pattern.search(files)
 
     def of(self, file: SourceFile) -> Told:
         """What was told about `file`."""
@@ -34,8 +44,8 @@ class Speakers:
                 told = self.table[key]
                 break
         return Told(
-            told.speaker or _search(self.speaker_pattern, "speaker", file),
-            told.episode or _search(self.episode_pattern, "episode", file),
+            told.speaker or self._matched.get("speaker", {}).get(file.path, ""),
+            told.episode or self._matched.get("episode", {}).get(file.path, ""),
             told.turns,
         )
 
@@ -44,51 +54,14 @@ class Speakers:
         return sorted(self.table.keys() - self._used)
 
 
-def _search(pattern: re.Pattern[str] | None, group: str, file: SourceFile) -> str:
-    if pattern is None:
-        return ""
-    # Below the named folder first: a folder above it may match by accident.
-    for text in (file.relative, file.path):
-        match = pattern.search(text)
-        if match and match[group]:
-            return storable(match[group])
-    return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """A regular expression on the path: an option, which wins, or else a setting."""
-
-    flag: str | None
-    setting: str
-
-
 def read_speakers(table: Path | None, speaker: Pattern, episode: Pattern) -> Speakers:
     """What the options and the settings say.
 
     Raises `UsageError` for an option that cannot be used, `ConfigError` for such a setting.
     """
     return Speakers(
-        _read_table(table) if table else {}, _compile(speaker, "speaker"), _compile(episode, "episode")
+        _read_table(table) if table else {}, compiled(speaker, "speaker"), compiled(episode, "episode")
     )
-
-
-def _compile(pattern: Pattern, group: str) -> re.Pattern[str] | None:
-    said, error = (pattern.flag, UsageError) if pattern.flag is not None else (pattern.setting, ConfigError)
-    if not said:
-        return None
-    return _checked(said, group, error)
-
-
-def _checked(said: str, group: str, error: type[AnnotateError]) -> re.Pattern[str]:
-    hint = f"for example '{EXAMPLES[group]}'"
-    try:
-        compiled = re.compile(said)
-    except re.error as reason:
-        raise error(f"the {group} pattern {said!r} is no regular expression: {reason}", hint=hint) from reason
-    if group not in compiled.groupindex:
-        raise error(f"the {group} pattern {said!r} has no group called `{group}`", hint=hint)
-    return compiled
 
 
 def _read_table(path: Path) -> dict[str, Told]:

@@ -16,8 +16,9 @@ from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
 from annotate.steps._ingest_outlook import Cut, foreseen, summary, ways_out
 from annotate.steps._ingest_run import LOCK_SECONDS, Run
 from annotate.steps._ingest_scratch import marked, sweep
-from annotate.steps._ingest_speakers import Pattern, read_speakers
+from annotate.steps._ingest_speakers import read_speakers
 from annotate.steps._ingest_transcripts import attach, read_given
+from annotate.steps._path_patterns import Pattern
 from annotate.steps._verdicts import Rules
 from annotate.steps.recheck import still_asked
 from annotate.types import Split, VideoStatus
@@ -110,6 +111,7 @@ def ingest(
     with project.writing(wait_seconds=LOCK_SECONDS):
         sweep(project.media)
         found = _look(project, paths, progress)
+        voices.match(found.files)
         attach(found, given, project.settings.transcribe.language)
         run = Run(project, voices, found, progress)
         run.classify()

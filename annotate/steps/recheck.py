@@ -7,7 +7,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._ingest_files import Found
 from annotate.steps._ingest_run import LOCK_SECONDS, Run
-from annotate.steps._ingest_speakers import Pattern, read_speakers
+from annotate.steps._ingest_speakers import Speakers
 from annotate.steps.status import next_command
 from annotate.types import Split
 from db import outbox, stats, videos
@@ -37,9 +37,8 @@ def recheck(project: Project, *, progress: Progress = SILENT) -> RecheckReport:
     Raises `UnknownName` or `ConfigError` for a rule that cannot be used, `ProjectBusy` while another command
     writes.
     """
-    nobody = Pattern(None, "")
     with project.writing(wait_seconds=LOCK_SECONDS), progress.bar("recheck", None):
-        run = Run(project, read_speakers(None, nobody, nobody), Found(), progress)
+        run = Run(project, Speakers(), Found(), progress)
         with reading(project.engine) as session:
             before = sum(stats.samples(session).values())
         run.settle()
