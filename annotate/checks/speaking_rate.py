@@ -9,6 +9,8 @@ from annotate.types import Observed
 _VOWELS = frozenset("aeiouyæøœıаеёиоуыэюяіїєαεηιουω")
 _SYLLABIC = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
 """Kana, Han and Hangul: one sign, one syllable (or mora)."""
+_LEAST_VOICE = 1 / 3
+"""Share of a sample; transcripts leave less than two thirds of their lines to pauses."""
 
 
 @check("speaking-rate")
@@ -20,12 +22,16 @@ class SpeakingRate:
     high = "more words than can be spoken: does the transcript belong here?"
 
     def measure(self, observed: Observed) -> float | None:
-        """People speak 4 to 8 (Pellegrino, Coupé and Marsico, 2011); None without transcript, voice or
-        a script whose syllables can be counted."""
+        """People speak 4 to 8 (Pellegrino, Coupé and Marsico, 2011).
+
+        None without transcript or a script whose syllables can be counted, and where a voice is heard in less
+        than a third of the sample: then the sound is at fault (see the check `speech`), not the words.
+        """
         start, end = observed.segment.start_us, observed.segment.end_us
         heard = sum(max(0, min(last, end) - max(first, start)) for first, last in observed.speech)
         count = syllables(observed.segment.text)
-        return count * 1e6 / heard if count and heard else None
+        enough = heard >= _LEAST_VOICE * (end - start)
+        return count * 1e6 / heard if count and heard and enough else None
 
 
 def syllables(text: str) -> int:

@@ -9,7 +9,7 @@ class SpeechShare:
     """Share of the sample in which a voice is heard."""
 
     unit = "share"
-    low = "little speech heard"
+    low = "hardly any voice heard: the wrong sound track, too quiet, or no speech"
     high = "hardly a pause"
 
     def measure(self, observed: Observed) -> float:

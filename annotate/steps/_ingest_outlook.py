@@ -8,7 +8,7 @@ from annotate.steps._ingest_files import SourceFile
 from annotate.types import Modality
 from annotate.wording import counted, either
 
-TRANSCRIPT, LETTERING = "transcript", "burnt-in-text"
+TRANSCRIPT, LETTERING, SPEECH = "transcript", "burnt-in-text", "speech"
 """Checks whose rejections have ways out of their own."""
 
 RECHECK = "annotate ingest --recheck"
@@ -105,7 +105,12 @@ def ways_out(cut: Cut, settings: Settings) -> list[str]:
         )
     if cut.by_check.get(LETTERING):
         ways.append(_lettering_way(settings))
-    if others := sorted(cut.by_check.keys() - {TRANSCRIPT, LETTERING}):
+    if cut.by_check.get(SPEECH):
+        ways.append(
+            f"{SPEECH}: hardly any voice is heard in these; see whether the videos have the right sound "
+            'track, loud enough; for microphones across the room, set ingest.vad_preset = "far"'
+        )
+    if others := sorted(cut.by_check.keys() - {TRANSCRIPT, LETTERING, SPEECH}):
         ways.append(
             f"{', '.join(others)}: annotate ingest --explain VIDEO shows what was measured; change or remove "
             f"the rule in [checks] or [repeats] of annotate.toml, then {RECHECK}"

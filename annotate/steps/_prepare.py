@@ -19,6 +19,7 @@ from annotate.registry import SEGMENTERS, TRANSCRIBERS
 from annotate.segmenters._postprocess import utterances
 from annotate.speakers.guess import guess_speakers, is_numbered
 from annotate.steps._observe import measure, observe
+from annotate.steps._voice_share import LEAST_SHARE, sound_at_fault, voice_share
 from annotate.transcripts.read import read_transcript
 from annotate.transcripts.usable import usable
 from annotate.types import (
@@ -89,7 +90,7 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     speech, voices = _speech(job, path, heard, transcript)
     found_utterances = utterances(speech, transcript, job.plan.lengths, heard.end_us)
     if not found_utterances:
-        raise _nothing_said(job)
+        raise _nothing_said(job, found, heard, transcript)
     segments = snap(found_utterances, heard)
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
     how, notes = _how_to_cut(job, found, heard)
@@ -101,6 +102,11 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     guessed = _guessed(job, seen)
     samples = [_sample(job, o, c, origin, g) for o, c, g in zip(seen, made, guessed, strict=True)]
     notes += transcript.notes if transcript else ()
+    if transcript and (share := voice_share(segments, voices)) < LEAST_SHARE:
+        notes.append(
+            f"hardly any voice is heard where the transcript has words ({share:.0%} of the time): "
+            + sound_at_fault(found, heard)
+        )
     if not any(g.faces for c in made for g in c.glimpses):
         notes.append("no face seen")
     return samples, notes
@@ -188,11 +194,18 @@ def _speech(job: VideoJob, path: Path, heard: Heard, transcript: Transcript | No
     return run(plan.segmenter_with_transcript), voices
 
 
-def _nothing_said(job: VideoJob) -> MediaError:
+def _nothing_said(job: VideoJob, found: Probe, heard: Heard, transcript: Transcript | None) -> MediaError:
+    """No utterance by ear. Where a transcript says that somebody talks, the sound is at fault."""
+    hint = "a transcript of the same name beside the video says where the utterances are"
+    if transcript:
+        hint = (
+            f"its transcript has words, but no voice is heard: {sound_at_fault(found, heard)}; "
+            "play it, and export it again with the right sound"
+        )
     return MediaError(
         f"no utterance of {job.plan.lengths.min_seconds:g} s or more was found in {job.path}",
         code="no-speech",
-        hint="a transcript of the same name beside the video says where the utterances are",
+        hint=hint,
     )
 
 

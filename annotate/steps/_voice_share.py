@@ -1,0 +1,33 @@
+"""What to say of a video where a transcript has words and hardly any voice is heard: blame its sound."""
+
+from collections.abc import Sequence
+
+from annotate.media.probe import Probe
+from annotate.media.sound import Heard, loudest
+from annotate.types import Segment, Speech
+
+LEAST_SHARE = 0.1
+"""Of the time of a transcript's cues: below, something is wrong with the sound."""
+QUIET_DB = -40.0
+"""Loudest tenth of a second of a recording that was made far too quiet."""
+
+
+def voice_share(segments: Sequence[Segment], voices: Speech) -> float:
+    """Share of the time of `segments` in which a voice is heard, 0 to 1; 1 without any segment."""
+    total = sum(s.end_us - s.start_us for s in segments)
+    common = sum(
+        max(0, min(s.end_us, v.end_us) - max(s.start_us, v.start_us))
+        for s in segments
+        for v in voices.segments
+    )
+    return min(1.0, common / total) if total else 1.0
+
+
+def sound_at_fault(found: Probe, heard: Heard) -> str:
+    """Why no voice may be heard in the sound of a video, the likeliest reason first."""
+    level = loudest(heard.wave)
+    if found.sound_tracks > 1:
+        return f"another of its {found.sound_tracks} sound tracks may hold the voices"
+    if level < QUIET_DB:
+        return f"its sound is very quiet ({level:.0f} dB at its loudest)"
+    return "its sound may be noise, music or another recording"
