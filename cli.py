@@ -269,12 +269,19 @@ def pull(
     full: Annotated[
         bool, typer.Option("--full", help="Read everything again, not only what changed.")
     ] = False,
+    accept_deletions: Annotated[
+        bool,
+        typer.Option("--accept-deletions", help="Mark missing answers deleted, however many are gone."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring home what raters said, and make labels of it. Example: annotate pull"""
     from annotate.steps.pull import pull as step
 
-    emit(step(open_project(), full=full, progress=progress()), as_json)
+    report = step(open_project(), full=full, accept_deletions=accept_deletions, progress=progress())
+    emit(report, as_json)
+    if report.missing:
+        raise typer.Exit(1)
 
 
 @app.command()

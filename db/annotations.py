@@ -8,13 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.models import Annotation, AnnotationState, Annotator, BatchItem, Event
+from db.chunks import chunks
+from db.models import Annotation, AnnotationState, Annotator, BatchItem, Event, now
 
 DELETED = "deleted"
-"""The revision of a deletion: a number that is gone never comes back."""
+"""Begins the revision of a row that says that an answer is gone from the server."""
 UNUSABLE = "unusable-answer"
 
 
@@ -27,16 +28,30 @@ class Change(StrEnum):
     EDIT = "edit"
     SKIP = "skip"
     UNUSABLE = "unusable"
+    RETURN = "return"
+    """The answer had been taken back, and is there again."""
+    OTHERS_EDIT = "others-edit"
+    """Somebody other than the rater changed it; the rater's own last version still counts."""
+    OTHERS_ANSWER = "others-answer"
+    """The same, and no version of the rater's own was ever stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One state of one annotation in Label Studio."""
 
-    origin: str
-    """``<server>#<number>``."""
+    server: str
+    number: int
+    """Of the annotation on that server."""
+    ls_task_id: int
     revision: str
-    annotator: str
+    """When it was last changed, as the server wrote it."""
+    rater: str
+    """Empty when the server no longer says who it was."""
+    named: bool
+    """Whether the server gives the rater's e-mail address."""
+    editor: str
+    """Who changed it last, when that was not the rater; else empty."""
     created_at: datetime
     changed_at: datetime
     seconds: float | None
@@ -45,66 +60,139 @@ class Revision:
     """Alias by task id."""
     raw: dict[str, Any]
 
+    @property
+    def base_origin(self) -> str:
+        """The origin it has unless an earlier answer to the same question had the number."""
+        return f"{self.server}#{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class StandingAnswer:
+    """An annotation that counts: answered or skipped, and not known to be gone from the server."""
+
+    question_id: int
+    sample_id: str
+    origin: str
+    ls_task_id: int
+    rater: str
+    revision: str
+    """When it was last changed, as the server wrote it."""
+    stored_at: datetime
+
+    @property
+    def number(self) -> int:
+        """Its number on the server."""
+        return number_of(self.origin)
+
+
+def number_of(origin: str) -> int:
+    """The server's number of an answer, from the row's `origin`."""
+    return int(origin.rpartition("#")[2].partition("@")[0])
+
+
+def server_time(revision: str) -> str:
+    """When the server says an answer was last changed, from the row's `revision`."""
+    return revision.partition(">")[0]
+
 
 class History:
     """What is stored about some questions; rows are added through it."""
 
     def __init__(self, session: Session, items: Collection[BatchItem]) -> None:
         self._session = session
-        self._latest: dict[tuple[str, str], Annotation] = {}
-        self._revisions: set[tuple[str, str]] = set()
+        self._rows: dict[tuple[int, str, str], list[Annotation]] = {}
+        """By question, origin and task: in the order they were stored."""
         self._annotators: dict[str, int] = {}
-        query = select(Annotation).where(Annotation.batch_item_id.in_([item.id for item in items]))
-        for row in session.scalars(query.order_by(Annotation.id)):
-            self._latest[row.origin, row.task_id] = row
-            self._revisions.add((row.origin, row.revision))
+        self._names: dict[int, str] = {}
+        for some in chunks(sorted(item.id for item in items)):
+            query = select(Annotation).where(Annotation.batch_item_id.in_(some)).order_by(Annotation.id)
+            for row in session.scalars(query):
+                self._rows.setdefault(_key(row), []).append(row)
 
     def add(self, item: BatchItem, revision: Revision, task_ids: Sequence[str]) -> Change:
-        """Store a revision, one row per task, unless it is stored already."""
-        if (revision.origin, revision.revision) in self._revisions:
+        """Store what the server holds of one annotation now, one row per task, unless that is stored already.
+
+        The latest observed state counts, also when the server shows an earlier version again. What somebody
+        other than the rater wrote is kept under the editor and does not count; the last version of the
+        rater's own does.
+        """
+        origin = self.origin_of(item, revision)
+        if revision.editor:
+            return self._add_others_edit(item, origin, revision, task_ids)
+        latest = {task_id: self._latest(item, origin, task_id) for task_id in task_ids}
+        known = [row for row in latest.values() if row is not None]
+        if known and all(server_time(row.revision) == revision.revision for row in known):
             return Change.NONE
-        before = any((revision.origin, task_id) in self._latest for task_id in task_ids)
+        rater = self.rater_of(item, origin, revision)
         stored = 0
-        for task_id in task_ids:
-            earlier = self._latest.get((revision.origin, task_id))
-            if revision.skipped:
-                state = AnnotationState.SKIPPED
-            elif task_id in revision.values:
-                state = AnnotationState.ANSWERED
-            elif earlier is not None and earlier.state != AnnotationState.DELETED:
-                # What was said before was replaced by something unusable: it is not said any more.
-                state = AnnotationState.DELETED
-            else:
-                continue
-            self._row(item, revision, task_id, state, earlier)
-            stored += 1
+        for task_id, earlier in latest.items():
+            state = _state(revision, task_id, earlier)
+            if state is not None:
+                self._add_row(item, origin, revision, task_id, state, earlier, rater)
+                stored += 1
         if not stored:
             return Change.UNUSABLE
-        self._revisions.add((revision.origin, revision.revision))
+        if any(row.revision.startswith(DELETED) for row in known):
+            return Change.RETURN
         if revision.skipped:
             return Change.SKIP
-        return Change.EDIT if before else Change.ANSWER
+        return Change.EDIT if known else Change.ANSWER
 
-    def take_back(
-        self, item: BatchItem, ls_task_id: int, server: str, present: Collection[int], at: datetime
-    ) -> int:
-        """Store that annotations of an LS task are gone, all but those `present`; says how many were."""
-        still = {f"{server}#{number}" for number in present}
-        gone = [
-            row for row in self._latest.values()
-            if row.batch_item_id == item.id and row.origin.startswith(f"{server}#")
-            and row.origin not in still and row.raw.get("task") == ls_task_id
-            and row.state != AnnotationState.DELETED
-        ]  # fmt: skip
-        for row in gone:
-            self._add(
-                Annotation(
-                    sample_id=row.sample_id, task_id=row.task_id, annotator_id=row.annotator_id,
-                    state=AnnotationState.DELETED, value=None, seconds=None, batch_item_id=row.batch_item_id,
-                    origin=row.origin, revision=DELETED, supersedes_id=row.id, created_at=at, raw=row.raw,
-                )
-            )  # fmt: skip
-        return len({row.origin for row in gone})
+    def origin_of(self, item: BatchItem, revision: Revision) -> str:
+        """The origin under which an annotation of the server is stored, or would be.
+
+        The time when it was made tells it from an earlier answer to the same question that had its number.
+        """
+        base = revision.base_origin
+        made = {
+            origin: rows[0].raw.get("created_at")
+            for (item_id, origin, _), rows in self._rows.items()
+            if item_id == item.id and (origin == base or origin.startswith(f"{base}@"))
+        }
+        for origin, created_at in made.items():
+            if created_at is None or datetime.fromisoformat(created_at) == revision.created_at:
+                return origin
+        return f"{base}@{revision.raw['created_at']}" if base in made else base
+
+    def origins_of(self, item: BatchItem, server: str, number: object) -> set[str]:
+        """Under which origins answers of that number to that question are stored."""
+        base = f"{server}#{number}"
+        return {
+            origin for item_id, origin, _ in self._rows
+            if item_id == item.id and (origin == base or origin.startswith(f"{base}@"))
+        }  # fmt: skip
+
+    def rater_of(self, item: BatchItem, origin: str, revision: Revision) -> str:
+        """Whose answer it is: as the server says, else as it said earlier, else one nobody else can be."""
+        rows = [row for row in self._answer_rows(item, origin) if row.state != AnnotationState.EDITED]
+        if rows and not revision.named:
+            return self._name(rows[-1].annotator_id)
+        return revision.rater or self._free_name(revision)
+
+    def take_back(self, answers: Collection[StandingAnswer], at: datetime | None = None) -> int:
+        """Store that these answers are gone from the server; says how many were not known to be.
+
+        Their questions must be among those of this history.
+        """
+        gone = 0
+        for answer in answers:
+            chains = [
+                rows for (item_id, origin, _), rows in self._rows.items()
+                if item_id == answer.question_id and origin == answer.origin
+            ]  # fmt: skip
+            standing = [row for rows in chains if (row := _newest(rows)) and row.state in STANDING]
+            for row in standing:
+                self._add(
+                    Annotation(
+                        sample_id=row.sample_id, task_id=row.task_id, annotator_id=row.annotator_id,
+                        state=AnnotationState.DELETED, value=None, seconds=None,
+                        batch_item_id=row.batch_item_id, origin=row.origin, revision=f"{DELETED}>{row.id}",
+                        ls_task_id=answer.ls_task_id, supersedes_id=row.id, created_at=at or now(),
+                        raw=row.raw,
+                    )
+                )  # fmt: skip
+            gone += bool(standing)
+        return gone
 
     def note_unusable(self, problem: Mapping[str, Any]) -> bool:
         """Keep an answer that cannot be used in the audit trail; says whether it is news."""
@@ -116,25 +204,100 @@ class History:
         self._session.flush()
         return True
 
-    def _row(
-        self, item: BatchItem, revision: Revision, task_id: str, state: AnnotationState,
-        earlier: Annotation | None,
+    def _add_others_edit(
+        self, item: BatchItem, origin: str, revision: Revision, task_ids: Sequence[str]
+    ) -> Change:
+        """Keep what an editor wrote, and let the rater's own last version stand."""
+        own = False
+        for task_id in task_ids:
+            own |= self._restore_own(item, origin, revision, task_id)
+        rows = self._answer_rows(item, origin)
+        edits = [row for row in rows if row.state == AnnotationState.EDITED]
+        if any(server_time(row.revision) == revision.revision for row in edits):
+            return Change.NONE
+        for task_id in task_ids:
+            self._add(
+                Annotation(
+                    sample_id=item.sample_id, task_id=task_id, annotator_id=self._annotator(revision.editor),
+                    state=AnnotationState.EDITED, value=revision.values.get(task_id), seconds=None,
+                    batch_item_id=item.id, origin=origin,
+                    revision=self._free_revision(item, origin, task_id, revision.revision),
+                    ls_task_id=revision.ls_task_id, supersedes_id=None, created_at=revision.changed_at,
+                    raw=revision.raw,
+                )
+            )  # fmt: skip
+        return Change.OTHERS_EDIT if own else Change.OTHERS_ANSWER
+
+    def _restore_own(self, item: BatchItem, origin: str, revision: Revision, task_id: str) -> bool:
+        """Make the rater's own last version the present state, and say whether there is one.
+
+        It is not when the answer was taken back and is there again, or when an earlier version of this
+        program took the editor's words for the rater's.
+        """
+        rows = [
+            row for row in self._rows.get((item.id, origin, task_id), ())
+            if row.state != AnnotationState.EDITED
+        ]  # fmt: skip
+        if not rows:
+            return False
+        own = [row for row in rows if not row.revision.startswith(DELETED) and not edited_by_other(row.raw)]
+        latest = rows[-1]
+        if not own and latest.state == AnnotationState.DELETED:
+            return False
+        wanted = own[-1] if own else None
+        state = wanted.state if wanted else AnnotationState.DELETED
+        value = wanted.value if wanted else None
+        if latest is not wanted and (latest.state, latest.value) != (state, value):
+            self._add(
+                Annotation(
+                    sample_id=item.sample_id, task_id=task_id, annotator_id=(wanted or latest).annotator_id,
+                    state=state, value=value, seconds=wanted.seconds if wanted else None,
+                    batch_item_id=item.id, origin=origin,
+                    revision=f"{server_time(wanted.revision) if wanted else DELETED}>{latest.id}",
+                    ls_task_id=revision.ls_task_id, supersedes_id=latest.id,
+                    created_at=wanted.created_at if wanted else revision.changed_at,
+                    raw=(wanted or latest).raw,
+                )
+            )  # fmt: skip
+        return wanted is not None
+
+    def _add_row(
+        self, item: BatchItem, origin: str, revision: Revision, task_id: str, state: AnnotationState,
+        earlier: Annotation | None, rater: str,
     ) -> None:  # fmt: skip
         self._add(
             Annotation(
-                sample_id=item.sample_id, task_id=task_id, annotator_id=self._annotator(revision.annotator),
-                state=state, value=revision.values.get(task_id), seconds=revision.seconds,
-                batch_item_id=item.id, origin=revision.origin, revision=revision.revision,
-                supersedes_id=None if earlier is None else earlier.id,
-                created_at=revision.created_at if earlier is None else revision.changed_at,
-                raw=revision.raw,
+                sample_id=item.sample_id, task_id=task_id, annotator_id=self._annotator(rater), state=state,
+                value=revision.values.get(task_id) if state == AnnotationState.ANSWERED else None,
+                seconds=revision.seconds, batch_item_id=item.id, origin=origin,
+                revision=self._free_revision(item, origin, task_id, revision.revision),
+                ls_task_id=revision.ls_task_id, supersedes_id=None if earlier is None else earlier.id,
+                created_at=revision.changed_at, raw=revision.raw,
             )
         )  # fmt: skip
+
+    def _free_revision(self, item: BatchItem, origin: str, task_id: str, revision: str) -> str:
+        """A version that was stored before gets a name of its own when the server shows it again."""
+        rows = self._rows.get((item.id, origin, task_id), [])
+        used = {row.revision for row in rows}
+        return f"{revision}>{rows[-1].id}" if revision in used else revision
+
+    def _latest(self, item: BatchItem, origin: str, task_id: str) -> Annotation | None:
+        return _newest(self._rows.get((item.id, origin, task_id), []))
+
+    def _answer_rows(self, item: BatchItem, origin: str) -> list[Annotation]:
+        """All rows of one answer, in the order they were stored."""
+        rows = [
+            row for (item_id, row_origin, _), chain in self._rows.items()
+            if item_id == item.id and row_origin == origin
+            for row in chain
+        ]  # fmt: skip
+        return sorted(rows, key=lambda row: row.id)
 
     def _add(self, row: Annotation) -> None:
         self._session.add(row)
         self._session.flush()
-        self._latest[row.origin, row.task_id] = row
+        self._rows.setdefault(_key(row), []).append(row)
 
     def _annotator(self, name: str) -> int:
         if name not in self._annotators:
@@ -145,3 +308,89 @@ class History:
                 self._session.flush()
             self._annotators[name] = found.id
         return self._annotators[name]
+
+    def _name(self, annotator_id: int) -> str:
+        if annotator_id not in self._names:
+            self._names[annotator_id] = self._session.get_one(Annotator, annotator_id).name
+        return self._names[annotator_id]
+
+    def _free_name(self, revision: Revision) -> str:
+        """Of a rater whose account is gone and whom nothing tells from others: one for this answer alone.
+
+        Another server, and a server that was restored, may give the number to another answer.
+        """
+        plain = f"{DELETED}:{revision.number}"
+        names = (
+            plain,
+            f"{plain}@{revision.server}",
+            f"{plain}@{revision.server}@{revision.raw['created_at']}",
+        )
+        for name in names[:-1]:
+            rows = select(func.count(Annotation.id)).join(Annotator, Annotator.id == Annotation.annotator_id)
+            if not self._session.scalar(rows.where(Annotator.name == name)):
+                return name
+        return names[-1]
+
+
+STANDING = frozenset({AnnotationState.ANSWERED, AnnotationState.SKIPPED})
+"""States of an answer that counts as given."""
+
+
+def _key(row: Annotation) -> tuple[int, str, str]:
+    return int(row.batch_item_id or 0), row.origin, row.task_id
+
+
+def _newest(rows: Sequence[Annotation]) -> Annotation | None:
+    """The present state of one task of one answer."""
+    return next((row for row in reversed(rows) if row.state != AnnotationState.EDITED), None)
+
+
+def _state(revision: Revision, task_id: str, earlier: Annotation | None) -> AnnotationState | None:
+    """What a revision says about a task; None when that is nothing, and nothing was said before."""
+    if revision.skipped:
+        return AnnotationState.SKIPPED
+    if task_id in revision.values:
+        return AnnotationState.ANSWERED
+    # What was said before was replaced by something unusable: it is not said any more.
+    replaced = earlier is not None and earlier.state != AnnotationState.DELETED
+    return AnnotationState.DELETED if replaced else None
+
+
+def edited_by_other(raw: Mapping[str, Any]) -> bool:
+    """Whether an annotation, as the server sent it, was last changed by somebody other than its rater.
+
+    Label Studio names nobody for answers that it imported, and for editors whose account is gone.
+    """
+    editor = raw.get("updated_by")
+    return editor is not None and editor != raw.get("completed_by")
+
+
+def standing_answers(session: Session, server: str) -> list[StandingAnswer]:
+    """The answers of a server that count now, one per annotation, ordered by question and origin."""
+    row = Annotation
+    query = (
+        select(
+            row.id, row.batch_item_id, row.sample_id, row.origin, row.task_id, row.state, row.ls_task_id,
+            row.revision, row.stored_at, Annotator.name,
+        )
+        .join(Annotator, Annotator.id == row.annotator_id)
+        .where(row.origin.startswith(f"{server}#", autoescape=True), row.state != AnnotationState.EDITED)
+        .order_by(row.id)
+    )  # fmt: skip
+    latest: dict[tuple[int, str, str], Any] = {}
+    for found in session.execute(query):
+        latest[found.batch_item_id, found.origin, found.task_id] = found
+    standing = [found for found in latest.values() if found.state in STANDING]
+    older = sorted(found.id for found in standing if found.ls_task_id is None)
+    task_of: dict[int, int] = {}
+    for some in chunks(older):
+        for row_id, raw in session.execute(select(row.id, row.raw).where(row.id.in_(some))):
+            task_of[row_id] = int(raw.get("task") or 0)
+    answers = {
+        (found.batch_item_id, found.origin): StandingAnswer(
+            found.batch_item_id, found.sample_id, found.origin, found.ls_task_id or task_of[found.id],
+            found.name, server_time(found.revision), found.stored_at,
+        )
+        for found in standing
+    }  # fmt: skip
+    return [answers[key] for key in sorted(answers)]

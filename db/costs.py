@@ -21,7 +21,7 @@ def lead_times(session: Session) -> list[tuple[str, float, float]]:
     newest = (
         select(func.max(Annotation.id).label("id"))
         .where(*answered, Annotation.batch_item_id.is_not(None))
-        .group_by(Annotation.origin)
+        .group_by(Annotation.batch_item_id, Annotation.origin)
         .order_by(func.max(Annotation.id).desc())
         .limit(RECENT)
         .subquery()

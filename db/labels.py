@@ -45,6 +45,50 @@ def rebuild_labels(session: Session, tasks: Sequence[Task], sample_ids: Collecti
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class LabelDifference:
+    """A stored label that is not what the annotations say."""
+
+    sample_id: str
+    task_id: str
+    stored: str
+    """The value, and how many raters made it; empty when there is no stored label."""
+    rebuilt: str
+    """The same of the label that the annotations make; empty when they make none."""
+
+
+def label_differences(session: Session, tasks: Sequence[Task]) -> list[LabelDifference]:
+    """Compare the stored human labels of `tasks` with those that all annotations make; changes nothing.
+
+    Ordered by sample and task. Every write of annotations has to leave this empty.
+    """
+    by_id = {task.id: task for task in tasks}
+    stored = {
+        (row.sample_id, row.task_id): _facts(row)
+        for row in session.scalars(select(Label).where(Label.origin == HUMAN, Label.task_id.in_(list(by_id))))
+    }
+    rebuilt: dict[tuple[str, str], tuple[Any, ...]] = {}
+    for some in chunks(sorted(set(session.scalars(select(Annotation.sample_id))))):
+        for (sample_id, task_id), said in _answers(session, some, by_id).items():
+            rebuilt[sample_id, task_id] = _facts(label(sample_id, by_id[task_id], list(said.values())))
+    return [
+        LabelDifference(*key, _described(stored.get(key)), _described(rebuilt.get(key)))
+        for key in sorted(stored.keys() | rebuilt.keys())
+        if stored.get(key) != rebuilt.get(key)
+    ]
+
+
+def _facts(row: Label) -> tuple[Any, ...]:
+    return row.number, row.category, dict(row.distribution), row.confidence, row.raters
+
+
+def _described(facts: tuple[Any, ...] | None) -> str:
+    if facts is None:
+        return ""
+    number, category, *_, raters = facts
+    return f"{category if number is None else number} by {raters}"
+
+
 def label(sample_id: str, task: Task, said: Sequence[str]) -> Label:
     """What these answers, one per rater and at least one, agree on."""
     return Label(**_row(sample_id, task, said))
@@ -106,15 +150,18 @@ def _answers(
     session: Session, sample_ids: Sequence[str], tasks: Mapping[str, Task]
 ) -> dict[tuple[str, str], dict[int, str]]:
     """By (sample, task): what each rater says now."""
-    latest: dict[tuple[str, str], Any] = {}
+    latest: dict[tuple[int | None, str, str], Any] = {}
     said = Annotation
     # Not whole rows: what the server sent is the most of one, and takes the longest to read.
     query = select(
         said.id, said.origin, said.sample_id, said.task_id, said.annotator_id, said.state, said.value,
-        said.created_at,
-    ).where(said.sample_id.in_(sample_ids), said.task_id.in_(list(tasks)))  # fmt: skip
+        said.created_at, said.batch_item_id,
+    ).where(
+        said.sample_id.in_(sample_ids), said.task_id.in_(list(tasks)), said.state != AnnotationState.EDITED
+    )  # fmt: skip
     for row in session.execute(query.order_by(said.id)):
-        latest[row.origin, row.task_id] = row
+        # A restored server gives the number of an answer to an answer of another question.
+        latest[row.batch_item_id, row.origin, row.task_id] = row
     found: dict[tuple[str, str], dict[int, str]] = {}
     # Of two live answers of one rater the newer one counts.
     for row in sorted(latest.values(), key=lambda row: (row.created_at, row.id)):

@@ -83,6 +83,9 @@ class AnnotationState(StrEnum):
     ANSWERED = "answered"
     SKIPPED = "skipped"
     DELETED = "deleted"
+    EDITED = "edited"
+    """Somebody other than the rater changed it in Label Studio. The row belongs to the editor, keeps what the
+    editor wrote, and counts neither as the rater's answer nor as the editor's."""
 
 
 class BatchItemState(IntEnum):
@@ -352,6 +355,9 @@ class BatchItem(Base):
     """Travels in the question's data, so that a lost answer of the server is found again."""
     ls_project_id: Mapped[int | None]
     ls_task_id: Mapped[int | None]
+    ls_updated_at: Mapped[str] = mapped_column(default="")
+    """When that task of the server was last changed, as the server wrote it, at the time it was read last.
+    Another time on the server, earlier or later, means that the task has to be read again."""
     created_at: Mapped[datetime] = mapped_column(default=now)
     pushed_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
@@ -398,10 +404,28 @@ class Annotator(Base):
 
 
 class Annotation(Base):
-    """What one rater did with one task of one sample. Rows are only ever added (a trigger sees to it)."""
+    """What one rater did with one task of one sample. Rows are only ever added (a trigger sees to it).
+
+    An answer in Label Studio is identified by its question, its `origin` and its task, because a server that
+    was restored from a backup gives its numbers to other questions. The newest row of an answer, `EDITED`
+    rows aside, is its present state. Rows of schema 0004 and older have no `ls_task_id`: theirs is
+    ``raw["task"]``.
+    """
 
     __tablename__ = "annotation"
-    __table_args__ = (UniqueConstraint("origin", "revision", "task_id"),)
+    __table_args__ = (
+        UniqueConstraint("batch_item_id", "origin", "revision", "task_id"),
+        # NULLs are distinct in a unique constraint, and imported answers have no question.
+        Index(
+            "uq_annotation_imported",
+            "origin",
+            "revision",
+            "task_id",
+            unique=True,
+            sqlite_where=text("batch_item_id IS NULL"),
+            postgresql_where=text("batch_item_id IS NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), index=True)
@@ -415,9 +439,14 @@ class Annotation(Base):
     """Time spent, as Label Studio measured it; None when it did not."""
     batch_item_id: Mapped[int | None] = mapped_column(ForeignKey("batch_item.id"), index=True)
     origin: Mapped[str]
-    """Which annotation on which server: ``<server>#<id>``."""
+    """Which annotation on which server: ``<server>#<id>``; ``<server>#<id>@<time it was made>`` when the
+    server gave the number of an earlier answer to another answer of the same question."""
     revision: Mapped[str]
-    """When it was last changed there; a deletion has a revision of its own."""
+    """When it was last changed there; ``deleted>N`` for the deletion of row N, and ``<time>>N`` for an answer
+    that row N took back and that is there again. Schema 0004 and older wrote ``deleted`` for a deletion."""
+    ls_task_id: Mapped[int | None]
+    """The task of the server that held the answer; NULL for imported answers and for rows of schema 0004 and
+    older, which keep it in ``raw["task"]``."""
     supersedes_id: Mapped[int | None] = mapped_column(ForeignKey("annotation.id"))
     """The row that this one corrects."""
     created_at: Mapped[datetime]

@@ -1,5 +1,6 @@
 """Questions on their way to the raters and back: queued, open, held, closed, withdrawn."""
 
+import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.orm import Session
 
+from annotate.errors import ProjectBusy
 from annotate.types import Modality
 from db.chunks import chunks
 from db.models import (
@@ -26,6 +28,7 @@ from db.models import (
 
 MARKER = "labelstudio-marker"
 _PUSH_LOCK = 0x616E6E6F
+_LABELLING_LOCK = 0x616E6E70
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,48 @@ def sole_pusher(engine: Engine) -> Iterator[None]:
             connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _PUSH_LOCK})
 
 
-def marker(session: Session) -> str:
-    """What tells this project's Label Studio projects from those of others; made when first asked for."""
-    found = session.scalar(select(Event).where(Event.kind == MARKER).order_by(Event.id).limit(1))
-    if found is None:
-        found = Event(kind=MARKER, payload={"id": uuid.uuid4().hex})
-        session.add(found)
+@contextmanager
+def sole_labeller(engine: Engine, wait_seconds: float = 60) -> Iterator[None]:
+    """On Postgres, let one folder at a time pull or choose; on SQLite the writer lock does it already.
+
+    The server frees the lock when the connection ends, however the program ends. Raises `ProjectBusy` when
+    another command keeps it longer than `wait_seconds`.
+    """
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        deadline = time.monotonic() + wait_seconds
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LABELLING_LOCK}):
+            if time.monotonic() > deadline:
+                raise ProjectBusy(
+                    "another `annotate pull` or `annotate next-batch` works on this database",
+                    hint="wait for it to end, then run this again",
+                )
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LABELLING_LOCK})
+
+
+def marker(session: Session, known: str = "") -> str:
+    """What tells this project's Label Studio projects from those of others; made when first asked for.
+
+    `known` is used by a database that has none, because it was restored from a backup.
+    """
+    found = stored_marker(session)
+    if not found:
+        found = known or f"annotate:{uuid.uuid4().hex}"
+        session.add(Event(kind=MARKER, payload={"id": found.removeprefix("annotate:")}))
         session.flush()
-    return f"annotate:{found.payload['id']}"
+    return found
+
+
+def stored_marker(session: Session) -> str:
+    """The marker that `marker` made earlier; empty when there is none."""
+    event = session.scalar(select(Event).where(Event.kind == MARKER).order_by(Event.id).limit(1))
+    return "" if event is None else f"annotate:{event.payload['id']}"
 
 
 def queued(session: Session) -> list[QueuedQuestion]:
@@ -158,22 +195,23 @@ def leave_lost_project(session: Session, modality: Modality) -> int:
     return count
 
 
-def questions_by_key(session: Session, keys: Sequence[str]) -> dict[str, BatchItem]:
-    """Questions by the key that travels with them, whatever their state."""
-    return {
-        question.key: question
-        for question in session.scalars(select(BatchItem).where(BatchItem.key.in_(keys)))
-    }
+def questions(session: Session, question_ids: Sequence[int]) -> dict[int, BatchItem]:
+    """Questions by id, whatever their state."""
+    found: dict[int, BatchItem] = {}
+    for some in chunks(question_ids):
+        query = select(BatchItem).where(BatchItem.id.in_(some))
+        found |= {question.id: question for question in session.scalars(query)}
+    return found
 
 
-def asked_questions(session: Session, ls_project_id: int, modality: Modality) -> dict[int, BatchItem]:
-    """Open and closed questions of one Label Studio project, by their number there."""
+def asked_questions(session: Session, ls_project_id: int, modality: Modality) -> list[BatchItem]:
+    """Open and closed questions of one Label Studio project."""
     query = select(BatchItem).where(
         BatchItem.ls_project_id == ls_project_id,
         BatchItem.modality == modality,
         BatchItem.state.in_((BatchItemState.OPEN, BatchItemState.CLOSED)),
     )
-    return {int(question.ls_task_id or 0): question for question in session.scalars(query)}
+    return list(session.scalars(query))
 
 
 def close_answered(session: Session, raters: int) -> int:
@@ -219,18 +257,18 @@ def _unanswered(session: Session, sample_ids: Sequence[str]) -> set[tuple[str, s
 
 def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]]:
     """Who answered or skipped each question, and still stands by it."""
-    latest: dict[tuple[str, str], Any] = {}
+    latest: dict[tuple[int, str, str], Any] = {}
     for some in chunks(question_ids):
         query = (
             select(
                 Annotation.batch_item_id, Annotation.annotator_id, Annotation.state,
                 Annotation.origin, Annotation.task_id,
             )
-            .where(Annotation.batch_item_id.in_(some))
+            .where(Annotation.batch_item_id.in_(some), Annotation.state != AnnotationState.EDITED)
             .order_by(Annotation.id)
         )  # fmt: skip
         for row in session.execute(query):
-            latest[row.origin, row.task_id] = row
+            latest[row.batch_item_id, row.origin, row.task_id] = row
     people: dict[int, set[int]] = {}
     for row in latest.values():
         if row.state != AnnotationState.DELETED:

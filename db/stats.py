@@ -129,8 +129,11 @@ def annotators(session: Session) -> list[tuple[str, int, int, float | None]]:
             who.name, counts[AnnotationState.ANSWERED], counts[AnnotationState.SKIPPED], func.sum(row.seconds)
         )
         .join(who, who.id == row.annotator_id)
-        .outerjoin(later, later.supersedes_id == row.id)
-        .where(later.id.is_(None))
+        .outerjoin(
+            later,
+            (later.supersedes_id == row.id) & later.batch_item_id.is_not_distinct_from(row.batch_item_id),
+        )
+        .where(later.id.is_(None), row.state != models.AnnotationState.EDITED)
         .group_by(who.name)
     )
     return sorted((name, a, s, t) for name, a, s, t in session.execute(query))

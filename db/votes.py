@@ -43,17 +43,21 @@ def turns(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, in
     rater would never come to an end otherwise.
     """
     row = Annotation
-    query = select(row.sample_id, row.id, row.origin, row.task_id, row.state)
-    latest: dict[tuple[str, str, str], tuple[int, str]] = {}
-    for sample_id, number, origin, task_id, state in rows_of(session, query, row.sample_id, sample_ids):
-        key = (sample_id, origin, task_id)
+    query = select(row.sample_id, row.id, row.batch_item_id, row.origin, row.task_id, row.state).where(
+        row.state != AnnotationState.EDITED
+    )
+    latest: dict[tuple[str, tuple[int | None, str], str], tuple[int, str]] = {}
+    for sample_id, number, question_id, origin, task_id, state in rows_of(
+        session, query, row.sample_id, sample_ids
+    ):
+        key = (sample_id, (question_id, origin), task_id)
         latest[key] = max(latest.get(key, (0, "")), (number, state))
-    people: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    people: defaultdict[tuple[str, str], set[tuple[int | None, str]]] = defaultdict(set)
     answered = set()
-    for (sample_id, origin, task_id), (_, state) in latest.items():
+    for (sample_id, answer, task_id), (_, state) in latest.items():
         about = (sample_id, task_id.rpartition(".")[2])
         if state != AnnotationState.DELETED:
-            people[about].add(origin)
+            people[about].add(answer)
         if state == AnnotationState.ANSWERED:
             answered.add(about)
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)

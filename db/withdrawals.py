@@ -81,14 +81,3 @@ def serve_again(session: Session, ls_project_id: int) -> None:
     session.execute(
         update(BatchItem).where(BatchItem.ls_project_id == ls_project_id).values(taken_down_at=None)
     )
-
-
-def count_kept(session: Session, ls_project_id: int, modality: Modality) -> int:
-    """Withdrawn questions whose task is still stored in a project of Label Studio."""
-    query = select(func.count()).where(
-        BatchItem.ls_project_id == ls_project_id,
-        BatchItem.modality == modality,
-        BatchItem.state == BatchItemState.WITHDRAWN,
-        BatchItem.ls_task_id.is_not(None),
-    )
-    return session.scalar(query) or 0

@@ -7,14 +7,31 @@ from typing import Any
 
 import httpx
 
+from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
+from annotate.steps.pull import PullReport
+from annotate.steps.pull import pull as pull_answers
 from annotate.types import Modality, Role
 from db import batches
 from db.batches import Question
 from db.engine import reading, writing
+from db.labels import LabelDifference, label_differences
 from db.models import Batch, BatchItem
 from db.outbox import ls_projects
 from tests.factories import add_sample, add_video
+
+
+def pull(project: Project, **options: bool) -> PullReport:
+    """Pull, and see that the stored labels are those that all annotations make."""
+    report = pull_answers(project, **options)
+    assert label_problems(project) == []
+    return report
+
+
+def label_problems(project: Project) -> list[LabelDifference]:
+    with reading(project.engine) as session:
+        return label_differences(session, project.settings.tasks())
+
 
 TEXT_ONLY = (Modality.TEXT,)
 
@@ -122,6 +139,12 @@ def form(**answers: str) -> list[dict[str, Any]]:
         {"from_name": name, "to_name": "text", "type": "choices", "value": {"choices": [alias]}}
         for name, alias in answers.items()
     ]
+
+
+def whole(client: LabelStudioClient, ls_project_id: int) -> list[dict[str, Any]]:
+    """Every task of a project on the server, with what was answered."""
+    numbers = [task.id for task in client.tasks(ls_project_id)]
+    return [task for page in client.whole_tasks(ls_project_id, numbers) for task in page]
 
 
 def ls_project(project: Project, modality: Modality = Modality.TEXT) -> int:

@@ -3,8 +3,9 @@
 import dataclasses
 import itertools
 import socket
+import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class LabelStudio:
     """Where it is installed, for `ANNOTATE_CACHE`."""
     documents: Path
     """Holds the folders of all tests; addresses of media count from here."""
+    database: Path
+    """The server's own SQLite database."""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -49,6 +52,24 @@ class LabelStudio:
         copy = dataclasses.replace(project, settings=settings)
         copy.__dict__["engine"] = project.engine
         return copy
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Put the server's database back to what it was before the block, as from a backup.
+
+        SQLite's backup interface replaces the content below the running server, numbers to give out included.
+        """
+        copy = self.database.with_name("backup.sqlite3")
+        with closing(sqlite3.connect(self.database)) as live, closing(sqlite3.connect(copy)) as backup:
+            live.backup(backup)
+            yield
+            backup.backup(live)
+        copy.unlink()
+
+    def sql(self, statement: str, *values: object) -> None:
+        """Change the server's database directly, to do what its clock or its administrator could do."""
+        with closing(sqlite3.connect(self.database, timeout=30)) as live, live:
+            live.execute(statement, values)
 
     def add_rater(self, email: str = "") -> tuple[str, str]:
         """E-mail and token of a new rater."""
@@ -73,6 +94,6 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
     documents = tmp_path_factory.getbasetemp()
     running = server.start(studio, documents, free_port(), credentials, program)
     try:
-        yield LabelStudio(running.url, credentials, program.folder.parent, documents)
+        yield LabelStudio(running.url, credentials, program.folder.parent, documents, studio.database)
     finally:
         server.stop(running)

@@ -1,6 +1,7 @@
 """The few calls of Label Studio's API that the loop needs, each failure told with the way out."""
 
 import json
+import re
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,9 +22,12 @@ MODEL_VERSION = "annotate"
 LOOKUP_KEYS = 200
 """More would make an address that a web server before Label Studio may refuse."""
 PAGE = 500
+LISTED_PAGE = 2_000
+LISTED = "id,data,updated_at,total_annotations,cancelled_annotations,annotations_ids"
+LISTED_CHARACTERS = 500
+"""Label Studio cuts the list of a task's answers off there."""
 ACCESS_SECONDS = 240
 """A personal access token opens the door for five minutes at a time."""
-EVER = "1970-01-01T00:00:00.000000Z"
 MUST_BE_THERE = object()
 
 T = TypeVar("T")
@@ -55,6 +59,13 @@ class ListedTask:
     key: str
     """Empty when it is none of ours."""
     annotations: int
+    """How many answers and skips the server counts."""
+    sample: str = ""
+    """The sample that its data name; empty when they name none."""
+    updated_at: str = ""
+    """Time of the last change of the task or of its answers, as the server writes it."""
+    answer_numbers: tuple[int, ...] | None = None
+    """Of its answers and skips; None when the server did not list them all."""
 
 
 class LabelStudioClient:
@@ -197,18 +208,15 @@ class LabelStudioClient:
         return found
 
     def tasks(self, project_id: int) -> list[ListedTask]:
-        """Every task of a project."""
+        """Every task of a project, by rising number; about 0.4 s for a thousand."""
         return list(self._listed(project_id))
 
-    def count_tasks(self, project_id: int) -> int:
-        """How many tasks a project has; far cheaper than `tasks`."""
-        query = {"project": project_id, "page": 1, "page_size": 1, "fields": "task_only", "include": "id"}
-        return self._get("/api/tasks/", "counting questions", lambda found: int(found["total"]), **query)
-
-    def changed_tasks(self, project_id: int, since: str = EVER) -> Iterator[list[dict[str, Any]]]:
-        """Pages of tasks that changed after `since`, whole, with every annotation, by rising number."""
-        after = _condition("updated_at", "greater", "Datetime", since)
-        yield from self._pages(project_id, (after,), _whole_task, fields="all")
+    def whole_tasks(self, project_id: int, task_ids: Sequence[int]) -> Iterator[list[dict[str, Any]]]:
+        """Pages of these tasks, whole, with every annotation; those that are gone are left out."""
+        for start in range(0, len(task_ids), LOOKUP_KEYS):
+            wanted = list(task_ids[start : start + LOOKUP_KEYS])
+            condition = _condition("id", "in_list", "List", wanted)
+            yield from self._pages(project_id, (condition,), _whole_task, fields="all")
 
     def emails(self) -> dict[int, str]:
         """E-mail address of every user, by number."""
@@ -218,8 +226,9 @@ class LabelStudioClient:
         )  # fmt: skip
 
     def _listed(self, project_id: int, *conditions: Mapping[str, Any]) -> Iterator[ListedTask]:
-        include = "id,data,total_annotations,cancelled_annotations"
-        for page in self._pages(project_id, conditions, _listed_task, fields="task_only", include=include):
+        for page in self._pages(
+            project_id, conditions, _listed_task, size=LISTED_PAGE, fields="task_only", include=LISTED
+        ):
             yield from page
 
     def _pages(
@@ -227,6 +236,7 @@ class LabelStudioClient:
         project_id: int,
         conditions: Collection[Mapping[str, Any]],
         shape: Callable[[dict[str, Any]], T],
+        size: int = PAGE,
         **more: str,
     ) -> Iterator[list[T]]:
         """By the last number seen, not by page: pages shift while people work."""
@@ -234,7 +244,7 @@ class LabelStudioClient:
         while True:
             items = [_condition("id", "greater", "Number", last), *conditions]
             query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
-            asked = {"project": project_id, "page": 1, "page_size": PAGE, "query": json.dumps(query), **more}
+            asked = {"project": project_id, "page": 1, "page_size": size, "query": json.dumps(query), **more}
             numbers, tasks = self._get(
                 "/api/tasks/", "reading questions",
                 lambda found: ([int(t["id"]) for t in found["tasks"]], [shape(t) for t in found["tasks"]]),
@@ -243,7 +253,7 @@ class LabelStudioClient:
             if tasks:
                 last = numbers[-1]
                 yield tasks
-            if len(tasks) < PAGE:
+            if len(tasks) < size:
                 return
 
     def _get(
@@ -340,7 +350,14 @@ def _whole_task(task: dict[str, Any]) -> dict[str, Any]:
 
 def _listed_task(task: dict[str, Any]) -> ListedTask:
     answers = (task["total_annotations"] or 0) + (task["cancelled_annotations"] or 0)
-    return ListedTask(int(task["id"]), str(task["data"].get("key", "")), answers)
+    numbers = str(task["annotations_ids"] or "") if "annotations_ids" in task else None
+    data = task["data"]
+    return ListedTask(
+        int(task["id"]), str(data.get("key", "")), answers, str(data.get("sample", "")),
+        str(task["updated_at"]),
+        None if numbers is None or len(numbers) >= LISTED_CHARACTERS
+        else tuple(int(number) for number in re.findall(r"\d+", numbers)),
+    )  # fmt: skip
 
 
 def _marked(listing: Mapping[str, Any], marker: str) -> tuple[list[StudioProject], bool]:

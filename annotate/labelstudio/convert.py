@@ -18,8 +18,10 @@ class Statement:
 
     annotation_id: int
     ls_task_id: int
-    rater: int
-    """The number of the user who gave it."""
+    rater: int | None
+    """The number of the user who gave it; None when that account was deleted."""
+    editor: int | None
+    """The number of the user who changed it last, when that was somebody else; else None."""
     revision: str
     """When it was last changed, as the server wrote it."""
     created_at: datetime
@@ -33,7 +35,7 @@ class Statement:
 
 
 class Unreadable(ValueError):
-    """Not an annotation, or one without number, rater or time."""
+    """Not an annotation, or one without number or time."""
 
 
 def question(
@@ -65,7 +67,8 @@ def statement(annotation: Any, dimensions: Sequence[Dimension]) -> Statement:
         return Statement(
             annotation_id=_number(annotation["id"]),
             ls_task_id=_number(annotation["task"]),
-            rater=_number(annotation["completed_by"]),
+            rater=_user(annotation["completed_by"]),
+            editor=_editor(annotation),
             revision=str(annotation["updated_at"]),
             created_at=datetime.fromisoformat(annotation["created_at"]),
             changed_at=datetime.fromisoformat(annotation["updated_at"]),
@@ -82,6 +85,18 @@ def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{value!r} is no number of anything")
     return value
+
+
+def _user(value: Any) -> int | None:
+    """The number of a user, whom some lists describe whole; None of a deleted account."""
+    user = value["id"] if isinstance(value, Mapping) else value
+    return None if user is None else _number(user)
+
+
+def _editor(annotation: Mapping[str, Any]) -> int | None:
+    """Label Studio also names nobody as the editor of answers that it imported."""
+    editor = _user(annotation.get("updated_by"))
+    return None if editor == _user(annotation["completed_by"]) else editor
 
 
 def _seconds(value: Any) -> float | None:

@@ -4,8 +4,10 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from annotate.durable import write_whole
 from annotate.errors import LabelStudioError
 from annotate.labelstudio.client import (
     MODEL_VERSION,
@@ -26,6 +28,7 @@ from db.engine import reading, writing
 from db.outbox import QueuedQuestion
 
 CHUNK = 1000
+MARKER_FILE = ".annotate.marker"
 PAUSES = (0.0, 0.5, 2.0)
 """Seconds before each try: a server that was slow may still be storing what it was sent."""
 
@@ -95,7 +98,7 @@ def follow_raters(
     if ls_project.raters == raters:
         return []
     with writing(project.engine) as session:
-        asked = outbox.asked_questions(session, ls_project.id, modality).values()
+        asked = outbox.asked_questions(session, ls_project.id, modality)
         reopened = outbox.reopen_unanswered(session, {item.id for item in asked}, raters)
         withdrawals.serve_again(session, ls_project.id)
     client.change_raters(ls_project.id, raters)
@@ -103,9 +106,44 @@ def follow_raters(
     return [f"the {modality.word} pass asks {raters} people now, not {ls_project.raters}{again}"]
 
 
+def known_marker(project: Project) -> str:
+    """What this project's Label Studio projects are marked with; empty when nothing was ever sent.
+
+    A file beside annotate.toml keeps it, too: a database that was restored from a backup older than the first
+    question still finds its projects.
+    """
+    with reading(project.engine) as session:
+        stored = outbox.stored_marker(session)
+    if stored:
+        return stored
+    with suppress(FileNotFoundError):
+        kept = (project.root / MARKER_FILE).read_text(encoding="utf-8").strip()
+        return kept if kept.startswith("annotate:") else ""
+    return ""
+
+
 def _marker(project: Project, modality: Modality) -> str:
+    known = known_marker(project)
     with writing(project.engine) as session:
-        return f"{outbox.marker(session)}:{modality.value}"
+        marker = outbox.marker(session, known)
+    file = project.root / MARKER_FILE
+    if not file.is_file() or file.read_text(encoding="utf-8").strip() != marker:
+        write_whole(file, f"{marker}\n".encode())
+    return f"{marker}:{modality.value}"
+
+
+def find_ls_project(project: Project, client: LabelStudioClient, modality: Modality) -> StudioProject | None:
+    """The project on this server that holds the pass, also when this database has never heard of it."""
+    known = known_ls_project(project, client, modality)
+    if known is not None or not known_marker(project):
+        return known
+    marked = client.marked_project(_marker(project, modality))
+    with writing(project.engine) as session:
+        rows = outbox.ls_project_rows(session, modality)
+        if marked is None or marked.created_at in {row.server for row in rows}:
+            return None
+        outbox.remember_project(session, modality, marked.created_at, marked.id, "")
+    return marked
 
 
 def _withdraw_without_media(project: Project) -> list[str]:

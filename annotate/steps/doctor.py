@@ -22,6 +22,8 @@ from annotate.steps._model import overruled, recipe_of
 from annotate.steps._named import wrong_names
 from annotate.steps._studio import address
 from annotate.steps._verdicts import Rules
+from db.engine import reading
+from db.labels import label_differences
 from db.migrate import head
 
 DISTRIBUTION = "annotate-clips"
@@ -268,6 +270,21 @@ def plugins(project: Project) -> Finding:
     return Finding(State.OK, "segmenters, executor, transcriber, extractors and strategies: all there")
 
 
+def labels(project: Project) -> Finding:
+    """The stored labels are those that the annotations make."""
+    with reading(project.engine) as session:
+        differences = label_differences(session, project.settings.tasks())
+    if differences:
+        first = differences[0]
+        return Finding(
+            State.FAIL,
+            f"{len(differences)} labels are not what the annotations say; {first.task_id} of sample "
+            f"{first.sample_id} is {first.stored or 'missing'}, not {first.rebuilt or 'missing'}",
+            "annotate pull --full makes every label again",
+        )
+    return Finding(State.OK, "as the annotations say")
+
+
 def lock(project: Project) -> Finding:
     """Nobody is writing, so a command could."""
     try:
@@ -329,6 +346,7 @@ def label_studio(project: Project) -> Finding:
 PROJECT: Mapping[str, Callable[[Project], Finding]] = {
     "disk": lambda project: disk(project.root),
     "database": schema,
+    "labels": labels,
     "rules": rules,
     "network": network,
     "plug-ins": plugins,

@@ -18,7 +18,7 @@ from annotate.types import Modality
 from db import batches, stats
 from db.engine import reading, writing
 from db.models import Batch, BatchItem, BatchItemState
-from db.outbox import withdraw_unwanted
+from db.outbox import sole_labeller, withdraw_unwanted
 
 if TYPE_CHECKING:
     from annotate.labelstudio.client import LabelStudioClient
@@ -190,12 +190,14 @@ def _present_round(project: Project) -> tuple[int | None, str]:
 
 
 def _ask(project: Project, request: Request, progress: Progress) -> NextBatchReport:
+    from annotate.steps._match import adopt_unknown
     from annotate.steps._model import ensure_round
     from annotate.steps._studio import connect
     from annotate.steps._take_down import take_down
 
     with connect(project) as client:
-        with project.writing():
+        with project.writing(), sole_labeller(project.engine):
+            adopted = adopt_unknown(project, client)
             take_down(project, client, progress)
             left_over = _send_left_over(project, client, progress)
             if left_over is not None:
@@ -204,13 +206,13 @@ def _ask(project: Project, request: Request, progress: Progress) -> NextBatchRep
         # Training may take long, and others may write meanwhile.
         round_id = ensure_round(project, device=request.device, seed=None, progress=progress)
         # One lock from choosing to sending: what another call finds queued is then always left over.
-        with project.writing():
+        with project.writing(), sole_labeller(project.engine):
             left_over = _send_left_over(project, client, progress)
             if left_over is not None:
                 return left_over
             _require_candidates(project, again_below(project, request, has_model=round_id is not None))
             made = plan(project, request, round_id, progress)
-            return _send(project, client, _write(project, made), made.left, made.notes, progress)
+            return _send(project, client, _write(project, made), made.left, [*adopted, *made.notes], progress)
 
 
 def _send_left_over(

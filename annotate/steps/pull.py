@@ -1,32 +1,28 @@
 """Bring home what raters did in Label Studio, make labels of it, and send on what waited for it."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
 
 from annotate.errors import NothingToDo
-from annotate.labelstudio.client import EVER, LabelStudioClient, ListedTask, StudioProject
-from annotate.labelstudio.convert import Statement, Unreadable, statement
+from annotate.labelstudio.client import LabelStudioClient
 from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
+from annotate.steps._missing import LISTED, MissingAnswer
+from annotate.steps._pull_pass import Pass, Tally, pull_pass
 from annotate.steps._push import (
     PushReport,
+    find_ls_project,
     follow_raters,
     known_ls_project,
+    known_marker,
     leave_lost_project,
     push_outbox,
 )
 from annotate.steps._studio import connect
-from annotate.types import Modality, Task
-from db import annotations, labels, outbox, withdrawals
-from db.annotations import Change, History, Revision
+from annotate.types import Modality
+from db import annotations, labels, outbox
+from db.annotations import Change
 from db.engine import reading, writing
-from db.models import BatchItem, now
-
-OVERLAP = timedelta(seconds=60)
-"""Label Studio stamps a change before it commits it, so the last minute is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +33,10 @@ class PassReport:
     edits: int = 0
     skips: int = 0
     deletions: int = 0
+    returns: int = 0
+    """Answers that had been deleted and are there again."""
+    others_edits: int = 0
+    """Answers that somebody other than their rater changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,73 +53,52 @@ class PullReport:
     pushed: int
     labels: dict[str, int]
     """By task, all there are now."""
+    adopted: int = 0
+    """Questions that stood in Label Studio and not in the database."""
+    missing: int = 0
+    """Answers that were pulled, are gone, and were not marked deleted: perhaps nobody deleted them."""
+    missing_answers: list[MissingAnswer] = field(default_factory=list)
+    """The newest of these."""
     problems: list[str] = field(default_factory=list)
     next: str = ""
 
 
-@dataclass
-class _Tally:
-    changes: Counter[tuple[Modality, str]] = field(default_factory=Counter)
-    withdrawn: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def of(self, modality: Modality) -> PassReport:
-        count = self.changes
-        return PassReport(
-            answers=count[modality, Change.ANSWER],
-            edits=count[modality, Change.EDIT],
-            skips=count[modality, Change.SKIP],
-            deletions=count[modality, annotations.DELETED],
-        )
-
-
-@dataclass(frozen=True)
-class _Pass:
-    """One pass on its way home."""
-
-    project: Project
-    client: LabelStudioClient
-    modality: Modality
-    ls_project: StudioProject
-    emails: Mapping[int, str]
-    tally: _Tally
-
-    @property
-    def server(self) -> str:
-        return self.ls_project.created_at
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        return self.project.settings.tasks(self.modality)
-
-
-def pull(project: Project, *, full: bool = False, progress: Progress = SILENT) -> PullReport:
+def pull(
+    project: Project, *, full: bool = False, accept_deletions: bool = False, progress: Progress = SILENT
+) -> PullReport:
     """Store every revision of every rater's annotation since the last pull, and make the labels again.
 
-    `full` reads everything again. Multimodal questions whose earlier passes are closed now are pushed.
-    Raises `NothingToDo` when nothing was ever asked, and `LabelStudioError`; what was stored until then
-    stays, and the next pull goes on from there.
+    `full` reads everything again and makes every label again. Answers that are gone are marked deleted; when
+    many are gone at once, or the server seems to have been restored from a backup, that needs
+    `accept_deletions`. Multimodal questions whose earlier passes are closed now are pushed. Raises
+    `NothingToDo` when nothing was ever asked, `LabelStudioError`, and `ProjectBusy`; what was stored until
+    then stays, and the next pull goes on from there.
     """
     _require_asked(project)
-    tally = _Tally()
-    with connect(project) as client, project.writing():
+    tally = Tally()
+    with connect(project) as client, project.writing(), outbox.sole_labeller(project.engine):
         emails = client.emails()
         with progress.bar("reading answers", None) as bar:
             for modality in _asked_passes(project):
-                _pull_pass(project, client, modality, emails, full, tally, bar)
+                _pull_known(project, client, modality, emails, full, accept_deletions, tally, bar)
+        _require_asked(project, on_server=True)
         passes = project.settings.passes
         with writing(project.engine) as session:
             closed = outbox.close_answered(session, project.settings.protocol.raters)
             tally.withdrawn += outbox.withdraw_unwanted(session, passes)
             released = outbox.release(session, passes)
+            if full:
+                labels.rebuild_labels(session, project.settings.tasks())
         pushed = push_outbox(project, client, progress=progress)
     return _report(project, tally, closed, released, pushed)
 
 
-def _require_asked(project: Project) -> None:
+def _require_asked(project: Project, *, on_server: bool = False) -> None:
+    """Raises `NothingToDo` when no question was ever sent; Label Studio may know more than the database."""
     with reading(project.engine) as session:
-        if not outbox.ls_projects(session) and not outbox.queued(session):
-            raise NothingToDo("nothing was asked yet", hint="annotate next-batch -n 20")
+        asked = outbox.ls_projects(session) or outbox.queued(session)
+    if not asked and (on_server or not known_marker(project)):
+        raise NothingToDo("nothing was asked yet", hint="annotate next-batch -n 20")
 
 
 def _asked_passes(project: Project) -> list[Modality]:
@@ -129,35 +108,23 @@ def _asked_passes(project: Project) -> list[Modality]:
         return [*passes, *(m for m in outbox.ls_projects(session) if m not in passes)]
 
 
-def _pull_pass(
+def _pull_known(
     project: Project, client: LabelStudioClient, modality: Modality, emails: Mapping[int, str],
-    full: bool, tally: _Tally, bar: Bar,
+    full: bool, accept_deletions: bool, tally: Tally, bar: Bar,
 ) -> None:  # fmt: skip
-    ls_project = known_ls_project(project, client, modality)
-    with reading(project.engine) as session:
-        rows = outbox.ls_project_rows(session, modality)
-        cursor = next((r.cursor for r in rows if ls_project and r.server == ls_project.created_at), "")
+    ls_project = find_ls_project(project, client, modality)
     if ls_project is None:
-        if rows:
+        with reading(project.engine) as session:
+            asked = bool(outbox.ls_project_rows(session, modality))
+        if asked:
             _miss(project, client, modality, tally)
         return
     tally.problems += follow_raters(project, client, modality, ls_project)
-    way = _Pass(project, client, modality, ls_project, emails, tally)
-    latest = cursor
-    for page in client.changed_tasks(ls_project.id, EVER if full else _since(cursor)):
-        _store_page(way, page)
-        latest = max([latest, *(ls_task["updated_at"] for ls_task in page)], key=_time)
-        bar.advance(len(page), note=modality.word)
-    listed = _listing(way, full)
-    with writing(project.engine) as session:
-        # The cursor moves last: whatever it has passed is stored.
-        outbox.move_cursor(session, modality, way.server, latest)
-    if listed is not None:
-        _follow_deletions(way, listed)
-        _remove_doubles(way, listed)
+    way = Pass(project, client, modality, ls_project, emails, tally)
+    pull_pass(way, full=full, accept_deletions=accept_deletions, bar=bar)
 
 
-def _miss(project: Project, client: LabelStudioClient, modality: Modality, tally: _Tally) -> None:
+def _miss(project: Project, client: LabelStudioClient, modality: Modality, tally: Tally) -> None:
     """The project of a pass is not there: deleted, if this is the server that had it."""
     others = (m for m in project.settings.passes if m is not modality)
     own = not project.settings.labelstudio.url
@@ -172,168 +139,54 @@ def _miss(project: Project, client: LabelStudioClient, modality: Modality, tally
         return
     tally.problems.append(
         f"the questions of the {modality.word} pass are not on {client.base_url}: "
-        "if that is the wrong Label Studio, mend labelstudio.url; answers given there are kept"
+        "if that is the wrong Label Studio, correct labelstudio.url; answers given there are kept"
     )
 
 
-def _time(stamp: str) -> datetime:
-    return datetime.fromisoformat(stamp or EVER)
-
-
-def _since(cursor: str) -> str:
-    if not cursor:
-        return EVER
-    return (_time(cursor) - OVERLAP).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-@dataclass
-class _Found:
-    """What one transaction found; counted only when it is committed."""
-
-    changes: Counter[tuple[Modality, str]] = field(default_factory=Counter)
-    problems: list[str] = field(default_factory=list)
-    shrunk: set[int] = field(default_factory=set)
-    """Questions that lost an answer."""
-
-    def add_to(self, tally: _Tally) -> None:
-        tally.changes += self.changes
-        tally.problems += self.problems
-
-
-def _store_page(way: _Pass, page: Sequence[Mapping[str, Any]]) -> None:
-    """Rows, labels and reopened questions of some LS tasks, in one transaction."""
-    found = _Found()
-    with writing(way.project.engine) as session:
-        by_key = outbox.questions_by_key(session, [_key(ls_task) for ls_task in page])
-        items = {key: item for key, item in by_key.items() if item.modality == way.modality}
-        history = History(session, items.values())
-        for ls_task in page:
-            if _key(ls_task) in items:
-                _store_ls_task(way, history, items[_key(ls_task)], ls_task, found)
-        outbox.reopen_unanswered(session, found.shrunk, way.project.settings.protocol.raters)
-        touched = {item.sample_id for item in items.values()}
-        labels.rebuild_labels(session, way.tasks, touched)
-    found.add_to(way.tally)
-
-
-def _key(ls_task: Mapping[str, Any]) -> str:
-    return str(ls_task["data"].get("key", ""))
-
-
-def _store_ls_task(
-    way: _Pass, history: History, item: BatchItem, ls_task: Mapping[str, Any], found: _Found
-) -> None:
-    present = []
-    for annotation in ls_task["annotations"]:
-        number = annotation.get("id") if isinstance(annotation, dict) else None
-        if isinstance(number, int):
-            present.append(number)
-        try:
-            said = statement(annotation, way.project.settings.dimension_list())
-        except Unreadable as error:
-            _complain(way, history, item, number, "", (str(error),), found)
-            continue
-        change = history.add(item, _revision(way, said, annotation), [task.id for task in way.tasks])
-        if change is not Change.NONE:
-            found.changes[way.modality, change] += 1
-            _complain(way, history, item, number, said.revision, said.problems, found)
-    gone = history.take_back(item, ls_task["id"], way.server, present, _time(ls_task["updated_at"]))
-    if gone:
-        found.changes[way.modality, annotations.DELETED] += gone
-        found.shrunk.add(item.id)
-
-
-def _revision(way: _Pass, said: Statement, raw: dict[str, Any]) -> Revision:
-    return Revision(
-        origin=f"{way.server}#{said.annotation_id}",
-        revision=said.revision,
-        annotator=way.emails.get(said.rater, f"user:{said.rater}"),
-        created_at=said.created_at,
-        changed_at=said.changed_at,
-        seconds=said.seconds,
-        skipped=said.skipped,
-        values={f"{name}.{way.modality.value}": alias for name, alias in said.answers.items()},
-        raw=raw,
+def _of(tally: Tally, modality: Modality) -> PassReport:
+    count = tally.changes
+    return PassReport(
+        answers=count[modality, Change.ANSWER],
+        edits=count[modality, Change.EDIT],
+        skips=count[modality, Change.SKIP],
+        deletions=count[modality, annotations.DELETED],
+        returns=count[modality, Change.RETURN],
+        others_edits=count[modality, Change.OTHERS_EDIT] + count[modality, Change.OTHERS_ANSWER],
     )
 
 
-def _complain(
-    way: _Pass, history: History, item: BatchItem, number: object, revision: str,
-    problems: Iterable[str], found: _Found,
-) -> None:  # fmt: skip
-    """An answer that cannot be used is kept in the audit trail and told once."""
-    for problem in problems:
-        facts = {"origin": f"{way.server}#{number}", "revision": revision, "problem": problem}
-        if history.note_unusable({**facts, "sample": item.sample_id, "modality": item.modality}):
-            found.problems.append(
-                f"annotation {number} of sample {item.sample_id} ({way.modality.word}): {problem}; "
-                "delete it in Label Studio to have it asked again"
-            )
-
-
-def _listing(way: _Pass, full: bool) -> list[ListedTask] | None:
-    """Every LS task, when it is worth reading: deleted ones show in no other way. None: all are there."""
-    with reading(way.project.engine) as session:
-        expected = len(outbox.asked_questions(session, way.ls_project.id, way.modality))
-        expected += withdrawals.count_kept(session, way.ls_project.id, way.modality)
-    if not full and way.client.count_tasks(way.ls_project.id) == expected:
-        return None
-    return way.client.tasks(way.ls_project.id)
-
-
-def _follow_deletions(way: _Pass, listed: Sequence[ListedTask]) -> None:
-    """Whose LS task was deleted is withdrawn, and what was said there is not said any more."""
-    numbers = {ls_task.id for ls_task in listed}
-    by_key = {ls_task.key: ls_task.id for ls_task in reversed(listed)}
-    found, withdrawn = _Found(), []
-    with writing(way.project.engine) as session:
-        missing = {
-            number: item
-            for number, item in outbox.asked_questions(session, way.ls_project.id, way.modality).items()
-            if number not in numbers
-        }
-        history = History(session, missing.values())
-        for number, item in missing.items():
-            gone = history.take_back(item, number, way.server, (), now())
-            found.changes[way.modality, annotations.DELETED] += gone
-            if item.key in by_key:
-                item.ls_task_id = by_key[item.key]
-            else:
-                withdrawn.append(item.id)
-        outbox.withdraw(session, withdrawn, "deleted in Label Studio")
-        touched = {item.sample_id for item in missing.values()}
-        labels.rebuild_labels(session, way.tasks, touched)
-    found.add_to(way.tally)
-    way.tally.withdrawn += len(withdrawn)
-
-
-def _remove_doubles(way: _Pass, listed: Sequence[ListedTask]) -> None:
-    """A question may stand there twice when a slow server stored an import that was given up."""
-    with reading(way.project.engine) as session:
-        ours = {
-            item.key: number
-            for number, item in outbox.asked_questions(session, way.ls_project.id, way.modality).items()
-        }
-    for ls_task in listed:
-        if ls_task.key in ours and ls_task.id != ours[ls_task.key] and not ls_task.annotations:
-            way.client.delete_task(ls_task.id)
-
-
-def _report(project: Project, tally: _Tally, closed: int, released: int, pushed: PushReport) -> PullReport:
+def _report(project: Project, tally: Tally, closed: int, released: int, pushed: PushReport) -> PullReport:
     with reading(project.engine) as session:
         counts = labels.count_labels(session)
         waiting = outbox.count_open(session)
     return PullReport(
-        passes={m.value: tally.of(m) for m in _asked_passes(project)},
+        passes={m.value: _of(tally, m) for m in _asked_passes(project)},
         closed=closed,
         withdrawn=tally.withdrawn,
         released=released,
         pushed=pushed.pushed,
         labels={task.id: counts.get(task.id, 0) for task in project.settings.tasks()},
-        problems=[*tally.problems, *pushed.problems],
-        next=(
-            f"{waiting} questions are open: go on labelling in Label Studio, then `annotate pull`"
-            if waiting
-            else "annotate next-batch, or annotate export mmsa DEST"
-        ),
+        adopted=tally.adopted,
+        missing=len(tally.missing),
+        missing_answers=tally.missing[:LISTED],
+        problems=[*tally.problems, *map(_missing_problem, tally.doubts), *pushed.problems],
+        next=_next(tally, waiting),
     )
+
+
+def _missing_problem(why: str) -> str:
+    return (
+        f"{why}; was Label Studio restored from a backup? Every other answer was stored, and none was marked "
+        "deleted"
+    )
+
+
+def _next(tally: Tally, waiting: int) -> str:
+    if tally.missing:
+        return (
+            "restore a newer backup of Label Studio and pull again; or, if people deleted these answers: "
+            "annotate pull --accept-deletions"
+        )
+    if waiting:
+        return f"{waiting} questions are open: go on labelling in Label Studio, then `annotate pull`"
+    return "annotate next-batch, or annotate export mmsa DEST"

@@ -14,12 +14,12 @@ from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
 from annotate.steps._push import push_outbox
 from annotate.steps.init import init
-from annotate.steps.pull import PassReport, pull
+from annotate.steps.pull import PassReport
 from annotate.types import Modality
 from db.engine import reading, writing
 from db.labels import read_labels
 from db.models import Annotation, Annotator, BatchItem, BatchItemState, Event, LsProject
-from tests.raters import TEXT_ONLY, Rater, add_samples, ask, form, items, ls_project, with_raters
+from tests.raters import TEXT_ONLY, Rater, add_samples, ask, form, items, ls_project, pull, whole, with_raters
 from tests.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
@@ -225,7 +225,7 @@ def test_each_question_holds_what_its_pass_may_show_and_no_guess(
     project = asked(project, passes=tuple(Modality))
     shown = {Modality.TEXT: {"text"}, Modality.AUDIO: {"audio"}, Modality.VISION: {"video"}}
     for modality, names in shown.items():
-        [[task]] = client.changed_tasks(ls_project(project, modality))
+        [task] = whole(client, ls_project(project, modality))
         assert set(task["data"]) == {"key", "sample"} | names
         assert all(guess["result"] == [] for guess in task["predictions"])
 
@@ -256,7 +256,7 @@ def test_the_whole_is_asked_only_when_words_voice_and_face_are_closed(
     raters[1].skip(items(project)[sample, "V"])
     report = pull(project)
     assert (report.closed, report.released, report.pushed) == (1, 1, 1)
-    [[task]] = client.changed_tasks(ls_project(project, M))
+    [task] = whole(client, ls_project(project, M))
     assert set(task["data"]) == {"key", "sample", "text", "video"}
     assert report.labels == {"sentiment.T": 1, "sentiment.A": 1, "sentiment.V": 1, "sentiment.M": 0}
 

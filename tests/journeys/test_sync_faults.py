@@ -15,12 +15,11 @@ from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
 from annotate.steps import _push
 from annotate.steps._push import push_outbox
-from annotate.steps.pull import pull
 from db.engine import reading
 from db.models import Annotation, BatchItemState
 from tests.conftest import ROOT
 from tests.fault_proxy import FORWARDED, Fault, Proxy, everything, fault_proxy, imports
-from tests.raters import TEXT_ONLY, Rater, add_samples, ask, items, ls_project, with_raters
+from tests.raters import TEXT_ONLY, Rater, add_samples, ask, items, ls_project, pull, with_raters
 from tests.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]

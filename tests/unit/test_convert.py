@@ -34,9 +34,25 @@ def test_what_lacks_number_rater_or_time_is_unreadable(missing: str, value: obje
     del said[missing]
     with pytest.raises(Unreadable):
         statement(said, [SENTIMENT])
-    if missing != "was_cancelled":
+    if missing != "was_cancelled" and (missing, value) != ("completed_by", None):
         with pytest.raises(Unreadable):
             statement(said | {missing: value}, [SENTIMENT])
+
+
+def test_an_answer_of_a_deleted_account_is_nobodys_and_can_be_read() -> None:
+    said = statement(annotation(chosen("sentiment", "1"), completed_by=None, updated_by=None), [SENTIMENT])
+    assert (said.rater, said.editor, said.answers) == (None, None, {"sentiment": "1"})
+
+
+@pytest.mark.parametrize(
+    ("completed_by", "updated_by", "editor"),
+    [(2, 2, None), (2, None, None), (2, 1, 1), (None, 1, 1), ({"id": 2}, {"id": 2}, None), (2, {"id": 1}, 1)],
+)
+def test_who_changed_an_answer_is_told_from_its_rater(
+    completed_by: object, updated_by: object, editor: int | None
+) -> None:
+    sent = annotation(chosen("sentiment", "1"), completed_by=completed_by, updated_by=updated_by)
+    assert statement(sent, [SENTIMENT]).editor == editor
 
 
 @pytest.mark.parametrize("nonsense", [None, 3, "text", [], [1]])

@@ -1,0 +1,268 @@
+"""Bring the answers of one pass home: store what is new, and then what is gone."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
+from annotate.labelstudio.convert import Statement, Unreadable, statement
+from annotate.progress import Bar
+from annotate.project import Project
+from annotate.steps._match import Matched, match_tasks
+from annotate.steps._missing import MissingAnswer, ServerAnswers, describe, doubt
+from annotate.types import Modality, Task
+from db import annotations, labels, outbox
+from db.annotations import Change, History, Revision, StandingAnswer, standing_answers
+from db.engine import reading, writing
+from db.models import BatchItem
+
+
+@dataclass
+class Tally:
+    """What the passes brought, counted only when it is committed."""
+
+    changes: Counter[tuple[Modality, str]] = field(default_factory=Counter)
+    withdrawn: int = 0
+    adopted: int = 0
+    problems: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    """Why missing answers were not marked deleted, one for each pass."""
+    missing: list[MissingAnswer] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass on its way home."""
+
+    project: Project
+    client: LabelStudioClient
+    modality: Modality
+    ls_project: StudioProject
+    emails: Mapping[int, str]
+    tally: Tally
+
+    @property
+    def server(self) -> str:
+        """What the origins of its answers begin with."""
+        return self.ls_project.created_at
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What its questions ask."""
+        return self.project.settings.tasks(self.modality)
+
+
+@dataclass
+class _Seen:
+    """What reading the changed tasks showed."""
+
+    present: set[tuple[int, str]] = field(default_factory=set)
+    """(question, origin) of the answers that are on the server."""
+    numbers: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
+    """Tasks with an answer that is new or changed."""
+    changed_at: dict[int, str] = field(default_factory=dict)
+
+
+def pull_pass(way: Pass, *, full: bool, accept_deletions: bool, bar: Bar) -> None:
+    """Store every answer of a pass that is new or changed, then mark those that are gone.
+
+    Which tasks to read is decided by their time of last change and by the numbers of their answers, compared
+    with what was stored; no clock is trusted to go forward. Missing answers are marked deleted, and questions
+    without a task withdrawn, unless there is doubt that anybody deleted them.
+    """
+    matched = match_tasks(way.project, way.client, way.modality, way.ls_project)
+    way.tally.problems += matched.problems
+    way.tally.adopted += matched.adopted
+    with reading(way.project.engine) as session:
+        ours = _numbers_of_tasks(standing_answers(session, way.server))
+    to_read = [
+        task for task in matched.listed
+        if task.id in matched.questions and (full or _is_changed(task, matched, ours))
+    ]  # fmt: skip
+    seen = _Seen()
+    for page in way.client.whole_tasks(way.ls_project.id, [task.id for task in to_read]):
+        _store_page(way, matched, page, seen)
+        bar.advance(len(page), note=way.modality.word)
+    _follow_missing(way, matched, {task.id for task in to_read}, seen, accept_deletions)
+    latest = max((task.updated_at for task in matched.listed), key=datetime.fromisoformat, default="")
+    with writing(way.project.engine) as session:
+        outbox.move_cursor(session, way.modality, way.server, latest)
+    _remove_doubles(way, matched)
+
+
+def _numbers_of_tasks(standing: Iterable[StandingAnswer]) -> dict[tuple[int, int], set[int]]:
+    """Numbers of the answers that count, by question and task."""
+    numbers: dict[tuple[int, int], set[int]] = {}
+    for answer in standing:
+        numbers.setdefault((answer.question_id, answer.ls_task_id), set()).add(answer.number)
+    return numbers
+
+
+def _is_changed(task: ListedTask, matched: Matched, ours: Mapping[tuple[int, int], set[int]]) -> bool:
+    """Whether the task changed since it was read, or holds other answers than were stored."""
+    stored = ours.get((matched.questions[task.id], task.id), set())
+    return (
+        matched.read_at.get(task.id) != task.updated_at
+        or task.annotations != len(stored)
+        or (task.answer_numbers is not None and set(task.answer_numbers) != stored)
+    )
+
+
+def _store_page(way: Pass, matched: Matched, page: Sequence[Mapping[str, Any]], seen: _Seen) -> None:
+    """Rows and labels of some tasks, in one transaction."""
+    changes: Counter[tuple[Modality, str]] = Counter()
+    problems: list[str] = []
+    with writing(way.project.engine) as session:
+        items = outbox.questions(session, [matched.questions[task["id"]] for task in page])
+        history = History(session, items.values())
+        for task in page:
+            item = items[matched.questions[task["id"]]]
+            seen.changed_at[task["id"]] = task["updated_at"]
+            _store_task(way, history, item, task, seen, changes, problems)
+            if item.ls_task_id == task["id"]:
+                item.ls_updated_at = task["updated_at"]
+        labels.rebuild_labels(session, way.tasks, {item.sample_id for item in items.values()})
+    way.tally.changes += changes
+    way.tally.problems += problems
+
+
+def _store_task(
+    way: Pass, history: History, item: BatchItem, task: Mapping[str, Any], seen: _Seen,
+    changes: Counter[tuple[Modality, str]], problems: list[str],
+) -> None:  # fmt: skip
+    for annotation in task["annotations"]:
+        number = annotation.get("id") if isinstance(annotation, dict) else None
+        if isinstance(number, int):
+            seen.numbers.add(number)
+        try:
+            said = statement(annotation, way.project.settings.dimension_list())
+        except Unreadable as error:
+            problems += _unusable(way, history, item, number, "", (str(error),))
+            seen.changed.add(task["id"])
+            seen.present |= {(item.id, origin) for origin in history.origins_of(item, way.server, number)}
+            continue
+        revision = _revision(way, said, annotation)
+        change = history.add(item, revision, [task.id for task in way.tasks])
+        seen.present.add((item.id, history.origin_of(item, revision)))
+        if change is Change.NONE:
+            continue
+        seen.changed.add(task["id"])
+        changes[way.modality, change] += 1
+        problems += _unusable(way, history, item, number, said.revision, said.problems)
+        problems += _others_edit(way, item, change, revision)
+
+
+def _revision(way: Pass, said: Statement, raw: dict[str, Any]) -> Revision:
+    return Revision(
+        server=way.server,
+        number=said.annotation_id,
+        ls_task_id=said.ls_task_id,
+        revision=said.revision,
+        rater=_name(way, said.rater),
+        named=said.rater in way.emails,
+        editor=_name(way, said.editor),
+        created_at=said.created_at,
+        changed_at=said.changed_at,
+        seconds=said.seconds,
+        skipped=said.skipped,
+        values={f"{name}.{way.modality.value}": alias for name, alias in said.answers.items()},
+        raw=raw,
+    )
+
+
+def _name(way: Pass, user: int | None) -> str:
+    return "" if user is None else way.emails.get(user, f"user:{user}")
+
+
+def _unusable(
+    way: Pass, history: History, item: BatchItem, number: object, revision: str, problems: Iterable[str]
+) -> list[str]:
+    """An answer that cannot be used is kept in the audit trail and reported once."""
+    messages = []
+    for problem in problems:
+        facts = {"origin": f"{way.server}#{number}", "revision": revision, "problem": problem}
+        if history.note_unusable({**facts, "sample": item.sample_id, "modality": item.modality}):
+            messages.append(
+                f"annotation {number} of sample {item.sample_id} ({way.modality.word}): {problem}; it does "
+                f"not count until its rater opens task {item.ls_task_id} in Label Studio and updates it"
+            )
+    return messages
+
+
+def _others_edit(way: Pass, item: BatchItem, change: Change, revision: Revision) -> list[str]:
+    about = (
+        f"annotation {revision.number} of sample {item.sample_id} ({way.modality.word}): {revision.editor} "
+        f"changed the answer of {revision.rater or 'a deleted account'}"
+    )
+    if change is Change.OTHERS_EDIT:
+        return [f"{about}; the rater's own last version still counts"]
+    if change is Change.OTHERS_ANSWER:
+        return [
+            f"{about} before it was pulled, so nothing counts as the rater's answer; the rater can open task "
+            f"{revision.ls_task_id} in Label Studio and update it"
+        ]
+    return []
+
+
+def _follow_missing(way: Pass, matched: Matched, read: set[int], seen: _Seen, accept_deletions: bool) -> None:
+    with reading(way.project.engine) as session:
+        standing = standing_answers(session, way.server)
+    unread = {number: question for number, question in matched.questions.items() if number not in read}
+    missing = [
+        answer for answer in standing
+        if (answer.question_id, answer.origin) not in seen.present
+        and unread.get(answer.ls_task_id) != answer.question_id
+    ]  # fmt: skip
+    why = doubt(missing, len(standing), _server_answers(matched, seen))
+    if why and not accept_deletions:
+        way.tally.doubts.append(f"{way.modality.word} pass: {why}")
+        way.tally.missing += describe(way.modality, missing)
+        return
+    _mark_deleted(way, missing)
+    _withdraw_lost(way, matched)
+
+
+def _server_answers(matched: Matched, seen: _Seen) -> ServerAnswers:
+    listed = {number for task in matched.listed for number in task.answer_numbers or ()}
+    return ServerAnswers(
+        numbers=frozenset(listed | seen.numbers),
+        changed_at={task.id: task.updated_at for task in matched.listed} | seen.changed_at,
+        changed=matched.withdrawn.union(seen.changed),
+        read_at=matched.read_at,
+        pushed_at=matched.pushed_at,
+    )
+
+
+def _mark_deleted(way: Pass, missing: Sequence[StandingAnswer]) -> None:
+    if not missing:
+        return
+    with writing(way.project.engine) as session:
+        items = outbox.questions(session, sorted({answer.question_id for answer in missing}))
+        deleted = History(session, items.values()).take_back(missing)
+        outbox.reopen_unanswered(session, set(items), way.project.settings.protocol.raters)
+        labels.rebuild_labels(session, way.tasks, {item.sample_id for item in items.values()})
+    way.tally.changes[way.modality, annotations.DELETED] += deleted
+
+
+def _withdraw_lost(way: Pass, matched: Matched) -> None:
+    """Questions whose task was deleted in Label Studio can be asked again."""
+    there = set(matched.questions.values())
+    with writing(way.project.engine) as session:
+        asked = outbox.asked_questions(session, way.ls_project.id, way.modality)
+        lost = [item.id for item in asked if item.id not in there]
+        way.tally.withdrawn += outbox.withdraw(session, lost, "deleted in Label Studio")
+
+
+def _remove_doubles(way: Pass, matched: Matched) -> None:
+    """A question may stand there twice when a slow server stored an import that was given up."""
+    with reading(way.project.engine) as session:
+        asked = outbox.asked_questions(session, way.ls_project.id, way.modality)
+        ours = {item.id: item.ls_task_id for item in asked}
+    for task in matched.listed:
+        question = matched.questions.get(task.id)
+        doubled = question in ours and ours[question] != task.id and not task.annotations
+        if doubled or task.id in matched.doubles:
+            way.client.delete_task(task.id)

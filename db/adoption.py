@@ -1,0 +1,157 @@
+"""Questions that Label Studio holds and a database that was restored from a backup does not know."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from annotate.types import Modality, Role, Split
+from db.chunks import chunks
+from db.models import (
+    UNANSWERED,
+    Batch,
+    BatchItem,
+    BatchItemState,
+    Event,
+    Sample,
+    SampleStatus,
+    now,
+)
+
+ADOPTED = "adopted"
+"""The strategy of a batch that was found on the server."""
+_ASKED = UNANSWERED | {BatchItemState.CLOSED}
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownTask:
+    """A task of the server that no question of ours stands for."""
+
+    id: int
+    key: str
+    sample_id: str
+
+
+def questions_of(session: Session, modality: Modality) -> list[BatchItem]:
+    """Every question of a pass, whatever its state, oldest first."""
+    return list(
+        session.scalars(select(BatchItem).where(BatchItem.modality == modality).order_by(BatchItem.id))
+    )
+
+
+def known_samples(session: Session, sample_ids: Collection[str]) -> set[str]:
+    """Those of the samples that this database has, in whatever state."""
+    found: set[str] = set()
+    for some in chunks(sorted(set(sample_ids))):
+        found |= set(session.scalars(select(Sample.id).where(Sample.id.in_(some))))
+    return found
+
+
+def adopt(
+    session: Session,
+    ls_project_id: int,
+    modality: Modality,
+    tasks: Collection[UnknownTask],
+    listed: Collection[int],
+) -> dict[int, BatchItem]:
+    """Make or find a question for each task of the server; by the task's number.
+
+    A question of the same sample that waits to be sent, or whose task is not among those `listed` on the
+    server, becomes this one, so that nobody is asked twice. Where another one is open, the new question is
+    closed: what was answered to it counts, and nobody is waited for.
+    """
+    adopted: dict[int, BatchItem] = {}
+    batch: Batch | None = None
+    used = set(session.scalars(select(BatchItem.key)))
+    for rank, task in enumerate(sorted(tasks, key=lambda task: task.id)):
+        sample = session.get_one(Sample, task.sample_id)
+        waiting = session.scalar(
+            select(BatchItem).where(
+                BatchItem.sample_id == sample.id, BatchItem.modality == modality,
+                BatchItem.state.in_(UNANSWERED),
+            )
+        )  # fmt: skip
+        if waiting is not None and not _is_there(waiting, ls_project_id, listed):
+            question = waiting
+        else:
+            if batch is None:
+                batch = Batch(round_id=None, strategy=ADOPTED, seed=0, settings={"ls_project": ls_project_id})
+                session.add(batch)
+                session.flush()
+            question = _new(batch, sample, modality, rank)
+            question.state = BatchItemState.OPEN if waiting is None else BatchItemState.CLOSED
+        if task.key and task.key not in used:
+            question.key = task.key
+        elif not question.key:
+            question.key = _key(ls_project_id, modality, task.id)
+        used.add(question.key)
+        if question.state != BatchItemState.CLOSED:
+            question.state = BatchItemState.OPEN
+        question.ls_project_id, question.ls_task_id, question.ls_updated_at = ls_project_id, task.id, ""
+        question.pushed_at = now()
+        session.add(question)
+        session.flush()
+        adopted[task.id] = question
+    if adopted:
+        known = {"ls_project": ls_project_id, "items": sorted(item.id for item in adopted.values())}
+        session.add(Event(kind="adopted", payload=known))
+    return adopted
+
+
+def follow_tasks(session: Session, ls_project_id: int, tasks: Mapping[int, list[int]]) -> None:
+    """Let questions point to the tasks of the server that stand for them.
+
+    `tasks`: numbers by question id, the best first. A question that was withdrawn because its task was gone
+    is open again when the task is there and its sample is not asked in another question of the pass.
+    """
+    for some in chunks(sorted(tasks)):
+        for question in session.scalars(select(BatchItem).where(BatchItem.id.in_(some))):
+            numbers = tasks[question.id]
+            there = question.ls_project_id == ls_project_id and question.ls_task_id in numbers
+            if question.state in (BatchItemState.QUEUED, BatchItemState.HELD):
+                continue
+            if question.state == BatchItemState.WITHDRAWN:
+                # One with a place was taken out of the queue on purpose.
+                if question.ls_project_id is not None:
+                    continue
+                if _may_open(session, question):
+                    question.state, question.taken_down_at = BatchItemState.OPEN, None
+            if not there:
+                question.ls_project_id, question.ls_task_id, question.ls_updated_at = (
+                    ls_project_id, numbers[0], "",
+                )  # fmt: skip
+            session.flush()
+
+
+def _may_open(session: Session, question: BatchItem) -> bool:
+    sample = session.get_one(Sample, question.sample_id)
+    asked = select(BatchItem.id).where(
+        BatchItem.sample_id == question.sample_id,
+        BatchItem.modality == question.modality,
+        BatchItem.state.in_(_ASKED),
+    )
+    return sample.status == SampleStatus.OK and session.scalar(asked.limit(1)) is None
+
+
+def _is_there(question: BatchItem, ls_project_id: int, listed: Collection[int]) -> bool:
+    """Whether raters can answer the question on the server."""
+    return (
+        question.state == BatchItemState.OPEN
+        and question.ls_project_id == ls_project_id
+        and question.ls_task_id in listed
+    )
+
+
+def _new(batch: Batch, sample: Sample, modality: Modality, rank: int) -> BatchItem:
+    # What was drawn uniformly is not known any more, so the sample is never taken for an audit.
+    role = Role.ACTIVE if sample.split in (None, Split.TRAIN) else Role.HOLDOUT
+    return BatchItem(
+        batch_id=batch.id, sample_id=sample.id, modality=modality, role=role, rank=rank, score=0.0,
+        inclusion_probability=None, state=BatchItemState.OPEN, key="",
+    )  # fmt: skip
+
+
+def _key(ls_project_id: int, modality: Modality, task_id: int) -> str:
+    return hashlib.sha256(f"adopted:{ls_project_id}:{modality}:{task_id}".encode()).hexdigest()[:20]
