@@ -1,26 +1,42 @@
 """Writes files so that a kill or a power cut leaves them whole or not there."""
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
+from annotate.permissions import file_mode_in, make_folder
+from annotate.temporary import temporary_name
 
-def write_whole(path: Path, content: bytes) -> None:
+
+def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
     """Put `content` at `path`, all or nothing; its folder is made. Two processes may do so at once.
 
-    Raises `OSError`; nothing is left behind then. Killed, it leaves a file that ends in ``.part``.
+    The file gets the permission bits `mode`; without them it keeps those that it has, and a new one can be
+    used by whoever can use its folder. Raises `OSError`; nothing is left behind then. Killed, it leaves a
+    file that `annotate.temporary.sweep` deletes.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    make_folder(path.parent)
+    partial = path.with_name(temporary_name())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
             file.flush()
+            with suppress(PermissionError):  # some file systems, such as FAT, keep no permissions
+                os.fchmod(file.fileno(), _mode_of(path) if mode is None else mode)
             os.fsync(file.fileno())
         partial.replace(path)
         sync(path.parent)
-    except OSError:
+    except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _mode_of(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return file_mode_in(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -11,6 +11,7 @@ numbers carry.
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from annotate.durable import write_whole
 from annotate.errors import FeatureError
+from annotate.temporary import PATTERN, sweep
 from annotate.types import Modality
 
 ID_BYTES = 16
@@ -79,14 +81,24 @@ class FeatureStore:
             return False
 
     def sweep(self, known: set[str]) -> int:
-        """Delete every file that is not one of the `known` paths; how many there were."""
-        strays = [p for p in self.root.rglob("*") if p.is_file() and self._relative(p) not in known]
-        for stray in strays:
-            stray.unlink()
-        return len(strays)
+        """Delete temporary files of a killed run, and shards that are not among the `known` paths; how many.
 
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
+        A file counts as a shard of ours when it lies where `write` puts it and is called after the hash of
+        its content. Every other file stays.
+        """
+        strays = [
+            p for p in self.root.glob("*/*/*.safetensors") if p.relative_to(self.root).as_posix() not in known
+        ]
+        orphans = [stray for stray in strays if self._is_ours(stray)]
+        for orphan in orphans:
+            orphan.unlink()
+        return len(orphans) + sweep(self.root.rglob(PATTERN))
+
+    def _is_ours(self, path: Path) -> bool:
+        if path.is_symlink() or not re.fullmatch(r"[0-9a-f]{16}", path.stem):
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16] == path.stem
 
 
 def _serialise(items: Sequence[tuple[str, NDArray[np.float32]]]) -> bytes:

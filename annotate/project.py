@@ -88,7 +88,7 @@ class Project:
 
         Raises `ProjectBusy` when another command keeps it longer than `wait_seconds`.
         """
-        lock = FileLock(self.root / ".annotate.lock")
+        lock = FileLock(self.root / ".annotate.lock", mode=self.settings.storage.access.file_mode)
         try:
             lock.acquire(timeout=wait_seconds)
         except Timeout as error:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from annotate.permissions import Access
 from annotate.types import AND, Kind, Modality, Split
 from annotate.variants import PRESETS, fill
 
@@ -77,6 +78,8 @@ class DatabaseSettings(_Section):
 class StorageSettings(_Section):
     """Where clips are kept. Credentials and endpoints only ever come from the driver's own variables."""
 
+    access: Access = Access.OWNER
+    """Who besides the owner may use the project's files: ``owner`` (nobody), ``group`` or ``everyone``."""
     media: str = ""
     """A folder (a relative one counts from the project's), ``file://``, or any fsspec URL such as
     ``s3://bucket/prefix``; empty: `media` in the project folder."""

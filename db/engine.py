@@ -2,8 +2,10 @@
 
 import json
 import re
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
@@ -58,6 +60,31 @@ def parse_url(url: str) -> URL:
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigError("database.url names no file", hint=_URL_HINT)
     return parsed
+
+
+def database_files(url: str) -> list[Path]:
+    """The files of a SQLite database, whether or not they exist now; none for Postgres.
+
+    Raises `ConfigError` as `parse_url` does.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return []
+    return [Path(f"{parsed.database}{ending}") for ending in ("", "-wal", "-shm")]
+
+
+def create_file(url: str, mode: int) -> None:
+    """Make the empty file of a SQLite database with the permission bits `mode`, unless it is there.
+
+    SQLite gives those of the file to its ``-wal`` and ``-shm``. Raises `OSError`, and `ConfigError` as
+    `parse_url` does.
+    """
+    for path in database_files(url)[:1]:
+        with suppress(FileExistsError):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with suppress(PermissionError):  # a file system without permissions
+                os.fchmod(handle, mode)
+            os.close(handle)
 
 
 def has_password(url: str) -> bool:

@@ -1,7 +1,10 @@
 """The schema's version: is it this code's, and how to bring it there."""
 
+import os
 import sqlite3
+import stat
 from contextlib import closing
+from itertools import chain, count
 from pathlib import Path
 
 from alembic import command
@@ -103,10 +106,17 @@ def back_up(engine: Engine) -> str:
     if engine.dialect.name != "sqlite":
         return ""
     source = Path(str(engine.url.database))
-    target = source.with_name(f"{source.stem}.before-{head()}{source.suffix}")
+    target = _free_name(source.with_name(f"{source.stem}.before-{head()}{source.suffix}"))
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IMODE(source.stat().st_mode)))
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
     return str(target)
+
+
+def _free_name(path: Path) -> Path:
+    """`path`, or where a file lies there already the first of ``name-2``, ``name-3`` ... that is free."""
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    return next(name for name in chain([path], numbered) if not name.exists())
 
 
 def _require_whole_references(orphans: object) -> None:

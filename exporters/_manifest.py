@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from annotate import __version__
@@ -39,14 +39,42 @@ def write_manifest(
     return hashlib.sha256(data).hexdigest()
 
 
+class DamagedManifest(ValueError):
+    """A file that `write_manifest` wrote and somebody changed: it no longer lists files in its folder."""
+
+
 def read_manifest(folder: Path) -> Mapping[str, Any] | None:
-    """What `write_manifest` wrote into `folder`, or None when it holds no such thing."""
-    try:
-        content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    """What `write_manifest` wrote into `folder`, or None when it holds no such thing.
+
+    Raises `DamagedManifest` when it does not list its files, or lists some that lie elsewhere.
+    """
+    path = folder / FILE_NAME
+    if path.is_symlink() or not path.is_file():
         return None
-    ours = isinstance(content, dict) and content.get("made_by") == MADE_BY
-    return content if ours else None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    except (ValueError, RecursionError) as error:
+        raise DamagedManifest("it is not JSON") from error
+    if not isinstance(content, dict) or content.get("made_by") != MADE_BY:
+        return None
+    _require_files(content.get("files"))
+    return content
+
+
+def _require_files(files: Any) -> None:
+    if not isinstance(files, list):
+        raise DamagedManifest("it has no list of files")
+    for file in files:
+        if not isinstance(file, dict):
+            raise DamagedManifest(f"{file!r} stands in its list of files")
+        name, sha256 = file.get("path"), file.get("sha256")
+        if not isinstance(name, str) or not isinstance(sha256, str):
+            raise DamagedManifest("a file in its list has no path or no sha256")
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or "\0" in name or "\\" in name:
+            raise DamagedManifest(f"it lists {name!r}, which is no path below its folder")
 
 
 def samples_per_split(dataset: Dataset) -> dict[str, int]:

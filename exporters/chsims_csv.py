@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,8 @@ CONTENTS = (
     '  "clip_id": str, "text": str}, keep_default_na=False)`: people do say "None".',
     "  The text is exact. A spreadsheet program would run a text that starts with = + - or @ as a formula:",
     "  import that column as text.",
-    "- `Raw/VIDEO_ID/CLIP_ID.mp4`: picture and sound. On one file system these are hard links to the",
-    "  project's own clips: copy a file before you change it.",
+    "- `Raw/VIDEO_ID/CLIP_ID.mp4`: picture and sound. They may be hard links to the project's own",
+    "  clips: copy a file before you change it.",
 )
 
 
@@ -40,7 +42,9 @@ class ChSimsCsv:
         """
         dimension = regression_dimension(dataset)
         table = _write_table(dataset, dimension, folder / "label.csv")
-        clips = [_place_clip(row, folder) for row in dataset.rows]
+        # A link has the permissions of the project's clip; where others are wanted, a copy is made.
+        mode = stat.S_IMODE(table.stat().st_mode)
+        clips = [_place_clip(row, folder, mode) for row in dataset.rows]
         contents = [*CONTENTS, *left_aside(dataset, dimension)]
         return [table, *clips, write_card(dataset, folder, contents=contents)]
 
@@ -60,15 +64,17 @@ def _cells(row: DatasetRow, dimension: Dimension) -> list[Any]:
     return [row.video_id, row.clip_id, row.text, *values, side, row.split.value]
 
 
-def _place_clip(row: DatasetRow, folder: Path) -> Path:
+def _place_clip(row: DatasetRow, folder: Path, mode: int) -> Path:
     target = folder / "Raw" / row.video_id / f"{row.clip_id}.mp4"
     target.parent.mkdir(parents=True, exist_ok=True)
     if not row.media.clip.is_file():
         raise ExportError(
             f"the clip of sample {row.sample_id} is missing", hint="run `annotate ingest` on its video again"
         )
-    try:
-        os.link(row.media.clip, target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(row.media.clip, target)
+    clip = row.media.clip
+    if not clip.is_symlink() and stat.S_IMODE(clip.stat().st_mode) == mode:
+        with suppress(OSError):  # another file system, or one without hard links
+            os.link(clip, target)
+            return target
+    shutil.copyfile(clip, target)
     return target

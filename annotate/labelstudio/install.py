@@ -111,9 +111,16 @@ def _writable(folder: Path) -> Iterator[None]:
 
 def _install(target: Installation, progress: Progress) -> None:
     """Environments cannot be moved, so it is made in place and stamped when it is whole."""
-    shutil.rmtree(target.folder, ignore_errors=True)
-    target.folder.mkdir(parents=True)
     log = target.folder / "install.log"
+    if target.folder.exists():
+        if not log.exists() and not target.stamp.exists() and any(target.folder.iterdir()):
+            raise LabelStudioError(
+                f"{target.folder} holds files that annotate did not install",
+                hint="move them away, or name another folder in ANNOTATE_CACHE",
+            )
+        shutil.rmtree(target.folder)
+    target.folder.mkdir(parents=True)
+    log.touch()  # marks the folder as ours from the start
     progress.say(
         f"installing Label Studio {VERSION} into {target.folder}, once (800 MB, one to three minutes)"
     )

@@ -13,9 +13,12 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from annotate.durable import write_whole
 from annotate.errors import LabelStudioError
 from annotate.labelstudio.credentials import Credentials
 from annotate.labelstudio.install import Installation, last_lines, server_environment
+from annotate.permissions import make_folder
+from annotate.temporary import process_start, temporary_name
 
 HOST = "127.0.0.1"
 START_SECONDS = 300.0
@@ -48,7 +51,7 @@ class Running:
     @property
     def alive(self) -> bool:
         """Whether that very process is still there."""
-        return bool(self.born) and _born(self.pid) == self.born
+        return bool(self.born) and process_start(self.pid) == self.born
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,9 @@ def start(
     require_free(port)
     _prepare(studio, program)
     process = _spawn(studio, documents, port, credentials, program)
-    running = Running(process.pid, _born(process.pid), port)
+    running = Running(process.pid, process_start(process.pid), port)
     try:
-        studio.note.write_text(json.dumps(asdict(running)))
+        write_whole(studio.note, json.dumps(asdict(running)).encode(), 0o600)
         wait_until_healthy(running, studio, waiting)
     except BaseException:
         stop(running)
@@ -171,7 +174,7 @@ def _prepare(studio: StudioFolder, program: Installation) -> None:
     studio.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     studio.path.chmod(0o700)
     if not studio.database.exists():
-        partial = studio.database.with_suffix(".part")
+        partial = studio.path / temporary_name()
         shutil.copyfile(program.template, partial)
         partial.chmod(0o600)
         partial.rename(studio.database)
@@ -180,8 +183,10 @@ def _prepare(studio: StudioFolder, program: Installation) -> None:
 def _spawn(
     studio: StudioFolder, documents: Path, port: int, credentials: Credentials, program: Installation
 ) -> subprocess.Popen[bytes]:
-    documents.mkdir(parents=True, exist_ok=True)
+    make_folder(documents)
     environment = server_environment(studio.path) | {
+        "DJANGO_SETTINGS_MODULE": "annotate_studio",
+        "PYTHONPATH": str(Path(__file__).parent / "django"),
         "LABEL_STUDIO_USERNAME": credentials.login,
         "LABEL_STUDIO_PASSWORD": credentials.password,
         "LABEL_STUDIO_USER_TOKEN": credentials.token,
@@ -199,9 +204,10 @@ def _spawn(
         str(program.executable), "start", "--no-browser", "--internal-host", HOST, "--port", str(port),
         "--enable-legacy-api-token",
     ]  # fmt: skip
+    write_whole(studio.log, b"", 0o600)
     with studio.log.open("wb") as log:
         return subprocess.Popen(
-            command, cwd=studio.path, env=environment, start_new_session=True,
+            command, cwd=studio.path, env=environment, start_new_session=True, umask=0o077,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
 
@@ -249,28 +255,5 @@ def _unnoted(folder: Path) -> Running | None:
             pid = int(process.name)
             if str((process / "cwd").readlink()) in homes and os.getsid(pid) == pid:
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                return Running(pid, _born(pid), int(words[words.index(b"--port") + 1]))
+                return Running(pid, process_start(pid), int(words[words.index(b"--port") + 1]))
     return None
-
-
-def _born(pid: int) -> str:
-    """When the process started, in this boot of the machine; empty when it is gone or only a zombie."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not Path("/proc/self/stat").exists():
-        return _born_by_ps(pid)
-    try:
-        # The name in brackets may hold spaces and brackets itself.
-        fields = stat.read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return "" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
-
-
-def _born_by_ps(pid: int) -> str:
-    """The same where there is no /proc."""
-    said = subprocess.run(
-        ["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    state, _, started = said.stdout.strip().partition(" ")
-    return "" if state.startswith("Z") else started.strip()

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from annotate.learning.members import Members, restore
 from annotate.learning.recipe import Recipe
 from annotate.learning.search import Search, Tried
 from annotate.learning.trainer import Fitted
+from annotate.permissions import make_folder
+from annotate.temporary import temporary_name
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 
 FORMAT = 2
@@ -31,7 +33,7 @@ _WRONG = (
     OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError,
 )  # fmt: skip
 """What reading says of files that are damaged or are no model."""
-TENSORS, FACTS = "model.safetensors", "model.json"
+TENSORS, FACTS, UNCLAIMED = "model.safetensors", "model.json", ".annotate-unclaimed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,37 @@ class Checkpoint:
             raise _damaged(str(error)) from error
 
 
-def write(checkpoint: Checkpoint, folder: Path) -> None:
-    """Make `folder`, which must not exist; a crash leaves at most a folder called ``.part-*`` beside it."""
-    partial = folder.with_name(f".part-{folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)
+def write(checkpoint: Checkpoint, folder: Path, *, unclaimed: bool = False) -> None:
+    """Make `folder`, which must not exist; a crash leaves at most a temporary folder beside it.
+
+    `unclaimed` marks it as one that no record knows yet: `claim` takes the mark away, and
+    `delete_unclaimed` deletes the folder while it has the mark.
+    """
+    make_folder(folder.parent)
+    partial = folder.with_name(temporary_name())
     tensors = save(_tensors(checkpoint))
     facts = {**_facts(checkpoint), "sha256": hashlib.sha256(tensors).hexdigest()}
     write_whole(partial / TENSORS, tensors)
     write_whole(partial / FACTS, json.dumps(facts, indent=1, ensure_ascii=False).encode())
+    if unclaimed:
+        write_whole(partial / UNCLAIMED, b"")
     partial.rename(folder)
     sync(folder.parent)
+
+
+def claim(folder: Path) -> None:
+    """Say that a record knows the checkpoint in `folder` now: nothing deletes it any more."""
+    (folder / UNCLAIMED).unlink(missing_ok=True)
+
+
+def delete_unclaimed(folder: Path) -> None:
+    """Delete the checkpoint in `folder` if nobody has claimed it; whatever else lies in it stays."""
+    if not (folder / UNCLAIMED).is_file():
+        return
+    for name in (TENSORS, FACTS, UNCLAIMED):
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def read(folder: Path) -> Checkpoint:

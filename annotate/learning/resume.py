@@ -3,8 +3,10 @@
 import hashlib
 import json
 import platform
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from annotate import temporary
 from annotate.durable import write_whole
 from annotate.learning.batches import Batch
 from annotate.learning.recipe import Recipe
@@ -89,6 +92,16 @@ class Keeper:
         if not self._told:
             self.say(line)
         self._told = True
+
+
+def delete_states(folder: Path) -> None:
+    """Delete the states of trainings in `folder`, and the folder when it holds nothing else."""
+    for path in folder.glob(f"*{SUFFIX}"):
+        if re.fullmatch(r"[0-9a-f]{32}", path.name.removesuffix(SUFFIX)):
+            path.unlink(missing_ok=True)
+    temporary.sweep(folder.glob(temporary.PATTERN), ours_too=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def name_of(

@@ -8,9 +8,6 @@ from annotate.media.files import disk_full
 from annotate.media.sound import tell_nobody
 from annotate.media.source import FORMATS, MAX_PIXELS, MAX_SECONDS, PROTOCOLS, address, broken
 
-FOLDER = ".rescue"
-"""In the media folder: where copies lie while they are cut. Whatever is there before a run is left over."""
-
 _CPU_SECONDS = 600
 
 

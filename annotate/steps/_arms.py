@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-import shutil
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annotate import temporary
 from annotate.config import train_settings
 from annotate.errors import ConfigError, UsageError
 from annotate.learning.enough import learned
@@ -141,13 +142,26 @@ def open_folder(project: Project, material: Material, exam: "Exam") -> Path:
     root = project.root / FOLDER
     name = _hash([material.evidence, exam.ids, exam.groups.tolist()])
     for other in root.iterdir() if root.is_dir() else ():
-        if other.name != name and other.is_dir():
-            shutil.rmtree(other, ignore_errors=True)  # another comparison may do the same
+        if other.name != name and re.fullmatch(_HASH, other.name):
+            _delete_fits(other)
     return root / name
+
+
+def _delete_fits(folder: Path) -> None:
+    """Another comparison may do the same at once. What no comparison wrote stays."""
+    for path in folder.glob("*.json"):
+        if re.fullmatch(_HASH, path.stem):
+            path.unlink(missing_ok=True)
+    temporary.sweep(folder.glob(temporary.PATTERN))
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+
+
+_HASH = "[0-9a-f]{24}"
 
 
 class _Within:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate import temporary
 from annotate.errors import CorpusError
 from annotate.feature_store import FeatureStore
 from annotate.features._imported import IMPORTED
@@ -43,6 +44,7 @@ def write_features(project: Project, corpus: Corpus, ids: Sequence[str], progres
     is absent; samples that have features of it keep them. Raises `CorpusError` for numbers that are not
     finite, and another width than others have.
     """
+    temporary.sweep(project.features.rglob(temporary.PATTERN))
     written = Written([], {}, [])
     for modality in UNIMODAL:
         if project.settings.features.extractor(modality) == IMPORTED:

@@ -1,6 +1,5 @@
 """Brings a source video to the machine that cuts it: a local one is there, one behind a URL is fetched."""
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -11,14 +10,13 @@ from pathlib import Path
 
 from annotate.errors import MediaError
 from annotate.media.files import disk_full
+from annotate.permissions import make_folder
 from annotate.steps._ingest_files import SourceFile
 from annotate.steps._ingest_worker import NO_ROOM
 from annotate.storage.sources import download
 from annotate.storage.urls import is_url
+from annotate.temporary import temporary_name
 from annotate.types import VideoJob, VideoOutcome
-
-FOLDER = ".fetched"
-"""In the media folder: where copies lie until their video is committed. What is there before is left over."""
 
 _LONGEST_NAME = 80
 
@@ -51,7 +49,7 @@ def fetch(file: SourceFile, media: Path, tell: Callable[[int], None]) -> AtHand:
     `tell` is called with the bytes done so far. Raises `OSError` when it is gone or refused, `StorageError`
     when the store does not answer, `MediaError` with code ``disk-full``.
     """
-    folder = media / FOLDER / hashlib.sha256(file.path.encode()).hexdigest()[:16]
+    folder = media / temporary_name()
     try:
         return _fetch(file, folder, tell)
     except BaseException as error:
@@ -62,7 +60,7 @@ def fetch(file: SourceFile, media: Path, tell: Callable[[int], None]) -> AtHand:
 
 
 def _fetch(file: SourceFile, folder: Path, tell: Callable[[int], None]) -> AtHand:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, 0o700)
     # Stores allow names that no disk does.
     name = re.sub(r"[^\w.-]", "_", Path(file.path).name)[-_LONGEST_NAME:]
     path = folder / name

@@ -1,7 +1,6 @@
 """The model of the present labels: trained when they changed, found again when not, and asked."""
 
-import re
-import shutil
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -9,8 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annotate import temporary
 from annotate.errors import ConfigError, ModelError
 from annotate.learning.enough import learned
+from annotate.permissions import make_folder
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.sections import TrainSettings
@@ -136,11 +137,11 @@ def train_round(
     The model's folder is in place before its row, so that no row lacks its model; a folder without a row
     is what a crash left and is swept by the next training.
     """
-    from annotate.learning.checkpoint import write
+    from annotate.learning.checkpoint import claim, write
     from annotate.learning.device import choose_device
 
     chosen = choose_device(device or project.settings.train.device)
-    project.models.mkdir(exist_ok=True)  # where that cannot be, it is said before the work is done
+    make_folder(project.models)  # where that cannot be, it is said before the work is done
     started = time.monotonic()
     keep = project.models / UNFINISHED / material.hash
     checkpoint = _fit(project, material, seed_of(project, seed), chosen, progress, keep)
@@ -152,7 +153,7 @@ def train_round(
         if found is not None:
             return found
         name = _sweep(project)
-        write(checkpoint, project.models / name)
+        write(checkpoint, project.models / name, unclaimed=True)
         with writing(project.engine) as session:
             round_id = add_round(
                 session,
@@ -163,15 +164,18 @@ def train_round(
                 model=name,
                 seconds=seconds,
             )
+        claim(project.models / name)
     _forget_unfinished(project, keep)
     return RoundRecord(round_id, seconds, settings, metrics)
 
 
 def _forget_unfinished(project: Project, done: Path) -> None:
     """Remove what was kept of this training, and of those that nobody took up again."""
+    from annotate.learning.resume import delete_states
+
     for folder in (project.models / UNFINISHED).glob("*"):
         if folder == done or time.time() - folder.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+            delete_states(folder)
     with suppress(OSError):  # another training keeps its state there, or nothing was ever kept
         (project.models / UNFINISHED).rmdir()
 
@@ -205,7 +209,7 @@ def _events(project: Project, name: str) -> Path | None:
         return None
     folder = project.root / said / name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise ConfigError(
             f"train.tensorboard: the folder {folder} cannot be made: {error.strerror}",
@@ -321,12 +325,18 @@ def _odd_labels(material: Material, tasks: Sequence[Task]) -> list[str]:
 
 
 def _sweep(project: Project) -> str:
-    """Remove the model folders that no round owns; the name of the next one."""
+    """Remove what killed trainings left, which no round knows; the name of the next model's folder."""
+    from annotate.learning.checkpoint import claim, delete_unclaimed
+
     with reading(project.engine) as session:
         owned = model_folders(session)
         name = f"{next_round_id(session):04d}"
-    project.models.mkdir(exist_ok=True)
+    make_folder(project.models)
+    temporary.sweep(project.models.glob(temporary.PATTERN))
     for folder in project.models.iterdir():
-        if folder.name not in owned and re.fullmatch(r"(\.part-)?\d{4,}", folder.name):
-            shutil.rmtree(folder)
-    return name
+        if folder.name in owned:
+            claim(folder)  # killed between its row and this
+        else:
+            delete_unclaimed(folder)
+    # A folder without our mark may be anybody's, or a model that an older copy of the database does not know.
+    return name if not (project.models / name).exists() else f"{name}-{secrets.token_hex(4)}"

@@ -1,6 +1,5 @@
 """Makes samples of one video: what a worker process does, without database and settings."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,15 +10,17 @@ from annotate.media.blur import hide_lettering
 from annotate.media.cut import CutSample, cut, snap, varies
 from annotate.media.probe import Probe, probe
 from annotate.media.remux import cannot_copy, copy
-from annotate.media.rescue import FOLDER, rescue
+from annotate.media.rescue import rescue
 from annotate.media.sound import Heard, listen, loudest
 from annotate.media.sound_print import sound_print
 from annotate.media.thumbnails import key_pictures
+from annotate.permissions import make_folder
 from annotate.registry import SEGMENTERS, TRANSCRIBERS
 from annotate.segmenters._postprocess import utterances
 from annotate.speakers.guess import guess_speakers, is_numbered
 from annotate.steps._observe import measure, observe
 from annotate.steps._voice_share import LEAST_SHARE, sound_at_fault, voice_share
+from annotate.temporary import temporary_folder
 from annotate.transcripts.read import read_transcript
 from annotate.transcripts.usable import usable
 from annotate.types import (
@@ -73,10 +74,9 @@ def prepare(job: VideoJob) -> VideoOutcome:
 
 def _prepare_rescued(job: VideoJob, facts: dict[str, object]) -> tuple[list[PreparedSample], list[str]]:
     """The same from a copy that lives as long as the cutting."""
-    copies = job.media / FOLDER
-    copies.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=copies) as folder:
-        return _prepare(job, rescue(job.path, Path(folder), alive), facts)
+    make_folder(job.media)
+    with temporary_folder(job.media) as folder:
+        return _prepare(job, rescue(job.path, folder, alive), facts)
 
 
 def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[PreparedSample], list[str]]:

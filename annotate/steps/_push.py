@@ -154,13 +154,37 @@ def _withdraw_without_media(project: Project) -> list[str]:
         return []
     with writing(project.engine) as session:
         outbox.withdraw(session, [item.id for item in lost], "its media file is gone")
-    names = ", ".join(_media_path(item) for item in lost[:3]) + (", ..." if len(lost) > 3 else "")
-    return [f"{len(lost)} questions withdrawn, their media are gone ({names}): run `annotate ingest` again"]
+    links = [item for item in lost if _is_linked(project, item)]
+    gone = [item for item in lost if item not in links]
+    problems = []
+    if gone:
+        problems.append(
+            f"{len(gone)} questions withdrawn, their media are gone ({_names(gone)}): "
+            "run `annotate ingest` again"
+        )
+    if links:
+        problems.append(
+            f"{len(links)} questions withdrawn, because symbolic links below the media folder are not served "
+            f"({_names(links)}): name the folder in which the files lie as storage.media in annotate.toml"
+        )
+    return problems
+
+
+def _names(items: Sequence[QueuedQuestion]) -> str:
+    return ", ".join(_media_path(item) for item in items[:3]) + (", ..." if len(items) > 3 else "")
+
+
+def _is_linked(project: Project, item: QueuedQuestion) -> bool:
+    path = _media_path(item)
+    return (project.media / path).is_file() and (
+        project.media / path
+    ).resolve() != project.media.resolve() / path
 
 
 def _is_there(project: Project, item: QueuedQuestion) -> bool:
+    """Whether the file of a question is there, and neither a symbolic link nor reached by one below media."""
     file = project.media / _media_path(item)
-    return file.is_file() and file.stat().st_size > 0
+    return file.is_file() and file.stat().st_size > 0 and not _is_linked(project, item)
 
 
 def _media_path(item: QueuedQuestion) -> str:

@@ -1,6 +1,7 @@
 """Tell what is wrong with the installation and the project, and what to type next."""
 
 import platform
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from annotate.config import FILE_NAME
 from annotate.errors import AnnotateError, LabelStudioError, ProjectBusy
 from annotate.labelstudio.credentials import credentials_file, read_credentials
 from annotate.labelstudio.exposure import exposures
@@ -22,7 +24,7 @@ from annotate.steps._model import overruled, recipe_of
 from annotate.steps._named import wrong_names
 from annotate.steps._studio import address
 from annotate.steps._verdicts import Rules
-from db.engine import reading
+from db.engine import database_files, reading
 from db.labels import label_differences
 from db.migrate import head
 
@@ -294,6 +296,32 @@ def lock(project: Project) -> Finding:
         return Finding(State.WARN, str(error), error.hint)
 
 
+def permissions(project: Project) -> Finding:
+    """Only those whom `storage.access` names can use the project's files."""
+    access = project.settings.storage.access
+    own = [project.media, project.features, project.models, project.studio]
+    files = [*database_files(project.database_url), project.root / FILE_NAME]
+    present = [path for path in (project.root, *own, *files) if path.exists()]
+    wide = [str(path) for path in present if access.too_wide(path)]
+    narrow = [path for path in present if path != project.studio and access.too_narrow(path)]
+    if wide:
+        names = " ".join(map(shlex.quote, wide))
+        more = ", ..." if len(wide) > 3 else ""
+        return Finding(
+            State.WARN,
+            f"others on this machine can open {', '.join(wide[:3])}{more}",
+            f"chmod -R {access.chmod_less} {names}; or see storage.access, if they should",
+        )
+    if narrow:
+        names = shlex.quote(str(project.root))
+        return Finding(
+            State.WARN,
+            f'storage.access is "{access}", and others cannot use {narrow[0]}',
+            f"chmod -R {access.chmod_more} {names} && find {names} -type d -exec chmod g+s {{}} +",
+        )
+    return Finding(State.OK, f"files are open to: {access}")
+
+
 def folders(project: Project) -> Finding:
     """Clips, features and models can be written."""
     for folder in (project.root, project.media, project.features, project.models):
@@ -351,6 +379,7 @@ PROJECT: Mapping[str, Callable[[Project], Finding]] = {
     "network": network,
     "plug-ins": plugins,
     "writer lock": lock,
+    "permissions": permissions,
     "folders": folders,
     "media root": media_root,
     "login": login,

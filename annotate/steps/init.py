@@ -2,14 +2,17 @@
 
 import json
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from annotate import config
+from annotate.durable import write_whole
 from annotate.errors import UnknownName, UsageError
+from annotate.permissions import Access, make_folder
 from annotate.project import Project
-from db.engine import has_password, open_engine
+from db.engine import create_file, has_password, open_engine
 from db.migrate import upgrade
 
 PRESETS = Path(__file__).parent.parent / "presets"
@@ -43,15 +46,15 @@ def init(folder: Path, *, preset: str, name: str | None = None, database: str | 
             hint="leave it out and use ~/.pgpass, PGPASSWORD, or ANNOTATE_DATABASE__URL",
         )
     settings = config.parse(tomllib.loads(content), where=config.FILE_NAME)
-    path = _new_file(folder)
+    path = _new_file(folder, settings.storage.access)
     project = Project(folder.resolve(), settings)
+    access = settings.storage.access
+    create_file(project.database_url, access.file_mode)
     engine = open_engine(project.database_url)
     upgrade(engine)
     engine.dispose()
     # The file comes last: a folder with an annotate.toml always has its database.
-    partial = path.with_suffix(".part")
-    partial.write_text(content, encoding="utf-8")
-    partial.rename(path)
+    write_whole(path, content.encode(), access.file_mode)
     return InitReport(
         project=project.root,
         preset=preset,
@@ -61,10 +64,18 @@ def init(folder: Path, *, preset: str, name: str | None = None, database: str | 
     )
 
 
-def _new_file(folder: Path) -> Path:
-    """Where the settings go, in a folder that exists now and is no project yet."""
+def _new_file(folder: Path, access: Access) -> Path:
+    """Where the settings go, in a folder that exists now and is no project yet.
+
+    A folder that was not there or is empty gets the permissions of `access`; one with other files keeps its
+    own, because others may use those.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, access.folder_mode)
+        if not any(folder.iterdir()):
+            with suppress(OSError):  # not ours, or on a file system without permissions
+                folder.chmod(access.folder_mode)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"{folder} is a file", hint="name a folder") from error
     except FileNotFoundError as error:

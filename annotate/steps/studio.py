@@ -99,7 +99,7 @@ def _require_local(project: Project) -> None:
 @contextmanager
 def _alone(project: Project) -> Iterator[None]:
     """Of two that start or stop at once, one waits; other commands go on meanwhile."""
-    lock = FileLock(project.root / ".studio.lock")
+    lock = FileLock(project.root / ".studio.lock", mode=project.settings.storage.access.file_mode)
     try:
         lock.acquire(timeout=server.START_SECONDS)
     except Timeout as error:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,13 +16,15 @@ from sqlalchemy import select, update
 
 from annotate.errors import ConfigError, ExportError, NothingToDo, UnknownName, UsageError
 from annotate.project import Project
+from annotate.steps import export as step
 from annotate.steps._dataset import short_names
 from annotate.steps.export import export
+from annotate.temporary import temporary_name
 from annotate.types import UNIMODAL, Modality, Split
 from db import models
 from db.engine import reading, writing
 from exporters._manifest import FILE_NAME, read_manifest
-from tests.conftest import MakeProject, RunAnnotate
+from tests.conftest import ROOT, MakeProject, RunAnnotate
 from tests.datasets import make_features
 from tests.factories import add_label, add_sample, add_video
 
@@ -360,25 +363,31 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from annotate.project import Project
-from annotate.steps import export as step
+from annotate.steps import _replace_export, export as step
 
 def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
-if sys.argv[3] == "writing":
+moment = sys.argv[3]
+if moment == "writing":
     step.write_manifest = kill
+elif moment == "deleting":
+    _replace_export._delete_earlier = kill
 else:
-    renamed = Path.rename
+    renames = 0
+    rename_really = Path.rename
     def rename(self, target):
-        if self.name.endswith(".part"):
+        global renames
+        renames += self.name in ("old", "new") or Path(target).name in ("old", "new")
+        if renames == int(moment):
             kill()
-        return renamed(self, target)
+        return rename_really(self, target)
     Path.rename = rename
 step.export(Project.open(Path(sys.argv[1])), format="jsonl", dest=Path(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("moment", ["writing", "renaming"])
+@pytest.mark.parametrize("moment", ["writing", "1", "2", "deleting"])
 def test_a_killed_export_loses_nothing_and_the_next_one_goes_on(
     moment: str, project: Project, tmp_path: Path
 ) -> None:
@@ -388,8 +397,146 @@ def test_a_killed_export_loses_nothing_and_the_next_one_goes_on(
     before = contents(dest)
     done = subprocess.run([sys.executable, "-c", KILLED, project.root, dest, moment], check=False)
     assert done.returncode == -signal.SIGKILL
-    old = dest if moment == "writing" else tmp_path / ".out.old"
-    assert contents(old) == before
+    assert dest.exists() == (moment != "2")
+    with pytest.raises(UnknownName):
+        export(project, format="nonsense", dest=dest)
+    with pytest.raises(UsageError, match="no earlier chsims-csv export"):
+        export(project, format="chsims-csv", dest=dest)
+    assert contents(dest) == before, "whatever the next export does, the old one is back"
     export(project, format="jsonl", dest=dest)
     assert contents(dest) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus", "out"]
+
+
+def test_nothing_beside_the_destination_is_touched(project: Project, tmp_path: Path) -> None:
+    fill(project)
+    names = [".out.old", ".out.part", ".annotate-notes.part", ".annotate-1-2-3-4.part", "out.part", "out.old"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.tex").write_text("years of work")
+    (tmp_path / ".out.json.7.part").write_text("mine")
+    before = {k: v for k, v in contents(tmp_path).items() if not k.startswith("corpus/")}
+    for _ in range(2):
+        export(project, format="jsonl", dest=tmp_path / "out")
+    assert len(before) == len(names) + 1
+    assert before.items() <= contents(tmp_path).items()
+
+
+def test_a_temporary_folder_of_an_export_that_still_runs_is_left_alone(
+    project: Project, tmp_path: Path
+) -> None:
+    fill(project)
+    running = tmp_path / temporary_name()
+    (running / "new").mkdir(parents=True)
+    (running / "new" / "train.jsonl").write_text("half")
+    (running / "export.json").write_text('{"dest": "out"}')
+    export(project, format="jsonl", dest=tmp_path / "out")
+    assert (running / "new" / "train.jsonl").read_text() == "half"
+
+
+DAMAGED = {
+    "no files": lambda m: {k: v for k, v in m.items() if k != "files"},
+    "files are no list": lambda m: {**m, "files": {"train.jsonl": "x"}},
+    "an entry is no object": lambda m: {**m, "files": ["train.jsonl"]},
+    "an entry has no path": lambda m: {**m, "files": [{"sha256": "00"}]},
+    "a path leads outside": lambda m: {**m, "files": [{"path": "../corpus/annotate.db", "sha256": "00"}]},
+    "a path is absolute": lambda m: {**m, "files": [{"path": "/etc/passwd", "sha256": "00"}]},
+    "an empty path": lambda m: {**m, "files": [{"path": "", "sha256": "00"}]},
+}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGED, "no JSON", "half"])
+def test_a_damaged_manifest_is_a_message_and_nothing_is_deleted(
+    damage: str, project: Project, annotate: RunAnnotate, tmp_path: Path
+) -> None:
+    fill(project)
+    dest = tmp_path / "out"
+    export(project, format="jsonl", dest=dest)
+    path = dest / FILE_NAME
+    content = path.read_text()
+    if damage in DAMAGED:
+        path.write_text(json.dumps(DAMAGED[damage](json.loads(content))))
+    else:
+        path.write_text("nonsense" if damage == "no JSON" else content[: len(content) // 2])
+    before = contents(tmp_path)
+    with pytest.raises(UsageError, match=r"manifest\.json is damaged") as caught:
+        export(project, format="jsonl", dest=dest)
+    assert "choose a folder" in caught.value.hint
+    assert contents(dest) == {k.removeprefix("out/"): v for k, v in before.items() if k.startswith("out/")}
+
+
+def test_a_file_that_was_changed_since_its_export_is_never_replaced(project: Project, tmp_path: Path) -> None:
+    fill(project)
+    dest = tmp_path / "out"
+    export(project, format="jsonl", dest=dest)
+    (dest / "README.md").write_text("how we chose the videos, in twenty pages")
+    with pytest.raises(UsageError, match=r"changed since they were exported, such as 'README\.md'"):
+        export(project, format="jsonl", dest=dest)
+    assert (dest / "README.md").read_text().startswith("how we chose")
+    (dest / "README.md").unlink()
+    export(project, format="jsonl", dest=dest)
+
+
+def test_a_file_that_is_added_while_the_export_runs_is_kept(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(project)
+    dest = tmp_path / "out"
+    export(project, format="jsonl", dest=dest)
+    write = step.write_manifest
+
+    def meanwhile(*args: object, **more: object) -> str:
+        (dest / "analysis.ipynb").write_text("mine")
+        return write(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(step, "write_manifest", meanwhile)
+    with pytest.raises(ExportError, match="changed while the export was written") as caught:
+        export(project, format="jsonl", dest=dest)
+    (kept,) = tmp_path.glob("out.kept-*")
+    assert str(kept) in str(caught.value)
+    assert contents(kept) == {"analysis.ipynb": b"mine"}
+    assert read_manifest(dest)
+
+
+@pytest.mark.parametrize("target", ["there", "not yet there"])
+def test_a_link_is_followed_and_stays(target: str, project: Project, tmp_path: Path) -> None:
+    fill(project)
+    disk = tmp_path / "disk" / "dataset"
+    (disk if target == "there" else disk.parent).mkdir(parents=True)
+    (tmp_path / "out").symlink_to(disk)
+    for _ in range(2):
+        assert export(project, format="jsonl", dest=tmp_path / "out").path == disk
+    assert (tmp_path / "out").is_symlink() and read_manifest(disk)
+
+
+def test_a_link_that_leads_to_itself_is_a_message(project: Project, tmp_path: Path) -> None:
+    fill(project)
+    (tmp_path / "out").symlink_to(tmp_path / "out")
+    with pytest.raises(UsageError, match="leads nowhere"):
+        export(project, format="jsonl", dest=tmp_path / "out")
+
+
+def test_a_name_that_is_too_long_is_a_message(project: Project, tmp_path: Path) -> None:
+    fill(project)
+    with pytest.raises(ExportError, match="cannot be written"):
+        export(project, format="jsonl", dest=tmp_path / ("x" * 300))
+
+
+def test_an_export_has_the_permissions_of_the_users_umask_and_keeps_those_of_an_earlier_one(
+    project: Project, tmp_path: Path, annotate: RunAnnotate
+) -> None:
+    fill(project)
+    for format in ("jsonl", "chsims-csv"):
+        dest = tmp_path / format
+        code = "import os; os.umask(0o027); import sys; sys.argv[0] = 'annotate'; import cli; cli.main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, "-C", project.root, "export", format, dest],
+            cwd=ROOT, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found = [dest, *dest.rglob("*")]
+        assert {stat.S_IMODE(p.stat().st_mode) for p in found if p.is_dir()} == {0o750}
+        assert {stat.S_IMODE(p.stat().st_mode) for p in found if p.is_file()} == {0o640}
+    dest.chmod(0o700)
+    export(project, format="chsims-csv", dest=dest)
+    assert stat.S_IMODE(dest.stat().st_mode) == 0o700

@@ -27,6 +27,7 @@ from db.engine import reading, writing
 from db.features import shards
 from tests.conftest import ROOT
 from tests.factories import add_sample, add_video
+from tests.leftovers import name_of_an_ended_process
 
 TEXTS = ("bin blue at f two now", "把蓝色放在这里", "")
 Fill = Callable[[Project], list[str]]
@@ -220,8 +221,9 @@ def test_killed_between_shard_and_commit_it_goes_on(
     with reading(project.engine) as session:
         assert len(shards(session)) == nth, "the last shard is an orphan"
     assert len(all_files(project)) == nth + 1
-    (project.features / "T" / "half.42.part").parent.mkdir(parents=True, exist_ok=True)
-    (project.features / "T" / "half.42.part").write_bytes(b"half")
+    half = project.features / "T" / "some@01" / name_of_an_ended_process()
+    half.parent.mkdir(parents=True, exist_ok=True)
+    half.write_bytes(b"half")
     extract(project)
     assert all_files(project) == all_files(clean)
     assert featured(project, ids) == set(ids)

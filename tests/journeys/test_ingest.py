@@ -25,6 +25,7 @@ from annotate.steps import ingest as step
 from annotate.steps._ingest_scratch import UNFINISHED
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps.ingest import IngestReport, ingest
+from annotate.temporary import PATTERN, temporary_name
 from annotate.types import (
     CutPlan,
     PreparedSample,
@@ -40,6 +41,7 @@ from db.engine import reading, writing
 from db.models import SampleStatus
 from tests.conftest import MakeProject
 from tests.journeys.test_groups import ask
+from tests.leftovers import name_of_an_ended_process
 from tests.media_factory import make_video
 
 ROOT = Path(__file__).parent.parent.parent
@@ -56,7 +58,7 @@ def stand_in(job: VideoJob) -> VideoOutcome | CannotWrite:
         case "crash-once" if len(tries.read_text()) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         case "dies-while-rescuing":
-            (job.media / ".rescue" / "copy").mkdir(parents=True, exist_ok=True)
+            (job.media / temporary_name() / "copy").mkdir(parents=True)
             os.kill(os.getpid(), signal.SIGKILL)
         case "hang":
             time.sleep(600)
@@ -360,7 +362,7 @@ def test_a_worker_that_is_killed_once_costs_nothing(project: Project, folder: Pa
 def test_a_worker_that_is_killed_in_a_rescue_leaves_no_copy(project: Project, folder: Path) -> None:
     make(folder, a="dies-while-rescuing", b="speech 1")
     assert run(project, folder).failed == 1
-    assert not (project.media / ".rescue").exists()
+    assert not list(project.media.glob(PATTERN))
 
 
 def test_poison_is_set_aside_after_three_attempts_and_the_others_succeed(
@@ -575,12 +577,14 @@ def test_edited_subtitles_cut_again(project: Project, folder: Path) -> None:
 
 def test_half_files_of_a_killed_run_are_swept(project: Project, folder: Path) -> None:
     make(folder, a="speech 1")
-    orphan = project.media / "M" / "ab" / "abc.mp4.part"
-    orphan.parent.mkdir(parents=True)
-    orphan.touch()
+    orphan, mine = project.media / "M" / "ab" / name_of_an_ended_process(), project.media / "M" / "talk.part"
+    for path in (orphan, mine):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     (project.media / UNFINISHED).touch()
     run(project, folder)
-    assert list(project.media.rglob("*.part")) == []
+    assert list(project.media.rglob("*.part")) == [mine]
+    assert not (project.media / UNFINISHED).exists()
 
 
 # ---- speakers and splits ---------------------------------------------------------------------------

@@ -14,12 +14,12 @@ from annotate.errors import AnnotateError, StorageError, UsageError
 from annotate.project import Project
 from annotate.steps import _ingest_run as run_step
 from annotate.steps._clips import fetch_questions, require_clips
-from annotate.steps._ingest_sources import FOLDER as FETCHED
 from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps.doctor import doctor
 from annotate.steps.export import export
 from annotate.steps.extract import extract
 from annotate.steps.ingest import IngestReport, ingest
+from annotate.temporary import PATTERN
 from annotate.types import (
     CutPlan,
     Modality,
@@ -35,6 +35,7 @@ from db import models
 from db.engine import reading, writing
 from db.models import BatchItemState
 from tests.factories import add_label
+from tests.leftovers import name_of_an_ended_process
 from tests.media_factory import make_video
 from tests.object_store import Bucket
 
@@ -323,7 +324,7 @@ def test_videos_in_a_bucket_are_read_once_and_known_by_their_etag(kept: Project,
     assert (report.files, report.new, report.samples) == (2, 2, 3)
     assert len(read) == 2
     assert sorted(f.path for f in rows(kept, models.VideoFile)) == [f"{url}/deep/v{n}.mp4" for n in (1, 2)]
-    assert not (kept.media / FETCHED).exists()
+    assert not list(kept.media.glob(PATTERN))
     second = run(kept, url)
     assert (second.new, second.unchanged) == (0, 2)
     assert not [r for r in bucket.store.tell(requests=True) if ".mp4" in r]
@@ -368,7 +369,7 @@ def test_a_url_below_which_nothing_lies_is_told(kept: Project, bucket: Bucket) -
 
 
 def test_copies_that_a_killed_run_left_are_swept(kept: Project, bucket: Bucket, videos: Path) -> None:
-    left = kept.media / FETCHED / "ab" / "v.mp4"
+    left = kept.media / name_of_an_ended_process() / "v.mp4"
     left.parent.mkdir(parents=True)
     left.write_text("half")
     run(kept, videos)

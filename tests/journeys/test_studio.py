@@ -354,6 +354,10 @@ def test_a_clip_can_be_sought_in_and_nothing_outside_the_passes_is_served(
     clip = project.media / "M" / "ab" / "clip.mp4"
     clip.parent.mkdir(parents=True)
     clip.write_bytes(bytes(range(256)) * 40)
+    for name, target in (("file.mp4", project.root / "annotate.toml"), ("inside.mp4", clip)):
+        (clip.parent / name).symlink_to(target)
+    (project.media / "M" / "cd").symlink_to(project.root)
+    (project.media / "M" / "ef").symlink_to(clip.parent)
     documents = label_studio.documents
     headers = {"Authorization": f"Token {label_studio.token}"}
     with httpx.Client(base_url=label_studio.url, headers=headers, trust_env=False) as http:
@@ -368,6 +372,10 @@ def test_a_clip_can_be_sought_in_and_nothing_outside_the_passes_is_served(
         assert part.headers["content-range"] == "bytes 256-511/10240"
         assert http.get(f"{where}{(project.root / 'annotate.db').relative_to(documents)}").status_code == 404
         assert http.get(f"{where}../../etc/passwd").status_code >= 400
+        for name in ("ab/file.mp4", "ab/inside.mp4", "cd/annotate.toml", "ef/clip.mp4", "ab/../ef/clip.mp4"):
+            path = f"{(project.media / 'M').relative_to(documents)}/{name}"
+            assert http.get(f"{where}{path}").status_code == 404, name
+            assert http.get(f"/elsewhere{where}{path}").status_code == 404, name
     nobody = httpx.get(f"{label_studio.url}{where}{clip.relative_to(documents)}", trust_env=False)
     assert nobody.status_code in (302, 401)
 

@@ -17,6 +17,7 @@ from annotate.types import Modality, Role, Split
 from db import models
 from db.engine import reading, writing
 from tests.factories import add_label, add_sample, add_video
+from tests.leftovers import name_of_an_ended_process
 from tests.material import fill, relabel
 
 
@@ -224,11 +225,23 @@ def test_a_retired_sample_teaches_nothing(project):
 
 def test_a_model_without_a_row_is_swept_and_other_files_stay(project):
     fill(project, speakers=3)
-    for name in ("0001", ".part-0001", "0077", "notes"):
+    left = ("0066", name_of_an_ended_process())
+    for name in ("0077", "2024", "notes", *left):
         (project.models / name).mkdir(parents=True)
+        (project.models / name / "model.json").write_text("{}")
+    (project.models / "0066" / ".annotate-unclaimed").touch()
     train(project)
-    assert {p.name for p in project.models.iterdir()} == {"0001", "notes"}
-    assert (project.models / "0001" / "model.json").exists()
+    assert {p.name for p in project.models.iterdir()} == {"0001", "0077", "2024", "notes"}
+    assert {p.name for p in (project.models / "0001").iterdir()} == {"model.json", "model.safetensors"}
+
+
+def test_a_model_that_an_older_copy_of_the_database_does_not_know_stays(project):
+    fill(project, speakers=3)
+    (project.models / "0001").mkdir(parents=True)
+    (project.models / "0001" / "model.json").write_text("of a database that was newer")
+    train(project)
+    assert (project.models / "0001" / "model.json").read_text() == "of a database that was newer"
+    assert train(project).round == 1
 
 
 def test_a_crash_between_model_and_row_leaves_no_round(project, monkeypatch):

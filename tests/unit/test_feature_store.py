@@ -9,7 +9,9 @@ from safetensors import safe_open
 
 from annotate.errors import FeatureError
 from annotate.feature_store import FeatureStore, ShardInfo
+from annotate.temporary import temporary_name
 from annotate.types import Modality
+from tests.leftovers import name_of_an_ended_process
 
 IDS = [f"{i:016x}" for i in range(3)]
 
@@ -128,8 +130,17 @@ def test_a_row_that_was_never_written_is_refused(store: FeatureStore, shard: Sha
         store.read(shard.path, [3])
 
 
-def test_sweeping_leaves_known_shards_and_removes_the_rest(store: FeatureStore, shard: ShardInfo) -> None:
-    stray = store.root / "A" / "voice@00000000" / "feed.123.part"
-    stray.write_bytes(b"half")
-    assert store.sweep({shard.path}) == 1
-    assert not stray.exists() and len(store.read(shard.path, [0])) == 1
+def test_sweeping_removes_what_killed_runs_left_and_nothing_else(
+    store: FeatureStore, shard: ShardInfo
+) -> None:
+    folder = (store.root / shard.path).parent
+    orphan = store.write(Modality.TEXT, "t@0", [("ab" * 8, np.ones((1, 2), np.float32))])
+    left = folder / name_of_an_ended_process()
+    mine = [folder / name for name in ("feed.123.part", "README.txt", f"{'ab' * 8}.safetensors")]
+    mine += [store.root / "mosei.safetensors", folder / temporary_name()]
+    for path in (left, *mine):
+        path.write_bytes(b"something")
+    assert store.sweep({shard.path}) == 2
+    assert not left.exists() and not (store.root / orphan.path).exists()
+    assert all(path.read_bytes() == b"something" for path in mine)
+    assert len(store.read(shard.path, [0])) == 1
