@@ -427,6 +427,16 @@ def main() -> None:
         where = f" ({error.filename})" if error.filename else ""
         complain(f"{error.strerror}{where}", _USERS_CAN_MEND[error.errno])
         sys.exit(1)
+    except Exception as error:
+        from annotate.commands.shared import database_trouble
+
+        told = database_trouble(error)
+        if told is None:
+            raise
+        from annotate.console import complain
+
+        complain(str(told), told.hint)
+        sys.exit(told.exit_code)
     except SystemExit as leaving:
         # Ctrl-C has become this code by now.
         if leaving.code == INTERRUPTED:

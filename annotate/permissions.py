@@ -49,6 +49,11 @@ class Access(StrEnum):
         return self.folder_mode if path.is_dir() else self.file_mode
 
 
+def may_write(path: Path) -> bool:
+    """Whether this process may write to `path`; a disk that is mounted read-only counts as well."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def make_folder(folder: Path, mode: int | None = None) -> None:
     """Make `folder` unless it is there, and the folders above it that are missing.
 

@@ -12,10 +12,11 @@ from sqlalchemy import Engine
 
 from annotate import config
 from annotate.config import Settings
-from annotate.errors import ProjectBusy, ProjectNotFound
+from annotate.errors import ProjectBusy, ProjectNotFound, ReadOnlyProject, SchemaMismatch
+from annotate.permissions import may_write
 from annotate.storage.clips import ClipStore, clip_store
 from annotate.types import SampleMedia
-from db.engine import open_engine, parse_url
+from db.engine import database_files, is_writable, open_engine, parse_url
 from db.migrate import require_current
 
 
@@ -65,8 +66,15 @@ class Project:
     def engine(self) -> Engine:
         """The database.
 
-        Raises `SchemaMismatch` when it is older or newer than the code.
+        Raises `SchemaMismatch` when it is older or newer than the code, or not there.
         """
+        files = database_files(self.database_url)
+        if files and (not files[0].exists() or files[0].stat().st_size == 0):
+            raise SchemaMismatch(
+                f"the database {files[0]} is {'empty' if files[0].exists() else 'not there'}",
+                hint="put it back, or a backup of it, then run `annotate pull --full`; "
+                "`annotate migrate` makes a new one without samples and answers",
+            )
         engine = open_engine(self.database_url)
         require_current(engine)
         return engine
@@ -82,12 +90,32 @@ class Project:
             url = url.set(database=str(self.root / str(url.database)))
         return url.render_as_string(hide_password=False)
 
+    @cached_property
+    def read_only(self) -> str:
+        """Which of the project's folder and its SQLite file cannot be written; empty when both can."""
+        if not may_write(self.root):
+            return f"the project folder {self.root}"
+        return (
+            "" if is_writable(self.database_url) else f"the database {database_files(self.database_url)[0]}"
+        )
+
+    def require_writable(self) -> None:
+        """Raise `ReadOnlyProject` when the project's folder or database cannot be written."""
+        if self.read_only:
+            raise ReadOnlyProject(
+                f"{self.read_only} cannot be written",
+                hint="see who owns it, and that its disk is not mounted read-only; what only reads works all "
+                "the same: `status`, `doctor`, `list`, `ingest --explain`, `next-batch --dry-run`, `export` "
+                "into a folder elsewhere",
+            )
+
     @contextmanager
     def writing(self, wait_seconds: float = 30) -> Iterator[None]:
         """Hold the project's writer lock: one writing command at a time.
 
-        Raises `ProjectBusy` when another command keeps it longer than `wait_seconds`.
+        Raises `ReadOnlyProject`, and `ProjectBusy` when another command keeps it longer than `wait_seconds`.
         """
+        self.require_writable()
         lock = FileLock(self.root / ".annotate.lock", mode=self.settings.storage.access.file_mode)
         try:
             lock.acquire(timeout=wait_seconds)

@@ -1,8 +1,8 @@
 """The engine and its two kinds of transaction: `reading` and `writing`."""
 
 import json
-import re
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,10 +10,13 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - for those who are handed one by `reading` and `writing`
 
-from annotate.errors import AnnotateError, ConfigError
+from annotate.errors import ConfigError
+from annotate.permissions import may_write
+from db import read_only
+from db.trouble import checked_json, trouble
 
 BUSY_TIMEOUT_MS = 30_000
 BACKENDS = ("sqlite", "postgresql")
@@ -27,9 +30,14 @@ def open_engine(url: str) -> Engine:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "postgresql":
         driver = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(driver, pool_pre_ping=True, json_serializer=to_json)
-    engine = create_engine(parsed, json_serializer=to_json)
-    event.listen(engine, "connect", _set_up_sqlite)
+        return create_engine(
+            driver, pool_pre_ping=True, json_serializer=to_json, json_deserializer=checked_json
+        )
+    engine = create_engine(parsed, json_serializer=to_json, json_deserializer=checked_json)
+    if is_writable(url):
+        event.listen(engine, "connect", _set_up_sqlite)
+    else:
+        read_only.listen(engine)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -42,6 +50,18 @@ def to_json(value: object) -> str:
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 """The escape itself: behind an odd number of backslashes there stands one as text."""
+
+
+def is_writable(url: str) -> bool:
+    """Whether this process may change the database: always for Postgres, which decides by itself.
+
+    SQLite has to write to its file and to the folder, for the ``-wal`` and ``-shm``. Raises `ConfigError` as
+    `parse_url` does.
+    """
+    files = database_files(url)
+    if not files or not files[0].exists():
+        return True
+    return may_write(files[0]) and may_write(files[0].parent)
 
 
 def parse_url(url: str) -> URL:
@@ -122,7 +142,7 @@ def reading(engine: Engine) -> Iterator[Session]:
 
     Raises `AnnotateError` when the database cannot be reached.
     """
-    with speaking(), Session(engine) as session:
+    with speaking(engine), Session(engine) as session:
         yield session
 
 
@@ -132,18 +152,21 @@ def writing(engine: Engine) -> Iterator[Session]:
 
     Raises `AnnotateError` when the database cannot be reached or written.
     """
-    with speaking(), Session(engine.execution_options(writes=True)) as session, session.begin():
+    with speaking(engine), Session(engine.execution_options(writes=True)) as session, session.begin():
         yield session
 
 
 @contextmanager
-def speaking() -> Iterator[None]:
-    """Turn what a database says about its disk, server or locks into an `AnnotateError`."""
+def speaking(engine: Engine | None = None) -> Iterator[None]:
+    """Turn what a database says about damage, its disk, its server or locks into an `AnnotateError`.
+
+    `engine` is named in the message. What a statement itself did wrong, such as breaking a constraint,
+    passes through.
+    """
     try:
         yield
-    except OperationalError as error:
-        reason = str(error.orig).strip()
-        raise AnnotateError(
-            f"the database cannot be used: {reason}",
-            hint="see that its disk has room, its server runs, and nobody else holds it; then run this again",
-        ) from error
+    except DBAPIError as error:
+        told = trouble(error, engine)
+        if told is None:
+            raise
+        raise told from error

@@ -12,10 +12,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DBAPIError
 
-from annotate.errors import AnnotateError, SchemaMismatch
+from annotate.errors import AnnotateError, DatabaseDamaged, SchemaMismatch
 from db.engine import speaking
+from db.trouble import damaged, trouble
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -33,7 +34,10 @@ def current(engine: Engine) -> str | None:
     try:
         with engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
-    except DatabaseError as error:
+    except DBAPIError as error:
+        told = trouble(error, engine)
+        if isinstance(told, DatabaseDamaged):
+            raise told from error
         raise AnnotateError(
             f"the database {engine.url.render_as_string()} cannot be opened: {error.orig}",
             hint="see that its server runs, or its folder exists and is yours; `annotate doctor` tells more",
@@ -44,7 +48,11 @@ def require_current(engine: Engine) -> None:
     """Raise `SchemaMismatch` unless the database has exactly this code's schema."""
     found = require_not_newer(engine)
     if found is None:
-        raise SchemaMismatch("the database has no tables yet", hint="run `annotate migrate`")
+        raise SchemaMismatch(
+            f"the database {engine.url.render_as_string()} has no tables",
+            hint="if it is new, `annotate migrate` makes them; if it held this project before, its content "
+            "is lost: put a backup in its place, then run `annotate pull --full`",
+        )
     if found != head():
         raise SchemaMismatch(
             f"the database is at schema {found}, this version needs {head()}",
@@ -73,14 +81,16 @@ def upgrade(engine: Engine) -> str | None:
     written.
     """
     before = require_not_newer(engine)
-    if before is None and inspect(engine).has_table("video"):
+    with speaking(engine):
+        has_tables = before is None and inspect(engine).has_table("video")
+    if has_tables:
         raise SchemaMismatch(
             "the database has tables, but does not say of which version",
             hint="bring it back from a backup; nothing was changed",
         )
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with speaking(), engine.execution_options(writes=True).connect() as connection:
+    with speaking(engine), engine.execution_options(writes=True).connect() as connection:
         sqlite = engine.dialect.name == "sqlite"
         if sqlite:
             # A batch migration drops and renames tables: with foreign keys on, children would be deleted.
@@ -108,8 +118,11 @@ def back_up(engine: Engine) -> str:
     source = Path(str(engine.url.database))
     target = _free_name(source.with_name(f"{source.stem}.before-{head()}{source.suffix}"))
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IMODE(source.stat().st_mode)))
-    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-        old.backup(new)
+    try:
+        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+    except sqlite3.Error as error:
+        raise damaged(f"the database {source} cannot be copied: {error}", engine) from error
     return str(target)
 
 

@@ -1,5 +1,6 @@
 """The tables, in the order a sample lives through them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import Any, ClassVar
@@ -21,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from db.trouble import damaged
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC time; SQLite would hand back a naive one."""
@@ -34,6 +37,20 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """Raise `DatabaseDamaged` for a stored text that is no time."""
+        read = super().result_processor(dialect, coltype)
+        if read is None:
+            return None
+
+        def checked(value: Any) -> Any:
+            try:
+                return read(value)
+            except (ValueError, TypeError) as error:
+                raise damaged(f"a value in the database is no time any more: {value!r}") from error
+
+        return checked
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give back an aware time."""

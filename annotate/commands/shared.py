@@ -1,11 +1,13 @@
 """What all commands share: the project that is meant, and how things are told."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from annotate.errors import AnnotateError
     from annotate.progress import Progress
     from annotate.project import Project
 
@@ -27,6 +29,20 @@ def open_project() -> "Project":
     from annotate.project import Project
 
     return Project.open(where.folder) if where.folder else Project.find(Path.cwd())
+
+
+def database_trouble(error: Exception) -> "AnnotateError | None":
+    """What a command that failed unexpectedly says if the database is the reason; None if it is not."""
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from annotate.errors import AnnotateError
+    from db.trouble import reason_of_crash
+
+    try:
+        url = open_project().database_url
+    except (AnnotateError, OSError):
+        url = ""
+    return reason_of_crash(error, url)
 
 
 def progress() -> "Progress":

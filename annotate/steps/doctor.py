@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from annotate.config import FILE_NAME
-from annotate.errors import AnnotateError, LabelStudioError, ProjectBusy
+from annotate.errors import AnnotateError, LabelStudioError, ProjectBusy, ReadOnlyProject
 from annotate.labelstudio.credentials import credentials_file, read_credentials
 from annotate.labelstudio.exposure import exposures
 from annotate.labelstudio.server import StudioFolder
@@ -289,6 +289,8 @@ def labels(project: Project) -> Finding:
 
 def lock(project: Project) -> Finding:
     """Nobody is writing, so a command could."""
+    if project.read_only:
+        return Finding(State.OK, "not needed: the project can only be read")
     try:
         with project.writing(wait_seconds=0):
             return Finding(State.OK, "free")
@@ -324,6 +326,11 @@ def permissions(project: Project) -> Finding:
 
 def folders(project: Project) -> Finding:
     """Clips, features and models can be written."""
+    if project.read_only:
+        try:
+            project.require_writable()
+        except ReadOnlyProject as error:
+            return Finding(State.WARN, str(error), error.hint)
     for folder in (project.root, project.media, project.features, project.models):
         if not folder.exists():
             continue

@@ -1,7 +1,8 @@
 """Write the finished dataset in one format."""
 
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def export(project: Project, *, format: str, dest: Path, progress: Progress = SI
     """
     exporter = EXPORTERS.get(format)()
     dest = _resolved(dest)
-    with project.writing(), progress.bar(f"export {format}", None) as bar, _explained(dest):
+    lock = nullcontext() if project.read_only else project.writing()
+    with lock, progress.bar(f"export {format}", None) as bar, _explained(dest):
         recover(dest)
         earlier = require_replaceable(dest, format, project.settings.project.name)
         dataset, features = finished_dataset(project, bar)
@@ -55,11 +57,12 @@ def export(project: Project, *, format: str, dest: Path, progress: Progress = SI
             used = {m.value: dataset.feature_names[m] for m, reader in features.items() if reader.used}
             digest = write_manifest(dataset, folder, files, format=format, features=used)
             _share(folder, project.settings.storage)
-        with writing(project.engine) as session:
-            record_export(
-                session, format=format, path=str(dest), manifest_sha256=digest, samples=len(dataset.rows),
-                detail={"samples": samples_per_split(dataset), "left_out": dict(dataset.left_out)},
-            )  # fmt: skip
+        if not project.read_only:
+            with writing(project.engine) as session:
+                record_export(
+                    session, format=format, path=str(dest), manifest_sha256=digest, samples=len(dataset.rows),
+                    detail={"samples": samples_per_split(dataset), "left_out": dict(dataset.left_out)},
+                )  # fmt: skip
     following = next_command(project)
     if following.startswith("annotate export"):
         following = ""  # nothing is missing any more
@@ -88,6 +91,11 @@ def _explained(dest: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.filename and not Path(os.fsdecode(error.filename)).is_relative_to(dest.parent):
+            raise ExportError(
+                f"{os.fsdecode(error.filename)} cannot be read: {error.strerror}",
+                hint="see who owns it; nothing was changed",
+            ) from error
         raise ExportError(
             f"{dest} cannot be written: {error.strerror or error}",
             hint="nothing was changed; see that the disk has room and the folder is yours, then go again",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from annotate.errors import NothingToDo
 from annotate.project import Project
-from db.engine import open_engine
+from db.engine import create_file, open_engine
 from db.migrate import back_up, head, require_not_newer, upgrade
 
 
@@ -22,6 +22,7 @@ def migrate(project: Project) -> MigrateReport:
 
     Raises `SchemaMismatch` when the database is newer than the code, `NothingToDo` when it is current.
     """
+    create_file(project.database_url, project.settings.storage.access.file_mode)
     engine = open_engine(project.database_url)
     with project.writing():
         before = require_not_newer(engine)
