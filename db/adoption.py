@@ -41,11 +41,12 @@ def questions_of(session: Session, modality: Modality) -> list[BatchItem]:
     )
 
 
-def known_samples(session: Session, sample_ids: Collection[str]) -> set[str]:
-    """Those of the samples that this database has, in whatever state."""
-    found: set[str] = set()
+def transcripts(session: Session, sample_ids: Collection[str]) -> dict[str, str]:
+    """Transcripts of those of the samples that this database has, in whatever state."""
+    found: dict[str, str] = {}
     for some in chunks(sorted(set(sample_ids))):
-        found |= set(session.scalars(select(Sample.id).where(Sample.id.in_(some))))
+        query = select(Sample.id, Sample.transcript).where(Sample.id.in_(some))
+        found |= {sample_id: transcript for sample_id, transcript in session.execute(query)}  # noqa: C416
     return found
 
 

@@ -6,7 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from http import HTTPStatus
@@ -62,6 +62,8 @@ class ListedTask:
     """How many answers and skips the server counts."""
     sample: str = ""
     """The sample that its data name; empty when they name none."""
+    shown: Mapping[str, str] = field(default_factory=dict)
+    """The rest of its data: the text and the addresses of the media that raters see."""
     updated_at: str = ""
     """Time of the last change of the task or of its answers, as the server writes it."""
     answer_numbers: tuple[int, ...] | None = None
@@ -352,8 +354,9 @@ def _listed_task(task: dict[str, Any]) -> ListedTask:
     answers = (task["total_annotations"] or 0) + (task["cancelled_annotations"] or 0)
     numbers = str(task["annotations_ids"] or "") if "annotations_ids" in task else None
     data = task["data"]
+    shown = {name: str(value) for name, value in data.items() if name not in ("key", "sample")}
     return ListedTask(
-        int(task["id"]), str(data.get("key", "")), answers, str(data.get("sample", "")),
+        int(task["id"]), str(data.get("key", "")), answers, str(data.get("sample", "")), shown,
         str(task["updated_at"]),
         None if numbers is None or len(numbers) >= LISTED_CHARACTERS
         else tuple(int(number) for number in re.findall(r"\d+", numbers)),

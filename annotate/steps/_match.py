@@ -32,6 +32,8 @@ class Matched:
     """Numbers of unanswered tasks about samples that are asked in another task."""
     withdrawn: frozenset[int]
     """Numbers of tasks of withdrawn questions, which this program changes itself."""
+    unclear: frozenset[int]
+    """Numbers of tasks that were edited by hand so that nobody knows what they ask."""
     adopted: int
     problems: Sequence[str]
 
@@ -59,55 +61,86 @@ def match_tasks(
     """
     listed = client.tasks(ls_project.id)
     with writing(project.engine) as session:
-        items = adoption.questions_of(session, modality)
-        by_key = {item.key: item for item in items}
-        by_number = {
-            item.ls_task_id: item for item in items
-            if item.ls_task_id and item.ls_project_id == ls_project.id
-        }  # fmt: skip
-        found = {task.id: question_of(task, by_key, by_number) for task in listed}
-        known = {
-            number: item for number, item in found.items()
-            if item and item.ls_task_id == number and item.ls_project_id == ls_project.id
-        }  # fmt: skip
-        read_at = {number: item.ls_updated_at for number, item in known.items()}
-        pushed_at = {number: item.pushed_at for number, item in known.items() if item.pushed_at}
-        withdrawn = frozenset(n for n, item in known.items() if item.state == BatchItemState.WITHDRAWN)
-        unknown = [t for t in listed if found[t.id] is None and (t.key or t.sample or t.id in by_number)]
-        samples = adoption.known_samples(session, [task.sample for task in unknown])
-        numbers = {task.id for task in listed}
-        asked = {
-            item.sample_id for item in items
-            if item.state == BatchItemState.OPEN and item.ls_project_id == ls_project.id
-            and item.ls_task_id in numbers
-        }  # fmt: skip
+        questions = adoption.questions_of(session, modality)
+        transcripts = adoption.transcripts(session, [task.sample for task in listed])
+        matcher = _Matcher(questions, ls_project.id, frozenset(task.id for task in listed), transcripts)
+        found = {task.id: matcher.question_of(task) for task in listed}
+        known = {n: q for n, q in found.items() if q and q.ls_task_id == n and matcher.is_placed(q)}
+        read_at = {number: question.ls_updated_at for number, question in known.items()}
+        pushed_at = {number: q.pushed_at for number, q in known.items() if q.pushed_at}
+        withdrawn = frozenset(n for n, q in known.items() if q.state == BatchItemState.WITHDRAWN)
+        unknown = [task for task in listed if found[task.id] is None and matcher.is_ours(task)]
+        asked = {q.sample_id for q in questions if q.state == BatchItemState.OPEN and matcher.is_placed(q)}
         # An unanswered task about a sample that is asked in another task would only ask it twice.
-        adoptable = [t for t in unknown if t.sample in samples and (t.annotations or t.sample not in asked)]
+        doubles = [t.id for t in unknown if matcher.can_adopt(t) and t.sample in asked and not t.annotations]
+        adoptable = [task for task in unknown if matcher.can_adopt(task) and task.id not in doubles]
         new = adoption.adopt(
             session, ls_project.id, modality,
-            [UnknownTask(task.id, task.key, task.sample) for task in adoptable], numbers,
+            [UnknownTask(task.id, task.key, task.sample) for task in adoptable], matcher.numbers,
         )  # fmt: skip
-        doubles = [t.id for t in unknown if t.sample in asked and not t.annotations]
-        matched = {number: item.id for number, item in {**found, **new}.items() if item is not None}
+        matched = {number: q.id for number, q in {**found, **new}.items() if q is not None}
         adoption.follow_tasks(session, ls_project.id, _tasks_of_questions(listed, matched))
-    lost = [task for task in unknown if task.sample not in samples]
-    problems = [*_adopted_problem(modality, adoptable), *_lost_problem(modality, lost)]
-    return Matched(listed, matched, read_at, pushed_at, doubles, withdrawn, len(new), problems)
+    lost = [task for task in unknown if task.id not in new and task.id not in doubles]
+    return Matched(
+        listed, matched, read_at, pushed_at, doubles, withdrawn,
+        unclear=frozenset(task.id for task in lost if task.id in matcher.by_number),
+        adopted=len(new),
+        problems=[*_adopted_problem(modality, adoptable), *_lost_problem(modality, lost)],
+    )  # fmt: skip
 
 
-def question_of(
-    task: ListedTask, by_key: Mapping[str, BatchItem], by_number: Mapping[int, BatchItem]
-) -> BatchItem | None:
-    """The question that a task stands for, or None when that cannot be told.
+class _Matcher:
+    """Tells which question a task stands for.
 
-    A restored server gives the number of a task to another question, and people edit keys by hand. So two of
-    three have to agree: the key, the task's number, and the sample.
+    A restored server gives the number of a task to another question, and people edit tasks by hand. So two of
+    three have to agree: the key, the sample, and the number; and what the task shows decides where the number
+    speaks against the other two.
     """
-    keyed, numbered = by_key.get(task.key), by_number.get(task.id)
-    for question in (keyed, numbered):
-        if question is not None and question.sample_id == task.sample:
-            return question
-    return keyed if keyed is numbered else None
+
+    def __init__(
+        self, questions: Sequence[BatchItem], ls_project_id: int, numbers: frozenset[int],
+        transcripts: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        self.numbers = numbers
+        self.by_key = {question.key: question for question in questions}
+        self.by_number = {
+            question.ls_task_id: question for question in questions
+            if question.ls_task_id and question.ls_project_id == ls_project_id
+        }  # fmt: skip
+        self._ls_project_id = ls_project_id
+        self._transcripts = transcripts
+
+    def question_of(self, task: ListedTask) -> BatchItem | None:
+        """The question that a task stands for, or None when that cannot be told."""
+        keyed, numbered = self.by_key.get(task.key), self.by_number.get(task.id)
+        if keyed is not None and keyed.sample_id == task.sample:
+            contradicted = numbered not in (None, keyed) and self.is_placed(keyed)
+            if not contradicted or keyed.ls_task_id == task.id or self._shows_sample(task):
+                return keyed
+        if numbered is not None and numbered.sample_id == task.sample:
+            return numbered
+        return keyed if keyed is numbered else None
+
+    def is_placed(self, question: BatchItem) -> bool:
+        """Whether the number that a question has belongs to a task that is there."""
+        return question.ls_project_id == self._ls_project_id and question.ls_task_id in self.numbers
+
+    def is_ours(self, task: ListedTask) -> bool:
+        """Whether this program made the task, as far as can be told."""
+        return bool(task.key or task.sample) or task.id in self.by_number
+
+    def can_adopt(self, task: ListedTask) -> bool:
+        """Whether the task is certainly about the sample that it names."""
+        if task.sample not in self._transcripts:
+            return False
+        return task.id not in self.by_number or self._shows_sample(task)
+
+    def _shows_sample(self, task: ListedTask) -> bool:
+        """Whether raters see the sample that the task names: its media, or its words where there are none."""
+        media = [address for name, address in task.shown.items() if name != "text"]
+        if media:
+            return all(task.sample in address for address in media)
+        return task.shown.get("text") == self._transcripts.get(task.sample)
 
 
 def _tasks_of_questions(listed: Sequence[ListedTask], matched: Mapping[int, int]) -> dict[int, list[int]]:
@@ -138,9 +171,10 @@ def _lost_problem(modality: Modality, tasks: Sequence[ListedTask]) -> list[str]:
         return []
     answers = sum(task.annotations for task in answered)
     return [
-        f"{answers} answer(s) to {len(answered)} question(s) of the {modality.word} pass are about samples "
-        f"that this project does not have ({_named(answered)}): run `annotate ingest` on their videos, or "
-        "restore `key` and `sample` in the data of these tasks, then run `annotate pull` again"
+        f"{answers} answer(s) to {len(answered)} question(s) of the {modality.word} pass cannot be stored, "
+        f"because this project does not have their samples ({_named(answered)}): run `annotate ingest` on "
+        "their videos, or restore `key` and `sample` in the data of tasks that were edited by hand, then run "
+        "`annotate pull` again"
     ]
 
 

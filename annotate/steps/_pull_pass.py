@@ -215,6 +215,7 @@ def _follow_missing(way: Pass, matched: Matched, read: set[int], seen: _Seen, ac
         answer for answer in standing
         if (answer.question_id, answer.origin) not in seen.present
         and unread.get(answer.ls_task_id) != answer.question_id
+        and answer.ls_task_id not in matched.unclear
     ]  # fmt: skip
     why = doubt(missing, len(standing), _server_answers(matched, seen))
     if why and not accept_deletions:
@@ -252,7 +253,10 @@ def _withdraw_lost(way: Pass, matched: Matched) -> None:
     there = set(matched.questions.values())
     with writing(way.project.engine) as session:
         asked = outbox.asked_questions(session, way.ls_project.id, way.modality)
-        lost = [item.id for item in asked if item.id not in there]
+        lost = [
+            item.id for item in asked
+            if item.id not in there and item.ls_task_id not in matched.unclear
+        ]  # fmt: skip
         way.tally.withdrawn += outbox.withdraw(session, lost, "deleted in Label Studio")
 
 
