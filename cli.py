@@ -10,12 +10,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from annotate.commands import correcting, importing, studio
-from annotate.commands.shared import AsJson, emit, open_project, progress, task_ids, where
+from annotate.commands.shared import (
+    AsJson,
+    Everywhere,
+    ProjectFolder,
+    Quiet,
+    Verbose,
+    emit,
+    open_project,
+    progress,
+    task_ids,
+    where,
+)
 
 if TYPE_CHECKING:
     from annotate.project import Project
 
 app = typer.Typer(
+    cls=Everywhere,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -39,19 +51,14 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def annotate(
-    project: Annotated[
-        Path | None, typer.Option("-C", "--project", help="The project's folder; else here or above.")
-    ] = None,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Tell more; -vv: all.")] = 0,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Tell errors only.")] = False,
+    project: ProjectFolder = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
     """Turn footage of people talking into a labelled dataset, asking people only where it helps."""
-    from annotate import log
-
-    log.set_up(-1 if quiet else verbose)
-    where.folder = project
-    where.quiet = quiet
+    where.forget()
+    where.set_up(project, verbose, quiet=quiet)
 
 
 @app.command()

@@ -49,14 +49,14 @@ _READABLE_WIDTH = 10
 def emit(report: Any, *, as_json: bool) -> None:
     """Print a step's report: one JSON object, or a readable page.
 
-    A report is a frozen dataclass; lists of mappings become tables, mappings become name-value lines. What
-    a field's metadata call ``json_only`` would be too much for a page.
+    A report is a frozen dataclass or a mapping; lists of mappings become tables, mappings become name-value
+    lines. What a field's metadata call ``json_only`` would be too much for a page.
     """
     fields = plain(report)
     if as_json:
         print(json.dumps(fields, ensure_ascii=False))
         return
-    for one in dataclasses.fields(report):
+    for one in dataclasses.fields(report) if dataclasses.is_dataclass(report) else ():
         if one.metadata.get("json_only"):
             del fields[one.name]
     # In a file or pipe nothing is folded: a path has to be found by grep.

@@ -29,10 +29,10 @@ from annotate.learning.weightings._base import Weighting, mean_of_present
 from annotate.learning.weightings._gradients import task_gradients
 from annotate.registry import WEIGHTINGS, weighting
 from annotate.types import Kind, Modality, Task
-from benchmarks import _mechanisms_labels as labels
+from benchmarks import _weighting_labels as labels
 from benchmarks._bars import Bars
 from benchmarks._generated import Plan
-from benchmarks._mechanisms_cases import (
+from benchmarks._speaker_cases import (
     KINDS,
     NETWORKS,
     RECIPE,

@@ -64,6 +64,20 @@ def human_labels(session: Session) -> dict[str, dict[str, Label]]:
     return found
 
 
+def imported_tasks(session: Session) -> dict[str, frozenset[str]]:
+    """By sample: ids of the tasks that somebody's imported answer is about."""
+    row = models.Annotation
+    query = (
+        select(row.sample_id, row.task_id)
+        .where(row.origin.startswith("import:"), row.state == models.AnnotationState.ANSWERED)
+        .distinct()
+    )
+    found: dict[str, set[str]] = {}
+    for sample_id, task_id in session.execute(query):
+        found.setdefault(sample_id, set()).add(task_id)
+    return {sample_id: frozenset(tasks) for sample_id, tasks in found.items()}
+
+
 def record_export(
     session: Session, *, format: str, path: str, manifest_sha256: str, samples: int, detail: Mapping[str, Any]
 ) -> None:

@@ -108,11 +108,11 @@ def create_file(url: str, mode: int) -> None:
 
 
 def has_password(url: str) -> bool:
-    """Whether a password stands in the URL.
+    """Whether a password stands in the URL; an empty one, as in ``user:@host``, is none.
 
     Raises `ConfigError` for what is no URL.
     """
-    return parse_url(url).password is not None
+    return bool(parse_url(url).password)
 
 
 _URL_HINT = "use sqlite:///annotate.db or postgresql://user@host/name"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from annotate.types import Dataset, Dimension, Kind
+from annotate.wording import counted, either
 from exporters._manifest import dimensions, labels_per_task, samples_per_split
 
 RULES = {
@@ -36,7 +37,7 @@ def _samples(dataset: Dataset) -> list[str]:
     speakers = {split.value: len(names) for split, names in groups.items()}
     videos = len({row.video_id for row in dataset.rows})
     return [
-        f"{len(dataset.rows)} utterances, {seconds:.1f} seconds, {videos} videos.",
+        f"{counted(len(dataset.rows), 'utterance')}, {seconds:.1f} seconds, {counted(videos, 'video')}.",
         _apart(dataset),
         "A video whose speaker is unknown counts as a speaker of its own.",
         *_guessed(dataset),
@@ -54,7 +55,8 @@ def _apart(dataset: Dataset) -> str:
     shared = sum(len(found) > 1 for found in splits.values())
     if not shared:
         return "No speaker and no video is in two splits."
-    return f"No video is in two splits, but {shared} speakers are: scores say little about strangers."
+    both = f"{counted(shared, 'speaker')} {either(shared, 'is', 'are')}"
+    return f"No video is in two splits, but {both}: scores say little about strangers."
 
 
 def _guessed(dataset: Dataset) -> list[str]:
@@ -62,7 +64,8 @@ def _guessed(dataset: Dataset) -> list[str]:
     if not count:
         return []
     return [
-        f"Of {count} utterances the speaker was guessed by ear (`VIDEO:voice 1`), inside one video only:",
+        f"Of {counted(count, 'utterance')} the speaker was guessed by ear (`VIDEO:voice 1`), "
+        "inside one video only:",
         "the same person in another video has another name.",
     ]
 
@@ -73,14 +76,34 @@ def _labels(dataset: Dataset) -> list[str]:
         for task in labels_per_task(dataset)
     }
     return [
-        "T was judged from the words alone, A from the voice alone, V from the silent picture alone,",
-        "M from all together; each rater was blind to what the pass does not show.",
+        *_how_judged(dataset),
         "",
         *(_dimension(d) for d in dimensions(dataset)),
         "",
         "| task | labels | raters per label |",
         "|---|---|---|",
         *(f"| {task} | {len(n)} | {_span(n)} |" for task, n in raters.items()),
+    ]
+
+
+def _how_judged(dataset: Dataset) -> list[str]:
+    """What each rater perceived, as far as this project knows."""
+    here = [
+        "T was judged from the words alone, A from the voice alone, V from the silent picture alone,",
+        "M from all together; each rater was blind to what the pass does not show.",
+    ]
+    count = sum(len(row.labels) for row in dataset.rows)
+    imported = sum(task in row.labels for row in dataset.rows for task in row.imported)
+    if not imported:
+        return here
+    unknown = "what their raters saw and heard, and whether they were blind to the rest, is not known here."
+    if imported == count:
+        return [f"All labels were imported from a corpus of others: {unknown}"]
+    return [
+        f"{imported} of {counted(count, 'label')} {either(imported, 'was', 'were')} imported from "
+        "a corpus of others, or rest on imported answers:",
+        f"{unknown} Of the others:",
+        *here,
     ]
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from annotate.errors import AnnotateError, ConfigError, ModelError
 from annotate.registry import strategy
 from annotate.types import Kind, Need, Pool, Selection
+from annotate.wording import counted
 from strategies._round import RoundLearner
 from strategies._scored import require_model
 from strategies._several import turns
@@ -112,9 +113,13 @@ def batch_of(said: Any, k: int, n: int, name: str) -> NDArray[np.intp]:
     if indices.ndim != 1 or (indices.dtype.kind not in "iu" and len(indices)):
         raise ModelError(f"{name} returned indices that are no whole numbers", hint=HINT)
     if len(indices) != k:
-        raise ModelError(f"{name} was asked for {k} samples and returned {len(indices)}", hint=HINT)
+        raise ModelError(
+            f"{name} was asked for {counted(k, 'sample')} and returned {len(indices)}", hint=HINT
+        )
     if len(indices) and (indices.min() < 0 or indices.max() >= n):
-        raise ModelError(f"{name} returned positions outside of the {n} samples it was given", hint=HINT)
+        raise ModelError(
+            f"{name} returned positions outside of the {counted(n, 'sample')} it was given", hint=HINT
+        )
     if len(np.unique(indices)) < len(indices):
         raise ModelError(f"{name} returned the same sample twice", hint=HINT)
     return indices.astype(np.intp)

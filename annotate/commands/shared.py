@@ -2,9 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from annotate.errors import AnnotateError
@@ -15,13 +17,72 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 
 
 class Where:
-    """What stands before the command's name."""
+    """The project's folder and how much is told: options that stand before or after the command's name."""
 
     folder: Path | None = None
     quiet = False
+    verbosity = 0
+
+    def forget(self) -> None:
+        """Begin anew: one process may run several commands."""
+        self.folder, self.quiet, self.verbosity = None, False, 0
+
+    def set_up(self, folder: Path | None = None, verbosity: int = 0, *, quiet: bool = False) -> None:
+        """Take what is given; what is not stays as it is. Levels of verbosity add up."""
+        from annotate import log
+
+        self.folder = folder or self.folder
+        self.quiet = quiet or self.quiet
+        self.verbosity += verbosity
+        log.set_up(-1 if self.quiet else self.verbosity)
 
 
 where = Where()
+
+ProjectFolder = Annotated[
+    Path | None, typer.Option("-C", "--project", help="The project's folder; else here or above.")
+]
+Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Tell more; -vv: all.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Tell errors only.")]
+
+
+def _shared_options(project: ProjectFolder = None, verbose: Verbose = 0, quiet: Quiet = False) -> None:
+    """The options of `Where`, as Typer reads them."""
+
+
+class Everywhere(TyperGroup):
+    """A group of commands that all take the options of `Where` after their name, too."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for command in self.commands.values():
+            _take_shared_options(command)
+
+
+def _take_shared_options(command: Any) -> None:
+    """Let `command`, and what is below it, take the shared options."""
+    for below in getattr(command, "commands", {}).values():
+        _take_shared_options(below)
+    taken = {name for parameter in command.params for name in parameter.opts}
+    options = [option for option in _options() if not taken & set(option.opts)]
+    for option in options:
+        option.expose_value = False
+        option.callback = _set_up_by
+        command.params.append(option)
+
+
+def _options() -> list[Any]:
+    app = typer.Typer(add_completion=False)
+    app.command()(_shared_options)
+    return [option for option in typer.main.get_command(app).params if option.name != "help"]
+
+
+def _set_up_by(context: Any, option: Any, value: Any) -> None:
+    if value and not context.resilient_parsing:
+        where.set_up(**{_FIELDS[option.name]: value})
+
+
+_FIELDS = {"project": "folder", "verbose": "verbosity", "quiet": "quiet"}
 
 
 def open_project() -> "Project":

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from annotate.errors import CorpusError
 from annotate.importing.columns import DEFAULT_MEMORY_GB, missing_name
 from annotate.importing.corpus import Frames
+from annotate.wording import counted
 
 _FORMAT: Any = np.lib.format
 _KINDS = "fiub"
@@ -231,10 +232,12 @@ def require_rows(frames: Mapping[str, NDArray[Any]], samples: int) -> None:
     for name, array in frames.items():
         if not array.ndim:
             raise CorpusError(
-                f"the array {name!r} has shape (), and the table {samples} samples", hint="name another array"
+                f"the array {name!r} has shape (), and the table {counted(samples, 'sample')}",
+                hint="name another array",
             )
         if len(array) != samples:
             raise CorpusError(
-                f"the array {name!r} has {len(array)} rows, and the table {samples} samples",
+                f"the array {name!r} has {counted(len(array), 'row')}, and the table "
+                f"{counted(samples, 'sample')}",
                 hint="they are matched by order; or name an array of ids beside it by --feature-id",
             )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from annotate.errors import CorpusError, UsageError
+from annotate.wording import counted
 
 if TYPE_CHECKING:
     from annotate.importing.arrays import ArrayFiles
@@ -234,7 +235,8 @@ def _require_memory(path: Path, rows: int, columns: int, size: int, memory_gb: f
     needed = (rows * max(columns, 1) * _CELL_BYTES + size) / 1e9
     if needed > memory_gb:
         raise CorpusError(
-            f"{path} announces {rows} rows: with them, {needed:.3g} GB of memory would be needed, and "
+            f"{path} announces {counted(rows, 'row')}: for all of this, {needed:.3g} GB of memory "
+            "would be needed, and "
             f"{memory_gb:g} GB may be used",
             hint=f"say --memory {int(needed) + 1} if this machine has so much",
         )

@@ -16,6 +16,7 @@ import httpx
 
 from annotate.errors import LabelStudioError
 from annotate.labelstudio.access import authorization, is_loopback
+from annotate.wording import counted
 
 MODEL_VERSION = "annotate"
 """One version for the scores of every batch: only scores of the project's version order its queue."""
@@ -173,7 +174,7 @@ class LabelStudioClient:
             ids = [int(i) for i in done.task_ids]
         if len(ids) != len(tasks):
             raise UnsureOutcome(
-                f"{self.base_url} took {len(ids)} of {len(tasks)} questions",
+                f"{self.base_url} took {len(ids)} of {counted(len(tasks), 'question')}",
                 hint="run the same command again",
             )
         return ids

@@ -11,6 +11,9 @@ from annotate.labelstudio.client import MODEL_VERSION
 from annotate.labelstudio.interface import NOTHING
 from annotate.types import Dimension, Kind, Modality
 
+NO_TRANSCRIPT = "(no transcript)"
+"""Shown in place of the words of a sample that has none: an empty box would look like a fault."""
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -47,7 +50,7 @@ def question(
     """
     data = {"key": key, "sample": sample_id}
     if modality in (Modality.TEXT, Modality.MULTIMODAL):
-        data["text"] = transcript
+        data["text"] = transcript if transcript.strip() else NO_TRANSCRIPT
     if modality is not Modality.TEXT:
         name = "audio" if modality is Modality.AUDIO else "video"
         data[name] = f"/data/local-files/?d={quote(media_path)}"

@@ -22,6 +22,7 @@ from annotate.durable import write_whole
 from annotate.errors import ModelError, UsageError
 from annotate.learning.enough import FEWEST_VALID, lacking, learned
 from annotate.types import Kind, Label, Task
+from annotate.wording import counted, either
 
 if TYPE_CHECKING:
     from annotate.learning.ensemble import TrainingSet
@@ -146,7 +147,10 @@ def grouped_folds(groups: NDArray[Any], k: int, rng: np.random.Generator) -> lis
     """
     _, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if not 2 <= k <= len(sizes):
-        raise UsageError(f"{len(sizes)} groups make no {k} folds", hint=f"ask for 2 to {len(sizes)}")
+        raise UsageError(
+            f"{counted(len(sizes), 'group')} {either(len(sizes), 'makes', 'make')} no {k} folds",
+            hint=f"ask for 2 to {len(sizes)}",
+        )
     order = rng.permutation(len(sizes))
     order = order[np.argsort(-np.floor(np.log2(sizes[order])), kind="stable")]
     fold_of, filled = np.zeros(len(sizes), np.intp), np.zeros(k, np.intp)

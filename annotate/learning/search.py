@@ -15,6 +15,7 @@ from annotate.learning.sharings._base import Sharing
 from annotate.learning.trainer import fit
 from annotate.options import options_of
 from annotate.registry import SHARINGS
+from annotate.wording import counted
 
 if TYPE_CHECKING:
     from annotate.learning.batches import Batch
@@ -94,7 +95,7 @@ def search(prepared: "Prepared", seed: int) -> "tuple[Recipe, Search | None]":
 def _divide(prepared: "Prepared", seed: int) -> "tuple[Batch, Batch | None, str]":
     """Who is learned from, who judges, and that in words; nobody where groups are too few or too small."""
     if prepared.valid is not None:
-        return prepared.train, prepared.valid, f"{len(prepared.valid)} valid samples"
+        return prepared.train, prepared.valid, counted(len(prepared.valid), "valid sample")
     names, sizes = np.unique(prepared.groups, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(names))
     taken = int(np.searchsorted(np.cumsum(sizes[order]), SHARE * sizes.sum())) + 1
@@ -103,7 +104,7 @@ def _divide(prepared: "Prepared", seed: int) -> "tuple[Batch, Batch | None, str]
         return prepared.train, None, "too few labelled samples, or groups of them, to judge by"
     rows = [torch.from_numpy(np.flatnonzero(part)).to(prepared.device) for part in (~aside, aside)]
     learned, judges = (prepared.train.take(part) for part in rows)
-    return learned, judges, f"{len(judges)} train samples set aside, the valid ones being too few"
+    return learned, judges, f"{counted(len(judges), 'train sample')} set aside, the valid ones being too few"
 
 
 def _losses(

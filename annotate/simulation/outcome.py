@@ -11,6 +11,7 @@ from annotate.simulation.curves import Curves, areas_together, draws, interval, 
 from annotate.simulation.savings import SHARES, Reach, reaches
 from annotate.simulation.schedule import BASE, Runs, Unit, asks_questions
 from annotate.simulation.statistics import ERROR, FEWEST_SEEDS, duels, holm, seeds_needed, wilcoxon
+from annotate.wording import counted, either
 
 Array = NDArray[np.float64]
 UNITS = ("labels", "seconds")
@@ -147,8 +148,8 @@ def _verdict(found: Outcome) -> list[str]:
             "way, so no strategy can be told from another here"
         )
     if seeds < FEWEST_SEEDS:
-        word = "seed proves" if seeds == 1 else "seeds prove"
-        return [*lines, f"{seeds} {word} nothing: use --seeds {seeds_needed(len(others))} or more"]
+        prove = f"{counted(seeds, 'seed')} {either(seeds, 'proves', 'prove')}"
+        return [*lines, f"{prove} nothing: use --seeds {seeds_needed(len(others))} or more"]
     better = [name for name in others if _is(found.standings[name], 1)]
     lines += [_better(found, name) for name in sorted(better, key=lambda n: -found.standings[n].gain)]
     worse = [name for name in others if _is(found.standings[name], -1)]
@@ -157,7 +158,9 @@ def _verdict(found: Outcome) -> list[str]:
     lines += [f"no detectable gain of {name}, {_said(found.standings[name])}" for name in level]
     if level and seeds < seeds_needed(len(others)):
         lines.append(
-            f"{seeds} seeds cannot show a gain among {len(others)} strategies, not even one with every seed: "
+            f"{counted(seeds, 'seed')} cannot show a gain among "
+            f"{counted(len(others), 'strategy', 'strategies')}, not even "
+            "one with every seed: "
             f"use --seeds {seeds_needed(len(others))} or more"
         )
     return lines

@@ -18,6 +18,7 @@ from annotate.simulation.questions import single_questions
 from annotate.simulation.replay import Point, Run, full
 from annotate.simulation.world import Plan, World, require_possible
 from annotate.types import Failed, Kind, Need
+from annotate.wording import counted
 
 BASE = "uniform"
 """What every other strategy is compared with."""
@@ -171,7 +172,7 @@ def _finish(world: World, plan: Plan, cells: Cells, unit: Unit, bar: Bar | None)
     run.resume(kept)
     for point in run.rounds():
         cells.write(*unit, run.points)
-        _tell(bar, f"{note}, {point.samples:g} samples")
+        _tell(bar, f"{note}, {counted(round(point.samples), 'sample')}")
 
 
 def _run(world: World, plan: Plan, unit: Unit) -> Run:

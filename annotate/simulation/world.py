@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from annotate.acquisition.costs import Costs
 from annotate.errors import NothingToDo, UsageError
 from annotate.types import Kind, Label, Modality, Task
+from annotate.wording import counted, either
 
 if TYPE_CHECKING:
     from annotate.learning.batches import FeatureReader, Places
@@ -86,7 +87,8 @@ class Plan:
         """Raise `UsageError` for what cannot be."""
         if self.start < 1 or self.step < 1:
             raise UsageError(
-                f"a simulation of {self.start} samples and {self.step} more at a time gets nowhere",
+                f"a simulation of {counted(self.start, 'sample')} and {self.step} more at a time gets "
+                "nowhere",
                 hint="use --start 20 --step 20",
             )
         if self.until <= self.start:
@@ -109,14 +111,16 @@ def require_possible(world: World, plan: Plan) -> None:
             hint="simulate on a finished project: `annotate status` shows what is labelled, "
             "`annotate import` brings in a corpus of others",
         )
+    size = len(world.pool)
+    labelled = f"the {counted(size, 'train sample')} that {either(size, 'has', 'have')} all labels"
     if plan.start > len(world.pool):
         raise UsageError(
-            f"--start {plan.start} is more than the {len(world.pool)} train samples that have all labels",
+            f"--start {plan.start} is more than {labelled}",
             hint=f"use --start {max(1, len(world.pool) // 10)}",
         )
     if plan.until > len(world.pool):
         raise UsageError(
-            f"--until {plan.until} is more than the {len(world.pool)} train samples that have all labels",
+            f"--until {plan.until} is more than {labelled}",
             hint=f"use --until {len(world.pool)}, or less",
         )
     for task in world.tasks:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,7 @@ from annotate.progress import Bar
 from annotate.project import Project
 from annotate.steps.status import next_command
 from annotate.types import UNIMODAL, Dataset, DatasetRow, Label, Modality, Split, Task
-from db.dataset import DatasetSample, dataset_samples, human_labels, video_names
+from db.dataset import DatasetSample, dataset_samples, human_labels, imported_tasks, video_names
 from db.engine import reading
 
 NAME_LENGTH = 32
@@ -32,8 +33,10 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
     """
     with reading(project.engine) as session:
         samples, names, labels = dataset_samples(session), video_names(session), human_labels(session)
+        imported = imported_tasks(session)
     tasks = required_tasks(project)
     rows, left_out = finished_rows(project, samples, short_names(names), labels, tasks)
+    rows = [replace(row, imported=imported.get(row.sample_id, row.imported)) for row in rows]
     if not rows:
         hint = f"run `{next_command(project)}`"
         if "no transcript" in left_out:

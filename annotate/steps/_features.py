@@ -13,6 +13,7 @@ from annotate.project import Project
 from annotate.protocols import FeatureExtractor
 from annotate.registry import EXTRACTORS
 from annotate.types import UNIMODAL, Modality
+from annotate.wording import counted, either
 from db import features
 from db.engine import reading
 
@@ -84,8 +85,8 @@ def read_features(
     missing = len(set(sample_ids) - places.keys())
     if missing:
         raise FeatureError(
-            f"{missing} of {len(set(sample_ids))} samples have no {modality.word} features of {name}"
-            + outdated(project),
+            f"{missing} of {counted(len(set(sample_ids)), 'sample')} {either(missing, 'has', 'have')} "
+            f"no {modality.word} features of {name}" + outdated(project),
             hint="annotate extract",
         )
     store, arrays = FeatureStore(project.features), dict[str, NDArray[np.float32]]()

@@ -16,6 +16,7 @@ from annotate.progress import Progress
 from annotate.project import Project
 from annotate.steps._features import full_name, open_extractor
 from annotate.types import UNIMODAL, Modality
+from annotate.wording import counted, either
 from db import features, imports
 from db.engine import reading
 from db.imports import NewShard
@@ -86,9 +87,12 @@ def _write(
         _flush(store, modality, name, buffer, digests, written)
     if frames is None:
         return
-    written.told[modality.word] = f"{len(ids) - missing} samples, {width} wide"
+    written.told[modality.word] = f"{counted(len(ids) - missing, 'sample')}, {width} wide"
     if missing:
-        written.warnings.append(f"{missing} samples have no {modality.word} features: zeros stand for them")
+        written.warnings.append(
+            f"{counted(missing, 'sample')} {either(missing, 'has', 'have')} no {modality.word} "
+            "features: zeros stand for them"
+        )
 
 
 def _blank(stored: Stored, ids: set[str]) -> list[str]:
@@ -115,7 +119,11 @@ def _without(stored: Stored, ids: Sequence[str], modality: Modality, written: Wr
     """Samples that have no features yet: who leaves out `--features` later does not mean to lose them."""
     found = [i for i in ids if i not in stored]
     kept = len(ids) - len(found)
-    written.told[modality.word] = "absent" if not kept else f"none here; {kept} samples keep what they had"
+    written.told[modality.word] = (
+        "absent"
+        if not kept
+        else f"none here; {counted(kept, 'sample')} {either(kept, 'keeps', 'keep')} earlier features"
+    )
     return found
 
 

@@ -10,7 +10,7 @@ from annotate.errors import CorpusError, UsageError
 from annotate.importing.corpus import Corpus, Utterance
 from annotate.steps._splits import divide, some
 from annotate.types import Split
-from annotate.wording import counted
+from annotate.wording import counted, either
 from db import groups, imports, removal, repeats, videos
 from db.engine import Session
 from db.imports import NewSample, NewVideo, Stored
@@ -89,7 +89,9 @@ def _answers_only(session: Session, name: str, ids: Sequence[str], known: Mappin
             hint="see that both write ids alike; --id names the column",
         )
     warnings = (
-        [f"answers about {unknown} samples that {name!r} does not have were left out"] if unknown else []
+        [f"answers about {counted(unknown, 'sample')} that {name!r} does not have were left out"]
+        if unknown
+        else []
     )
     return Plan(name, found, [], [], known, [], warnings)
 
@@ -98,7 +100,8 @@ def _require_same_corpus(name: str, known: Mapping[str, Stored], gone: Sequence[
     present = sum(not stored.retired for stored in known.values())
     if present and 2 * len(gone) > present:
         raise UsageError(
-            f"{len(gone)} of {present} samples that {name!r} had before are not here",
+            f"{len(gone)} of {counted(present, 'sample')} that {name!r} had before "
+            f"{either(len(gone), 'is', 'are')} not here",
             hint="say --name OTHER for another corpus, or `import table --into` for answers about this one",
         )
 
@@ -139,7 +142,8 @@ def _require_unmoved(
     if moved:
         one, before = moved[0]
         raise CorpusError(
-            f"{len(moved)} samples are in another split than before, such as {one.key!r}, which was in "
+            f"{counted(len(moved), 'sample')} {either(len(moved), 'is', 'are')} in another split than "
+            f"before, such as {one.key!r}, which was in "
             f"{before.value}; splits never move",
             hint="say --regroup to keep those that they have, or import into a project of its own",
         )
@@ -185,7 +189,8 @@ def add_to(session: Session, settings: Settings, plan: Plan) -> list[str]:
     tied = "speaker" in settings.splits.together
     if refused := groups.rename_speakers(session, said, tied=tied):
         warnings.append(
-            f"{len(refused)} videos keep their old speaker, because splits never move: {some(refused)}"
+            f"{counted(len(refused), 'video')} {either(len(refused), 'keeps its', 'keep their')} old "
+            f"speaker, because splits of a corpus never move: {some(refused)}"
         )
     imports.put_samples(session, plan.samples, plan.known)
     imports.retire(session, plan.gone)
@@ -209,5 +214,8 @@ def add_to(session: Session, settings: Settings, plan: Plan) -> list[str]:
             "speakers hang together in too few groups, say splits.together = [] in annotate.toml first"
         )
     if plan.gone:
-        warnings.append(f"{len(plan.gone)} samples that the corpus does not have any more are retired")
+        warnings.append(
+            f"{counted(len(plan.gone), 'sample')} that the corpus does not have any more "
+            f"{either(len(plan.gone), 'is', 'are')} retired"
+        )
     return warnings

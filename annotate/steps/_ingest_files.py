@@ -11,6 +11,7 @@ from annotate.errors import UsageError
 from annotate.storage.sources import RemoteFile, list_files, look_at
 from annotate.storage.urls import is_url, local_path
 from annotate.types import Transcript
+from annotate.wording import counted
 from db.videos import FileStat
 
 MEDIA_SUFFIXES = (
@@ -166,7 +167,7 @@ def _search(folder: str, root: str, shut: set[str], found: Found) -> None:
                 outside += _consider(entry, root, found)
     if outside:
         found.warnings.append(
-            f"{outside} links lead out of {storable(root)} and were not followed; name their folder itself"
+            f"{counted(outside, 'link')} out of {storable(root)} not followed; name the folder itself"
         )
 
 

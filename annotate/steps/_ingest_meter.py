@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from annotate.progress import Bar
 from annotate.types import Sign
+from annotate.wording import counted
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ class Meter:
     def _told(self, name: str) -> str:
         speed = self.times_real_time
         how_fast = f", {speed:.0f} x real time" if speed >= 1 else ""
-        return f"{self._finished}/{self._videos} videos{how_fast}, {name}"
+        return f"{self._finished}/{counted(self._videos, 'video')}{how_fast}, {name}"
 
     def _line(self, active: _Active, sign: Sign) -> str:
         if not sign.of_us:

@@ -288,7 +288,7 @@ class Run:
                 attempts = units.add_attempt(session, flight.unit_id, failed.message)
             if attempts < self.project.settings.ingest.attempts:
                 return None
-            detail = f"{failed.message} ({attempts} attempts)"
+            detail = f"{failed.message} ({counted(attempts, 'attempt')})"
         return VideoOutcome(failed.unit.sha256, VideoStatus.FAILED, reason, storable(detail), {}, ())
 
     def _commit(self, flight: _Flight, made: VideoOutcome) -> None:
@@ -351,21 +351,29 @@ class Run:
     def _warn(self) -> None:
         warnings = self.found.warnings
         if unused := self.voices.unused():
-            warnings.append(f"{len(unused)} files of the speaker table were not found: {some(unused)}")
+            warnings.append(
+                f"{counted(len(unused), 'file')} of the speaker table "
+                f"{either(len(unused), 'was', 'were')} not found: {some(unused)}"
+            )
         if self._retired:
             with reading(self.project.engine) as session:
                 judged = samples.judged_by_people(session, self._retired)
             warnings.append(
-                f"{len(self._retired)} samples are retired, because their videos are cut otherwise now; "
+                f"{counted(len(self._retired), 'sample')} {either(len(self._retired), 'is', 'are')} "
+                "retired, because the videos are cut otherwise now; "
                 f"people have judged {judged} of them, and what they said is kept"
             )
         if self._replaced:
             warnings.append(
-                f"{len(self._replaced)} files hold another video than before; "
+                f"{counted(len(self._replaced), 'file')} {either(len(self._replaced), 'holds', 'hold')} "
+                "another video than before; "
                 f"the samples of the old one stay: {some(sorted(self._replaced))}"
             )
         if self.gone:
-            warnings.append(f"{len(self.gone)} videos were cut again, because clips of theirs were missing")
+            warnings.append(
+                f"{counted(len(self.gone), 'video')} {either(len(self.gone), 'was', 'were')} cut again, "
+                "because clips were missing"
+            )
 
 
 def settle_again(project: Project, session: Session) -> list[str]:

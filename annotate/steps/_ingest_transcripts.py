@@ -23,6 +23,7 @@ from annotate.transcripts.read import (
 )
 from annotate.transcripts.tables import Table
 from annotate.types import Transcript
+from annotate.wording import counted, either
 
 _URL = re.compile("[A-Za-z][A-Za-z0-9+.-]+:/")
 """How a URL begins; as a path, it has lost one of its two slashes."""
@@ -102,15 +103,21 @@ def attach(found: Found, given: Given, language: str) -> None:
 
 def _warn(found: Found, given: Given, several: list[str], ambiguous: list[str]) -> None:
     if several:
-        found.warnings.append(f"{len(several)} videos have more than one transcript: {some(several)}")
+        found.warnings.append(
+            f"{counted(len(several), 'video')} {either(len(several), 'has', 'have')} more than one "
+            f"transcript: {some(several)}"
+        )
     if ambiguous:
         names = sorted(set(ambiguous))
         found.warnings.append(
-            f"{len(names)} transcripts fit several videos, or share one, and were not used; "
-            f"lay them out like the videos: {some(names)}"
+            f"{counted(len(names), 'transcript')} not used: one fits several videos, or several fit one; "
+            f"lay transcripts out like the videos: {some(names)}"
         )
     if unused := [name for name in given.unused() if name not in ambiguous]:
-        found.warnings.append(f"{len(unused)} transcripts fit no video: {some(unused)}")
+        found.warnings.append(
+            f"{counted(len(unused), 'transcript')} {either(len(unused), 'fits', 'fit')} no video: "
+            f"{some(unused)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

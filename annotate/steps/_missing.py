@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from annotate.types import Modality
+from annotate.wording import counted
 from db.annotations import StandingAnswer
 
 FEW = 5
@@ -52,7 +53,7 @@ def doubt(missing: Sequence[StandingAnswer], standing: int, server: ServerAnswer
     another answer now, tells of a restored backup, unless every missing answer is known to be deleted.
     """
     if len(missing) > FEW and len(missing) > SHARE * standing:
-        return f"{len(missing)} of {standing} answers are gone at once"
+        return f"{len(missing)} of {counted(standing, 'answer')} are gone at once"
     if any(answer.number in server.numbers for answer in missing):
         return "their numbers belong to other answers now"
     highest = max(server.numbers, default=0)

@@ -20,6 +20,7 @@ from annotate.steps._material import Material, read_material
 from annotate.steps._places import read_places
 from annotate.types import Kind, Split, Task
 from annotate.variants import PRESETS, fill
+from annotate.wording import counted, either
 from db.engine import reading, writing
 from db.rounds import add_round, get_round, model_folders, next_round_id, round_of
 
@@ -293,14 +294,17 @@ def _warnings(checkpoint: "Checkpoint", material: Material) -> list[str]:
     if any(fitted.valid_loss is None for fitted in checkpoint.fitted):
         found.append("too few valid labels to tell when to stop: trained for a fixed number of epochs")
     if material.without_features:
-        found.append(f"{material.without_features} labelled samples have no features: run `annotate extract`")
+        found.append(
+            f"{counted(material.without_features, 'labelled sample')} "
+            f"{either(material.without_features, 'has', 'have')} no features: run `annotate extract`"
+        )
     found += _odd_labels(material, tasks)
     for task in tasks:
         count = len(material.of_task(task, Split.TEST))
         if count == 0:
             found.append(f"{task.id} has no test labels, so no test scores")
         elif count < FEW_LABELS:
-            found.append(f"{task.id} has {count} test labels: these scores say little")
+            found.append(f"{task.id} has {counted(count, 'test label')}: these scores say little")
     return found
 
 

@@ -1,6 +1,7 @@
 """What to say where no sample takes part: none was cut, rules keep all of them out, or none has a split."""
 
 from annotate.errors import NothingToDo
+from annotate.wording import counted, either
 from db import stats
 from db.engine import Session
 
@@ -24,6 +25,7 @@ def no_split(session: Session) -> NothingToDo | None:
     if not counts or counts.keys() != {""}:
         return None
     return NothingToDo(
-        f"{counts['']} samples have no split, and are not asked",
+        f"{counted(counts[''], 'sample')} "
+        f"{either(counts[''], 'has no split, and is', 'have no split, and are')} not asked",
         hint="`annotate ingest --recheck` gives them one after a killed run, or tells what stands against it",
     )

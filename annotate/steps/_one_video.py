@@ -7,6 +7,7 @@ from pathlib import Path
 
 from annotate.errors import NothingToDo, UnknownName, UsageError
 from annotate.steps._ingest_files import path_key, storable
+from annotate.wording import counted
 from db import explain as known
 from db.engine import Session
 from db.explain import FoundVideo
@@ -44,6 +45,6 @@ def _several(name: str, found: Sequence[FoundVideo]) -> UsageError:
     listed = ", ".join(f"{one.path} ({one.sha256[:12]})" for one in found[:LISTED])
     more = ", ..." if len(found) > LISTED else ""
     return UsageError(
-        f"{len(found)} videos are called {name!r}: {listed}{more}",
+        f"{counted(len(found), 'video')} are called {name!r}: {listed}{more}",
         hint="name the whole path, or the beginning of the sha256",
     )

@@ -22,6 +22,7 @@ from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_or
 from annotate.steps._narrow import narrow
 from annotate.steps._pool import Sight, look
 from annotate.types import Modality, Need, Pool, Role, Selection
+from annotate.wording import counted, either
 from db import batches, stats
 from db.batches import Candidate
 from db.costs import lead_times, lengths
@@ -132,7 +133,7 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
     draws, crowded = _narrowed(project, draws, opened, round_id, request.device, narrowing, progress)
     # A sample of which only some passes came back would lie at distance zero from itself.
     covered = sorted(set(field.covered) - {c.sample_id for c in draws.pool})
-    progress.say(f"choosing from {len(draws.pool)} samples by {used}")
+    progress.say(f"choosing from {counted(len(draws.pool), 'sample')} by {used}")
     sight = _see(project, round_id, draws, covered, request.device, opened.needs)
     pool = _only(sight.pool(project, draws.pool, covered), request.tasks)
     blind = Need.MODEL in opened.needs and pool.unknown()
@@ -179,7 +180,7 @@ def _asked_again(
     if raters >= most and not any(c.again for c in field.candidates):
         return [
             f"nothing is asked again: each question goes to {raters} people at once (protocol.raters), and "
-            f"{most} answers are enough (batch.most_raters)"
+            f"{counted(most, 'answer')} {either(most, 'is', 'are')} enough (batch.most_raters)"
         ]
     return []
 
@@ -211,7 +212,7 @@ def _narrowed(
     )  # fmt: skip
     if len(kept) == len(draws.pool):
         return draws, []
-    note = f"of {len(draws.pool)} samples {len(kept)} were ranked, see batch.pool"
+    note = f"of {counted(len(draws.pool), 'sample')} {len(kept)} were ranked, see batch.pool"
     return replace(draws, pool=kept), [note]
 
 
@@ -321,7 +322,11 @@ def _short(request: Request, chosen: Sequence[Choice], left: int) -> list[str]:
     got = len(chosen) if request.whole else sum(len(c.candidate.passes) for c in chosen)
     if request.n is None or got >= request.n or (left and not request.whole):
         return []
-    return [f"{request.n} {'samples' if request.whole else 'questions'} were wanted, {got} were left"]
+    wanted = request.n or 0
+    asked = (
+        f"{counted(wanted, 'sample' if request.whole else 'question')} {either(wanted, 'was', 'were')} wanted"
+    )
+    return [f"{asked}, {got} {either(got, 'was', 'were')} left"]
 
 
 def _choices(candidates: Sequence[Candidate], selection: Selection) -> list[Choice]:
@@ -367,10 +372,14 @@ def _seen(
     kept = [c for c in candidates if c.sample_id in have]
     if not kept:
         raise FeatureError(
-            f"none of {len(candidates)} samples has features{outdated(project)}", hint="annotate extract"
+            f"none of {counted(len(candidates), 'sample')} has features{outdated(project)}",
+            hint="annotate extract",
         )
     blind = len(candidates) - len(kept)
-    notes = [f"{blind} samples have no features and were passed over; see `annotate extract`"]
+    notes = [
+        f"{counted(blind, 'sample')} without features {either(blind, 'was', 'were')} passed over; "
+        "see `annotate extract`"
+    ]
     return kept, [i for i in covered if i in have], notes if blind else []
 
 

@@ -23,6 +23,7 @@ from annotate.project import Project
 from annotate.steps._clips import fetch_questions
 from annotate.steps._take_down import take_down
 from annotate.types import Modality
+from annotate.wording import counted, either
 from db import outbox, withdrawals
 from db.engine import reading, writing
 from db.outbox import QueuedQuestion
@@ -102,7 +103,10 @@ def follow_raters(
         reopened = outbox.reopen_unanswered(session, {item.id for item in asked}, raters)
         withdrawals.serve_again(session, ls_project.id)
     client.change_raters(ls_project.id, raters)
-    again = f"; {reopened} questions that fewer have judged are open again" if reopened else ""
+    asked_again = (
+        f"{counted(reopened, 'question')} that fewer have judged {either(reopened, 'is', 'are')} open again"
+    )
+    again = f"; {asked_again}" if reopened else ""
     return [f"the {modality.word} pass asks {raters} people now, not {ls_project.raters}{again}"]
 
 
@@ -159,13 +163,15 @@ def _withdraw_without_media(project: Project) -> list[str]:
     problems = []
     if gone:
         problems.append(
-            f"{len(gone)} questions withdrawn, their media are gone ({_names(gone)}): "
+            f"{counted(len(gone), 'question')} withdrawn, because media are gone ({_names(gone)}): "
             "run `annotate ingest` again"
         )
     if links:
         problems.append(
-            f"{len(links)} questions withdrawn, because symbolic links below the media folder are not served "
-            f"({_names(links)}): name the folder in which the files lie as storage.media in annotate.toml"
+            f"{counted(len(links), 'question')} withdrawn, because symbolic links below the media "
+            "folder are not "
+            f"served ({_names(links)}): name the folder in which the files lie as storage.media in "
+            "annotate.toml"
         )
     return problems
 

@@ -114,7 +114,7 @@ def _too_large(found: Groups, shares: Mapping[Split, float]) -> list[str]:
     if count < 2 or most <= max(shares.values()) * total:
         return []
     return [
-        f"{count} videos hang together by their speakers, episodes or repeats and hold "
+        f"{counted(count, 'video')} hang together by their speakers, episodes or repeats and hold "
         f"{100 * most / total:.0f} % of the samples, so the shares of the splits cannot be kept. Where a "
         'cast appears everywhere, say splits.together = ["episode"] in annotate.toml before raters '
         "are asked: then one person may be in several splits, and scores say less about strangers"
@@ -130,10 +130,11 @@ def _torn(found: Groups, kept_back: int) -> list[str]:
             f"{either(kept_back, 'is', 'are')} not asked, because {either(kept_back, 'it ties', 'they tie')} "
             f"groups that are in different splits, and these stay as they are: {some(names)}"
         )
-    if found.clashes:
+    if count := len(found.clashes):
         warnings.append(
-            f"{len(found.clashes)} speakers and episodes are in two splits already, and stay there: "
-            f"{some(list(found.clashes))}"
+            f"{counted(count, 'speaker, episode or video', 'speakers, episodes and videos')} "
+            f"{either(count, 'is', 'are')} in two splits already, and "
+            f"{either(count, 'stays', 'stay')} there: {some(list(found.clashes))}"
         )
     return warnings
 

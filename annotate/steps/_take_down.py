@@ -7,6 +7,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._studio import connect
 from annotate.types import Modality
+from annotate.wording import counted
 from db import outbox, withdrawals
 from db.engine import reading, writing
 from db.withdrawals import ServedQuestion
@@ -54,7 +55,7 @@ def take_down_if_reachable(project: Project, progress: Progress = SILENT) -> lis
 
 
 def _later(questions: int, reason: str) -> str:
-    which = "1 withdrawn question" if questions == 1 else f"{questions} withdrawn questions"
+    which = counted(questions, "withdrawn question")
     return (
         f"Label Studio still shows {which} ({reason}): the next `annotate pull` or `annotate next-batch` "
         "withdraws them there, too; what is answered until then is kept on record"

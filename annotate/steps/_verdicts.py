@@ -11,6 +11,7 @@ from annotate.errors import ConfigError
 from annotate.registry import CHECKS
 from annotate.steps._repeats import judge_repeats
 from annotate.types import Rule, Verdict
+from annotate.wording import counted, either
 from db import checks
 from db.chunks import chunks
 from db.engine import Session
@@ -60,7 +61,8 @@ def rejudge(session: Session, rules: Rules) -> list[str]:
         add_event(session, "judged", {"videos": len(stale)})
     missing = checks.unmeasured(session, rules.by_check) if stale else {}
     return [
-        f"{count} samples pass the rule about {name} only because they were cut before it could be measured: "
+        f"{counted(count, 'sample')} {either(count, 'passes', 'pass')} the rule about {name} only "
+        "because cut before it could be measured: "
         "`annotate ingest` their videos"
         for name, count in missing.items()
     ]

@@ -20,6 +20,7 @@ from annotate.steps._places import read_places
 from annotate.steps._settings_file import write_train
 from annotate.types import Split, Task
 from annotate.variants import PRESENT, SINGLE_TASK
+from annotate.wording import counted, either
 
 Row = dict[str, Any]
 
@@ -118,7 +119,8 @@ def _report(
     exam, seeds = outcome.exam, len({trial.seed for trial in outcome.trials})
     members = "/".join(map(str, sorted({arm.recipe.members for arm in outcome.arms})))
     return CompareReport(
-        basis=f"cross-validated on {exam.group_count} groups ({len(exam.ids)} samples of train and valid): "
+        basis=f"cross-validated on {counted(exam.group_count, 'group')} "
+        f"({counted(len(exam.ids), 'sample')} of train and valid): "
         f"folds {len(outcome.trials) // seeds}, seeds {seeds}, members {members}; test was not looked at",
         variants=[_variant_row(outcome, arm.name) for arm in outcome.arms],
         scores=[
@@ -168,9 +170,15 @@ def _numbers(figure: Figure | None, names: tuple[str, str, str]) -> Row:
 def _warnings(outcome: Outcome, material: Material, folds: int, apply: bool) -> list[str]:
     groups, found = outcome.exam.group_count, []
     if groups < FEW_GROUPS:
-        found.append(f"{groups} groups are too few: no interval and no verdict here can be trusted")
+        found.append(
+            f"{counted(groups, 'group')} {either(groups, 'is', 'are')} too few: no interval and no "
+            "verdict here can be trusted"
+        )
     if groups < folds:
-        found.append(f"{folds} folds were asked for, but there are only {groups} groups")
+        found.append(
+            f"{folds} folds were asked for, but there {either(groups, 'is', 'are')} only "
+            f"{counted(groups, 'group')}"
+        )
     if apply and groups < FEW_GROUPS and outcome.winner != PRESENT:
         found.append("nothing was written: so few groups cannot tell which variant is better")
     if apply and outcome.winner == PRESENT:
@@ -179,5 +187,8 @@ def _warnings(outcome: Outcome, material: Material, folds: int, apply: bool) -> 
     if left:
         found.append(f"too few labels of {', '.join(left)}: left out")
     if material.without_features:
-        found.append(f"{material.without_features} labelled samples have no features: run `annotate extract`")
+        found.append(
+            f"{counted(material.without_features, 'labelled sample')} "
+            f"{either(material.without_features, 'has', 'have')} no features: run `annotate extract`"
+        )
     return found

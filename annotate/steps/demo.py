@@ -26,6 +26,7 @@ from annotate.steps.next_batch import next_batch
 from annotate.steps.pull import pull
 from annotate.steps.status import status
 from annotate.steps.train import train
+from annotate.wording import counted
 from db.engine import reading
 from db.outbox import ls_projects
 
@@ -105,7 +106,7 @@ def demo(folder: Path, *, videos: Path | None = None, progress: Progress = SILEN
     done = diary.run(
         "export mmsa dataset",
         lambda: export(project, format="mmsa", dest=dataset, progress=progress),
-        lambda r: f"{sum(r.samples.values())} samples",
+        lambda r: counted(sum(r.samples.values()), "sample"),
     )
     return _report(project, diary, up, answers, done.samples, time.monotonic() - began)
 
@@ -128,7 +129,8 @@ def _start(folder: Path, diary: _Diary) -> Project:
 def _ingested(report: Any) -> str:
     refused = max(report.rejected_samples.values(), default=0)
     more = f"; {refused} or more break a rule, see `annotate ingest --explain VIDEO`" if refused else ""
-    return f"{report.samples} samples ({report.hours * 3600:.0f} s) of {report.new} videos{more}"
+    samples, videos = counted(report.samples, "sample"), counted(report.new, "video")
+    return f"{samples} ({report.hours * 3600:.0f} s) of {videos}{more}"
 
 
 def _studio_up(project: Project, progress: Progress) -> studio.StudioReport:
@@ -155,7 +157,7 @@ def _round(project: Project, diary: _Diary, raters: list[ScriptedRater], n: int)
     diary.run(
         f"next-batch -n {n}",
         lambda: next_batch(project, n=n, progress=diary.progress),
-        lambda r: f"{r.samples} samples by {r.strategy}, {r.pushed} questions sent",
+        lambda r: f"{counted(r.samples, 'sample')} by {r.strategy}, {counted(r.pushed, 'question')} sent",
     )
     answers = 0
     for passes in ("blind passes", "multimodal pass"):
@@ -179,7 +181,7 @@ def _answer(project: Project, diary: _Diary, raters: list[ScriptedRater], passes
                 project.settings.dimension_list(),
                 answered=lambda rater: bar.advance(1, rater),
             ),
-            lambda count: f"{count} answers over HTTP",
+            lambda count: f"{counted(count, 'answer')} over HTTP",
         )
 
 

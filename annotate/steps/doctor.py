@@ -24,6 +24,7 @@ from annotate.steps._model import overruled, recipe_of
 from annotate.steps._named import wrong_names
 from annotate.steps._studio import address
 from annotate.steps._verdicts import Rules
+from annotate.wording import counted, either
 from db.engine import database_files, reading
 from db.labels import label_differences
 from db.migrate import head
@@ -244,7 +245,9 @@ def schema(project: Project) -> Finding:
 def rules(project: Project) -> Finding:
     """Every rule in `[checks]` is about a check that exists, and fits what it measures."""
     count = len(Rules(project.settings).by_check)
-    return Finding(State.OK, f"{count} rules fit their checks")
+    return Finding(
+        State.OK, f"{counted(count, 'rule')} {either(count, 'fits its check', 'fit their checks')}"
+    )
 
 
 def network(project: Project) -> Finding:
@@ -280,7 +283,7 @@ def labels(project: Project) -> Finding:
         first = differences[0]
         return Finding(
             State.FAIL,
-            f"{len(differences)} labels are not what the annotations say; {first.task_id} of sample "
+            f"{counted(len(differences), 'label')} not as the annotations say; {first.task_id} of sample "
             f"{first.sample_id} is {first.stored or 'missing'}, not {first.rebuilt or 'missing'}",
             "annotate pull --full makes every label again",
         )

@@ -18,6 +18,7 @@ from annotate.project import Project
 from annotate.steps._import_features import Written, write_features
 from annotate.steps._import_samples import Plan, add_to, plan_of
 from annotate.types import UNIMODAL, Modality, Split
+from annotate.wording import counted, either
 from db import imports, labels, videos
 from db.engine import reading, writing
 
@@ -157,7 +158,8 @@ def _source(corpus: Corpus, plan: Plan, name: str, into: str | None) -> imports.
 
 def _kept(kept: Mapping[str, int], source: str) -> list[str]:
     return [
-        f"{n} answers to {task_id} that {source!r} gave before stay, because nothing is said of it here; "
+        f"{counted(n, 'answer')} to {task_id} that {source!r} gave before "
+        f"{either(n, 'stays', 'stay')}, because nothing is said of it here; "
         f"empty cells of a column --label {task_id}=COLUMN take them back"
         for task_id, n in sorted(kept.items())
     ]

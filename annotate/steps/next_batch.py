@@ -15,6 +15,7 @@ from annotate.steps._choose import Choice
 from annotate.steps._no_samples import no_samples, no_split
 from annotate.steps._plan import Plan, Request, again_below, plan, read_budget
 from annotate.types import Modality
+from annotate.wording import counted, either
 from db import batches, stats
 from db.engine import reading, writing
 from db.models import Batch, BatchItem, BatchItemState
@@ -60,8 +61,10 @@ class NextBatchReport:
     """Questions that went to Label Studio."""
     left: int
     """Samples of which something remains to be asked in later batches; asking again does not count."""
-    seconds: float
-    """Of rater time that the batch is expected to take, all raters together."""
+    rater_seconds: float
+    """Time that the batch is expected to take, all raters together."""
+    seconds: float = field(metadata={"json_only": True})
+    """The same under the name that it had before."""
     notes: list[str]
     next: str
     items: list[ChosenSample] = field(default_factory=list)
@@ -160,6 +163,7 @@ def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatc
         held=sum(q.held for q in questions),
         pushed=0,
         left=made.left,
+        rater_seconds=round(made.seconds, 1),
         seconds=round(made.seconds, 1),
         notes=[*made.notes, note],
         next="run the same without --dry-run",
@@ -250,13 +254,15 @@ def _require_candidates(project: Project, again: int) -> None:
         still_open, bare = batches.count_unanswered(session), batches.without_clip(session)
     if still_open:
         raise NothingToDo(
-            f"every sample was asked; {still_open} questions are still open",
+            f"every sample was asked; {counted(still_open, 'question')} "
+            f"{either(still_open, 'is', 'are')} still open",
             hint="when they are answered: `annotate pull`, then `annotate export`",
         )
     if bare:
         raise NothingToDo(
-            f"{bare} samples were imported without clips: only their words can be shown, and nothing "
-            "is left to ask about those",
+            f"{counted(bare, 'sample')} {either(bare, 'was', 'were')} imported without clips: only "
+            "words can be "
+            "shown, and nothing is left to ask about those",
             hint="annotate train, or annotate export jsonl DEST",
         )
     raise NothingToDo("every sample was asked and answered", hint="annotate export mmsa DEST")
@@ -329,6 +335,7 @@ def _report(
             held=sum(item.state == BatchItemState.HELD for item in items),
             pushed=pushed,
             left=left,
+            rater_seconds=float(batch.settings.get("seconds", 0.0)),
             seconds=float(batch.settings.get("seconds", 0.0)),
             notes=notes,
             next="label in Label Studio (`annotate studio status` shows where), then `annotate pull`",

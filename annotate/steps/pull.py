@@ -20,6 +20,7 @@ from annotate.steps._push import (
 )
 from annotate.steps._studio import connect
 from annotate.types import Modality
+from annotate.wording import counted, either
 from db import annotations, labels, outbox
 from db.annotations import Change
 from db.engine import reading, writing
@@ -133,7 +134,8 @@ def _miss(project: Project, client: LabelStudioClient, modality: Modality, tally
         tally.withdrawn += lost
         if lost:
             tally.problems.append(
-                f"the {modality.word} pass was deleted in Label Studio with {lost} open questions: "
+                f"the {modality.word} pass was deleted in Label Studio with "
+                f"{counted(lost, 'open question')}: "
                 "`annotate next-batch` can ask them again; answers that were pulled are kept"
             )
         return
@@ -188,5 +190,8 @@ def _next(tally: Tally, waiting: int) -> str:
             "annotate pull --accept-deletions"
         )
     if waiting:
-        return f"{waiting} questions are open: go on labelling in Label Studio, then `annotate pull`"
+        return (
+            f"{counted(waiting, 'question')} {either(waiting, 'is', 'are')} open: go on labelling in "
+            "Label Studio, then `annotate pull`"
+        )
     return "annotate next-batch, or annotate export mmsa DEST"

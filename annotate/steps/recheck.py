@@ -10,6 +10,7 @@ from annotate.steps._ingest_run import LOCK_SECONDS, Run
 from annotate.steps._ingest_speakers import Speakers
 from annotate.steps.status import next_command
 from annotate.types import Split
+from annotate.wording import counted, either
 from db import outbox, stats, videos
 from db.engine import reading
 
@@ -59,6 +60,9 @@ def still_asked(questions: int) -> list[str]:
     if not questions:
         return []
     return [
-        f"{questions} questions about rejected samples are open in Label Studio, and stay there: what people "
-        "answer is stored, and counts when the rules let those samples in again"
+        f"{counted(questions, 'question')} about rejected samples "
+        f"{either(questions, 'is', 'are')} open in Label "
+        f"Studio, and {either(questions, 'stays', 'stay')} there: what people answer is stored, "
+        "and counts when "
+        "the rules let those samples in again"
     ]

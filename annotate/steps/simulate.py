@@ -20,6 +20,7 @@ from annotate.simulation.scores import MEASURES
 from annotate.simulation.world import Plan, World
 from annotate.steps._model import seed_of
 from annotate.steps._world import open_world, world_of
+from annotate.wording import counted, either
 
 FOLDER = "simulations"
 """In the project, where `--out` names no other."""
@@ -116,10 +117,11 @@ def simulate(  # noqa: PLR0913 - one for each option
 def _basis(world: World, plan: Plan, seeds: Sequence[int]) -> str:
     tasks = ", ".join(task.id for task in world.tasks)
     return (
-        f"{len(world.pool)} train samples that have all labels of {tasks}; {plan.start} drawn uniformly, "
+        f"{counted(len(world.pool), 'train sample')} that "
+        f"{either(len(world.pool), 'has', 'have')} all labels of {tasks}; {plan.start} drawn uniformly, "
         f"then {plan.step} at a time until {plan.until}, seeds {len(seeds)}, members {world.recipe.members}; "
         "for every 5 of them one valid sample watches the training, the same for all; scored on "
-        f"{len(world.test)} test samples"
+        f"{counted(len(world.test), 'test sample')}"
     )
 
 
@@ -191,7 +193,7 @@ def _warnings(found: Outcome, world: World) -> list[str]:
         count = sum((i, task.id) in world.labels for i in world.test)
         if count < 30:
             measure = MEASURES[task.dimension.kind]
-            warnings.append(f"{task.id} has {count} test labels: its {measure} says little")
+            warnings.append(f"{task.id} has {counted(count, 'test label')}: its {measure} says little")
     return warnings
 
 

@@ -97,8 +97,13 @@ def _shares_off(project: Project, session: Session) -> list[str]:
 
 
 def _next(project: Project) -> str:
-    """The next command, or that all is done."""
+    """The next command, who has to do something first, or that all is done."""
     command = next_command(project)
+    if command == "annotate pull" and (asked := _open_questions(project)):
+        return (
+            f"raters have {counted(asked, 'open question')} in Label Studio (`annotate studio status` shows "
+            "where); when they have answered: annotate pull"
+        )
     if not command.startswith("annotate export"):
         return command
     with reading(project.engine) as session:
@@ -106,6 +111,13 @@ def _next(project: Project) -> str:
     if path is None or not Path(path).is_dir():
         return command
     return f"done: {path} holds every finished sample; `annotate ingest` more videos to go on"
+
+
+def _open_questions(project: Project) -> int:
+    """Questions that lie in Label Studio and wait for raters."""
+    open_state = BatchItemState.OPEN.name.lower()
+    with reading(project.engine) as session:
+        return sum(n for _, state, n in stats.questions(session) if state == open_state)
 
 
 def next_command(project: Project) -> str:

@@ -78,6 +78,8 @@ class DatasetRow:
     media: SampleMedia
     speaker_guessed: bool = False
     """The speaker was told by ear, apart from others in the same video only."""
+    imported: frozenset[str] = frozenset()
+    """Ids of the tasks whose labels rest on imported answers: nobody here knows how those were given."""
 
 
 @dataclass(frozen=True, slots=True)

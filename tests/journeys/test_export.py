@@ -113,7 +113,7 @@ def test_a_speaker_in_two_splits_is_told_on_the_card_where_the_settings_leave_sp
             finish(project, session, add_sample(session, add_video(session, name, "ann", split)))
     monkeypatch.setenv("ANNOTATE_SPLITS__TOGETHER", '["episode"]')
     export(Project.open(project.root), format="jsonl", dest=tmp_path / "out")
-    assert "1 speakers are: scores say little" in (tmp_path / "out" / "README.md").read_text()
+    assert "1 speaker is: scores say little" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_the_speaker_of_a_sample_wins_over_that_of_its_video_and_a_guess_says_that_it_is_one(
@@ -137,7 +137,7 @@ def test_the_speaker_of_a_sample_wins_over_that_of_its_video_and_a_guess_says_th
         ("ann", False), ("cleo", False), ("a:voice 1", True), (unknown, False),
     ]  # fmt: skip
     assert [found["b", f"000{n}"][0] for n in range(1, 5)] == ["ann", "cleo", "ben", "ben"]
-    assert "Of 1 utterances the speaker was guessed" in (tmp_path / "out" / "README.md").read_text()
+    assert "Of 1 utterance the speaker was guessed" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_a_video_in_two_splits_is_refused(project: Project, tmp_path: Path) -> None:

@@ -134,6 +134,16 @@ def test_a_table_becomes_a_project_that_learns_exports_and_explains(ready, tmp_p
     assert (told.speaker, len(told.samples), told.samples[0]["text"]) == ("s3", EACH, "words 3 0")
 
 
+def test_the_card_of_imported_labels_claims_no_blind_raters(ready, tmp_path, monkeypatch):
+    table, features = corpus(tmp_path / "in")
+    bring(ready, table, features)
+    monkeypatch.setenv("ANNOTATE_EXPORT__REQUIRE", '["M"]')
+    export(Project.open(ready.root), format="jsonl", dest=tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "All labels were imported from a corpus of others" in card
+    assert "each rater was blind" not in card
+
+
 def test_the_same_file_twice_adds_nothing_and_a_changed_one_supersedes(ready, tmp_path):
     table, features = corpus(tmp_path / "in")
     bring(ready, table, features)
@@ -170,7 +180,7 @@ def test_a_table_that_is_brought_again_without_its_features_loses_none(ready, tm
     bring(ready, table, features)
     before = dump(ready)
     report = bring(ready, table, [])
-    assert report.features["audio"] == "none here; 50 samples keep what they had"
+    assert report.features["audio"] == "none here; 50 samples keep earlier features"
     assert dump(ready) == before
     corpus(tmp_path / "in")
     more = bring(ready, table, [])
@@ -221,7 +231,7 @@ def test_votes_of_raters_become_annotators_and_one_agreed_label(ready, tmp_path)
     flags = {"id": "clip", "rater": "rater", "label": ["sentiment.A=y"]}
     report = import_table(ready, votes, flags=flags, into="base")
     assert report.answers["new"] == 3 and report.labels["sentiment.A"] == 2
-    assert any("1 samples that 'base' does not have" in warning for warning in report.warnings)
+    assert any("1 sample that 'base' does not have" in warning for warning in report.warnings)
     names = {row["annotator"].split(":", 2)[2] for row in status(ready).annotators}
     assert names == {"ann", "bob"}
     with reading(ready.engine) as session:

@@ -233,7 +233,7 @@ def test_links_are_followed_only_inside_the_folder(project: Project, folder: Pat
     (folder / "loop").symlink_to(folder)
     report = run(project, folder)
     assert (report.files, report.samples) == (1, 1)
-    assert "1 links lead out" in report.warnings[0]
+    assert "1 link out of" in report.warnings[0]
 
 
 def _as_nobody(function: Any) -> int:
@@ -525,7 +525,7 @@ def test_samples_that_are_no_longer_cut_are_told_and_keep_what_people_said(
         ))  # fmt: skip
     report = run(with_settings(each_project, min_seconds=2.0), folder)
     assert [w for w in report.warnings if "retired" in w] == [
-        "3 samples are retired, because their videos are cut otherwise now; people have judged 1 of them, "
+        "3 samples are retired, because the videos are cut otherwise now; people have judged 1 of them, "
         "and what they said is kept"
     ]
     assert [row.sample_id for row in rows(each_project, models.Annotation)] == [judged]
@@ -602,7 +602,7 @@ def test_a_table_wins_over_a_pattern_and_that_over_the_video(project: Project, f
     found = videos(project)
     assert [found[n].speaker for n in ("s1_a", "s1_c", "s2_b")] == ["s1", "anna", "ben"]
     assert found["other"].speaker == found["other"].sha256
-    assert report.warnings == ["1 files of the speaker table were not found: missing.mp4"]
+    assert report.warnings == ["1 file of the speaker table was not found: missing.mp4"]
 
 
 def test_the_settings_pattern_is_used_when_no_option_is_given(project: Project, folder: Path) -> None:

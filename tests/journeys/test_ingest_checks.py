@@ -76,7 +76,7 @@ def test_rules_change_and_change_back_without_a_cut_and_are_explained(
     monkeypatch.setattr(_ingest_run, "cut", None)
     before = recheck(strict)
     assert (before.before, before.samples, before.rejected) == (2, 0, {"duration": 2})
-    assert "1 questions about rejected samples are open in Label Studio" in before.warnings[-1]
+    assert "1 question about rejected samples is open in Label Studio" in before.warnings[-1]
     assert statuses(strict) == {SampleStatus.REJECTED}
     told = annotate("ingest", "--explain", "grid_bbaf2n", "--json", cwd=strict.root)
     assert told.returncode == 0, told.stderr

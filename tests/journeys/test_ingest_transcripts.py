@@ -145,14 +145,14 @@ def test_a_folder_of_transcripts_wins_by_path_and_then_by_name_and_the_rest_is_t
     assert {n: f.sidecar and os.path.relpath(f.sidecar, tmp_path) for n, f in found.items()} == {
         "x/a.mp4": "t/x/a.srt", "y/a.mp4": None, "y/b.mp4": "t/deep/b.srt", "c.mp4": "v/c.srt"
     }  # fmt: skip
-    assert warnings == ["1 transcripts fit no video: nobody.srt"]
+    assert warnings == ["1 transcript fits no video: nobody.srt"]
 
 
 def test_a_name_that_fits_two_videos_is_used_for_none(tmp_path: Path) -> None:
     videos = make(tmp_path / "v", "x/a.mp4", "y/a.mp4")
     found, warnings = files(videos, given=make(tmp_path / "t", "a.srt"))
     assert [file.sidecar for file in found.values()] == [None, None]
-    assert "1 transcripts fit several videos" in warnings[0]
+    assert "1 transcript not used: one fits several videos" in warnings[0]
 
 
 MELD = "Utterance,Speaker,Dialogue_ID,Utterance_ID,StartTime,EndTime\n"
@@ -165,7 +165,7 @@ def test_the_table_of_a_split_serves_the_clips_of_that_split(tmp_path: Path) -> 
     found, warnings = files(videos, given=given)
     said = {name: file.transcript.cues[0].text for name, file in found.items() if file.transcript}
     assert said == {"train_splits/dia0_utt0.mp4": "yes", "dev_splits_complete/dia0_utt0.mp4": "no"}
-    assert warnings == ["1 transcripts fit no video: dev_sent_emo.csv: dia7_utt7"]
+    assert warnings == ["1 transcript fits no video: dev_sent_emo.csv: dia7_utt7"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,9 +25,9 @@ COUNTS = {Split.TRAIN: 6, Split.VALID: 2, Split.TEST: 3}
 
 @pytest.fixture(scope="module")
 def mmsa() -> Path:
-    """A folder outside our environment that holds nothing but MMSA, kept between runs."""
+    """A folder outside our environment that holds MMSA and what it needs beside ours, kept between runs."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "annotate"
-    folder = cache / "tests" / "mmsa-2.2.1"
+    folder = cache / "tests" / "mmsa-2.2.1-easydict-1.14"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if (folder / "MMSA" / "data_loader.py").is_file():
@@ -40,6 +41,24 @@ def mmsa() -> Path:
             cannot(f"pip cannot fetch MMSA: {done.stderr.strip().splitlines()[-1]}")
         partial.rename(folder)
     return folder
+
+
+def test_the_lines_of_the_docs_train_a_model_of_mmsa_on_the_file_also_without_cuda(
+    mmsa: Path, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "MMSA_run" in c)
+    # One seed in place of five, and nothing in the home folder of whoever runs the tests.
+    code = code.replace("custom_feature=", "seeds=[1], num_workers=0, custom_feature=")
+    (tmp_path / "dataset").mkdir()
+    EXPORTERS.get("mmsa")().write(make_dataset(tmp_path / "media", COUNTS, TASKS), tmp_path / "dataset")
+    outside = {"PYTHONPATH": str(mmsa), "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env={**os.environ, **outside}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "MMSA" / "results" / "normal" / "sims.csv").is_file()
 
 
 def read_with_mmsa(mmsa: Path, path: Path, corpus: str) -> dict[str, Any]:

@@ -383,7 +383,7 @@ def test_another_number_of_raters_holds_for_questions_that_were_asked_before(
     ann.answer(only(project), sentiment="0")
     assert pull(project).closed == 1
     report = pull(with_raters(project, 2, TEXT_ONLY))
-    assert "asks 2 people now, not 1; 1 questions that fewer have judged are open again" in report.problems[0]
+    assert "asks 2 people now, not 1; 1 question that fewer have judged is open again" in report.problems[0]
     assert only(project).state == BatchItemState.OPEN
     assert bob.queue(ls_project(project), {"sentiment": "1"}) == [only(project).sample_id]
     report = pull(with_raters(project, 2, TEXT_ONLY))

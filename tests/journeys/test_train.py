@@ -101,7 +101,7 @@ def test_a_sample_whose_features_failed_is_left_out_and_counted(project):
     with writing(project.engine) as session:
         sample = add_sample(session, add_video(session, "faulty"))
         add_label(session, sample, "sentiment.T", 1.0)
-    assert any("1 labelled samples have no features" in warning for warning in train(project).warnings)
+    assert any("1 labelled sample has no features" in warning for warning in train(project).warnings)
 
 
 def test_a_training_that_fails_writes_nothing(project, monkeypatch):

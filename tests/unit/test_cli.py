@@ -113,3 +113,54 @@ def test_a_closed_pipe_is_no_traceback(annotate):
         f"{sys.executable} {ROOT / 'cli.py'} --help | head -1", shell=True, capture_output=True, text=True
     )
     assert "Traceback" not in done.stderr
+
+
+def test_every_plug_in_is_listed_in_text_as_in_json(annotate):
+    shown, told = annotate("list"), json.loads(annotate("list", "--json").stdout)
+    assert shown.returncode == 0, shown.stderr
+    assert all(name in shown.stdout for kind in told.values() for name in kind)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "-C", "PROJECT"], ["status", "-q", "--project", "PROJECT"],
+        ["-C", "PROJECT", "status", "-vv"],
+        ["studio", "status", "-C", "PROJECT", "-v"], ["studio", "-C", "PROJECT", "status"],
+    ],
+)  # fmt: skip
+def test_the_folder_and_how_much_is_told_can_stand_behind_the_command(annotate, project, words):
+    words = [str(project.root) if word == "PROJECT" else word for word in words]
+    done = annotate(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+
+
+def test_quiet_behind_the_command_tells_errors_only(annotate, project, tmp_path, example_videos):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(b"")
+    loud, quiet = (annotate("ingest", folder, *more, cwd=project.root) for more in ((), ("-q",)))
+    assert "no transcript was found" in loud.stderr
+    assert quiet.returncode == 1 and quiet.stderr.startswith("error: ")
+
+
+def test_every_command_takes_the_options_of_all_commands():
+    import typer.main
+
+    import cli  # noqa: TID251 - its options are what is tested
+
+    def walk(command):
+        yield command
+        for below in getattr(command, "commands", {}).values():
+            yield from walk(below)
+
+    for command in walk(typer.main.get_command(cli.app)):
+        options = {name for parameter in command.params for name in parameter.opts}
+        assert {"-C", "-v", "-q"} <= options, command.name
+
+
+def test_an_empty_password_in_a_database_url_is_none(annotate):
+    done = annotate("init", "corpus", "--database", "postgresql://me:@127.0.0.1:1/none")
+    assert done.returncode == 1
+    assert "password" not in done.stderr.partition("hint:")[0].lower()

@@ -138,6 +138,12 @@ def test_a_question_holds_nothing_that_its_pass_may_not_show(modality: Modality,
     assert [(guess["result"], guess["score"]) for guess in made["predictions"]] == [([], 0.5)]
 
 
+@pytest.mark.parametrize("transcript", ["", "  "])
+def test_a_page_without_words_says_so_in_place_of_an_empty_box(transcript: str) -> None:
+    made = question(Modality.MULTIMODAL, "key", "sample", transcript, "M/ab/file.mp4", 0.5)
+    assert made["data"]["text"] == "(no transcript)"
+
+
 def test_a_media_address_survives_odd_names() -> None:
     made = question(Modality.AUDIO, "k", "s", "", "A/a b&c#d.wav", 0.0)
     assert made["data"]["audio"] == "/data/local-files/?d=A/a%20b%26c%23d.wav"

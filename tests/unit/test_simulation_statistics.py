@@ -199,7 +199,7 @@ def test_few_seeds_prove_nothing_however_large_the_gain():
     assert found.standings["fast"].p is None
     five = outcome(_runs({"uniform": SLOW, "fast": [1, 1, 1, 1]}, seeds=5))
     assert five.verdict[0].startswith("no detectable gain of fast")
-    assert five.verdict[1].startswith("5 seeds cannot show a gain among 1 strategies")
+    assert five.verdict[1].startswith("5 seeds cannot show a gain among 1 strategy")
 
 
 def test_without_headroom_nothing_is_normalised_or_saved_and_it_is_said():

@@ -141,6 +141,9 @@ def test_the_next_command_follows_the_loop(project: Project, monkeypatch: pytest
     with writing(project.engine) as session:
         add_item(session, session.get_one(models.Sample, wanted), Modality.TEXT, BatchItemState.OPEN)
     assert next_command(project) == "annotate pull"
+    # The first thing to happen is that raters answer.
+    assert status(project).next.startswith("raters have 1 open question in Label Studio")
+    assert status(project).next.endswith("when they have answered: annotate pull")
     studio(False, monkeypatch)
     assert next_command(project) == "annotate studio up"
 
@@ -161,7 +164,7 @@ def test_where_no_sample_has_a_split_next_batch_says_so(each_project: Project) -
     with writing(each_project.engine) as session:
         sample = add_sample(session, add_video(session, "a"))
         sample.split = None
-    with pytest.raises(NothingToDo, match="1 samples have no split"):
+    with pytest.raises(NothingToDo, match="1 sample has no split"):
         next_batch(each_project, n=1, dry_run=True)
 
 

@@ -170,7 +170,7 @@ def test_a_rule_that_passes_only_what_was_never_measured_says_so(each_project: P
         rules = Rules(with_(each_project, checks={"duration": {"min": 1.0}, "snr": {"min": 5.0}}))
         (warning,) = rejudge(session, rules)
         assert rejudge(session, rules) == [], "it was told when the rules were new"
-    assert warning.startswith("1 samples pass the rule about snr only because")
+    assert warning.startswith("1 sample passes the rule about snr only because")
 
 
 # ---- repeats ---------------------------------------------------------------------------------------

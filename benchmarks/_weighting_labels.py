@@ -23,7 +23,7 @@ from annotate.learning.recipe import Recipe
 from annotate.types import Kind, Label
 from benchmarks._bars import Bars
 from benchmarks._generated import Plan
-from benchmarks._mechanisms_cases import KINDS, RECIPE, TWO, Case, cases, firsts, mean_of, skill
+from benchmarks._speaker_cases import KINDS, RECIPE, TWO, Case, cases, firsts, mean_of, skill
 
 VOTES = Plan(
     samples=500, kinds={"sentiment.M": Kind.CLASSIFICATION}, tasks=("sentiment.T", "sentiment.M"),
