@@ -8,8 +8,15 @@ import os
 import posixpath
 from collections.abc import Callable
 
-import label_studio.core.settings.label_studio as shipped
+from core.settings import base
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+
+globals().update({name: value for name, value in vars(base).items() if name.isupper()})
+SENTRY_DSN = ""
+
+# Label Studio's own settings ask Django for settings while they are read, and Django then looks in here: what
+# stands above has to be there by now.
+import label_studio.core.settings.label_studio as shipped  # noqa: E402
 
 globals().update({name: value for name, value in vars(shipped).items() if name.isupper()})
 MIDDLEWARE = [*shipped.MIDDLEWARE, f"{__name__}.refuse_links"]
