@@ -17,7 +17,7 @@ from annotate.steps.init import init
 from annotate.steps.migrate import migrate
 from annotate.steps.recheck import recheck
 from db import models
-from db.annotations import History
+from db.annotations import History, standing_answers
 from db.engine import open_engine, reading, writing
 from db.migrate import MIGRATIONS, require_current
 from db.models import Base
@@ -180,3 +180,56 @@ def test_a_url_of_another_database_is_refused():
 
     with pytest.raises(ConfigError, match="mysql"):
         open_engine("mysql://x/y")
+
+
+OLD_ANSWERS = (
+    "INSERT INTO annotator (id, name) VALUES (1, 'a@example.com')",
+    "INSERT INTO batch (id, created_at, strategy, seed, settings) "
+    "VALUES (1, '2026-01-01', 'uniform', 0, '{}')",
+    *(
+        "INSERT INTO batch_item (id, batch_id, sample_id, modality, role, rank, score, state, key, "
+        f"created_at) VALUES ({number}, 1, 's', 'T', 'active', 0, 0, 3, 'key{number}', '2026-01-01')"
+        for number in (1, 2)
+    ),
+    "INSERT INTO annotation (id, sample_id, task_id, annotator_id, state, value, batch_item_id, origin, "
+    "revision, created_at, stored_at, raw) VALUES (1, 's', 'sentiment.T', 1, 'answered', '0', 1, "
+    "'2026-01-01T00:00:00.000000+00:00#7', '2026-01-02T00:00:00Z', '2026-01-02', '2026-01-02', "
+    """'{"id": 7, "task": 40, "created_at": "2026-01-02T00:00:00Z"}')""",
+)
+ANSWER_OF_ANOTHER_QUESTION = (
+    "INSERT INTO annotation (id, sample_id, task_id, annotator_id, state, value, batch_item_id, origin, "
+    "revision, created_at, stored_at, raw) SELECT 2, sample_id, task_id, annotator_id, state, value, 2, "
+    "origin, revision, created_at, stored_at, raw FROM annotation WHERE id = 1"
+)
+
+
+def test_answers_of_the_fourth_version_are_read_and_other_questions_may_have_their_numbers(each_project):
+    engine = each_project.engine
+    _to(engine, "0004")
+    with writing(engine) as session:
+        for statement in (*OLD_ROWS[:2], *OLD_ANSWERS):
+            session.execute(text(statement))
+    with pytest.raises(DatabaseError), writing(engine) as session:
+        session.execute(text(ANSWER_OF_ANOTHER_QUESTION))
+    assert migrate(each_project)
+    with writing(engine) as session:
+        [answer] = standing_answers(session, "2026-01-01T00:00:00.000000+00:00")
+        assert (answer.question_id, answer.number, answer.ls_task_id) == (1, 7, 40)
+        assert session.get_one(models.Annotation, 1).ls_task_id is None
+        session.execute(text(ANSWER_OF_ANOTHER_QUESTION))
+        assert len(standing_answers(session, "2026-01-01T00:00:00.000000+00:00")) == 2
+    for statement in ("UPDATE annotation SET value = '1'", "DELETE FROM annotation"):
+        with pytest.raises(DatabaseError, match="never"), writing(engine) as session:
+            session.execute(text(statement))
+
+
+def test_answers_go_back_to_the_fourth_version_and_stay_protected(each_project):
+    engine = each_project.engine
+    with writing(engine) as session:
+        for statement in (*OLD_ROWS[:2], *OLD_ANSWERS):
+            session.execute(text(statement))
+    _to(engine, "0004")
+    with reading(engine) as session:
+        assert session.execute(text("SELECT value FROM annotation")).all() == [("0",)]
+    with pytest.raises(DatabaseError, match="never"), writing(engine) as session:
+        session.execute(text("DELETE FROM annotation"))
