@@ -127,7 +127,7 @@ class IngestSettings(_Section):
     min_seconds: Annotated[float, Field(gt=0)] = 1.0
     max_seconds: Annotated[float, Field(gt=0)] = 10.0
     pad_seconds: Annotated[float, Field(ge=0)] = 0.1
-    bridge_seconds: Annotated[float, Field(ge=0)] = 0.3
+    bridge_seconds: Annotated[float, Field(ge=0)] = 0.2
     """Pauses shorter than this do not divide."""
     cut: Literal["exact", "copy"] = "exact"
     hide_subtitles: bool = False

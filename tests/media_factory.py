@@ -68,6 +68,25 @@ def make_video(
     return path
 
 
+def video_with_sound(path: Path, *tracks: NDArray[np.float32]) -> Path:
+    """An mp4 as long as the first of the (samples,) `tracks` at 44.1 kHz, each of them a sound track."""
+    silent = make_video(path.with_suffix(".tmp.mp4"), seconds=len(tracks[0]) / RATE, audio=None)
+    with av.open(str(silent)) as there, av.open(str(path), "w", format="mp4") as out:
+        pictures = out.add_stream_from_template(there.streams.video[0])
+        sounds = [out.add_stream("aac", rate=RATE, layout="mono") for _ in tracks]
+        for packet in there.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = pictures
+                out.mux(packet)
+        for sound, track in zip(sounds, tracks, strict=True):
+            frame = av.AudioFrame.from_ndarray(track[None].astype(np.float32), "fltp", "mono")
+            frame.sample_rate = RATE
+            for packet in [*sound.encode(frame), *sound.encode(None)]:
+                out.mux(packet)
+    silent.unlink()
+    return path
+
+
 def set_display_matrix(path: Path, matrix: tuple[float, float, float, float]) -> Path:
     """Overwrite (a, b; c, d) of the display matrix of the video track of an mp4 or mov file."""
     content = bytearray(path.read_bytes())

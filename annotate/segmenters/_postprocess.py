@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotate.segmenters._runs import runs_of
 from annotate.segmenters._words import Said, Span, pieces, with_words
@@ -14,6 +15,10 @@ from annotate.types import Cue, LengthRules, Segment, Speech, Transcript
 
 _VOICED = 0.35
 """Where voicing is lower, there is a pause."""
+_REACH_US = 500_000
+"""How far a stretch that is too short to stand alone may be from the neighbour that it is joined to."""
+_LEAST_PART_US = 100_000
+"""Nothing shorter is cut off."""
 _LAST_SHARE = 0.4
 """A cut is looked for in this last share of what fits, so that parts are not needlessly short."""
 
@@ -23,9 +28,11 @@ def utterances(
 ) -> list[Segment]:
     """Ordered, disjoint utterances within the video, padded; no end lies inside a word whose times are known.
 
-    Raw stretches are divided where the speaker changes, joined over short gaps, divided at their best pauses
-    when too long, and dropped when too short. What somebody meant is only divided, where its words have
-    times and it is too long. Utterances without a text of their own get the words said in them.
+    Raw stretches are divided where the speaker changes, joined over short gaps, and divided at their best
+    pauses when too long. Those that are too short to stand alone are joined to the nearest neighbour in
+    reach; one that has none stays an utterance, however short, so that nothing that was heard is lost. What
+    somebody meant is only divided, where its words have times and it is too long. Utterances without a text
+    of their own get the words said in them.
     """
     said = Said(tuple(pieces(transcript.cues if transcript else ())))
     rules = _Rules.of(lengths)
@@ -36,14 +43,16 @@ def utterances(
         parts = [p for span in spans for p in divide(span, ground, rules)]
         # Frames may reach beyond the end by a part of one.
         inside = [(start, min(end, duration_us)) for start, end in parts]
-        found = [with_words(Segment(*p), said.among(p)) for p in inside if p[1] - p[0] >= rules.least_us]
-    return pad(found, rules.pad_us, duration_us, rules.whole_us, said.spans)
+        found = [with_words(Segment(*p), said.among(p)) for p in inside if p[0] < p[1]]
+    return pad(found, rules.pad_us, duration_us, rules.whole_us, said.spans, faint=_Faint(speech))
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
     """`LengthRules` in microseconds, with room left for the padding."""
 
+    alone_us: int
+    """A shorter stretch is too short to stand alone."""
     least_us: int
     most_us: int
     whole_us: int
@@ -57,8 +66,13 @@ class _Rules:
         most = max(2 * least, lengths.max_seconds - 2 * lengths.pad_seconds)
         whole = max(most, lengths.max_seconds)
         return cls(
-            *(round(s * 1e6) for s in (least, most, whole, lengths.pad_seconds, lengths.bridge_seconds))
-        )
+            *(
+                round(s * 1e6)
+                for s in (
+                    lengths.min_seconds / 2, least, most, whole, lengths.pad_seconds, lengths.bridge_seconds
+                )
+            )
+        )  # fmt: skip
 
 
 def _meant(segment: Segment, speech: Speech, said: Said, rules: _Rules) -> list[Segment]:
@@ -100,12 +114,40 @@ def _stretches(speech: Speech, divides: Sequence[int], said: Said, rules: _Rules
     whole = join(sorted([*raw, *(w for span in raw for w in said.touched(span))]), lambda a, b: b <= a)
     single = [part for span in whole for part in split_at(span, divides)]
 
-    def near(end: int, start: int) -> bool:
-        return start - end < rules.bridge_us and bisect_right(divides, start) == bisect_right(
-            divides, end - 1
-        )
+    def one_turn(end: int, start: int) -> bool:
+        return bisect_right(divides, start) == bisect_right(divides, end - 1)
 
-    return join(single, near)
+    def near(end: int, start: int) -> bool:
+        return start - end < rules.bridge_us and one_turn(end, start)
+
+    return _join_short(join(single, near), one_turn, rules)
+
+
+def _join_short(spans: Sequence[Span], one_turn: Callable[[int, int], bool], rules: _Rules) -> list[Span]:
+    """Join each span that is too short to stand alone to its nearer neighbour, if one is in reach.
+
+    `one_turn` says of the end of one span and the start of the next whether one speaker has both.
+    """
+    joined, at = list(spans), 0
+
+    def gap(left: int) -> int | None:
+        """Between a span and the next, if they can be joined."""
+        if not 0 <= left < len(joined) - 1:
+            return None
+        (start, end), (after, last) = joined[left : left + 2]
+        fits = after - end <= _REACH_US and last - start <= rules.most_us
+        return after - end if fits and one_turn(end, after) else None
+
+    while at < len(joined):
+        start, end = joined[at]
+        near = [(g, left) for left in (at - 1, at) if (g := gap(left)) is not None]
+        if end - start >= rules.alone_us or not near:
+            at += 1
+            continue
+        _, left = min(near)
+        joined[left : left + 2] = [(joined[left][0], joined[left + 1][1])]
+        at = left
+    return joined
 
 
 def join(spans: Sequence[Span], belong: Callable[[int, int], bool]) -> list[Span]:
@@ -212,10 +254,13 @@ def _cut(span: Span, ground: _Ground, rules: _Rules) -> Span | None:
         _, resume = ground.said.gaps((ends[last], end))[0]
         return ends[last], resume if resume < end else ends[last]
     low = min(high, start + max(1, int(rules.most_us * (1 - _LAST_SHARE))))
-    for window in ((low, high), (start + 1, high)):
+    for window in ((low, high), (start + rules.least_us, high)):
         if gaps := ground.said.gaps(window):
             quiet = ground.quietest(gaps)
             return ground.longest_pause(gaps) or (quiet, quiet)
+    # A long word reaches over all of it: what comes before it is a part of its own, unless it is nothing.
+    if (gaps := ground.said.gaps((start + 1, high))) and gaps[-1][1] - start >= _LEAST_PART_US:
+        return gaps[-1][1], gaps[-1][1]
     after = ground.said.gaps((high, end))[0][0]
     return (after, after) if after < end else None
 
@@ -226,11 +271,12 @@ def pad(
     duration_us: int,
     whole_us: int | None = None,
     words: Sequence[Span] = (),
+    faint: "_Faint | None" = None,
 ) -> list[Segment]:
     """Widen ordered, disjoint segments at both ends, by at most half of the gap to each neighbour.
 
     What lies beyond the video's ends is not added, nor what would make an utterance longer than `whole_us`,
-    nor any part of one of the ordered `words` outside of it.
+    nor any part of one of the ordered `words` outside of it, nor that in which nothing of a voice is left.
     """
     if not segments:
         return []
@@ -243,9 +289,44 @@ def pad(
         before, after = bisect_right(ends, s.start_us) - 1, bisect_right(starts, s.end_us - 1)
         said_until = ends[before] if before >= 0 else low
         said_from = starts[after] if after < len(starts) else high
+        fading_in, fading_out = faint.around(s.start_us, s.end_us, room) if faint else (room, room)
         padded.append(replace(
             s,
-            start_us=min(s.start_us, max(s.start_us - room, low, said_until)),
-            end_us=max(s.end_us, min(s.end_us + room, high, said_from)),
+            start_us=min(s.start_us, max(s.start_us - fading_in, low, said_until)),
+            end_us=max(s.end_us, min(s.end_us + fading_out, high, said_from)),
         ))  # fmt: skip
     return padded
+
+
+class _Faint:
+    """Tells for how long a voice is faintly heard before and after a stretch of speech."""
+
+    def __init__(self, speech: Speech) -> None:
+        self._heard: NDArray[np.bool_] | None = None
+        if speech.voicing is not None and speech.faint > 0:
+            self._heard = speech.voicing >= speech.faint
+        self._step = speech.step_us
+
+    def around(self, start_us: int, end_us: int, room_us: int) -> tuple[int, int]:
+        """Microseconds before the start and after the end, `room_us` at most; all where nobody listened."""
+        heard, step = self._heard, self._step
+        if heard is None or not len(heard):
+            return room_us, room_us
+        first, last = start_us, end_us
+        while first > max(0, start_us - room_us) and heard[min((first - 1) // step, len(heard) - 1)]:
+            first = (first - 1) // step * step
+        while last < end_us + room_us and last // step < len(heard) and heard[last // step]:
+            last = (last // step + 1) * step
+        return min(start_us - first, room_us), min(last - end_us, room_us)
+
+
+def joined_short(speech: Speech, found: Sequence[Segment], lengths: LengthRules) -> list[Span]:
+    """The stretches too short to stand alone that became a part of an utterance of `found`, in order."""
+    starts = [s.start_us for s in found]
+    taken: list[list[Span]] = [[] for _ in found]
+    for stretch in speech.segments:
+        at = bisect_right(starts, (stretch.start_us + stretch.end_us) // 2) - 1
+        if at >= 0 and not speech.meant:
+            taken[at].append((stretch.start_us, stretch.end_us))
+    most = lengths.min_seconds / 2 * 1e6
+    return [(start, end) for spans in taken if len(spans) > 1 for start, end in spans if end - start < most]

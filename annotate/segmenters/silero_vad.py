@@ -48,9 +48,11 @@ class Preset:
     """It lasts until the probability falls below."""
     bridge_seconds: float
     """A shorter hole is no pause: the closed lips of a plosive, or words that the room swallowed."""
+    faint: float
+    """The probability down to which a voice fades in and out before it starts and after it ended."""
 
 
-PRESETS = {"near": Preset(0.4, 0.25, 0.1), "far": Preset(0.25, 0.1, 0.5)}
+PRESETS = {"near": Preset(0.4, 0.25, 0.1, 0.2), "far": Preset(0.25, 0.1, 0.5, 0.08)}
 """The far one was chosen on meetings recorded across a table, the holes of the near one on read sentences."""
 
 _BLIP_SECONDS = 0.1
@@ -73,7 +75,8 @@ class SileroVad:
         heard = speech_runs(probability, self.preset.on, self.preset.off)
         runs = bridge(heard, ceil(self.preset.bridge_seconds / step))
         found = tuple(_segment(a, b, len(wave)) for a, b in runs if (b - a) * step >= _BLIP_SECONDS)
-        return Speech(found, voicing=probability, step_us=FRAME * 1_000_000 // SAMPLE_RATE)
+        step_us = FRAME * 1_000_000 // SAMPLE_RATE
+        return Speech(found, voicing=probability, step_us=step_us, faint=self.preset.faint)
 
 
 def _segment(start: int, end: int, samples: int) -> Segment:

@@ -16,7 +16,7 @@ from annotate.media.sound_print import sound_print
 from annotate.media.thumbnails import key_pictures
 from annotate.permissions import make_folder
 from annotate.registry import SEGMENTERS, TRANSCRIBERS
-from annotate.segmenters._postprocess import utterances
+from annotate.segmenters._postprocess import joined_short, utterances
 from annotate.speakers.guess import guess_speakers, is_numbered
 from annotate.steps._observe import measure, observe
 from annotate.steps._voice_share import LEAST_SHARE, sound_at_fault, voice_share
@@ -25,6 +25,7 @@ from annotate.transcripts.read import read_transcript
 from annotate.transcripts.usable import usable
 from annotate.types import (
     GUESSED,
+    JOINED_SPEECH,
     Footage,
     Observed,
     PreparedSample,
@@ -42,6 +43,8 @@ REJECTIONS = frozenset({"no-video", "no-audio", "silent", "too-short", "no-speec
 """Reasons that are no fault of the file: it simply holds no utterance."""
 
 SILENCE_DB = -60.0
+SHORTEST_SECONDS = 0.3
+"""Of a video: what is longer may hold a cry, and the rules of `[checks]` decide on it."""
 
 Cutter = Callable[..., list[CutSample]]
 
@@ -91,6 +94,7 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     found_utterances = utterances(speech, transcript, job.plan.lengths, heard.end_us)
     if not found_utterances:
         raise _nothing_said(job, found, heard, transcript)
+    facts[JOINED_SPEECH] = joined_short(speech, found_utterances, job.plan.lengths)
     segments = snap(found_utterances, heard)
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
     how, notes = _how_to_cut(job, found, heard)
@@ -135,11 +139,11 @@ def _hidden(
 
 def _check_sound(job: VideoJob, heard: Heard) -> None:
     seconds = heard.end_us / 1e6
-    if seconds < job.plan.lengths.min_seconds:
+    if seconds < SHORTEST_SECONDS:
         raise MediaError(
             f"{job.path} lasts {seconds:.2f} s",
             code="too-short",
-            hint=f"ingest.min_seconds asks for {job.plan.lengths.min_seconds:g} s",
+            hint=f"nothing is said in less than {SHORTEST_SECONDS:g} s; copy or export it whole",
         )
     level = loudest(heard.wave)
     if level < SILENCE_DB:
@@ -203,7 +207,7 @@ def _nothing_said(job: VideoJob, found: Probe, heard: Heard, transcript: Transcr
             "play it, and export it again with the right sound"
         )
     return MediaError(
-        f"no utterance of {job.plan.lengths.min_seconds:g} s or more was found in {job.path}",
+        f"no voice was found in {job.path}",
         code="no-speech",
         hint=hint,
     )

@@ -6,10 +6,11 @@ from typing import Any
 
 from annotate.project import Project
 from annotate.steps._one_video import one_video
-from annotate.types import Rule
+from annotate.types import JOINED_SPEECH, Rule
 from db import explain as known
 from db import models
 from db.engine import reading
+from db.models import INACTIVE
 from db.videos import video as video_of
 
 TEXT_SHOWN = 40
@@ -33,7 +34,8 @@ class ExplainReport:
     rules: Mapping[str, str]
     """By check: what passes."""
     samples: Sequence[Mapping[str, Any]]
-    """Times and text, status and reasons, and a column per check; None where it could not be told."""
+    """Times and text, status and reasons, and a column per check; None where it could not be told. `joined`
+    names stretches of speech, in seconds, that were too short to stand alone and became a part of it."""
 
 
 def explain(project: Project, name: str) -> ExplainReport:
@@ -49,7 +51,7 @@ def explain(project: Project, name: str) -> ExplainReport:
             return ExplainReport(one.path, "", "failed", reason, "it could not be read", "", "", "", {}, [])
         row = video_of(session, one.sha256)
         assert row is not None
-        samples = known.samples(session, one.sha256)
+        samples, joined = known.samples(session, one.sha256), row.facts.get(JOINED_SPEECH, ())
         verdicts = known.verdicts(session, [sample.id for sample in samples])
         return ExplainReport(
             video=one.path,
@@ -61,11 +63,13 @@ def explain(project: Project, name: str) -> ExplainReport:
             episode=row.episode,
             split=row.split or "",
             rules={check: _rule(rule) for check, rule in project.settings.rules().items()},
-            samples=[_sample(sample, verdicts[sample.id]) for sample in samples],
+            samples=[_sample(sample, verdicts[sample.id], joined) for sample in samples],
         )
 
 
-def _sample(sample: models.Sample, verdicts: Sequence[models.SampleCheck]) -> dict[str, Any]:
+def _sample(
+    sample: models.Sample, verdicts: Sequence[models.SampleCheck], joined: Sequence[Sequence[int]]
+) -> dict[str, Any]:
     text = sample.transcript
     return {
         "sample": sample.id,
@@ -77,6 +81,11 @@ def _sample(sample: models.Sample, verdicts: Sequence[models.SampleCheck]) -> di
         "status": sample.status,
         "split": sample.split or "",
         "reasons": "; ".join(f"{row.name}: {row.reason}" for row in verdicts if not row.passed),
+        "joined": ", ".join(
+            f"{start / 1e6:.2f} to {end / 1e6:.2f}"
+            for start, end in joined
+            if sample.start_us <= (start + end) // 2 < sample.end_us and sample.status not in INACTIVE
+        ),
     } | {row.name: row.word or row.value for row in verdicts}
 
 

@@ -1,7 +1,15 @@
 """The nouns of the system: frozen, small, and free of SQL and torch."""
 
 from annotate.types.checks import Box, Glimpse, Observed, Rule, Verdict
-from annotate.types.cutting import CutPlan, PreparedSample, Transcribing, VideoJob, VideoOutcome, VideoStatus
+from annotate.types.cutting import (
+    JOINED_SPEECH,
+    CutPlan,
+    PreparedSample,
+    Transcribing,
+    VideoJob,
+    VideoOutcome,
+    VideoStatus,
+)
 from annotate.types.dataset import Dataset, DatasetRow, SampleMedia, SampleSource, Split
 from annotate.types.rounds import Known, Need, Pool, Role, Selection, TaskPrediction, Votes, rows_of
 from annotate.types.speech import (
@@ -23,6 +31,7 @@ from annotate.types.work import Failed, Failure, Finished, R, Sign, U, Working
 __all__ = [
     "AND",
     "GUESSED",
+    "JOINED_SPEECH",
     "UNIMODAL",
     "Answer",
     "Box",

@@ -8,6 +8,9 @@ from typing import Any
 
 from annotate.types.speech import LengthRules, Segment, Transcript
 
+JOINED_SPEECH = "joined_speech_us"
+"""Fact of a video: stretches of speech (start, end) too short to stand alone, which a neighbour took in."""
+
 
 class VideoStatus(StrEnum):
     """What became of a source file."""

@@ -102,10 +102,12 @@ class LengthRules:
     """What an utterance has to be like. All in seconds."""
 
     min_seconds: float = 1.0
+    """What shall be reached where it can: stretches of less than half of it are joined to a neighbour. One
+    that has none in reach stays as short as it is, for the rules of `[checks]` to decide."""
     max_seconds: float = 10.0
     pad_seconds: float = 0.1
-    """Kept before and after speech where there is room."""
-    bridge_seconds: float = 0.3
+    """Kept before and after speech at most, where there is room and a voice is still faintly heard."""
+    bridge_seconds: float = 0.2
     """Pauses shorter than this do not divide."""
 
 
@@ -132,3 +134,5 @@ class Speech:
     voicing: NDArray[np.float32] | None = None
     """(frames,) how likely a voice is heard, one number per `step_us`: where the best pauses are."""
     step_us: int = 0
+    faint: float = 0.0
+    """Where voicing is lower, nothing of a voice is left, and padding ends; 0: padding has no such end."""

@@ -30,7 +30,7 @@ def test_silence_and_nothing_give_no_utterance(name: str, preset: str) -> None:
 
 
 @pytest.mark.parametrize(("least", "most"), [(1.0, 10.0), (0.5, 3.0)])
-def test_utterances_are_ordered_disjoint_inside_and_of_the_asked_length(
+def test_utterances_are_ordered_disjoint_inside_not_too_long_and_hold_all_that_was_heard(
     name: str, least: float, most: float, talk: Footage
 ) -> None:
     lengths = LengthRules(least, most)
@@ -39,7 +39,10 @@ def test_utterances_are_ordered_disjoint_inside_and_of_the_asked_length(
     assert found
     assert all(0 <= s.start_us < s.end_us <= talk.duration_us for s in found)
     assert all(s.seconds <= most + 1e-6 or s.text for s in found)
-    assert speech.meant or all(least - 0.21 <= s.seconds for s in found)
+    # What is heard is never dropped because it is short: rules decide on it.
+    assert speech.meant or all(
+        any(s.start_us <= h.start_us < s.end_us for s in found) for h in speech.segments
+    )
     assert all(a.end_us <= b.start_us for a, b in pairwise(found))
 
 

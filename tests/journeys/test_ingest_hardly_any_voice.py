@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -12,29 +11,15 @@ from annotate.registry import CHECKS
 from annotate.steps._prepare import prepare
 from annotate.steps._verdicts import judge
 from annotate.types import CutPlan, Observed, Segment, VideoJob, VideoOutcome, VideoStatus
-from tests.media_factory import RATE, make_video, speech
+from tests.media_factory import RATE, speech, video_with_sound
 
 TEXT = "eight long sentences of words that nobody in this recording ever said to anybody at all"
 
 
 def video(path: Path, *tracks: np.ndarray) -> Path:
     """Six seconds of pictures, one sound track for each (samples,) of `tracks`, and a line of subtitles."""
-    silent = make_video(path.with_suffix(".tmp.mp4"), seconds=6, audio=None)
-    with av.open(str(silent)) as there, av.open(str(path), "w", format="mp4") as out:
-        pictures = out.add_stream_from_template(there.streams.video[0])
-        sounds = [out.add_stream("aac", rate=RATE, layout="mono") for _ in tracks]
-        for packet in there.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = pictures
-                out.mux(packet)
-        for sound, track in zip(sounds, tracks, strict=True):
-            frame = av.AudioFrame.from_ndarray(track[None].astype(np.float32), "fltp", "mono")
-            frame.sample_rate = RATE
-            for packet in [*sound.encode(frame), *sound.encode(None)]:
-                out.mux(packet)
-    silent.unlink()
     path.with_suffix(".srt").write_text(f"1\n00:00:00,500 --> 00:00:05,500\n{TEXT}\n", encoding="utf-8")
-    return path
+    return video_with_sound(path, *tracks)
 
 
 def noise(level: float) -> np.ndarray:

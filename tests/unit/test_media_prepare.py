@@ -170,7 +170,7 @@ def test_a_voice_without_face_is_kept_and_said(example_videos: Path, tmp_path: P
     assert (got.status, got.detail) == (VideoStatus.OK, "no face seen")
     assert len(got.samples) >= 3
     assert all(s.measures["face"] == 0.0 for s in got.samples)
-    assert all(0.9 <= s.segment.seconds <= 10.1 for s in got.samples)
+    assert all(0.3 <= s.segment.seconds <= 10.1 for s in got.samples)
 
 
 def test_a_second_run_gives_the_same_outcome_and_bytes(example_videos: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Whatever a segmenter found becomes ordered utterances of usable length that cut no word and lose none."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.segmenters._postprocess import pad, utterances
+from annotate.segmenters._postprocess import joined_short, pad, utterances
 from annotate.types import Cue, LengthRules, Segment, Speech, Transcript, Word
 
 STEP = 32_000
@@ -38,11 +38,57 @@ def seconds(segments: list[Segment]) -> list[tuple[float, float]]:
     return [(round(s.start_us / SECOND, 2), round(s.end_us / SECOND, 2)) for s in segments]
 
 
-def test_short_pauses_are_bridged_and_short_stretches_dropped() -> None:
-    speech = Speech(
-        tuple(Segment(a, b) for a, b in [(0, SECOND), (1_200_000, 2_000_000), (4_000_000, 4_500_000)])
-    )
-    assert seconds(utterances(speech, None, TIGHT, 5 * SECOND)) == [(0, 2)]
+def spoken(*spans: tuple[float, float]) -> Speech:
+    return Speech(tuple(Segment(round(a * SECOND), round(b * SECOND)) for a, b in spans))
+
+
+def test_short_pauses_are_bridged_and_a_lone_short_stretch_stays() -> None:
+    speech = spoken((0, 1), (1.2, 2), (4, 4.7))
+    assert seconds(utterances(speech, None, TIGHT, 5 * SECOND)) == [(0, 2), (4, 4.7)]
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([(0, 2), (2.4, 2.6)], [(0, 2.6)]),
+        ([(1, 1.2), (1.6, 4)], [(1, 4)]),
+        ([(0, 2), (2.45, 2.6), (2.95, 5)], [(0, 2), (2.45, 5)]),
+        ([(0, 0.2), (0.6, 0.8), (1.2, 1.4)], [(0, 1.4)]),
+        ([(0, 0.2), (0.6, 0.8), (1.2, 1.4), (1.7, 3)], [(0, 0.8), (1.2, 3)]),
+        ([(0, 2), (2.6, 2.8), (4, 6)], [(0, 2), (2.6, 2.8), (4, 6)]),
+        ([(0, 9.7), (10.1, 10.4)], [(0, 9.7), (10.1, 10.4)]),
+        ([(0, 2), (2.4, 3)], [(0, 2), (2.4, 3)]),
+    ],
+    ids=[
+        "to-the-left", "to-the-right", "to-the-nearer", "all-in-one", "each-to-one", "out-of-reach",
+        "too-long-together", "half-the-least-stands-alone",
+    ],
+)  # fmt: skip
+def test_a_stretch_too_short_to_stand_alone_is_joined_to_a_neighbour_in_reach_or_stays(
+    spans: list[tuple[float, float]], expected: list[tuple[float, float]]
+) -> None:
+    speech = spoken(*spans)
+    found = utterances(speech, None, TIGHT, 20 * SECOND)
+    assert seconds(found) == expected
+    short = [(a, b) for a, b in spans if b - a < 0.5 and (a, b) not in expected]
+    assert [(a / SECOND, b / SECOND) for a, b in joined_short(speech, found, TIGHT)] == short
+
+
+def test_a_short_stretch_of_another_speaker_is_not_joined() -> None:
+    cues = (Cue(0, 2 * SECOND, "I think so.", speaker="ann"), Cue(2_300_000, 2_600_000, "No!", speaker="bob"))
+    found = utterances(spoken((0, 2), (2.3, 2.6)), Transcript(cues, "asr"), TIGHT, 4 * SECOND)
+    assert [(s.speaker, s.text) for s in found] == [("ann", "I think so."), ("bob", "No!")]
+
+
+def test_padding_ends_where_nothing_of_a_voice_is_left() -> None:
+    voicing = [0.01] * 8 + [0.3, 0.3] + [0.9] * 50 + [0.21, 0.1] + [0.01] * 40
+    speech = replace(heard(voicing, (10, 60)), faint=0.2)
+    lengths = LengthRules(1.0, 10.0, 0.1)
+    assert utterances(speech, None, lengths, 102 * STEP) == [Segment(8 * STEP, 61 * STEP)]
+    loud = replace(speech, voicing=np.full(102, 0.9, np.float32))
+    assert seconds(utterances(loud, None, lengths, 102 * STEP)) == [(0.22, 2.02)]
+    unheard = replace(speech, faint=0.0)
+    assert seconds(utterances(unheard, None, lengths, 102 * STEP)) == [(0.22, 2.02)]
 
 
 def test_a_long_stretch_is_cut_in_its_longest_pause() -> None:
@@ -200,13 +246,42 @@ CASES = st.builds(
 
 
 @given(CASES)
-def test_utterances_are_ordered_disjoint_inside_and_as_long_as_the_rules_say(case: Case) -> None:
+def test_utterances_are_ordered_disjoint_inside_and_no_longer_than_the_rules_say(case: Case) -> None:
     speech, transcript, lengths, duration = case.made
     found = utterances(speech, transcript, lengths, duration)
     assert all(0 <= s.start_us < s.end_us <= duration for s in found)
     assert all(a.end_us <= b.start_us for a, b in pairwise(found))
-    least = lengths.min_seconds - 2 * lengths.pad_seconds
-    assert all(least - 1e-6 <= s.seconds <= lengths.max_seconds + 1e-6 for s in found)
+    assert all(s.seconds <= lengths.max_seconds + 1e-6 for s in found)
+
+
+@given(CASES)
+def test_nothing_that_was_heard_is_lost(case: Case) -> None:
+    speech, transcript, lengths, duration = case.made
+    # With room enough nothing is divided, where a pause could be left out.
+    found = utterances(speech, transcript, replace(lengths, max_seconds=1e5), duration)
+    for stretch in speech.segments:
+        common = sum(max(0, min(stretch.end_us, s.end_us) - max(stretch.start_us, s.start_us)) for s in found)
+        assert common == min(stretch.end_us, duration) - stretch.start_us
+
+
+def test_words_longer_than_an_utterance_leave_no_splinters_beside_them() -> None:
+    words = (Word("aaah", 20_000, 2_500_000), Word("oooh", 3_000_000, 5_900_000))
+    speech = heard([0.5] * 188, (0, 188))
+    found = utterances(speech, told(*words), LengthRules(0.5, 1.5, 0.0), 6 * SECOND)
+    assert seconds(found) == [(0, 2.5), (2.5, 3), (3, 5.9), (5.9, 6)]
+
+
+@given(CASES)
+def test_an_utterance_is_shorter_than_half_the_least_only_without_a_neighbour_to_join(case: Case) -> None:
+    speech, _, lengths, duration = case.made
+    rules = replace(lengths, pad_seconds=0.0)
+    found = utterances(speech, None, rules, duration)
+    for at, short in enumerate(found):
+        if short.seconds >= lengths.min_seconds / 2:
+            continue
+        for left, right in pairwise(found[max(0, at - 1) : at + 2]):
+            apart = right.start_us - left.end_us > 500_000 or right.start_us == left.end_us
+            assert apart or right.end_us - left.start_us > lengths.max_seconds * SECOND
 
 
 @given(CASES)

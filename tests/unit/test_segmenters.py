@@ -69,8 +69,8 @@ def test_the_talk_is_cut_at_its_pauses(example_videos: Path) -> None:
     wave = decoded(example_videos / "autoeditor_voice_noface_42s.mp4", 16_000)
     lengths = LengthRules(pad_seconds=0.0)
     speech = SileroVad().segment(Footage(wave, 42_400_000), lengths)
-    starts = [round(s.start_us / 1e6, 1) for s in utterances(speech, None, lengths, 42_400_000)]
-    assert starts == [1.3, 10.7, 13.8]
+    found = utterances(speech, None, lengths, 42_400_000)
+    assert [round(s.start_us / 1e6, 1) for s in found if s.seconds > 1] == [1.3, 5.1, 10.7, 13.8]
 
 
 def test_speech_starts_high_and_ends_low() -> None:
