@@ -94,6 +94,13 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
         Path | None,
         typer.Option(help="Folder of transcripts, or one table for all; else those beside videos."),
     ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of transcripts without a byte order mark, such as cp1251.")
+    ] = None,
+    tier: Annotated[
+        list[str] | None,
+        typer.Option(help="ELAN or Praat tier with the speech, such as tx or 'tx@*'; may be repeated."),
+    ] = None,
     speakers: Annotated[
         Path | None, typer.Option(help="CSV with the columns file and speaker, perhaps episode, start, end.")
     ] = None,
@@ -139,7 +146,8 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
             hint="annotate ingest FOLDER-WITH-VIDEOS",
         )
     for_videos = {
-        "--transcripts": transcripts, "--speakers": speakers, "--speaker-pattern": speaker_pattern,
+        "--transcripts": transcripts, "--encoding": encoding, "--tier": tier or None,
+        "--speakers": speakers, "--speaker-pattern": speaker_pattern,
         "--episode-pattern": episode_pattern, "--cut": cut, "--workers": workers, "--executor": executor,
         "--address": address, "--hide-subtitles": hide_subtitles or None,
     }  # fmt: skip
@@ -161,7 +169,13 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
 
     report = step(
         open_project().overruled(
-            "ingest", hide_subtitles=hide_subtitles or None, cut=cut, executor=executor, address=address
+            "ingest",
+            hide_subtitles=hide_subtitles or None,
+            cut=cut,
+            executor=executor,
+            address=address,
+            transcript_encoding=encoding,
+            transcript_tiers=tuple(tier) if tier else None,
         ),
         paths or [],
         transcripts=transcripts,

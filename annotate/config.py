@@ -37,7 +37,17 @@ from annotate.sections import (
     TrainSettings,
     TranscribeSettings,
 )
-from annotate.types import Answer, CutPlan, Dimension, LengthRules, Modality, Rule, Task, Transcribing
+from annotate.types import (
+    Answer,
+    CutPlan,
+    Dimension,
+    LengthRules,
+    Modality,
+    Rule,
+    Task,
+    Transcribing,
+    TranscriptOptions,
+)
 
 FILE_NAME = "annotate.toml"
 
@@ -99,6 +109,7 @@ class Settings(BaseSettings):
             if self.transcribe.model
             else Transcribing(),
             guess_speakers=said.guess_speakers,
+            transcripts=TranscriptOptions(said.transcript_encoding, said.transcript_tiers),
         )
 
     def rules(self) -> dict[str, Rule]:

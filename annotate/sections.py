@@ -12,6 +12,16 @@ LARGEST_SEED = 2**31 - 1
 """What both databases keep in a column of seeds."""
 
 
+def require_encoding(name: str) -> None:
+    """Raises `ValueError` for a name that is no text encoding of Python; empty is none at all."""
+    try:
+        "a".encode(name or "utf-8")
+    except (LookupError, ValueError) as error:
+        raise ValueError(
+            f"{name!r} is no known encoding; try utf-8, cp1252, cp1251, gb18030, big5"
+        ) from error
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -136,6 +146,10 @@ class IngestSettings(_Section):
     """Regular expression with a group called `speaker`, searched in the path; empty: none."""
     episode_pattern: str = ""
     """Regular expression with a group called `episode`, searched in the path; empty: none."""
+    transcript_encoding: str = ""
+    """Of transcripts without a byte order mark; empty: found out from each file."""
+    transcript_tiers: tuple[str, ...] = ()
+    """Names or patterns (``tx@*``) of the ELAN and Praat tiers that hold the speech; empty: found out."""
     guess_speakers: bool = True
     """Tell the voices of a video apart by ear where its transcript names nobody."""
     executor: str = "process"
@@ -148,6 +162,11 @@ class IngestSettings(_Section):
     """A worker that gets nowhere on a video for so long is killed."""
     attempts: Annotated[int, Field(ge=1)] = 3
     """A video whose worker died this often is left alone."""
+
+    @model_validator(mode="after")
+    def _encoding_is_known(self) -> Self:
+        require_encoding(self.transcript_encoding)
+        return self
 
     @model_validator(mode="after")
     def _minimum_below_maximum(self) -> Self:

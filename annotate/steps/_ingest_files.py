@@ -37,6 +37,18 @@ class SourceFile:
     """What a table that serves many videos says of it."""
 
     @property
+    def has_transcript(self) -> bool:
+        """Whether somebody wrote down what is said in it."""
+        return self.sidecar is not None or self.transcript is not None
+
+    @property
+    def transcript_path(self) -> str:
+        """Where that stands, as the database keeps it; empty where nobody did."""
+        if self.transcript is not None:
+            return storable(self.transcript.file)
+        return storable(self.sidecar or "")
+
+    @property
     def key(self) -> str:
         """The path as the database keeps it."""
         return path_key(self.path)

@@ -14,6 +14,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.steps._clips import send_again
+from annotate.steps._ingest_copies import CUT_FROM, Copies, counts
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._ingest_meter import Meter
 from annotate.steps._ingest_sources import AtHand, fetch, is_remote
@@ -24,7 +25,6 @@ from annotate.steps._repeats import remember
 from annotate.steps._settle_splits import settle_splits
 from annotate.steps._splits import some
 from annotate.steps._verdicts import Rules, rejudge, settle_repeats
-from annotate.storage.urls import is_url
 from annotate.types import Failed, Failure, Finished, Told, VideoJob, VideoOutcome, VideoStatus, Working
 from annotate.wording import counted, either
 from db import checks, groups, removal, samples, units, videos
@@ -83,6 +83,7 @@ class Run:
     _done: set[str] = field(default_factory=set)
     _again: dict[str, VideoJob] = field(default_factory=dict)
     """What took its worker down and is worth another attempt, by sha256."""
+    _copies: Copies = field(default_factory=Copies)
     _replaced: list[str] = field(default_factory=list)
     _retired: list[str] = field(default_factory=list)
     """Ids of samples that are no longer cut."""
@@ -116,6 +117,8 @@ class Run:
                     else:
                         self._listen(before.sha256, file)
                 bar.advance(len(chunk))
+        # Of several copies of one video the first is cut: one that has a transcript.
+        self.changed.sort(key=lambda pair: not pair[0].has_transcript)
 
     def _same(self, file: SourceFile, before: videos.KnownFile) -> bool:
         if before.sha256 in self.gone:
@@ -192,12 +195,18 @@ class Run:
         """What has to be done about a file: None when its video is cut already or is being cut."""
         sha256 = source.sha256
         if sha256 in self._in_flight:
-            self._in_flight[sha256].files.append(file)
+            flight = self._in_flight[sha256]
+            self._copies.compare(file, settings_hash, flight.settings_hash, flight.files[0].transcript_path)
+            flight.files.append(file)
             return None
         if sha256 in self._done or not self._needs_cut(file, sha256, settings_hash, touched):
             with writing(self.project.engine) as session:
                 if videos.put_file(session, file.key, file.stat, sha256):
                     self._replaced.append(file.name)
+                video = videos.video(session, sha256)
+                if video is not None and video.removed_at is None:
+                    used = str(video.facts.get("transcript", ""))
+                    self._copies.compare(file, settings_hash, video.settings_hash, used)
             return None
         self._forget_cut(sha256)
         job = VideoJob(
@@ -222,9 +231,8 @@ class Run:
                 return video.status == VideoStatus.FAILED and touched
             if not video.settings_hash.startswith(f"{self._cut_hash}."):
                 return True
-            # Only the transcript differs: the one of the path that gave the video its name counts.
-            others = [path for path in videos.paths_of(session, sha256) if path != file.key]
-            return file.name == video.name or not any(is_url(path) or Path(path).exists() for path in others)
+            # Only the transcript differs.
+            return counts(file, video, videos.paths_of(session, sha256))
 
     def _forget_cut(self, sha256: str) -> None:
         """A run that is broken off leaves files of the new cut in place of some of the old one.
@@ -299,6 +307,7 @@ class Run:
         if _moved_on(first):
             self._problem(first.key, "changed", "the file changed while it was read; run this again")
             return
+        made = replace(made, facts={**made.facts, CUT_FROM: first.key})
         with writing(self.project.engine) as session:
             self._retired += videos.put_video(
                 session, made, name=first.name, settings_hash=flight.settings_hash,
@@ -350,6 +359,7 @@ class Run:
 
     def _warn(self) -> None:
         warnings = self.found.warnings
+        warnings += self._copies.warnings()
         if unused := self.voices.unused():
             warnings.append(
                 f"{counted(len(unused), 'file')} of the speaker table "

@@ -13,8 +13,10 @@ from annotate.errors import MediaError, UsageError
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._splits import some
 from annotate.storage.urls import is_url
+from annotate.transcripts._encoding import known_encoding
 from annotate.transcripts.read import (
     AMBIGUOUS,
+    DEFAULT,
     SUFFIXES,
     named_language,
     promises,
@@ -22,7 +24,8 @@ from annotate.transcripts.read import (
     read_transcript,
 )
 from annotate.transcripts.tables import Table
-from annotate.types import Transcript
+from annotate.transcripts.usable import lost_rows
+from annotate.types import Transcript, TranscriptOptions
 from annotate.wording import counted, either
 
 _URL = re.compile("[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -70,7 +73,7 @@ class Given:
         return sorted([*(storable(Path(path).name) for path in files), *rows])
 
 
-def attach(found: Found, given: Given, language: str) -> None:
+def attach(found: Found, given: Given, language: str, options: TranscriptOptions = DEFAULT) -> None:
     """Give every file of `found` its transcript, and warn of those that fit none or more than one.
 
     What `--transcripts` names wins over what lies beside a video. Of several in one place that is taken which
@@ -93,12 +96,21 @@ def attach(found: Found, given: Given, language: str) -> None:
         if choice.by_stem and len(stems[choice.options[0]]) > 1:
             choice = _Choice(tuple(shelf.beside(file, language)))  # noqa: PLW2901
         if len(choice.options) > 1:
-            first, second = (Path(path).name for path in choice.options[:2])
-            several.append(f"{file.name} ({first} is taken, not {second})")
-        files.append(_with(file, choice, given))
+            several.append(_which(file, choice.options))
+        files.append(_with(file, choice, given, options))
         ambiguous += choice.unclear
     found.files = [file for file in files if file is not None]
     _warn(found, given, several, ambiguous)
+
+
+def _which(file: SourceFile, paths: Sequence[str]) -> str:
+    """Which of its transcripts a video has, and every one that is not read."""
+    first, *others = (Path(path).name for path in paths)
+    plain_text = Path(paths[0]).with_name(f"{Path(file.path).stem}.txt")
+    # Whisper writes one beside the others; it holds no times.
+    others += [plain_text.name] if plain_text.is_file() else []
+    listed = " or ".join(filter(None, (", ".join(others[:-1]), others[-1])))
+    return f"{file.name} ({storable(first)} is taken, not {storable(listed)})"
 
 
 def _warn(found: Found, given: Given, several: list[str], ambiguous: list[str]) -> None:
@@ -113,6 +125,7 @@ def _warn(found: Found, given: Given, several: list[str], ambiguous: list[str]) 
             f"{counted(len(names), 'transcript')} not used: one fits several videos, or several fit one; "
             f"lay transcripts out like the videos: {some(names)}"
         )
+    found.warnings += [note for table in given.tables.values() for note in lost_rows(table)]
     if unused := [name for name in given.unused() if name not in ambiguous]:
         found.warnings.append(
             f"{counted(len(unused), 'transcript')} {either(len(unused), 'fits', 'fit')} no video: "
@@ -172,14 +185,14 @@ def _same_split(table: str, video: str) -> bool:
     return bool(first) and first in re.split(r"[^a-z]+", str(PurePath(video).parent).lower())
 
 
-def _with(file: SourceFile, choice: _Choice, given: Given) -> SourceFile | None:
+def _with(file: SourceFile, choice: _Choice, given: Given, options: TranscriptOptions) -> SourceFile | None:
     """The file with its transcript and the marks by which a change is seen; None when it is gone."""
     if choice.options:
         given.used[choice.options[0]].add("")
         given.used.update({path: {""} for path in choice.options[1:]})
         if not is_url(file.path):
             return _beside(file, choice.options[0])
-        return _told(file, read_transcript(Path(choice.options[0])))
+        return _told(file, read_transcript(Path(choice.options[0]), options=options))
     if choice.table is not None:
         path, key, rows = choice.table
         given.used[path].add(key)
@@ -204,7 +217,8 @@ def _told(file: SourceFile, transcript: Transcript) -> SourceFile:
 
 def fingerprint(transcript: Transcript) -> str:
     """16 hex digits of what is said, by whom and when."""
-    return hashlib.sha256(repr(transcript.cues).encode()).hexdigest()[:16]
+    content = repr(transcript.cues) + transcript.whole_numbers
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 class _Shelf:
@@ -258,11 +272,17 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def read_given(path: Path | None) -> Given:
+def read_given(path: Path | None, options: TranscriptOptions = DEFAULT) -> Given:
     """The transcripts in the folder `path`, or the table or transcript that it is.
 
-    Raises `UsageError` when nothing is there that could be one, or a table cannot be read.
+    Raises `UsageError` when nothing is there that could be one, a table cannot be read, or `options` name an
+    encoding that does not exist.
     """
+    if options.encoding and not known_encoding(options.encoding):
+        raise UsageError(
+            f"{options.encoding!r} is no known encoding",
+            hint="try utf-8, cp1252, cp1251, cp1250, gb18030, big5, shift_jis or euc_kr",
+        )
     given = Given()
     if path is None:
         return given
@@ -271,7 +291,7 @@ def read_given(path: Path | None) -> Given:
             raise UsageError(f"{path} is no path on this machine", hint="copy the transcripts here first")
         raise UsageError(f"{path} does not exist", hint=_HINT)
     for name in sorted(_walk(path)) if path.is_dir() else [str(path.absolute())]:
-        _take(given, name, path)
+        _take(given, name, path, options)
     if not given.files and not given.tables:
         kinds = " ".join(SUFFIXES)
         raise UsageError(f"{path} holds no transcript", hint=f"looked for names that end in {kinds}")
@@ -284,25 +304,27 @@ def _walk(folder: Path) -> Iterator[str]:
         yield from (str(Path(inner, n)) for n in names if not n.startswith("."))
 
 
-def _take(given: Given, name: str, root: Path) -> None:
+def _take(given: Given, name: str, root: Path, options: TranscriptOptions) -> None:
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
         return
-    if suffix in (".csv", ".tsv") and (shared := _table(Path(name), named=root.is_file())) is not None:
-        given.tables[name] = shared
-        return
+    if suffix in (".csv", ".tsv"):
+        shared = _table(Path(name), options, named=root.is_file())
+        if shared is not None:
+            given.tables[name] = shared
+            return
     called = _named(name)
     base = PurePath(os.path.relpath(name, root.absolute())) if root.is_dir() else PurePath(called.base)
     for stem in {called.stem, called.base}:
         given.files.setdefault(_normal(str(base.with_name(stem))), []).append(called)
 
 
-def _table(path: Path, *, named: bool) -> Table | None:
+def _table(path: Path, options: TranscriptOptions, *, named: bool) -> Table | None:
     """A table that serves many videos; None for one that is about a single video, or no transcript."""
     if not named and not promises(path):
         return None
     try:
-        table = read_shared(path)
+        table = read_shared(path, options)
     except MediaError as error:
         raise UsageError(str(error), hint=_HINT) from error
     return table if table.shared else None

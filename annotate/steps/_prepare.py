@@ -22,7 +22,8 @@ from annotate.steps._observe import measure, observe
 from annotate.steps._voice_share import LEAST_SHARE, sound_at_fault, voice_share
 from annotate.temporary import temporary_folder
 from annotate.transcripts.read import read_transcript
-from annotate.transcripts.usable import usable
+from annotate.transcripts.tables import is_whole_clip
+from annotate.transcripts.usable import MAX_US, usable
 from annotate.types import (
     GUESSED,
     JOINED_SPEECH,
@@ -39,7 +40,7 @@ from annotate.types import (
     sample_id,
 )
 
-REJECTIONS = frozenset({"no-video", "no-audio", "silent", "too-short", "no-speech", "no-cues"})
+REJECTIONS = frozenset({"no-video", "no-audio", "silent", "too-short", "too-long", "no-speech", "no-cues"})
 """Reasons that are no fault of the file: it simply holds no utterance."""
 
 SILENCE_DB = -60.0
@@ -79,7 +80,12 @@ def _prepare_rescued(job: VideoJob, facts: dict[str, object]) -> tuple[list[Prep
     """The same from a copy that lives as long as the cutting."""
     make_folder(job.media)
     with temporary_folder(job.media) as folder:
-        return _prepare(job, rescue(job.path, folder, alive), facts)
+        rescued = rescue(job.path, folder, alive)
+        try:
+            return _prepare(job, rescued, facts)
+        except MediaError as error:
+            message = str(error).replace(str(rescued), str(job.path))
+            raise MediaError(message, code=error.code, hint=error.hint) from error
 
 
 def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[PreparedSample], list[str]]:
@@ -90,6 +96,8 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     facts.update(duration_us=heard.end_us, variable_frame_rate=varies(heard.picture_us))
     _check_sound(job, heard)
     transcript = _transcript(job, heard)
+    if transcript is not None and transcript.origin != "asr":
+        facts["transcript"] = _printable(_transcript_path(job))
     speech, voices = _speech(job, path, heard, transcript)
     found_utterances = utterances(speech, transcript, job.plan.lengths, heard.end_us)
     if not found_utterances:
@@ -159,18 +167,34 @@ def _transcript(job: VideoJob, heard: Heard) -> Transcript | None:
 
     Raises `MediaError` with code ``no-cues`` when what was written cannot be used.
     """
-    written = job.transcript or (read_transcript(job.sidecar, job.path) if job.sidecar else None)
+    shown = _transcript_path(job)
+    written = job.transcript or (
+        read_transcript(job.sidecar, job.path, job.plan.transcripts, name=shown) if job.sidecar else None
+    )
     if written is None:
         return _transcribed(job, heard)
     transcript = usable(written, heard.end_us)
     if not transcript.cues:
+        if written.cues and all(is_whole_clip(cue) for cue in written.cues) and heard.end_us > MAX_US:
+            raise MediaError(
+                f"{job.path} lasts {heard.end_us / 1e6:.0f} s, and {shown} gives its text without times: "
+                f"one utterance lasts at most {MAX_US // 1_000_000} s",
+                code="too-long",
+                hint="give start and end of each utterance, or cut the video into clips",
+            )
         raise MediaError(
-            f"{job.sidecar or 'the table of transcripts'} holds no usable cue"
-            + "".join(f"; {note}" for note in transcript.notes),
+            f"{shown} holds no usable cue" + "".join(f"; {note}" for note in transcript.notes),
             code="no-cues",
             hint="mend it, or take it away to have the speech found by ear",
         )
     return transcript
+
+
+def _transcript_path(job: VideoJob) -> str:
+    """What its owner calls the file that the transcript is read from; empty when there is none."""
+    if job.transcript is not None:
+        return job.transcript.file
+    return job.sidecar_source or (str(job.sidecar) if job.sidecar else "")
 
 
 def _transcribed(job: VideoJob, heard: Heard) -> Transcript | None:

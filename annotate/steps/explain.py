@@ -28,6 +28,8 @@ class ExplainReport:
     reason: str
     """Why it has no sample; empty when it has."""
     detail: str
+    transcript: str
+    """The file that its words were read from; empty when nobody gave one."""
     speaker: str
     episode: str
     split: str
@@ -48,7 +50,9 @@ def explain(project: Project, name: str) -> ExplainReport:
         one = one_video(session, name)
         if not one.sha256:
             reason = known.unreadable(session, one.path)
-            return ExplainReport(one.path, "", "failed", reason, "it could not be read", "", "", "", {}, [])
+            return ExplainReport(
+                one.path, "", "failed", reason, "it could not be read", "", "", "", "", {}, []
+            )
         row = video_of(session, one.sha256)
         assert row is not None
         samples, joined = known.samples(session, one.sha256), row.facts.get(JOINED_SPEECH, ())
@@ -59,6 +63,7 @@ def explain(project: Project, name: str) -> ExplainReport:
             status="removed" if row.removed_at else row.status,
             reason=row.reason,
             detail=REMOVED if row.removed_at else row.detail,
+            transcript=str(row.facts.get("transcript", "")),
             speaker="" if row.speaker == row.sha256 else row.speaker,
             episode=row.episode,
             split=row.split or "",

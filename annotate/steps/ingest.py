@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from annotate.errors import AnnotateError, NothingToDo
@@ -13,6 +14,7 @@ from annotate.protocols import Executor
 from annotate.registry import EXECUTORS, SEGMENTERS, TRANSCRIBERS
 from annotate.sections import IngestSettings, TranscribeSettings
 from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
+from annotate.steps._ingest_notes import counted_notes
 from annotate.steps._ingest_outlook import Cut, foreseen, summary, ways_out
 from annotate.steps._ingest_run import LOCK_SECONDS, Run
 from annotate.steps._ingest_scratch import marked, sweep
@@ -107,12 +109,13 @@ def ingest(
         Pattern(episode_pattern, settings.episode_pattern),
     )
     _check_transcriber(project.settings.transcribe)
-    given = read_given(transcripts)
+    how = project.settings.cut_plan().transcripts
+    given = read_given(transcripts, how)
     with project.writing(wait_seconds=LOCK_SECONDS):
         sweep(project.media)
         found = _look(project, paths, progress)
         voices.match(found.files)
-        attach(found, given, project.settings.transcribe.language)
+        attach(found, given, project.settings.transcribe.language, how)
         run = Run(project, voices, found, progress)
         run.classify()
         for line in foreseen(project.settings, [file for file, _ in run.changed]):
@@ -196,7 +199,7 @@ def _report(run: Run, seconds: float) -> IngestReport:
     states: dict[str, VideoStatus] = {}
     removed: dict[str, str] = {}
     problems = list(run.problems)
-    notes: Counter[str] = Counter()
+    details: list[str] = []
     with reading(run.project.engine) as session:
         for state in videos.file_states(session, [file.key for file in run.found.files]):
             if state.removed:
@@ -204,7 +207,7 @@ def _report(run: Run, seconds: float) -> IngestReport:
                 continue
             states[state.sha256] = state.status
             if state.status is VideoStatus.OK:
-                notes.update(state.detail.split("; ") if state.detail else ())
+                details.append(state.detail)
             else:
                 problems.append({
                     "file": state.path, "status": state.status.value,
@@ -247,7 +250,7 @@ def _report(run: Run, seconds: float) -> IngestReport:
         moved=run.moved,
         reasons=dict(sorted(Counter(p["reason"] for p in problems).items())),
         problems=problems[:PROBLEMS_SHOWN],
-        notes=dict(sorted(notes.most_common(NOTES_SHOWN))),
+        notes=dict(islice(counted_notes(details).items(), NOTES_SHOWN)),
         warnings=run.found.warnings,
         seconds=seconds,
         next="annotate extract",

@@ -10,7 +10,22 @@ from annotate.transcripts._times import clock
 
 _ROLL_GAP_US = 100_000
 
-_TIMES = re.compile(r"\s*(-?[\d:.,]+)\s*-->\s*(-?[\d:.,]+)(?:\s.*)?")
+DAMAGED = "with damaged times"
+UNTIMED = "without a line of times"
+
+_TIME = r"[-\u2212+]?\d+(?:\s*[:：.,;]\s*\d+)*"
+_ARROW = r"(?:[-\u2013\u2014=]\s?){1,3}>|\u2192"
+_TIMES = re.compile(
+    # Some programs put the number in front, and some glue settings such as `line:40%` to the end.
+    rf"\s*(?:\d+\s+)?({_TIME})\s*({_ARROW})\s*({_TIME})(?:\s.*|[A-Za-z][A-Za-z0-9]*:.*)?"
+)
+_CLOCK = r"\d{1,4}:\d{1,2}:\d{1,2}[.,]\d{1,3}"
+_PAIR = re.compile(rf"\s*({_CLOCK})\s*(?:\s|[-\u2013\u2014,;|/]+)\s*({_CLOCK})\s*")
+"""Both ends in full, without an arrow."""
+_LONG_ARROW = re.compile(r"-\s?-\s?>|[\u2013\u2014]>|\u2192")
+_ONLY_TIMES = re.compile(r"[\s\d:：.,;xXoOlI?*_|/\\<>=\u2013\u2014\u2212+-]+")
+_LONGEST_TIME = 40
+"""Characters of one side of a damaged line of times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +36,39 @@ class Caption:
     end_us: int
     lines: tuple[str, ...]
     """As written."""
+    where: str = ""
+    """Of its line of times, as in `Cue`."""
 
 
 def times(line: str) -> tuple[int, int] | None:
     """Both ends of a line such as ``00:00:01,000 --> 00:00:02,500``, or None."""
-    match = _TIMES.fullmatch(line)
-    start, end = (clock(match[1]), clock(match[2])) if match else (None, None)
+    if match := _TIMES.fullmatch(line):
+        first, arrow, last = match.groups()
+        if _LONG_ARROW.fullmatch(arrow.strip()) is None and not (":" in first and ":" in last):
+            return None
+    elif match := _PAIR.fullmatch(line):
+        first, last = match.groups()
+    else:
+        return None
+    start, end = clock(first), clock(last)
     return None if start is None or end is None else (start, end)
+
+
+def damaged_times(line: str, *, opens: bool) -> bool:
+    """Whether a line that `times` cannot read was meant as a line of times.
+
+    `opens`: it is the first line of a cue, below a blank line or a number.
+    """
+    if arrow := _LONG_ARROW.search(line):
+        sides = [line[: arrow.start()].strip(), line[arrow.end() :].strip()]
+        if any(":" in side and _digits(side) >= 2 for side in sides if len(side) <= _LONGEST_TIME):
+            return True
+        return opens and all(side and side[0].isdigit() for side in sides)
+    return opens and bool(_ONLY_TIMES.fullmatch(line)) and line.count(":") >= 2 and _digits(line) >= 4
+
+
+def _digits(text: str) -> int:
+    return sum(character.isdigit() for character in text)
 
 
 def unrolled(captions: Sequence[Caption]) -> list[Caption]:
@@ -50,7 +91,7 @@ def _rolls(captions: Sequence[Caption]) -> bool:
 
 
 def _follows(before: Caption, after: Caption) -> bool:
-    return -_ROLL_GAP_US <= after.start_us - before.end_us <= _ROLL_GAP_US
+    return before.start_us < after.start_us <= before.end_us + _ROLL_GAP_US
 
 
 def _spoken(lines: Sequence[str]) -> list[str]:

@@ -1,118 +1,297 @@
-"""What ELAN and Praat share: tiers of marks, some of utterances and some of words."""
+"""What ELAN and Praat share: finds among named tiers the utterances and their words, and makes cues of them.
 
-import re
+A tier is the words of another only if it spells it. Labels (emotions, gestures, ids, glosses, translations)
+and phones are never speech. Whoever knows better names the tiers.
+"""
+
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
-from annotate.transcripts._text import plain
-from annotate.transcripts._words import by_pauses
+from annotate.transcripts._text import Malformed, plain
+from annotate.transcripts._tier_kinds import (
+    Kind,
+    Mark,
+    Tier,
+    kind,
+    spells,
+    within,
+    words_per_mark,
+)
+from annotate.transcripts._tier_names import BACKCHANNELS
+from annotate.transcripts._words import by_pauses, joined
 from annotate.types import Cue, Transcript, Word
 
-_END = r"s?\d*$"
-_START = r"(?i)(?:^|[\s_.@:-])"
-_WORDS = re.compile(_START + r"(?:words?|wd|tokens?|orts?-?words?|字|词|詞)" + _END)
-_SMALLER = re.compile(
-    _START
-    + r"(?:phone|phoneme|phn|mau|ipa|syllable|syll|pinyin|tone|silence|gesture|gaze|comment|note)"
-    + _END
-)
-_GENERIC = re.compile(
-    _START
-    + r"(?:utterance|utt|sentence|text|transcript|transcription|ort|speech|orthography|words?|default|turn)"
-    + _END
-)
+_SAME_US = 10_000
+"""Ends that are no further apart are the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """One stretch of a tier, and what is written there."""
+@dataclass
+class _Reading:
+    """Which tiers are read, and as what."""
 
-    start_us: int
-    end_us: int
-    raw: str
-    guessed: bool = False
-    """Nobody gave both of its times."""
+    utterances: list[Tier] = field(default_factory=list)
+    words: list[Tier] = field(default_factory=list)
+    """Words of some of those, or words that nobody grouped into utterances."""
 
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """A named row of marks in order of time."""
-
-    name: str
-    marks: tuple[Mark, ...]
-    speaker: str = ""
-    """When the file names somebody; else the tier's name tells."""
-    of: str = ""
-    """Name of the tier that this one divides."""
+    def partner(self, utterances: Tier) -> Tier | None:
+        """The tier that spells `utterances`, one that names it before others."""
+        spelling = [tier for tier in self.words if spells(tier, utterances)]
+        spelling.sort(key=lambda tier: (tier.of != utterances.name, tier.stem != utterances.stem))
+        return spelling[0] if spelling else None
 
 
-def transcript(tiers: Sequence[Tier]) -> Transcript:
-    """One cue per mark of every tier of utterances; words come from the tiers of words.
+def transcript(tiers: Sequence[Tier], wanted: Sequence[str] = ()) -> Transcript:
+    """One cue per mark of every tier of utterances; words come from the tiers that spell them.
 
-    A tier is one of words when its name says so, or when it spells what another tier says. Words without a
-    tier of utterances are grouped by their pauses. The notes name the tiers that were read as speakers.
+    `wanted` are names or patterns (``tx@*``) of the tiers to read; empty: they are told by their names and
+    contents. Words without a tier of utterances are grouped by their pauses. The notes say which tiers were
+    read. Raises `Malformed` when no tier is called as wanted, or none holds speech.
     """
-    told = [
-        tier for tier in tiers if not _SMALLER.search(tier.name) and any(plain(m.raw) for m in tier.marks)
-    ]
-    words = [t for t in told if t.of or _WORDS.search(t.name) or any(_spells(t, other) for other in told)]
-    whole = [tier for tier in told if tier not in words]
-    cues = [c for tier in whole for c in _cues(tier, _partner(tier, words, whole))]
-    for tier in words:
-        if not any(_partner(t, words, whole) is tier for t in whole):
+    spoken = [tier for tier in tiers if tier.spoken]
+    reading = _wanted(tiers, wanted) if wanted else _speech(spoken)
+    if spoken and not reading.utterances and not reading.words:
+        named = ", ".join(repr(tier.name) for tier in spoken)
+        raise Malformed(f"no tier seems to hold speech: {named}; name the right one with --tier")
+    cues: list[Cue] = []
+    used: list[Tier] = []
+    for tier in reading.utterances:
+        words = reading.partner(tier)
+        used += [tier, words] if words else [tier]
+        cues += _cues(tier, words)
+    for tier in reading.words:
+        if tier not in used:
+            used.append(tier)
             cues += by_pauses(_words(tier.marks), _speaker(tier))
-    used = [f"{tier.name!r}" for tier in whole or words]
-    notes = (f"tiers read as speakers: {', '.join(used)}",) if len(used) > 1 else ()
-    return Transcript(tuple(cues), "transcript", notes=notes)
+    return Transcript(tuple(cues), "transcript", notes=_note(tiers, used))
+
+
+def _note(tiers: Sequence[Tier], used: Sequence[Tier]) -> tuple[str, ...]:
+    """Which tiers were read and which were not; nothing where there is only one."""
+    if len(tiers) < 2:
+        return ()
+    read = [repr(tier.name) for tier in tiers if tier in used]
+    rest = [repr(tier.name) for tier in tiers if tier not in used and tier.marks]
+    left_out = f", left out: {', '.join(rest)} (--tier names others)" if rest else ""
+    return (f"{'tier' if len(read) == 1 else 'tiers'} read: {', '.join(read)}{left_out}",)
+
+
+def _wanted(tiers: Sequence[Tier], names: Sequence[str]) -> _Reading:
+    chosen = [tier for tier in tiers if any(_is_called(tier, name) for name in names)]
+    if not chosen:
+        wanted, there = (", ".join(map(repr, some)) for some in (names, [tier.name for tier in tiers]))
+        raise Malformed(f"no tier is called {wanted}; its tiers are {there or 'none'}")
+    rest = [tier for tier in tiers if tier not in chosen and kind(tier) in (Kind.WORDS, Kind.SPEECH)]
+    words = [tier for tier in chosen if kind(tier) is Kind.WORDS]
+    return _Reading([tier for tier in chosen if tier not in words], [*words, *_spelling(rest, chosen)])
+
+
+def _is_called(tier: Tier, name: str) -> bool:
+    """Whether `name` is the tier's name, the part before an @, or a pattern that fits it."""
+    called, wanted = tier.name.casefold().strip(), name.casefold().strip()
+    return called == wanted or called.partition("@")[0] == wanted or fnmatchcase(called, wanted)
+
+
+def _spelling(tiers: Iterable[Tier], utterances: Sequence[Tier]) -> list[Tier]:
+    return [
+        tier
+        for tier in tiers
+        if tier.timed and words_per_mark(tier) <= 1.5 and any(spells(tier, of) for of in utterances)
+    ]
+
+
+def _speech(tiers: Sequence[Tier]) -> _Reading:
+    """What can be told to be speech by names and contents."""
+    kinds = [(tier, kind(tier)) for tier in tiers]
+    sure = [tier for tier, holds in kinds if holds in (Kind.WORDS, Kind.SPEECH)]
+    usable = sure or [tier for tier, holds in kinds if holds is Kind.MAYBE_LABELS]
+    top = [tier for root in _roots(tiers) for tier in _texts_of(root, tiers, usable)]
+    words = [tier for tier in top if any(tier is each and holds is Kind.WORDS for each, holds in kinds)]
+    whole = _without_layers([tier for tier in top if tier not in words])
+    below = [tier for tier in usable if tier.of and tier not in top]
+    words += _spelling((tier for tier in (*whole, *below)), whole)
+    whole = [tier for tier in whole if tier not in words]
+    whole = _finest(whole)
+    whole = [tier for tier in whole if not _comments_on(tier, whole)]
+    return _agreed(whole, words)
+
+
+def _finest(tiers: Sequence[Tier]) -> list[Tier]:
+    """Of tiers that say the same in turns and in sentences, the one with the shortest marks.
+
+    One of them is called after what it holds: tiers called after people may well say the same.
+    """
+    kept: list[Tier] = []
+    for tier in sorted(tiers, key=lambda tier: -len(tier.spoken)):
+        if not any(_says_the_same(tier, other) for other in kept):
+            kept.append(tier)
+    return [tier for tier in tiers if tier in kept]
+
+
+def _says_the_same(one: Tier, other: Tier) -> bool:
+    about_speech = one.utterance_named or other.utterance_named
+    return about_speech and one.speaker == other.speaker and _letters(one) == _letters(other)
+
+
+def _letters(tier: Tier) -> str:
+    return "".join(c for mark in tier.spoken for c in mark.said.casefold() if c.isalnum())
+
+
+def _roots(tiers: Sequence[Tier]) -> list[Tier]:
+    names = {tier.name for tier in tiers}
+    return [tier for tier in tiers if not tier.of or tier.of not in names]
+
+
+def _texts_of(root: Tier, tiers: Sequence[Tier], usable: Sequence[Tier]) -> list[Tier]:
+    """The tier that holds the text of a tree of tiers: its root, else the best below it.
+
+    Where only words stand below a root of ids, each of its marks says the words that lie within it.
+    """
+    if root in usable:
+        return [root]
+    below = [tier for tier in usable if tier is not root and _root_of(tier, tiers) == root.name]
+    texts = [tier for tier in below if kind(tier) is not Kind.WORDS and not _divides(tier, root)]
+    if texts:
+        return [min(texts, key=lambda tier: (not tier.utterance_named, texts.index(tier)))]
+    return [_gathered(below[0], root), *(tier for tier in below[:1] if tier.timed)] if below else []
+
+
+def _root_of(tier: Tier, tiers: Sequence[Tier]) -> str:
+    """The name of the tier at the top of its tree, also where tiers refer to each other in a loop."""
+    parents = {each.name: each.of for each in tiers}
+    name = tier.name
+    for _ in tiers:
+        if parents.get(name, "") not in parents:
+            break
+        name = parents[name]
+    return name
+
+
+def _divides(tier: Tier, root: Tier) -> bool:
+    """Whether the marks of `root` hold several single words of `tier`."""
+    return len(tier.spoken) > len(root.marks) and words_per_mark(tier) <= 1.5
+
+
+def _gathered(words: Tier, root: Tier) -> Tier:
+    """A tier whose marks are those of `root`, and say the words of `words`."""
+    frame = Tier(root.name, tuple(Mark(m.start_us, m.end_us, "x", m.guessed, m.where) for m in root.marks))
+    marks = tuple(
+        Mark(mark.start_us, mark.end_us, joined([word.said for word in inside]), mark.guessed, mark.where)
+        for mark, inside in within(words, frame)
+        if inside
+    )
+    name = f"{words.name} in {root.name}"
+    return Tier(name, marks, words.speaker or root.speaker or words.stem or root.stem)
+
+
+def _without_layers(tiers: Sequence[Tier]) -> list[Tier]:
+    """Of tiers with the same ends, which describe the same speech, the one that holds most of its words."""
+    kept: list[Tier] = []
+    for tier in tiers:
+        same = next((n for n, other in enumerate(kept) if _same_marks(tier, other)), None)
+        if same is None:
+            kept.append(tier)
+        elif _richness(tier) > _richness(kept[same]):
+            kept[same] = tier
+    return kept
+
+
+def _same_marks(one: Tier, other: Tier) -> bool:
+    a, b = ([(m.start_us, m.end_us) for m in tier.spoken] for tier in (one, other))
+    if one.speaker != other.speaker or min(len(a), len(b)) < 3:
+        return False
+    ends = sorted(b)
+    same = sum(_near(mark, ends) for mark in a)
+    return same > 0.8 * max(len(a), len(b))
+
+
+def _near(mark: tuple[int, int], ends: Sequence[tuple[int, int]]) -> bool:
+    at = bisect_left(ends, (mark[0] - _SAME_US, 0))
+    return any(
+        abs(start - mark[0]) <= _SAME_US and abs(end - mark[1]) <= _SAME_US
+        for start, end in ends[at : at + 3]
+    )
+
+
+def _richness(tier: Tier) -> tuple[bool, float]:
+    return tier.utterance_named, words_per_mark(tier)
+
+
+def _comments_on(tier: Tier, others: Sequence[Tier]) -> bool:
+    """Whether its marks are single words while another tier has sentences, and none of its words: labels."""
+    if words_per_mark(tier) > 1.5 or tier.utterance_named:
+        return False
+    texts = {mark.said.casefold() for mark in tier.spoken}
+    for other in others:
+        if other is tier or words_per_mark(other) < 2.5 or (tier.speaker and tier.speaker != other.speaker):
+            continue
+        spoken = {token.strip(".,!?").casefold() for m in other.spoken for token in m.said.split()}
+        during = sum(1 for _, inside in within(tier, other) for _ in inside)
+        if during > 0.7 * len(tier.spoken) and len(texts & (spoken | BACKCHANNELS)) < 0.5 * len(texts):
+            return True
+    return False
+
+
+def _agreed(whole: Sequence[Tier], words: Sequence[Tier]) -> _Reading:
+    """Where words and utterances of one speaker disagree, sentences that are called so win, else words."""
+    utterances, loose = list(whole), list(words)
+    for tier in whole:
+        if any(spells(each, tier) for each in words):
+            continue
+        rivals = [each for each in loose if _overlap(each, tier) and _one_speaker(each, tier)]
+        if not rivals:
+            continue
+        if tier.utterance_named and words_per_mark(tier) > 1.5:
+            loose = [each for each in loose if each not in rivals]
+        else:
+            utterances.remove(tier)
+    return _Reading(utterances, _coarsest(loose))
+
+
+def _one_speaker(one: Tier, other: Tier) -> bool:
+    first, second = (tier.speaker or tier.stem for tier in (one, other))
+    return one.of == other.name or not (first and second) or first == second or not one.stem
+
+
+def _overlap(words: Tier, tier: Tier) -> bool:
+    return any(inside for _, inside in within(words, tier)) or any(
+        inside for _, inside in within(tier, words)
+    )
+
+
+def _coarsest(words: Sequence[Tier]) -> list[Tier]:
+    """Without tiers whose marks lie within the single words of another: phones and syllables."""
+
+    def finer(tier: Tier) -> bool:
+        return any(
+            len(tier.spoken) > 1.2 * len(other.spoken)
+            and sum(len(inside) for _, inside in within(tier, other)) > 0.9 * len(tier.spoken)
+            for other in words
+            if other is not tier and kind(other) is Kind.WORDS
+        )
+
+    return [tier for tier in words if not finer(tier)]
 
 
 def _cues(tier: Tier, words: Tier | None) -> list[Cue]:
     """A word belongs to the mark that holds its middle."""
-    cues = []
-    waiting = sorted(_words(words.marks) if words else (), key=_middle_us)
-    for mark in tier.marks:
-        if text := plain(mark.raw):
-            first, last = (bisect_left(waiting, at, key=_middle_us) for at in (mark.start_us, mark.end_us))
-            inside = tuple(waiting[first:last])
-            cues.append(Cue(mark.start_us, mark.end_us, text, mark.raw, _speaker(tier), inside))
-    return cues
-
-
-def _middle_us(word: Word) -> int:
-    return (word.start_us + word.end_us) // 2
+    inside = {id(mark): marks for mark, marks in within(words, tier)} if words else {}
+    return [
+        Cue(
+            mark.start_us, mark.end_us, mark.said, mark.raw, _speaker(tier),
+            _words(inside.get(id(mark), ())), mark.where,
+        )
+        for mark in tier.marks
+        if mark.said
+    ]  # fmt: skip
 
 
 def _words(marks: Sequence[Mark]) -> tuple[Word, ...]:
-    said = ((plain(mark.raw), mark) for mark in marks)
     return tuple(
-        Word(text, m.start_us, m.end_us, m.guessed) for text, m in said if text and m.end_us > m.start_us
+        Word(m.said, m.start_us, m.end_us, m.guessed) for m in marks if m.said and m.end_us > m.start_us
     )
 
 
-def _partner(tier: Tier, words: Sequence[Tier], whole: Sequence[Tier]) -> Tier | None:
-    """The tier that holds the words of `tier`."""
-    for other in words:
-        if other.of == tier.name or _spells(other, tier) or _stem(other) == _stem(tier) != "":
-            return other
-    return words[0] if len(words) == len(whole) == 1 and not words[0].of else None
-
-
 def _speaker(tier: Tier) -> str:
-    return plain(tier.speaker) or _stem(tier)
-
-
-def _stem(tier: Tier) -> str:
-    """The part of a tier's name that is a person's: ``ann`` of ``ann - words``, nothing of ``words``."""
-    return plain(_GENERIC.sub("", _WORDS.sub("", tier.name))).strip(" -_.:@")
-
-
-def _spells(words: Tier, whole: Tier) -> bool:
-    """Whether the marks of `words` are pieces of what `whole` says, in the same order."""
-    if words is whole or len(words.marks) <= len(whole.marks):
-        return False
-    return _letters(words) == _letters(whole) != ""
-
-
-def _letters(tier: Tier) -> str:
-    return "".join(c for mark in tier.marks for c in plain(mark.raw).casefold() if c.isalnum())
+    return plain(tier.speaker) or tier.stem

@@ -62,12 +62,12 @@ def joined(texts: Sequence[str]) -> str:
     """A line of words: with spaces, but for scripts that are written without."""
     line = ""
     for text in texts:
-        tight = not line or (_is_cjk(line[-1]) and _is_cjk(text[:1]))
+        tight = not line or (is_cjk(line[-1]) and is_cjk(text[:1]))
         line += text if tight else f" {text}"
     return line
 
 
-def _is_cjk(character: str) -> bool:
+def is_cjk(character: str) -> bool:
     return any(low <= character <= high for low, high in _CJK) or character in "，。！？；：、“”…"
 
 

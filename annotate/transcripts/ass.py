@@ -7,9 +7,10 @@ Format: http://www.tcax.org/docs/ass-specs.htm
 import re
 from collections.abc import Iterator
 
+from annotate.transcripts._captions import DAMAGED
 from annotate.transcripts._text import Malformed, plain
 from annotate.transcripts._times import clock
-from annotate.types import Cue, Transcript
+from annotate.types import Cue, Dropped, Transcript
 
 _FIELDS = ("layer", "start", "end", "style", "name", "marginl", "marginr", "marginv", "effect", "text")
 _OVERRIDE = re.compile(r"\{([^{}]*)\}")
@@ -22,15 +23,17 @@ def read(text: str) -> Transcript:
 
     Raises `Malformed` for a file without a section of events.
     """
-    cues = list(dict.fromkeys(_cues(text)))
-    return Transcript(tuple(cues), "subtitles")
+    lines = list(_lines(text))
+    cues = dict.fromkeys(line for line in lines if isinstance(line, Cue))
+    dropped = tuple(line for line in lines if isinstance(line, Dropped))
+    return Transcript(tuple(cues), "subtitles", dropped=dropped)
 
 
-def _cues(text: str) -> Iterator[Cue]:
+def _lines(text: str) -> Iterator[Cue | Dropped]:
     fields: tuple[str, ...] = _FIELDS
     section = ""
     sections = set()
-    for line in text.split("\n"):
+    for number, line in enumerate(text.split("\n"), 1):
         kind, _, rest = line.strip().partition(":")
         if kind.startswith("[") and kind.endswith("]"):
             section = kind.lower()
@@ -40,18 +43,18 @@ def _cues(text: str) -> Iterator[Cue]:
         elif section == "[events]" and kind.lower() == "dialogue":
             row = dict(zip(fields, rest.split(",", len(fields) - 1), strict=False))
             if not row.get("effect", "").strip().lower().startswith(_MADE):
-                yield _cue(row)
+                yield _cue(row, f"line {number}")
     if "[events]" not in sections:
         raise Malformed("there is no section [Events]", 1)
 
 
-def _cue(row: dict[str, str]) -> Cue:
+def _cue(row: dict[str, str], where: str) -> Cue | Dropped:
     start, end = clock(row.get("start", "")), clock(row.get("end", ""))
-    raw = row.get("text", "")
-    said = _without_drawings(raw)
+    if start is None or end is None or "text" not in row:
+        return Dropped(DAMAGED, where)
+    raw = row["text"]
     speaker = plain(row.get("name", row.get("actor", "")))
-    # What has no times ends before it starts, and is counted with those that do.
-    return Cue(start or 0, end or 0, plain(said), raw, speaker)
+    return Cue(start, end, plain(_without_drawings(raw)), raw, speaker, where=where)
 
 
 def _without_drawings(raw: str) -> str:

@@ -1,15 +1,17 @@
-"""Reads ELAN annotation files (.eaf): tiers with times are speakers, those that refer to others are not read.
+"""Reads ELAN annotation files (.eaf): tiers with times of their own, and those that refer to others.
 
 Format: https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
 from annotate.transcripts._text import Malformed, language_code
-from annotate.transcripts._tiers import Mark, Tier, transcript
+from annotate.transcripts._tier_kinds import Mark, Tier
+from annotate.transcripts._tiers import transcript
 from annotate.types import Transcript
 
 _DECLARED = re.compile("<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
@@ -18,23 +20,31 @@ _US = 1000
 """Microseconds in a millisecond, which is what ELAN counts."""
 
 
-def read(text: str) -> Transcript:
-    """Every annotation with a time of its own; slots without a time lie evenly between their neighbours.
+def read(text: str, tiers: Sequence[str] = ()) -> Transcript:
+    """The annotations of the tiers that hold speech, or of those that `tiers` names.
 
-    Raises `Malformed` when this is no such file, or declares entities: they could name other files, or grow
-    without end.
+    Slots without a time lie evenly between their neighbours; an annotation that refers to another has its
+    times, and several that divide one share them evenly.
+
+    Raises `Malformed` when this is no such file, holds none of `tiers`, or declares entities: they could name
+    other files, or grow without end.
     """
     root = _parse(text)
     if root.tag != "ANNOTATION_DOCUMENT":
         raise Malformed(f"the XML is a {root.tag}, no ANNOTATION_DOCUMENT", 1)
     slots = _slots(root)
-    tiers = [tier for element in root.iter("TIER") if (tier := _tier(element, slots)) is not None]
-    # What divides another tier without being its words (glosses, gestures) is no speech of its own.
-    top = {tier.name for tier in tiers if not tier.of}
-    kept = [tier for tier in tiers if not tier.of or (tier.of in top and _divides(tier, tiers))]
-    read_as = transcript(kept)
-    language = next((code for e in root.iter("TIER") if (code := language_code(e.get("LANG_REF")))), "")
-    return Transcript(read_as.cues, read_as.origin, language, read_as.notes)
+    controlled = {
+        kind.get("LINGUISTIC_TYPE_ID")
+        for kind in root.iter("LINGUISTIC_TYPE")
+        if kind.get("CONTROLLED_VOCABULARY_REF")
+    }
+    elements = list(root.iter("TIER"))
+    timed = {id(element): _timed_marks(element, slots) for element in elements}
+    placed = {name: mark for marks in timed.values() for name, mark in marks.items()}
+    _place_references(elements, placed)
+    read_as = transcript([_tier(element, placed, controlled) for element in elements], tiers)
+    language = next((code for e in elements if (code := language_code(e.get("LANG_REF")))), "")
+    return replace(read_as, language=language)
 
 
 def _parse(text: str) -> ElementTree.Element:
@@ -62,21 +72,73 @@ def _slots(root: ElementTree.Element) -> dict[str, int]:
     return {name: (int(ms) + origin) * _US for name, ms in told if ms is not None and _whole(ms)}
 
 
-def _tier(element: ElementTree.Element, slots: Mapping[str, int]) -> Tier | None:
-    """None for one whose annotations have no times of their own."""
+def _timed_marks(element: ElementTree.Element, slots: Mapping[str, int]) -> dict[str, Mark]:
+    """By id: the annotations of a tier that have times of their own."""
     found = list(element.iter("ALIGNABLE_ANNOTATION"))
     names = [(a.get("TIME_SLOT_REF1", ""), a.get("TIME_SLOT_REF2", "")) for a in found]
     at = _interpolated([name for pair in names for name in pair], slots)
-    marks = [
-        Mark(at[a], at[b], annotation.findtext("ANNOTATION_VALUE") or "", not {a, b} <= slots.keys())
+    return {
+        _id(annotation): _mark(annotation, at[a], at[b], guessed=not {a, b} <= slots.keys())
         for annotation, (a, b) in zip(found, names, strict=True)
         if a in at and b in at
+    }
+
+
+def _id(annotation: ElementTree.Element) -> str:
+    # Without an id nothing refers to it, but it must not take the place of another one.
+    return annotation.get("ANNOTATION_ID") or f"nameless {id(annotation)}"
+
+
+def _mark(annotation: ElementTree.Element, start_us: int, end_us: int, *, guessed: bool) -> Mark:
+    text = annotation.findtext("ANNOTATION_VALUE") or ""
+    return Mark(start_us, end_us, text, guessed, f"annotation {annotation.get('ANNOTATION_ID', '')}".strip())
+
+
+def _place_references(elements: Sequence[ElementTree.Element], placed: dict[str, Mark]) -> None:
+    """Give annotations that refer to others times; tiers may stand in the file before those they refer to."""
+    waiting = [
+        (element, list(element.iter("REF_ANNOTATION")))
+        for element in elements
+        if element.find(".//REF_ANNOTATION") is not None
     ]
-    if not marks:
-        return None
-    ordered = tuple(sorted(marks, key=lambda mark: mark.start_us))
+    for _ in range(len(waiting)):
+        for _, annotations in waiting:
+            parts: dict[str, list[ElementTree.Element]] = {}
+            for annotation in annotations:
+                parts.setdefault(annotation.get("ANNOTATION_REF", ""), []).append(annotation)
+            for name, dividing in parts.items():
+                if name in placed and _id(dividing[0]) not in placed:
+                    _share(placed[name], _chained(dividing), placed)
+
+
+def _chained(annotations: Sequence[ElementTree.Element]) -> list[ElementTree.Element]:
+    """In the order that each names the one before it; in that of the file where the chain is broken."""
+    after = {annotation.get("PREVIOUS_ANNOTATION", ""): annotation for annotation in annotations}
+    chain: list[ElementTree.Element] = []
+    name = ""
+    while name in after and len(chain) < len(annotations):
+        chain.append(after[name])
+        name = _id(after[name])
+    return chain if len(chain) == len(annotations) else list(annotations)
+
+
+def _share(parent: Mark, parts: Sequence[ElementTree.Element], placed: dict[str, Mark]) -> None:
+    length, count = parent.end_us - parent.start_us, len(parts)
+    for n, part in enumerate(parts):
+        start, end = (parent.start_us + length * k // count for k in (n, n + 1))
+        placed[_id(part)] = _mark(part, start, end, guessed=parent.guessed or count > 1)
+
+
+def _tier(element: ElementTree.Element, placed: Mapping[str, Mark], controlled: Set[str | None]) -> Tier:
+    annotations = [a for a in element.iter() if a.tag in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")]
+    marks = [placed[name] for a in annotations if (name := _id(a)) in placed]
     return Tier(
-        element.get("TIER_ID", ""), ordered, element.get("PARTICIPANT", ""), element.get("PARENT_REF", "")
+        element.get("TIER_ID", ""),
+        tuple(sorted(marks, key=lambda mark: mark.start_us)),
+        element.get("PARTICIPANT", ""),
+        element.get("PARENT_REF", ""),
+        timed=all(a.tag == "ALIGNABLE_ANNOTATION" for a in annotations),
+        controlled=element.get("LINGUISTIC_TYPE_REF") in controlled,
     )
 
 
@@ -89,10 +151,3 @@ def _interpolated(names: Sequence[str], slots: Mapping[str, int]) -> dict[str, i
         start, end = slots[order[low]], slots[order[high]]
         at |= {order[n]: start + (end - start) * (n - low) // (high - low) for n in range(low + 1, high)}
     return at
-
-
-def _divides(tier: Tier, tiers: Sequence[Tier]) -> bool:
-    """Whether `tier` holds the words of its parent: most marks are single ones."""
-    single = sum(1 for mark in tier.marks if len(mark.raw.split()) <= 1)
-    parent = next(t for t in tiers if t.name == tier.of)
-    return single > 0.9 * len(tier.marks) and len(tier.marks) > len(parent.marks)

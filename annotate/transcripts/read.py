@@ -1,14 +1,18 @@
 """Finds out which format a transcript has, and reads it."""
 
 import re
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 from annotate.errors import MediaError
 from annotate.transcripts import ass, elan, srt, textgrid, webvtt, whisper
-from annotate.transcripts._text import Malformed, decode, guessed, language_code
+from annotate.transcripts._encoding import Decoded, decode
+from annotate.transcripts._text import Malformed, language_code
 from annotate.transcripts.tables import Table, read_table
-from annotate.types import Transcript
+from annotate.types import Transcript, TranscriptOptions
+
+DEFAULT = TranscriptOptions()
 
 SUFFIXES = (".eaf", ".textgrid", ".json", ".csv", ".tsv", ".ass", ".ssa", ".vtt", ".srt")
 """In small letters; those that tell more, such as speakers and times of words, in front."""
@@ -20,14 +24,25 @@ MAX_BYTES = 256 << 20
 _HEAD_BYTES = 1 << 16
 _LANGUAGE = re.compile(r"\.([a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*)$")
 
+_KEYS = (
+    (b'"segments"', b'"text"'),
+    (b'"chunks"', b'"timestamp"'),
+    (b'"transcription"', b'"offsets"'),
+    (b'"words"', b'"start"'),
+    (b'"start"', b'"end"', b'"text"'),
+)
+"""What stands in the JSON of one speech recogniser or another."""
+
 _READERS: dict[str, Callable[[str], Transcript]] = {
-    ".eaf": elan.read,
-    ".textgrid": textgrid.read,
     ".json": whisper.read,
     ".ass": ass.read,
     ".ssa": ass.read,
     ".vtt": webvtt.read,
     ".srt": srt.read,
+}
+_WITH_TIERS: dict[str, Callable[[str, Sequence[str]], Transcript]] = {
+    ".eaf": elan.read,
+    ".textgrid": textgrid.read,
 }
 
 
@@ -38,89 +53,115 @@ def named_language(stem: str) -> tuple[str, str]:
     return (stem[: match.start()], code) if match and code else (stem, "")
 
 
-def read_transcript(path: Path, video: Path | None = None) -> Transcript:
+def read_transcript(
+    path: Path, video: Path | None = None, options: TranscriptOptions = DEFAULT, *, name: str = ""
+) -> Transcript:
     """What the file at `path` says, times as written; of a table that names videos, the rows of `video`.
 
-    Raises `MediaError` with code ``unreadable`` when the system refuses, ``no-cues`` when the content is not
-    what its name promises.
+    Messages call the file `name`, its path when that is empty. Raises `MediaError` with code ``unreadable``
+    when the system refuses, ``no-cues`` when the content is not what its name promises.
     """
-    text, notes = _text(path)
+    shown = name or str(path)
+    decoded = _decoded(path, options, shown)
+    text, suffix = decoded.text, path.suffix.lower()
     try:
-        found = (
-            _of_table(text, video) if path.suffix.lower() in (".csv", ".tsv") else _reader(path, text)(text)
-        )
+        if suffix in (".csv", ".tsv"):
+            content = _of_table(text, video)
+        elif suffix in _WITH_TIERS:
+            content = _WITH_TIERS[suffix](text, options.tiers)
+        else:
+            content = _reader(suffix, text)(text)
     except Malformed as error:
-        raise _malformed(path, error) from error
-    language = found.language or named_language(path.stem)[1]
-    return Transcript(found.cues, found.origin, language, found.notes + notes)
+        raise _malformed(shown, error) from error
+    return replace(
+        content,
+        language=content.language or named_language(path.stem)[1],
+        notes=content.notes + decoded.notes,
+        file=PurePath(shown).name,
+    )
 
 
 def promises(path: Path) -> bool:
-    """Whether a file with an ambiguous name begins like a transcript; true when it cannot be read."""
+    """Whether a file with an ambiguous name looks like a transcript; true when it cannot be read."""
     try:
+        if path.suffix.lower() == ".json":
+            return _holds_keys(path)
         with path.open("rb") as stream:
-            head, _ = decode(stream.read(_HEAD_BYTES))
+            head = decode(stream.read(_HEAD_BYTES)).text
     except OSError:
         return True
-    if path.suffix.lower() == ".json":
-        return all(f'"{key}"' in head for key in ("start", "end", "text"))
     try:
-        read_table(head.partition("\n")[0])
-    except Malformed:
-        return False
+        read_table("\n".join(head.split("\n")[:2]))
+    except Malformed as error:
+        # A quoted text may go on in the third line.
+        return error.line != 1
     return True
 
 
-def read_shared(path: Path) -> Table:
+def _holds_keys(path: Path) -> bool:
+    """Whether the keys of a recogniser stand anywhere in the file: the text in front of them can be long."""
+    known = {key for keys in _KEYS for key in keys}
+    there: set[bytes] = set()
+    with path.open("rb") as stream:
+        rest = b""
+        while block := stream.read(_HEAD_BYTES):
+            # Of UTF-16 every other byte is zero.
+            window = rest + block.replace(b"\0", b"")
+            there |= {key for key in known - there if key in window}
+            if any(there.issuperset(keys) for keys in _KEYS):
+                return True
+            rest = window[-32:]
+    return False
+
+
+def read_shared(path: Path, options: TranscriptOptions = DEFAULT) -> Table:
     """What the table at `path` says of all its videos.
 
     Raises `MediaError` like `read_transcript`.
     """
-    text, notes = _text(path)
+    decoded = _decoded(path, options, str(path))
     try:
-        table = read_table(text)
+        table = read_table(decoded.text)
     except Malformed as error:
-        raise _malformed(path, error) from error
-    return Table(table.rows, table.notes + notes)
+        raise _malformed(str(path), error) from error
+    return replace(table, notes=table.notes + decoded.notes, file=path.name)
 
 
-def _text(path: Path) -> tuple[str, tuple[str, ...]]:
+def _decoded(path: Path, options: TranscriptOptions, shown: str) -> Decoded:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise MediaError(
-                f"{path} is larger than {MAX_BYTES >> 20} MiB",
+                f"{shown} is larger than {MAX_BYTES >> 20} MiB",
                 code="no-cues",
                 hint="no transcript is as large; take it away or divide it",
             )
-        text, encoding = decode(path.read_bytes())
+        return decode(path.read_bytes(), options.encoding)
     except OSError as error:
         raise MediaError(
-            f"{path} cannot be read: {error.strerror}",
+            f"{shown} cannot be read: {error.strerror}",
             code="unreadable",
             hint="check that the file still exists and that you may read it",
         ) from error
-    return text, guessed(encoding)
 
 
-def _reader(path: Path, text: str) -> Callable[[str], Transcript]:
+def _reader(suffix: str, text: str) -> Callable[[str], Transcript]:
     """That of the suffix, but for what plainly is something else."""
-    start = text.lstrip()[:200]
+    start = text.lstrip("\ufeff \n\t")[:200]
     if start.startswith("WEBVTT"):
         return webvtt.read
     if start.startswith("[Script Info]"):
         return ass.read
-    return _READERS.get(path.suffix.lower(), srt.read)
+    return _READERS.get(suffix, srt.read)
 
 
 def _of_table(text: str, video: Path | None) -> Transcript:
     table = read_table(text)
-    found = table.of(str(video)) if video and table.shared else None
-    cues = found[1].cues if found else table.rows.get("", ())
-    return Transcript(cues, "transcript", notes=table.notes)
+    hit = table.of(str(video)) if video and table.shared else None
+    return hit[1] if hit else table.transcript("")
 
 
-def _malformed(path: Path, error: Malformed) -> MediaError:
-    where = f"{path}, line {error.line}" if error.line else str(path)
+def _malformed(shown: str, error: Malformed) -> MediaError:
+    where = f"{shown}, line {error.line}" if error.line else shown
     return MediaError(
         f"{where}: {error}", code="no-cues", hint="mend it, or take it away to have the speech found by ear"
     )

@@ -1,11 +1,12 @@
 """Reads tables of utterances (CSV): one row each, for one video or for many.
 
-Three kinds are told by their columns:
+Four kinds are told by their columns:
 
 - MELD: `Utterance`, `Dialogue_ID`, `Utterance_ID`, `Speaker`; the clip ``dia3_utt7`` is the utterance.
   Its times belong to an episode: they count only where a column `video` or `file` names that episode's file.
 - CH-SIMS and MOSI: `video_id`, `clip_id`, `text`; the clip ``<video_id>/<clip_id>`` is the utterance.
-- any other with `start`, `end`, `text`, and perhaps `speaker` and `file`.
+- `start`, `end` (or `duration`) and `text`, and perhaps `speaker` and `file`.
+- `file` and `text`: the file is the utterance, whole.
 
 Sources: Poria et al., MELD, ACL 2019; Yu et al., CH-SIMS, ACL 2020.
 """
@@ -18,27 +19,55 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from annotate.transcripts._captions import DAMAGED
 from annotate.transcripts._text import Malformed, plain
-from annotate.transcripts._times import clock
-from annotate.types import Cue, Transcript
+from annotate.transcripts._times import moment
+from annotate.types import Cue, Dropped, Transcript
 
 WHOLE_US = 1 << 53
 """The end of a row that is a whole clip: cut back to the length of the video."""
 
 _SAME = {
-    "text": ("text", "utterance", "transcript", "transcription", "sentence"),
-    "start": ("start", "starttime", "start_time", "begin", "onset"),
-    "end": ("end", "endtime", "end_time", "offset"),
-    "speaker": ("speaker",),
-    "file": ("file", "video", "filename", "path"),
-    "dialogue": ("dialogue_id",),
-    "utterance": ("utterance_id",),
-    "video_id": ("video_id",),
-    "clip_id": ("clip_id",),
-}
+    "text": (
+        "text", "utterance", "transcript", "transcription", "sentence", "content", "caption", "subtitle",
+    ),
+    "start": (
+        "start", "starttime", "start time", "begin", "begin time", "begintime", "onset", "from", "tmin",
+        "xmin", "time start", "start timestamp",
+    ),
+    "end": (
+        "end", "endtime", "end time", "stop", "stop time", "offset", "to", "tmax", "xmax", "time end",
+        "finish", "end timestamp",
+    ),
+    "duration": ("duration", "dur", "length"),
+    "speaker": ("speaker", "speaker id", "speakerid", "participant"),
+    "file": (
+        "file", "video", "filename", "file name", "path", "file path", "filepath", "video file", "video path",
+        "video name", "clip",
+    ),
+    "dialogue": ("dialogue id",),
+    "utterance": ("utterance id",),
+    "video_id": ("video id",),
+    "clip_id": ("clip id",),
+}  # fmt: skip
+"""By our name: what others call the column, in small letters, with blanks for other separators."""
+_TIMES = ("start", "end", "duration")
 _CLIPS = (("dialogue", "utterance"), ("video_id", "clip_id"))
 """What names a clip that is one utterance."""
 _CLIP = re.compile(r"(dia\d+_utt\d+)$", re.IGNORECASE)
+_UNIT = re.compile(
+    r"(?<=[a-z)])[\s([]+(?:(ms|msecs?|millis|milliseconds?)|s|secs?|seconds?|ss\.msec|hh:mm:ss\.m?s?)[\])]*$"
+)
+_CAMEL_MS = re.compile(r"(?<=[a-z])Ms$")
+_WHISPER = ["start", "end", "text"]
+_EXCEL = re.compile(r"\ufeff?\"?sep=(.)\"?;?,?\t*\s*", re.IGNORECASE)
+_WHOLE = re.compile(r"\d+(?:\.0+)?")
+DELIMITERS = ",;\t|"
+
+
+def is_whole_clip(cue: Cue) -> bool:
+    """Whether a row gives the text of a whole clip, without times."""
+    return cue.start_us == 0 and cue.end_us == WHOLE_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +77,13 @@ class Table:
     rows: Mapping[str, tuple[Cue, ...]] = field(default_factory=dict)
     """By key, see `keys`; the empty one holds rows that name no video."""
     notes: tuple[str, ...] = ()
+    dropped: Mapping[str, tuple[Dropped, ...]] = field(default_factory=dict)
+    """Rows that could not be read, by key."""
+    lost: tuple[Dropped, ...] = ()
+    """Rows of which nobody can tell the key either."""
+    whole_numbers: str = ""
+    """See `Transcript`."""
+    file: str = ""
 
     @property
     def shared(self) -> bool:
@@ -59,7 +95,15 @@ class Table:
         found = next((key for key in keys(path, relative) if key in self.rows), None)
         if found is None:
             return None
-        return found, Transcript(self.rows[found], "transcript", notes=self.notes)
+        return found, self.transcript(found)
+
+    def transcript(self, key: str) -> Transcript:
+        """The rows of `key`."""
+        dropped = self.dropped.get(key, ()) + (() if self.shared else self.lost)
+        return Transcript(
+            self.rows.get(key, ()), "transcript", notes=self.notes, dropped=dropped, file=self.file,
+            whole_numbers=self.whole_numbers,
+        )  # fmt: skip
 
 
 def keys(path: str, relative: str = "") -> Iterator[str]:
@@ -73,56 +117,183 @@ def keys(path: str, relative: str = "") -> Iterator[str]:
         yield str(whole.with_suffix(""))
     video = PurePath(_same(path))
     yield _clip_key(video.parent.name, video.stem)
-    yield video.name
-    yield video.stem
+    for first in range(1, len(video.parts)):
+        ending = PurePath(*video.parts[first:])
+        yield str(ending)
+        yield str(ending.with_suffix(""))
     if match := _CLIP.search(video.stem):
         yield match[1].lower()
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Where a value stands in a row."""
+
+    at: int
+    milliseconds: bool = False
+
+
 def read_table(text: str) -> Table:
-    """Every row that has a text, in file order.
+    """Every row that has a text, in file order; what cannot be read is counted with its line.
 
     Raises `Malformed` when the columns are those of no kind that is known, or quotes do not close.
     """
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    lines = text.split("\n")
+    delimiter, skipped = _delimiter(lines)
+    header, *rows = _rows(lines[skipped:], delimiter, skipped)
+    columns = _columns(header.values)
+    found: dict[str, list[Cue]] = {}
+    dropped: dict[str, list[Dropped]] = {}
+    lost: list[Dropped] = []
+    whole = True
+    for row in rows:
+        if misfit := _misfit(row, columns, len(header.values)):
+            lost.append(misfit)
+            continue
+        values = _values(row, columns)
+        cue, key = _cue(values, columns, f"line {row.line}"), _key(values)
+        of_key = found.setdefault(key, [])
+        if isinstance(cue, Dropped):
+            dropped.setdefault(key, []).append(cue)
+        else:
+            whole = whole and all(_WHOLE.fullmatch(values[name]) for name in _TIMES if name in values)
+            of_key.append(cue)
+    cues = {key: tuple(of_key) for key, of_key in found.items()}
+    may_be_ms = whole and "start" in columns and not any(c.milliseconds for c in columns.values())
+    like_whisper = delimiter == "\t" and [name.strip().lower() for name in header.values] == _WHISPER
+    return Table(
+        cues,
+        _repeated_clips(cues, columns),
+        {key: tuple(of_key) for key, of_key in dropped.items()},
+        tuple(lost),
+        ("whisper" if like_whisper else "table") if may_be_ms else "",
+    )
+
+
+def _repeated_clips(cues: Mapping[str, Sequence[Cue]], columns: Mapping[str, _Column]) -> tuple[str, ...]:
+    """A note when several rows say what is said in one whole clip."""
+    if "start" in columns:
+        return ()
+    several = sum(len({cue.text for cue in of_key}) > 1 for of_key in cues.values())
+    clips = "clip has" if several == 1 else "clips have"
+    return (f"{several} {clips} several rows in the table, which are joined",) if several else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    values: Sequence[str]
+    line: int
+    """Where it begins in the file, from 1."""
+
+
+def _delimiter(lines: Sequence[str]) -> tuple[str, int]:
+    """What stands between values, and how many lines in front of the header say so (Excel's ``sep=;``)."""
+    if told := _EXCEL.fullmatch(lines[0]):
+        return told[1], 1
+    return max(DELIMITERS, key=lines[0].count), 0
+
+
+def _rows(lines: Sequence[str], delimiter: str, skipped: int) -> list[_Row]:
+    """The header and every row that is not blank.
+
+    Raises `Malformed` when quotes do not close.
+    """
+    if delimiter != "\t":
+        return _csv_rows(lines, delimiter, skipped)
+    # Whisper and others write tabs without any quoting; who quotes may have line ends and tabs in a text.
+    plainly = [
+        _Row([_unquoted(value) for value in line.split("\t")], number)
+        for number, line in enumerate(lines, skipped + 1)
+    ]
+    if _even(plainly) and not lines[0].lstrip("\ufeff").startswith('"'):
+        return _not_blank(plainly)
     try:
-        columns = _columns(next(reader, []))
-        rows: dict[str, list[Cue]] = {}
-        short: list[int] = []
-        for row in reader:
-            values = {name: row[at].strip() for name, at in columns.items() if at < len(row)}
-            if len(values) == len(columns):
-                rows.setdefault(_key(values), []).append(_cue(values))
-            elif any(row):
-                short.append(reader.line_num)
+        quoted = _csv_rows(lines, delimiter, skipped)
+    except Malformed:
+        return _not_blank(plainly)
+    return quoted if _even(quoted) else _not_blank(plainly)
+
+
+def _csv_rows(lines: Sequence[str], delimiter: str, skipped: int) -> list[_Row]:
+    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True)
+    rows, line = [], 1
+    try:
+        for values in reader:
+            rows.append(_Row(values, skipped + line))
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise Malformed(f"this is no CSV: {error}", reader.line_num) from error
-    lines = f"left out rows without all columns: {len(short)}, the first in line {short[0]}" if short else ""
-    return Table({key: tuple(cues) for key, cues in rows.items()}, (lines,) if lines else ())
+        raise Malformed(
+            f"this is no CSV: {error} (a quotation mark inside a quoted text is written twice)",
+            skipped + reader.line_num,
+        ) from error
+    return _not_blank(rows)
 
 
-def _columns(header: Sequence[str]) -> dict[str, int]:
+def _even(rows: Sequence[_Row]) -> bool:
+    """Whether every row that is not blank has the columns of the header."""
+    return {len(row.values) for row in rows if any(map(str.strip, row.values))} <= {len(rows[0].values)}
+
+
+def _not_blank(rows: Sequence[_Row]) -> list[_Row]:
+    first = rows[0] if rows else _Row((), 1)
+    return [first, *(row for row in rows[1:] if any(map(str.strip, row.values)))]
+
+
+def _unquoted(value: str) -> str:
+    """A value of a table whose writer quotes where it must: only then are inner quotation marks doubled."""
+    inner = value[1:-1]
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"' or '"' not in inner:
+        return value
+    bare = inner.replace('""', "")
+    return value if '"' in bare else inner.replace('""', '"')
+
+
+def _columns(header: Sequence[str]) -> dict[str, _Column]:
     """By our name: which column."""
-    named = {name.strip().strip("\ufeff").lower(): at for at, name in reversed(list(enumerate(header)))}
+    named = {}
+    for at, name in reversed(list(enumerate(header))):
+        called, milliseconds = _called(name)
+        named[called] = _Column(at, milliseconds)
     found = {
-        ours: at
+        ours: column
         for ours, theirs in _SAME.items()
-        if (at := next((named[t] for t in theirs if t in named), None)) is not None
+        if (column := next((named[t] for t in theirs if t in named), None)) is not None
     }
     if "video_id" in found and "clip_id" not in found:
         found.setdefault("file", found.pop("video_id"))
-    timed = {"start", "end"} <= found.keys()
+    if "start" not in found and "duration" in found and "offset" in named:
+        found["start"] = named["offset"]
+        del found["end"]
+    if "start" not in found or "end" in found:
+        found.pop("duration", None)
+    timed = "start" in found and ("end" in found or "duration" in found)
     clips = any(set(pair) <= found.keys() for pair in _CLIPS)
-    if "text" not in found or not (timed or clips):
+    whole = "file" in found and not {"start", "end"} & found.keys()
+    if "text" not in found or not (timed or clips or whole):
         shown = ", ".join(header) or "none"
         raise Malformed(
-            f"its columns are {shown}; it needs start, end and text, or those of MELD or CH-SIMS", 1
+            f"its columns are {shown}; it needs start, end and text, or file and text, "
+            "or those of MELD or CH-SIMS",
+            1,
         )
-    by_file = timed and "file" in found
-    unused = {name for pair in _CLIPS for name in pair} if by_file or not clips else {"start", "end", "file"}
-    return {name: at for name, at in found.items() if name not in unused}
+    by_clip = clips and not (timed and "file" in found)
+    unused = {*_TIMES, "file"} if by_clip else {name for pair in _CLIPS for name in pair}
+    if not timed:
+        unused |= set(_TIMES)
+    return {name: column for name, column in found.items() if name not in unused}
+
+
+def _called(name: str) -> tuple[str, bool]:
+    """A column's name without unit, in small letters with blanks, and whether the unit is milliseconds."""
+    bare = name.strip().strip("\ufeff").strip()
+    bare, in_camel = _CAMEL_MS.subn("", bare)
+    bare = re.sub(r"[\s_-]+", " ", bare).strip().lower()
+    unit = _UNIT.search(bare)
+    return (bare[: unit.start()] if unit else bare), bool(in_camel or (unit and unit[1]))
+
+
+def _values(row: _Row, columns: Mapping[str, _Column]) -> dict[str, str]:
+    return {name: row.values[column.at].strip() for name, column in columns.items()}
 
 
 def _key(values: Mapping[str, str]) -> str:
@@ -130,7 +301,7 @@ def _key(values: Mapping[str, str]) -> str:
         return f"dia{values['dialogue']}_utt{values['utterance']}".lower()
     if "video_id" in values and "clip_id" in values:
         return _clip_key(_same(values["video_id"]), _same(values["clip_id"]))
-    return _same(values.get("file", "").removeprefix("./"))
+    return _same(values.get("file", "").replace("\\", "/").removeprefix("./"))
 
 
 def _clip_key(video: str, clip: str) -> str:
@@ -138,14 +309,30 @@ def _clip_key(video: str, clip: str) -> str:
     return f"{video}/{clip.lstrip('0') or '0' if clip.isdecimal() else clip}"
 
 
-def _cue(values: Mapping[str, str]) -> Cue:
+def _misfit(row: _Row, columns: Mapping[str, _Column], width: int) -> Dropped | None:
+    """Why the values of a row cannot be told apart; None for a usual one."""
+    where = f"line {row.line}"
+    if len(row.values) > width and any(map(str.strip, row.values[width:])):
+        return Dropped("with more columns than the header (quote a text that holds the separator)", where)
+    if len(row.values) <= max(column.at for column in columns.values()):
+        return Dropped("without all columns", where)
+    return None
+
+
+def _cue(values: Mapping[str, str], columns: Mapping[str, _Column], where: str) -> Cue | Dropped:
     raw, speaker = values["text"], plain(values.get("speaker", ""))
     if "start" not in values:
-        return Cue(0, WHOLE_US, plain(raw), raw, speaker)
-    start, end = clock(values["start"]), clock(values["end"])
-    # What has no times ends before it starts, and is counted with those that do.
-    known = start is not None and end is not None
-    return Cue(start or 0, (end or 0) if known else 0, plain(raw), raw, speaker)
+        return Cue(0, WHOLE_US, plain(raw), raw, speaker, where=where)
+    at = {name: _moment(values[name], columns[name]) for name in _TIMES if name in values}
+    start, end = at["start"], at.get("end", at.get("duration"))
+    if start is None or end is None:
+        return Dropped(DAMAGED, where)
+    return Cue(start, end if "end" in at else start + end, plain(raw), raw, speaker, where=where)
+
+
+def _moment(value: str, column: _Column) -> int | None:
+    us = moment(value)
+    return us if us is None or not column.milliseconds or ":" in value else round(us / 1000)
 
 
 def _same(name: str) -> str:

@@ -1,49 +1,75 @@
-"""Reads Praat TextGrids, the long and the short text format: interval tiers of utterances, words, or both.
+"""Reads Praat TextGrids in each text format (long, short, chronological): tiers of utterances and of words.
 
 Praat takes free-standing numbers, texts in double quotes and flags, and passes over the rest; so does this.
 Format: https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from annotate.transcripts._text import Malformed
-from annotate.transcripts._tiers import Mark, Tier, transcript
+from annotate.transcripts._tier_kinds import Mark, Tier
+from annotate.transcripts._tiers import transcript
 from annotate.transcripts._times import microseconds
 from annotate.types import Transcript
 
+_CHRONOLOGICAL = "Praat chronological TextGrid text file"
 _TOKEN = re.compile(
     r'"[^"]*(?:""[^"]*)*"|<[^<>\s]*>|(?<!\S)[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\S)|(?<!\S)![^\n]*'
 )
 
 
-def read(text: str) -> Transcript:
-    """Every interval with a text, times as written; tiers of points are not read.
+def read(text: str, tiers: Sequence[str] = ()) -> Transcript:
+    """Every interval with a text, times as written, of the tiers with speech or of those that `tiers` names.
 
-    Raises `Malformed` when this is no such file, or it ends too early.
+    Tiers of points are not read.
+
+    Raises `Malformed` when this is no such file, or it ends too early, or holds none of `tiers`.
     """
     values = _Values(text)
-    if values.text() != "ooTextFile" or values.text() != "TextGrid":
+    kind = values.text()
+    if kind == _CHRONOLOGICAL:
+        return transcript(_chronological(values), tiers)
+    # Older versions of Praat call the short format "ooTextFile short".
+    if not kind.startswith("ooTextFile") or values.text() != "TextGrid":
         raise Malformed("this is no TextGrid in a text format", 1)
     values.number(), values.number()
-    tiers = []
-    if values.flag() == "<exists>":
-        for _ in range(values.count()):
-            tier = _tier(values)
-            if tier.marks:
-                tiers.append(tier)
-    return transcript(tiers)
+    there = values.flag() == "<exists>"
+    return transcript([_tier(values) for _ in range(values.count())] if there else [], tiers)
 
 
 def _tier(values: "_Values") -> Tier:
-    kind, name = values.text(), values.text()
+    intervals, name = values.text() == "IntervalTier", values.text()
     values.number(), values.number()
-    marks = []
+    marks = [_mark(values, n, intervals=intervals) for n in range(1, values.count() + 1)]
+    return Tier(name, tuple(marks) if intervals else ())
+
+
+def _chronological(values: "_Values") -> list[Tier]:
+    """The tiers of a file in which the marks of all of them are sorted by time."""
+    values.number(), values.number()
+    heads = []
     for _ in range(values.count()):
-        start = values.number()
-        end = values.number() if kind == "IntervalTier" else start
-        marks.append(Mark(microseconds(start) or 0, microseconds(end) or 0, values.text()))
-    return Tier(name, tuple(marks) if kind == "IntervalTier" else ())
+        heads.append((values.text() == "IntervalTier", values.text()))
+        values.number(), values.number()
+    marks: list[list[Mark]] = [[] for _ in heads]
+    while not values.ended:
+        tier = values.count()
+        if not 1 <= tier <= len(heads):
+            raise Malformed(f"there is no tier {tier}, of {len(heads)}")
+        intervals = heads[tier - 1][0]
+        marks[tier - 1].append(_mark(values, len(marks[tier - 1]) + 1, intervals=intervals))
+    return [
+        Tier(name, tuple(of_tier) if intervals else ())
+        for (intervals, name), of_tier in zip(heads, marks, strict=True)
+    ]
+
+
+def _mark(values: "_Values", number: int, *, intervals: bool) -> Mark:
+    start = values.number()
+    end = values.number() if intervals else start
+    where = f"interval {number}"
+    return Mark(microseconds(start) or 0, microseconds(end) or 0, values.text(), where=where)
 
 
 class _Values:
@@ -52,6 +78,12 @@ class _Values:
     def __init__(self, text: str) -> None:
         self._source = text
         self._found: Iterator[re.Match[str]] = (m for m in _TOKEN.finditer(text) if m[0][0] != "!")
+        self._ahead: re.Match[str] | None = next(self._found, None)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no value is left."""
+        return self._ahead is None
 
     def text(self) -> str:
         value = self._next("a text in quotes", '"')
@@ -68,7 +100,7 @@ class _Values:
         return self._next("<exists> or <absent>", "<")
 
     def _next(self, what: str, first: str) -> str:
-        match = next(self._found, None)
+        match, self._ahead = self._ahead, next(self._found, None)
         if match is None:
             raise Malformed(f"the file ends where {what} is missing", self._source.count("\n") + 1)
         if match[0][0] not in first:

@@ -1,34 +1,100 @@
 """Leaves out of a transcript what cannot be true of the video it belongs to, and counts why."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 
 from annotate.transcripts._words import joined
+from annotate.transcripts.tables import Table
 from annotate.types import Cue, Transcript, Word
+from annotate.wording import counted
 
 MIN_US = 300_000
 MAX_US = 60_000_000
+_SLACK_US = 1_000_000
+"""How far the last cue of a file may run past the end of its video."""
+_LISTED = 5
+"""Places that a note names."""
+
+_Faults = dict[str, list[str]]
+"""By reason: where the cues stand that were dropped for it."""
 
 
 def usable(transcript: Transcript, duration_us: int) -> Transcript:
     """The cues of a video of `duration_us` microseconds: in order, inside it, those of one speaker disjoint.
 
-    Left out and counted in the notes: cues with impossible times, without words, of less than 0.3 s, or of
-    more than a minute without times of words, or with a word as long: nobody knows what is said when.
+    Left out and counted in the notes, with their lines: what the reader could not read, cues with impossible
+    times, without words, of less than 0.3 s, or of more than a minute without times of words, or with a word
+    as long: nobody knows what is said when.
     """
-    faults: Counter[str] = Counter()
-    inside = [_within(cue, duration_us) for cue in transcript.cues if not _faulty(cue, duration_us, faults)]
+    faults: _Faults = defaultdict(list)
+    for dropped in transcript.dropped:
+        faults[dropped.why].append(dropped.where)
+    cues, unit = _in_seconds(transcript, duration_us)
+    inside = [_within(cue, duration_us) for cue in cues if not _faulty(cue, duration_us, faults)]
     inside = [cue for cue in inside if not _long(cue, faults)]
     speakers: dict[str, list[Cue]] = {}
     for cue in sorted(inside, key=lambda c: (c.start_us, c.end_us)):
         speakers.setdefault(cue.speaker, []).append(cue)
     apart = [cue for cues in speakers.values() for cue in disjoint(cues)]
     kept = [cue for cue in apart if not _short(cue, faults)]
-    noun = "subtitle cue" if transcript.origin == "subtitles" else "cue"
-    told = tuple(f"dropped {n} {noun if n == 1 else noun + 's'} {why}" for why, n in sorted(faults.items()))
     ordered = tuple(sorted(kept, key=lambda c: (c.start_us, c.end_us)))
-    return replace(transcript, cues=ordered, notes=told + transcript.notes)
+    notes = (*_notes(transcript, faults), *unit, *transcript.notes)
+    return replace(transcript, cues=ordered, notes=notes, dropped=(), whole_numbers="")
+
+
+def _notes(transcript: Transcript, faults: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    noun = "subtitle cue" if transcript.origin == "subtitles" else "cue"
+    return tuple(
+        f"dropped {counted(len(places), noun)} {why}{_placed(transcript.file, places)}"
+        for why, places in sorted(faults.items())
+    )
+
+
+def lost_rows(table: Table) -> tuple[str, ...]:
+    """Notes on the rows of a table of which nobody can tell whose they are."""
+    faults: _Faults = defaultdict(list)
+    for row in table.lost:
+        faults[row.why].append(row.where)
+    return tuple(
+        f"dropped {counted(len(places), 'row')} {why}{_placed(table.file, places)}"
+        for why, places in sorted(faults.items())
+    )
+
+
+def _placed(file: str, places: Sequence[str]) -> str:
+    """`` (talk.srt, lines 3, 7 and 9)``; nothing where no place is known."""
+    known = [place for place in places if place]
+    if not file or not known:
+        return ""
+    kinds = {place.partition(" ")[0] for place in known}
+    shown = known[:_LISTED]
+    if len(kinds) == 1 and len(known) > 1:
+        shown = [f"{kinds.pop()}s {shown[0].partition(' ')[2]}", *(p.partition(" ")[2] for p in shown[1:])]
+    if len(known) > _LISTED:
+        shown.append(f"{len(known) - _LISTED} more")
+    listed = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return f" ({file}, {listed})"
+
+
+def _in_seconds(transcript: Transcript, duration_us: int) -> tuple[Sequence[Cue], tuple[str, ...]]:
+    """The cues with times in microseconds, and a note if whole numbers were taken for milliseconds.
+
+    They are when as seconds they run past the end of the video, or, in a table with the columns of Whisper
+    (which writes milliseconds), when they would make cues longer than a minute; unless as milliseconds they
+    would make cues too short to hold a word.
+    """
+    cues = transcript.cues
+    lengths = [cue.end_us - cue.start_us for cue in cues if cue.end_us > cue.start_us]
+    if not transcript.whole_numbers or not lengths:
+        return cues, ()
+    runs_past = max(cue.end_us for cue in cues) > duration_us + _SLACK_US
+    too_long = transcript.whole_numbers == "whisper" and median(lengths) > MAX_US
+    if not (runs_past or too_long) or median(lengths) / 1000 < MIN_US / 3:
+        return cues, ()
+    in_ms = tuple(replace(cue, start_us=cue.start_us // 1000, end_us=cue.end_us // 1000) for cue in cues)
+    return in_ms, ("times of the transcript read as milliseconds",)
 
 
 def disjoint(cues: Sequence[Cue]) -> list[Cue]:
@@ -71,7 +137,7 @@ def _until(word: Word, duration_us: int) -> Word:
     return replace(word, start_us=min(word.start_us, duration_us), end_us=min(word.end_us, duration_us))
 
 
-def _faulty(cue: Cue, duration_us: int, faults: Counter[str]) -> bool:
+def _faulty(cue: Cue, duration_us: int, faults: _Faults) -> bool:
     if cue.start_us < 0 or cue.end_us < 0:
         why = "with a negative time"
     elif cue.end_us <= cue.start_us:
@@ -82,18 +148,20 @@ def _faulty(cue: Cue, duration_us: int, faults: Counter[str]) -> bool:
         why = "without words"
     else:
         return False
-    faults[why] += 1
+    faults[why].append(cue.where)
     return True
 
 
-def _long(cue: Cue, faults: Counter[str]) -> bool:
+def _long(cue: Cue, faults: _Faults) -> bool:
     longest = max((word.end_us - word.start_us for word in cue.words), default=MAX_US + 1)
-    too_long = cue.end_us - cue.start_us > MAX_US and longest > MAX_US
-    faults.update(["longer than 60 s"] if too_long else [])
-    return too_long
+    if not (cue.end_us - cue.start_us > MAX_US and longest > MAX_US):
+        return False
+    faults["longer than 60 s"].append(cue.where)
+    return True
 
 
-def _short(cue: Cue, faults: Counter[str]) -> bool:
-    too_short = cue.end_us - cue.start_us < MIN_US
-    faults.update(["shorter than 0.3 s"] if too_short else [])
-    return too_short
+def _short(cue: Cue, faults: _Faults) -> bool:
+    if cue.end_us - cue.start_us >= MIN_US:
+        return False
+    faults["shorter than 0.3 s"].append(cue.where)
+    return True

@@ -1,19 +1,26 @@
-"""Reads the JSON of WhisperX, of openai-whisper and of what writes the same: segments, words, language.
+"""Reads the JSON of speech recognisers: segments, words, speakers and language.
+
+Read are openai-whisper and what writes the same (faster-whisper, whisper-timestamped, stable-ts, OpenAI's
+``verbose_json``), WhisperX, whisper.cpp (``transcription``) and the pipeline of transformers (``chunks``).
 
 WhisperX leaves words without times where it could not align them (numbers, symbols), and names speakers
 per word after diarisation: a segment in which they change becomes one cue per turn.
 """
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
+from statistics import median
 from typing import Any
 
+from annotate.transcripts._captions import DAMAGED
 from annotate.transcripts._text import Malformed, language_code, plain
 from annotate.transcripts._times import microseconds
-from annotate.transcripts._words import Heard, joined, timed
-from annotate.types import Cue, Transcript
+from annotate.transcripts._words import Heard, by_pauses, is_cjk, joined, timed
+from annotate.types import Cue, Dropped, Transcript, Word
 
 _Placed = tuple[int, dict[str, Any]]
 """When a word begins, in microseconds, and the word."""
@@ -26,12 +33,114 @@ def read(text: str) -> Transcript:
     """
     content = _load(text)
     whole = content if isinstance(content, dict) else {}
-    segments = whole.get("segments", content)
-    if not _are_segments(segments):
-        raise Malformed("there is no list of `segments` with `start`, `end` and `text`")
-    loose = _loose(whole.get("word_segments") or whole.get("words"))
-    cues = tuple(cue for segment in segments for cue in _cues(segment, loose))
-    return Transcript(cues, "transcript", language_code(whole.get("language")))
+    loose = _dicts(whole.get("word_segments") or whole.get("words"))
+    segments = _segments(content)
+    if segments is None:
+        if not loose:
+            raise Malformed("there is no list of `segments` with `start`, `end` and `text`")
+        segments = loose
+    if _single_words(segments) or segments is loose:
+        return Transcript(tuple(by_pauses(_timed_words(segments))), "transcript", _language(whole))
+    placed = _loose(loose)
+    cues: list[Cue] = []
+    dropped: list[Dropped] = []
+    for number, segment in enumerate(segments, 1):
+        where = f"segment {number}"
+        start, end = microseconds(segment.get("start")), microseconds(segment.get("end"))
+        if start is None or end is None:
+            dropped.append(Dropped(DAMAGED, where))
+        else:
+            cues += (replace(cue, where=where) for cue in _cues(segment, start, end, placed))
+    return Transcript(tuple(cues), "transcript", _language(whole), dropped=tuple(dropped))
+
+
+def _language(whole: dict[str, Any]) -> str:
+    result = whole.get("result")
+    cpp = result.get("language") if isinstance(result, dict) else ""
+    return language_code(whole.get("language")) or language_code(cpp)
+
+
+def _segments(content: object) -> list[dict[str, Any]] | None:
+    """The segments with `start`, `end` and `text`, whoever wrote them; None where there is no such list."""
+    if isinstance(content, list):
+        return content if _are_segments(content) else None
+    if not isinstance(content, dict):
+        return None
+    if isinstance(content.get("transcription"), list):
+        return _of_whisper_cpp(content["transcription"])
+    if isinstance(content.get("segments"), list):
+        return content["segments"] if _are_segments(content["segments"]) else None
+    # Of transformers; after diarisation `speakers` holds the same chunks with names.
+    chunks = [_dicts(content.get(key)) for key in ("speakers", "chunks")]
+    timed = [items for items in chunks if items and all(_pair(item.get("timestamp")) for item in items)]
+    return [_of_transformers(items, n) for items in timed[:1] for n in range(len(items))] or None
+
+
+def _of_whisper_cpp(items: object) -> list[dict[str, Any]] | None:
+    segments = [_dict(item) for item in items] if isinstance(items, list) else []
+    if not all(isinstance(s.get("text"), str) and isinstance(s.get("offsets"), dict) for s in segments):
+        return None
+    return [
+        _milliseconds(s["offsets"]) | {"text": s["text"], "speaker": s.get("speaker", "")} | _tokens(s)
+        for s in segments
+    ]
+
+
+def _milliseconds(offsets: dict[str, Any]) -> dict[str, Any]:
+    """`start` and `end` in seconds of whisper.cpp's offsets, which are in milliseconds."""
+    ends = {"start": offsets.get("from"), "end": offsets.get("to")}
+    return {
+        name: ms / 1000 if isinstance(ms, int | float) and not isinstance(ms, bool) else None
+        for name, ms in ends.items()
+    }
+
+
+def _tokens(segment: dict[str, Any]) -> dict[str, Any]:
+    """Words out of whisper.cpp's tokens, of which those that begin with a blank begin a word.
+
+    No words where the tokens do not spell the text: those of many scripts are parts of characters.
+    """
+    words: list[dict[str, Any]] = []
+    for token in _dicts(segment.get("tokens")):
+        text, offsets = _text(token.get("text")), _dict(token.get("offsets"))
+        if re.fullmatch(r"\[_.*\]|<\|.*\|>", text.strip()) or not text:
+            continue
+        times = _milliseconds(offsets)
+        if words and not text.startswith(" "):
+            words[-1] |= {"word": words[-1]["word"] + text, "end": times["end"]}
+        else:
+            words.append({"word": text, **times})
+    spelled = "".join(word["word"] for word in words).strip() == segment["text"].strip()
+    return {"words": words} if spelled and len(words) > 1 else {}
+
+
+def _of_transformers(items: Sequence[dict[str, Any]], number: int) -> dict[str, Any]:
+    start, end = items[number]["timestamp"]
+    if end is None and number + 1 < len(items):
+        # The end of a chunk can be missing where the next one follows.
+        end = items[number + 1]["timestamp"][0]
+    return {"start": start, "end": end, **{k: items[number].get(k, "") for k in ("text", "speaker")}}
+
+
+def _pair(times: object) -> bool:
+    return isinstance(times, list) and len(times) == 2
+
+
+def _single_words(segments: Sequence[dict[str, Any]]) -> bool:
+    """Whether the segments are words: `return_timestamps="word"` of transformers, `-ml 1` of whisper.cpp."""
+    texts = [plain(_text(segment.get("text"))) for segment in segments]
+    if len(texts) < 4 or any(" " in text for text in texts) or any("words" in s for s in segments):
+        return False
+    # Scripts without spaces write sentences without any, too.
+    return median(2 * len(text) if any(map(is_cjk, text)) else 1 for text in texts) <= 4
+
+
+def _timed_words(items: Sequence[dict[str, Any]]) -> list[Word]:
+    words = []
+    for heard in _heard(items, ""):
+        if heard.start_us is not None and heard.end_us is not None and heard.end_us > heard.start_us:
+            words.append(Word(heard.text, heard.start_us, heard.end_us))
+    return words
 
 
 def _load(text: str) -> Any:
@@ -51,13 +160,9 @@ def _are_segments(found: object) -> bool:
     )
 
 
-def _cues(segment: dict[str, Any], loose: Sequence[_Placed]) -> Iterator[Cue]:
-    start, end = microseconds(segment.get("start")), microseconds(segment.get("end"))
+def _cues(segment: dict[str, Any], start: int, end: int, loose: Sequence[_Placed]) -> Iterator[Cue]:
     raw = _text(segment.get("text"))
     speaker = plain(_text(segment.get("speaker")))
-    if start is None or end is None:
-        yield Cue(0, 0, plain(raw), raw, speaker)
-        return
     listed = segment.get("words")
     heard = _heard(_dicts(listed) or _within(loose, start, end), speaker)
     words = timed(heard, start, end)
@@ -83,9 +188,13 @@ def _dicts(found: object) -> list[dict[str, Any]]:
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def _loose(found: object) -> list[_Placed]:
+def _dict(found: object) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}
+
+
+def _loose(words: Sequence[dict[str, Any]]) -> list[_Placed]:
     """The words of a list beside the segments, by when they begin."""
-    begins = ((microseconds(word.get("start")), word) for word in _dicts(found))
+    begins = ((microseconds(word.get("start")), word) for word in words)
     return sorted(((at, word) for at, word in begins if at is not None), key=_begin)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from annotate.types.speech import LengthRules, Segment, Transcript
+from annotate.types.speech import LengthRules, Segment, Transcript, TranscriptOptions
 
 JOINED_SPEECH = "joined_speech_us"
 """Fact of a video: stretches of speech (start, end) too short to stand alone, which a neighbour took in."""
@@ -52,6 +52,7 @@ class CutPlan:
     transcribing: Transcribing = Transcribing()
     guess_speakers: bool = True
     """Tell voices apart by ear where nobody named them."""
+    transcripts: TranscriptOptions = field(default_factory=TranscriptOptions)
 
     def decides(self) -> dict[str, Any]:
         """What other samples or files follow from, JSON-able: another value, and videos are cut again.
@@ -61,6 +62,9 @@ class CutPlan:
         said = asdict(self)
         transcribing = said.pop("transcribing")
         del transcribing["device"]
+        options = said.pop("transcripts")
+        if self.transcripts != TranscriptOptions():
+            said["transcripts"] = options
         return {**said, "transcribing": transcribing if self.transcribing.model else {}}
 
 

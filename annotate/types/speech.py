@@ -32,6 +32,18 @@ class Cue:
     speaker: str = ""
     words: tuple[Word, ...] = ()
     """In order; empty when the source knows no times of words."""
+    where: str = field(default="", compare=False, repr=False)
+    """Where it stands in its file, such as ``line 12``; empty when that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A cue or row of a file that could not be read."""
+
+    why: str
+    """Completes "dropped 1 cue ...", such as ``with damaged times``."""
+    where: str = ""
+    """As in `Cue`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,24 @@ class Transcript:
     """Two-letter code (ISO 639-1) when the source tells it, else empty."""
     notes: tuple[str, ...] = ()
     """One sentence for each kind of cue that could not be used, or thing that had to be guessed."""
+    dropped: tuple[Dropped, ...] = ()
+    """What stands in the file and could not be read."""
+    file: str = ""
+    """Name of the file, as its owner knows it."""
+    whole_numbers: str = ""
+    """``table``, or ``whisper`` for one with its columns, when all times of a table are whole numbers.
+
+    They are given as seconds and may mean milliseconds: the length of the video tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptOptions:
+    """What somebody said about how to read transcripts."""
+
+    encoding: str = ""
+    """Of files without a byte order mark; empty: told by their bytes."""
+    tiers: tuple[str, ...] = ()
+    """Names or patterns of the tiers (ELAN, Praat) that hold the speech; empty: told by what they hold."""
 
 
 GUESSED = "voice"

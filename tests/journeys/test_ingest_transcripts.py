@@ -124,7 +124,7 @@ def test_of_two_transcripts_the_one_that_tells_more_is_taken_and_said(tmp_path: 
         "a.mp4": "a.json", "b.mp4": "b.zh-Hans.srt", "c.mp4": "c.SRT"
     }  # fmt: skip
     assert warnings == [
-        "2 videos have more than one transcript: a (a.json is taken, not a.vtt), "
+        "2 videos have more than one transcript: a (a.json is taken, not a.vtt or a.srt), "
         "b (b.zh-Hans.srt is taken, not b.en.srt)"
     ]
 

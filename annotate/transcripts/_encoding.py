@@ -1,0 +1,148 @@
+"""Decodes transcript files: decides on the whole file which encoding its bytes are in."""
+
+import codecs
+import re
+from dataclasses import dataclass
+
+_MARKS = (
+    # UTF-32 first: its little-endian mark begins with that of UTF-16.
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+
+_LEGACY = (
+    "big5hkscs", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258",
+    "cp866", "cp874", "cp932", "cp949", "euc_jis_2004", "euc_kr", "gb18030", "iso8859-1", "iso8859-15",
+    "iso8859-2", "iso8859-5", "iso8859-6", "iso8859-7", "iso8859-8", "iso8859-9", "koi8-r", "koi8-u",
+    "mac-roman", "shift_jis_2004", "tis-620",
+)  # fmt: skip
+"""Encodings that editors and subtitle programs saved text in before Unicode."""
+_COMMONER = {
+    "big5hkscs": "big5", "iso8859-1": "cp1252", "euc_jis_2004": "euc_jp", "shift_jis_2004": "cp932",
+}  # fmt: skip
+"""The detector's names of wide variants, and the usual encoding that mostly means the same characters."""
+_UNSURE = 0.08
+"""Below this confidence a few single accented letters say less than how common Windows-1252 is."""
+_LONE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
+_INVALID = "\ufffd"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The text of a file, its line ends as LF, and how it was decoded."""
+
+    text: str
+    encoding: str
+    notes: tuple[str, ...] = ()
+    """What had to be guessed or replaced."""
+
+
+def known_encoding(name: str) -> bool:
+    """Whether `name` is a text encoding that Python can decode."""
+    try:
+        "a".encode(name)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+def decode(raw: bytes, encoding: str = "") -> Decoded:
+    """Decode the bytes of a whole file; `encoding` is what its owner says it is in, empty for unknown.
+
+    A byte order mark wins over `encoding`. Without either, the file is UTF-16 or UTF-32 if it holds the zero
+    bytes of those, what an XML declaration names, UTF-8 (also with a few damaged bytes), or else what a
+    statistical detector finds most likely.
+    """
+    notes: list[str] = []
+    marked = next((name for mark, name in _MARKS if raw.startswith(mark)), "")
+    name = marked or encoding or _with_zeros(raw) or _declared(raw)
+    if not name:
+        if _fits(raw, "utf-8") or _nearly_utf8(raw):
+            name = "utf-8"
+        else:
+            name = _detected(raw)
+            notes.append(
+                f"transcript read as {name}, which is a guess: --encoding names another, "
+                "or save it as UTF-8 if the words look wrong"
+            )
+    text = raw.decode(name, errors="replace")
+    damaged = text.count(_INVALID) - _written_replacements(raw, name)
+    if damaged > 0:
+        line = text.count("\n", 0, text.index(_INVALID)) + 1
+        characters = f"{damaged} characters" if damaged > 1 else "1 character"
+        where = f"in line {line}" if damaged == 1 else f"the first in line {line}"
+        notes.append(f"replaced {characters} of the transcript whose bytes are not {name}, {where}")
+    text = text.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
+    return Decoded(text, name, tuple(notes))
+
+
+def _written_replacements(raw: bytes, name: str) -> int:
+    """How often the file itself holds U+FFFD: an earlier program replaced something there."""
+    try:
+        return raw.count(_INVALID.encode(name)) if name.startswith("utf-8") else 0
+    except UnicodeEncodeError:
+        return 0
+
+
+def _fits(raw: bytes, encoding: str) -> bool:
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _with_zeros(raw: bytes) -> str:
+    """UTF-16 or UTF-32 without a mark; empty for other encodings, whose texts hold no zero bytes.
+
+    Digits, blanks and line ends, which every transcript has, leave the same byte of each unit zero.
+    """
+    if len(raw) < 8 or raw.count(0) * 10 < len(raw):
+        return ""
+    zeros = [raw[n::4].count(0) for n in range(4)]
+    if zeros[1] + zeros[2] > len(raw) * 0.45:
+        if zeros[3] > zeros[0]:
+            return "utf-32-le"
+        return "utf-32-be" if zeros[0] > zeros[3] else ""
+    return "utf-16-le" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "utf-16-be"
+
+
+def _declared(raw: bytes) -> str:
+    """What the XML declaration names, if the bytes fit it."""
+    match = _DECLARED.match(raw[:400].lstrip())
+    name = match[1].decode("ascii") if match else ""
+    return name if name and known_encoding(name) and _fits(raw, name) else ""
+
+
+def _nearly_utf8(raw: bytes) -> bool:
+    """Whether characters of several bytes that are valid UTF-8 are far more than invalid bytes.
+
+    In the older encodings such sequences are rare in any language, and broken ones are the rule.
+    """
+    text = raw.decode("utf-8", errors="replace")
+    damaged = text.count(_INVALID)
+    valid = sum(not c.isascii() for c in text) - damaged
+    return valid >= 3 * damaged or (damaged == 1 and valid == 2)
+
+
+def _detected(raw: bytes) -> str:
+    import chardet
+
+    lines = b"\n".join(line for line in raw.splitlines() if not line.isascii())
+    # Control characters would have it taken for no text at all.
+    lines = lines.translate(None, bytes([*range(9), *range(14, 32)]))
+    found = chardet.detect(
+        lines, max_bytes=max(1, len(lines)), include_encodings=_LEGACY, no_match_encoding="cp1252",
+        empty_input_encoding="cp1252", compat_names=False,
+    )  # fmt: skip
+    name = found["encoding"] or "cp1252"
+    high = sum(byte > 0x7F for byte in lines)
+    mostly_lone = len(_LONE.findall(lines)) > 0.8 * high
+    if mostly_lone and float(found["confidence"] or 0) < _UNSURE and _fits(raw, "cp1252"):
+        return "cp1252"
+    commoner = _COMMONER.get(name, "")
+    return commoner if commoner and _fits(raw, commoner) else name
