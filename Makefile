@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help demo test lint bench faults clean
+.PHONY: help demo test soak lint bench faults clean
 
 help:
 	@echo "make demo    run the whole loop on the example videos"
 	@echo "make test    run the tests (a real Postgres and a real Label Studio are set up for them)"
+	@echo "make soak    run the long tests, for at most 90 minutes; again: go on where it stopped"
 	@echo "make lint    ruff, mypy, import rules"
 	@echo "make bench   measure and compare with the bars; ANNOTATE_DATA names a folder with real sets"
 	@echo "make faults  kill ingest at random moments, many times"
@@ -36,6 +37,10 @@ demo: $(VENV)/.core
 test: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -m "not alone" -n auto --maxprocesses 4 --dist loadfile
 	@$(BIN)/pytest -m alone
+
+# Two at a time. What passed is noted for this state of the code: running it again goes on.
+soak: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 $(BIN)/pytest --soak -n 2 --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

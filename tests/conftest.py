@@ -19,6 +19,14 @@ from annotate.project import Project
 from annotate.steps.init import init
 from tests.needs import cannot
 from tests.object_store import bucket, object_store  # noqa: F401 - fixtures for every test
+from tests.soak import (  # noqa: F401 - what pytest calls
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_configure_node,
+    pytest_runtest_setup,
+    pytest_sessionstart,
+)
 from tests.studio import label_studio  # noqa: F401 - a fixture for every test
 
 ROOT = Path(__file__).parent.parent
