@@ -369,7 +369,15 @@ def status(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", help="Also read the whole database, hash clips and features, compare Label Studio."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Tell what is wrong with the installation, and what to type next. Example: annotate doctor"""
     from annotate.errors import ProjectNotFound
     from annotate.steps.doctor import doctor as step
@@ -377,7 +385,7 @@ def doctor(as_json: AsJson = False) -> None:
     project: Project | None = None
     with contextlib.suppress(ProjectNotFound):
         project = open_project()
-    report = step(project)
+    report = step(project, deep=deep, progress=progress())
     emit(report, as_json)
     if not report.healthy:
         raise typer.Exit(1)

@@ -9,17 +9,20 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 from annotate.config import FILE_NAME
-from annotate.errors import AnnotateError, LabelStudioError, ProjectBusy, ReadOnlyProject
+from annotate.errors import AnnotateError, LabelStudioError, ProjectBusy, ReadOnlyProject, UsageError
 from annotate.labelstudio.credentials import credentials_file, read_credentials
 from annotate.labelstudio.exposure import exposures
 from annotate.labelstudio.server import StudioFolder
+from annotate.progress import SILENT, Progress
 from annotate.project import Project
+from annotate.steps._deep import Deep
+from annotate.steps._findings import Finding as Finding  # noqa: PLC0414 - for the tests of single checks
+from annotate.steps._findings import State as State  # noqa: PLC0414
 from annotate.steps._model import overruled, recipe_of
 from annotate.steps._named import wrong_names
 from annotate.steps._studio import address
@@ -36,23 +39,6 @@ NO_BYTES = 100_000_000
 REINSTALL = f"pip install --force-reinstall --no-deps {{}} in the environment of {DISTRIBUTION}"
 
 
-class State(StrEnum):
-    """How bad a finding is."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The verdict of one check."""
-
-    state: State
-    detail: str
-    do: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
     """What was looked at."""
@@ -61,19 +47,34 @@ class DoctorReport:
     """False when a check failed; a warning leaves it True."""
     checks: Sequence[Mapping[str, str]]
     """``check``, ``state`` (ok, warn, fail), ``detail``, ``do``."""
+    problems: Sequence[Mapping[str, str]] = ()
+    """``check`` and ``detail``: each single thing that a deep check found."""
 
 
-def doctor(project: Project | None) -> DoctorReport:
-    """Look at the installation, and at `project` when there is one. Changes nothing and never raises."""
+def doctor(project: Project | None, *, deep: bool = False, progress: Progress = SILENT) -> DoctorReport:
+    """Look at the installation, and at `project` when there is one. Changes nothing; what fails is a finding.
+
+    `deep` also reads the whole database, hashes clips and features, and compares Label Studio with the
+    database: that may take minutes. Raises `UsageError` when that is asked for without a project.
+    """
+    if deep and project is None:
+        raise UsageError(
+            "--deep checks a project, and here is none", hint="annotate -C PROJECT doctor --deep"
+        )
     checks: dict[str, Callable[[], Finding]] = dict(INSTALLATION)
+    slow: Deep | None = None
     if project is not None:
         checks |= {name: lambda look=look: look(project) for name, look in PROJECT.items()}  # type: ignore[misc]
+        if deep:
+            slow = Deep(project, progress)
+            checks |= slow.checks()
     else:
         checks["disk"] = lambda: disk(Path.cwd())
     findings = {name: _guarded(look) for name, look in checks.items()}
     return DoctorReport(
         healthy=all(finding.state is not State.FAIL for finding in findings.values()),
         checks=[{"check": name, **asdict(finding)} for name, finding in findings.items()],
+        problems=slow.problems if slow else [],
     )
 
 

@@ -121,6 +121,39 @@ class ClipStore:
                     bar.advance(len(some))
         return lost
 
+    def verify(self, wanted: Sequence[Wanted], tell: Callable[[], None] = lambda: None) -> list[str]:
+        """Read those files where they are kept, and store nothing. Which are missing or have another hash.
+
+        `tell` is called for each file. Raises `StorageError` when the store does not answer.
+        """
+        if self.url:
+            return [complaint for some in _portions(wanted) for complaint in self._verify_remote(some, tell)]
+        found = []
+        for w in wanted:
+            file = self._file(w.sample_id, w.modality)
+            try:
+                if not self._cached(w):
+                    found.append(f"{file} {'has changed' if file.exists() else 'is missing'}")
+            except OSError as error:
+                found.append(f"{file} cannot be read: {error.strerror}")
+            tell()
+        return found
+
+    def _verify_remote(self, wanted: Sequence[Wanted], tell: Callable[[], None]) -> list[str]:
+        fs, root = self._remote
+        keys = {w: _key(root, w.sample_id, w.modality) for w in wanted}
+        with telling(self.url):
+            contents = fs.cat(list(keys.values()), on_error="return")
+        found = []
+        for w, key in keys.items():
+            address = f"{self.url}{key.removeprefix(root)}"
+            if isinstance(contents[key], Exception):
+                found.append(f"{address} cannot be read: {contents[key] or type(contents[key]).__name__}")
+            elif hashlib.sha256(contents[key]).hexdigest() != w.sha256:
+                found.append(f"{address} has changed")
+            tell()
+        return found
+
     def _fetch(self, wanted: Sequence[Wanted]) -> dict[str, str]:
         fs, root = self._remote
         keys = {w: _key(root, w.sample_id, w.modality) for w in wanted}

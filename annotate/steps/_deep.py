@@ -1,0 +1,161 @@
+"""The slow checks of `annotate doctor --deep`: all that is stored is read, and compared with what it was."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from annotate.errors import AnnotateError
+from annotate.feature_store import FeatureStore
+from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
+from annotate.progress import Progress
+from annotate.project import Project
+from annotate.steps._findings import Finding, State, verdict
+from annotate.steps._push import known_ls_project
+from annotate.steps._studio import connect
+from annotate.storage.clips import PASSES, Wanted
+from annotate.types import Modality
+from db import features, health, outbox
+from db.annotations import standing_answers
+from db.engine import reading
+from db.models import BatchItem, BatchItemState
+
+_BACKUP = (
+    "keep the database as it is and copy it first; then put a backup in its place and run `annotate pull "
+    "--full`, which fetches every answer that Label Studio still holds"
+)
+
+
+@dataclass
+class Deep:
+    """The checks of one project, and all that they complain of."""
+
+    project: Project
+    progress: Progress
+    problems: list[Mapping[str, str]] = field(default_factory=list)
+    """``check`` and ``detail`` of each."""
+
+    def checks(self) -> Mapping[str, Callable[[], Finding]]:
+        """By name, in the order in which they run."""
+        return {
+            "stored data": self.stored_data,
+            "clips": self.clips,
+            "feature shards": self.feature_shards,
+            "questions in label studio": self.questions,
+        }
+
+    def stored_data(self) -> Finding:
+        """The database can read all that it stored, and every row has its parents."""
+        tables = health.table_names()
+        with self.progress.bar("reading the database", len(tables)) as bar:
+            found = health.complaints(self.project.engine, lambda table: bar.advance(note=table))
+        self._keep("stored data", found)
+        return verdict(found, f"{len(tables)} tables can be read", "problems", _BACKUP)
+
+    def clips(self) -> Finding:
+        """Every clip is there, with the bytes that were written."""
+        hashes = health.media_hashes(self.project.engine)
+        wanted = [
+            Wanted(sample_id, modality, known[modality.value])
+            for sample_id, known in sorted(hashes.items())
+            for modality in PASSES
+            if modality.value in known
+        ]
+        with self.progress.bar("checking clips", len(wanted)) as bar:
+            found = self.project.clips.verify(wanted, bar.advance)
+        self._keep("clips", found)
+        return verdict(
+            found, f"{len(wanted)} files are as they were written", "files of clips differ",
+            "move damaged ones away, then `annotate ingest` the videos again: it cuts what is missing",
+        )  # fmt: skip
+
+    def feature_shards(self) -> Finding:
+        """Every shard is there, with the bytes that were written."""
+        store = FeatureStore(self.project.features)
+        with reading(self.project.engine) as session:
+            rows = features.shards(session)
+        found = []
+        with self.progress.bar("checking features", len(rows)) as bar:
+            for row in rows:
+                if not store.intact(row.path, row.sha256):
+                    state = "is damaged" if (store.root / row.path).exists() else "is missing"
+                    found.append(f"{store.root / row.path} {state}")
+                bar.advance()
+        self._keep("feature shards", found)
+        return verdict(
+            found, f"{len(rows)} shards are as they were written", "shards differ",
+            "`annotate extract` makes them again; imported ones come back with the same `annotate import`",
+        )  # fmt: skip
+
+    def questions(self) -> Finding:
+        """Label Studio holds the questions that are open, and as many answers as were stored."""
+        with reading(self.project.engine) as session:
+            asked = outbox.ls_projects(session)
+        if not asked:
+            return Finding(State.OK, "nothing was asked yet")
+        try:
+            with (
+                connect(self.project) as client,
+                self.progress.bar("comparing Label Studio", len(asked)) as bar,
+            ):
+                found = []
+                for modality in asked:
+                    found += self._compare(client, modality)
+                    bar.advance(note=modality.word)
+        except AnnotateError as error:
+            return Finding(State.WARN, f"not compared: {error}", error.hint)
+        self._keep("questions in label studio", found)
+        return verdict(
+            found, "the same questions and answers as in the database", "differences", "annotate pull --full",
+            State.WARN,
+        )  # fmt: skip
+
+    def _compare(self, client: LabelStudioClient, modality: Modality) -> list[str]:
+        there = known_ls_project(self.project, client, modality)
+        if there is None:
+            return [f"the {modality.word} pass has no project on {client.base_url}"]
+        tasks = {task.id: task for task in client.tasks(there.id)}
+        with reading(self.project.engine) as session:
+            questions = outbox.asked_questions(session, there.id, modality)
+        return [
+            *_missing(questions, tasks, modality),
+            *self._unknown(questions, tasks, there, modality),
+            *self._counts(questions, tasks, there, modality),
+        ]
+
+    def _unknown(
+        self, questions: list[BatchItem], tasks: Mapping[int, ListedTask], there: StudioProject,
+        modality: Modality,
+    ) -> list[str]:  # fmt: skip
+        known = {item.ls_task_id for item in questions}
+        return [
+            f"task {task.id} of the {modality.word} pass ({there.id} in Label Studio) is no question that is "
+            f"open or closed here; it holds {task.annotations} answers"
+            for task in tasks.values()
+            if task.id not in known
+        ]
+
+    def _counts(
+        self, questions: list[BatchItem], tasks: Mapping[int, ListedTask], there: StudioProject,
+        modality: Modality,
+    ) -> list[str]:  # fmt: skip
+        with reading(self.project.engine) as session:
+            standing = standing_answers(session, there.created_at)
+        stored = Counter(answer.ls_task_id for answer in standing)
+        asked = [(item, tasks[number]) for item in questions if (number := item.ls_task_id or 0) in tasks]
+        return [
+            f"sample {item.sample_id} ({modality.word}): {task.annotations} answers in Label Studio, "
+            f"{stored[task.id]} here"
+            for item, task in asked
+            if task.annotations != stored[task.id]
+        ]
+
+    def _keep(self, check: str, found: list[str]) -> None:
+        self.problems += [{"check": check, "detail": one} for one in found]
+
+
+def _missing(questions: list[BatchItem], tasks: Mapping[int, ListedTask], modality: Modality) -> list[str]:
+    return [
+        f"sample {item.sample_id} ({modality.word}): open here, and not in Label Studio"
+        for item in questions
+        if item.state == BatchItemState.OPEN and item.ls_task_id not in tasks
+    ]

@@ -1,0 +1,29 @@
+"""What a check of `annotate doctor` says."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict of one check."""
+
+    state: State
+    detail: str
+    do: str = ""
+
+
+def verdict(problems: list[str], well: str, what: str, do: str, state: State = State.FAIL) -> Finding:
+    """`well` when there are no `problems`; else how many there are of `what`, and the first of them."""
+    if not problems:
+        return Finding(State.OK, well)
+    shown = "; ".join(problems[:3]) + ("; ..." if len(problems) > 3 else "")
+    return Finding(state, f"{len(problems)} {what}: {shown}", do)
