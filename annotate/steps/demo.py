@@ -1,22 +1,28 @@
 """Run the whole loop once on real footage, with scripted raters, so that a newcomer sees every step work."""
 
+import json
+import secrets
 import shlex
 import shutil
 import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from annotate.errors import UsageError
+from annotate.config import FILE_NAME
+from annotate.durable import write_whole
+from annotate.errors import ProjectNotFound, SchemaMismatch, UsageError
 from annotate.labelstudio.access import authorization
 from annotate.labelstudio.raters import add_rater
 from annotate.labelstudio.scripted import ScriptedRater, answer_open_questions
+from annotate.permissions import Access, make_folder
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps import studio
+from annotate.steps._replace_export import require_replaceable
 from annotate.steps._studio import address
 from annotate.steps.export import export
 from annotate.steps.extract import extract
@@ -26,13 +32,23 @@ from annotate.steps.next_batch import next_batch
 from annotate.steps.pull import pull
 from annotate.steps.status import status
 from annotate.steps.train import train
+from annotate.temporary import is_temporary
 from annotate.wording import counted
+from db import stats
 from db.engine import reading
 from db.outbox import ls_projects
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "videos"
 MARKER = ".annotate-demo"
 """Marks a folder that a demo made, which the next one may replace."""
+LOGINS = "demo-logins.json"
+"""The private file with the passwords of a demo, which are drawn anew for each."""
+NAME, DATASET, FORMAT, DATABASE = "demo", "dataset", "mmsa", "annotate.db"
+_OWN = frozenset({
+    MARKER, LOGINS, FILE_NAME, DATASET, "media", "features", "models", "studio", "comparisons", "simulations",
+    ".annotate.lock", ".studio.lock",
+})  # fmt: skip
+"""What a demo, or a command in its project, makes in the folder."""
 FIRST_BATCH, SECOND_BATCH = 6, 4
 RATERS = 5
 
@@ -57,8 +73,20 @@ class DemoReport:
     label_studio: str
     login: str
     password: str
+    logins: Sequence[Mapping[str, str]]
+    """``login`` and ``password`` of the administrator and of every rater."""
+    logins_file: Path
+    """Private; holds the same."""
     stop_it_with: str
     mind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Of somebody in the demo's Label Studio."""
+
+    login: str
+    password: str = field(repr=False)
 
 
 @dataclass
@@ -97,33 +125,76 @@ def demo(folder: Path, *, videos: Path | None = None, progress: Progress = SILEN
     diary.run(f"ingest {footage.name}", lambda: ingest(project, [footage], progress=progress), _ingested)
     diary.run("extract", lambda: extract(project, progress=progress), lambda r: "features per modality")
     up = diary.run("studio up", lambda: _studio_up(project, progress), lambda r: f"at {r.url}")
-    raters = _raters(project)
+    logins = [Login(up.login, up.password), *(Login(email, secrets.token_urlsafe(12)) for email in _emails())]
+    told = json.dumps([asdict(login) for login in logins], indent=1).encode()
+    write_whole(project.root / LOGINS, told, Access.OWNER.file_mode)  # before any of them can be used
+    raters = _raters(project, logins[1:])
     progress.say(f"  the {RATERS} raters of this demo are scripted: what they say judges nothing")
     answers = _round(project, diary, raters, FIRST_BATCH)
     diary.run("train", lambda: train(project, progress=progress), lambda r: f"round {r.round}")
     answers += _round(project, diary, raters, SECOND_BATCH)
-    dataset = project.root / "dataset"
+    dataset = project.root / DATASET
     done = diary.run(
-        "export mmsa dataset",
-        lambda: export(project, format="mmsa", dest=dataset, progress=progress),
+        f"export {FORMAT} {DATASET}",
+        lambda: export(project, format=FORMAT, dest=dataset, progress=progress),
         lambda r: counted(sum(r.samples.values()), "sample"),
     )
-    return _report(project, diary, up, answers, done.samples, time.monotonic() - began)
+    return _report(project, diary, up, logins, answers, done.samples, time.monotonic() - began)
 
 
 def _start(folder: Path, diary: _Diary) -> Project:
-    if folder.exists() and any(folder.iterdir()):
+    """A new project in `folder`; killed at any moment, the next call begins anew."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not (folder / MARKER).exists():
             raise UsageError(f"{folder} is not empty", hint="name another folder: annotate demo FOLDER")
-        studio.down(Project.open(folder))
-        shutil.rmtree(folder)
+        _require_only_a_demo(folder)
+        if (folder / FILE_NAME).exists():
+            studio.down(Project.open(folder))
+        _clear(folder)
+    make_folder(folder, Access.OWNER.folder_mode)
+    folder.chmod(Access.OWNER.folder_mode)  # one that was there and empty
+    # First of all, so that a folder that holds anything of a demo also holds the mark of one.
+    (folder / MARKER).touch(mode=0o600)
     diary.run(
         f"init {folder.name} --preset ch-sims",
-        lambda: init(folder, preset="ch-sims", name="demo"),
+        lambda: init(folder, preset="ch-sims", name=NAME),
         lambda r: ", ".join(r.tasks),
     )
-    (folder / MARKER).touch()
     return Project.open(folder)
+
+
+def _require_only_a_demo(folder: Path) -> None:
+    """Raise `UsageError` when somebody put own files into the folder of a demo, or answered its questions."""
+    elsewhere = "move them away, or name another folder: annotate demo FOLDER"
+    foreign = sorted(p.name for p in folder.iterdir() if not _is_of_a_demo(p))
+    if foreign:
+        raise UsageError(f"{folder} holds files that no demo made, such as {foreign[0]!r}", hint=elsewhere)
+    require_replaceable(folder / DATASET, FORMAT, NAME)
+    try:
+        with reading(Project.open(folder).engine) as session:
+            people = sorted({name for name, *_ in stats.annotators(session)} - set(_emails()))
+    except (ProjectNotFound, SchemaMismatch):
+        return  # killed before there was a database
+    if people:
+        raise UsageError(
+            f"{people[0]} answered questions of the demo in {folder}, and a new demo would replace them",
+            hint="name another folder: annotate demo FOLDER",
+        )
+
+
+def _is_of_a_demo(path: Path) -> bool:
+    return path.name in _OWN or path.name.startswith(DATABASE) or is_temporary(path)
+
+
+def _clear(folder: Path) -> None:
+    """Delete what demos make, and last of all nothing more: the mark stays."""
+    for path in folder.iterdir():
+        if path.name == MARKER or not _is_of_a_demo(path):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _ingested(report: Any) -> str:
@@ -145,11 +216,17 @@ def _studio_up(project: Project, progress: Progress) -> studio.StudioReport:
     return studio.up(project, port=port, progress=progress)
 
 
-def _raters(project: Project) -> list[ScriptedRater]:
+def _emails() -> list[str]:
+    return [f"rater{number}@example.com" for number in range(1, RATERS + 1)]
+
+
+def _raters(project: Project, logins: Sequence[Login]) -> list[ScriptedRater]:
     url, token = address(project)
-    emails = [f"rater{number}@example.com" for number in range(1, RATERS + 1)]
-    tokens = [add_rater(url, token, email, f"scripted-{email}") for email in emails]
-    return [ScriptedRater(e, authorization(url, t, 60)) for e, t in zip(emails, tokens, strict=True)]
+    tokens = [add_rater(url, token, login.login, login.password) for login in logins]
+    return [
+        ScriptedRater(login.login, authorization(url, own, 60))
+        for login, own in zip(logins, tokens, strict=True)
+    ]
 
 
 def _round(project: Project, diary: _Diary, raters: list[ScriptedRater], n: int) -> int:
@@ -186,8 +263,9 @@ def _answer(project: Project, diary: _Diary, raters: list[ScriptedRater], passes
 
 
 def _report(
-    project: Project, diary: _Diary, up: studio.StudioReport, answers: int, exported: Any, seconds: float
-) -> DemoReport:
+    project: Project, diary: _Diary, up: studio.StudioReport, logins: Sequence[Login], answers: int,
+    exported: Any, seconds: float,
+) -> DemoReport:  # fmt: skip
     stands = status(project)
     return DemoReport(
         steps=diary.steps,
@@ -195,12 +273,14 @@ def _report(
         batches=stands.batches,
         answers=answers,
         labels=stands.labels,
-        dataset=str(project.root / "dataset"),
+        dataset=str(project.root / DATASET),
         exported=exported,
         seconds=round(seconds, 1),
         label_studio=up.url,
         login=up.login,
         password=up.password,
+        logins=[asdict(login) for login in logins],
+        logins_file=project.root / LOGINS,
         stop_it_with=f"{_program()} -C {shlex.quote(str(project.root))} studio down",
         mind="ten utterances and scripted raters show the loop, not a gain: nothing was learned here",
     )

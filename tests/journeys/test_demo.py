@@ -1,10 +1,13 @@
 """The demo runs the whole loop for real, from the example footage to a finished dataset."""
 
 import json
+import stat
 
 import pandas as pd
 import pytest
 
+from annotate.errors import LabelStudioError
+from annotate.labelstudio import raters
 from annotate.project import Project
 from annotate.steps import studio
 
@@ -32,6 +35,15 @@ def test_the_demo_ends_with_a_dataset_and_a_studio_that_runs(demo_folder, annota
     assert all(report["exported"][split] > 0 for split in ("train", "valid", "test"))
     splits = pd.read_pickle(demo_folder / "dataset" / "unaligned.pkl")
     assert {s: len(splits[s]["id"]) for s in ("train", "valid", "test")} == report["exported"]
+
+    logins = json.loads((demo_folder / "demo-logins.json").read_text())
+    assert logins == report["logins"] and len({login["password"] for login in logins}) == 6
+    assert {login["login"]: login["password"] for login in logins}[report["login"]] == report["password"]
+    assert stat.S_IMODE((demo_folder / "demo-logins.json").stat().st_mode) == 0o600
+    for login in logins:
+        assert raters.log_in(report["label_studio"], login["login"], login["password"])
+        with pytest.raises(LabelStudioError):
+            raters.log_in(report["label_studio"], login["login"], f"scripted-{login['login']}")
 
     state = json.loads(annotate("studio", "status", "--json", cwd=demo_folder).stdout)
     assert (state["running"], state["url"]) == (True, report["label_studio"])
