@@ -104,6 +104,7 @@ class Settings(BaseSettings):
             lengths=LengthRules(said.min_seconds, said.max_seconds, said.pad_seconds, said.bridge_seconds),
             cut=said.cut,
             hide_subtitles=said.hide_subtitles,
+            read_subtitles=said.read_subtitles,
             # Without a model the rest of the section decides nothing, so no change of it cuts anything again.
             transcribing=Transcribing(**self.transcribe.model_dump())
             if self.transcribe.model

@@ -141,6 +141,7 @@ class IngestSettings(_Section):
     """Pauses shorter than this do not divide."""
     cut: Literal["exact", "copy"] = "exact"
     hide_subtitles: bool = False
+    read_subtitles: bool = False
     """Blur what looks like burnt-in text in the silent clip."""
     speaker_pattern: str = ""
     """Regular expression with a group called `speaker`, searched in the path; empty: none."""

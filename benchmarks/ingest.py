@@ -19,6 +19,7 @@ picture every 10 seconds.
   20 and 40 minutes (1, 2, 4 with --quick); 1 means that twice the length costs twice as much;
 - check_*: as `benchmarks._ingest_checks` says;
 - faces_*: as `benchmarks._ingest_faces` says;
+- lettering_*: as `benchmarks._ingest_lettering` says;
 - executor_*, ray_*: as `benchmarks._ingest_executors` says;
 - repeats_*: as `benchmarks._ingest_repeats` says;
 - segmentation_*: as `benchmarks._ingest_segments` says;
@@ -323,7 +324,7 @@ PARTS: dict[str, Callable[[Bars, Path, Path | None, bool], None]] = {
     "workers": lambda bars, unit, _, quick: compare_workers(bars, unit, quick),
     "lengths": lambda bars, unit, _, quick: compare_lengths(bars, unit, quick),
 }
-OTHERS = ("segments", "speakers", "repeats", "checks", "faces", "executors")
+OTHERS = ("segments", "speakers", "repeats", "checks", "faces", "lettering", "executors")
 """Parts that stand in modules of their own, and need none of the talks made here."""
 
 

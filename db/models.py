@@ -209,7 +209,7 @@ class Sample(Base):
     end_us: Mapped[int]
     transcript: Mapped[str] = mapped_column(default="")
     transcript_origin: Mapped[str] = mapped_column(default="")
-    """``subtitles``, ``transcript``, ``asr``, or empty when there is no transcript."""
+    """``subtitles``, ``transcript``, ``asr``, ``ocr``, or empty when there is no transcript."""
     transcript_raw: Mapped[str] = mapped_column(default="")
     """The text as its source wrote it, before it was normalised."""
     words: Mapped[list[Any]] = mapped_column(JSON, default=list)

@@ -13,14 +13,15 @@ from annotate.yunet import SURE, Sighting, overlap
 if TYPE_CHECKING:
     import av
 
-AREA = 115_000
-"""Pixels of a picture that is searched, about: at 452 x 254 a face of a tenth of the height has 25 pixels."""
+AREA = 100_000
+"""Pixels of a picture that is searched, about: at 422 x 237 a face of a tenth of the height has 24 pixels."""
 _BYSTANDER = 1 / 3
 """Faces smaller than this share of the largest one in the picture are people in the background."""
 _SAME = 0.25
 """Intersection over union from which two boxes, one after the other, are the same face."""
-_GAP_US = 2_000_000
-"""A face that is missed for no longer than this between two sightings was there all the time."""
+_GAP_US = 2_200_000
+"""A face that is missed for no longer than this between two sightings was there all the time: one look a
+second, and a little more."""
 
 
 def for_search(frame: "av.VideoFrame") -> NDArray[np.uint8]:

