@@ -20,7 +20,7 @@ _TIMES = re.compile(
     rf"\s*(?:\d+\s+)?({_TIME})\s*({_ARROW})\s*({_TIME})(?:\s.*|[A-Za-z][A-Za-z0-9]*:.*)?"
 )
 _CLOCK = r"\d{1,4}:\d{1,2}:\d{1,2}[.,]\d{1,3}"
-_PAIR = re.compile(rf"\s*({_CLOCK})\s*(?:\s|[-\u2013\u2014,;|/]+)\s*({_CLOCK})\s*")
+_PAIR = re.compile(rf"\s*({_CLOCK})(?:\s+|\s*[-\u2013\u2014,;|/]+\s*)({_CLOCK})\s*")
 """Both ends in full, without an arrow."""
 _LONG_ARROW = re.compile(r"-\s?-\s?>|[\u2013\u2014]>|\u2192")
 _ONLY_TIMES = re.compile(r"[\s\d:：.,;xXoOlI?*_|/\\<>=\u2013\u2014\u2212+-]+")

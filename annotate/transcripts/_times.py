@@ -11,6 +11,8 @@ _DAYS = re.compile(r"([-\u2212+]?)(\d{1,6})\s+days?,?\s*([-\u2212+]?)(.*)", re.I
 _UNITS = re.compile(
     r"(.*?)\s*(?:(ms|msecs?|milliseconds?|millis)|s|secs?|seconds?)\.?", re.IGNORECASE | re.DOTALL
 )
+_LONGEST = 64
+"""Characters of a time in a table; longer ones are texts, which expressions that look ahead are slow at."""
 _LATEST_SECONDS = 1e9
 _DAY_US = 86_400_000_000
 
@@ -38,6 +40,8 @@ def moment(text: str) -> int | None:
     ``0 days 00:00:01.5``, ``1 day, 0:00:01``, ``1.5 s`` and ``1500 ms``.
     """
     text = text.strip()
+    if len(text) > _LONGEST:
+        return None
     if _PLAIN.fullmatch(text):
         return microseconds(text.replace(",", ".").replace("\u2212", "-"))
     if days := _DAYS.fullmatch(text):

@@ -60,7 +60,7 @@ _UNIT = re.compile(
 )
 _CAMEL_MS = re.compile(r"(?<=[a-z])Ms$")
 _WHISPER = ["start", "end", "text"]
-_EXCEL = re.compile(r"\ufeff?\"?sep=(.)\"?;?,?\t*\s*", re.IGNORECASE)
+_EXCEL = re.compile(r"\ufeff?\"?sep=(.)\"?;?,?\s*", re.IGNORECASE)
 _WHOLE = re.compile(r"\d+(?:\.0+)?")
 DELIMITERS = ",;\t|"
 
