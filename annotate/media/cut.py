@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.media.clip import ClipEncoder, wav
+from annotate.media.display_times import DisplayTimes
 from annotate.media.files import write_atomic
 from annotate.media.glimpses import Watcher
 from annotate.media.picture import Upright
@@ -127,7 +128,8 @@ def _cut(
         jobs = [_Job(m, s, heard, fps, size, (rate, timeline.channels)) for m, s in samples]
         sound = _Sound(timeline, Resampler(timeline.rate, rate, timeline.channels), jobs)
         clock = Clock(video, start_us(container))
-        pictures = _Pictures(jobs, Upright(size, probe.upright), clock, route)
+        times = DisplayTimes(container, video)
+        pictures = _Pictures(jobs, Upright(size, probe.upright), clock, times, route)
         video.codec_context.thread_count = 1
         for packet, is_picture in media_packets(container, video, audio):
             alive(timeline.position * 1_000_000 // timeline.rate)
@@ -282,9 +284,11 @@ class _Route:
 class _Pictures:
     """Hands each sample, for each of its even moments, the picture nearest in time."""
 
-    def __init__(self, jobs: Sequence[_Job], upright: Upright, clock: Clock, route: _Route) -> None:
+    def __init__(
+        self, jobs: Sequence[_Job], upright: Upright, clock: Clock, times: DisplayTimes, route: _Route
+    ) -> None:
         self._jobs = list(jobs)
-        self._upright, self._clock, self._route = upright, clock, route
+        self._upright, self._clock, self._times, self._route = upright, clock, times, route
         self._held: av.VideoFrame | None = None
         self._held_us = 0.0
         self._passing = False
@@ -326,10 +330,11 @@ class _Pictures:
         except FFmpegError:
             pass
         context.flush_buffers()
+        self._times.restart()
 
     def _spare(self, packet: "av.Packet[Any]", spare: bool) -> None:
         """Far from any sample, pictures that no other is made from are not decoded."""
-        if spare is not self._sparing:
+        if self._times.stored and spare is not self._sparing:
             context: Any = packet.stream.codec_context
             context.skip_frame = "NONREF" if spare else "DEFAULT"
             self._sparing = spare
@@ -337,6 +342,7 @@ class _Pictures:
     def _decode(self, packet: "av.Packet[Any]") -> None:
         from av.error import FFmpegError
 
+        self._times.enter(packet)
         try:
             frames = packet.decode()
         except FFmpegError:
@@ -347,9 +353,10 @@ class _Pictures:
     def _see(self, frame: "av.VideoFrame") -> None:
         from av.video.frame import PictureType
 
-        if frame.time is None:
+        time = self._times(frame)
+        if time is None:
             return
-        time_us = frame.time * 1e6 - self._clock.zero_us
+        time_us = time * 1e6 - self._clock.zero_us
         if self._entered_us is not None:
             if abs(time_us - self._entered_us) > 1_000 or frame.pict_type != PictureType.I:
                 raise _LostTheWay

@@ -45,6 +45,7 @@ def whole_clip(path: Path, media: Path) -> tuple[SampleMedia, Probe, Heard]:
         ("a.mkv", "libx264"),
         ("a.ts", "libx264"),
         ("a.avi", "mpeg4"),
+        ("b.avi", "libx264"),
         ("a.wmv", "wmv2"),
     ],
 )
@@ -73,3 +74,13 @@ def test_a_copied_clip_reaches_the_end_in_either_order_of_streams(sound_first: b
     sample = SampleMedia.under(tmp_path / "media", "0" * 16)
     copy(source, found, heard, [(sample, Segment(0, heard.end_us))])
     assert [number_of(picture) for picture in ffmpeg_pictures(sample.clip)] == list(range(50))
+
+
+def test_a_sample_amid_an_avi_file_with_late_pictures_shows_its_own(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.avi", seconds=4, encoder={"bf": "3", "g": "25"})
+    found, heard = probe(source), listen(source)
+    spans = (Segment(400_000, 1_200_000), Segment(2_800_000, 3_600_000))
+    wanted = [(SampleMedia.under(tmp_path / "media", f"{n:016d}"), span) for n, span in enumerate(spans)]
+    cut(source, found, heard, wanted)
+    shown = [[number_of(picture) for picture in ffmpeg_pictures(media.clip)] for media, _ in wanted]
+    assert shown == [list(range(10, 30)), list(range(70, 90))]
