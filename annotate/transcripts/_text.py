@@ -10,9 +10,9 @@ _NAMED = (
     "rp|rt|ruby|samp|section|small|span|strike|strong|style|sub|summary|sup|table|tbody|td|th|time|tr|tt|ul|v|var"
 )
 """Tags of HTML and WebVTT that may carry attributes; b, i, u, s and c carry none but a class."""
-_BREAK = re.compile(r"(?i)<\s{0,4}/?\s{0,4}(?:br|hr|p|div|li|tr|td)\b(?:\s[^<>]*)?/?\s*>")
+_BREAK = re.compile(r"(?i)<\s?/?\s?(?:br|hr|p|div|li|tr|td)\b(?:\s[^<>]*)?/?\s*>")
 _TAG = re.compile(
-    rf"(?i)<\s{0, 4}/?\s{0, 4}(?:[biusc]\b(?:\.[^\s<>]*)?\s*/?|(?:{_NAMED})\b(?:[.\s][^<>]*|/)?)>"
+    rf"(?i)<\s?/?\s?(?:[biusc]\b(?:\.[^\s<>]*)?\s*/?|(?:{_NAMED})\b(?:[.\s][^<>]*|/)?)>"
     r"|</>|<\d+(?::\d+)+(?:[.,]\d+)?>|\{\\[^{}]*\}"
 )
 _ANY_TAG = re.compile(r"</?[A-Za-z][^<>\s]*>")
