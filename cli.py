@@ -294,12 +294,19 @@ def pull(
         bool,
         typer.Option("--accept-deletions", help="Mark missing answers deleted, however many are gone."),
     ] = False,
+    keep_missing: Annotated[
+        bool,
+        typer.Option("--keep-missing", help="Let missing answers count although Label Studio lost them."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring home what raters said, and make labels of it. Example: annotate pull"""
     from annotate.steps.pull import pull as step
 
-    report = step(open_project(), full=full, accept_deletions=accept_deletions, progress=progress())
+    report = step(
+        open_project(), full=full, accept_deletions=accept_deletions, keep_missing=keep_missing,
+        progress=progress(),
+    )  # fmt: skip
     emit(report, as_json)
     if report.missing:
         raise typer.Exit(1)

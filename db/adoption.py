@@ -119,11 +119,11 @@ def follow_tasks(session: Session, ls_project_id: int, tasks: Mapping[int, list[
                     continue
                 if _may_open(session, question):
                     question.state, question.taken_down_at = BatchItemState.OPEN, None
+                    session.flush()
             if not there:
                 question.ls_project_id, question.ls_task_id, question.ls_updated_at = (
                     ls_project_id, numbers[0], "",
                 )  # fmt: skip
-            session.flush()
 
 
 def _may_open(session: Session, question: BatchItem) -> bool:

@@ -17,6 +17,7 @@ from db.models import Annotation, AnnotationState, Annotator, BatchItem, Event, 
 DELETED = "deleted"
 """Begins the revision of a row that says that an answer is gone from the server."""
 UNUSABLE = "unusable-answer"
+KEPT = "kept-answers"
 
 
 class Change(StrEnum):
@@ -363,6 +364,18 @@ def edited_by_other(raw: Mapping[str, Any]) -> bool:
     """
     editor = raw.get("updated_by")
     return editor is not None and editor != raw.get("completed_by")
+
+
+def keep(session: Session, answers: Collection[StandingAnswer]) -> None:
+    """Let these answers count from now on although their server has lost them."""
+    kept = sorted([answer.question_id, answer.origin] for answer in answers)
+    session.add(Event(kind=KEPT, payload={"answers": kept}))
+
+
+def kept_answers(session: Session) -> set[tuple[int, str]]:
+    """(question, origin) of the answers that `keep` was told of."""
+    payloads = session.scalars(select(Event.payload).where(Event.kind == KEPT))
+    return {(question_id, origin) for payload in payloads for question_id, origin in payload["answers"]}
 
 
 def standing_answers(session: Session, server: str) -> list[StandingAnswer]:

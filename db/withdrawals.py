@@ -76,6 +76,16 @@ def forget_place(session: Session, question_ids: Collection[int]) -> None:
         )
 
 
+def placed(session: Session, ls_project_id: int, modality: Modality) -> set[int]:
+    """Withdrawn questions that are thought to have a task in a project of Label Studio."""
+    query = select(BatchItem.id).where(
+        BatchItem.state == BatchItemState.WITHDRAWN,
+        BatchItem.modality == modality,
+        BatchItem.ls_project_id == ls_project_id,
+    )
+    return set(session.scalars(query))
+
+
 def serve_again(session: Session, ls_project_id: int) -> None:
     """Label Studio may give out the withdrawn questions of a project again: take them down once more."""
     session.execute(

@@ -211,7 +211,7 @@ class LabelStudioClient:
         return found
 
     def tasks(self, project_id: int) -> list[ListedTask]:
-        """Every task of a project, by rising number; about 0.4 s for a thousand."""
+        """Every task of a project, by rising number."""
         return list(self._listed(project_id))
 
     def whole_tasks(self, project_id: int, task_ids: Sequence[int]) -> Iterator[list[dict[str, Any]]]:

@@ -8,7 +8,7 @@ from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioPro
 from annotate.project import Project
 from annotate.steps._push import find_ls_project
 from annotate.types import Modality
-from db import adoption
+from db import adoption, withdrawals
 from db.adoption import UnknownTask
 from db.engine import writing
 from db.models import BatchItem, BatchItemState
@@ -80,6 +80,9 @@ def match_tasks(
         )  # fmt: skip
         matched = {number: q.id for number, q in {**found, **new}.items() if q is not None}
         adoption.follow_tasks(session, ls_project.id, _tasks_of_questions(listed, matched))
+        # A restored server gives the number of a task to another question, which must stay in the queue.
+        placed = withdrawals.placed(session, ls_project.id, modality)
+        withdrawals.forget_place(session, placed - set(matched.values()))
     lost = [task for task in unknown if task.id not in new and task.id not in doubles]
     return Matched(
         listed, matched, read_at, pushed_at, doubles, withdrawn,

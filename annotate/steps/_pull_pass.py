@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
@@ -13,10 +14,10 @@ from annotate.project import Project
 from annotate.steps._match import Matched, match_tasks
 from annotate.steps._missing import MissingAnswer, ServerAnswers, describe, doubt
 from annotate.types import Modality, Task
-from db import annotations, labels, outbox
+from db import annotations, labels, outbox, withdrawals
 from db.annotations import Change, History, Revision, StandingAnswer, standing_answers
-from db.engine import reading, writing
-from db.models import BatchItem
+from db.engine import Session, reading, writing
+from db.models import BatchItem, BatchItemState
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Tally:
 
     changes: Counter[tuple[Modality, str]] = field(default_factory=Counter)
     withdrawn: int = 0
+    kept: int = 0
     adopted: int = 0
     problems: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
@@ -66,7 +68,15 @@ class _Seen:
     changed_at: dict[int, str] = field(default_factory=dict)
 
 
-def pull_pass(way: Pass, *, full: bool, accept_deletions: bool, bar: Bar) -> None:
+class Missing(StrEnum):
+    """What to do with answers that are gone from the server, when there is doubt that people deleted them."""
+
+    REPORT = "report"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+def pull_pass(way: Pass, *, full: bool, when_missing: Missing, bar: Bar) -> None:
     """Store every answer of a pass that is new or changed, then mark those that are gone.
 
     Which tasks to read is decided by their time of last change and by the numbers of their answers, compared
@@ -86,7 +96,7 @@ def pull_pass(way: Pass, *, full: bool, accept_deletions: bool, bar: Bar) -> Non
     for page in way.client.whole_tasks(way.ls_project.id, [task.id for task in to_read]):
         _store_page(way, matched, page, seen)
         bar.advance(len(page), note=way.modality.word)
-    _follow_missing(way, matched, {task.id for task in to_read}, seen, accept_deletions)
+    _follow_missing(way, matched, {task.id for task in to_read}, seen, when_missing)
     latest = max((task.updated_at for task in matched.listed), key=datetime.fromisoformat, default="")
     with writing(way.project.engine) as session:
         outbox.move_cursor(session, way.modality, way.server, latest)
@@ -207,9 +217,10 @@ def _others_edit(way: Pass, item: BatchItem, change: Change, revision: Revision)
     return []
 
 
-def _follow_missing(way: Pass, matched: Matched, read: set[int], seen: _Seen, accept_deletions: bool) -> None:
+def _follow_missing(way: Pass, matched: Matched, read: set[int], seen: _Seen, when_missing: Missing) -> None:
     with reading(way.project.engine) as session:
-        standing = standing_answers(session, way.server)
+        kept = annotations.kept_answers(session)
+        standing = [a for a in standing_answers(session, way.server) if (a.question_id, a.origin) not in kept]
     unread = {number: question for number, question in matched.questions.items() if number not in read}
     missing = [
         answer for answer in standing
@@ -218,7 +229,10 @@ def _follow_missing(way: Pass, matched: Matched, read: set[int], seen: _Seen, ac
         and answer.ls_task_id not in matched.unclear
     ]  # fmt: skip
     why = doubt(missing, len(standing), _server_answers(matched, seen))
-    if why and not accept_deletions:
+    if why and when_missing is Missing.KEEP:
+        _keep(way, matched, missing)
+        return
+    if why and when_missing is Missing.REPORT:
         way.tally.doubts.append(f"{way.modality.word} pass: {why}")
         way.tally.missing += describe(way.modality, missing)
         return
@@ -248,16 +262,32 @@ def _mark_deleted(way: Pass, missing: Sequence[StandingAnswer]) -> None:
     way.tally.changes[way.modality, annotations.DELETED] += deleted
 
 
+def _keep(way: Pass, matched: Matched, missing: Sequence[StandingAnswer]) -> None:
+    """Lost answers go on counting; closed questions stay closed, and open ones can be asked again."""
+    with writing(way.project.engine) as session:
+        annotations.keep(session, missing)
+        outbox.close_answered(session, way.project.settings.protocol.raters)
+        session.flush()
+        lost = _lost(way, session, matched)
+        closed = [item.id for item in lost if item.state == BatchItemState.CLOSED]
+        withdrawals.forget_place(session, closed)
+    way.tally.kept += len(missing)
+    _withdraw_lost(way, matched)
+
+
 def _withdraw_lost(way: Pass, matched: Matched) -> None:
     """Questions whose task was deleted in Label Studio can be asked again."""
-    there = set(matched.questions.values())
     with writing(way.project.engine) as session:
-        asked = outbox.asked_questions(session, way.ls_project.id, way.modality)
-        lost = [
-            item.id for item in asked
-            if item.id not in there and item.ls_task_id not in matched.unclear
-        ]  # fmt: skip
+        lost = [item.id for item in _lost(way, session, matched)]
         way.tally.withdrawn += outbox.withdraw(session, lost, "deleted in Label Studio")
+        withdrawals.forget_place(session, lost)
+
+
+def _lost(way: Pass, session: Session, matched: Matched) -> list[BatchItem]:
+    """Open and closed questions that no task of the server stands for."""
+    there = set(matched.questions.values())
+    asked = outbox.asked_questions(session, way.ls_project.id, way.modality)
+    return [item for item in asked if item.id not in there and item.ls_task_id not in matched.unclear]
 
 
 def _remove_doubles(way: Pass, matched: Matched) -> None:

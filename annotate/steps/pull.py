@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from annotate.errors import NothingToDo
+from annotate.errors import NothingToDo, UsageError
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
 from annotate.steps._missing import LISTED, MissingAnswer
-from annotate.steps._pull_pass import Pass, Tally, pull_pass
+from annotate.steps._pull_pass import Missing, Pass, Tally, pull_pass
 from annotate.steps._push import (
     PushReport,
     find_ls_project,
@@ -56,6 +56,8 @@ class PullReport:
     """By task, all there are now."""
     adopted: int = 0
     """Questions that stood in Label Studio and not in the database."""
+    kept: int = 0
+    """Answers that Label Studio lost and that count for good now."""
     missing: int = 0
     """Answers that were pulled, are gone, and were not marked deleted: perhaps nobody deleted them."""
     missing_answers: list[MissingAnswer] = field(default_factory=list)
@@ -65,23 +67,27 @@ class PullReport:
 
 
 def pull(
-    project: Project, *, full: bool = False, accept_deletions: bool = False, progress: Progress = SILENT
-) -> PullReport:
+    project: Project, *, full: bool = False, accept_deletions: bool = False, keep_missing: bool = False,
+    progress: Progress = SILENT,
+) -> PullReport:  # fmt: skip
     """Store every revision of every rater's annotation since the last pull, and make the labels again.
 
     `full` reads everything again and makes every label again. Answers that are gone are marked deleted; when
     many are gone at once, or the server seems to have been restored from a backup, that needs
-    `accept_deletions`. Multimodal questions whose earlier passes are closed now are pushed. Raises
-    `NothingToDo` when nothing was ever asked, `LabelStudioError`, and `ProjectBusy`; what was stored until
-    then stays, and the next pull goes on from there.
+    `accept_deletions`; `keep_missing` lets them count for good instead. Multimodal questions whose earlier
+    passes are closed now are pushed. Raises `NothingToDo` when nothing was ever asked, `LabelStudioError`,
+    and `ProjectBusy`; what was stored until then stays, and the next pull goes on from there.
     """
+    if accept_deletions and keep_missing:
+        raise UsageError("missing answers are either deleted or kept", hint="give one of the two options")
+    when_missing = Missing.DELETE if accept_deletions else Missing.KEEP if keep_missing else Missing.REPORT
     _require_asked(project)
     tally = Tally()
     with connect(project) as client, project.writing(), outbox.sole_labeller(project.engine):
         emails = client.emails()
         with progress.bar("reading answers", None) as bar:
             for modality in _asked_passes(project):
-                _pull_known(project, client, modality, emails, full, accept_deletions, tally, bar)
+                _pull_known(project, client, modality, emails, full, when_missing, tally, bar)
         _require_asked(project, on_server=True)
         passes = project.settings.passes
         with writing(project.engine) as session:
@@ -111,7 +117,7 @@ def _asked_passes(project: Project) -> list[Modality]:
 
 def _pull_known(
     project: Project, client: LabelStudioClient, modality: Modality, emails: Mapping[int, str],
-    full: bool, accept_deletions: bool, tally: Tally, bar: Bar,
+    full: bool, when_missing: Missing, tally: Tally, bar: Bar,
 ) -> None:  # fmt: skip
     ls_project = find_ls_project(project, client, modality)
     if ls_project is None:
@@ -122,7 +128,7 @@ def _pull_known(
         return
     tally.problems += follow_raters(project, client, modality, ls_project)
     way = Pass(project, client, modality, ls_project, emails, tally)
-    pull_pass(way, full=full, accept_deletions=accept_deletions, bar=bar)
+    pull_pass(way, full=full, when_missing=when_missing, bar=bar)
 
 
 def _miss(project: Project, client: LabelStudioClient, modality: Modality, tally: Tally) -> None:
@@ -169,6 +175,7 @@ def _report(project: Project, tally: Tally, closed: int, released: int, pushed: 
         pushed=pushed.pushed,
         labels={task.id: counts.get(task.id, 0) for task in project.settings.tasks()},
         adopted=tally.adopted,
+        kept=tally.kept,
         missing=len(tally.missing),
         missing_answers=tally.missing[:LISTED],
         problems=[*tally.problems, *map(_missing_problem, tally.doubts), *pushed.problems],
@@ -186,8 +193,9 @@ def _missing_problem(why: str) -> str:
 def _next(tally: Tally, waiting: int) -> str:
     if tally.missing:
         return (
-            "restore a newer backup of Label Studio and pull again; or, if people deleted these answers: "
-            "annotate pull --accept-deletions"
+            "restore a newer backup of Label Studio and pull again; or, if people deleted these answers, "
+            "annotate pull --accept-deletions; or, to let them count without Label Studio, "
+            "annotate pull --keep-missing"
         )
     if waiting:
         return (

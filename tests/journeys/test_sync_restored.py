@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 
+from annotate.errors import UsageError
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
 from annotate.steps._push import push_outbox
@@ -13,7 +14,7 @@ from db.engine import reading
 from db.models import Annotation, BatchItemState, LsProject
 from tests.conftest import RunAnnotate
 from tests.journeys.test_sync import Asked, asked, client, label, only, raters, rows  # noqa: F401 - fixtures
-from tests.raters import Rater, add_samples, ask, items, pull
+from tests.raters import Rater, add_samples, ask, items, ls_project, pull, whole
 from tests.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
@@ -71,6 +72,39 @@ def test_answers_newer_than_the_backup_are_kept_and_listed(
     assert (report.missing, report.labels["sentiment.T"]) == (1, 2), "what is new is stored all the same"
 
 
+def test_answers_that_the_server_lost_can_be_kept_for_good(
+    asked: Asked, each_project: Project, client: LabelStudioClient, raters: list[Rater],
+    label_studio: LabelStudio,
+) -> None:  # fmt: skip
+    project, (ann, bob) = asked(each_project, n=1, raters=2), raters
+    [early] = [sample for sample, _ in items(project)]
+    with label_studio.restoring():
+        done, half, untouched = add_samples(project, 3, name="late")
+        ask(project, [done, half, untouched])
+        push_outbox(project, client)
+        for sample in (early, done, half):
+            ann.answer(items(project)[sample, "T"], sentiment="1")
+        bob.answer(items(project)[done, "T"], sentiment="0")
+        pull(project)
+    assert pull(project).missing == 4
+    report = pull(project, keep_missing=True)
+    assert (report.kept, report.missing, report.withdrawn) == (4, 0, 2)
+    assert report.labels["sentiment.T"] == 3
+    states = {sample: item.state for (sample, _), item in items(project).items()}
+    open_, closed, withdrawn = BatchItemState.OPEN, BatchItemState.CLOSED, BatchItemState.WITHDRAWN
+    assert states == {early: open_, done: closed, half: withdrawn, untouched: withdrawn}
+    for full in (False, True):
+        again = pull(project, full=full)
+        assert (again.missing, again.problems, again.labels["sentiment.T"]) == (0, [], 3)
+    bob.answer(items(project)[early, "T"], sentiment="0")
+    assert pull(project).closed == 1, "what was kept counts towards the raters of a question"
+
+
+def test_deleting_and_keeping_at_once_is_refused(project: Project) -> None:
+    with pytest.raises(UsageError):
+        pull(project, accept_deletions=True, keep_missing=True)
+
+
 def test_a_pull_that_misses_answers_ends_with_exit_code_one_and_names_the_option(
     asked: Asked, project: Project, raters: list[Rater], label_studio: LabelStudio,
     annotate: RunAnnotate,
@@ -109,6 +143,13 @@ def test_a_question_asked_after_the_backup_is_not_taken_for_the_one_that_got_its
         said = {row.sample_id: row.value for row in session.query(Annotation)}
     assert said == {lost: "1", later: "-1"}
     assert items(project)[lost, "T"].state == BatchItemState.CLOSED
+    [last] = add_samples(project, 1, name="last")
+    ask(project, [last])
+    assert pull(project, accept_deletions=True).withdrawn == 1
+    push_outbox(project, client)
+    assert {item.state for item in items(project).values()} >= {BatchItemState.WITHDRAWN}
+    overlaps = {task["data"]["sample"]: task["overlap"] for task in whole(client, ls_project(project))}
+    assert overlaps[later] == 1, "the question that got the number is not withdrawn with the lost one"
 
 
 def test_the_number_of_an_earlier_answer_to_the_same_question_is_another_answer(

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -12,7 +12,10 @@ from annotate.labelstudio.exposure import exposures
 from annotate.project import Project
 from annotate.steps import doctor as step
 from annotate.steps.doctor import Finding, State, doctor
+from db.engine import writing
+from db.models import Label
 from tests.conftest import RunAnnotate
+from tests.factories import add_sample, add_video
 
 
 def states(project: Project | None) -> dict[str, str]:
@@ -202,3 +205,22 @@ def test_a_label_studio_that_is_down_fails_with_the_way_out(
     other.engine.dispose()
     assert rows["label studio"]["state"] == "fail"
     assert rows["label studio"]["do"]
+
+
+def label_finding(project: Project) -> Mapping[str, str]:
+    return next(check for check in doctor(project).checks if check["check"] == "labels")
+
+
+def test_labels_that_the_annotations_do_not_make_are_told(each_project: Project) -> None:
+    project = each_project
+    assert label_finding(project)["state"] == State.OK
+    with writing(project.engine) as session:
+        sample = add_sample(session, add_video(session, "talk"))
+        session.add(Label(
+            sample_id=sample.id, task_id="sentiment.T", origin="human", number=1.0, category=None,
+            distribution={"1": 1.0}, confidence=1.0, raters=1,
+        ))  # fmt: skip
+        sample_id = sample.id
+    told = label_finding(project)
+    assert told["state"] == State.FAIL and sample_id in told["detail"]
+    assert "annotate pull --full" in told["do"]
