@@ -77,6 +77,15 @@ def known_files(session: Session, paths: Sequence[str]) -> dict[str, KnownFile]:
     return found
 
 
+CUT_FROM = "cut_from"
+"""Among the facts of a video: the path of the copy that was cut."""
+
+
+def detail_at(path: str, detail: str, cut_from: str | None) -> str:
+    """The detail of a video for its copy at `path`: as stored, it names the copy that was cut."""
+    return detail.replace(cut_from, path) if cut_from and cut_from != path else detail
+
+
 def file_states(session: Session, paths: Sequence[str]) -> Iterator[FileState]:
     """What became of the videos at `paths`; unknown paths are passed over."""
     for chunk in chunks(paths):
@@ -84,13 +93,15 @@ def file_states(session: Session, paths: Sequence[str]) -> Iterator[FileState]:
             select(
                 models.VideoFile.path, models.Video.sha256, models.Video.status,
                 models.Video.reason, models.Video.detail, models.Video.removed_at,
+                models.Video.facts[CUT_FROM].as_string(),
             )
             .join(models.Video, models.Video.sha256 == models.VideoFile.video_sha256)
             .where(models.VideoFile.path.in_(chunk))
             .order_by(models.VideoFile.path)
         )  # fmt: skip
-        for path, sha256, status, reason, detail, removed_at in session.execute(query):
-            yield FileState(path, sha256, VideoStatus(status), reason, detail, removed_at is not None)
+        for path, sha256, status, reason, detail, removed_at, cut_from in session.execute(query):
+            shown = detail_at(path, detail, cut_from)
+            yield FileState(path, sha256, VideoStatus(status), reason, shown, removed_at is not None)
 
 
 def video(session: Session, sha256: str) -> models.Video | None:

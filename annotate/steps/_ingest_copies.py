@@ -9,9 +9,7 @@ from annotate.steps._splits import some
 from annotate.storage.urls import is_url
 from annotate.wording import counted, either
 from db.models import Video
-
-CUT_FROM = "cut_from"
-"""Among the facts of a video: the path of the copy that was cut, whose transcript counts."""
+from db.videos import CUT_FROM
 
 
 def counts(file: SourceFile, video: Video, paths: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.steps._clips import send_again
-from annotate.steps._ingest_copies import CUT_FROM, Copies, counts
+from annotate.steps._ingest_copies import Copies, counts
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._ingest_meter import Meter
 from annotate.steps._ingest_sources import AtHand, fetch, is_remote
@@ -307,7 +307,7 @@ class Run:
         if _moved_on(first):
             self._problem(first.key, "changed", "the file changed while it was read; run this again")
             return
-        made = replace(made, facts={**made.facts, CUT_FROM: first.key})
+        made = replace(made, facts={**made.facts, videos.CUT_FROM: first.key})
         with writing(self.project.engine) as session:
             self._retired += videos.put_video(
                 session, made, name=first.name, settings_hash=flight.settings_hash,

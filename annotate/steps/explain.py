@@ -11,6 +11,7 @@ from db import explain as known
 from db import models
 from db.engine import reading
 from db.models import INACTIVE
+from db.videos import CUT_FROM, detail_at
 from db.videos import video as video_of
 
 TEXT_SHOWN = 40
@@ -62,7 +63,7 @@ def explain(project: Project, name: str) -> ExplainReport:
             sha256=one.sha256,
             status="removed" if row.removed_at else row.status,
             reason=row.reason,
-            detail=REMOVED if row.removed_at else row.detail,
+            detail=REMOVED if row.removed_at else detail_at(one.path, row.detail, row.facts.get(CUT_FROM)),
             transcript=str(row.facts.get("transcript", "")),
             speaker="" if row.speaker == row.sha256 else row.speaker,
             episode=row.episode,

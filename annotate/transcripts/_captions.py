@@ -24,6 +24,9 @@ _PAIR = re.compile(rf"\s*({_CLOCK})(?:\s+|\s*[-\u2013\u2014,;|/]+\s*)({_CLOCK})\
 """Both ends in full, without an arrow."""
 _LONG_ARROW = re.compile(r"-\s?-\s?>|[\u2013\u2014]>|\u2192")
 _ONLY_TIMES = re.compile(r"[\s\d:：.,;xXoOlI?*_|/\\<>=\u2013\u2014\u2212+-]+")
+_FULL_CLOCK = re.compile(r"(?<![<\d])\d{1,4}:\d{1,2}:\d")
+_NARROW = str.maketrans("：，．；＞－０１２３４５６７８９", ":,.;>-0123456789")
+"""Characters of East Asian width, which some editors put in the place of others."""
 _LONGEST_TIME = 40
 """Characters of one side of a damaged line of times."""
 
@@ -42,6 +45,7 @@ class Caption:
 
 def times(line: str) -> tuple[int, int] | None:
     """Both ends of a line such as ``00:00:01,000 --> 00:00:02,500``, or None."""
+    line = line.translate(_NARROW)
     if match := _TIMES.fullmatch(line):
         first, arrow, last = match.groups()
         if _LONG_ARROW.fullmatch(arrow.strip()) is None and not (":" in first and ":" in last):
@@ -59,6 +63,9 @@ def damaged_times(line: str, *, opens: bool) -> bool:
 
     `opens`: it is the first line of a cue, below a blank line or a number.
     """
+    line = line.translate(_NARROW)
+    if opens and len(_FULL_CLOCK.findall(line)) > 1:
+        return True
     if arrow := _LONG_ARROW.search(line):
         sides = [line[: arrow.start()].strip(), line[arrow.end() :].strip()]
         if any(":" in side and _digits(side) >= 2 for side in sides if len(side) <= _LONGEST_TIME):

@@ -71,7 +71,7 @@ def _damaged(lines: Sequence[str], at: int) -> bool:
 
 
 def _numeral(line: str) -> int | None:
-    bare = line.strip().strip("\ufeff")
+    bare = line.strip().strip("\ufeff").removeprefix("#").rstrip(".:)")
     return int(bare) if bare.isdecimal() and len(bare) <= 9 else None
 
 

@@ -70,7 +70,7 @@ def _parts(block: Sequence[str], first: int) -> Iterator[Caption | Dropped]:
 
 
 def _damaged(block: Sequence[str], at: int) -> bool:
-    opens = at == 0 or (at == 1 and block[0].strip().isdecimal()) or not block[at - 1].strip()
+    opens = at < 2 or not block[at - 1].strip()
     return damaged_times(block[at], opens=opens)
 
 

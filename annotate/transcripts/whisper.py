@@ -22,6 +22,9 @@ from annotate.transcripts._times import microseconds
 from annotate.transcripts._words import Heard, by_pauses, is_cjk, joined, timed
 from annotate.types import Cue, Dropped, Transcript, Word
 
+_END_OF_VIDEO = 1e6
+"""Seconds: a cue that ends later than its video ends with it."""
+
 _Placed = tuple[int, dict[str, Any]]
 """When a word begins, in microseconds, and the word."""
 
@@ -116,9 +119,9 @@ def _tokens(segment: dict[str, Any]) -> dict[str, Any]:
 
 def _of_transformers(items: Sequence[dict[str, Any]], number: int) -> dict[str, Any]:
     start, end = items[number]["timestamp"]
-    if end is None and number + 1 < len(items):
-        # The end of a chunk can be missing where the next one follows.
-        end = items[number + 1]["timestamp"][0]
+    if end is None:
+        # Whisper does not say when a word ends that the sound breaks off in.
+        end = items[number + 1]["timestamp"][0] if number + 1 < len(items) else _END_OF_VIDEO
     return {"start": start, "end": end, **{k: items[number].get(k, "") for k in ("text", "speaker")}}
 
 
@@ -129,7 +132,11 @@ def _pair(times: object) -> bool:
 def _single_words(segments: Sequence[dict[str, Any]]) -> bool:
     """Whether the segments are words: `return_timestamps="word"` of transformers, `-ml 1` of whisper.cpp."""
     texts = [plain(_text(segment.get("text"))) for segment in segments]
-    if len(texts) < 4 or any(" " in text for text in texts) or any("words" in s for s in segments):
+    if (
+        len(texts) < 4
+        or any(" " in text or not text for text in texts)
+        or any("words" in s for s in segments)
+    ):
         return False
     # Scripts without spaces write sentences without any, too.
     return median(2 * len(text) if any(map(is_cjk, text)) else 1 for text in texts) <= 4
@@ -155,9 +162,10 @@ def _load(text: str) -> Any:
 
 
 def _are_segments(found: object) -> bool:
-    return isinstance(found, list) and all(
-        isinstance(s, dict) and "start" in s and "text" in s for s in found
-    )
+    """Whether a list holds segments; one or the other may lack its times."""
+    if not isinstance(found, list) or not all(isinstance(segment, dict) for segment in found):
+        return False
+    return not found or any("start" in segment and "text" in segment for segment in found)
 
 
 def _cues(segment: dict[str, Any], start: int, end: int, loose: Sequence[_Placed]) -> Iterator[Cue]:

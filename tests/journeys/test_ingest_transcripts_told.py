@@ -124,6 +124,16 @@ def test_a_whole_clip_of_more_than_a_minute_is_rejected_as_too_long(
     assert "long.mp4 lasts 62 s, and texts.csv gives its text without times" in told.detail
 
 
+def test_a_message_names_the_copy_that_was_asked_about(project: Project, tmp_path: Path, clip: Path) -> None:
+    paths = [put(clip, tmp_path / "v" / name) for name in ("a.mpg", "b.mpg")]
+    for path in paths:
+        path.write_bytes(b"no video at all")
+    with pytest.raises(AnnotateError):
+        run(project, tmp_path / "v")
+    for path in paths:
+        assert str(path) in explain(project, str(path)).detail
+
+
 TIERS = '"ooTextFile"\n"TextGrid"\n0\n3\n<exists>\n2\n' + "".join(
     f'"IntervalTier"\n"{name}"\n0\n3\n1\n0.7\n2.4\n"{text}"\n'
     for name, text in (("text", "bin blue"), ("translation", "leg blau hin"))

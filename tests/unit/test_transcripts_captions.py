@@ -33,6 +33,8 @@ THIRD = "3\n00:00:07,000 --> 00:00:09,000\nthird one"
         "2\n00:00:04,000\nsecond one",
         "2\n00:00:04,000 -\nsecond one",
         "2\n4,0x0 --> 6,000\nsecond one",
+        "2\n00:00:04,000 bis 00:00:06,000\nsecond one",
+        "2.\n00:00:04,000 ~> 00:00:06,000\nsecond one",
         "2\n??:??:04,000 --> 00:00:06,000\nsecond one\n\nand more of it",
     ],
 )
@@ -79,6 +81,7 @@ def test_text_below_an_empty_line_of_webvtt_belongs_to_no_cue_and_is_counted(tmp
         "00:00:04,000 --> 00:00:06,000line:40%",
         "00:00:04,000,00:00:06,000",
         "00:00:04,000 00:00:06,000",
+        "00：00：04，000 --＞ 00：00：06，000",
     ],
 )
 @pytest.mark.parametrize("name", ["a.srt", "a.vtt"])
@@ -94,7 +97,9 @@ def test_a_number_of_hours_with_three_digits_is_read(tmp_path: Path) -> None:
     assert cues(got) == [(360_001, 360_003, "late")]
 
 
-@pytest.mark.parametrize("between", ["2\n\n2\n", "2\n2\n", "2\n\n", "\n2\n", "2\n\n\n2\n\n"], ids=repr)
+@pytest.mark.parametrize(
+    "between", ["2\n\n2\n", "2\n2\n", "2\n\n", "\n2\n", "2\n\n\n2\n\n", "2.\n", "#2\n"], ids=repr
+)
 def test_the_number_of_a_cue_is_no_text_wherever_it_stands(between: str, tmp_path: Path) -> None:
     text = f"1\n00:00:01,000 --> 00:00:03,000\ntext1\n\n{between}00:00:04,000 --> 00:00:06,000\ntext2\n"
     assert texts(read(tmp_path, text, "a.srt")) == ["text1", "text2"]

@@ -129,12 +129,18 @@ def test_chinese_segments_are_no_words_though_they_hold_no_spaces(tmp_path: Path
     assert texts(got) == [text for _, _, text in lines]
 
 
-def test_a_chunk_that_does_not_end_ends_where_the_next_begins_or_is_counted(tmp_path: Path) -> None:
+def test_a_segment_without_times_is_counted_and_the_others_are_read(tmp_path: Path) -> None:
+    segments = [{"start": 0, "end": 1, "text": "a"}, {"text": "b"}, {"start": 2, "text": "c"}, {}]
+    got = read(tmp_path, json.dumps({"segments": segments}), "talk.json")
+    assert texts(got) == ["a"]
+    assert got.notes == ("dropped 3 cues with damaged times (talk.json, segments 2, 3 and 4)",)
+
+
+def test_a_chunk_that_does_not_end_ends_where_the_next_begins_or_the_video_ends(tmp_path: Path) -> None:
     chunks = [{"timestamp": [0.0, None], "text": "a b"}, {"timestamp": [2.0, 3.0], "text": "c d"},
               {"timestamp": [4.0, None], "text": "e f"}]  # fmt: skip
     got = read(tmp_path, json.dumps({"chunks": chunks, "text": ""}), "talk.json")
-    assert cues(got) == [(0, 2, "a b"), (2, 3, "c d")]
-    assert got.notes == ("dropped 1 cue with damaged times (talk.json, segment 3)",)
+    assert cues(got) == [(0, 2, "a b"), (2, 3, "c d"), (4, 60, "e f")]
 
 
 WORD = st.text(st.characters(whitelist_categories=("Lu", "Ll", "Lo")), min_size=1, max_size=8)
