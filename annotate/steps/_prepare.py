@@ -42,7 +42,9 @@ from annotate.types import (
     sample_id,
 )
 
-REJECTIONS = frozenset({"no-video", "no-audio", "silent", "too-short", "too-long", "no-speech", "no-cues"})
+REJECTIONS = frozenset(
+    {"no-video", "no-audio", "silent", "too-short", "long-utterance", "no-speech", "no-cues"}
+)
 """Reasons that are no fault of the file: it simply holds no utterance."""
 
 SILENCE_DB = -60.0
@@ -204,7 +206,7 @@ def _transcript(job: VideoJob, heard: Heard) -> Transcript | None:
             raise MediaError(
                 f"{job.path} lasts {heard.end_us / 1e6:.0f} s, and {shown} gives its text without times: "
                 f"one utterance lasts at most {MAX_US // 1_000_000} s",
-                code="too-long",
+                code="long-utterance",
                 hint="give start and end of each utterance, or cut the video into clips",
             )
         raise MediaError(

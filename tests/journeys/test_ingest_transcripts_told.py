@@ -120,7 +120,7 @@ def test_a_whole_clip_of_more_than_a_minute_is_rejected_as_too_long(
     with pytest.raises(AnnotateError):
         run(project, video.parent, transcripts=table)
     told = explain(project, "long")
-    assert (told.status, told.reason) == ("rejected", "too-long")
+    assert (told.status, told.reason) == ("rejected", "long-utterance")
     assert "long.mp4 lasts 62 s, and texts.csv gives its text without times" in told.detail
 
 
