@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotate.commands import correcting, importing, studio
+from annotate.commands import correcting, importing, samples, studio
 from annotate.commands.shared import (
     AsJson,
     Everywhere,
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(studio.app, name="studio")
 app.add_typer(importing.app, name="import")
+app.add_typer(samples.app, name="samples")
 app.command("remove")(correcting.remove)
 
 LARGEST_SEED = 2**31 - 1

@@ -21,6 +21,7 @@ from pydantic_settings import (
 from annotate.errors import ConfigError
 from annotate.sections import (
     BatchSettings,
+    CorrectionSettings,
     CostSettings,
     DatabaseSettings,
     DimensionSettings,
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     checks: dict[str, RuleSettings] = {}
     """By check: what a sample needs to be used."""
     repeats: RepeatSettings = RepeatSettings()
+    corrections: CorrectionSettings = CorrectionSettings()
     features: FeatureSettings = FeatureSettings()
     train: TrainSettings = TrainSettings()
     batch: BatchSettings = BatchSettings()

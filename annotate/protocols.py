@@ -44,7 +44,9 @@ class Segmenter(Protocol):
 class Check(Protocol):
     """Measures one fact about a sample. Whether that is good enough is said by the rule in the settings.
 
-    Made without arguments. Deterministic.
+    Made without arguments. Deterministic. May have an attribute `of_text` that is True: then `measure` uses
+    nothing but the text, words, language and speech of what it observes, and is run again on these alone when
+    a transcript is corrected.
     """
 
     unit: str

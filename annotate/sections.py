@@ -187,6 +187,13 @@ class TranscribeSettings(_Section):
     device: str = "auto"
 
 
+class CorrectionSettings(_Section):
+    """Corrections of samples by hand."""
+
+    by: str = ""
+    """Name of who corrects, for the log; empty: the login name."""
+
+
 class RuleSettings(_Section):
     """What a measured value must be for its sample to be used."""
 

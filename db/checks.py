@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, delete, false, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, false, func, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from annotate.types import Rule, Verdict
@@ -13,16 +13,19 @@ from db.models import INACTIVE, SampleStatus
 REPEATED_SOUND, REPEATED_TEXT = "repeated-sound", "repeated-text"
 REPEATS = (REPEATED_SOUND, REPEATED_TEXT)
 """Verdicts that do not come from a measure of one sample; present only where a sample was refused for it."""
+DECISION = "by-hand"
+"""The verdict of a person, which overrules all others; present only where somebody decided."""
+NOT_MEASURED = (*REPEATS, DECISION)
 
 
 def put_verdicts(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
     """Store the verdicts of samples (by id), and let those with a failed one take no part any more.
 
-    Verdicts on repeats stay as they are. A retired sample stays retired.
+    Verdicts on repeats and decisions by hand stay as they are. A retired sample stays retired.
     """
     for chunk in chunks(sorted(verdicts)):
         check = models.SampleCheck
-        session.execute(delete(check).where(check.sample_id.in_(chunk), check.name.not_in(REPEATS)))
+        session.execute(delete(check).where(check.sample_id.in_(chunk), check.name.not_in(NOT_MEASURED)))
         session.add_all(_row(sample, verdict) for sample in chunk for verdict in verdicts[sample])
         session.flush()
         restate(session, chunk)
@@ -40,13 +43,16 @@ def put_repeats(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) -> 
 
 
 def restate(session: Session, sample_ids: Sequence[str]) -> None:
-    """Samples with a failed verdict are rejected, the others take part; retired and removed ones stay out."""
+    """Samples with a failed verdict are rejected, the others take part; retired and removed ones stay out.
+
+    Where somebody decided by hand, the decision counts instead of the verdicts.
+    """
     check, sample = models.SampleCheck, models.Sample
-    failed = select(check.sample_id).where(check.sample_id.in_(sample_ids), ~check.passed)
-    for status, wanted in (
-        (SampleStatus.REJECTED, sample.id.in_(failed)),
-        (SampleStatus.OK, sample.id.not_in(failed)),
-    ):
+    own = check.sample_id.in_(sample_ids)
+    failed = select(check.sample_id).where(own, ~check.passed)
+    accepted = select(check.sample_id).where(own, check.name == DECISION, check.passed)
+    refused = and_(sample.id.in_(failed), sample.id.not_in(accepted))
+    for status, wanted in ((SampleStatus.REJECTED, refused), (SampleStatus.OK, not_(refused))):
         session.execute(
             update(sample)
             .where(sample.id.in_(sample_ids), wanted)
@@ -55,6 +61,30 @@ def restate(session: Session, sample_ids: Sequence[str]) -> None:
             .execution_options(synchronize_session=False)
         )
     session.expire_all()
+
+
+def decision(session: Session, sample_id: str) -> bool | None:
+    """Whether somebody accepted (True) or rejected the sample by hand; None where nobody decided."""
+    row = session.get(models.SampleCheck, (sample_id, DECISION))
+    return None if row is None else row.passed
+
+
+def decide(session: Session, sample_id: str, accepted: bool | None, reason: str) -> None:
+    """Store what somebody decided about a sample, whatever its checks say; None takes the decision back."""
+    check = models.SampleCheck
+    session.execute(delete(check).where(check.sample_id == sample_id, check.name == DECISION))
+    if accepted is not None:
+        session.add(_row(sample_id, Verdict(DECISION, None, accepted, reason)))
+    session.flush()
+    restate(session, [sample_id])
+
+
+def measure_again(session: Session, sample_id: str, verdicts: Sequence[Verdict]) -> None:
+    """Store new verdicts in place of those of the same checks; the sample's other verdicts stay."""
+    for verdict in verdicts:
+        session.merge(_row(sample_id, verdict))
+    session.flush()
+    restate(session, [sample_id])
 
 
 def _row(sample_id: str, verdict: Verdict) -> models.SampleCheck:
@@ -92,7 +122,7 @@ def in_question(
         select(row.sample_id, row.name, row.value, row.word, row.passed, row.reason)
         .join(sample, sample.id == row.sample_id)
         .where(sample.video_sha256.in_(sha256s), sample.status != SampleStatus.RETIRED)
-        .where(row.name.not_in(REPEATS))
+        .where(row.name.not_in(NOT_MEASURED))
         .where(or_(~row.passed, *(_breaks(name, rule) for name, rule in sorted(rules.items()))))
     )
     for sample_id, name, value, word, passed, reason in session.execute(query):

@@ -37,10 +37,11 @@ def find(session: Session, name: str, path: str) -> list[FoundVideo]:
     if not found and len(name) >= SHORTEST_PREFIX:
         prefix = video.sha256.startswith(name.lower(), autoescape=True)
         found = set(session.scalars(select(video.sha256).where(prefix)))
-    return sorted((_found(session, sha256) for sha256 in found), key=lambda one: (one.path, one.sha256))
+    return sorted((located(session, sha256) for sha256 in found), key=lambda one: (one.path, one.sha256))
 
 
-def _found(session: Session, sha256: str) -> FoundVideo:
+def located(session: Session, sha256: str) -> FoundVideo:
+    """The video of that content, with the first path it was seen at."""
     paths = session.scalars(select(models.VideoFile.path).where(models.VideoFile.video_sha256 == sha256))
     return FoundVideo(sha256, min(paths, default=session.get_one(models.Video, sha256).name))
 

@@ -330,6 +330,8 @@ def _turned(session: Session, told: Mapping[str, "_Turns"]) -> Iterator[tuple[mo
         query = select(sample).where(sample.video_sha256.in_(chunk)).order_by(sample.id)
         for row in session.scalars(query):
             speaker = told[row.video_sha256].speaker(row.start_us, row.end_us)
+            if row.speaker_origin == models.BY_HAND:
+                continue
             if speaker and (row.speaker, row.speaker_origin) != (speaker, "table"):
                 yield row, speaker
 

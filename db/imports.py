@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from annotate.types import Modality, Split, VideoStatus
 from db.chunks import chunks
 from db.models import (
+    BY_HAND,
     IMPORTED,
     Annotation,
     AnnotationState,
@@ -66,6 +67,9 @@ class Stored:
     """Of the whole video."""
     split: Split | None
     retired: bool
+    text_by_hand: bool
+    speaker_by_hand: bool
+    """Somebody corrected it with `annotate samples`: what the corpus says of it is not taken over."""
     content: tuple[int, int, str, str]
     """Start, end, text, and who talks in the sample alone."""
 
@@ -79,6 +83,8 @@ def corpus_samples(session: Session, corpus: str) -> dict[str, Stored]:
             Video.speaker,
             Sample.split,
             Sample.status,
+            Sample.transcript_origin == BY_HAND,
+            Sample.speaker_origin == BY_HAND,
             Sample.start_us,
             Sample.end_us,
             Sample.transcript,
@@ -90,8 +96,16 @@ def corpus_samples(session: Session, corpus: str) -> dict[str, Stored]:
     # More columns than the types of a row can tell.
     rows: Iterable[Sequence[Any]] = session.execute(query)
     return {
-        i: Stored(v, speaker, Split(split) if split else None, status == SampleStatus.RETIRED, tuple(content))
-        for i, v, speaker, split, status, *content in rows
+        i: Stored(
+            v,
+            speaker,
+            Split(split) if split else None,
+            status == SampleStatus.RETIRED,
+            text,
+            named,
+            tuple(content),
+        )
+        for i, v, speaker, split, status, text, named, *content in rows
     }
 
 
@@ -133,13 +147,24 @@ def put_samples(session: Session, samples: Sequence[NewSample], known: Mapping[s
     """Add the samples, or renew those `known` that changed: text, times and speaker; a split never moves."""
     new = [_row(s) | {"split": s.split, **_BARE} for s in samples if s.id not in known]
     _insert(session, Sample, new)
-    old = [_row(s) for s in samples if s.id in known and _differs(s, known[s.id])]
+    old = [
+        {key: value for key, value in _row(s).items() if key not in _kept(known[s.id])}
+        for s in samples
+        if s.id in known and _differs(s, known[s.id])
+    ]
     if old:
         session.execute(update(Sample), old)
 
 
 def _differs(sample: NewSample, stored: Stored) -> bool:
     return stored.retired or stored.content != (sample.start_us, sample.end_us, sample.text, sample.speaker)
+
+
+def _kept(stored: Stored) -> set[str]:
+    """The columns that a corpus does not change: what a person corrected, and whether a sample is in use."""
+    text = {"transcript", "transcript_origin"} if stored.text_by_hand else set()
+    speaker = {"speaker", "speaker_origin"} if stored.speaker_by_hand else set()
+    return text | speaker | (set() if stored.retired else {"status"})
 
 
 _BARE = {"transcript_raw": "", "words": [], "sound_print": [], "media_sha256": {}}

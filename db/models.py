@@ -124,6 +124,9 @@ UNANSWERED = frozenset({BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemSta
 """States of a question that somebody still has to answer; a sample has one of them per pass at most."""
 
 
+BY_HAND = "hand"
+"""Origin of a transcript or speaker that somebody corrected: nothing but another correction changes it."""
+
 IMPORTED = "imported"
 """`Video.settings_hash` of one that only a table tells of: nobody has its footage, nor clips of it."""
 
@@ -209,7 +212,7 @@ class Sample(Base):
     end_us: Mapped[int]
     transcript: Mapped[str] = mapped_column(default="")
     transcript_origin: Mapped[str] = mapped_column(default="")
-    """``subtitles``, ``transcript``, ``asr``, ``ocr``, or empty when there is no transcript."""
+    """``subtitles``, ``transcript``, ``asr``, ``ocr``, ``hand`` (`BY_HAND`); empty without a transcript."""
     transcript_raw: Mapped[str] = mapped_column(default="")
     """The text as its source wrote it, before it was normalised."""
     words: Mapped[list[Any]] = mapped_column(JSON, default=list)
@@ -217,7 +220,7 @@ class Sample(Base):
     speaker: Mapped[str] = mapped_column(default="")
     """Who talks in this sample, when that is known apart from its video; else empty."""
     speaker_origin: Mapped[str] = mapped_column(default="")
-    """``transcript``, ``table``, ``voice`` (guessed), or empty."""
+    """``transcript``, ``table``, ``voice`` (guessed), ``hand`` (`BY_HAND`), or empty."""
     sound_print: Mapped[list[Any]] = mapped_column(JSON, default=list)
     """Numbers that two recordings of the same sound share many of."""
     status: Mapped[str] = mapped_column(default=SampleStatus.OK)
@@ -226,6 +229,27 @@ class Sample(Base):
     because it would bring its speaker into a second split."""
     media_sha256: Mapped[dict[str, Any]]
     """By pass: hash of the file under `media/`."""
+    by_hand: Mapped[bool] = mapped_column(default=False)
+    """Somebody corrected it: no later ingest cuts it otherwise or retires it."""
+    predecessors: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    """Ids of the samples that it replaced when somebody changed its ends, split or merged; mostly none."""
+
+
+class Correction(Base):
+    """What somebody changed of a sample by hand. Rows are only ever added (a trigger sees to it)."""
+
+    __tablename__ = "correction"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    author: Mapped[str]
+    sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), index=True)
+    """Of a changed cut: the new sample."""
+    field: Mapped[str]
+    """``transcript``, ``speaker``, ``status`` or ``cut``."""
+    old: Mapped[dict[str, Any]]
+    new: Mapped[dict[str, Any]]
+    reason: Mapped[str] = mapped_column(default="")
 
 
 class SampleCheck(Base):

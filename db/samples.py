@@ -1,12 +1,14 @@
 """Samples: written once their media lies finished, retired instead of deleted."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from annotate.types import PreparedSample
+from annotate.types import PreparedSample, Segment
 from db import models
+from db.checks import DECISION
 from db.chunks import chunks, rows_of
 from db.models import INACTIVE, SampleStatus
 
@@ -49,24 +51,27 @@ def put_samples(session: Session, video: models.Video, prepared: Sequence[Prepar
     """Make `prepared` the samples of `video`: known ones are updated, those no longer cut are retired.
 
     All take part until their verdicts are stored. New ones have no split yet: who talks in them decides
-    whether they may be in that of their video. A speaker that a table told stays. Returns the ids of those
-    that were retired now.
+    whether they may be in that of their video. A speaker that a table told stays, and so does everything that
+    somebody corrected by hand: such samples are never retired here. Returns the ids of those that were
+    retired now.
     """
     known = {
         sample.id: sample
         for sample in session.scalars(select(models.Sample).where(models.Sample.video_sha256 == video.sha256))
     }
     gone = sorted(known.keys() - {p.id for p in prepared})
-    retired = [sample_id for sample_id in gone if known[sample_id].status != SampleStatus.RETIRED]
+    old = [known[sample_id] for sample_id in gone]
+    retired = [row.id for row in old if row.status != SampleStatus.RETIRED and not row.by_hand]
     for sample_id in retired:
         known[sample_id].status = SampleStatus.RETIRED
     for p in prepared:
         row = known.get(p.id) or models.Sample(id=p.id, video_sha256=video.sha256)
         row.start_us, row.end_us = p.segment.start_us, p.segment.end_us
-        row.transcript, row.transcript_origin = p.segment.text, p.transcript_origin
-        row.transcript_raw = p.segment.raw
-        row.words = [[w.text, w.start_us, w.end_us, w.guessed] for w in p.segment.words]
-        if row.speaker_origin != "table":
+        if not p.keeps_text:
+            row.transcript, row.transcript_origin = p.segment.text, p.transcript_origin
+            row.transcript_raw = p.segment.raw
+            row.words = words_of(p.segment)
+        if row.speaker_origin not in ("table", models.BY_HAND) and not p.keeps_text:
             row.speaker, row.speaker_origin = p.speaker, p.speaker_origin
         row.sound_print = list(p.sound_print)
         row.status = SampleStatus.OK
@@ -76,6 +81,11 @@ def put_samples(session: Session, video: models.Video, prepared: Sequence[Prepar
     return retired
 
 
+def words_of(segment: Segment) -> list[list[str | int | bool]]:
+    """The words of a segment as the column `words` keeps them."""
+    return [[word.text, word.start_us, word.end_us, word.guessed] for word in segment.words]
+
+
 def judged_by_people(session: Session, sample_ids: Sequence[str]) -> int:
     """How many of those samples somebody has answered a question about."""
     answer, found = models.Annotation, 0
@@ -83,3 +93,94 @@ def judged_by_people(session: Session, sample_ids: Sequence[str]) -> int:
         query = select(func.count(answer.sample_id.distinct())).where(answer.sample_id.in_(chunk))
         found += session.scalar(query) or 0
     return found
+
+
+def ids_like(session: Session, prefix: str) -> list[str]:
+    """Ids that begin so, retired samples included, sorted."""
+    query = select(models.Sample.id).where(models.Sample.id.startswith(prefix, autoescape=True))
+    return sorted(session.scalars(query))
+
+
+def any_there(session: Session) -> bool:
+    """Whether the project has a sample, whatever its state."""
+    return session.scalar(select(models.Sample.id).limit(1)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One sample, as a table of samples shows it."""
+
+    id: str
+    video: str
+    """sha256"""
+    video_name: str
+    start_us: int
+    end_us: int
+    speaker: str
+    """Of the sample, or else of its video; empty where nobody named or guessed one."""
+    transcript: str
+    status: str
+    split: str
+    by_hand: bool
+
+
+def listed(
+    session: Session,
+    *,
+    video: str | None = None,
+    statuses: Sequence[str] = (),
+    by_hand: bool = False,
+    check: str | None = None,
+) -> list[Listed]:
+    """Samples in the order of video name and time; of one video (sha256), in these states, corrected by hand,
+    or with a failed verdict of that check only, where that is asked for."""
+    row, film = models.Sample, models.Video
+    query = select(
+        row.id, row.video_sha256, film.name, film.speaker, row.start_us, row.end_us, row.speaker,
+        row.transcript, row.status, row.split, row.by_hand,
+    ).join(film, film.sha256 == row.video_sha256)  # fmt: skip
+    if video is not None:
+        query = query.where(row.video_sha256 == video)
+    if statuses:
+        query = query.where(row.status.in_(statuses))
+    if by_hand:
+        query = query.where(row.by_hand)
+    if check is not None:
+        failed = select(models.SampleCheck.sample_id).where(
+            models.SampleCheck.name == check, ~models.SampleCheck.passed
+        )
+        query = query.where(row.id.in_(failed))
+    found = [
+        Listed(
+            r.id, r.video_sha256, r.name, r.start_us, r.end_us,
+            r[6] or ("" if r[3] == r.video_sha256 else r[3]),
+            r.transcript, r.status, r.split or "", r.by_hand,
+        )
+        for r in session.execute(query)
+    ]  # fmt: skip
+    return sorted(found, key=lambda one: (one.video_name, one.video, one.start_us, one.end_us, one.id))
+
+
+def failures(session: Session, sample_ids: Sequence[str]) -> dict[str, str]:
+    """By sample: the reasons of its failed verdicts, and of a decision by hand, joined by semicolons."""
+    check = models.SampleCheck
+    found: dict[str, list[str]] = {}
+    for chunk in chunks(sample_ids):
+        query = select(check.sample_id, check.name, check.reason).where(
+            check.sample_id.in_(chunk), (~check.passed) | (check.name == DECISION)
+        )
+        for sample_id, name, reason in session.execute(query.order_by(check.name)):
+            found.setdefault(sample_id, []).append(f"{name}: {reason}")
+    return {sample_id: "; ".join(reasons) for sample_id, reasons in found.items()}
+
+
+def questions(session: Session, sample_id: str) -> list[models.BatchItem]:
+    """Every question about the sample, oldest first."""
+    query = select(models.BatchItem).where(models.BatchItem.sample_id == sample_id)
+    return list(session.scalars(query.order_by(models.BatchItem.id)))
+
+
+def labels(session: Session, sample_id: str) -> list[models.Label]:
+    """Its labels, by task."""
+    query = select(models.Label).where(models.Label.sample_id == sample_id)
+    return sorted(session.scalars(query), key=lambda label: label.task_id)

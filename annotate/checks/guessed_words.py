@@ -9,6 +9,7 @@ class GuessedWords:
     """Share of the words whose times nobody gave: they were interpolated between their neighbours."""
 
     unit = "share"
+    of_text = True
     low = "too many words with times of their own"
     high = "too many words without times of their own"
 

@@ -28,6 +28,7 @@ class Language:
     """Language of the transcript, two letters: as its source says, else by its script and little words."""
 
     unit = ""
+    of_text = True
     low = ""
     high = "another language"
 

@@ -18,6 +18,7 @@ class SpeakingRate:
     """Syllables of the transcript per second of voice: words that are not those spoken stand out."""
 
     unit = "syllables/s"
+    of_text = True
     low = "fewer words than were spoken: does the transcript belong here?"
     high = "more words than can be spoken: does the transcript belong here?"
 

@@ -9,6 +9,7 @@ class TranscriptLength:
     """Characters of the transcript, spaces not counted."""
 
     unit = "characters"
+    of_text = True
     low = "no transcript, or hardly any"
     high = "a transcript too long to be one utterance"
 

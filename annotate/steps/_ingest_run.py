@@ -14,6 +14,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.steps._clips import send_again
+from annotate.steps._corrected import union
 from annotate.steps._ingest_copies import Copies, counts
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._ingest_meter import Meter
@@ -25,9 +26,19 @@ from annotate.steps._repeats import remember
 from annotate.steps._settle_splits import settle_splits
 from annotate.steps._splits import some
 from annotate.steps._verdicts import Rules, rejudge, settle_repeats
-from annotate.types import Failed, Failure, Finished, Told, VideoJob, VideoOutcome, VideoStatus, Working
+from annotate.types import (
+    CutPlan,
+    Failed,
+    Failure,
+    Finished,
+    Told,
+    VideoJob,
+    VideoOutcome,
+    VideoStatus,
+    Working,
+)
 from annotate.wording import counted, either
-from db import checks, groups, removal, samples, units, videos
+from db import checks, corrections, groups, removal, samples, units, videos
 from db.chunks import chunks
 from db.engine import Session, reading, writing
 
@@ -91,8 +102,7 @@ class Run:
     def __post_init__(self) -> None:
         self._rules = Rules(self.project.settings)
         self._plan = self.project.settings.cut_plan()
-        decides = [CUT_VERSION, self._plan.decides()]
-        self._cut_hash = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+        self._cut_hash = cut_hash(self._plan)
         for path, reason in self.found.unreadable:
             self._problem(path, "unreadable", reason)
 
@@ -209,10 +219,12 @@ class Run:
                     self._copies.compare(file, settings_hash, video.settings_hash, used)
             return None
         self._forget_cut(sha256)
+        with reading(self.project.engine) as session:
+            kept = corrections.kept(session, sha256)
         job = VideoJob(
             source.path, sha256, self.project.media, source.sidecar, self._plan,
             store=self.project.clips.url, source=source.url, sidecar_source=source.sidecar_url,
-            transcript=file.transcript,
+            transcript=file.transcript, corrected=kept.corrected, taken=union(kept.taken),
         )  # fmt: skip
         self._in_flight[sha256] = _Flight(job, source, settings_hash, [file])
         return job
@@ -384,6 +396,12 @@ class Run:
                 f"{counted(len(self.gone), 'video')} {either(len(self.gone), 'was', 'were')} cut again, "
                 "because clips were missing"
             )
+
+
+def cut_hash(plan: CutPlan) -> str:
+    """Of everything that decides how videos are cut, their transcripts aside."""
+    decides = [CUT_VERSION, plan.decides()]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def settle_again(project: Project, session: Session) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from annotate.checks.language import UNKNOWN
 from annotate.checks.snr import DIGITAL_SILENCE, frame_powers
 from annotate.media.sound import SAMPLE_RATE, Heard, piece
 from annotate.registry import CHECKS
@@ -41,8 +42,29 @@ def background(heard: Heard, voices: Speech) -> float:
 
 def measure(observed: Observed) -> dict[str, float | str | None]:
     """By check, sorted: what it says about the sample."""
+    return _measure(observed, CHECKS.names())
+
+
+def measure_text(segment: Segment, voiced_share: float, language: str) -> dict[str, float | str | None]:
+    """The same of the checks that need the text alone, for a sample whose text changed.
+
+    `voiced_share` is the share of the segment in which a voice is heard, `language` what to take where the
+    text is too short to tell.
+    """
+    voiced = segment.start_us + round(voiced_share * (segment.end_us - segment.start_us))
+    silence = np.zeros(0, np.float32)
+    observed = Observed(segment, silence, ((segment.start_us, voiced),))
+    found = _measure(
+        observed, [name for name in CHECKS.names() if getattr(CHECKS.get(name), "of_text", False)]
+    )
+    if found.get("language") == UNKNOWN and language:
+        found["language"] = language
+    return found
+
+
+def _measure(observed: Observed, names: Sequence[str]) -> dict[str, float | str | None]:
     found: dict[str, float | str | None] = {}
-    for name in CHECKS.names():
+    for name in names:
         value = CHECKS.get(name)().measure(observed)
         found[name] = round(value, 4) if isinstance(value, float) else value
     return found

@@ -20,6 +20,7 @@ from annotate.permissions import make_folder
 from annotate.registry import SEGMENTERS, TRANSCRIBERS
 from annotate.segmenters._postprocess import joined_short, utterances
 from annotate.speakers.guess import guess_speakers, is_numbered
+from annotate.steps._corrected import Cut, join_corrected
 from annotate.steps._observe import measure, observe
 from annotate.steps._voice_share import LEAST_SHARE, sound_at_fault, voice_share
 from annotate.temporary import temporary_folder
@@ -50,6 +51,9 @@ REJECTIONS = frozenset(
 SILENCE_DB = -60.0
 SHORTEST_SECONDS = 0.3
 """Of a video: what is longer may hold a cry, and the rules of `[checks]` decide on it."""
+
+SLACK_US = 50_000
+"""A corrected end may lie so far behind the last picture: it is moved there."""
 
 Cutter = Callable[..., list[CutSample]]
 
@@ -100,37 +104,65 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     facts.update(found.facts())
     heard = listen(path, alive)
     facts.update(duration_us=heard.end_us, variable_frame_rate=varies(heard.picture_us))
-    _check_sound(job, heard)
-    transcript = _transcript(job, heard)
-    if transcript is not None and transcript.origin != "asr":
-        facts["transcript"] = _printable(_transcript_path(job))
-    speech, voices = _speech(job, path, heard, transcript)
-    found_utterances = utterances(speech, transcript, job.plan.lengths, heard.end_us)
-    if not found_utterances:
-        raise _nothing_said(job, found, heard, transcript)
-    facts[JOINED_SPEECH] = joined_short(speech, found_utterances, job.plan.lengths)
-    segments = snap(found_utterances, heard)
+    if job.only_corrected:
+        transcript, left_out = None, 0
+        _, voices = _speech(job, path, heard, None)
+        cuts = [Cut(s, True, c.language) for s, c in zip(_snapped(job, heard), job.corrected, strict=True)]
+    else:
+        _check_sound(job, heard)
+        transcript = _transcript(job, heard)
+        if transcript is not None and transcript.origin != "asr":
+            facts["transcript"] = _printable(_transcript_path(job))
+        speech, voices = _speech(job, path, heard, transcript)
+        found_utterances = utterances(speech, transcript, job.plan.lengths, heard.end_us)
+        if not found_utterances and not job.corrected:
+            raise _nothing_said(job, found, heard, transcript)
+        facts[JOINED_SPEECH] = joined_short(speech, found_utterances, job.plan.lengths)
+        least_us = round(job.plan.lengths.min_seconds * 1e6)
+        cuts, left_out = join_corrected(snap(found_utterances, heard), job.corrected, job.taken, least_us)
+    segments = [one.segment for one in cuts]
     wanted = [(SampleMedia.under(job.media, sample_id(job.sha256, s)), s) for s in segments]
     how, notes = _how_to_cut(job, found, heard)
     made = how(path, found, heard, wanted, lambda done_us: alive(done_us, heard.end_us))
-    read = _read(job, wanted, made, heard)
+    read = ["" if c.keeps_text else t for c, t in zip(cuts, _read(job, wanted, made, heard), strict=True)]
     segments = [replace(s, text=s.text or text) for s, text in zip(segments, read, strict=True)]
     if job.plan.hide_subtitles:
         made = _hidden(wanted, made, heard)
     seen = observe(segments, [c.glimpses for c in made], voices, heard, transcript)
+    seen = [replace(o, language=c.language or o.language) for o, c in zip(seen, cuts, strict=True)]
     origin = transcript.origin if transcript else ""
     guessed = _guessed(job, seen)
-    origins = [OCR if text else origin for text in read]
-    samples = [_sample(job, o, c, *who) for o, c, *who in zip(seen, made, origins, guessed, strict=True)]
+    samples = [
+        replace(_sample(job, o, m, OCR if text else origin, g), keeps_text=c.keeps_text)
+        for o, m, g, c, text in zip(seen, made, guessed, cuts, read, strict=True)
+    ]
     notes += transcript.notes if transcript else ()
     if transcript and (share := voice_share(segments, voices)) < LEAST_SHARE:
         notes.append(
             f"hardly any voice is heard where the transcript has words ({share:.0%} of the time): "
             + sound_at_fault(found, heard)
         )
+    if left_out:
+        notes.append("utterances left out where samples were corrected by hand")
     if not any(g.faces for c in made for g in c.glimpses):
         notes.append("no face seen")
     return samples, notes
+
+
+def _snapped(job: VideoJob, heard: Heard) -> list[Segment]:
+    """The corrected samples with their ends at pictures.
+
+    Raises `MediaError` with code ``outside`` where one ends after the video.
+    """
+    for one in job.corrected:
+        if one.segment.end_us > heard.end_us + SLACK_US:
+            raise MediaError(
+                f"{job.path} ends at {heard.end_us / 1e6:.3f} s, before {one.segment.end_us / 1e6:.3f} s",
+                code="outside",
+                hint="give an end inside the video",
+            )
+    inside = [replace(c.segment, end_us=min(c.segment.end_us, heard.end_us)) for c in job.corrected]
+    return snap(inside, heard)
 
 
 def _how_to_cut(job: VideoJob, found: Probe, heard: Heard) -> tuple[Cutter, list[str]]:

@@ -22,9 +22,10 @@ from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
 from annotate.steps._clips import fetch_questions
 from annotate.steps._take_down import take_down
+from annotate.steps._transcripts_shown import follow_transcripts
 from annotate.types import Modality
 from annotate.wording import counted, either
-from db import outbox, withdrawals
+from db import outbox, reask, withdrawals
 from db.engine import reading, writing
 from db.outbox import QueuedQuestion
 
@@ -45,6 +46,8 @@ class PushReport:
     passes: dict[str, int] = field(default_factory=dict)
     """Pushed, by pass."""
     problems: list[str] = field(default_factory=list)
+    asked_again: int = 0
+    """Open questions that showed an earlier transcript of their sample: withdrawn, and queued anew."""
 
 
 def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progress = SILENT) -> PushReport:
@@ -57,6 +60,7 @@ def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progre
     with outbox.sole_pusher(project.engine):
         fetch_questions(project, progress)
         problems = _withdraw_without_media(project)
+        asked_again = follow_transcripts(project, client)
         take_down(project, client, progress)
         with reading(project.engine) as session:
             queued = outbox.queued(session)
@@ -68,7 +72,7 @@ def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progre
                 there += _push_pass(project, client, modality, items, bar, problems)
                 counts[modality.value] += len(items)
     ordered = {m.value: counts[m.value] for m in project.settings.passes if counts[m.value]}
-    return PushReport(sum(counts.values()), there, ordered, problems)
+    return PushReport(sum(counts.values()), there, ordered, problems, asked_again)
 
 
 def known_ls_project(project: Project, client: LabelStudioClient, modality: Modality) -> StudioProject | None:
@@ -216,7 +220,9 @@ def _push_pass(
             ordered = True
         with writing(project.engine) as session:
             outbox.mark_open(session, ls_project.id, {i.id: ls_task_ids[i.key] for i in chunk})
-        there += found
+            # What was there already may show an earlier text: the next call reads which.
+            reask.note_texts(session, {i.key: i.transcript for i in chunk if i.key not in found})
+        there += len(found)
         bar.advance(len(chunk), note=modality.word)
     return there
 
@@ -258,8 +264,8 @@ def _change_page(client: LabelStudioClient, found: StudioProject, modality: Moda
 
 def _place(
     client: LabelStudioClient, ls_project_id: int, items: Sequence[QueuedQuestion]
-) -> tuple[dict[str, int], int]:
-    """Number of the server's task by key, and how many were there already. Tried a few times."""
+) -> tuple[dict[str, int], set[str]]:
+    """Number of the server's task by key, and the keys that were there already. Tried a few times."""
     failure: UnsureOutcome | None = None
     for pause in PAUSES:
         time.sleep(pause)
@@ -270,7 +276,7 @@ def _place(
             if missing:
                 numbers = client.import_tasks(ls_project_id, [_question(item) for item in missing])
                 placed |= {item.key: number for item, number in zip(missing, numbers, strict=True)}
-            return placed, len(items) - len(missing)
+            return placed, set(found)
         except UnsureOutcome as error:
             failure = error
     raise failure or AssertionError("PAUSES is empty")

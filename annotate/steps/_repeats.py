@@ -38,6 +38,11 @@ def remember(session: Session, prepared: Sequence[PreparedSample]) -> None:
     repeats.put_pairs(session, sorted(prints), same)
 
 
+def remember_text(session: Session, sample_id: str, text: str) -> None:
+    """Store what the corrected text of a sample has in common with those of others."""
+    repeats.put_keys(session, TEXT, {sample_id: _text_key(text)})
+
+
 def judge_repeats(session: Session, settings: RepeatSettings) -> None:
     """Reject the less protected copy of every repeat in two splits; what repeats no more comes back."""
     found: dict[str, dict[str, Verdict]] = defaultdict(dict)

@@ -19,9 +19,10 @@ from annotate.steps._push import (
     push_outbox,
 )
 from annotate.steps._studio import connect
+from annotate.steps._transcripts_shown import judged_otherwise
 from annotate.types import Modality
 from annotate.wording import counted, either
-from db import annotations, labels, outbox
+from db import annotations, labels, outbox, reask
 from db.annotations import Change
 from db.engine import reading, writing
 
@@ -54,6 +55,10 @@ class PullReport:
     pushed: int
     labels: dict[str, int]
     """By task, all there are now."""
+    asked_again: int = 0
+    """Open questions that showed an earlier transcript of their sample: withdrawn, and sent anew."""
+    judged_on_other_text: int = 0
+    """Finished questions whose raters saw another transcript than their sample has now."""
     adopted: int = 0
     """Questions that stood in Label Studio and not in the database."""
     kept: int = 0
@@ -167,6 +172,7 @@ def _report(project: Project, tally: Tally, closed: int, released: int, pushed: 
     with reading(project.engine) as session:
         counts = labels.count_labels(session)
         waiting = outbox.count_open(session)
+        judged = reask.judged_on_other_text(session)
     return PullReport(
         passes={m.value: _of(tally, m) for m in _asked_passes(project)},
         closed=closed,
@@ -174,11 +180,18 @@ def _report(project: Project, tally: Tally, closed: int, released: int, pushed: 
         released=released,
         pushed=pushed.pushed,
         labels={task.id: counts.get(task.id, 0) for task in project.settings.tasks()},
+        asked_again=pushed.asked_again,
+        judged_on_other_text=len(judged),
         adopted=tally.adopted,
         kept=tally.kept,
         missing=len(tally.missing),
         missing_answers=tally.missing[:LISTED],
-        problems=[*tally.problems, *map(_missing_problem, tally.doubts), *pushed.problems],
+        problems=[
+            *tally.problems,
+            *map(_missing_problem, tally.doubts),
+            *pushed.problems,
+            *judged_otherwise(judged),
+        ],
         next=_next(tally, waiting),
     )
 

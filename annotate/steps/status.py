@@ -10,9 +10,10 @@ from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
 from annotate.steps._no_samples import EXPLAIN, INGEST
 from annotate.steps._splits import deviation, deviation_of, is_off
+from annotate.steps._transcripts_shown import judged_otherwise
 from annotate.types import Kind, Split
 from annotate.wording import counted
-from db import stats, videos
+from db import reask, stats, videos
 from db.batches import something_left
 from db.engine import Session, reading
 from db.models import UNANSWERED, BatchItemState
@@ -38,6 +39,8 @@ class StatusReport:
     """By task and origin, a column per split."""
     questions: Sequence[Mapping[str, Any]]
     """By pass, a column per state."""
+    judged_on_other_text: int
+    """Finished questions whose raters saw another transcript than their sample has now."""
     batches: int
     rounds: int
     scores: Sequence[Mapping[str, Any]]
@@ -55,6 +58,7 @@ def status(project: Project) -> StatusReport:
     """
     with reading(project.engine) as session:
         total, latest = stats.rounds(session, SHOWN_ROUNDS)
+        judged = reask.judged_on_other_text(session)
         return StatusReport(
             project=project.settings.project.name,
             folder=project.root,
@@ -63,6 +67,7 @@ def status(project: Project) -> StatusReport:
             rejected=dict(stats.rejected(session)),
             labels=_labels(project, stats.labels(session)),
             questions=_questions(project, stats.questions(session)),
+            judged_on_other_text=len(judged),
             batches=stats.batches(session),
             rounds=total,
             scores=[row for fact in latest for row in _scores(fact)],
@@ -71,7 +76,7 @@ def status(project: Project) -> StatusReport:
                 for name, answered, skipped, seconds in stats.annotators(session)
             ],
             exports=[{"format": f, "path": p, "samples": n} for f, p, n in stats.exports(session)],
-            warnings=_shares_off(project, session),
+            warnings=[*_shares_off(project, session), *judged_otherwise(judged)],
             next=_next(project),
         )
 

@@ -3,6 +3,7 @@
 from annotate.types.checks import Box, Glimpse, Observed, Rule, Verdict
 from annotate.types.cutting import (
     JOINED_SPEECH,
+    Corrected,
     CutPlan,
     PreparedSample,
     Transcribing,
@@ -37,6 +38,7 @@ __all__ = [
     "UNIMODAL",
     "Answer",
     "Box",
+    "Corrected",
     "Cue",
     "CutPlan",
     "Dataset",

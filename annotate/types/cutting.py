@@ -71,6 +71,17 @@ class CutPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Corrected:
+    """A sample that somebody corrected by hand, as a worker has to cut it."""
+
+    segment: Segment
+    keeps_text: bool
+    """Its text was corrected; otherwise that of the same cut in the present transcript counts."""
+    language: str = ""
+    """Two-letter code of its transcript, when it is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class VideoJob:
     """One video to be cut by a worker. Everything it needs, so that it opens no database and no settings."""
 
@@ -89,6 +100,12 @@ class VideoJob:
     """The same of `sidecar`."""
     transcript: Transcript | None = None
     """What a table that serves many videos says of this one; counts instead of `sidecar`."""
+    corrected: tuple[Corrected, ...] = ()
+    """Samples that somebody corrected by hand: they are cut exactly so, whatever the segmenter finds."""
+    taken: tuple[tuple[int, int], ...] = ()
+    """(start, end) in microseconds, ordered and disjoint: nothing but corrected samples is cut there."""
+    only_corrected: bool = False
+    """Cut the corrected samples and nothing else, their ends moved to the nearest pictures as in any cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +126,8 @@ class PreparedSample:
     """``transcript``, ``voice`` (guessed from the sound) or empty."""
     sound_print: tuple[int, ...] = ()
     """Numbers that two recordings of the same sound share many of."""
+    keeps_text: bool = False
+    """Its text and speaker are those that are stored already, because it was corrected by hand."""
 
 
 @dataclass(frozen=True, slots=True)

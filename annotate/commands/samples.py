@@ -1,0 +1,170 @@
+"""Commands that list samples and correct them by hand."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from annotate.commands.shared import AsJson, emit, open_project, progress
+
+app = typer.Typer(no_args_is_help=True, help="List samples, and correct by hand what ingest cut.")
+
+Sample = Annotated[str, typer.Argument(metavar="SAMPLE", help="Id of a sample, or its beginning.")]
+Samples = Annotated[
+    list[str], typer.Argument(metavar="SAMPLE...", help="Ids of samples, or their beginnings.")
+]
+Video = Annotated[
+    str | None, typer.Option(help="Only those of a video: its path, file name, or beginning of its sha256.")
+]
+Status = Annotated[str | None, typer.Option(help="Only those that are ok, rejected, retired or removed.")]
+Reason = Annotated[str, typer.Option(help="Why, for the log.")]
+By = Annotated[str | None, typer.Option(help="Who corrects; else corrections.by, else the login name.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
+Undo = Annotated[bool, typer.Option("--undo", help="Forget what was decided by hand: the checks decide.")]
+
+
+@app.command("list")
+def list_samples(
+    video: Video = None,
+    status: Status = None,
+    check: Annotated[str | None, typer.Option(help="Only those that this check rejects.")] = None,
+    corrected: Annotated[
+        bool, typer.Option("--corrected", help="Only those that somebody corrected.")
+    ] = False,
+    n: Annotated[int, typer.Option("-n", min=0, help="List at most so many; 0: all.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List samples with times, text and status. Example: annotate samples list --status rejected"""
+    from annotate.steps.samples import list_samples as step
+
+    report = step(open_project(), video=video, status=status, check=check, corrected=corrected, limit=n)
+    emit(report, as_json)
+
+
+@app.command("show")
+def show(sample: Sample, as_json: AsJson = False) -> None:
+    """Show all that is known of one sample. Example: annotate samples show 3f2a"""
+    from annotate.steps.samples_show import show_sample as step
+
+    emit(step(open_project(), sample), as_json)
+
+
+@app.command("edit")
+def edit(  # noqa: PLR0913, PLR0917 - one for each option
+    sample: Sample,
+    transcript: Annotated[str | None, typer.Option(help="What is said.")] = None,
+    speaker: Annotated[str | None, typer.Option(help="Who talks.")] = None,
+    start: Annotated[float | None, typer.Option(help="Seconds from the start of the video.")] = None,
+    end: Annotated[float | None, typer.Option(help="The same of its end.")] = None,
+    reason: Reason = "",
+    by: By = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Correct a sample's text, speaker or ends. Example: annotate samples edit 3f2a --end 12.4"""
+    from annotate.steps.samples import edit as step
+
+    report = step(
+        open_project(), sample, transcript=transcript, speaker=speaker, start=start, end=end, reason=reason,
+        by=by, dry_run=dry_run, progress=progress(),
+    )  # fmt: skip
+    emit(report, as_json)
+
+
+@app.command("split")
+def split(
+    sample: Sample,
+    at: Annotated[list[float], typer.Option(help="Seconds from the start of the video; may come again.")],
+    transcript: Annotated[
+        list[str] | None,
+        typer.Option(help="Of each part, in order; needed where the times of words are not known."),
+    ] = None,
+    reason: Reason = "",
+    by: By = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make several samples of one. Example: annotate samples split 3f2a --at 12.4"""
+    from annotate.steps.samples import split as step
+
+    report = step(
+        open_project(), sample, at, transcripts=transcript or [], reason=reason, by=by, dry_run=dry_run,
+        progress=progress(),
+    )  # fmt: skip
+    emit(report, as_json)
+
+
+@app.command("merge")
+def merge(
+    samples: Samples,
+    transcript: Annotated[str | None, typer.Option(help="Of the whole; else their texts, joined.")] = None,
+    speaker: Annotated[str | None, typer.Option(help="Who talks; needed where they differ.")] = None,
+    reason: Reason = "",
+    by: By = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make one sample of several that follow each other. Example: annotate samples merge 3f2a 90bc"""
+    from annotate.steps.samples import merge as step
+
+    report = step(
+        open_project(), samples, transcript=transcript, speaker=speaker, reason=reason, by=by,
+        dry_run=dry_run, progress=progress(),
+    )  # fmt: skip
+    emit(report, as_json)
+
+
+@app.command("accept")
+def accept(
+    samples: Samples, reason: Reason = "", by: By = None, undo: Undo = False, dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Let samples take part whatever checks say. Example: annotate samples accept 3f2a --reason profile"""
+    from annotate.steps.samples import decide as step
+
+    report = step(
+        open_project(), samples, accept=True, undo=undo, reason=reason, by=by, dry_run=dry_run,
+        progress=progress(),
+    )  # fmt: skip
+    emit(report, as_json)
+
+
+@app.command("reject")
+def reject(
+    samples: Samples, reason: Reason = "", by: By = None, undo: Undo = False, dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Keep samples out of the dataset. Example: annotate samples reject 3f2a --reason "two people talk" """
+    from annotate.steps.samples import decide as step
+
+    report = step(
+        open_project(), samples, accept=False, undo=undo, reason=reason, by=by, dry_run=dry_run,
+        progress=progress(),
+    )  # fmt: skip
+    emit(report, as_json)
+
+
+@app.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(help="A CSV file that does not exist yet.")],
+    video: Video = None,
+    status: Status = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write samples to a table for a spreadsheet. Example: annotate samples export samples.csv"""
+    from annotate.steps.samples_table import export_table as step
+
+    emit(step(open_project(), file, video=video, status=status), as_json)
+
+
+@app.command("apply")
+def apply(
+    file: Annotated[Path, typer.Argument(help="A table of `annotate samples export`, corrected.")],
+    by: By = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make all corrections of a table, or none. Example: annotate samples apply samples.csv --dry-run"""
+    from annotate.steps.samples_table import apply_table as step
+
+    emit(step(open_project(), file, by=by, dry_run=dry_run, progress=progress()), as_json)

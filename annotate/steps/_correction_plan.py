@@ -1,0 +1,373 @@
+"""Works out what corrections by hand would change, and refuses those that cannot be; writes nothing."""
+
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import pairwise
+
+from annotate.segmenters._words import Said, joined, pieces, with_words
+from annotate.types import Cue, Segment
+from db import checks, corrections, models
+from db.engine import Session
+from db.models import BY_HAND, IMPORTED, INACTIVE, SampleStatus
+
+LEAST_US = 100_000
+"""No sample is shorter, whoever cuts it."""
+MILLISECOND_US = 1_000
+NAME_LENGTH = 200
+
+
+class Unfit(ValueError):
+    """A correction that cannot be made; the message says why, in terms of the sample."""
+
+
+class Decision(StrEnum):
+    """What somebody decides about a sample whatever its checks say; the value is for people."""
+
+    ACCEPT = "accepted by hand"
+    REJECT = "rejected by hand"
+    FORGET = "as the checks say"
+    """Take an earlier decision back."""
+
+    @property
+    def accepted(self) -> bool | None:
+        """As `db.checks.decide` takes it."""
+        return None if self is Decision.FORGET else self is Decision.ACCEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What somebody wants of one sample; None leaves a value as it is."""
+
+    sample_id: str
+    transcript: str | None = None
+    speaker: str | None = None
+    start_us: int | None = None
+    end_us: int | None = None
+    decision: Decision | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A transcript with where it comes from."""
+
+    segment: Segment
+    """Its times are those of the new sample."""
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewSample:
+    """A sample that is to be cut instead of others."""
+
+    video: str
+    predecessors: tuple[str, ...]
+    text: Text
+    speaker: str
+    speaker_origin: str
+    decision: Decision | None
+    reason: str
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Start and end in microseconds, before they are moved to pictures."""
+        return self.text.segment.start_us, self.text.segment.end_us
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that changes, for people."""
+
+    sample: str
+    field: str
+    old: str
+    new: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that is to be written."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    speakers: dict[str, str] = field(default_factory=dict)
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    """By sample id."""
+    cuts: list[NewSample] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    unchanged: int = 0
+    """Samples of which nothing changes."""
+
+
+def require_active(row: models.Sample | None, sample_id: str) -> models.Sample:
+    """The sample, if it can be corrected. Raises `Unfit`."""
+    if row is None:
+        raise Unfit(f"there is no sample {sample_id}")
+    if row.status == SampleStatus.RETIRED:
+        raise Unfit(f"sample {sample_id} was replaced by another cut: `annotate samples show {sample_id}`")
+    if row.status == SampleStatus.REMOVED:
+        raise Unfit(f"the video of sample {sample_id} was removed: `annotate remove --undo VIDEO` first")
+    return row
+
+
+def speaker_of(session: Session, row: models.Sample) -> str:
+    """Who talks in the sample as far as it is known: named or guessed for it, or named for its video."""
+    video = session.get_one(models.Video, row.video_sha256)
+    return row.speaker or ("" if video.speaker == video.sha256 else video.speaker)
+
+
+def tidy(text: str) -> str:
+    """The text in composed form (NFC), with single spaces and without control characters."""
+    spaced = "".join(" " if c.isspace() else c for c in unicodedata.normalize("NFC", text))
+    return " ".join("".join(c for c in spaced if unicodedata.category(c) not in ("Cc", "Cs")).split())
+
+
+def add_edit(session: Session, plan: Plan, edit: Edit) -> None:
+    """Put one edit into the plan. Raises `Unfit` where it cannot be made; the plan is unchanged then."""
+    row = require_active(session.get(models.Sample, edit.sample_id), edit.sample_id)
+    text = None if edit.transcript is None else tidy(edit.transcript)
+    text = None if text == row.transcript else text
+    speaker = _new_speaker(session, row, edit.speaker)
+    span = _new_span(session, row, edit)
+    decision = _new_decision(session, row, edit)
+    if decision in (Decision.ACCEPT, Decision.REJECT) and not edit.reason.strip():
+        raise Unfit(f"sample {row.id} cannot be {decision} without a reason")
+    changes = list(_changes(session, row, text, speaker, span, decision))
+    if not changes:
+        plan.unchanged += 1
+        return
+    plan.changes += changes
+    plan.reasons[row.id] = edit.reason.strip()
+    if span is None:
+        plan.texts |= {} if text is None else {row.id: text}
+        plan.speakers |= {} if speaker is None else {row.id: speaker}
+        plan.decisions |= {} if decision is None else {row.id: decision}
+        return
+    plan.cuts.append(
+        NewSample(
+            row.video_sha256, (row.id,), _text_of(row, span, text),
+            row.speaker if speaker is None else speaker,
+            row.speaker_origin if speaker is None else BY_HAND,
+            decision, edit.reason.strip(),
+        )
+    )  # fmt: skip
+
+
+def _new_decision(session: Session, row: models.Sample, edit: Edit) -> Decision | None:
+    """None where nothing changes."""
+    before = checks.decision(session, row.id)
+    if edit.decision is None or edit.decision.accepted is before:
+        return None
+    return edit.decision
+
+
+def _new_speaker(session: Session, row: models.Sample, said: str | None) -> str | None:
+    if said is None:
+        return None
+    name, known = tidy(said), speaker_of(session, row)
+    if name == known:
+        return None
+    if not name:
+        raise Unfit(f"the speaker of sample {row.id} cannot be empty: it is {known!r}")
+    if len(name) > NAME_LENGTH:
+        raise Unfit(f"the speaker of sample {row.id} has {len(name)} characters, more than {NAME_LENGTH}")
+    return name
+
+
+def _new_span(session: Session, row: models.Sample, edit: Edit) -> tuple[int, int] | None:
+    """The new start and end, or None where they stay: a millisecond is no change."""
+    start = _moved(row.start_us, edit.start_us)
+    end = _moved(row.end_us, edit.end_us)
+    if (start, end) == (row.start_us, row.end_us):
+        return None
+    require_span(session, row, start, end)
+    return start, end
+
+
+def _moved(old_us: int, new_us: int | None) -> int:
+    return old_us if new_us is None or abs(new_us - old_us) < MILLISECOND_US else new_us
+
+
+def require_span(session: Session, row: models.Sample, start_us: int, end_us: int) -> None:
+    """Raise `Unfit` unless the stretch can be a sample of the same video."""
+    video = session.get_one(models.Video, row.video_sha256)
+    if video.settings_hash == IMPORTED:
+        raise Unfit(f"sample {row.id} was imported without its video, so it cannot be cut otherwise")
+    if start_us < 0 or end_us - start_us < LEAST_US:
+        raise Unfit(
+            f"sample {row.id} would last from {seconds(start_us)} to {seconds(end_us)} s; a sample starts at "
+            f"0 or later and lasts {LEAST_US / 1e6:g} s or more"
+        )
+    length = video.facts.get("duration_us")
+    if isinstance(length, int) and end_us > length + LEAST_US // 2:
+        raise Unfit(
+            f"sample {row.id} would end at {seconds(end_us)} s, but its video ends at {seconds(length)} s"
+        )
+
+
+def seconds(time_us: int) -> str:
+    """With three decimals, as tables have it."""
+    return f"{time_us / 1e6:.3f}"
+
+
+def span_text(span: tuple[int, int]) -> str:
+    """A stretch of time, for people."""
+    return f"{seconds(span[0])} to {seconds(span[1])} s"
+
+
+def _changes(
+    session: Session, row: models.Sample, text: str | None, speaker: str | None,
+    span: tuple[int, int] | None, decision: Decision | None,
+) -> Iterator[Change]:  # fmt: skip
+    if text is not None:
+        yield Change(row.id, "transcript", row.transcript, text)
+    if speaker is not None:
+        yield Change(row.id, "speaker", speaker_of(session, row), speaker)
+    if span is not None:
+        for name, old, new in zip(("start", "end"), (row.start_us, row.end_us), span, strict=True):
+            if old != new:
+                yield Change(row.id, name, seconds(old), seconds(new))
+    if decision is not None:
+        yield Change(row.id, "status", row.status, decision.value)
+
+
+def _text_of(row: models.Sample, span: tuple[int, int], text: str | None) -> Text:
+    """What is said in a new cut: what somebody wrote, else the words that lie in it, else the same text."""
+    if text is not None:
+        return Text(Segment(*span, text, text), BY_HAND if text != row.transcript else row.transcript_origin)
+    return _within(row, span)
+
+
+def _within(row: models.Sample, span: tuple[int, int]) -> Text:
+    own = corrections.segment_of(row)
+    held = Said(tuple(pieces([_cue(own)]))).among(span) if own.words else []
+    if not own.words or len(held) == len(own.words):
+        return Text(replace(own, start_us=span[0], end_us=span[1]), row.transcript_origin)
+    return Text(with_words(Segment(*span), held), row.transcript_origin if held else "")
+
+
+def _cue(segment: Segment) -> Cue:
+    return Cue(
+        segment.start_us, segment.end_us, segment.text, segment.raw, segment.speaker, segment.words
+    )  # fmt: skip
+
+
+def add_split(
+    session: Session, plan: Plan, sample_id: str, at_us: Sequence[int], texts: Sequence[str], reason: str
+) -> None:
+    """Put into the plan that a sample becomes several. Raises `Unfit`."""
+    row = require_active(session.get(models.Sample, sample_id), sample_id)
+    edges = [row.start_us, *sorted(set(at_us)), row.end_us]
+    if any(not row.start_us < at < row.end_us for at in at_us):
+        raise Unfit(
+            f"sample {row.id} lasts from {span_text((row.start_us, row.end_us))}: split it between these"
+        )
+    parts = list(pairwise(edges))
+    for start, end in parts:
+        require_span(session, row, start, end)
+    if texts and len(texts) != len(parts):
+        raise Unfit(f"sample {row.id} becomes {len(parts)} samples, but {len(texts)} transcripts are given")
+    if not texts and row.transcript and not row.words:
+        raise Unfit(
+            f"nobody knows which words of sample {row.id} come before the cut: give --transcript "
+            f"{len(parts)} times; its text is {row.transcript!r}"
+        )
+    for number, span in enumerate(parts):
+        text = tidy(texts[number]) if texts else None
+        new = Text(Segment(*span, text, text), BY_HAND) if text is not None else _within(row, span)
+        plan.cuts.append(
+            NewSample(row.video_sha256, (row.id,), new, row.speaker, row.speaker_origin, None, reason.strip())
+        )
+        plan.changes.append(Change(row.id, "split", span_text((edges[0], edges[-1])), span_text(span)))
+
+
+def add_merge(
+    session: Session,
+    plan: Plan,
+    sample_ids: Sequence[str],
+    text: str | None,
+    speaker: str | None,
+    reason: str,
+) -> None:
+    """Put into the plan that several samples become one. Raises `Unfit`."""
+    rows = [require_active(session.get(models.Sample, name), name) for name in dict.fromkeys(sample_ids)]
+    if len(rows) < 2:
+        raise Unfit("name two samples or more to merge")
+    rows.sort(key=lambda row: row.start_us)
+    if len({row.video_sha256 for row in rows}) > 1:
+        raise Unfit("samples of several videos cannot be merged")
+    span = rows[0].start_us, max(row.end_us for row in rows)
+    require_span(session, rows[0], *span)
+    names = dict.fromkeys(speaker_of(session, row) for row in rows)
+    if speaker is None and len(names) > 1:
+        raise Unfit(
+            f"the samples have different speakers ({', '.join(map(repr, names))}): say --speaker NAME"
+        )
+    named = tidy(speaker) if speaker is not None else ""
+    origins = {row.transcript_origin for row in rows if row.transcript}
+    whole = _merged(rows, span) if text is None else Segment(*span, tidy(text), tidy(text))
+    origin = BY_HAND if text is not None or len(origins) > 1 else next(iter(origins), "")
+    plan.cuts.append(
+        NewSample(
+            rows[0].video_sha256, tuple(row.id for row in rows), Text(whole, origin),
+            named or rows[0].speaker, BY_HAND if named else rows[0].speaker_origin, None, reason.strip(),
+        )
+    )  # fmt: skip
+    plan.changes += [
+        Change(row.id, "merge", span_text((row.start_us, row.end_us)), span_text(span)) for row in rows
+    ]
+
+
+def _merged(rows: Sequence[models.Sample], span: tuple[int, int]) -> Segment:
+    parts = [corrections.segment_of(row) for row in rows if row.transcript]
+    timed = all(part.words for part in parts)
+    return Segment(
+        *span,
+        joined(part.text for part in parts),
+        joined(part.raw or part.text for part in parts),
+        words=tuple(word for part in parts for word in part.words) if timed else (),
+    )
+
+
+def require_disjoint(session: Session, plan: Plan) -> None:
+    """See that no two samples of a video overlap in the end. Raises `Unfit`.
+
+    Samples that rules reject, and that nobody corrected, give way: a new sample that reaches into one
+    replaces it.
+    """
+    replaced = {name for cut in plan.cuts for name in cut.predecessors}
+    for sha256 in dict.fromkeys(cut.video for cut in plan.cuts):
+        kept = [
+            row
+            for row in corrections.of_video(session, sha256)
+            if row.status not in INACTIVE and row.id not in replaced
+        ]
+        touched = plan.texts.keys() | plan.speakers.keys() | plan.decisions.keys()
+        weak = {r.id for r in kept if r.status == SampleStatus.REJECTED and not r.by_hand} - touched
+        cuts = [cut for cut in plan.cuts if cut.video == sha256]
+        for number, cut in enumerate(plan.cuts):
+            if cut.video == sha256:
+                hit = [r for r in kept if _overlap(cut.span, (r.start_us, r.end_us))]
+                _require_weak(cut, hit, weak)
+                plan.cuts[number] = replace(cut, predecessors=(*cut.predecessors, *(r.id for r in hit)))
+        for one, other in pairwise(sorted(cuts, key=lambda cut: cut.span)):
+            if _overlap(one.span, other.span):
+                raise Unfit(
+                    f"the new cuts of {', '.join(one.predecessors)} ({span_text(one.span)}) and of "
+                    f"{', '.join(other.predecessors)} ({span_text(other.span)}) overlap"
+                )
+
+
+def _require_weak(cut: NewSample, hit: Iterable[models.Sample], weak: Collection[str]) -> None:
+    for row in hit:
+        if row.id not in weak:
+            raise Unfit(
+                f"the new cut of {', '.join(cut.predecessors)} ({span_text(cut.span)}) overlaps sample "
+                f"{row.id} ({span_text((row.start_us, row.end_us))}): change that one, too, or merge them"
+            )
+
+
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]

@@ -1,0 +1,216 @@
+"""List samples, show one, and correct them by hand: text, speaker, ends, and what the checks say of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from annotate.errors import NothingToDo, UsageError
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.steps._correct import CorrectionReport, correct
+from annotate.steps._correction_plan import Decision, Edit, Plan, add_edit, add_merge, add_split
+from annotate.steps._one_sample import one_sample
+from annotate.steps._one_video import one_video
+from annotate.wording import counted
+from db import samples
+from db.engine import Session, reading
+from db.models import SampleStatus
+
+TEXT_SHOWN = 60
+"""Characters of a transcript in a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesReport:
+    """Samples of the project."""
+
+    samples: Sequence[Mapping[str, Any]]
+    total: int
+    """That fit, those that are not listed included."""
+    notes: list[str]
+
+
+def list_samples(
+    project: Project,
+    *,
+    video: str | None = None,
+    status: str | None = None,
+    check: str | None = None,
+    corrected: bool = False,
+    limit: int = 0,
+) -> SamplesReport:
+    """Samples in the order of video and time, retired ones only where `status` asks for them.
+
+    `limit` 0 lists all. Raises `UnknownName` or `UsageError` for a video or a state that cannot be.
+    """
+    with reading(project.engine) as session:
+        found = select(session, video=video, status=status, check=check, corrected=corrected)
+        shown = found[:limit] if limit else found
+        reasons = samples.failures(session, [one.id for one in shown])
+    if not found:
+        raise NothingToDo("no sample fits", hint="annotate samples list, without options, lists all")
+    more = len(found) - len(shown)
+    return SamplesReport(
+        samples=[
+            {
+                "sample": one.id,
+                "video": one.video_name,
+                "start": round(one.start_us / 1e6, 3),
+                "end": round(one.end_us / 1e6, 3),
+                "speaker": one.speaker,
+                "transcript": _short(one.transcript),
+                "status": one.status,
+                "split": one.split,
+                "corrected": one.by_hand,
+                "reasons": reasons.get(one.id, ""),
+            }
+            for one in shown
+        ],
+        total=len(found),
+        notes=[f"{counted(more, 'sample')} more: -n 0 lists all"] if more else [],
+    )
+
+
+def select(
+    session: Session,
+    *,
+    video: str | None,
+    status: str | None,
+    check: str | None = None,
+    corrected: bool = False,
+) -> list[samples.Listed]:
+    """Samples that take part or are rejected, or those in one state; see `list_samples`."""
+    sha256 = one_video(session, video).sha256 if video is not None else None
+    return samples.listed(session, video=sha256, statuses=_statuses(status), by_hand=corrected, check=check)
+
+
+def _statuses(status: str | None) -> list[str]:
+    if status is None:
+        return [SampleStatus.OK, SampleStatus.REJECTED]
+    if status not in list(SampleStatus):
+        raise UsageError(f"no sample has the status {status!r}", hint=f"one of {', '.join(SampleStatus)}")
+    return [status]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= TEXT_SHOWN else f"{text[: TEXT_SHOWN - 1]}…"
+
+
+def edit(  # noqa: PLR0913 - one for each option
+    project: Project,
+    name: str,
+    *,
+    transcript: str | None = None,
+    speaker: str | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    reason: str = "",
+    by: str | None = None,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+) -> CorrectionReport:
+    """Change the transcript, the speaker or the ends (seconds from the start of the video) of a sample.
+
+    Other ends make a new sample, which names the old one as its predecessor. Raises what `correct` does, and
+    `UsageError` when nothing is to be changed.
+    """
+    if (transcript, speaker, start, end) == (None, None, None, None):
+        raise UsageError(
+            "nothing is to be changed", hint="name one of --transcript, --speaker, --start and --end"
+        )
+
+    def plan(session: Session) -> Plan:
+        made = Plan()
+        add_edit(session, made, Edit(
+            one_sample(session, name), transcript=transcript, speaker=speaker, start_us=_microseconds(start),
+            end_us=_microseconds(end), reason=reason,
+        ))  # fmt: skip
+        return made
+
+    return _done(correct(project, plan, by=by, dry_run=dry_run, progress=progress))
+
+
+def _microseconds(time: float | None) -> int | None:
+    return None if time is None else round(time * 1e6)
+
+
+def _done(report: CorrectionReport) -> CorrectionReport:
+    """Raises `NothingToDo` when everything is so already."""
+    if not report.changes:
+        raise NothingToDo("nothing changes: the sample is so already", hint="annotate samples show SAMPLE")
+    return report
+
+
+def split(
+    project: Project,
+    name: str,
+    at: Sequence[float],
+    *,
+    transcripts: Sequence[str] = (),
+    reason: str = "",
+    by: str | None = None,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+) -> CorrectionReport:
+    """Make several samples of one, divided at these times (seconds from the start of the video).
+
+    Each part gets the words that lie in it where their times are known, else `transcripts` have to be given,
+    one for each part. Raises what `correct` does.
+    """
+
+    def plan(session: Session) -> Plan:
+        made = Plan()
+        times = [round(time * 1e6) for time in at]
+        add_split(session, made, one_sample(session, name), times, transcripts, reason)
+        return made
+
+    return correct(project, plan, by=by, dry_run=dry_run, progress=progress)
+
+
+def merge(
+    project: Project,
+    names: Sequence[str],
+    *,
+    transcript: str | None = None,
+    speaker: str | None = None,
+    reason: str = "",
+    by: str | None = None,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+) -> CorrectionReport:
+    """Make one sample of several of one video that follow each other. Raises what `correct` does."""
+
+    def plan(session: Session) -> Plan:
+        made = Plan()
+        add_merge(session, made, [one_sample(session, name) for name in names], transcript, speaker, reason)
+        return made
+
+    return correct(project, plan, by=by, dry_run=dry_run, progress=progress)
+
+
+def decide(
+    project: Project,
+    names: Sequence[str],
+    *,
+    accept: bool,
+    undo: bool = False,
+    reason: str = "",
+    by: str | None = None,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+) -> CorrectionReport:
+    """Accept or reject samples whatever their checks say, or let the checks decide again with `undo`.
+
+    Raises `UsageError` without a reason, and what `correct` does.
+    """
+    if not undo and not reason.strip():
+        raise UsageError("a decision needs a reason", hint='--reason "the face is in profile"')
+    decision = Decision.FORGET if undo else Decision.ACCEPT if accept else Decision.REJECT
+
+    def plan(session: Session) -> Plan:
+        made = Plan()
+        for name in dict.fromkeys(one_sample(session, name) for name in names):
+            add_edit(session, made, Edit(name, decision=decision, reason=reason))
+        return made
+
+    return _done(correct(project, plan, by=by, dry_run=dry_run, progress=progress))

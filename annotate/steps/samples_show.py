@@ -1,0 +1,107 @@
+"""Show everything that is known of one sample: content, checks, questions, labels and corrections."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from annotate.project import Project
+from annotate.steps._correction_plan import speaker_of
+from annotate.steps._one_sample import one_sample
+from db import corrections, explain, models, samples
+from db.engine import Session, reading
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReport:
+    """One sample."""
+
+    sample: str
+    video: str
+    """Path."""
+    start: float
+    """Seconds from the start of the video."""
+    end: float
+    transcript: str
+    transcript_origin: str
+    transcript_as_written: str
+    """Before it was normalised; empty where that is the same."""
+    speaker: str
+    speaker_origin: str
+    status: str
+    split: str
+    reasons: str
+    """Why it is rejected, or who decided about it."""
+    corrected: bool
+    predecessors: Sequence[str]
+    """Samples that it replaced."""
+    successors: Sequence[str]
+    """Samples that replaced it."""
+    clip: str
+    """Path of picture and sound; empty where there is none."""
+    checks: Mapping[str, float | str | None]
+    """What was measured."""
+    questions: Sequence[Mapping[str, Any]]
+    """What was asked, with the text that raters saw where it is another than the present one."""
+    labels: Mapping[str, float | str | None]
+    corrections: Sequence[Mapping[str, Any]]
+    """Oldest first, those of its predecessors included."""
+
+
+def show_sample(project: Project, name: str) -> SampleReport:
+    """Everything about the sample of that id, or beginning of an id.
+
+    Raises `UnknownName` for none, `UsageError` for several.
+    """
+    with reading(project.engine) as session:
+        row = session.get_one(models.Sample, one_sample(session, name))
+        relatives = corrections.of_video(session, row.video_sha256)
+        clip = project.sample_media(row.id).clip
+        return SampleReport(
+            sample=row.id,
+            video=explain.located(session, row.video_sha256).path,
+            start=row.start_us / 1e6,
+            end=row.end_us / 1e6,
+            transcript=row.transcript,
+            transcript_origin=row.transcript_origin,
+            transcript_as_written=row.transcript_raw if row.transcript_raw != row.transcript else "",
+            speaker=speaker_of(session, row),
+            speaker_origin=row.speaker_origin,
+            status=row.status,
+            split=row.split or "",
+            reasons=samples.failures(session, [row.id]).get(row.id, ""),
+            corrected=row.by_hand,
+            predecessors=list(row.predecessors),
+            successors=[other.id for other in relatives if row.id in other.predecessors],
+            clip=str(clip) if clip.exists() else "",
+            checks={v.name: v.word or v.value for v in explain.verdicts(session, [row.id])[row.id]},
+            questions=[_question(item, row.transcript) for item in samples.questions(session, row.id)],
+            labels={
+                label.task_id: label.category if label.number is None else label.number
+                for label in samples.labels(session, row.id)
+            },
+            corrections=_corrections(session, [row.id, *map(str, row.predecessors)]),
+        )
+
+
+def _question(item: models.BatchItem, transcript: str) -> dict[str, Any]:
+    shown = {
+        "asked": item.created_at,
+        "pass": item.modality,
+        "state": models.BatchItemState(item.state).name.lower(),
+    }
+    other = item.transcript is not None and item.transcript != transcript
+    return {**shown, "judged_text": item.transcript if other else ""}
+
+
+def _corrections(session: Session, sample_ids: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "at": entry.at, "author": entry.author, "sample": entry.sample_id, "field": entry.field,
+            "old": _shown(entry.old), "new": _shown(entry.new), "reason": entry.reason,
+        }
+        for entry in corrections.history(session, sample_ids)
+    ]  # fmt: skip
+
+
+def _shown(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value not in (None, ""))

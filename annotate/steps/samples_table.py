@@ -1,0 +1,211 @@
+"""Correct many samples in a spreadsheet: write them to a CSV file, and apply it again, all rows or none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from annotate.errors import AnnotateError, NothingToDo
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.steps._correct import CorrectionReport, correct
+from annotate.steps._correction_plan import Decision, Edit, Plan, Unfit, add_edit, require_disjoint, seconds
+from annotate.steps._sample_table import (
+    READ_ONLY,
+    Damaged,
+    Row,
+    damaged_id,
+    read_seconds,
+    read_table,
+    read_text,
+    state_of,
+    write_table,
+)
+from annotate.steps.samples import select
+from annotate.wording import counted, either
+from db import corrections, samples
+from db.engine import Session, reading
+from db.models import SampleStatus
+from db.samples import Listed
+
+DECISIONS = {
+    "ok": SampleStatus.OK, "accept": SampleStatus.OK, "accepted": SampleStatus.OK,
+    "rejected": SampleStatus.REJECTED, "reject": SampleStatus.REJECTED,
+}  # fmt: skip
+"""What may stand in the column `status`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableReport:
+    """The table that was written."""
+
+    path: Path
+    samples: int
+    next: str
+
+
+def export_table(
+    project: Project, path: Path, *, video: str | None = None, status: str | None = None
+) -> TableReport:
+    """Write the samples, or those of one video or state, to the new CSV file `path`.
+
+    Raises `UsageError` when it exists or cannot be written, `NothingToDo` when no sample fits.
+    """
+    with reading(project.engine) as session:
+        found = select(session, video=video, status=status)
+        reasons = samples.failures(session, [one.id for one in found])
+    if not found:
+        raise NothingToDo("no sample fits, so no table was written", hint="annotate samples list")
+    rows = []
+    for one in found:
+        values = _values(one)
+        context = {"sample": one.id, "video": one.video_name, "checks": reasons.get(one.id, "")}
+        rows.append({**values, **context, "state": state_of(values)})
+    write_table(path, rows)
+    return TableReport(path, len(rows), f"correct it, then annotate samples apply {path}")
+
+
+def _values(one: Listed) -> dict[str, str]:
+    """What can be edited of a sample, as a table has it."""
+    return {
+        "start": seconds(one.start_us), "end": seconds(one.end_us), "speaker": one.speaker,
+        "transcript": one.transcript, "status": one.status,
+    }  # fmt: skip
+
+
+def apply_table(
+    project: Project,
+    path: Path,
+    *,
+    by: str | None = None,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+) -> CorrectionReport:
+    """Make the corrections of a table that `export_table` wrote and somebody edited, all of them or none.
+
+    Rows that say what is so already change nothing. Raises `UsageError` for a file that is no such table,
+    `AnnotateError` that names every row which cannot be applied, and what `correct` raises.
+    """
+    rows, warnings = read_table(path)
+    report = correct(
+        project, lambda session: _plan(session, path, rows), by=by, dry_run=dry_run, progress=progress
+    )
+    report.warnings[:0] = warnings
+    return report
+
+
+def _plan(session: Session, path: Path, rows: list[Row]) -> Plan:
+    known = {one.id: one for one in samples.listed(session, statuses=list(SampleStatus))}
+    plan, faults = Plan(), dict[int, str]()
+    lines: dict[str, int] = {}
+    for row in rows:
+        try:
+            one = _sample(row, known, lines)
+            lines[one.id] = row.line
+            edit = _edit(session, row, one)
+            if edit is None:
+                plan.unchanged += 1
+            else:
+                add_edit(session, plan, edit)
+        except (Unfit, Damaged) as fault:
+            faults[row.line] = str(fault)
+    if not faults:
+        try:
+            require_disjoint(session, plan)
+        except Unfit as fault:
+            named = [line for sample_id, line in lines.items() if sample_id in str(fault)]
+            faults[min(named, default=1)] = str(fault)
+    if faults:
+        raise _faulty(path, faults)
+    return plan
+
+
+def _faulty(path: Path, faults: Mapping[int, str]) -> AnnotateError:
+    listed = "\n".join(f"  line {line}: {fault}" for line, fault in sorted(faults.items()))
+    cannot = f"{counted(len(faults), 'row')} of {path} cannot be applied, so nothing was changed"
+    return AnnotateError(
+        f"{cannot}:\n{listed}",
+        hint=f"correct {either(len(faults), 'this row', 'these rows')}, then run this again",
+    )
+
+
+def _sample(row: Row, known: Mapping[str, Listed], lines: Mapping[str, int]) -> Listed:
+    if row.fault:
+        raise Damaged(row.fault)
+    name = row.cells["sample"].strip().lower()
+    if not name:
+        raise Damaged("it names no sample")
+    if name not in known:
+        why = damaged_id(name, list(known))
+        raise Damaged(f"there is no sample {row.cells['sample'].strip()!r}" + (f": {why}" if why else ""))
+    if name in lines:
+        raise Damaged(f"sample {name} stands in line {lines[name]} already")
+    for column, stored in zip(READ_ONLY, (known[name].video_name,), strict=True):
+        _require_same(row, column, stored, name)
+    return known[name]
+
+
+def _require_same(row: Row, column: str, stored: str, name: str) -> None:
+    try:
+        said = read_text(row.cells.get(column, stored), stored)
+    except Damaged:
+        return  # a spreadsheet rewrote it, and it decides nothing
+    if said != " ".join(stored.split()):
+        raise Damaged(
+            f"sample {name} is of {column} {stored!r}, not of {said!r}: were rows and ids mixed up? The "
+            f"{column} cannot be changed"
+        )
+
+
+def _edit(session: Session, row: Row, one: Listed) -> Edit | None:
+    """What the row wants changed; None for nothing."""
+    start, end = (
+        read_seconds(row.cells[name], stored, row.decimal_comma) if name in row.cells else stored
+        for name, stored in (("start", one.start_us), ("end", one.end_us))
+    )
+    speaker, transcript = (
+        read_text(row.cells[name], stored) if name in row.cells else stored
+        for name, stored in (("speaker", one.speaker), ("transcript", one.transcript))
+    )
+    status = _status(row, one)
+    now = (one.start_us, one.end_us, one.speaker, one.transcript)
+    if (start, end, speaker, transcript) == now and status in (None, one.status):
+        return None
+    if (
+        one.status not in (SampleStatus.OK, SampleStatus.REJECTED)
+        and (start, end, speaker, transcript) == now
+    ):
+        return None  # exported before it was replaced or removed, and not corrected since
+    _require_fresh(session, row, one)
+    return Edit(
+        one.id,
+        transcript=None if transcript == one.transcript else transcript,
+        speaker=None if speaker == one.speaker else speaker,
+        start_us=start,
+        end_us=end,
+        decision=None if status in (None, one.status)
+        else Decision.ACCEPT if status == SampleStatus.OK else Decision.REJECT,
+        reason=row.cells.get("reason", ""),
+    )  # fmt: skip
+
+
+def _status(row: Row, one: Listed) -> SampleStatus | None:
+    if "status" not in row.cells:
+        return None
+    said = row.cells["status"].strip().lower()
+    if said == one.status:
+        return SampleStatus(one.status)
+    if said not in DECISIONS:
+        raise Damaged(f"the status {row.cells['status'].strip()!r} is neither ok nor rejected")
+    return DECISIONS[said]
+
+
+def _require_fresh(session: Session, row: Row, one: Listed) -> None:
+    """Raise `Damaged` when the sample was changed after the table was written."""
+    said = row.cells.get("state", "").strip().lower()
+    if not said or said == state_of(_values(one)):
+        return
+    author = corrections.latest_author(session, one.id)
+    raise Damaged(
+        f"sample {one.id} was changed{f' by {author}' if author else ''} after this table was written: "
+        "export it again, and correct that"
+    )

@@ -1,0 +1,198 @@
+"""Questions asked again because what raters would be shown was corrected, and which text they judged."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from annotate.types import Modality, Role
+from db.batches import ASKED
+from db.models import Annotation, AnnotationState, BatchItem, BatchItemState, Sample, SampleStatus
+from db.outbox import release, withdraw
+
+WITH_TEXT = (Modality.TEXT, Modality.MULTIMODAL)
+"""Passes that show the transcript."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A finished question whose raters saw another text than the sample has now."""
+
+    sample_id: str
+    modality: Modality
+    text: str
+
+
+def ask_again_with_new_text(session: Session, passes: Sequence[Modality]) -> int:
+    """Withdraw open questions that show another transcript than their sample has, and queue them anew.
+
+    Answers to the withdrawn questions stay on record. A text question about a sample that has no words any
+    more is withdrawn only. Returns how many were withdrawn.
+    """
+    query = (
+        select(BatchItem, Sample.transcript)
+        .join(Sample, Sample.id == BatchItem.sample_id)
+        .where(
+            BatchItem.state == BatchItemState.OPEN,
+            BatchItem.modality.in_(WITH_TEXT),
+            BatchItem.transcript.is_not(None),
+            BatchItem.transcript != Sample.transcript,
+        )
+        .order_by(BatchItem.id)
+    )
+    found = list(session.execute(query))
+    withdraw(session, [item.id for item, _ in found], "the transcript of its sample was corrected")
+    _withdraw_wordless(session)
+    session.flush()
+    for item, text in found:
+        wanted = item.modality in passes and (text.strip() or item.modality != Modality.TEXT)
+        if wanted and not _is_asked(session, item.sample_id, item.modality):
+            _add(session, item, item.sample_id, passes)
+    release(session, passes)
+    return len(found)
+
+
+def _withdraw_wordless(session: Session) -> None:
+    """Text questions that nobody has seen, about samples without words."""
+    query = (
+        select(BatchItem.id)
+        .join(Sample, Sample.id == BatchItem.sample_id)
+        .where(
+            BatchItem.state.in_((BatchItemState.QUEUED, BatchItemState.HELD)),
+            BatchItem.modality == Modality.TEXT,
+            func.trim(Sample.transcript) == "",
+        )
+    )
+    withdraw(session, list(session.scalars(query)), "its sample has no transcript")
+
+
+def ask_about(session: Session, sample_id: str, instead_of: Sequence[str], passes: Sequence[Modality]) -> int:
+    """Queue about a new sample what was asked about those that it replaces; returns how many questions.
+
+    The role of the earlier questions stays, audit before all others, because what was drawn as audit is never
+    learned from. A pass in which the new sample was asked before is left out.
+    """
+    query = select(BatchItem).where(BatchItem.sample_id.in_(instead_of)).order_by(BatchItem.id)
+    earlier: defaultdict[str, list[BatchItem]] = defaultdict(list)
+    for item in session.scalars(query):
+        earlier[item.modality].append(item)
+    words = session.get_one(Sample, sample_id).transcript.strip()
+    asked = 0
+    for modality in passes:
+        items = earlier.get(modality.value, [])
+        if not items or (modality is Modality.TEXT and not words) or _is_asked(session, sample_id, modality):
+            continue
+        audit = [item for item in items if item.role == Role.AUDIT]
+        _add(session, (audit or items)[-1], sample_id, passes, same_draw=len(instead_of) == 1)
+        asked += 1
+    release(session, passes)
+    return asked
+
+
+def _is_asked(session: Session, sample_id: str, modality: str) -> bool:
+    query = select(BatchItem.id).where(
+        BatchItem.sample_id == sample_id, BatchItem.modality == modality, BatchItem.state.in_(ASKED)
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _add(
+    session: Session,
+    earlier: BatchItem,
+    sample_id: str,
+    passes: Sequence[Modality],
+    *,
+    same_draw: bool = True,
+) -> None:
+    """A question like an earlier one, with a key of its own; M waits for the other passes."""
+    whole = earlier.modality == Modality.MULTIMODAL and len(passes) > 1
+    number = session.scalar(select(func.max(BatchItem.id))) or 0
+    key = hashlib.sha256(f"{earlier.key}:{sample_id}:{number}".encode()).hexdigest()[:20]
+    session.add(
+        BatchItem(
+            batch_id=earlier.batch_id, sample_id=sample_id, modality=earlier.modality, role=earlier.role,
+            rank=earlier.rank, score=earlier.score, key=key,
+            inclusion_probability=earlier.inclusion_probability if same_draw else None,
+            state=BatchItemState.HELD if whole else BatchItemState.QUEUED,
+        )
+    )  # fmt: skip
+    session.flush()
+
+
+def without_known_text(session: Session) -> dict[tuple[int, str], list[str]]:
+    """Keys of open questions whose text is not on record, by (Label Studio project, pass)."""
+    item = BatchItem
+    query = select(item.ls_project_id, item.modality, item.key).where(
+        item.state == BatchItemState.OPEN,
+        item.modality.in_(WITH_TEXT),
+        item.transcript.is_(None),
+        item.ls_project_id.is_not(None),
+    )
+    found: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+    for project, modality, key in session.execute(query.order_by(item.id)):
+        found[int(project or 0), modality].append(key)
+    return dict(found)
+
+
+def note_texts(session: Session, texts: Mapping[str, str]) -> None:
+    """Remember what questions (by key) show, unless that is known."""
+    for key, text in texts.items():
+        session.execute(
+            update(BatchItem)
+            .where(BatchItem.key == key, BatchItem.modality.in_(WITH_TEXT), BatchItem.transcript.is_(None))
+            .values(transcript=text)
+        )
+
+
+def judged_on_other_text(session: Session) -> list[Judged]:
+    """Finished questions about samples in use whose raters saw another text, ordered by sample and pass.
+
+    One that was asked again with the present text is left out.
+    """
+    item, later = BatchItem, aliased(BatchItem)
+    asked_again = exists().where(
+        later.sample_id == item.sample_id, later.modality == item.modality, later.id > item.id,
+        later.state.in_(ASKED),
+    )  # fmt: skip
+    query = (
+        select(item.sample_id, item.modality, item.transcript)
+        .join(Sample, Sample.id == item.sample_id)
+        .where(item.modality.in_(WITH_TEXT), item.state == BatchItemState.CLOSED, ~asked_again)
+        .where(item.transcript.is_not(None), item.transcript != Sample.transcript)
+        .where(Sample.status == SampleStatus.OK)
+    )
+    found = [Judged(s, Modality(m), text or "") for s, m, text in session.execute(query)]
+    return sorted(found, key=lambda one: (one.sample_id, one.modality.value))
+
+
+def judged_texts(session: Session) -> dict[str, dict[str, tuple[str, ...]]]:
+    """By sample, by pass: the different texts that the answers were given to which count now, sorted.
+
+    A pass is absent where nobody knows what raters saw.
+    """
+    row, item = Annotation, BatchItem
+    query = (
+        select(
+            row.id, row.origin, row.task_id, row.sample_id, row.annotator_id, row.state, row.created_at,
+            item.modality, item.transcript,
+        )
+        .join(item, item.id == row.batch_item_id)
+        .where(item.modality.in_(WITH_TEXT))
+        .order_by(row.id)
+    )  # fmt: skip
+    revisions = {(r.sample_id, r.origin, r.task_id): r for r in session.execute(query)}
+    said: dict[tuple[str, str, int, str], str | None] = {}
+    for r in sorted(revisions.values(), key=lambda r: (r.created_at, r.id)):
+        if r.state == AnnotationState.ANSWERED:
+            said[r.sample_id, r.task_id, r.annotator_id, r.modality] = r.transcript
+    found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for (sample_id, _, _, modality), text in said.items():
+        if text is not None:
+            found[sample_id][modality].add(text)
+    return {
+        sample_id: {modality: tuple(sorted(texts)) for modality, texts in by_pass.items()}
+        for sample_id, by_pass in found.items()
+    }
