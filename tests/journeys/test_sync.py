@@ -411,7 +411,7 @@ def test_a_pass_deleted_in_label_studio_can_be_asked_again_and_its_answers_stay(
     pull(project)
     delete_ls_project(label_studio, ls_project(project))
     report = pull(project)
-    assert report.withdrawn == 1 and "1 open questions" in report.problems[0]
+    assert report.withdrawn == 1 and "1 open question" in report.problems[0]
     assert only(project).state == BatchItemState.WITHDRAWN
     assert only(project, Modality.AUDIO).state == BatchItemState.OPEN
     assert label(project) == (1.0, {"1": 1.0}, 1)
