@@ -32,13 +32,17 @@ class ServerAnswers:
     """What the server holds of one pass now."""
 
     numbers: frozenset[int]
-    """Of every answer."""
+    """Of every answer of the pass."""
+    all_numbers: frozenset[int]
+    """Of every answer of all passes: a number belongs to one answer of the whole server."""
     changed_at: Mapping[int, str]
     """By number of the task: time of its last change."""
     changed: frozenset[int]
     """Numbers of tasks with an answer that is new, or changed since an earlier pull."""
     read_at: Mapping[int, str]
     """By number of the task: time of its last change when it was read by an earlier pull."""
+    earlier: Mapping[int, Sequence[str]]
+    """By number of a task that was read: when it was made, and when each of its answers was last changed."""
     pushed_at: Mapping[int, datetime]
     """By number of a task that was known before this pull: when it was sent."""
 
@@ -54,7 +58,7 @@ def doubt(missing: Sequence[StandingAnswer], standing: int, server: ServerAnswer
     """
     if len(missing) > FEW and len(missing) > SHARE * standing:
         return f"{len(missing)} of {counted(standing, 'answer')} are gone at once"
-    if any(answer.number in server.numbers for answer in missing):
+    if any(answer.number in server.all_numbers for answer in missing):
         return "their numbers belong to other answers now"
     highest = max(server.numbers, default=0)
     if any(answer.number > highest for answer in missing):
@@ -81,17 +85,21 @@ def _deleted(answer: StandingAnswer, alone: Collection[int], server: ServerAnswe
     """Whether somebody deleted the answer on a server that had held it.
 
     A deletion changes the task later than the answer, later than an earlier pull read it, and without a
-    change of another answer; a restored task is as old as the backup. A task that is gone was deleted when a
-    task with a higher number is there that was sent before the answer was pulled: a backup with the one holds
-    the other, too.
+    change of another answer; a restored task is as old as the backup. Where the server's clock went back
+    meanwhile, nothing is known: the task or another answer is then younger than the deleted answer. A task
+    that is gone was deleted when a task with a higher number is there that was sent before the answer was
+    pulled: a backup with the one holds the other, too.
     """
     task = answer.ls_task_id
     if task not in server.changed_at:
         return any(number > task and sent < answer.stored_at for number, sent in server.pushed_at.items())
     changed = datetime.fromisoformat(server.changed_at[task])
+    given = datetime.fromisoformat(answer.revision)
     before = [stamp for stamp in (answer.revision, server.read_at.get(task, "")) if stamp]
     return (
-        task in alone
+        task in server.earlier
+        and all(datetime.fromisoformat(s) <= given for s in server.earlier[task])
+        and task in alone
         and task not in server.changed
         and all(changed > datetime.fromisoformat(stamp) for stamp in before)
     )

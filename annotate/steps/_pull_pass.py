@@ -66,6 +66,8 @@ class _Seen:
     changed: set[int] = field(default_factory=set)
     """Tasks with an answer that is new or changed."""
     changed_at: dict[int, str] = field(default_factory=dict)
+    earlier: dict[int, list[str]] = field(default_factory=dict)
+    """By task: when it was made, and when each of its answers was last changed."""
 
 
 class Missing(StrEnum):
@@ -76,12 +78,22 @@ class Missing(StrEnum):
     KEEP = "keep"
 
 
-def pull_pass(way: Pass, *, full: bool, when_missing: Missing, bar: Bar) -> None:
-    """Store every answer of a pass that is new or changed, then mark those that are gone.
+@dataclass(frozen=True)
+class ReadPass:
+    """A pass whose new answers are stored, and whose missing ones are not looked at yet."""
+
+    way: Pass
+    matched: Matched
+    read: frozenset[int]
+    """Numbers of the tasks that were read whole."""
+    seen: _Seen
+
+
+def read_pass(way: Pass, *, full: bool, bar: Bar) -> ReadPass:
+    """Store every answer of a pass that is new or changed.
 
     Which tasks to read is decided by their time of last change and by the numbers of their answers, compared
-    with what was stored; no clock is trusted to go forward. Missing answers are marked deleted, and questions
-    without a task withdrawn, unless there is doubt that anybody deleted them.
+    with what was stored; no clock is trusted to go forward.
     """
     matched = match_tasks(way.project, way.client, way.modality, way.ls_project)
     way.tally.problems += matched.problems
@@ -96,28 +108,50 @@ def pull_pass(way: Pass, *, full: bool, when_missing: Missing, bar: Bar) -> None
     for page in way.client.whole_tasks(way.ls_project.id, [task.id for task in to_read]):
         _store_page(way, matched, page, seen)
         bar.advance(len(page), note=way.modality.word)
-    _follow_missing(way, matched, {task.id for task in to_read}, seen, when_missing)
-    latest = max((task.updated_at for task in matched.listed), key=datetime.fromisoformat, default="")
-    with writing(way.project.engine) as session:
-        outbox.move_cursor(session, way.modality, way.server, latest)
-    _remove_doubles(way, matched)
+    return ReadPass(way, matched, frozenset(task.id for task in to_read), seen)
 
 
-def _numbers_of_tasks(standing: Iterable[StandingAnswer]) -> dict[tuple[int, int], set[int]]:
-    """Numbers of the answers that count, by question and task."""
-    numbers: dict[tuple[int, int], set[int]] = {}
+def settle_missing(passes: Sequence[ReadPass], when_missing: Missing) -> None:
+    """Mark the answers that are gone as deleted, and withdraw questions without a task.
+
+    Where there is doubt in one pass that anybody deleted them, nothing is marked or withdrawn in any: a
+    backup restores all passes.
+    """
+    all_numbers = frozenset(number for one in passes for number in _numbers(one))
+    missing = {one.way.modality: _missing(one) for one in passes}
+    doubts = {one.way.modality: _doubt(one, missing[one.way.modality], all_numbers) for one in passes}
+    doubtful = any(doubts.values())
+    for one in passes:
+        way, gone, why = one.way, missing[one.way.modality], doubts[one.way.modality]
+        if doubtful and when_missing is Missing.KEEP:
+            _keep(way, one.matched, gone)
+        elif doubtful and when_missing is Missing.REPORT:
+            way.tally.doubts += [f"{way.modality.word} pass: {why}"] if why else []
+            way.tally.missing += describe(way.modality, gone)
+        else:
+            _mark_deleted(way, gone)
+            _withdraw_lost(way, one.matched)
+        latest = max((task.updated_at for task in one.matched.listed), key=datetime.fromisoformat, default="")
+        with writing(way.project.engine) as session:
+            outbox.move_cursor(session, way.modality, way.server, latest)
+        _remove_doubles(way, one.matched)
+
+
+def _numbers_of_tasks(standing: Iterable[StandingAnswer]) -> dict[tuple[int, int], list[int]]:
+    """Numbers of the answers that count, by question and task; twice where the server gave one again."""
+    numbers: dict[tuple[int, int], list[int]] = {}
     for answer in standing:
-        numbers.setdefault((answer.question_id, answer.ls_task_id), set()).add(answer.number)
+        numbers.setdefault((answer.question_id, answer.ls_task_id), []).append(answer.number)
     return numbers
 
 
-def _is_changed(task: ListedTask, matched: Matched, ours: Mapping[tuple[int, int], set[int]]) -> bool:
+def _is_changed(task: ListedTask, matched: Matched, ours: Mapping[tuple[int, int], list[int]]) -> bool:
     """Whether the task changed since it was read, or holds other answers than were stored."""
-    stored = ours.get((matched.questions[task.id], task.id), set())
+    stored = ours.get((matched.questions[task.id], task.id), [])
     return (
         matched.read_at.get(task.id) != task.updated_at
         or task.annotations != len(stored)
-        or (task.answer_numbers is not None and set(task.answer_numbers) != stored)
+        or (task.answer_numbers is not None and sorted(task.answer_numbers) != sorted(stored))
     )
 
 
@@ -131,6 +165,7 @@ def _store_page(way: Pass, matched: Matched, page: Sequence[Mapping[str, Any]], 
         for task in page:
             item = items[matched.questions[task["id"]]]
             seen.changed_at[task["id"]] = task["updated_at"]
+            seen.earlier[task["id"]] = [task["created_at"]]
             _store_task(way, history, item, task, seen, changes, problems)
             if item.ls_task_id == task["id"]:
                 item.ls_updated_at = task["updated_at"]
@@ -157,6 +192,7 @@ def _store_task(
         revision = _revision(way, said, annotation)
         change = history.add(item, revision, [task.id for task in way.tasks])
         seen.present.add((item.id, history.origin_of(item, revision)))
+        seen.earlier[task["id"]].append(said.revision)
         if change is Change.NONE:
             continue
         seen.changed.add(task["id"])
@@ -217,38 +253,42 @@ def _others_edit(way: Pass, item: BatchItem, change: Change, revision: Revision)
     return []
 
 
-def _follow_missing(way: Pass, matched: Matched, read: set[int], seen: _Seen, when_missing: Missing) -> None:
-    with reading(way.project.engine) as session:
-        kept = annotations.kept_answers(session)
-        standing = [a for a in standing_answers(session, way.server) if (a.question_id, a.origin) not in kept]
-    unread = {number: question for number, question in matched.questions.items() if number not in read}
-    missing = [
-        answer for answer in standing
-        if (answer.question_id, answer.origin) not in seen.present
+def _missing(one: ReadPass) -> list[StandingAnswer]:
+    """Answers that were stored, count, and are gone from the server."""
+    matched = one.matched
+    unread = {number: question for number, question in matched.questions.items() if number not in one.read}
+    return [
+        answer for answer in _standing(one.way)
+        if (answer.question_id, answer.origin) not in one.seen.present
         and unread.get(answer.ls_task_id) != answer.question_id
         and answer.ls_task_id not in matched.unclear
     ]  # fmt: skip
-    why = doubt(missing, len(standing), _server_answers(matched, seen))
-    if why and when_missing is Missing.KEEP:
-        _keep(way, matched, missing)
-        return
-    if why and when_missing is Missing.REPORT:
-        way.tally.doubts.append(f"{way.modality.word} pass: {why}")
-        way.tally.missing += describe(way.modality, missing)
-        return
-    _mark_deleted(way, missing)
-    _withdraw_lost(way, matched)
 
 
-def _server_answers(matched: Matched, seen: _Seen) -> ServerAnswers:
-    listed = {number for task in matched.listed for number in task.answer_numbers or ()}
-    return ServerAnswers(
-        numbers=frozenset(listed | seen.numbers),
+def _standing(way: Pass) -> list[StandingAnswer]:
+    """What counts and should be on the server."""
+    with reading(way.project.engine) as session:
+        kept = annotations.kept_answers(session)
+        return [a for a in standing_answers(session, way.server) if (a.question_id, a.origin) not in kept]
+
+
+def _numbers(one: ReadPass) -> set[int]:
+    """Of every answer of the pass on the server."""
+    return one.seen.numbers.union(*(task.answer_numbers or () for task in one.matched.listed))
+
+
+def _doubt(one: ReadPass, missing: Sequence[StandingAnswer], all_numbers: frozenset[int]) -> str:
+    matched, seen = one.matched, one.seen
+    server = ServerAnswers(
+        numbers=frozenset(_numbers(one)),
+        all_numbers=all_numbers,
         changed_at={task.id: task.updated_at for task in matched.listed} | seen.changed_at,
         changed=matched.withdrawn.union(seen.changed),
         read_at=matched.read_at,
         pushed_at=matched.pushed_at,
+        earlier=seen.earlier,
     )
+    return doubt(missing, len(_standing(one.way)), server)
 
 
 def _mark_deleted(way: Pass, missing: Sequence[StandingAnswer]) -> None:
@@ -265,7 +305,8 @@ def _mark_deleted(way: Pass, missing: Sequence[StandingAnswer]) -> None:
 def _keep(way: Pass, matched: Matched, missing: Sequence[StandingAnswer]) -> None:
     """Lost answers go on counting; closed questions stay closed, and open ones can be asked again."""
     with writing(way.project.engine) as session:
-        annotations.keep(session, missing)
+        if missing:
+            annotations.keep(session, missing)
         outbox.close_answered(session, way.project.settings.protocol.raters)
         session.flush()
         lost = _lost(way, session, matched)

@@ -8,7 +8,7 @@ from annotate.labelstudio.client import LabelStudioClient
 from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
 from annotate.steps._missing import LISTED, MissingAnswer
-from annotate.steps._pull_pass import Missing, Pass, Tally, pull_pass
+from annotate.steps._pull_pass import Missing, Pass, ReadPass, Tally, read_pass, settle_missing
 from annotate.steps._push import (
     PushReport,
     find_ls_project,
@@ -91,8 +91,11 @@ def pull(
     with connect(project) as client, project.writing(), outbox.sole_labeller(project.engine):
         emails = client.emails()
         with progress.bar("reading answers", None) as bar:
-            for modality in _asked_passes(project):
-                _pull_known(project, client, modality, emails, full, when_missing, tally, bar)
+            found = [
+                _read_known(project, client, modality, emails, full, tally, bar)
+                for modality in _asked_passes(project)
+            ]
+        settle_missing([one for one in found if one is not None], when_missing)
         _require_asked(project, on_server=True)
         passes = project.settings.passes
         with writing(project.engine) as session:
@@ -120,20 +123,21 @@ def _asked_passes(project: Project) -> list[Modality]:
         return [*passes, *(m for m in outbox.ls_projects(session) if m not in passes)]
 
 
-def _pull_known(
+def _read_known(
     project: Project, client: LabelStudioClient, modality: Modality, emails: Mapping[int, str],
-    full: bool, when_missing: Missing, tally: Tally, bar: Bar,
-) -> None:  # fmt: skip
+    full: bool, tally: Tally, bar: Bar,
+) -> ReadPass | None:  # fmt: skip
+    """The pass with its new answers stored; None where Label Studio does not have it."""
     ls_project = find_ls_project(project, client, modality)
     if ls_project is None:
         with reading(project.engine) as session:
             asked = bool(outbox.ls_project_rows(session, modality))
         if asked:
             _miss(project, client, modality, tally)
-        return
+        return None
     tally.problems += follow_raters(project, client, modality, ls_project)
     way = Pass(project, client, modality, ls_project, emails, tally)
-    pull_pass(way, full=full, when_missing=when_missing, bar=bar)
+    return read_pass(way, full=full, bar=bar)
 
 
 def _miss(project: Project, client: LabelStudioClient, modality: Modality, tally: Tally) -> None:

@@ -10,6 +10,7 @@ from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
 from annotate.steps._push import push_outbox
 from annotate.steps.pull import PassReport
+from annotate.types import Modality
 from db.engine import reading
 from db.models import Annotation, BatchItemState, LsProject
 from tests.conftest import RunAnnotate
@@ -252,3 +253,32 @@ def test_the_cursor_is_repaired(
     pull(project)
     with reading(project.engine) as session:
         assert datetime.fromisoformat(session.query(LsProject).one().cursor).year < 2099
+
+
+def test_a_number_given_again_on_one_question_is_reported_until_it_is_settled(
+    asked: Asked, project: Project, raters: list[Rater], label_studio: LabelStudio
+) -> None:
+    project, ann = asked(project, raters=2), raters[0]
+    with label_studio.restoring():
+        first = ann.answer(only(project), sentiment="1")
+        pull(project)
+    assert ann.answer(only(project), sentiment="-1") == first
+    assert [pull(project, full=full).missing for full in (False, False, True)] == [1, 1, 1]
+    assert pull(project, accept_deletions=True).passes["T"].deletions == 1
+    assert label(project) == (-1.0, {"-1": 1.0}, 1)
+
+
+def test_a_restore_that_one_pass_shows_deletes_nothing_in_the_others_whatever_the_clock_said(
+    asked: Asked, project: Project, raters: list[Rater], label_studio: LabelStudio
+) -> None:
+    project, ann = asked(project, n=2, passes=(Modality.TEXT, Modality.AUDIO), raters=1), raters[0]
+    spoken = only(project, Modality.AUDIO)
+    with label_studio.restoring():
+        number = ann.answer(spoken, sentiment="0")
+        ann.answer(only(project), sentiment="-1")
+        # The server's clock was late by two hours.
+        for table, key in (("task", spoken.ls_task_id), ("task_completion", number)):
+            label_studio.sql(f"UPDATE {table} SET updated_at = '2001-01-01 00:00:00' WHERE id = ?", key)
+        pull(project)
+    report = pull(project)
+    assert (report.missing, report.withdrawn, report.labels["sentiment.A"]) == (2, 0, 1)
