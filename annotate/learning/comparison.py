@@ -34,6 +34,10 @@ DRAWS = 2000
 LEVEL = 0.95
 FEW_GROUPS = 5
 """Groups below which an interval cannot be trusted: so few can hardly be drawn in different ways."""
+FEW_SAMPLES = 30
+"""Labelled samples below which there is no verdict. With 30, chance moves a share that is right by 18 points
+(half the width of its 95 % interval at one half) and a correlation near zero by 36; ways to train differ by a
+few points."""
 VALID_SHARE = 0.2
 """Of the samples of a fold's training part, in whole groups: they tell when to stop."""
 
@@ -93,6 +97,24 @@ class Exam:
     def group_count(self) -> int:
         """How many groups there are."""
         return len(np.unique(self.groups))
+
+    @property
+    def too_few(self) -> str:
+        """Why there can be no verdict: too few samples or groups; empty where there are enough."""
+        for count, least, noun in (
+            (len(self.ids), FEW_SAMPLES, "sample"),
+            (self.group_count, FEW_GROUPS, "group"),
+        ):
+            if count < least:
+                return (
+                    f"{counted(count, noun)} {either(count, 'is', 'are')} too few for a verdict: "
+                    f"{least} or more are needed"
+                )
+        return ""
+
+    def few_labels(self, task: Task) -> bool:
+        """Whether a task alone has too few labels for a verdict."""
+        return len(self.labels_of(task, self.ids)) < FEW_SAMPLES
 
     def trials(self, folds: int, seeds: Sequence[int]) -> list[Trial]:
         """`folds` of them for each seed, which decides the folds; fewer where there are fewer groups.

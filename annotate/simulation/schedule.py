@@ -82,13 +82,15 @@ def require_strategies(world: World, names: Sequence[str]) -> None:
             )
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - one for each of what is told
     world: World, plan: Plan, names: Sequence[str], seeds: Sequence[int], folder: Path, *,
     open_world: OpenWorld | None = None, jobs: int = 1, progress: Progress = SILENT,
+    announce: Callable[[Sequence[int]], None] | None = None,
 ) -> Runs:  # fmt: skip
     """Run everything that the folder does not hold yet. With `jobs` above one, `open_world` makes the world
     in each process. Names may be those of `by_question`: such a run spends as many rater seconds per round as
-    whole samples take on average.
+    whole samples take on average. `announce` is called before anything is trained, with the
+    number of labelled samples of each training that is left to do.
 
     Raises what `require_possible`, `require_strategies` and `Cells` raise, `UsageError` for single questions
     where a sample has one, and `ModelError` when a training fails or a strategy cannot use the model.
@@ -105,6 +107,8 @@ def simulate(
     # Seed by seed, so that strategies can be compared from early on, and the first model is trained once.
     units = [Unit(name, seed) for seed in seeds for name in (*chosen, FULL)]
     rounds = len(plan.budgets())
+    if announce is not None:
+        announce(_trainings_left(cells, plan, units, len(world.pool)))
     with progress.bar("simulate", sum(_rounds(unit, rounds) for unit in units), "") as bar:
         for unit in (Unit(name, seeds[0]) for name in chosen):
             if not cells.read(*unit):
@@ -122,6 +126,20 @@ def simulate(
         {unit: points for unit, points in kept.items() if unit.name != FULL},
         {unit.seed: points[0] for unit, points in kept.items() if unit.name == FULL},
     )
+
+
+def _trainings_left(cells: Cells, plan: Plan, units: Sequence[Unit], pool: int) -> list[int]:
+    """How many samples are labelled in each training that is left. The start set is learned once per seed."""
+    budgets, left, starts = plan.budgets(), list[int](), set[int]()
+    for unit in units:
+        done = len(cells.read(*unit))
+        if unit.name == FULL:
+            left += [] if done else [pool]
+            continue
+        left += budgets[max(done, 1) :]
+        if not done:
+            starts.add(unit.seed)
+    return [*left, *[plan.start] * len(starts)]
 
 
 def cells_of(world: World, plan: Plan, folder: Path) -> Cells:

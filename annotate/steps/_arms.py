@@ -5,7 +5,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from annotate.learning.enough import learned
 from annotate.progress import Bar, Progress
 from annotate.project import Project
 from annotate.sections import TrainSettings
+from annotate.steps._expected import Expected, fewest_epochs, pace_of
 from annotate.steps._material import Material
 from annotate.steps._model import reader
 from annotate.steps._places import read_places
@@ -117,6 +119,26 @@ class Runs:
                     bar.advance(1, note=f"{arm.name}, fold {trial.fold + 1}, seed {trial.seed}")
             bar.drop("fit")
         return found
+
+    def expected(self, arms: Sequence[Arm], trials: Sequence["Trial"], progress: Progress) -> Expected:
+        """How long the fits that are left will take, by two short ones of each arm in the first trial."""
+        count, least, most = 0, 0.0, 0.0
+        with progress.bar("expected time", len(arms)) as bar:
+            for arm in arms:
+                left = sum(not (self.folder / f"{self._key(arm, t)}.json").exists() for t in trials)
+                if left:
+                    recipe = arm.recipe
+                    pace = pace_of(partial(self._short, arm, trials[0]))
+                    least += left * pace.of(fewest_epochs(recipe.epochs, recipe.patience))
+                    most += left * pace.of(recipe.epochs)
+                count += left
+                bar.advance(1, note=arm.name)
+        return Expected(count, least, most)
+
+    def _short(self, arm: Arm, trial: "Trial", epochs: int) -> None:
+        from annotate.learning.comparison import network_fit
+
+        network_fit(self.exam, replace(arm.recipe, epochs=epochs), self.assemble, self.device)(trial)
 
     def _cell(self, arm: Arm, trial: "Trial", bar: Bar) -> "Cell":
         from annotate.learning.comparison import network_fit, read_cell, write_cell

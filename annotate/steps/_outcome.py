@@ -91,13 +91,17 @@ class Outcome:
 
     @cached_property
     def winner(self) -> str:
-        """See `annotate.learning.comparison.choose`."""
+        """See `annotate.learning.comparison.choose`; with too little to tell by, the present settings."""
+        if self.exam.too_few:
+            return PRESENT
         return choose(self.pooled, self.parameters, PRESENT)
 
 
 def sentences(outcome: Outcome) -> list[str]:
     """The verdict. An interval is wider here than in the tables, the more variants there are to be the lucky
     one."""
+    if outcome.exam.too_few:
+        return [f"{outcome.exam.too_few}; the figures show what chance makes of them"]
     return [*_overall(outcome), *_by_task(outcome), *_unimodal(outcome)]
 
 
@@ -134,6 +138,8 @@ def _by_task(outcome: Outcome) -> list[str]:
     lines = []
     level = level_of_one(len(outcome.shared) * len(outcome.tasks))
     for task in outcome.tasks if len(outcome.tasks) > 1 else ():
+        if outcome.exam.few_labels(task):
+            continue
         found = {name: outcome.difference(name, task_id=task.id) for name in outcome.alike}
         for word, verdict in (("helped", Verdict.BETTER), ("hurt", Verdict.WORSE)):
             named = _named(found, verdict, level)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from annotate.errors import NothingToDo
-from annotate.learning.comparison import FEW_GROUPS, MEASURES, Exam, Figure, Trial, judge, other_scores
+from annotate.learning.comparison import MEASURES, Exam, Figure, Trial, judge, other_scores
 from annotate.learning.enough import lacking
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._arms import Runs, assembler, make_arms, open_folder
+from annotate.steps._expected import Expected
 from annotate.steps._material import Material, read_material
 from annotate.steps._model import recipe_of, seed_of
 from annotate.steps._outcome import Outcome, sentences
@@ -35,13 +36,16 @@ class CompareReport:
     single-task, paired, ``from`` and ``to``; ``parameters``, ``seconds`` of one fit (the median). A variant
     that does not learn every task has no points; its difference is over the tasks that it learns."""
     scores: list[Row]
-    """The same by task, with ``measure`` and ``verdict``: better, level or worse than single-task."""
+    """The same by task, with ``measure`` and ``verdict``: better, level or worse than single-task, or too few
+    labels to tell."""
     verdict: list[str]
     winner: str
     written: list[str]
     """What `--apply` changed in annotate.toml."""
     warnings: list[str]
     next: str
+    expected_seconds: dict[str, float]
+    """What the training was expected to take before it began, ``least`` and ``most``; see `Expected`."""
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]] = field(metadata={"json_only": True})
     """By variant, by task: every other score, over all held-out samples together."""
 
@@ -76,10 +80,14 @@ def compare(  # noqa: PLR0913 - one for each option
     trials = exam.trials(folds, range(first, first + seeds))
     _require_learnable(exam, trials)
     runs = Runs(exam, assembler(project, material, exam), chosen, open_folder(project, material, exam))
+    if exam.too_few:
+        progress.say(f"{exam.too_few}. Label more first; Ctrl-C stops this")
+    expected = runs.expected(arms, trials, progress)
+    progress.say(expected.sentence())
     cells = runs.of(arms, trials, progress)
     outcome = Outcome(exam, trials, arms, cells, np.random.default_rng(first))
     written = _write(project, outcome) if apply else []
-    return _report(outcome, material, folds, written, apply)
+    return _report(outcome, material, folds, written, apply, expected)
 
 
 def _exam(project: Project, material: Material) -> Exam:
@@ -107,14 +115,14 @@ def _require_learnable(exam: Exam, trials: Sequence[Trial]) -> None:
 
 
 def _write(project: Project, outcome: Outcome) -> list[str]:
-    """The winner's settings, if it is another than the present one and there are groups enough to tell."""
-    if outcome.winner == PRESENT or outcome.exam.group_count < FEW_GROUPS:
+    """The winner's settings, if it is another than the present one."""
+    if outcome.winner == PRESENT:
         return []
     return write_train(project, next(arm.train for arm in outcome.arms if arm.name == outcome.winner))
 
 
 def _report(
-    outcome: Outcome, material: Material, folds: int, written: list[str], apply: bool
+    outcome: Outcome, material: Material, folds: int, written: list[str], apply: bool, expected: Expected
 ) -> CompareReport:
     exam, seeds = outcome.exam, len({trial.seed for trial in outcome.trials})
     members = "/".join(map(str, sorted({arm.recipe.members for arm in outcome.arms})))
@@ -134,6 +142,7 @@ def _report(
         written=written,
         warnings=_warnings(outcome, material, folds, apply),
         next="annotate compare --apply" if outcome.winner != PRESENT and not apply else "annotate train",
+        expected_seconds=expected.seconds(),
         metrics={a.name: other_scores(exam, outcome.trials, outcome.cells[a.name]) for a in outcome.arms},
     )
 
@@ -157,8 +166,14 @@ def _score_row(outcome: Outcome, task: Task, name: str) -> Row:
         "variant": name,
         **_numbers(outcome.figures[name][task.id], ("points", "low", "high")),
         **_numbers(difference, ("difference", "from", "to")),
-        "verdict": "" if name == SINGLE_TASK else judge(difference).value,
+        "verdict": "" if name == SINGLE_TASK else _judged(outcome, task, difference),
     }
+
+
+def _judged(outcome: Outcome, task: Task, difference: Figure) -> str:
+    if outcome.exam.too_few or outcome.exam.few_labels(task):
+        return "too few labels"
+    return judge(difference).value
 
 
 def _numbers(figure: Figure | None, names: tuple[str, str, str]) -> Row:
@@ -169,19 +184,16 @@ def _numbers(figure: Figure | None, names: tuple[str, str, str]) -> Row:
 
 def _warnings(outcome: Outcome, material: Material, folds: int, apply: bool) -> list[str]:
     groups, found = outcome.exam.group_count, []
-    if groups < FEW_GROUPS:
-        found.append(
-            f"{counted(groups, 'group')} {either(groups, 'is', 'are')} too few: no interval and no "
-            "verdict here can be trusted"
-        )
+    if outcome.exam.too_few:
+        found.append(f"{outcome.exam.too_few}; no interval here can be trusted")
     if groups < folds:
         found.append(
             f"{folds} folds were asked for, but there {either(groups, 'is', 'are')} only "
             f"{counted(groups, 'group')}"
         )
-    if apply and groups < FEW_GROUPS and outcome.winner != PRESENT:
-        found.append("nothing was written: so few groups cannot tell which variant is better")
-    if apply and outcome.winner == PRESENT:
+    if apply and outcome.exam.too_few:
+        found.append(f"nothing was written: {outcome.exam.too_few}")
+    elif apply and outcome.winner == PRESENT:
         found.append("nothing was written: no variant is better than the present settings beyond chance")
     left = [task.id for task in material.tasks if task not in outcome.tasks]
     if left:

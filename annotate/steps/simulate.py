@@ -6,18 +6,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from annotate.acquisition.opening import open_strategy
 from annotate.errors import UsageError
 from annotate.learning.metrics import Scores
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.simulation.cells import identity, name_of
+from annotate.simulation.expected import short_training
 from annotate.simulation.outcome import Outcome, outcome
 from annotate.simulation.savings import Reach
 from annotate.simulation.schedule import by_question
 from annotate.simulation.schedule import simulate as replay
 from annotate.simulation.scores import MEASURES
 from annotate.simulation.world import Plan, World
+from annotate.steps._expected import Expected, fewest_epochs, pace_of
 from annotate.steps._model import seed_of
 from annotate.steps._world import open_world, world_of
 from annotate.wording import counted, either
@@ -43,6 +47,8 @@ class SimulateReport:
     """CSV with every figure of every round."""
     warnings: list[str]
     next: str
+    expected_seconds: dict[str, float]
+    """What the training was expected to take before it began, ``least`` and ``most``; see `Expected`."""
     full: float = field(metadata={"json_only": True})
     """Points with every label."""
     reach: Mapping[str, Mapping[str, list[Row]]] = field(metadata={"json_only": True})
@@ -103,15 +109,37 @@ def simulate(  # noqa: PLR0913 - one for each option
     world = world_of(project, **said)
     folder = out or project.root / FOLDER / name_of(identity(world, plan))
     first = seed_of(project, seed)
+    announced: list[Expected] = []
+
+    def announce(trainings: Sequence[int]) -> None:
+        announced.append(_expected(world, plan, trainings, jobs))
+        progress.say(announced[-1].sentence())
+
     runs = replay(
         world, plan, names, range(first, first + seeds), folder,
-        open_world=partial(open_world, project.root, **said), jobs=jobs, progress=progress,
+        open_world=partial(open_world, project.root, **said), jobs=jobs, progress=progress, announce=announce,
     )  # fmt: skip
     from annotate.report.simulation import write_report
 
     found, basis = outcome(runs), _basis(world, plan, runs.seeds)
     title = f"{project.settings.project.name}: which strategy would have saved work"
-    return _report(found, basis, write_report(found, folder, title=title, basis=basis), world)
+    return _report(found, basis, write_report(found, folder, title=title, basis=basis), world, announced[0])
+
+
+def _expected(world: World, plan: Plan, trainings: Sequence[int], jobs: int) -> Expected:
+    """By short trainings on the smallest and the largest set; the time of those between is interpolated."""
+    if not trainings:
+        return Expected(0, 0.0, 0.0)
+    ends = sorted({min(trainings), max(trainings)})
+    paces = [pace_of(partial(short_training, world, plan, samples)) for samples in ends]
+
+    def seconds(epochs: int) -> float:
+        each = np.interp(list(trainings), ends, [pace.of(epochs) for pace in paces])
+        return float(each.sum()) / min(jobs, len(trainings))
+
+    recipe = world.recipe
+    least = seconds(fewest_epochs(recipe.epochs, recipe.patience))
+    return Expected(len(trainings), least, seconds(recipe.epochs))
 
 
 def _basis(world: World, plan: Plan, seeds: Sequence[int]) -> str:
@@ -125,7 +153,9 @@ def _basis(world: World, plan: Plan, seeds: Sequence[int]) -> str:
     )
 
 
-def _report(found: Outcome, basis: str, paths: Mapping[str, Path], world: World) -> SimulateReport:
+def _report(
+    found: Outcome, basis: str, paths: Mapping[str, Path], world: World, expected: Expected
+) -> SimulateReport:
     return SimulateReport(
         basis=basis,
         strategies=[_row(found, name) for name in found.runs.names],
@@ -135,6 +165,7 @@ def _report(found: Outcome, basis: str, paths: Mapping[str, Path], world: World)
         points=paths["points"],
         warnings=_warnings(found, world),
         next=f"open {paths['page']}",
+        expected_seconds=expected.seconds(),
         full=_points(float(found.full.mean())),
         reach={
             f"{100 * share:.0f} %": {

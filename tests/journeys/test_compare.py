@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_single_task_shares_no_table_and_no_words_of_the_user_make_it(project, m
         return np.full((2, 2), k, np.float32) if modality is Modality.TEXT else frames
 
     project = Project.open(project.root)
-    fill(project, speakers=6, each=4, change=words)
+    fill(project, speakers=6, each=7, change=words)
     report = compare(project, variants="present", folds=2)
     rows = {row["variant"]: row for row in report.variants}
     tables = (rows["single-task"]["parameters"] - rows["present"]["parameters"]) / (9 * 32)
@@ -144,7 +145,7 @@ def test_neither_test_labels_nor_audit_samples_change_anything(project):
     for sample_id in (audit, *found[Split.TEST]):
         relabel(project, sample_id, "sentiment.T", -1.0)
     again = compare(project, variants="present", folds=2)
-    assert again == first
+    assert replace(again, expected_seconds=first.expected_seconds) == first
     assert sorted((project.root / _arms.FOLDER).rglob("*.json")) == cells
 
 
@@ -156,7 +157,8 @@ def test_what_is_done_is_not_done_again_and_is_swept_when_a_label_changes(projec
     assert len(cells) == 6
     with monkeypatch.context() as patch:
         patch.setattr("annotate.learning.ensemble.fit_ensemble", lambda *_, **__: 1 / 0)
-        assert compare(project, variants="present", folds=2) == first
+        again = compare(project, variants="present", folds=2)
+        assert replace(again, expected_seconds=first.expected_seconds) == first
         with pytest.raises(ZeroDivisionError):
             compare(project, variants="fusion=gated", folds=2)
     more = compare(project, variants="fusion=gated", folds=2)
@@ -214,7 +216,7 @@ def test_few_groups_are_compared_but_never_believed(project, monkeypatch):
     fill(project, speakers=4, each=6)
     monkeypatch.setattr("annotate.steps._outcome.choose", lambda *_: "fusion=gated")
     report = compare(project, variants="fusion=gated", apply=True)
-    assert any("3 groups are too few" in line for line in report.warnings)
+    assert any("18 samples are too few for a verdict" in line for line in report.warnings)
     assert any("5 folds were asked for" in line for line in report.warnings)
     assert report.written == []
     assert any("nothing was written" in line for line in report.warnings)
@@ -228,7 +230,7 @@ def test_more_seeds_make_other_folds_and_members_may_be_said(project):
 
 
 def test_a_single_task_is_told_that_there_is_nothing_to_share(project):
-    fill(project, speakers=5, each=4, labelled=("sentiment.A",))
+    fill(project, speakers=7, each=6, labelled=("sentiment.A",))
     report = compare(project, variants="present", folds=2)
     assert report.verdict == ["there is one task, sentiment.A: tasks cannot share anything"]
     assert any("too few labels of sentiment.T, sentiment.V, sentiment.M" in line for line in report.warnings)
@@ -318,3 +320,49 @@ def test_nothing_is_written_to_the_database(project):
     with reading(project.engine) as session:
         assert session.query(models.Round).count() == 0
     assert Modality.MULTIMODAL in project.settings.passes
+
+
+# -- what is said before --------------------------------------------------------------------------
+
+
+class Lines:
+    """A progress that keeps what is said and which bars are opened, in order."""
+
+    def __init__(self):
+        self.told = []
+
+    def bar(self, title, total, unit=""):
+        from annotate.progress import SILENT
+
+        self.told.append(f"[{title}]")
+        return SILENT.bar(title, total, unit)
+
+    def say(self, line):
+        self.told.append(line)
+
+
+def test_too_few_samples_and_the_expected_time_are_told_before_training_and_the_verdict_says_so_too(project):
+    fill(project, speakers=7, each=2)
+    lines = Lines()
+    report = compare(project, variants="fusion=gated", folds=2, progress=lines)
+    before = lines.told[: lines.told.index("[compare]")]
+    assert any(line.startswith("12 samples are too few for a verdict: 30 or more") for line in before)
+    assert any(line.startswith("expected time: ") and "for 8 trainings" in line for line in before)
+    assert 0 < report.expected_seconds["least"] <= report.expected_seconds["most"]
+    assert report.verdict == [
+        "12 samples are too few for a verdict: 30 or more are needed; "
+        "the figures show what chance makes of them"
+    ]
+    assert {row["verdict"] for row in report.scores} <= {"", "too few labels"}
+    assert report.winner == "present"
+    again = Lines()
+    assert compare(project, variants="fusion=gated", folds=2, progress=again).expected_seconds["most"] == 0
+    assert any("every training was done by an earlier call" in line for line in again.told)
+
+
+def test_what_is_told_before_goes_to_stderr_and_the_report_stays_one_object(project, annotate):
+    fill(project, speakers=7, each=2)
+    done = annotate("compare", "--variants", "present", "--folds", "2", "--json", cwd=project.root)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["expected_seconds"]) == {"least", "most"}
+    assert "too few for a verdict" in done.stderr and "expected time: " in done.stderr

@@ -1,0 +1,71 @@
+"""How long many trainings will take, told from short ones before the first begins."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from annotate.wording import counted
+
+SHORT, LONGER = 1, 3
+"""Epochs of the two short trainings that are timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long one way of training takes."""
+
+    fixed: float
+    """Seconds for what does not depend on the number of epochs, such as reading features."""
+    epoch: float
+    """Seconds per epoch."""
+
+    def of(self, epochs: int) -> float:
+        """Seconds for so many epochs."""
+        return self.fixed + self.epoch * epochs
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The time that trainings are expected to take."""
+
+    trainings: int
+    """That are left to do."""
+    least: float
+    """Seconds, when every training stops as early as it can."""
+    most: float
+    """Seconds, when every training runs for all its epochs."""
+
+    def seconds(self) -> dict[str, float]:
+        """For a report."""
+        return {"least": round(self.least, 1), "most": round(self.most, 1)}
+
+    def sentence(self) -> str:
+        """For people."""
+        if not self.trainings:
+            return "expected time: none, every training was done by an earlier call"
+        span = f"{duration(self.least)} to {duration(self.most)}"
+        return f"expected time: {span} for {counted(self.trainings, 'training')}, by how early each stops"
+
+
+def pace_of(train: Callable[[int], object], clock: Callable[[], float] = time.perf_counter) -> Pace:
+    """Time `train` (given a number of epochs) twice, after a call that pays for what is done only once."""
+    train(SHORT)
+    started = clock()
+    train(SHORT)
+    between = clock()
+    train(LONGER)
+    short, longer = between - started, clock() - between
+    epoch = max(longer - short, 0.0) / (LONGER - SHORT)
+    return Pace(max(short - epoch * SHORT, 0.0), epoch)
+
+
+def fewest_epochs(epochs: int, patience: int) -> int:
+    """After how many epochs a training can stop at the earliest."""
+    return min(epochs, patience + 1)
+
+
+def duration(seconds: float) -> str:
+    """In the unit that suits: seconds, minutes or hours."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
