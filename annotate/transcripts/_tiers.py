@@ -4,6 +4,7 @@ A tier is the words of another only if it spells it. Labels (emotions, gestures,
 and phones are never speech. Whoever knows better names the tiers.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -192,7 +193,7 @@ def _without_layers(tiers: Sequence[Tier]) -> list[Tier]:
         same = next((n for n, other in enumerate(kept) if _same_marks(tier, other)), None)
         if same is None:
             kept.append(tier)
-        elif _richness(tier) > _richness(kept[same]):
+        elif _tells_more(tier, kept[same]):
             kept[same] = tier
     return kept
 
@@ -214,8 +215,11 @@ def _near(mark: tuple[int, int], ends: Sequence[tuple[int, int]]) -> bool:
     )
 
 
-def _richness(tier: Tier) -> tuple[bool, float]:
-    return tier.utterance_named, words_per_mark(tier)
+def _tells_more(tier: Tier, than: Tier) -> bool:
+    """Whether a later tier is the text rather than an earlier one: of two languages the first is spoken."""
+    if tier.utterance_named != than.utterance_named:
+        return tier.utterance_named
+    return words_per_mark(tier) > 1.5 >= words_per_mark(than)
 
 
 def _comments_on(tier: Tier, others: Sequence[Tier]) -> bool:
@@ -224,13 +228,23 @@ def _comments_on(tier: Tier, others: Sequence[Tier]) -> bool:
         return False
     texts = {mark.said.casefold() for mark in tier.spoken}
     for other in others:
-        if other is tier or words_per_mark(other) < 2.5 or (tier.speaker and tier.speaker != other.speaker):
+        if other is tier or words_per_mark(other) < 2.5 or _two_people(tier, other):
             continue
         spoken = {token.strip(".,!?").casefold() for m in other.spoken for token in m.said.split()}
         during = sum(1 for _, inside in within(tier, other) for _ in inside)
         if during > 0.7 * len(tier.spoken) and len(texts & (spoken | BACKCHANNELS)) < 0.5 * len(texts):
             return True
     return False
+
+
+def _two_people(one: Tier, other: Tier) -> bool:
+    """Whether tiers are called after people: ``A`` and ``B``, ``spk1`` and ``spk2``, ``Ann`` and ``Bob``."""
+    if one.speaker or other.speaker:
+        return one.speaker != other.speaker
+    names = one.name.strip(), other.name.strip()
+    differences = sum(a != b for a, b in zip(*names, strict=False))
+    numbered = len(names[0]) == len(names[1]) and differences == 1
+    return numbered or (all(re.fullmatch(r"[A-Z][a-z]+", n) for n in names) and not other.utterance_named)
 
 
 def _agreed(whole: Sequence[Tier], words: Sequence[Tier]) -> _Reading:

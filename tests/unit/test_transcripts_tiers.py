@@ -105,6 +105,25 @@ def test_speakers_keep_their_tiers_also_when_one_only_answers(tmp_path: Path) ->
     assert set(speakers) == {"Speaker 1", "Speaker 2"}
 
 
+@pytest.mark.parametrize("people", [("A", "B"), ("spk1", "spk2"), ("Ann", "Bob")])
+def test_single_words_that_somebody_else_says_during_a_sentence_stay(
+    people: tuple[str, str], tmp_path: Path
+) -> None:
+    story = [(0.0, 10.0, "this is the long story of how we met")]
+    remarks = [(2.0, 2.5, "wow"), (5.0, 5.5, "really"), (7.0, 7.5, "great")]
+    got, speakers, _ = of_praat(tmp_path, dict(zip(people, (story, remarks), strict=True)))
+    assert (len(got), set(speakers)) == (4, set(people))
+    got, _, _ = of_praat(tmp_path, {"text": story, "atmosphere": [(2.0, 2.5, "tense"), (5.0, 5.5, "easy")]})
+    assert got == story
+
+
+def test_of_two_languages_side_by_side_the_first_is_the_speech(tmp_path: Path) -> None:
+    spoken = [(1.0, 3.0, "我很高兴你来了"), (4.0, 6.0, "我们好多年没见了"), (7.0, 9.0, "进来吧")]
+    other = [(start, end, text) for (start, end, _), (_, _, text) in zip(spoken, TALK, strict=True)]
+    assert of_praat(tmp_path, {"Chinese": spoken, "English": other})[0] == spoken
+    assert of_praat(tmp_path, {"English": other, "Chinese": spoken})[0] == other
+
+
 def test_turns_and_sentences_of_the_same_words_are_said_once(tmp_path: Path) -> None:
     turns = [(1.0, 6.0, f"{TALK[0][2]} {TALK[1][2]}"), TALK[2]]
     assert of_praat(tmp_path, {"turns": turns, "sentences": TALK})[0] == TALK
