@@ -1,5 +1,6 @@
 """The sections of `annotate.toml`: every key with its default, its limits and what it means."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -363,6 +364,14 @@ class LabelStudioSettings(_Section):
 class ExportSettings(_Section):
     """What a finished sample has to have."""
 
-    require: tuple[Modality, ...] = ()
-    """Modalities whose labels a sample needs; empty means those of every pass."""
+    require: tuple[str, ...] = ()
+    """Passes (T, A, V, M) and tasks such as ``sentiment.M`` whose labels a sample needs. A pass stands for
+    all its tasks, and empty means those of every pass."""
     min_raters: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _passes_or_tasks(self) -> Self:
+        for name in self.require:
+            if not re.fullmatch(r"([a-z][a-z0-9_]*\.)?[TAVM]", name):
+                raise ValueError(f"{name!r} is neither a pass (T, A, V, M) nor a task such as 'sentiment.M'")
+        return self

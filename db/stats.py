@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, case, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from db import models
@@ -105,6 +105,21 @@ def questions(session: Session) -> list[tuple[str, str, int]]:
     item = models.BatchItem
     query = select(item.modality, item.state, func.count()).group_by(item.modality, item.state)
     return sorted((m, BatchItemState(s).name.lower(), n) for m, s, n in session.execute(query))
+
+
+def judged_without(session: Session, modality: str, task_id: str, others: Sequence[str]) -> int:
+    """Samples with a closed question in a pass, and labels of `others` (task ids), but none of `task_id`."""
+    sample, item, label = models.Sample, models.BatchItem, models.Label
+    own = exists().where(label.sample_id == sample.id)
+    query = select(func.count(sample.id.distinct())).where(
+        sample.status == SampleStatus.OK,
+        exists().where(
+            item.sample_id == sample.id, item.modality == modality, item.state == BatchItemState.CLOSED
+        ),
+        own.where(label.task_id.in_(others)),
+        ~own.where(label.task_id == task_id),
+    )
+    return session.scalar(query) or 0
 
 
 def batches(session: Session) -> int:

@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.errors import ConfigError, ExportError, NothingToDo
+from annotate.errors import ExportError, NothingToDo
 from annotate.progress import Bar
 from annotate.project import Project
+from annotate.steps._gaps import gap_warning, gaps, required_tasks
 from annotate.steps.status import next_command
 from annotate.types import UNIMODAL, Dataset, DatasetRow, Label, Modality, Split, Task
 from db.dataset import DatasetSample, dataset_samples, human_labels, imported_tasks, video_names
@@ -31,15 +32,17 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
     Raises `NothingToDo` when no sample is finished, `ExportError` when a group is in two splits,
     `ConfigError` when the settings require labels that nobody is asked for.
     """
+    tasks = required_tasks(project)
     with reading(project.engine) as session:
         samples, names, labels = dataset_samples(session), video_names(session), human_labels(session)
-        imported = imported_tasks(session)
-    tasks = required_tasks(project)
+        imported, later = imported_tasks(session), gaps(project, session)
     rows, left_out = finished_rows(project, samples, short_names(names), labels, tasks)
     rows = [replace(row, imported=imported.get(row.sample_id, row.imported)) for row in rows]
     if not rows:
         hint = f"run `{next_command(project)}`"
-        if "no transcript" in left_out:
+        if later and "partly labelled" in left_out:
+            hint = gap_warning(project, later)
+        elif "no transcript" in left_out:
             hint = _transcript_hint(project)
         elif "too few raters" in left_out:
             hint = "let more people judge, or lower export.min_raters in annotate.toml"
@@ -58,22 +61,6 @@ def _transcript_hint(project: Project) -> str:
     return (
         f"write export.require = [{others}] into annotate.toml to do without T, or give transcripts: {ingest}"
     )
-
-
-def required_tasks(project: Project) -> tuple[Task, ...]:
-    """The tasks that a finished sample has labels for.
-
-    Raises `ConfigError` when one is required that nobody is asked.
-    """
-    settings = project.settings
-    wanted = settings.export.require or settings.passes
-    unasked = [m.value for m in wanted if m not in settings.passes]
-    if unasked:
-        raise ConfigError(
-            f"export.require names {', '.join(unasked)}, which no pass asks",
-            hint=f"the passes are {', '.join(m.value for m in settings.passes)}; mend export.require",
-        )
-    return tuple(t for t in settings.tasks() if t.modality in wanted)
 
 
 def finished_rows(

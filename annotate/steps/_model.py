@@ -16,6 +16,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.sections import TrainSettings
 from annotate.steps._features import feature_names, read_features
+from annotate.steps._gaps import gap_warnings
 from annotate.steps._material import Material, read_material
 from annotate.steps._places import read_places
 from annotate.types import Kind, Split, Task
@@ -316,7 +317,8 @@ def _warnings_of_project(project: Project, material: Material) -> list[str]:
     ids = material.sample_ids(Split.TRAIN, material.trainable())
     if len({place.group for place in read_places(project)(ids)}) < 2:
         found.append("all train labels are of one group, such as one speaker: of others nothing is known")
-    return found
+    with reading(project.engine) as session:
+        return [*found, *gap_warnings(project, session)]
 
 
 def _odd_labels(material: Material, tasks: Sequence[Task]) -> list[str]:

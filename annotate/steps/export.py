@@ -13,10 +13,11 @@ from annotate.registry import EXPORTERS
 from annotate.sections import StorageSettings
 from annotate.steps._clips import require_clips
 from annotate.steps._dataset import finished_dataset
+from annotate.steps._gaps import gap_warnings
 from annotate.steps._replace_export import all_or_nothing, recover, require_replaceable
 from annotate.steps.status import next_command
 from db.dataset import record_export
-from db.engine import writing
+from db.engine import reading, writing
 from exporters._manifest import samples_per_split, write_manifest
 
 
@@ -32,6 +33,7 @@ class ExportReport:
     """By reason."""
     manifest_sha256: str
     files: int
+    warnings: list[str]
     next: str
 
 
@@ -63,6 +65,8 @@ def export(project: Project, *, format: str, dest: Path, progress: Progress = SI
                     session, format=format, path=str(dest), manifest_sha256=digest, samples=len(dataset.rows),
                     detail={"samples": samples_per_split(dataset), "left_out": dict(dataset.left_out)},
                 )  # fmt: skip
+    with reading(project.engine) as session:
+        warnings = gap_warnings(project, session) if dataset.left_out.get("partly labelled") else []
     following = next_command(project)
     if following.startswith("annotate export"):
         following = ""  # nothing is missing any more
@@ -73,6 +77,7 @@ def export(project: Project, *, format: str, dest: Path, progress: Progress = SI
         left_out=dataset.left_out,
         manifest_sha256=digest,
         files=len(files) + 1,
+        warnings=warnings,
         next=following,
     )
 

@@ -191,7 +191,7 @@ def _nothing_cut(report: IngestReport) -> AnnotateError:
 
 def _problem_line(problem: Mapping[str, str]) -> str:
     detail = problem["detail"] or problem["reason"]
-    return detail if detail.startswith(problem["file"]) else f"{problem['file']}: {detail}"
+    return detail if problem["file"] in detail else f"{problem['file']}: {detail}"
 
 
 def _report(run: Run, seconds: float) -> IngestReport:

@@ -12,6 +12,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.registry import STRATEGIES
 from annotate.steps._choose import Choice
+from annotate.steps._gaps import gap_warnings
 from annotate.steps._no_samples import no_samples, no_split
 from annotate.steps._plan import Plan, Request, again_below, plan, read_budget
 from annotate.types import Modality
@@ -152,6 +153,8 @@ def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatc
         raise NothingToDo(message, hint="annotate train") from nothing
     made = plan(project, request, round_id, progress)
     questions = _questions(made.chosen)
+    with reading(project.engine) as session:
+        later = gap_warnings(project, session)
     return NextBatchReport(
         batch=None,
         resumed=None,
@@ -165,7 +168,7 @@ def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatc
         left=made.left,
         rater_seconds=round(made.seconds, 1),
         seconds=round(made.seconds, 1),
-        notes=[*made.notes, note],
+        notes=[*made.notes, note, *later],
         next="run the same without --dry-run",
         items=[
             ChosenSample(rank, c.candidate.sample_id, c.role, "".join(c.candidate.offered), c.score)
@@ -324,6 +327,7 @@ def _report(
         resumed = left is None
         if left is None:
             left = len(batches.candidates(session, project.settings.passes))
+        notes = [*notes, *gap_warnings(project, session)]
         return NextBatchReport(
             batch=batch_id,
             resumed=batch_id if resumed else None,

@@ -7,6 +7,7 @@ from annotate.errors import NothingToDo, UsageError
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
+from annotate.steps._gaps import gap_warnings
 from annotate.steps._missing import LISTED, MissingAnswer
 from annotate.steps._pull_pass import Missing, Pass, ReadPass, Tally, read_pass, settle_missing
 from annotate.steps._push import (
@@ -177,6 +178,7 @@ def _report(project: Project, tally: Tally, closed: int, released: int, pushed: 
         counts = labels.count_labels(session)
         waiting = outbox.count_open(session)
         judged = reask.judged_on_other_text(session)
+        later = gap_warnings(project, session)
     return PullReport(
         passes={m.value: _of(tally, m) for m in _asked_passes(project)},
         closed=closed,
@@ -195,6 +197,7 @@ def _report(project: Project, tally: Tally, closed: int, released: int, pushed: 
             *map(_missing_problem, tally.doubts),
             *pushed.problems,
             *judged_otherwise(judged),
+            *later,
         ],
         next=_next(tally, waiting),
     )

@@ -8,6 +8,7 @@ from typing import Any
 from annotate.errors import AnnotateError
 from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
+from annotate.steps._gaps import gap_warnings
 from annotate.steps._no_samples import EXPLAIN, INGEST
 from annotate.steps._splits import deviation, deviation_of, is_off
 from annotate.steps._transcripts_shown import judged_otherwise
@@ -76,7 +77,11 @@ def status(project: Project) -> StatusReport:
                 for name, answered, skipped, seconds in stats.annotators(session)
             ],
             exports=[{"format": f, "path": p, "samples": n} for f, p, n in stats.exports(session)],
-            warnings=[*_shares_off(project, session), *judged_otherwise(judged)],
+            warnings=[
+                *_shares_off(project, session),
+                *judged_otherwise(judged),
+                *gap_warnings(project, session),
+            ],
             next=_next(project),
         )
 

@@ -1,0 +1,76 @@
+"""Which tasks a finished sample needs, and which of them were added after samples had been judged."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from annotate.errors import ConfigError
+from annotate.project import Project
+from annotate.types import Task
+from annotate.wording import counted, either
+from db import stats
+from db.engine import Session
+
+
+def required_tasks(project: Project) -> tuple[Task, ...]:
+    """The tasks that a finished sample has labels for.
+
+    Raises `ConfigError` when one is required that nobody is asked.
+    """
+    settings = project.settings
+    tasks, wanted = settings.tasks(), settings.export.require
+    known = {m.value for m in settings.passes} | {task.id for task in tasks}
+    for name in wanted:
+        if name in known:
+            continue
+        if "." not in name:
+            raise ConfigError(
+                f"export.require names {name}, which no pass asks",
+                hint=f"the passes are {', '.join(m.value for m in settings.passes)}; correct export.require",
+            )
+        ids = [task.id for task in tasks]
+        close = get_close_matches(name, ids, n=1)
+        raise ConfigError(
+            f"export.require names {name!r}, and there is no such task",
+            hint=f"did you mean {close[0]!r}?" if close else f"known: {', '.join(ids)}",
+        )
+    return tuple(t for t in tasks if not wanted or t.modality.value in wanted or t.id in wanted)
+
+
+def gaps(project: Project, session: Session) -> dict[str, int]:
+    """By id of each required task: samples that raters have finished in its pass without an answer to it.
+
+    They answered other tasks of the same pass, so this one's dimension was not on the page yet.
+    """
+    try:
+        required = {task.id for task in required_tasks(project)}
+    except ConfigError:
+        return {}  # `annotate export` says what is wrong
+    tasks = project.settings.tasks()
+    by_pass = {m: [t.id for t in tasks if t.modality is m] for m in project.settings.passes}
+    found = {
+        task_id: stats.judged_without(session, modality, task_id, [i for i in ids if i != task_id])
+        for modality, ids in by_pass.items()
+        for task_id in ids
+        if len(ids) > 1 and task_id in required
+    }
+    return {task_id: count for task_id, count in found.items() if count}
+
+
+def gap_warnings(project: Project, session: Session) -> list[str]:
+    """A warning for all such tasks; none where there are none."""
+    found = gaps(project, session)
+    return [gap_warning(project, found)] if found else []
+
+
+def gap_warning(project: Project, found: Mapping[str, int]) -> str:
+    """What `gaps` found, in words, with the way to export what is finished."""
+    listed = ", ".join(f"{task_id} for {counted(n, 'sample')}" for task_id, n in found.items())
+    others = ", ".join(f'"{task.id}"' for task in required_tasks(project) if task.id not in found)
+    way = "put the dimensions in annotate.toml back as they were"
+    if others:
+        way = f"to export without it, set export.require = [{others}] in annotate.toml"
+    before = either(len(found), "a task was", "some tasks were")
+    return (
+        f"raters finished samples before {before} asked, and gave no answer to it: {listed}. Exports leave "
+        f"these samples out as partly labelled; {way}"
+    )
