@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from annotate.errors import AnnotateError
+from annotate.wording import counted
 from db.engine import reading, speaking
 from db.models import Base, Sample, SampleStatus
 
@@ -95,7 +96,7 @@ def _orphans(engine: Engine, table: Table) -> list[str]:
             if number := session.scalar(missing):
                 columns = ", ".join(child.name for child, _ in pairs)
                 found.append(
-                    f"table {table.name}: {number} rows whose {columns} names no row of "
+                    f"table {table.name}: {counted(number, 'row')} whose {columns} names no row of "
                     f"{constraint.referred_table.name}"
                 )
         return found

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from annotate.segmenters._words import Said, joined, pieces, with_words
 from annotate.types import Cue, Segment
+from annotate.wording import counted
 from db import checks, corrections, models
 from db.engine import Session
 from db.models import BY_HAND, IMPORTED, INACTIVE, SampleStatus
@@ -268,7 +269,10 @@ def add_split(
     for start, end in parts:
         require_span(session, row, start, end)
     if texts and len(texts) != len(parts):
-        raise Unfit(f"sample {row.id} becomes {len(parts)} samples, but {len(texts)} transcripts are given")
+        given = counted(len(texts), "transcript")
+        raise Unfit(
+            f"sample {row.id} becomes {counted(len(parts), 'sample')}, and --transcript gives {given}"
+        )
     if not texts and row.transcript and not row.words:
         raise Unfit(
             f"nobody knows which words of sample {row.id} come before the cut: give --transcript "

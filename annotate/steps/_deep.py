@@ -14,6 +14,7 @@ from annotate.steps._push import known_ls_project
 from annotate.steps._studio import connect
 from annotate.storage.clips import PASSES, Wanted
 from annotate.types import Modality
+from annotate.wording import counted
 from db import features, health, outbox
 from db.annotations import standing_answers
 from db.engine import reading
@@ -64,7 +65,7 @@ class Deep:
             found = self.project.clips.verify(wanted, bar.advance)
         self._keep("clips", found)
         return verdict(
-            found, f"{len(wanted)} files are as they were written", "files of clips differ",
+            found, f"{counted(len(wanted), 'file')} as written", "files of clips differ",
             "move damaged ones away, then `annotate ingest` the videos again: it cuts what is missing",
         )  # fmt: skip
 
@@ -129,7 +130,7 @@ class Deep:
         known = {item.ls_task_id for item in questions}
         return [
             f"task {task.id} of the {modality.word} pass ({there.id} in Label Studio) is no question that is "
-            f"open or closed here; it holds {task.annotations} answers"
+            f"open or closed here; it holds {counted(task.annotations, 'answer')}"
             for task in tasks.values()
             if task.id not in known
         ]
@@ -143,7 +144,8 @@ class Deep:
         stored = Counter(answer.ls_task_id for answer in standing)
         asked = [(item, tasks[number]) for item in questions if (number := item.ls_task_id or 0) in tasks]
         return [
-            f"sample {item.sample_id} ({modality.word}): {task.annotations} answers in Label Studio, "
+            f"sample {item.sample_id} ({modality.word}): {counted(task.annotations, 'answer')} in "
+            "Label Studio, "
             f"{stored[task.id]} here"
             for item, task in asked
             if task.annotations != stored[task.id]

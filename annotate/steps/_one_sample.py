@@ -1,6 +1,7 @@
 """Find the one sample that an id, or the beginning of one, means."""
 
 from annotate.errors import NothingToDo, UnknownName, UsageError
+from annotate.wording import counted
 from db import samples
 from db.engine import Session
 
@@ -22,7 +23,9 @@ def one_sample(session: Session, name: str) -> str:
         return found[0]
     if found:
         listed = ", ".join(found[:LISTED]) + (", ..." if len(found) > LISTED else "")
-        raise UsageError(f"{len(found)} samples begin with {name!r}: {listed}", hint="type more of the id")
+        raise UsageError(
+            f"{counted(len(found), 'sample')} begin with {name!r}: {listed}", hint="type more of the id"
+        )
     if not samples.any_there(session):
         raise NothingToDo("there are no samples yet", hint="annotate ingest FOLDER-WITH-VIDEOS")
     raise UnknownName(

@@ -117,7 +117,7 @@ def test_a_value_that_is_no_json_and_a_row_without_its_parent_are_named(project:
         connection.commit()
     told = complaints(project, "stored data")
     assert any("table video" in one and "JSON" in one for one in told), told
-    assert any("table sample: 1 rows whose video_sha256" in one for one in told), told
+    assert any("table sample: 1 row whose video_sha256" in one for one in told), told
 
 
 def test_the_command_prints_one_object_and_fails(project: Project, annotate: RunAnnotate) -> None:
@@ -150,7 +150,7 @@ def test_label_studio_is_compared_with_the_database(label_studio: LabelStudio, p
         client.import_tasks(ls_project(project), [{"data": {"key": "by hand", "text": "x"}}])
     told = "\n".join(complaints(project, "questions in label studio"))
     assert f"sample {gone.sample_id} (text): open here, and not in Label Studio" in told
-    assert f"sample {answered.sample_id} (text): 1 answers in Label Studio, 0 here" in told
+    assert f"sample {answered.sample_id} (text): 1 answer in Label Studio, 0 here" in told
     assert "is no question that is open or closed here; it holds 0 answers" in told
     assert told.count("\n") == 2, told
     with writing(project.engine) as session:
