@@ -54,6 +54,7 @@ class Act:
     sample: str
     modality: str
     versions: list[Version]
+    ls_project: int
     deleted: bool = False
     """Whether the rater deleted it."""
 
@@ -280,6 +281,7 @@ class Oracle:
         allowed: defaultdict[tuple[str, str], defaultdict[str, list[set[Vote]]]]
         allowed = defaultdict(lambda: defaultdict(list))
         present: set[int] = set()
+        there = {number for numbers in self._ls_projects().values() for number in numbers}
         for modality, task, annotation in _annotations(tasks):
             act, version = self.acts[annotation["lead_time"]]
             present.add(id(act))
@@ -290,6 +292,8 @@ class Oracle:
                 allowed[act.sample, act.modality][annotator].append(values)
         for act in {id(act): act for act, _ in self.acts.values()}.values():
             if id(act) not in present:
+                if act.ls_project in there:
+                    _lost_is_listed(act, after, outcome)
                 for annotator in (act.rater, _nobody(act, after.rows)):
                     values = self._votes_of_absent(act, annotator, before, outcome, accepted)
                     allowed[act.sample, act.modality][annotator].append(values)
@@ -330,6 +334,8 @@ class Oracle:
         self, act: Act, annotator: str, before: Stored, outcome: Outcome, accepted: bool
     ) -> set[Vote]:
         counted = _counted(act, before.rows, annotator)
+        if act.ls_project not in {n for numbers in self._ls_projects().values() for n in numbers}:
+            return {None, *counted}  # the whole project is gone: what was pulled from it may be kept
         if accepted and outcome.exit_code == 0:
             return {None}
         if act.deleted:
@@ -470,6 +476,15 @@ def _open_questions_stand_on_the_server(
     for question in stored.open:
         if question not in there:
             raise Violation("an open question can be answered", f"{question} is not on the server")
+
+
+def _lost_is_listed(act: Act, after: Stored, outcome: Outcome) -> None:
+    """An answer that is gone and still counts is no secret."""
+    counted = {
+        vote for name in (act.rater, _nobody(act, after.rows)) for vote in _counted(act, after.rows, name)
+    }
+    if counted != {None} and (outcome.exit_code != 1 or act.sample not in outcome.said):
+        raise Violation("an answer that is gone and counts is listed by every pull", f"{act}: {outcome}")
 
 
 def _no_traceback(outcome: Outcome) -> None:

@@ -106,7 +106,7 @@ class Player:
         body = {"result": _result(value), "was_cancelled": value is None, "lead_time": version.tag}
         made = call(who, "POST", f"/api/tasks/{task['id']}/annotations/", body)
         about = (task["data"]["sample"], modality)
-        self.oracle.acted(Act(made["id"], who.email, *about, [version]))
+        self.oracle.acted(Act(made["id"], who.email, *about, [version], task["project"]))
 
     def _edit(self, rater: int, sample: int, modality: str, value: str, editor: Rater) -> None:
         if not self._has_account(editor):

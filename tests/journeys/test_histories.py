@@ -13,7 +13,20 @@ import pytest
 from annotate.errors import LabelStudioError
 from annotate.labelstudio.install import ensure_installed
 from tests.histories.corpus import Corpus, Database, PostgresDatabase, make_corpus, unique
-from tests.histories.history import RATERS, History, Operation, draw, shrink
+from tests.histories.history import (
+    RATERS,
+    Answer,
+    BackUpStudio,
+    History,
+    NextBatch,
+    Operation,
+    Pull,
+    RestoreStudio,
+    SetClock,
+    Skip,
+    draw,
+    shrink,
+)
 from tests.histories.oracle import Oracle, Violation
 from tests.histories.player import playing
 from tests.histories.servers import RealServer, Server, call, model_server, real_server
@@ -122,6 +135,34 @@ def test_nothing_is_lost_doubled_or_blamed_wrongly_on_a_modelled_server(seed: in
         play_on_model(stage, draw(seed))
     except Violation as violation:
         pytest.fail(explain(seed, violation, stage), pytrace=False)
+
+
+ONCE_WRONG = {
+    # The lost answer and the new one have one number and one task: it was listed by every other pull only,
+    # and `--accept-deletions` did nothing.
+    "a number is given again in the same task": History(
+        1,
+        (
+            NextBatch(2), BackUpStudio(), Answer(1, 0, "T", "0"), Pull(), RestoreStudio(), Skip(1, 0, "T"),
+        ),
+    ),
+    # The backup is younger than the answer by the clock: the answer in A was taken for a deleted one, though
+    # the one in T showed that the server was restored.
+    "a backup is restored that a late clock makes younger than the answers": History(
+        1,
+        (
+            NextBatch(4), SetClock(-7200.0), BackUpStudio(), NextBatch(2), Answer(0, 1, "A", "0"),
+            Answer(1, 4, "T", "-1"), Pull(), RestoreStudio(),
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ONCE_WRONG)
+def test_what_histories_once_showed_to_be_wrong_stays_right(
+    what: str, corpora: Callable[[str], Corpus], tmp_path: Path
+) -> None:
+    play_on_model(Stage(corpora("sqlite"), tmp_path), ONCE_WRONG[what])
 
 
 @pytest.mark.studio
