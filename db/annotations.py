@@ -17,6 +17,8 @@ from db.models import Annotation, AnnotationState, Annotator, BatchItem, Event, 
 DELETED = "deleted"
 """Begins the revision of a row that says that an answer is gone from the server."""
 UNUSABLE = "unusable-answer"
+INCOMPLETE = "incomplete"
+"""Key of the audit trail, for a revision of which some answer cannot be used: its rater is not done yet."""
 KEPT = "kept-answers"
 
 

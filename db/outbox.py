@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from annotate.errors import ProjectBusy
 from annotate.types import Modality
+from db.annotations import INCOMPLETE, UNUSABLE
 from db.chunks import chunks
 from db.models import (
     UNANSWERED,
@@ -262,7 +263,7 @@ def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]
         query = (
             select(
                 Annotation.batch_item_id, Annotation.annotator_id, Annotation.state,
-                Annotation.origin, Annotation.task_id,
+                Annotation.origin, Annotation.task_id, Annotation.revision,
             )
             .where(Annotation.batch_item_id.in_(some), Annotation.state != AnnotationState.EDITED)
             .order_by(Annotation.id)
@@ -270,10 +271,22 @@ def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]
         for row in session.execute(query):
             latest[row.batch_item_id, row.origin, row.task_id] = row
     people: dict[int, set[int]] = {}
+    incomplete = _incomplete(session)
     for row in latest.values():
-        if row.state != AnnotationState.DELETED:
+        if row.state != AnnotationState.DELETED and _plain(row) not in incomplete:
             people.setdefault(row.batch_item_id, set()).add(row.annotator_id)
     return people
+
+
+def _plain(row: Any) -> tuple[str, str]:
+    """Origin and revision as the server writes them, see `db.models.Annotation`."""
+    return row.origin.partition("@")[0], row.revision.partition(">")[0]
+
+
+def _incomplete(session: Session) -> set[tuple[str, str]]:
+    """(origin, revision) of annotations that hold an answer which cannot be used."""
+    payloads = session.scalars(select(Event.payload).where(Event.kind == UNUSABLE))
+    return {(facts["origin"], facts["revision"]) for facts in payloads if facts.get(INCOMPLETE)}
 
 
 def count_open(session: Session) -> int:

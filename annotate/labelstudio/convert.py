@@ -35,6 +35,8 @@ class Statement:
     """By dimension: the alias, or the ticked ones of a multilabel dimension, joined; none when skipped."""
     problems: tuple[str, ...]
     """What was said and cannot be used."""
+    complete: bool
+    """Whether no dimension has an answer that cannot be used; one that was not asked yet does not count."""
 
 
 class Unreadable(ValueError):
@@ -66,7 +68,7 @@ def statement(annotation: Any, dimensions: Sequence[Dimension]) -> Statement:
     """
     try:
         skipped = bool(annotation["was_cancelled"])
-        answers, problems = ({}, ()) if skipped else _answers(annotation["result"], dimensions)
+        answers, problems = ({}, {}) if skipped else _answers(annotation["result"], dimensions)
         return Statement(
             annotation_id=_number(annotation["id"]),
             ls_task_id=_number(annotation["task"]),
@@ -78,7 +80,8 @@ def statement(annotation: Any, dimensions: Sequence[Dimension]) -> Statement:
             seconds=_seconds(annotation.get("lead_time")),
             skipped=skipped,
             answers=answers,
-            problems=problems,
+            problems=tuple(problems.values()),
+            complete=all(not _given(annotation["result"], name) for name in problems),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from error
@@ -107,19 +110,21 @@ def _seconds(value: Any) -> float | None:
     return float(value) if usable else None
 
 
-def _answers(result: Any, dimensions: Sequence[Dimension]) -> tuple[dict[str, str], tuple[str, ...]]:
+def _answers(result: Any, dimensions: Sequence[Dimension]) -> tuple[dict[str, str], dict[str, str]]:
+    """By dimension: what was answered, and what is wrong with the rest."""
     answers: dict[str, str] = {}
-    problems = []
+    problems: dict[str, str] = {}
     for dimension in dimensions:
         given = _given(result, dimension.name)
         said = _said(given, dimension)
         if said is not None:
             answers[dimension.name] = said
         elif not given:
-            problems.append(f"{dimension.name} is not answered")
+            problems[dimension.name] = f"{dimension.name} is not answered"
         else:
-            problems.append(f"{dimension.name} is answered {', '.join(map(repr, given))}")
-    return answers, tuple(problems)
+            words = [NOTHING.label if alias == NOTHING.alias else alias for alias in given]
+            problems[dimension.name] = f"{dimension.name} is answered {', '.join(map(repr, words))}"
+    return answers, problems
 
 
 def _said(given: Sequence[Any], dimension: Dimension) -> str | None:

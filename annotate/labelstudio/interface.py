@@ -14,6 +14,9 @@ NOTHING = Answer(f"{AND}none{AND}", "none of these")
 """Stands on the page of multilabel dimensions, so that nothing ticked is told from nothing answered. No
 answer of the project is stored like it, because none may hold `AND`."""
 
+CONTRADICTION = "contradiction"
+"""Ends the name of a control that is never filled in, see `_refuse_contradictions`."""
+
 INSTRUCTIONS = {
     Modality.TEXT: "Judge the words alone. Do not guess at the voice.",
     Modality.AUDIO: "Judge the voice alone. The words do not count.",
@@ -115,6 +118,36 @@ def _question(form: Element, dimension: Dimension, shown: str, row: str) -> None
         choice = SubElement(choices, "Choice", value=answer.label, alias=answer.alias)
         if hotkeys:
             choice.set("hotkey", hotkeys[position])
+    if several:
+        _refuse_contradictions(form, dimension, shown)
+
+
+def _refuse_contradictions(form: Element, dimension: Dimension, shown: str) -> None:
+    """Keep the page from sending `NOTHING` ticked beside an answer, as it keeps an empty form.
+
+    Label Studio has no rule between choices. It does check that a required control has a value, though only
+    where the views around the control are visible. So a control that nobody can see or fill in is required,
+    and the views around it are visible while both kinds of ticks are there.
+    """
+    both = form
+    for values in ([NOTHING], dimension.answers):
+        names = [name for name in map(_name_without_comma, values) if name]
+        both = SubElement(
+            both, "View", visibleWhen="choice-selected", whenTagName=dimension.name,
+            whenChoiceValue=",".join(names),
+        )  # fmt: skip
+    both.set("style", "display: none")
+    word = dimension.name.replace("_", " ")
+    SubElement(
+        both, "Rating", name=f"{dimension.name}-{CONTRADICTION}", toName=shown, maxRating="1",
+        required="true",
+        requiredMessage=f"{word.capitalize()}: untick {NOTHING.label!r}, or the other answers.",
+    )  # fmt: skip
+
+
+def _name_without_comma(answer: Answer) -> str:
+    """What Label Studio finds the answer by in a list with commas; empty when value and label hold one."""
+    return next((name for name in (answer.alias, answer.label) if "," not in name), "")
 
 
 def _require_distinct(dimension: str, offered: Sequence[Answer]) -> None:

@@ -15,7 +15,7 @@ from annotate.steps._match import Matched, match_tasks
 from annotate.steps._missing import MissingAnswer, ServerAnswers, describe, doubt
 from annotate.types import Modality, Task
 from db import annotations, labels, outbox, withdrawals
-from db.annotations import Change, History, Revision, StandingAnswer, standing_answers
+from db.annotations import INCOMPLETE, Change, History, Revision, StandingAnswer, standing_answers
 from db.engine import Session, reading, writing
 from db.models import BatchItem, BatchItemState
 
@@ -66,6 +66,8 @@ class _Seen:
     changed: set[int] = field(default_factory=set)
     """Tasks with an answer that is new or changed."""
     changed_at: dict[int, str] = field(default_factory=dict)
+    unusable: set[int] = field(default_factory=set)
+    """Questions of which an answer cannot be used."""
     earlier: dict[int, list[str]] = field(default_factory=dict)
     """By task: when it was made, and when each of its answers was last changed."""
 
@@ -169,6 +171,7 @@ def _store_page(way: Pass, matched: Matched, page: Sequence[Mapping[str, Any]], 
             _store_task(way, history, item, task, seen, changes, problems)
             if item.ls_task_id == task["id"]:
                 item.ls_updated_at = task["updated_at"]
+        outbox.reopen_unanswered(session, seen.unusable, way.project.settings.protocol.raters)
         labels.rebuild_labels(session, way.tasks, {item.sample_id for item in items.values()})
     way.tally.changes += changes
     way.tally.problems += problems
@@ -197,7 +200,11 @@ def _store_task(
             continue
         seen.changed.add(task["id"])
         changes[way.modality, change] += 1
-        problems += _unusable(way, history, item, number, said.revision, said.problems)
+        if said.problems:
+            seen.unusable.add(item.id)
+        problems += _unusable(
+            way, history, item, number, said.revision, said.problems, complete=said.complete
+        )
         problems += _others_edit(way, item, change, revision)
 
 
@@ -224,12 +231,18 @@ def _name(way: Pass, user: int | None) -> str:
 
 
 def _unusable(
-    way: Pass, history: History, item: BatchItem, number: object, revision: str, problems: Iterable[str]
-) -> list[str]:
-    """An answer that cannot be used is kept in the audit trail and reported once."""
+    way: Pass, history: History, item: BatchItem, number: object, revision: str, problems: Iterable[str],
+    *, complete: bool = True,
+) -> list[str]:  # fmt: skip
+    """An answer that cannot be used is kept in the audit trail and reported once.
+
+    Unless it is `complete`, its rater does not count as one who has answered the question.
+    """
     messages = []
     for problem in problems:
         facts = {"origin": f"{way.server}#{number}", "revision": revision, "problem": problem}
+        if not complete:
+            facts[INCOMPLETE] = "yes"
         if history.note_unusable({**facts, "sample": item.sample_id, "modality": item.modality}):
             messages.append(
                 f"annotation {number} of sample {item.sample_id} ({way.modality.word}): {problem}; it does "

@@ -35,7 +35,7 @@ from db.annotations import Change, History, Revision
 from db.engine import reading, writing
 from db.features import add_shard
 from db.labels import read_labels, rebuild_labels
-from db.models import Annotation, AnnotationState, Label
+from db.models import Annotation, AnnotationState, BatchItemState, Label
 from tests.factories import add_label, add_sample, add_video
 from tests.raters import Rater, add_samples, ask, items, ls_project, with_raters
 from tests.studio import LabelStudio
@@ -94,8 +94,9 @@ def judge(project: Project, said: Mapping[str, Sequence[str]], second: int = 0) 
             read = statement(raw, project.settings.dimension_list())
             values = {f"{name}.T": alias for name, alias in read.answers.items()}
             revision = Revision(
-                f"s#{number}", read.revision, rater, read.created_at, read.changed_at, read.seconds,
-                read.skipped, values, raw,
+                server="s", number=number, ls_task_id=7, revision=read.revision, rater=rater, named=True,
+                editor="", created_at=read.created_at, changed_at=read.changed_at, seconds=read.seconds,
+                skipped=read.skipped, values=values, raw=raw,
             )  # fmt: skip
             changes.append(history.add(item, revision, [task.id for task in project.settings.tasks(T)]))
         rebuild_labels(session, project.settings.tasks(), [item.sample_id])
@@ -368,3 +369,29 @@ def test_ticks_travel_through_a_real_label_studio(
     assert pull(project).passes["T"] == PassReport(edits=1)
     export(project, format="jsonl", dest=tmp_path / "out")
     assert [label["value"] for label in exported(tmp_path / "out")] == [[]]
+
+
+@pytest.mark.studio
+@pytest.mark.slow
+def test_a_question_stays_open_while_an_answer_to_it_contradicts_itself(
+    label_studio: LabelStudio, project: Project
+) -> None:
+    project = with_raters(label_studio.use(with_themes(project)), 1, (T,))
+    ann = Rater(label_studio.url, *label_studio.add_rater())
+    ask(project, add_samples(project, 1))
+    with closing(LabelStudioClient(label_studio.url, label_studio.token, 60)) as client:
+        push_outbox(project, client)
+    item = next(iter(items(project).values()))
+    number = ann.send(item, page_sends("1", NOTHING.alias, "work"))
+    report = pull(project)
+    assert report.closed == 0
+    (problem,) = report.problems
+    assert "'none of these', 'work'" in problem and f"annotation {number}" in problem
+    assert pull(project).problems == []
+    ann.send_edit(number, page_sends("1", "work"))
+    assert pull(project).closed == 1
+    assert themes(project) == ("work", {"work": 1.0, "family": 0.0, "money": 0.0}, 1)
+    ann.send_edit(number, page_sends("1", "work", NOTHING.alias))
+    assert len(pull(project).problems) == 1
+    assert next(iter(items(project).values())).state == BatchItemState.OPEN
+    assert themes(project) is None

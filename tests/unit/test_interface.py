@@ -126,6 +126,31 @@ def test_several_answers_can_be_ticked_or_none_of_them_each_by_a_key() -> None:
         assert [c.get("value") for c in control] == ["work", "family", "none of these"]
 
 
+def test_the_page_requires_what_nobody_can_give_while_none_stands_beside_an_answer() -> None:
+    """Label Studio's editor refuses the form then: it checks required controls in views that are visible."""
+    from label_studio_sdk.label_interface import LabelInterface
+
+    answers = (
+        Answer("work", "work"),
+        Answer("home, family", "home and family"),
+        Answer("cash", "cash, money"),
+    )
+    themes = Dimension("themes", Kind.MULTILABEL, (*answers, Answer("a, b", "a, b")))
+    for modality in Modality:
+        xml = labeling_config(modality, [SENTIMENT, themes])
+        LabelInterface(xml).validate()
+        (outer,) = [v for v in tags(xml, "View") if v.get("whenChoiceValue") == NOTHING.alias]
+        (inner,) = outer
+        (control,) = inner
+        for view, values in ((outer, NOTHING.alias), (inner, "work,home and family,cash")):
+            asked = (view.get("visibleWhen"), view.get("whenTagName"), view.get("whenChoiceValue"))
+            assert asked == ("choice-selected", "themes", values)
+        assert inner.get("style") == "display: none", "so that nobody fills it in"
+        assert (control.tag, control.get("required"), control.get("hotkey")) == ("Rating", "true", None)
+        assert "none of these" in (control.get("requiredMessage") or "")
+    assert not tags(labeling_config(Modality.TEXT, [SENTIMENT]), "Rating")
+
+
 def test_none_of_these_needs_a_key_too() -> None:
     nine = replace(of_words("themes", *(f"theme {n}" for n in range(9))), kind=Kind.MULTILABEL)
     assert [c.get("hotkey") for c in tags(labeling_config(Modality.TEXT, [nine]), "Choice")] == [None] * 10
