@@ -176,14 +176,14 @@ def judged_texts(session: Session) -> dict[str, dict[str, tuple[str, ...]]]:
     row, item = Annotation, BatchItem
     query = (
         select(
-            row.id, row.origin, row.task_id, row.sample_id, row.annotator_id, row.state, row.created_at,
-            item.modality, item.transcript,
+            row.id, row.batch_item_id, row.origin, row.task_id, row.sample_id, row.annotator_id, row.state,
+            row.created_at, item.modality, item.transcript,
         )
         .join(item, item.id == row.batch_item_id)
-        .where(item.modality.in_(WITH_TEXT))
+        .where(item.modality.in_(WITH_TEXT), row.state != AnnotationState.EDITED)
         .order_by(row.id)
     )  # fmt: skip
-    revisions = {(r.sample_id, r.origin, r.task_id): r for r in session.execute(query)}
+    revisions = {(r.batch_item_id, r.origin, r.task_id): r for r in session.execute(query)}
     said: dict[tuple[str, str, int, str], str | None] = {}
     for r in sorted(revisions.values(), key=lambda r: (r.created_at, r.id)):
         if r.state == AnnotationState.ANSWERED:

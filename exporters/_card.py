@@ -5,6 +5,7 @@ from pathlib import Path
 
 from annotate.types import Dataset, Dimension, Kind
 from annotate.wording import counted, either
+from exporters._judged import judged_lines
 from exporters._manifest import dimensions, labels_per_task, samples_per_split
 
 RULES = {
@@ -83,6 +84,7 @@ def _labels(dataset: Dataset) -> list[str]:
         "| task | labels | raters per label |",
         "|---|---|---|",
         *(f"| {task} | {len(n)} | {_span(n)} |" for task, n in raters.items()),
+        *judged_lines(dataset),
     ]
 
 

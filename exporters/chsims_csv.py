@@ -11,6 +11,7 @@ from annotate.errors import ExportError
 from annotate.registry import exporter
 from annotate.types import Dataset, DatasetRow, Dimension, Modality
 from exporters._card import write_card
+from exporters._judged import write_judged
 from exporters._regression import POLARITIES, left_aside, polarity, regression_dimension, value
 
 COLUMNS = ("video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode")
@@ -46,7 +47,8 @@ class ChSimsCsv:
         mode = stat.S_IMODE(table.stat().st_mode)
         clips = [_place_clip(row, folder, mode) for row in dataset.rows]
         contents = [*CONTENTS, *left_aside(dataset, dimension)]
-        return [table, *clips, write_card(dataset, folder, contents=contents)]
+        card = write_card(dataset, folder, contents=contents)
+        return [table, *clips, card, *write_judged(dataset, folder)]
 
 
 def _write_table(dataset: Dataset, dimension: Dimension, path: Path) -> Path:

@@ -15,6 +15,8 @@ CONTENTS = (
     "- `train.jsonl`, `valid.jsonl`, `test.jsonl`: one sample per line, UTF-8.",
     "  `labels` by task: `value`, `distribution` (share of the raters per answer), `raters`. The value of a",
     "  multilabel task is a list, perhaps an empty one, and its shares are apart from each other.",
+    "  `judged_text` by pass (T, M): the texts that raters saw, several where one was corrected meanwhile; a",
+    "  pass is absent where that is not on record.",
     "  `start_us`, `end_us`: microseconds from the start of the video.",
     "  `media`: paths below the media folder of the project that made this; the media are not copied.",
 )
@@ -64,6 +66,7 @@ def _object(row: DatasetRow, several: Mapping[str, Dimension]) -> dict[str, Any]
         "speaker": row.speaker,
         "speaker_guessed": row.speaker_guessed,
         "text": row.text,
+        "judged_text": {modality: list(texts) for modality, texts in sorted(row.judged.items())},
         "start_us": row.start_us,
         "end_us": row.end_us,
         "labels": {task: _label(row.labels[task], several) for task in sorted(row.labels)},

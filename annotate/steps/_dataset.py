@@ -17,6 +17,7 @@ from annotate.steps.status import next_command
 from annotate.types import UNIMODAL, Dataset, DatasetRow, Label, Modality, Split, Task
 from db.dataset import DatasetSample, dataset_samples, human_labels, imported_tasks, video_names
 from db.engine import reading
+from db.reask import judged_texts
 
 NAME_LENGTH = 32
 """Tools of the field keep ids in columns this wide."""
@@ -36,7 +37,8 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
     with reading(project.engine) as session:
         samples, names, labels = dataset_samples(session), video_names(session), human_labels(session)
         imported, later = imported_tasks(session), gaps(project, session)
-    rows, left_out = finished_rows(project, samples, short_names(names), labels, tasks)
+        judged = judged_texts(session)
+    rows, left_out = finished_rows(project, samples, short_names(names), labels, tasks, judged)
     rows = [replace(row, imported=imported.get(row.sample_id, row.imported)) for row in rows]
     if not rows:
         hint = f"run `{next_command(project)}`"
@@ -69,6 +71,7 @@ def finished_rows(
     video_ids: Mapping[str, str],
     labels: Mapping[str, Mapping[str, Label]],
     tasks: Sequence[Task],
+    judged: Mapping[str, Mapping[str, tuple[str, ...]]],
 ) -> tuple[list[DatasetRow], dict[str, int]]:
     """The rows ordered by (video_id, clip_id), and how many samples were left out, by reason.
 
@@ -94,6 +97,7 @@ def finished_rows(
                 end_us=sample.end_us,
                 labels=usable,
                 media=project.sample_media(sample.sample_id),
+                judged=judged.get(sample.sample_id, {}),
             )
         )
     return sorted(rows, key=lambda row: (row.video_id, row.clip_id)), dict(sorted(left_out.items()))

@@ -133,7 +133,7 @@ def _text(path: Path) -> str:
 def _delimiter(path: Path, text: str) -> tuple[str, int]:
     """What separates the cells, and the number of the line with the names of the columns."""
     for number, line in enumerate(text.splitlines()[:5], start=1):
-        if re.fullmatch(r"\"?sep=.\"?", line.strip(), re.IGNORECASE) or not line.strip(" ,;\t"):
+        if re.match(r"\"?sep=", line.strip(), re.IGNORECASE) or not line.strip(" ,;\t"):
             continue
         for delimiter in (",", ";", "\t"):
             names = [cell.strip().strip('"').lower() for cell in line.split(delimiter)]
@@ -211,7 +211,7 @@ def read_text(cell: str, stored: str) -> str:
         )
     if stored and text == "".join(c if c.isascii() else "?" for c in stored):
         raise Damaged(f"letters of {stored!r} became question marks: save the table as CSV UTF-8")
-    if _is_mojibake(text):
+    if _is_mojibake(cell):
         raise Damaged(f"{text!r} is UTF-8 that was opened as another encoding: open the table as UTF-8")
     return text
 

@@ -231,7 +231,10 @@ def _send_left_over(
         unsent = batches.queued_batch_ids(session)
     if not unsent:
         return None
-    note = "an earlier call was interrupted; its questions were sent, run this again for new ones"
+    note = (
+        "questions that waited were sent (of an interrupted call, or after a correction); run this again for "
+        "new ones"
+    )
     return _send(project, client, unsent[0], None, [note], progress)
 
 

@@ -1,7 +1,7 @@
 """Where a sample's files lie, and the finished dataset that an exporter writes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -76,6 +76,8 @@ class DatasetRow:
     labels: Mapping[str, Label]
     """By task id; every required task is there."""
     media: SampleMedia
+    judged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By pass that shows text (T, M): the different texts that the counted answers were given to, sorted."""
     speaker_guessed: bool = False
     """The speaker was told by ear, apart from others in the same video only."""
     imported: frozenset[str] = frozenset()

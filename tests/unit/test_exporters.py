@@ -211,6 +211,7 @@ def test_a_line_of_json_tells_everything_about_a_sample(dataset: Dataset, out: P
         "speaker": "speaker of valid",
         "speaker_guessed": False,
         "text": '你好, "0"',
+        "judged_text": {},
         "start_us": 0,
         "end_us": 1_500_000,
         "labels": {
