@@ -35,10 +35,11 @@ def foreseen(settings: Settings, files: Sequence[SourceFile]) -> list[str]:
     missing = sum(file.sidecar is None and file.transcript is None for file in files)
     if not missing or settings.transcribe.model:
         return []
+    unless = " and shows no subtitles" if settings.ingest.read_subtitles else ""
     return [
         f"no transcript was found for {missing} of {counted(len(files), 'file')}, and no transcriber is set "
         "(transcribe.model is empty)",
-        _without_words(settings, "what is cut from them"),
+        _without_words(settings, f"what is cut from them{unless}"),
         *(f"  {way}" for way in _transcript_ways(settings)),
     ]
 
