@@ -16,6 +16,7 @@ from annotate.steps._dataset import finished_dataset
 from annotate.steps._gaps import gap_warnings
 from annotate.steps._replace_export import all_or_nothing, recover, require_replaceable
 from annotate.steps.status import next_command
+from annotate.temporary import is_temporary
 from db.dataset import record_export
 from db.engine import reading, writing
 from exporters._manifest import samples_per_split, write_manifest
@@ -96,10 +97,11 @@ def _explained(dest: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename and not Path(os.fsdecode(error.filename)).is_relative_to(dest.parent):
+        path = Path(os.fsdecode(error.filename)) if error.filename else dest
+        written = path.is_relative_to(dest) or dest.is_relative_to(path)
+        if not written and not any(is_temporary(p) for p in (path, *path.parents)):
             raise ExportError(
-                f"{os.fsdecode(error.filename)} cannot be read: {error.strerror}",
-                hint="see who owns it; nothing was changed",
+                f"{path} cannot be read: {error.strerror}", hint="see who owns it; nothing was changed"
             ) from error
         raise ExportError(
             f"{dest} cannot be written: {error.strerror or error}",

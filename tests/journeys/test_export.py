@@ -27,6 +27,7 @@ from exporters._manifest import FILE_NAME, read_manifest
 from tests.conftest import ROOT, MakeProject, RunAnnotate
 from tests.datasets import make_features
 from tests.factories import add_label, add_sample, add_video
+from tests.ordinary_user import as_an_ordinary_user
 
 TASKS = tuple(f"sentiment.{modality}" for modality in Modality)
 
@@ -540,3 +541,14 @@ def test_an_export_has_the_permissions_of_the_users_umask_and_keeps_those_of_an_
     dest.chmod(0o700)
     export(project, format="chsims-csv", dest=dest)
     assert stat.S_IMODE(dest.stat().st_mode) == 0o700
+
+
+def test_a_clip_that_cannot_be_read_is_named_and_not_the_destination(
+    project: Project, tmp_path: Path
+) -> None:
+    fill(project)
+    clip = next((project.media / "M").rglob("*.mp4"))
+    clip.chmod(0o000)
+    with pytest.raises(ExportError, match="cannot be read") as caught:
+        as_an_ordinary_user(lambda: export(project, format="chsims-csv", dest=tmp_path / "out"))
+    assert str(clip) in str(caught.value) and not (tmp_path / "out").exists()
