@@ -7,10 +7,10 @@ Lines of ten heights (font sizes of 2.5 to 8 % of the picture's shorter side), f
 Chinese, are drawn over three seconds of clips, which are then encoded (H.264, CRF 23) and decoded. A clip
 counts as found where the check `burnt-in-text` breaks the presets' rule (`LIMIT`).
 
-What finds a line was chosen on other videos of the same set; the bars hold on `JUDGED`, of DIR/talking_videos.
-Without --data, the GRID clips among them are judged. Two sets of settings were judged, and the better stayed (76
-and 74 of 80 lines). The least score of a line and how often the network runs were set with all videos in view:
-false alarms and cost are those of a development set.
+What finds a line was chosen on other videos of the same set; the bars hold on `JUDGED`, of
+DIR/talking_videos. Without --data, the GRID clips among them are judged. Two sets of settings were
+judged, and the better stayed (76 and 74 of 80 lines). The least score of a line and how often the
+network runs were set with all videos in view: false alarms and cost are those of a development set.
 
 - lettering_recall: share of the clips with a line that are found;
 - lettering_false_alarms: share of the clips without a line, as they are and mirrored, that are found;
