@@ -67,14 +67,16 @@ class Notes:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        # Of the code as it was in the beginning, whatever is edited meanwhile.
+        self._file = _notes()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         results = self._config.stash[_RESULTS]
         if report.when == "call" or report.outcome != "passed":
             results[report.nodeid] = report.outcome if results.get(report.nodeid) != "failed" else "failed"
         if report.when == "teardown" and results.get(report.nodeid) == "passed":
-            _notes().parent.mkdir(exist_ok=True)
-            with _notes().open("a") as file:
+            self._file.parent.mkdir(exist_ok=True)
+            with self._file.open("a") as file:
                 file.write(f"{report.nodeid}\n")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -83,7 +85,7 @@ class Notes:
         terminalreporter.write_line(
             f"soak: {results.count('passed')} passed, {results.count('failed')} failed, "
             f"{results.count('skipped')} left for lack of time, in {minutes:.0f} minutes; "
-            f"{len(self._config.stash[_PASSED])} had passed before for this code ({_notes().name})"
+            f"{len(self._config.stash[_PASSED])} had passed before for this code ({self._file.name})"
         )
 
 

@@ -1,7 +1,6 @@
 """The two Label Studios that a history is played on: a real one, and the model of it."""
 
 import itertools
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -118,8 +117,6 @@ class RealServer:
     owner: Rater
     studio: server.StudioFolder
     clock: Path
-    start: Any
-    """Starts the server again on the same data."""
     _free: list[Rater] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -146,14 +143,6 @@ class RealServer:
         with closing(sqlite3.connect(backup)) as copy, closing(sqlite3.connect(self.studio.database)) as live:
             copy.backup(live)
 
-    def restore_stopped(self, backup: Path) -> None:
-        """The same with a stop, a copy of the file, and a start."""
-        running = self.studio.running()
-        assert running is not None
-        server.stop(running)
-        shutil.copyfile(backup, self.studio.database)
-        self.start(running.port)
-
     def set_clock(self, offset: float) -> None:
         # In one step: the server reads it at any moment.
         partial = self.clock.with_suffix(".part")
@@ -167,16 +156,12 @@ def real_server(program: Installation, folder: Path, documents: Path) -> Iterato
     shifted = _with_shifted_clock(program, folder / "program")
     studio, credentials = server.StudioFolder(folder / "studio"), Credentials.new()
 
-    def start(port: int) -> server.Running:
-        return server.start(studio, documents, port, credentials, shifted)
-
-    running = start(free_port())
+    running = server.start(studio, documents, free_port(), credentials, shifted)
     try:
         owner = Rater(running.url, credentials.login, credentials.token)
-        yield RealServer(running.url, owner, studio, folder / "program" / "offset", start)
+        yield RealServer(running.url, owner, studio, folder / "program" / "offset")
     finally:
-        if (left := studio.running()) is not None:
-            server.stop(left)
+        server.stop(running)
 
 
 def _with_shifted_clock(program: Installation, folder: Path) -> ShiftedInstallation:
@@ -185,7 +170,7 @@ def _with_shifted_clock(program: Installation, folder: Path) -> ShiftedInstallat
     (folder / "template.sqlite3").symlink_to(program.template)
     shifted = ShiftedInstallation(folder)
     shifted.executable.write_text(
-        f"#!/bin/sh\nexport PYTHONPATH='{folder}' CLOCK_OFFSET_FILE='{folder / 'offset'}'\n"
+        f"#!/bin/sh\nexport PYTHONPATH='{folder}':\"$PYTHONPATH\" CLOCK_OFFSET_FILE='{folder / 'offset'}'\n"
         f"exec '{program.executable}' \"$@\"\n"
     )
     shifted.executable.chmod(0o755)
