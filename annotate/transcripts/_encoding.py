@@ -2,6 +2,7 @@
 
 import codecs
 import re
+import unicodedata
 from dataclasses import dataclass
 
 _MARKS = (
@@ -16,9 +17,9 @@ _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]
 
 _LEGACY = (
     "big5hkscs", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258",
-    "cp866", "cp874", "cp932", "cp949", "euc_jis_2004", "euc_kr", "gb18030", "iso8859-1", "iso8859-15",
-    "iso8859-2", "iso8859-5", "iso8859-6", "iso8859-7", "iso8859-8", "iso8859-9", "koi8-r", "koi8-u",
-    "mac-roman", "shift_jis_2004", "tis-620",
+    "cp737", "cp850", "cp852", "cp857", "cp866", "cp874", "cp932", "cp949", "euc_jis_2004",
+    "euc_kr", "gb18030", "iso8859-1", "iso8859-15", "iso8859-2", "iso8859-5", "iso8859-6", "iso8859-7",
+    "iso8859-8", "iso8859-9", "koi8-r", "koi8-u", "mac-roman", "shift_jis_2004", "tis-620",
 )  # fmt: skip
 """Encodings that editors and subtitle programs saved text in before Unicode."""
 _COMMONER = {
@@ -27,6 +28,10 @@ _COMMONER = {
 """The detector's names of wide variants, and the usual encoding that mostly means the same characters."""
 _UNSURE = 0.08
 """Below this confidence a few single accented letters say less than how common Windows-1252 is."""
+_NEAR = 0.5
+"""An encoding with less than this share of the best one's confidence is not considered."""
+_WORD = re.compile(r"[^\s\x00-\x40\[-`{-\x7e]+")
+_NEVER_IN_WORDS = "\u2020\u2021\u2030\xb6\xa7\xbf\xa1"
 _LONE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
 _INVALID = "\ufffd"
 
@@ -59,7 +64,7 @@ def decode(raw: bytes, encoding: str = "") -> Decoded:
     """
     notes: list[str] = []
     marked = next((name for mark, name in _MARKS if raw.startswith(mark)), "")
-    name = marked or encoding or _with_zeros(raw) or _declared(raw)
+    name = marked or encoding or _with_escapes(raw) or _with_zeros(raw) or _declared(raw)
     if not name:
         if _fits(raw, "utf-8") or _nearly_utf8(raw):
             name = "utf-8"
@@ -94,6 +99,13 @@ def _fits(raw: bytes, encoding: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _with_escapes(raw: bytes) -> str:
+    """ISO-2022-JP or ISO-2022-KR, whose escape sequences nothing else has; empty for other encodings."""
+    if b"\x1b$)C" in raw[:1000]:
+        return "iso2022_kr"
+    return "iso2022_jp_2" if b"\x1b$B" in raw or b"\x1b$@" in raw else ""
 
 
 def _with_zeros(raw: bytes) -> str:
@@ -135,14 +147,47 @@ def _detected(raw: bytes) -> str:
     lines = b"\n".join(line for line in raw.splitlines() if not line.isascii())
     # Control characters would have it taken for no text at all.
     lines = lines.translate(None, bytes([*range(9), *range(14, 32)]))
-    found = chardet.detect(
-        lines, max_bytes=max(1, len(lines)), include_encodings=_LEGACY, no_match_encoding="cp1252",
-        empty_input_encoding="cp1252", compat_names=False,
+    ranked = chardet.detect_all(
+        lines, max_bytes=max(1, len(lines)), ignore_threshold=True, include_encodings=_LEGACY,
+        no_match_encoding="cp1252", empty_input_encoding="cp1252", compat_names=False,
     )  # fmt: skip
-    name = found["encoding"] or "cp1252"
+    likely = [(each["encoding"] or "cp1252", float(each["confidence"] or 0)) for each in ranked]
+    near = [each for each in likely if each[1] > _NEAR * likely[0][1]] or likely[:1]
+    name, confidence = min(near, key=lambda each: _misspelt(lines, each[0]))
     high = sum(byte > 0x7F for byte in lines)
     mostly_lone = len(_LONE.findall(lines)) > 0.8 * high
-    if mostly_lone and float(found["confidence"] or 0) < _UNSURE and _fits(raw, "cp1252"):
-        return "cp1252"
+    if mostly_lone and confidence < _UNSURE and _fits(raw, "cp1252"):
+        name = min("cp1252", name, key=lambda each: _misspelt(lines, each))
     commoner = _COMMONER.get(name, "")
     return commoner if commoner and _fits(raw, commoner) else name
+
+
+def _misspelt(raw: bytes, encoding: str) -> float:
+    """The share of words with characters beyond ASCII that no language spells so, in tenths.
+
+    They mix scripts (a Latin and a Greek letter), or capitals and small letters (``żCómo``), or hold symbols
+    between letters (``est‡s``), or bytes that are no characters.
+    """
+    words = [word for word in _WORD.findall(raw.decode(encoding, errors="replace")) if not word.isascii()]
+    return round(sum(map(_is_misspelt, words)) / len(words), 1) if words else 0.0
+
+
+def _is_misspelt(word: str) -> bool:
+    if any(unicodedata.category(c) in ("Cc", "Co") or c == _INVALID for c in word):
+        return True
+    letters = "".join(filter(str.isalpha, word))
+    if not letters:
+        return False
+    inside = word[word.index(letters[0]) : word.rindex(letters[-1])]
+    if any(unicodedata.category(c)[0] == "S" or c in _NEVER_IN_WORDS for c in inside):
+        return True
+    cased = letters.upper() != letters.lower()
+    mixes_cases = cased and not (letters[1:].islower() or letters.islower() or letters.isupper())
+    return mixes_cases or len(set(map(_script, letters))) > 1
+
+
+def _script(letter: str) -> str:
+    """``LATIN``, ``CYRILLIC`` and the like; all letters of East Asia stand beside each other."""
+    if unicodedata.east_asian_width(letter) in "WFH":
+        return ""
+    return unicodedata.name(letter, "").partition(" ")[0]

@@ -17,6 +17,9 @@ SAID = {
     "pl": ["Tak się cieszę, że cię dziś widzę", "Myślę, że to zły pomysł", "Chodźmy do domu, ćwiczę"],
     "fr": ["C'est très drôle, n'est-ce pas ?", "Où êtes-vous ? Élève numéro un", "Ça va être à côté"],
     "de": ["Ich freue mich, dich zu hören", "Was machst du übermorgen?", "Größer, schöner, müder"],
+    "es": ["¿Cómo estás? ¡Qué alegría, señor!", "Mañana será otro día", "¿Y tú, niño?"],
+    "sv": ["Jag är så glad", "Vad gör du på måndag?", "Åh, så tråkigt"],
+    "da": ["Jeg er så glad", "Hvad gør du på mandag?", "Æblet er rødt"],
     "tr": ["Seni gördüğüme çok sevindim", "Çok teşekkür ederim, şimdi değil", "Yarın akşam ışık"],
     "el": ["Χαίρομαι πολύ που σε βλέπω", "Κι εγώ, ευχαριστώ πολύ", "Τι κάνεις αύριο το βράδυ;"],
     "ja": ["今日は会えて本当にうれしいです", "ありがとうございます", "じゃあ、家に帰りましょう"],
@@ -30,6 +33,8 @@ IN = [
     ("pl", "cp1250"), ("pl", "iso8859-2"), ("fr", "cp1252"), ("fr", "mac-roman"), ("de", "latin-1"),
     ("de", "mac-roman"), ("tr", "cp1254"), ("el", "cp1253"), ("ja", "shift_jis"), ("ja", "euc_jp"),
     ("ko", "euc_kr"), ("ko", "cp949"), ("zh", "gb18030"), ("zh", "gbk"), ("zh-Hant", "big5"),
+    ("es", "cp1252"), ("es", "mac-roman"), ("sv", "cp1252"), ("da", "cp1252"), ("cs", "cp852"),
+    ("pl", "cp852"), ("de", "cp850"), ("fr", "cp850"),
 ]  # fmt: skip
 
 
@@ -48,6 +53,25 @@ def test_old_encodings_are_found_out_and_the_guess_is_noted(
     (note,) = got.notes
     assert "which is a guess" in note
     assert "--encoding" in note
+
+
+@pytest.mark.parametrize(
+    ("said", "encoding"),
+    [
+        ("Jag är så glad", "cp1252"),
+        ("Jeg er så glad", "cp1252"),
+        ("¿Qué tal? El niño está aquí.", "cp1252"),
+        ("Bardzo się cieszę, że", "cp1250"),
+    ],
+)
+def test_words_that_no_language_spells_so_decide_against_an_encoding(said: str, encoding: str) -> None:
+    assert decode(srt_of([said]).encode(encoding)).text == srt_of([said])
+
+
+@pytest.mark.parametrize(("language", "encoding"), [("ja", "iso2022_jp"), ("ko", "iso2022_kr")])
+def test_encodings_with_escape_sequences_are_told_by_these(language: str, encoding: str) -> None:
+    decoded = decode(srt_of(SAID[language]).encode(encoding))
+    assert (decoded.text, decoded.notes) == (srt_of(SAID[language]), ())
 
 
 @pytest.mark.parametrize("language", SAID)
