@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.chunks import chunks
@@ -103,14 +103,14 @@ class History:
 
     def __init__(self, session: Session, items: Collection[BatchItem]) -> None:
         self._session = session
-        self._rows: dict[tuple[int, str, str], list[Annotation]] = {}
-        """By question, origin and task: in the order they were stored."""
+        self._rows: dict[int, dict[tuple[str, str], list[Annotation]]] = {}
+        """By question, then by origin and task: in the order they were stored."""
         self._annotators: dict[str, int] = {}
         self._names: dict[int, str] = {}
         for some in chunks(sorted(item.id for item in items)):
             query = select(Annotation).where(Annotation.batch_item_id.in_(some)).order_by(Annotation.id)
             for row in session.scalars(query):
-                self._rows.setdefault(_key(row), []).append(row)
+                self._remember(row)
 
     def add(self, item: BatchItem, revision: Revision, task_ids: Sequence[str]) -> Change:
         """Store what the server holds of one annotation now, one row per task, unless that is stored already.
@@ -149,8 +149,8 @@ class History:
         base = revision.base_origin
         made = {
             origin: rows[0].raw.get("created_at")
-            for (item_id, origin, _), rows in self._rows.items()
-            if item_id == item.id and (origin == base or origin.startswith(f"{base}@"))
+            for (origin, _), rows in self._of(item.id).items()
+            if origin == base or origin.startswith(f"{base}@")
         }
         for origin, created_at in made.items():
             if created_at is None or datetime.fromisoformat(created_at) == revision.created_at:
@@ -161,8 +161,8 @@ class History:
         """Under which origins answers of that number to that question are stored."""
         base = f"{server}#{number}"
         return {
-            origin for item_id, origin, _ in self._rows
-            if item_id == item.id and (origin == base or origin.startswith(f"{base}@"))
+            origin for origin, _ in self._of(item.id)
+            if origin == base or origin.startswith(f"{base}@")
         }  # fmt: skip
 
     def rater_of(self, item: BatchItem, origin: str, revision: Revision) -> str:
@@ -180,8 +180,8 @@ class History:
         gone = 0
         for answer in answers:
             chains = [
-                rows for (item_id, origin, _), rows in self._rows.items()
-                if item_id == answer.question_id and origin == answer.origin
+                rows for (origin, _), rows in self._of(answer.question_id).items()
+                if origin == answer.origin
             ]  # fmt: skip
             standing = [row for rows in chains if (row := _newest(rows)) and row.state in STANDING]
             for row in standing:
@@ -238,7 +238,7 @@ class History:
         program took the editor's words for the rater's.
         """
         rows = [
-            row for row in self._rows.get((item.id, origin, task_id), ())
+            row for row in self._of(item.id).get((origin, task_id), ())
             if row.state != AnnotationState.EDITED
         ]  # fmt: skip
         if not rows:
@@ -281,18 +281,18 @@ class History:
 
     def _free_revision(self, item: BatchItem, origin: str, task_id: str, revision: str) -> str:
         """A version that was stored before gets a name of its own when the server shows it again."""
-        rows = self._rows.get((item.id, origin, task_id), [])
+        rows = self._of(item.id).get((origin, task_id), [])
         used = {row.revision for row in rows}
         return f"{revision}>{rows[-1].id}" if revision in used else revision
 
     def _latest(self, item: BatchItem, origin: str, task_id: str) -> Annotation | None:
-        return _newest(self._rows.get((item.id, origin, task_id), []))
+        return _newest(self._of(item.id).get((origin, task_id), []))
 
     def _answer_rows(self, item: BatchItem, origin: str) -> list[Annotation]:
         """All rows of one answer, in the order they were stored."""
         rows = [
-            row for (item_id, row_origin, _), chain in self._rows.items()
-            if item_id == item.id and row_origin == origin
+            row for (row_origin, _), chain in self._of(item.id).items()
+            if row_origin == origin
             for row in chain
         ]  # fmt: skip
         return sorted(rows, key=lambda row: row.id)
@@ -300,7 +300,15 @@ class History:
     def _add(self, row: Annotation) -> None:
         self._session.add(row)
         self._session.flush()
-        self._rows.setdefault(_key(row), []).append(row)
+        self._remember(row)
+
+    def _remember(self, row: Annotation) -> None:
+        of_question = self._rows.setdefault(int(row.batch_item_id or 0), {})
+        of_question.setdefault((row.origin, row.task_id), []).append(row)
+
+    def _of(self, question_id: int) -> Mapping[tuple[str, str], list[Annotation]]:
+        """The rows of one question, by origin and task."""
+        return self._rows.get(question_id, {})
 
     def _annotator(self, name: str) -> int:
         if name not in self._annotators:
@@ -318,9 +326,9 @@ class History:
         return self._names[annotator_id]
 
     def _free_name(self, revision: Revision) -> str:
-        """Of a rater whose account is gone and whom nothing tells from others: one for this answer alone.
+        """A name for the rater of this answer alone, whose account is gone and of whom nothing is known.
 
-        Another server, and a server that was restored, may give the number to another answer.
+        Another server, and a server that was restored, may give the number of the answer to another one.
         """
         plain = f"{DELETED}:{revision.number}"
         names = (
@@ -329,18 +337,14 @@ class History:
             f"{plain}@{revision.server}@{revision.raw['created_at']}",
         )
         for name in names[:-1]:
-            rows = select(func.count(Annotation.id)).join(Annotator, Annotator.id == Annotation.annotator_id)
-            if not self._session.scalar(rows.where(Annotator.name == name)):
+            rows = select(Annotation.id).join(Annotator, Annotator.id == Annotation.annotator_id)
+            if self._session.scalar(rows.where(Annotator.name == name).limit(1)) is None:
                 return name
         return names[-1]
 
 
 STANDING = frozenset({AnnotationState.ANSWERED, AnnotationState.SKIPPED})
 """States of an answer that counts as given."""
-
-
-def _key(row: Annotation) -> tuple[int, str, str]:
-    return int(row.batch_item_id or 0), row.origin, row.task_id
 
 
 def _newest(rows: Sequence[Annotation]) -> Annotation | None:
@@ -375,7 +379,7 @@ def keep(session: Session, answers: Collection[StandingAnswer]) -> None:
 
 
 def kept_answers(session: Session) -> set[tuple[int, str]]:
-    """(question, origin) of the answers that `keep` was told of."""
+    """(question, origin) of every answer that `keep` was given."""
     payloads = session.scalars(select(Event.payload).where(Event.kind == KEPT))
     return {(question_id, origin) for payload in payloads for question_id, origin in payload["answers"]}
 

@@ -68,7 +68,7 @@ def label_differences(session: Session, tasks: Sequence[Task]) -> list[LabelDiff
         for row in session.scalars(select(Label).where(Label.origin == HUMAN, Label.task_id.in_(list(by_id))))
     }
     rebuilt: dict[tuple[str, str], tuple[Any, ...]] = {}
-    for some in chunks(sorted(set(session.scalars(select(Annotation.sample_id))))):
+    for some in chunks(sorted(session.scalars(select(Annotation.sample_id).distinct()))):
         for (sample_id, task_id), said in _answers(session, some, by_id).items():
             rebuilt[sample_id, task_id] = _facts(label(sample_id, by_id[task_id], list(said.values())))
     return [

@@ -8,6 +8,7 @@ from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioPro
 from annotate.project import Project
 from annotate.steps._push import find_ls_project
 from annotate.types import Modality
+from annotate.wording import counted, either
 from db import adoption, withdrawals
 from db.adoption import UnknownTask
 from db.engine import writing
@@ -161,10 +162,12 @@ def _tasks_of_questions(listed: Sequence[ListedTask], matched: Mapping[int, int]
 def _adopted_problem(modality: Modality, tasks: Sequence[ListedTask]) -> list[str]:
     if not tasks:
         return []
-    answers = sum(task.annotations for task in tasks)
+    answers = counted(sum(task.annotations for task in tasks), "answer")
+    number = len(tasks)
     return [
-        f"{len(tasks)} question(s) of the {modality.word} pass with {answers} answer(s) are in Label Studio "
-        f"and were not in this database ({_named(tasks)}): they are taken over"
+        f"{counted(number, 'question')} of the {modality.word} pass with {answers} "
+        f"{either(number, 'is', 'are')} in Label Studio and {either(number, 'was', 'were')} not in this "
+        f"database ({_named(tasks)}): {either(number, 'it is', 'they are')} taken over"
     ]
 
 
@@ -172,15 +175,15 @@ def _lost_problem(modality: Modality, tasks: Sequence[ListedTask]) -> list[str]:
     answered = [task for task in tasks if task.annotations]
     if not answered:
         return []
-    answers = sum(task.annotations for task in answered)
+    answers = counted(sum(task.annotations for task in answered), "answer")
     return [
-        f"{answers} answer(s) to {len(answered)} question(s) of the {modality.word} pass cannot be stored, "
-        f"because this project does not have their samples ({_named(answered)}): run `annotate ingest` on "
-        "their videos, or restore `key` and `sample` in the data of tasks that were edited by hand, then run "
+        f"{answers} to {counted(len(answered), 'question')} of the {modality.word} pass cannot be stored, "
+        f"because this project does not have the samples ({_named(answered)}): run `annotate ingest` on "
+        "the videos, or restore `key` and `sample` in the data of tasks that were edited by hand, then run "
         "`annotate pull` again"
     ]
 
 
 def _named(tasks: Sequence[ListedTask]) -> str:
     more = ", ..." if len(tasks) > NAMED else ""
-    return "task " + ", ".join(str(task.id) for task in tasks[:NAMED]) + more
+    return f"{either(len(tasks), 'task', 'tasks')} {', '.join(str(task.id) for task in tasks[:NAMED])}{more}"

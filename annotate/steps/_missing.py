@@ -1,5 +1,6 @@
 """Answers that were pulled and are not on the server any more: deleted by people, or lost with a backup."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,8 +78,8 @@ def describe(modality: Modality, answers: Sequence[StandingAnswer]) -> list[Miss
 
 def _alone(missing: Sequence[StandingAnswer]) -> set[int]:
     """Tasks that miss exactly one answer."""
-    tasks = [answer.ls_task_id for answer in missing]
-    return {task for task in tasks if tasks.count(task) == 1}
+    counts = Counter(answer.ls_task_id for answer in missing)
+    return {task for task, count in counts.items() if count == 1}
 
 
 def _deleted(answer: StandingAnswer, alone: Collection[int], server: ServerAnswers) -> bool:

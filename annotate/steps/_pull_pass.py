@@ -1,4 +1,4 @@
-"""Bring the answers of one pass home: store what is new, and then what is gone."""
+"""Pull the answers of one pass: store those that are new, then those that are gone."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass on its way home."""
+    """One pass that is pulled, with what every part of the pull needs."""
 
     project: Project
     client: LabelStudioClient
@@ -120,8 +120,13 @@ def settle_missing(passes: Sequence[ReadPass], when_missing: Missing) -> None:
     backup restores all passes.
     """
     all_numbers = frozenset(number for one in passes for number in _numbers(one))
-    missing = {one.way.modality: _missing(one) for one in passes}
-    doubts = {one.way.modality: _doubt(one, missing[one.way.modality], all_numbers) for one in passes}
+    standing = {one.way.modality: _standing(one.way) for one in passes}
+    missing = {one.way.modality: _missing(one, standing[one.way.modality]) for one in passes}
+    doubts = {
+        modality: _doubt(one, missing[modality], len(standing[modality]), all_numbers)
+        for one in passes
+        for modality in [one.way.modality]
+    }
     doubtful = any(doubts.values())
     for one in passes:
         way, gone, why = one.way, missing[one.way.modality], doubts[one.way.modality]
@@ -266,12 +271,12 @@ def _others_edit(way: Pass, item: BatchItem, change: Change, revision: Revision)
     return []
 
 
-def _missing(one: ReadPass) -> list[StandingAnswer]:
-    """Answers that were stored, count, and are gone from the server."""
+def _missing(one: ReadPass, standing: Sequence[StandingAnswer]) -> list[StandingAnswer]:
+    """Those of the `standing` answers that are gone from the server."""
     matched = one.matched
     unread = {number: question for number, question in matched.questions.items() if number not in one.read}
     return [
-        answer for answer in _standing(one.way)
+        answer for answer in standing
         if (answer.question_id, answer.origin) not in one.seen.present
         and unread.get(answer.ls_task_id) != answer.question_id
         and answer.ls_task_id not in matched.unclear
@@ -290,7 +295,9 @@ def _numbers(one: ReadPass) -> set[int]:
     return one.seen.numbers.union(*(task.answer_numbers or () for task in one.matched.listed))
 
 
-def _doubt(one: ReadPass, missing: Sequence[StandingAnswer], all_numbers: frozenset[int]) -> str:
+def _doubt(
+    one: ReadPass, missing: Sequence[StandingAnswer], standing: int, all_numbers: frozenset[int]
+) -> str:
     matched, seen = one.matched, one.seen
     server = ServerAnswers(
         numbers=frozenset(_numbers(one)),
@@ -301,7 +308,7 @@ def _doubt(one: ReadPass, missing: Sequence[StandingAnswer], all_numbers: frozen
         pushed_at=matched.pushed_at,
         earlier=seen.earlier,
     )
-    return doubt(missing, len(_standing(one.way)), server)
+    return doubt(missing, standing, server)
 
 
 def _mark_deleted(way: Pass, missing: Sequence[StandingAnswer]) -> None:

@@ -162,8 +162,8 @@ def _withdraw_without_media(project: Project) -> list[str]:
         return []
     with writing(project.engine) as session:
         outbox.withdraw(session, [item.id for item in lost], "its media file is gone")
-    links = [item for item in lost if _is_linked(project, item)]
-    gone = [item for item in lost if item not in links]
+    linked = {item.id for item in lost if _is_linked(project, item)}
+    links, gone = ([item for item in lost if (item.id in linked) is there] for there in (True, False))
     problems = []
     if gone:
         problems.append(
@@ -172,9 +172,8 @@ def _withdraw_without_media(project: Project) -> list[str]:
         )
     if links:
         problems.append(
-            f"{counted(len(links), 'question')} withdrawn, because symbolic links below the media "
-            "folder are not "
-            f"served ({_names(links)}): name the folder in which the files lie as storage.media in "
+            f"{counted(len(links), 'question')} withdrawn, because symbolic links below the media folder are "
+            f"not served ({_names(links)}): name the folder in which the files lie as storage.media in "
             "annotate.toml"
         )
     return problems
@@ -185,10 +184,10 @@ def _names(items: Sequence[QueuedQuestion]) -> str:
 
 
 def _is_linked(project: Project, item: QueuedQuestion) -> bool:
+    """Whether the file of a question is there, but is a symbolic link or lies behind one below media."""
     path = _media_path(item)
-    return (project.media / path).is_file() and (
-        project.media / path
-    ).resolve() != project.media.resolve() / path
+    file = project.media / path
+    return file.is_file() and file.resolve() != project.media.resolve() / path
 
 
 def _is_there(project: Project, item: QueuedQuestion) -> bool:

@@ -208,7 +208,7 @@ def _ask(project: Project, request: Request, progress: Progress) -> NextBatchRep
             take_down(project, client, progress)
             left_over = _send_left_over(project, client, progress)
             if left_over is not None:
-                return left_over
+                return replace(left_over, notes=[*adopted, *left_over.notes])
             _require_candidates(project, again_below(project, request, has_model=True))
         # Training may take long, and others may write meanwhile.
         round_id = ensure_round(project, device=request.device, seed=None, progress=progress)

@@ -84,7 +84,7 @@ def test_questions_and_answers_after_the_backup_come_back(
         raters[0].answer(items(project)[old, "T"], sentiment="0")
     assert may_be_asked(project) == set(samples)
     report = pull(project)
-    assert report.adopted == 3 and "3 question(s)" in report.problems[0]
+    assert report.adopted == 3 and "3 questions" in report.problems[0]
     assert values(project) == {samples[0]: ["1"], samples[1]: ["-1"], old: ["0"]}
     assert may_be_asked(project) == set()
     states = {sample: item.state for (sample, _), item in items(project).items()}
@@ -157,7 +157,7 @@ def test_answers_about_unknown_samples_are_reported_with_the_way_out(
         raters[0].answer(items(project)[sample, "T"], sentiment="1")
     for _ in range(2):
         [problem] = pull(project).problems
-        assert problem.startswith("1 answer(s) to 1 question(s)") and f"task {task}" in problem
+        assert problem.startswith("1 answer to 1 question ") and f"task {task}" in problem
         assert "annotate ingest" in problem
     assert values(project) == {}
     assert add_samples(project, 1, name="later") == [sample]
