@@ -1,7 +1,7 @@
 """The slow checks of `annotate doctor --deep`: all that is stored is read, and compared with what it was."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from annotate.errors import AnnotateError
@@ -15,8 +15,8 @@ from annotate.steps._studio import connect
 from annotate.storage.clips import PASSES, Wanted
 from annotate.types import Modality
 from annotate.wording import counted
-from db import features, health, outbox
-from db.annotations import standing_answers
+from db import adoption, features, health, outbox
+from db.annotations import kept_answers, standing_answers
 from db.engine import reading
 from db.models import BatchItem, BatchItemState
 
@@ -50,7 +50,7 @@ class Deep:
         with self.progress.bar("reading the database", len(tables)) as bar:
             found = health.complaints(self.project.engine, lambda table: bar.advance(note=table))
         self._keep("stored data", found)
-        return verdict(found, f"{len(tables)} tables can be read", "problems", _BACKUP)
+        return verdict(found, f"{len(tables)} tables can be read", "problem", _BACKUP)
 
     def clips(self) -> Finding:
         """Every clip is there, with the bytes that were written."""
@@ -65,7 +65,7 @@ class Deep:
             found = self.project.clips.verify(wanted, bar.advance)
         self._keep("clips", found)
         return verdict(
-            found, f"{counted(len(wanted), 'file')} as written", "files of clips differ",
+            found, f"{counted(len(wanted), 'file')} as written", "damaged or missing file",
             "move damaged ones away, then `annotate ingest` the videos again: it cuts what is missing",
         )  # fmt: skip
 
@@ -83,7 +83,7 @@ class Deep:
                 bar.advance()
         self._keep("feature shards", found)
         return verdict(
-            found, f"{len(rows)} shards are as they were written", "shards differ",
+            found, f"{counted(len(rows), 'shard')} as written", "damaged or missing shard",
             "`annotate extract` makes them again; imported ones come back with the same `annotate import`",
         )  # fmt: skip
 
@@ -106,7 +106,7 @@ class Deep:
             return Finding(State.WARN, f"not compared: {error}", error.hint)
         self._keep("questions in label studio", found)
         return verdict(
-            found, "the same questions and answers as in the database", "differences", "annotate pull --full",
+            found, "the same questions and answers as in the database", "difference", "annotate pull --full",
             State.WARN,
         )  # fmt: skip
 
@@ -117,22 +117,14 @@ class Deep:
         tasks = {task.id: task for task in client.tasks(there.id)}
         with reading(self.project.engine) as session:
             questions = outbox.asked_questions(session, there.id, modality)
+            # Label Studio keeps the tasks of withdrawn questions, and gives them to nobody.
+            known = {
+                q.ls_task_id for q in adoption.questions_of(session, modality) if q.ls_project_id == there.id
+            }
         return [
             *_missing(questions, tasks, modality),
-            *self._unknown(questions, tasks, there, modality),
+            *_unknown(known, tasks, there, modality),
             *self._counts(questions, tasks, there, modality),
-        ]
-
-    def _unknown(
-        self, questions: list[BatchItem], tasks: Mapping[int, ListedTask], there: StudioProject,
-        modality: Modality,
-    ) -> list[str]:  # fmt: skip
-        known = {item.ls_task_id for item in questions}
-        return [
-            f"task {task.id} of the {modality.word} pass ({there.id} in Label Studio) is no question that is "
-            f"open or closed here; it holds {counted(task.annotations, 'answer')}"
-            for task in tasks.values()
-            if task.id not in known
         ]
 
     def _counts(
@@ -140,13 +132,13 @@ class Deep:
         modality: Modality,
     ) -> list[str]:  # fmt: skip
         with reading(self.project.engine) as session:
+            kept = kept_answers(session)
             standing = standing_answers(session, there.created_at)
-        stored = Counter(answer.ls_task_id for answer in standing)
+        stored = Counter(a.ls_task_id for a in standing if (a.question_id, a.origin) not in kept)
         asked = [(item, tasks[number]) for item in questions if (number := item.ls_task_id or 0) in tasks]
         return [
-            f"sample {item.sample_id} ({modality.word}): {counted(task.annotations, 'answer')} in "
-            "Label Studio, "
-            f"{stored[task.id]} here"
+            f"sample {item.sample_id} ({modality.word}): {counted(task.annotations, 'answer')} in Label "
+            f"Studio, {stored[task.id]} here"
             for item, task in asked
             if task.annotations != stored[task.id]
         ]
@@ -160,4 +152,15 @@ def _missing(questions: list[BatchItem], tasks: Mapping[int, ListedTask], modali
         f"sample {item.sample_id} ({modality.word}): open here, and not in Label Studio"
         for item in questions
         if item.state == BatchItemState.OPEN and item.ls_task_id not in tasks
+    ]
+
+
+def _unknown(
+    known: Collection[int | None], tasks: Mapping[int, ListedTask], there: StudioProject, modality: Modality
+) -> list[str]:
+    return [
+        f"task {task.id} of the {modality.word} pass ({there.id} in Label Studio) is no question of this "
+        f"project; it holds {counted(task.annotations, 'answer')}"
+        for task in tasks.values()
+        if task.id not in known
     ]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from annotate.wording import counted
+
 
 class State(StrEnum):
     """How bad a finding is."""
@@ -21,9 +23,9 @@ class Finding:
     do: str = ""
 
 
-def verdict(problems: list[str], well: str, what: str, do: str, state: State = State.FAIL) -> Finding:
-    """`well` when there are no `problems`; else how many there are of `what`, and the first of them."""
+def verdict(problems: list[str], well: str, noun: str, do: str, state: State = State.FAIL) -> Finding:
+    """`well` when there are no `problems`; else how many there are, as `counted` says it, and the first."""
     if not problems:
         return Finding(State.OK, well)
     shown = "; ".join(problems[:3]) + ("; ..." if len(problems) > 3 else "")
-    return Finding(state, f"{len(problems)} {what}: {shown}", do)
+    return Finding(state, f"{counted(len(problems), noun)}: {shown}", do)
