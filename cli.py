@@ -96,7 +96,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - one for each option
         typer.Option(help="Folder of transcripts, or one table for all; else those beside videos."),
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Of transcripts without a byte order mark, such as cp1251.")
+        str | None, typer.Option(help="Encoding of transcripts without a byte order mark, such as cp1251.")
     ] = None,
     tier: Annotated[
         list[str] | None,
@@ -467,13 +467,13 @@ def main() -> None:
     except Exception as error:
         from annotate.commands.shared import database_trouble
 
-        told = database_trouble(error)
-        if told is None:
+        trouble = database_trouble(error)
+        if trouble is None:
             raise
         from annotate.console import complain
 
-        complain(str(told), told.hint)
-        sys.exit(told.exit_code)
+        complain(str(trouble), trouble.hint)
+        sys.exit(trouble.exit_code)
     except SystemExit as leaving:
         # Ctrl-C has become this code by now.
         if leaving.code == INTERRUPTED:

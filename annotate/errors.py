@@ -6,8 +6,8 @@ AnnotateError               exit 1
 ├── ConfigError             annotate.toml cannot be read, or holds an unknown key or an impossible value
 ├── ProjectNotFound         no annotate.toml here or above
 ├── ProjectBusy             another command writes to this project
-├── ReadOnlyProject          the project's folder or database cannot be written
-├── DatabaseDamaged          the database holds what it cannot have stored, or cannot read its own pages
+├── ReadOnlyProject         the project's folder or database cannot be written
+├── DatabaseDamaged         the database holds what it cannot have stored, or cannot read its own pages
 ├── SchemaMismatch          the database is older or newer than the code
 ├── MediaError              a file that cannot be probed, cut or read
 ├── StorageError            a media root or a source behind a URL cannot be used

@@ -14,7 +14,7 @@ LARGEST_SEED = 2**31 - 1
 
 
 def require_encoding(name: str) -> None:
-    """Raises `ValueError` for a name that is no text encoding of Python; empty is none at all."""
+    """Raise `ValueError` for a name that is no text encoding of Python; an empty one is allowed."""
     try:
         "a".encode(name or "utf-8")
     except (LookupError, ValueError) as error:
@@ -142,14 +142,15 @@ class IngestSettings(_Section):
     """Pauses shorter than this do not divide."""
     cut: Literal["exact", "copy"] = "exact"
     hide_subtitles: bool = False
-    read_subtitles: bool = False
     """Blur what looks like burnt-in text in the silent clip."""
+    read_subtitles: bool = False
+    """Take burnt-in text for the transcript of samples that have none."""
     speaker_pattern: str = ""
     """Regular expression with a group called `speaker`, searched in the path; empty: none."""
     episode_pattern: str = ""
     """Regular expression with a group called `episode`, searched in the path; empty: none."""
     transcript_encoding: str = ""
-    """Of transcripts without a byte order mark; empty: found out from each file."""
+    """Encoding of transcripts without a byte order mark; empty: found out from each file."""
     transcript_tiers: tuple[str, ...] = ()
     """Names or patterns (``tx@*``) of the ELAN and Praat tiers that hold the speech; empty: found out."""
     guess_speakers: bool = True

@@ -21,6 +21,7 @@ Regroup = Annotated[
 
 Memory = Annotated[float, typer.Option(min=0.1, help="Gigabytes that reading it may take.")]
 DEFAULT_MEMORY_GB = 8.0
+"""As in `annotate.importing.columns`, which takes too long to import for a help text."""
 
 
 def _column(text: str) -> Any:

@@ -54,8 +54,12 @@ def edit(  # noqa: PLR0913, PLR0917 - one for each option
     sample: Sample,
     transcript: Annotated[str | None, typer.Option(help="What is said.")] = None,
     speaker: Annotated[str | None, typer.Option(help="Who talks.")] = None,
-    start: Annotated[float | None, typer.Option(help="Seconds from the start of the video.")] = None,
-    end: Annotated[float | None, typer.Option(help="The same of its end.")] = None,
+    start: Annotated[
+        float | None, typer.Option(help="New start, in seconds from the start of the video.")
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option(help="New end, in seconds from the start of the video.")
+    ] = None,
     reason: Reason = "",
     by: By = None,
     dry_run: DryRun = False,
@@ -77,7 +81,7 @@ def split(
     at: Annotated[list[float], typer.Option(help="Seconds from the start of the video; may come again.")],
     transcript: Annotated[
         list[str] | None,
-        typer.Option(help="Of each part, in order; needed where the times of words are not known."),
+        typer.Option(help="Text of each part, in order; needed where the times of words are not known."),
     ] = None,
     reason: Reason = "",
     by: By = None,
@@ -97,7 +101,9 @@ def split(
 @app.command("merge")
 def merge(
     samples: Samples,
-    transcript: Annotated[str | None, typer.Option(help="Of the whole; else their texts, joined.")] = None,
+    transcript: Annotated[
+        str | None, typer.Option(help="Text of the new sample; else their texts, joined.")
+    ] = None,
     speaker: Annotated[str | None, typer.Option(help="Who talks; needed where they differ.")] = None,
     reason: Reason = "",
     by: By = None,

@@ -42,9 +42,10 @@ class Expected:
     def sentence(self) -> str:
         """For people."""
         if not self.trainings:
-            return "expected time: none, every training was done by an earlier call"
+            return "expected time: none, because an earlier call did every training"
         span = f"{duration(self.least)} to {duration(self.most)}"
-        return f"expected time: {span} for {counted(self.trainings, 'training')}, by how early each stops"
+        trainings = counted(self.trainings, "training")
+        return f"expected time: {span} for {trainings}, depending on how early each stops"
 
 
 def pace_of(train: Callable[[int], object], clock: Callable[[], float] = time.perf_counter) -> Pace:

@@ -32,7 +32,7 @@ def foreseen(settings: Settings, files: Sequence[SourceFile]) -> list[str]:
 
     Empty when every file has a transcript, or a machine writes down what is said.
     """
-    missing = sum(file.sidecar is None and file.transcript is None for file in files)
+    missing = sum(not file.has_transcript for file in files)
     if not missing or settings.transcribe.model:
         return []
     unless = " and shows no subtitles" if settings.ingest.read_subtitles else ""

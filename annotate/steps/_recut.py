@@ -1,7 +1,7 @@
 """Cuts samples whose ends somebody changed, in worker processes and by the code that ingest uses."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import product
@@ -146,4 +146,5 @@ def _sha256(path: str) -> str:
     return digest.hexdigest()
 
 
-_tell_nobody: Callable[[int], None] = lambda done: None  # noqa: E731
+def _tell_nobody(done: int) -> None:
+    """No progress is shown while a video is fetched for a few samples."""

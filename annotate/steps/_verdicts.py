@@ -62,8 +62,8 @@ def rejudge(session: Session, rules: Rules) -> list[str]:
     missing = checks.unmeasured(session, rules.by_check) if stale else {}
     return [
         f"{counted(count, 'sample')} {either(count, 'passes', 'pass')} the rule about {name} only "
-        "because cut before it could be measured: "
-        "`annotate ingest` their videos"
+        f"because {either(count, 'it was', 'they were')} cut before this could be measured: "
+        f"`annotate ingest` {either(count, 'its video', 'their videos')} again"
         for name, count in missing.items()
     ]
 

@@ -357,7 +357,7 @@ def test_too_few_samples_and_the_expected_time_are_told_before_training_and_the_
     assert report.winner == "present"
     again = Lines()
     assert compare(project, variants="fusion=gated", folds=2, progress=again).expected_seconds["most"] == 0
-    assert any("every training was done by an earlier call" in line for line in again.told)
+    assert any("an earlier call did every training" in line for line in again.told)
 
 
 def test_what_is_told_before_goes_to_stderr_and_the_report_stays_one_object(project, annotate):

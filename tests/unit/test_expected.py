@@ -24,7 +24,7 @@ def test_a_clock_that_jitters_gives_no_negative_time() -> None:
 def test_a_training_that_may_stop_early_has_a_span() -> None:
     assert (fewest_epochs(200, 20), fewest_epochs(5, 20)) == (21, 5)
     said = Expected(40, least=130.0, most=6000.0).sentence()
-    assert said == "expected time: 2 min to 1.7 h for 40 trainings, by how early each stops"
+    assert said == "expected time: 2 min to 1.7 h for 40 trainings, depending on how early each stops"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (45, "45 s"), (600, "10 min"), (9000, "2.5 h")])
