@@ -82,8 +82,13 @@ CUT_FROM = "cut_from"
 
 
 def detail_at(path: str, detail: str, cut_from: str | None) -> str:
-    """The detail of a video for its copy at `path`: as stored, it names the copy that was cut."""
-    return detail.replace(cut_from, path) if cut_from and cut_from != path else detail
+    """The detail of a video for its copy at `path`: as stored, it is about the copy that was cut.
+
+    One that does not name that copy may name its transcript, so it says whose it is.
+    """
+    if not detail or not cut_from or cut_from == path:
+        return detail
+    return detail.replace(cut_from, path) if cut_from in detail else f"the same video as {cut_from}: {detail}"
 
 
 def file_states(session: Session, paths: Sequence[str]) -> Iterator[FileState]:

@@ -4,9 +4,10 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from annotate.errors import AnnotateError
@@ -15,7 +16,7 @@ from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.steps._clips import send_again
 from annotate.steps._corrected import union
-from annotate.steps._ingest_copies import Copies, counts
+from annotate.steps._ingest_copies import UNUSABLE, Copies, counts
 from annotate.steps._ingest_files import Found, SourceFile, stat_of, storable
 from annotate.steps._ingest_meter import Meter
 from annotate.steps._ingest_sources import AtHand, fetch, is_remote
@@ -94,6 +95,10 @@ class Run:
     _done: set[str] = field(default_factory=set)
     _again: dict[str, VideoJob] = field(default_factory=dict)
     """What took its worker down and is worth another attempt, by sha256."""
+    _unusable: dict[str, tuple[str, VideoStatus]] = field(default_factory=dict)
+    """sha256 of videos whose transcript, named here, holds nothing usable."""
+    _rivals: list[tuple[SourceFile, videos.KnownFile | None]] = field(default_factory=list)
+    """Other copies of those, with transcripts of their own."""
     _copies: Copies = field(default_factory=Copies)
     _replaced: list[str] = field(default_factory=list)
     _retired: list[str] = field(default_factory=list)
@@ -154,10 +159,11 @@ class Run:
         size = sum(file.stat.size for file, _ in self.changed)
         with self.progress.bar("ingest", total=size, unit="B") as bar:
             meter = Meter(bar, len(self.changed))
-            self._cut_all(executor, self._jobs(meter), workers, meter)
-            while self._again:
+            self._cut_all(executor, self._jobs(self.changed, meter), workers, meter)
+            while self._again or self._rivals:
                 jobs, self._again = self._again, {}
-                self._cut_all(executor, iter(jobs.values()), workers, meter)
+                rivals, self._rivals = self._rivals, []
+                self._cut_all(executor, chain(jobs.values(), self._jobs(rivals, meter)), workers, meter)
             self.times_real_time = meter.times_real_time if meter.footage_seconds else None
 
     def _cut_all(self, executor: Executor, jobs: Iterator[VideoJob], workers: int, meter: Meter) -> None:
@@ -172,8 +178,10 @@ class Run:
             for outcome in outcomes:
                 self._take(outcome, meter)
 
-    def _jobs(self, meter: Meter) -> Iterator[VideoJob]:
-        for file, before in self.changed:
+    def _jobs(
+        self, files: Sequence[tuple[SourceFile, videos.KnownFile | None]], meter: Meter
+    ) -> Iterator[VideoJob]:
+        for file, before in files:
             name = storable(Path(file.path).name)
             try:
                 source = self._at_hand(file, before, name, meter)
@@ -218,6 +226,10 @@ class Run:
                     used = str(video.facts.get("transcript", ""))
                     self._copies.compare(file, settings_hash, video.settings_hash, used)
             return None
+        if sha256 in self._unusable:
+            unusable, status = self._unusable.pop(sha256)
+            self.made[status] -= 1
+            self._copies.give_way(unusable, file.transcript_path)
         self._forget_cut(sha256)
         with reading(self.project.engine) as session:
             kept = corrections.kept(session, sha256)
@@ -333,6 +345,11 @@ class Run:
                     self._replaced.append(file.name)
             units.forget_attempts(session, flight.unit_id)
         self.made[made.status] += 1
+        if made.reason == UNUSABLE:
+            # Another copy of the video may have a transcript that can be used.
+            self._done.discard(made.sha256)
+            self._unusable[made.sha256] = (first.transcript_path, made.status)
+            self._rivals += [(file, None) for file in flight.files[1:] if file.has_transcript]
 
     def settle(self) -> None:
         """Speakers, splits and the audit trail in one transaction: they depend on content, not on arrival."""

@@ -70,6 +70,34 @@ def test_of_two_copies_with_two_transcripts_the_first_path_counts_and_goes_on_to
     assert spoken(project, bare) == ["bin red"]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_copy_whose_transcript_holds_nothing_usable_gives_way_to_one_with_another(
+    project: Project, tmp_path: Path, clip: Path, *, at_once: bool
+) -> None:
+    bad = [put(clip, tmp_path / "v" / name, srt=text) for name, text in (("a.mpg", ""), ("b.mpg", "hello"))]
+    if not at_once:
+        with pytest.raises(AnnotateError):
+            run(project, tmp_path / "v")
+    good = put(clip, tmp_path / "v" / "c.mpg", srt=srt_of("bin blue"))
+    report = run(project, tmp_path / "v")
+    assert (report.new, report.rejected) == (1, 0)
+    for path in (*bad, good):
+        assert explain(project, str(path)).transcript == str(good.with_suffix(".srt"))
+        assert spoken(project, path) == ["bin blue"]
+    assert run(project, tmp_path / "v").new == 0
+
+
+def test_of_a_copy_the_message_says_that_it_is_one_where_another_ones_transcript_is_at_fault(
+    project: Project, tmp_path: Path, clip: Path
+) -> None:
+    first = put(clip, tmp_path / "v" / "a.mpg", srt="hello")
+    copy = put(clip, tmp_path / "w" / "b.mpg")
+    with pytest.raises(AnnotateError, match=r"b\.mpg: the same video as .*a\.mpg: .*a\.srt holds no usable"):
+        run(project, first.parent, copy.parent)
+    assert explain(project, str(copy)).detail.startswith(f"the same video as {first}: ")
+    assert explain(project, str(first)).detail.startswith(str(first.with_suffix(".srt")))
+
+
 def test_what_was_dropped_and_guessed_is_told_with_the_name_of_the_users_file(
     project: Project, tmp_path: Path, clip: Path
 ) -> None:
