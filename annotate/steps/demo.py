@@ -22,6 +22,7 @@ from annotate.permissions import Access, make_folder
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps import studio
+from annotate.steps._push import MARKER_FILE
 from annotate.steps._replace_export import require_replaceable
 from annotate.steps._studio import address
 from annotate.steps.export import export
@@ -45,8 +46,8 @@ LOGINS = "demo-logins.json"
 """The private file with the passwords of a demo, which are drawn anew for each."""
 NAME, DATASET, FORMAT, DATABASE = "demo", "dataset", "mmsa", "annotate.db"
 _OWN = frozenset({
-    MARKER, LOGINS, FILE_NAME, DATASET, "media", "features", "models", "studio", "comparisons", "simulations",
-    ".annotate.lock", ".studio.lock",
+    MARKER, MARKER_FILE, LOGINS, FILE_NAME, DATASET, "media", "features", "models", "studio", "comparisons",
+    "simulations", ".annotate.lock", ".studio.lock",
 })  # fmt: skip
 """What a demo, or a command in its project, makes in the folder."""
 FIRST_BATCH, SECOND_BATCH = 6, 4
@@ -126,8 +127,8 @@ def demo(folder: Path, *, videos: Path | None = None, progress: Progress = SILEN
     diary.run("extract", lambda: extract(project, progress=progress), lambda r: "features per modality")
     up = diary.run("studio up", lambda: _studio_up(project, progress), lambda r: f"at {r.url}")
     logins = [Login(up.login, up.password), *(Login(email, secrets.token_urlsafe(12)) for email in _emails())]
-    told = json.dumps([asdict(login) for login in logins], indent=1).encode()
-    write_whole(project.root / LOGINS, told, Access.OWNER.file_mode)  # before any of them can be used
+    content = json.dumps([asdict(login) for login in logins], indent=1).encode()
+    write_whole(project.root / LOGINS, content, Access.OWNER.file_mode)  # before any of them can be used
     raters = _raters(project, logins[1:])
     progress.say(f"  the {RATERS} raters of this demo are scripted: what they say judges nothing")
     answers = _round(project, diary, raters, FIRST_BATCH)
