@@ -27,6 +27,9 @@ _ONLY_TIMES = re.compile(r"[\s\d:：.,;xXoOlI?*_|/\\<>=\u2013\u2014\u2212+-]+")
 _FULL_CLOCK = re.compile(r"(?<![<\d])\d{1,4}:\d{1,2}:\d")
 _NARROW = str.maketrans("：，．；＞－０１２３４５６７８９", ":,.;>-0123456789")
 """Characters of East Asian width, which some editors put in the place of others."""
+_UNREADABLE_US = 50_000
+"""Captions that are shown for no longer hold the line of before between two steps of a roll."""
+_MARKED = re.compile(r"<[A-Za-z][^<>]*>[^<>]*</[^<>]*>")
 _LONGEST_TIME = 40
 """Characters of one side of a damaged line of times."""
 
@@ -78,7 +81,42 @@ def _digits(text: str) -> int:
     return sum(character.isdigit() for character in text)
 
 
-def unrolled(captions: Sequence[Caption]) -> list[Caption]:
+def once(captions: Sequence[Caption]) -> list[Caption]:
+    """Every line once, where captions repeat it: because they roll, or highlight one word after the other."""
+    return _unrolled(_without_highlights(captions))
+
+
+def _without_highlights(captions: Sequence[Caption]) -> list[Caption]:
+    """One caption for each line that is repeated while its words are highlighted, as Whisper can write it."""
+    ordered = sorted(captions, key=lambda c: (c.start_us, c.end_us))
+    lines = [(caption, " ".join(_spoken(caption.lines)), _marked_at(caption.lines)) for caption in ordered]
+    if not any(
+        said == same and first is not None and second is not None and first < second
+        for (_, said, first), (_, same, second) in pairwise(lines)
+    ):
+        return list(captions)
+    kept: list[Caption] = []
+    before, reached = "", None
+    for caption, said, at in lines:
+        last = kept[-1] if kept else caption
+        moves = at != reached and (at is None or reached is None or at > reached)
+        if kept and said == before and moves and caption.start_us <= last.end_us + _ROLL_GAP_US:
+            kept[-1] = replace(last, end_us=max(last.end_us, caption.end_us))
+            reached = reached if at is None else at
+        else:
+            kept.append(caption)
+            before, reached = said, at
+    return kept
+
+
+def _marked_at(lines: Sequence[str]) -> int | None:
+    """After how many characters a highlighted part begins; None where there is none."""
+    raw = " ".join(lines)
+    mark = _MARKED.search(raw)
+    return len(plain(raw[: mark.start()])) if mark else None
+
+
+def _unrolled(captions: Sequence[Caption]) -> list[Caption]:
     """Every line once, where each caption repeats the end of the one before, as those of YouTube do.
 
     Only where that is how the file is made: somebody may say the same thing twice.
@@ -91,10 +129,15 @@ def unrolled(captions: Sequence[Caption]) -> list[Caption]:
 
 
 def _rolls(captions: Sequence[Caption]) -> bool:
-    """Whether at least three, and more than a third, follow on at once and repeat what stood last."""
+    """Whether at least three, and more than a third, follow on at once and repeat what stood last.
+
+    One is enough where nobody could read the caption that repeats.
+    """
     told = [c for c in captions if _spoken(c.lines)]
-    repeats = sum(1 for a, b in pairwise(told) if _follows(a, b) and _repeated(a.lines, b.lines))
-    return repeats >= 3 and repeats > len(told) / 3
+    repeats = [b for a, b in pairwise(told) if _follows(a, b) and _repeated(a.lines, b.lines)]
+    if any(caption.end_us - caption.start_us <= _UNREADABLE_US for caption in repeats):
+        return True
+    return len(repeats) >= 3 and len(repeats) > len(told) / 3
 
 
 def _follows(before: Caption, after: Caption) -> bool:

@@ -6,11 +6,12 @@ def _set(words: str) -> frozenset[str]:
 
 
 WORDS = _set(
-    "word words wd wds wrd wort worte wörter mot mots palabra palabras parola parole token tokens 字 "
-    "词 詞 单词"
+    "word words wd wds wrd wort worte wörter mot mots palabra palabras parola parole token tokens "
+    "tokensalign tokenalign 字 词 詞 单词"
 )
 """Parts of the names of tiers that hold single words."""
 SOUNDS = _set(
+    "phon phonalign phontokenalign syllalign phonetization phonetisation momel intsint "
     "phone phones phoneme phonemes phonetic phonetics phn phns mau kan ipa sampa syllable syllables "
     "syll syl pinyin tone tones tobi pitch f0 intensity formant silence silences stress breakindex "
     "mora voicing vowel vowels"
@@ -41,6 +42,8 @@ UTTERANCES = _set(
 """The same of tiers that hold utterances."""
 SILENCE = _set(
     "sp sil silence silent ssil pau pause spn nsn noise h# <sil> <silence> <sp> <p:> <p> <pause> "
+    "!sil !enter !exit <vocnoise> <laugh> <iver> <breath> <trash> {b_trans} {e_trans} {breath} {cough} "
+    "{noise} "
     "<eps> <unk> <nib> <usb> <s> </s> <noise> {sl} {sp} {ns} {br} {lg} {cg} {ls} {p} [sil] [silence] "
     "[pause] [noise] [sp] (sil) (sp) (silence) (pause) (noise)"
 )

@@ -21,6 +21,7 @@ AMBIGUOUS = (".json", ".csv", ".tsv")
 """Much else has such a name."""
 
 MAX_BYTES = 256 << 20
+_BINARY_TEXTGRID = b"ooBinaryFile"
 _HEAD_BYTES = 1 << 16
 _LANGUAGE = re.compile(r"\.([a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*)$")
 
@@ -30,6 +31,7 @@ _KEYS = (
     (b'"transcription"', b'"offsets"'),
     (b'"words"', b'"start"'),
     (b'"start"', b'"end"', b'"text"'),
+    (b'"start"', b'"duration"', b'"text"'),
 )
 """What stands in the JSON of one speech recogniser or another."""
 
@@ -135,13 +137,20 @@ def _decoded(path: Path, options: TranscriptOptions, shown: str) -> Decoded:
                 code="no-cues",
                 hint="no transcript is as large; take it away or divide it",
             )
-        return decode(path.read_bytes(), options.encoding)
+        raw = path.read_bytes()
     except OSError as error:
         raise MediaError(
             f"{shown} cannot be read: {error.strerror}",
             code="unreadable",
             hint="check that the file still exists and that you may read it",
         ) from error
+    if raw.startswith(_BINARY_TEXTGRID):
+        raise MediaError(
+            f"{shown} is in Praat's binary format",
+            code="no-cues",
+            hint="open it in Praat and use Save as text file",
+        )
+    return decode(raw, options.encoding)
 
 
 def _reader(suffix: str, text: str) -> Callable[[str], Transcript]:

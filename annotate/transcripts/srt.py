@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from annotate.transcripts._captions import DAMAGED, UNTIMED, Caption, damaged_times, times, unrolled
+from annotate.transcripts._captions import DAMAGED, UNTIMED, Caption, damaged_times, once, times
 from annotate.transcripts._text import plain
 from annotate.types import Cue, Dropped, Transcript
 
@@ -42,7 +42,7 @@ def read(text: str) -> Transcript:
         dropped += [Dropped(UNTIMED, f"line {block.line + 1 + n}") for n in at]
         lines = block.body[: at[0]] if at else block.body
         captions.append(Caption(*block.ends, _trimmed(lines), f"line {block.line}"))
-    cues = tuple(_cue(caption) for caption in unrolled(captions))
+    cues = tuple(_cue(caption) for caption in once(captions))
     return Transcript(cues, "subtitles", dropped=tuple(dropped))
 
 

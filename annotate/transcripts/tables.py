@@ -222,9 +222,10 @@ def _csv_rows(lines: Sequence[str], delimiter: str, skipped: int) -> list[_Row]:
             rows.append(_Row(values, skipped + line))
             line = reader.line_num + 1
     except csv.Error as error:
+        # Where the row begins: a quotation mark that is not closed takes in the lines below it.
         raise Malformed(
             f"this is no CSV: {error} (a quotation mark inside a quoted text is written twice)",
-            skipped + reader.line_num,
+            skipped + line,
         ) from error
     return _not_blank(rows)
 

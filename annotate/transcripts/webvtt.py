@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from annotate.transcripts._captions import DAMAGED, UNTIMED, Caption, damaged_times, times, unrolled
+from annotate.transcripts._captions import DAMAGED, UNTIMED, Caption, damaged_times, once, times
 from annotate.transcripts._text import language_code, plain
 from annotate.transcripts._times import clock
 from annotate.transcripts._words import Heard, timed
@@ -35,7 +35,7 @@ def read(text: str) -> Transcript:
             elif captions or part.why == DAMAGED:
                 # What stands before the first cue is the header.
                 dropped.append(part)
-    cues = tuple(_cue(caption) for caption in unrolled(captions))
+    cues = tuple(_cue(caption) for caption in once(captions))
     code = language_code(language[1]) if language else ""
     return Transcript(cues, "subtitles", code, dropped=tuple(dropped))
 

@@ -1,7 +1,8 @@
 """Reads the JSON of speech recognisers: segments, words, speakers and language.
 
 Read are openai-whisper and what writes the same (faster-whisper, whisper-timestamped, stable-ts, OpenAI's
-``verbose_json``), WhisperX, whisper.cpp (``transcription``) and the pipeline of transformers (``chunks``).
+``verbose_json``), WhisperX, whisper.cpp (``transcription``) and the pipeline of transformers (``chunks``);
+also what youtube-transcript-api saves (``duration`` in place of ``end``), and AssemblyAI (milliseconds).
 
 WhisperX leaves words without times where it could not align them (numbers, symbols), and names speakers
 per word after diarisation: a segment in which they change becomes one cue per turn.
@@ -13,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from statistics import median
+from statistics import median, median_low
 from typing import Any
 
 from annotate.transcripts._captions import DAMAGED
@@ -24,6 +25,11 @@ from annotate.types import Cue, Dropped, Transcript, Word
 
 _END_OF_VIDEO = 1e6
 """Seconds: a cue that ends later than its video ends with it."""
+
+_LONGEST_SECONDS = 60
+"""No program writes most of its segments, or any word, as long."""
+_NEVER_MS = 10**15
+"""Milliseconds beyond every time that can be read."""
 
 _Placed = tuple[int, dict[str, Any]]
 """When a word begins, in microseconds, and the word."""
@@ -38,23 +44,51 @@ def read(text: str) -> Transcript:
     whole = content if isinstance(content, dict) else {}
     loose = _dicts(whole.get("word_segments") or whole.get("words"))
     segments = _segments(content)
+    by_word = segments is None
     if segments is None:
         if not loose:
             raise Malformed("there is no list of `segments` with `start`, `end` and `text`")
         segments = loose
-    if _single_words(segments) or segments is loose:
-        return Transcript(tuple(by_pauses(_timed_words(segments))), "transcript", _language(whole))
+    notes: tuple[str, ...] = ()
+    if _in_milliseconds(segments):
+        segments, loose = list(map(_in_seconds, segments)), list(map(_in_seconds, loose))
+        notes = ("times of the transcript read as milliseconds",)
+    if _single_words(segments) or by_word:
+        cues_of_words = tuple(by_pauses(_timed_words(segments)))
+        return Transcript(cues_of_words, "transcript", _language(whole), notes=notes)
     placed = _loose(loose)
     cues: list[Cue] = []
     dropped: list[Dropped] = []
     for number, segment in enumerate(segments, 1):
         where = f"segment {number}"
-        start, end = microseconds(segment.get("start")), microseconds(segment.get("end"))
+        start, end = microseconds(segment.get("start")), _end(segment)
         if start is None or end is None:
             dropped.append(Dropped(DAMAGED, where))
         else:
             cues += (replace(cue, where=where) for cue in _cues(segment, start, end, placed))
-    return Transcript(tuple(cues), "transcript", _language(whole), dropped=tuple(dropped))
+    return Transcript(tuple(cues), "transcript", _language(whole), notes=notes, dropped=tuple(dropped))
+
+
+def _end(segment: dict[str, Any]) -> int | None:
+    if "end" in segment or "duration" not in segment:
+        return microseconds(segment.get("end"))
+    start, length = microseconds(segment.get("start")), microseconds(segment["duration"])
+    return None if start is None or length is None else start + length
+
+
+def _in_milliseconds(segments: Sequence[dict[str, Any]]) -> bool:
+    """Whether all times are whole numbers, and would as seconds make most segments longer than a minute."""
+    times = [(segment.get("start"), segment.get("end")) for segment in segments]
+    whole = [(a, b) for a, b in times if type(a) is int and type(b) is int]
+    return bool(whole) and len(whole) == len(times) and median_low(b - a for a, b in whole) > _LONGEST_SECONDS
+
+
+def _in_seconds(segment: dict[str, Any]) -> dict[str, Any]:
+    whole = {name: segment[name] for name in ("start", "end") if type(segment.get(name)) is int}
+    # A number of hundreds of digits fits into no float; no time has as many.
+    ends = {name: max(-_NEVER_MS, min(ms, _NEVER_MS)) / 1000 for name, ms in whole.items()}
+    words = {"words": list(map(_in_seconds, _dicts(segment.get("words"))))} if "words" in segment else {}
+    return segment | ends | words
 
 
 def _language(whole: dict[str, Any]) -> str:
@@ -71,8 +105,9 @@ def _segments(content: object) -> list[dict[str, Any]] | None:
         return None
     if isinstance(content.get("transcription"), list):
         return _of_whisper_cpp(content["transcription"])
-    if isinstance(content.get("segments"), list):
-        return content["segments"] if _are_segments(content["segments"]) else None
+    for key in ("segments", "utterances"):
+        if isinstance(content.get(key), list):
+            return content[key] if _are_segments(content[key]) else None
     # Of transformers; after diarisation `speakers` holds the same chunks with names.
     chunks = [_dicts(content.get(key)) for key in ("speakers", "chunks")]
     timed = [items for items in chunks if items and all(_pair(item.get("timestamp")) for item in items)]

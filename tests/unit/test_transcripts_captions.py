@@ -149,6 +149,50 @@ def test_captions_that_roll_while_they_overlap_are_said_once(tmp_path: Path) -> 
     assert texts(read(tmp_path, srt_of(*blocks), "a.srt")) == lines
 
 
+def test_of_two_captions_that_roll_the_second_holds_only_what_is_new(tmp_path: Path) -> None:
+    steps = [(0, 2390, "so today"), (2390, 2400, "so today"), (2400, 5190, "so today\nsmall birds")]
+    blocks = [f"{n}\n{clock(a)} --> {clock(b)}\n{text}" for n, (a, b, text) in enumerate(steps, 1)]
+    assert texts(read(tmp_path, srt_of(*blocks), "a.srt")) == ["so today", "small birds"]
+
+
+def clock(ms: int) -> str:
+    return f"00:00:{ms // 1000:02},{ms % 1000:03}"
+
+
+def highlighted(words: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """What openai-whisper and WhisperX write for one line with ``--highlight_words True``."""
+    steps, last = [], words[0][0]
+    for n, (start, end, _) in enumerate(words):
+        if last != start:
+            steps.append((last, start, " ".join(word for *_, word in words)))
+        marked = [f"<u>{word}</u>" if n == k else word for k, (*_, word) in enumerate(words)]
+        steps.append((start, end, " ".join(marked)))
+        last = end
+    return steps
+
+
+@pytest.mark.parametrize("name", ["a.srt", "a.vtt"])
+def test_a_line_whose_words_are_highlighted_one_by_one_is_one_cue_as_long_as_all(
+    name: str, tmp_path: Path
+) -> None:
+    said = [(0, 400, "so"), (400, 700, "glad"), (900, 900, "you"), (950, 1500, "came")]
+    again = [(start + 1500, end + 1500, word) for start, end, word in said]
+    steps = highlighted(said) + highlighted(again) + highlighted([(4000, 4400, "me"), (4600, 5000, "too")])
+    blocks = [f"{n}\n{clock(a)} --> {clock(b)}\n{text}" for n, (a, b, text) in enumerate(steps, 1)]
+    got = read(tmp_path, ("WEBVTT\n\n" if name == "a.vtt" else "") + srt_of(*blocks), name)
+    assert cues(got) == [(0, 1.5, "so glad you came"), (1.5, 3, "so glad you came"), (4, 5, "me too")]
+    assert got.notes == ()
+
+
+def test_two_people_who_say_the_same_in_different_markup_are_two_cues(tmp_path: Path) -> None:
+    blocks = [
+        "1\n00:00:01,000 --> 00:00:02,000\n<i>Yes, sir</i>",
+        "2\n00:00:02,000 --> 00:00:03,000\n<b>Yes, sir</b>",
+        "3\n00:00:03,000 --> 00:00:04,000\nYes, sir",
+    ]
+    assert len(cues(read(tmp_path, srt_of(*blocks), "a.srt"))) == 3
+
+
 ASS = "[Events]\nFormat: Start, End, Text\n"
 
 

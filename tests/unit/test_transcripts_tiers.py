@@ -144,6 +144,9 @@ SILENT = [
     "spn",
     "<unk>",
     "[noise]",
+    "!SIL",
+    "<VOCNOISE>",
+    "{B_TRANS}",
     "",
 ]
 
@@ -168,6 +171,14 @@ def test_silence_is_a_pause_whatever_the_aligner_calls_it(
     assert set(speakers) == {"Ann" if "Ann" in names[0] else ""}
 
 
+def test_of_the_tiers_of_sppas_words_are_the_speech_and_name_no_speaker(tmp_path: Path) -> None:
+    sounds = [(start, end, "s-@-U") for start, end, _ in WORDS]
+    tiers = {"PhonTokenAlign": sounds, "TokensAlign": WORDS, "PhonAlign": sounds, "Phonetization": sounds}
+    got, speakers, notes = of_praat(tmp_path, tiers)
+    assert (got, set(speakers)) == (TALK, {""})
+    assert "tier read: 'TokensAlign'" in notes[0]
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -180,6 +191,13 @@ def test_the_short_format_is_read_under_each_of_its_headers(head: str, tmp_path:
     text = f'{head}\n\n0\n20\n<exists>\n1\n"IntervalTier"\n"speech"\n0\n20\n1\n1\n5\n"so ""glad"" you came"\n'
     for encoding in "utf-8", "utf-8-sig", "utf-16", "utf-16-be":
         assert cues(read(tmp_path, text.encode(encoding), "a.TextGrid")) == [(1, 5, 'so "glad" you came')]
+
+
+def test_a_binary_textgrid_is_refused_with_the_way_to_a_text(tmp_path: Path) -> None:
+    raw = b"ooBinaryFile\x08TextGrid" + bytes(8) + b"\x40\x34" + bytes(60)
+    with pytest.raises(MediaError, match=r"a\.TextGrid is in Praat's binary format") as caught:
+        read(tmp_path, raw, "a.TextGrid")
+    assert "Save as text file" in caught.value.hint
 
 
 def test_the_chronological_format_is_read(tmp_path: Path) -> None:

@@ -143,6 +143,32 @@ def test_a_chunk_that_does_not_end_ends_where_the_next_begins_or_the_video_ends(
     assert cues(got) == [(0, 2, "a b"), (2, 3, "c d"), (4, 60, "e f")]
 
 
+def test_what_youtube_transcript_api_saves_is_read(tmp_path: Path) -> None:
+    content = [
+        {"text": "so glad", "start": 0.5, "duration": 2.0},
+        {"text": "you came", "start": 2.0, "duration": 1.5},
+    ]
+    got = read(tmp_path, json.dumps(content), "talk.json")
+    assert cues(got) == [(0.5, 2.5, "so glad"), (2.5, 3.5, "you came")]
+    assert promises(tmp_path / "talk.json")
+
+
+@pytest.mark.parametrize("key", ["segments", "utterances", "words"])
+def test_whole_milliseconds_are_read_as_such_with_their_words(key: str, tmp_path: Path) -> None:
+    words = [{"text": "so", "start": 500, "end": 700}, {"text": "glad", "start": 700, "end": 1200}]
+    whole = [{"text": "so glad", "start": 500, "end": 1200, "speaker": "A", "words": words}]
+    content = {"text": "so glad", "utterances": None} | {key: words if key == "words" else whole}
+    got = read(tmp_path, json.dumps(content), "talk.json")
+    assert cues(got) == [(0.5, 1.2, "so glad")]
+    assert [(w.start_us, w.end_us) for w in got.cues[0].words] == [(500_000, 700_000), (700_000, 1_200_000)]
+    assert got.notes == ("times of the transcript read as milliseconds",)
+
+
+def test_whole_seconds_stay_seconds(tmp_path: Path) -> None:
+    got = read(tmp_path, json.dumps([{"text": "so glad", "start": 0, "end": 5}]), "talk.json")
+    assert (cues(got), got.notes) == ([(0, 5, "so glad")], ())
+
+
 WORD = st.text(st.characters(whitelist_categories=("Lu", "Ll", "Lo")), min_size=1, max_size=8)
 
 
