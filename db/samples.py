@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from annotate.types import PreparedSample, Segment
@@ -124,41 +125,69 @@ class Listed:
     by_hand: bool
 
 
-def listed(
-    session: Session,
-    *,
-    video: str | None = None,
-    statuses: Sequence[str] = (),
-    by_hand: bool = False,
-    check: str | None = None,
-) -> list[Listed]:
-    """Samples in the order of video name and time; of one video (sha256), in these states, corrected by hand,
-    or with a failed verdict of that check only, where that is asked for."""
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which samples to list; what is left out restricts nothing."""
+
+    video: str | None = None
+    """sha256"""
+    statuses: Sequence[str] = ()
+    by_hand: bool = False
+    """Only those that somebody corrected."""
+    check: str | None = None
+    """Only those with a failed verdict of this check."""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """What a query for `models.Sample` has to fulfil."""
+        row, verdict = models.Sample, models.SampleCheck
+        failed = select(verdict.sample_id).where(verdict.name == self.check, ~verdict.passed)
+        conditions = (
+            (self.video is not None, row.video_sha256 == self.video),
+            (bool(self.statuses), row.status.in_(self.statuses)),
+            (self.by_hand, row.by_hand.is_(True)),
+            (self.check is not None, row.id.in_(failed)),
+        )
+        return [condition for asked, condition in conditions if asked]
+
+
+def count_listed(session: Session, which: Filter) -> int:
+    """How many samples `listed` gives without a limit."""
+    return session.scalar(select(func.count()).select_from(models.Sample).where(*which.conditions())) or 0
+
+
+def listed(session: Session, which: Filter, limit: int = 0) -> list[Listed]:
+    """The samples in the order of video name and time, the first `limit` of them; 0: all."""
+    row, sqlite = models.Sample, session.get_bind().dialect.name == "sqlite"
+    # The same order in every database and locale.
+    name = models.Video.name.collate("BINARY" if sqlite else "C")
+    query = _listing().where(*which.conditions())
+    query = query.order_by(name, row.video_sha256, row.start_us, row.end_us, row.id)
+    return [_listed(r) for r in session.execute(query.limit(limit) if limit else query)]
+
+
+def listed_by_id(session: Session, sample_ids: Sequence[str]) -> dict[str, Listed]:
+    """Those of the samples that the project has, in whatever state."""
+    return {
+        r.id: _listed(r)
+        for chunk in chunks(sample_ids)
+        for r in session.execute(_listing().where(models.Sample.id.in_(chunk)))
+    }
+
+
+def _listing() -> Select[*tuple[Any, ...]]:
     row, film = models.Sample, models.Video
-    query = select(
+    return select(
         row.id, row.video_sha256, film.name, film.speaker, row.start_us, row.end_us, row.speaker,
         row.transcript, row.status, row.split, row.by_hand,
     ).join(film, film.sha256 == row.video_sha256)  # fmt: skip
-    if video is not None:
-        query = query.where(row.video_sha256 == video)
-    if statuses:
-        query = query.where(row.status.in_(statuses))
-    if by_hand:
-        query = query.where(row.by_hand)
-    if check is not None:
-        failed = select(models.SampleCheck.sample_id).where(
-            models.SampleCheck.name == check, ~models.SampleCheck.passed
-        )
-        query = query.where(row.id.in_(failed))
-    found = [
-        Listed(
-            r.id, r.video_sha256, r.name, r.start_us, r.end_us,
-            r[6] or ("" if r[3] == r.video_sha256 else r[3]),
-            r.transcript, r.status, r.split or "", r.by_hand,
-        )
-        for r in session.execute(query)
-    ]  # fmt: skip
-    return sorted(found, key=lambda one: (one.video_name, one.video, one.start_us, one.end_us, one.id))
+
+
+def _listed(r: Any) -> Listed:
+    return Listed(
+        r.id, r.video_sha256, r.name, r.start_us, r.end_us,
+        r[6] or ("" if r[3] == r.video_sha256 else r[3]),
+        r.transcript, r.status, r.split or "", r.by_hand,
+    )  # fmt: skip
 
 
 def failures(session: Session, sample_ids: Sequence[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -44,7 +44,7 @@ class Row:
     decimal_comma: bool
     """The file separates cells by semicolons or tabs, so that a comma can only be a decimal one."""
     fault: str = ""
-    """Why its cells cannot be told apart."""
+    """Why its cells cannot be assigned to columns; empty where they can."""
 
 
 def state_of(values: Mapping[str, str]) -> str:
@@ -198,7 +198,7 @@ def read_seconds(cell: str, stored_us: int, decimal_comma: bool) -> int:
 def read_text(cell: str, stored: str) -> str:
     """The tidied text of a cell. Raises `Damaged` where a spreadsheet changed it, not a person."""
     text = tidy(cell)
-    if text == stored:
+    if text == tidy(stored):
         return stored
     if text in ERRORS:
         raise Damaged(
@@ -240,7 +240,7 @@ def _is_mojibake(text: str) -> bool:
     return False
 
 
-def damaged_id(cell: str, ids: Iterator[str] | Sequence[str]) -> str:
+def damaged_id(cell: str, ids: Sequence[str]) -> str:
     """What a spreadsheet did to the id of a sample, in words; empty where that cannot be told."""
     text = cell.strip().replace(",", ".")
     if not _NUMBER.fullmatch(text):

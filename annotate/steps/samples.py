@@ -44,12 +44,13 @@ def list_samples(
     `limit` 0 lists all. Raises `UnknownName` or `UsageError` for a video or a state that cannot be.
     """
     with reading(project.engine) as session:
-        found = select(session, video=video, status=status, check=check, corrected=corrected)
-        shown = found[:limit] if limit else found
+        which = sample_filter(session, video=video, status=status, check=check, corrected=corrected)
+        total = samples.count_listed(session, which)
+        shown = samples.listed(session, which, limit)
         reasons = samples.failures(session, [one.id for one in shown])
-    if not found:
+    if not shown:
         raise NothingToDo("no sample fits", hint="annotate samples list, without options, lists all")
-    more = len(found) - len(shown)
+    more = total - len(shown)
     return SamplesReport(
         samples=[
             {
@@ -66,22 +67,22 @@ def list_samples(
             }
             for one in shown
         ],
-        total=len(found),
-        notes=[f"{counted(more, 'sample')} more: -n 0 lists all"] if more else [],
+        total=total,
+        notes=[f"{counted(more, 'more sample')}: -n 0 lists all"] if more else [],
     )
 
 
-def select(
+def sample_filter(
     session: Session,
     *,
     video: str | None,
     status: str | None,
     check: str | None = None,
     corrected: bool = False,
-) -> list[samples.Listed]:
+) -> samples.Filter:
     """Samples that take part or are rejected, or those in one state; see `list_samples`."""
     sha256 = one_video(session, video).sha256 if video is not None else None
-    return samples.listed(session, video=sha256, statuses=_statuses(status), by_hand=corrected, check=check)
+    return samples.Filter(sha256, _statuses(status), corrected, check)
 
 
 def _statuses(status: str | None) -> list[str]:

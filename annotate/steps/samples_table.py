@@ -1,6 +1,6 @@
 """Correct many samples in a spreadsheet: write them to a CSV file, and apply it again, all rows or none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from annotate.steps._sample_table import (
     state_of,
     write_table,
 )
-from annotate.steps.samples import select
+from annotate.steps.samples import sample_filter
 from annotate.wording import counted, either
 from db import corrections, samples
 from db.engine import Session, reading
@@ -51,7 +51,7 @@ def export_table(
     Raises `UsageError` when it exists or cannot be written, `NothingToDo` when no sample fits.
     """
     with reading(project.engine) as session:
-        found = select(session, video=video, status=status)
+        found = samples.listed(session, sample_filter(session, video=video, status=status))
         reasons = samples.failures(session, [one.id for one in found])
     if not found:
         raise NothingToDo("no sample fits, so no table was written", hint="annotate samples list")
@@ -94,12 +94,14 @@ def apply_table(
 
 
 def _plan(session: Session, path: Path, rows: list[Row]) -> Plan:
-    known = {one.id: one for one in samples.listed(session, statuses=list(SampleStatus))}
+    names = {_id_of(row) for row in rows if not row.fault}
+    known = samples.listed_by_id(session, sorted(names))
+    ids = samples.ids_like(session, "") if names - known.keys() else []
     plan, faults = Plan(), dict[int, str]()
     lines: dict[str, int] = {}
     for row in rows:
         try:
-            one = _sample(row, known, lines)
+            one = _sample(row, known, ids, lines)
             lines[one.id] = row.line
             edit = _edit(session, row, one)
             if edit is None:
@@ -128,14 +130,19 @@ def _faulty(path: Path, faults: Mapping[int, str]) -> AnnotateError:
     )
 
 
-def _sample(row: Row, known: Mapping[str, Listed], lines: Mapping[str, int]) -> Listed:
+def _id_of(row: Row) -> str:
+    return row.cells["sample"].strip().lower()
+
+
+def _sample(row: Row, known: Mapping[str, Listed], ids: Sequence[str], lines: Mapping[str, int]) -> Listed:
+    """The sample that a row is about; `ids` are those of all samples. Raises `Damaged`."""
     if row.fault:
         raise Damaged(row.fault)
-    name = row.cells["sample"].strip().lower()
+    name = _id_of(row)
     if not name:
         raise Damaged("it names no sample")
     if name not in known:
-        why = damaged_id(name, list(known))
+        why = damaged_id(name, ids)
         raise Damaged(f"there is no sample {row.cells['sample'].strip()!r}" + (f": {why}" if why else ""))
     if name in lines:
         raise Damaged(f"sample {name} stands in line {lines[name]} already")

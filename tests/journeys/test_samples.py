@@ -124,7 +124,7 @@ def test_corrections_that_cannot_be_are_refused_and_change_nothing(talk: Project
             edit(talk, one, **wrong)
     with pytest.raises(UsageError, match="split it between"):
         split(talk, one, [5.0])
-    with pytest.raises(UsageError, match="2 samples, but 1 transcripts"):
+    with pytest.raises(UsageError, match="2 samples, and --transcript gives 1 transcript"):
         split(talk, one, [1.0], transcripts=["first"])
     with pytest.raises(UsageError, match="give --transcript 2 times"):
         split(talk, one, [1.0])
@@ -380,6 +380,18 @@ def test_lists_are_filtered_and_counted(talk: Project) -> None:
     assert [row["sample"] for row in list_samples(talk, video="talk").samples] == [one, two, three]
     with pytest.raises(UsageError, match="no sample has the status 'okay'"):
         list_samples(talk, status="okay")
+
+
+def test_a_limited_list_begins_where_the_whole_one_does(each_project: Project) -> None:
+    with writing(each_project.engine) as session:
+        for name in ("é", "b 1", "B", "b1"):
+            add_sample(session, add_video(session, name))
+    names = [row["video"] for row in list_samples(each_project).samples]
+    assert names == ["B", "b 1", "b1", "é"]
+    some = list_samples(each_project, limit=2)
+    assert ([row["video"] for row in some.samples], some.total, some.notes) == (
+        names[:2], 4, ["2 more samples: -n 0 lists all"],
+    )  # fmt: skip
 
 
 def test_a_dry_run_shows_all_and_changes_nothing(talk: Project) -> None:
