@@ -18,7 +18,7 @@ DELETED = "deleted"
 """Begins the revision of a row that says that an answer is gone from the server."""
 UNUSABLE = "unusable-answer"
 INCOMPLETE = "incomplete"
-"""Key of the audit trail, for a revision of which some answer cannot be used: its rater is not done yet."""
+"""Key in the audit trail that marks a revision with an unusable answer, so that its rater is not done yet."""
 KEPT = "kept-answers"
 
 
@@ -353,7 +353,7 @@ def _newest(rows: Sequence[Annotation]) -> Annotation | None:
 
 
 def _state(revision: Revision, task_id: str, earlier: Annotation | None) -> AnnotationState | None:
-    """What a revision says about a task; None when that is nothing, and nothing was said before."""
+    """The state that a revision gives to a task; None for a task without an answer now and before."""
     if revision.skipped:
         return AnnotationState.SKIPPED
     if task_id in revision.values:

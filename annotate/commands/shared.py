@@ -17,7 +17,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 
 
 class Where:
-    """The project's folder and how much is told: options that stand before or after the command's name."""
+    """The project's folder and how much is printed: options that stand before or after the command's name."""
 
     folder: Path | None = None
     quiet = False

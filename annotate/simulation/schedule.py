@@ -82,7 +82,7 @@ def require_strategies(world: World, names: Sequence[str]) -> None:
             )
 
 
-def simulate(  # noqa: PLR0913 - one for each of what is told
+def simulate(  # noqa: PLR0913 - one for each thing to know
     world: World, plan: Plan, names: Sequence[str], seeds: Sequence[int], folder: Path, *,
     open_world: OpenWorld | None = None, jobs: int = 1, progress: Progress = SILENT,
     announce: Callable[[Sequence[int]], None] | None = None,

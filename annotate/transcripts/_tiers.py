@@ -46,7 +46,7 @@ class _Reading:
 def transcript(tiers: Sequence[Tier], wanted: Sequence[str] = ()) -> Transcript:
     """One cue per mark of every tier of utterances; words come from the tiers that spell them.
 
-    `wanted` are names or patterns (``tx@*``) of the tiers to read; empty: they are told by their names and
+    `wanted` are names or patterns (``tx@*``) of the tiers to read; empty: they are found by their names and
     contents. Words without a tier of utterances are grouped by their pauses. The notes say which tiers were
     read. Raises `Malformed` when no tier is called as wanted, or none holds speech.
     """

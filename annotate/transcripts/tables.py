@@ -1,6 +1,6 @@
 """Reads tables of utterances (CSV): one row each, for one video or for many.
 
-Four kinds are told by their columns:
+Four kinds are recognised by their columns:
 
 - MELD: `Utterance`, `Dialogue_ID`, `Utterance_ID`, `Speaker`; the clip ``dia3_utt7`` is the utterance.
   Its times belong to an episode: they count only where a column `video` or `file` names that episode's file.
@@ -80,7 +80,7 @@ class Table:
     dropped: Mapping[str, tuple[Dropped, ...]] = field(default_factory=dict)
     """Rows that could not be read, by key."""
     lost: tuple[Dropped, ...] = ()
-    """Rows of which nobody can tell the key either."""
+    """Rows that could not be read and whose key is unknown."""
     whole_numbers: str = ""
     """See `Transcript`."""
     file: str = ""
@@ -311,7 +311,7 @@ def _clip_key(video: str, clip: str) -> str:
 
 
 def _misfit(row: _Row, columns: Mapping[str, _Column], width: int) -> Dropped | None:
-    """Why the values of a row cannot be told apart; None for a usual one."""
+    """Why the values of a row cannot be assigned to columns; None for a usual one."""
     where = f"line {row.line}"
     if len(row.values) > width and any(map(str.strip, row.values[width:])):
         return Dropped("with more columns than the header (quote a text that holds the separator)", where)

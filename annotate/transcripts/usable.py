@@ -53,7 +53,7 @@ def _notes(transcript: Transcript, faults: Mapping[str, Sequence[str]]) -> tuple
 
 
 def lost_rows(table: Table) -> tuple[str, ...]:
-    """Notes on the rows of a table of which nobody can tell whose they are."""
+    """Notes on the rows of a table that could not be assigned to a video."""
     faults: _Faults = defaultdict(list)
     for row in table.lost:
         faults[row.why].append(row.where)
