@@ -22,6 +22,8 @@ _KINDS = "fiub"
 """Of numbers."""
 _LONGEST_HEADER = 10_000
 """Bytes, as numpy's own limit: more describes no array of numbers or text."""
+_MOST_OF_NOTHING = 100_000_000
+"""Bytes of the rows of an array without any, or its elements where these have no bytes."""
 _DEFLATE_AT_BEST = 1_100
 """Bytes that one byte of a deflated file can stand for at most (RFC 1951 allows 1032)."""
 _DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -79,22 +81,23 @@ class ArrayFiles:
         with self._reading(name) as (stream, info):
             return _header(stream, info).shape
 
-    def get(self, name: str) -> NDArray[Any]:
-        """The array of that name.
+    def get(self, name: str, bytes_per_element: int = 0) -> NDArray[Any]:
+        """The array of that name; `bytes_per_element` is what each of its elements will take beside it.
 
         Raises `CorpusError` when there is none, or it is damaged, holds objects, or would take more memory
         than all arrays together may.
         """
         with self._reading(name) as (stream, info):
             header = _header(stream, info)
-        self._require_memory(name, header)
+        size = header.size + math.prod(header.shape) * bytes_per_element
+        self._require_memory(name, header, size)
         with self._reading(name) as (stream, info):
             found = np.asarray(_FORMAT.read_array(stream, allow_pickle=False))
-        self._used += header.size
+        self._used += size
         return found
 
-    def _require_memory(self, name: str, header: _Header) -> None:
-        needed = (self._used + header.size) / 1e9
+    def _require_memory(self, name: str, header: _Header, size: int) -> None:
+        needed = (self._used + size) / 1e9
         if needed > self._memory_gb:
             raise CorpusError(
                 f"the array {name!r} of {self._members[name][0]} is {header.dtype} of shape {header.shape}: "
@@ -167,10 +170,15 @@ def _header(stream: IO[bytes], info: zipfile.ZipInfo) -> _Header:
         raise ValueError("its header describes no array") from error
     if dtype.hasobject:
         raise _Objects
+    if any(type(length) is not int for length in shape):
+        raise ValueError("its header describes no array")
     size = math.prod(shape) * dtype.itemsize
     held = info.file_size - length - (12 if wide else 10)
     if min(shape, default=0) < 0 or size != held:
         raise ValueError(f"it announces {dtype} of shape {shape}, {size} bytes, and holds {held}")
+    # Elements without bytes and rows without elements cost the archive nothing, and us memory later on.
+    if not size and math.prod(length or 1 for length in shape) * (dtype.itemsize or 1) > _MOST_OF_NOTHING:
+        raise ValueError(f"it announces {dtype} of shape {shape}, and holds nothing")
     return _Header(shape, dtype, size)
 
 

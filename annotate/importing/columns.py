@@ -23,7 +23,7 @@ LONGEST_CELL = 100_000
 """Characters: more is a quote that was never closed, or no utterance."""
 _SNIFFED = 65_536
 """Characters of a header."""
-_CELL_BYTES = 64
+CELL_BYTES = 64
 """What a cell takes as text, at least."""
 _COLUMNS_SHOWN = 1_000
 """Of an array: more are made up for no hint."""
@@ -232,7 +232,7 @@ def _require_memory(path: Path, rows: int, columns: int, size: int, memory_gb: f
 
     `size` is how many bytes its columns are announced to have, apart from what each cell takes.
     """
-    needed = (rows * max(columns, 1) * _CELL_BYTES + size) / 1e9
+    needed = (rows * max(columns, 1) * CELL_BYTES + size) / 1e9
     if needed > memory_gb:
         raise CorpusError(
             f"{path} announces {counted(rows, 'row')}: for all of this, {needed:.3g} GB of memory "

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from annotate.errors import CorpusError, UsageError
 from annotate.importing.answers import answer_of, find_task, stored
 from annotate.importing.arrays import ArrayFiles, ArrayFrames, require_rows
-from annotate.importing.columns import DEFAULT_MEMORY_GB, fingerprint, read_columns, text_of
+from annotate.importing.columns import CELL_BYTES, DEFAULT_MEMORY_GB, fingerprint, read_columns, text_of
 from annotate.importing.corpus import Corpus, Utterance, Vote
 from annotate.importing.mapping import MODALITIES, TableMap
 from annotate.types import UNIMODAL, Modality, Split, Task
@@ -348,7 +348,7 @@ def _features(source: TableSource, keys: Sequence[str]) -> tuple[dict[Modality, 
         named = _arrays(names, known)
         arrays = {word: files.get(name) for word, name in named.items()}
         lengths = {word: files.get(name) for word, name in names.length.items()}
-        ids = _ids(files.get(names.feature_id), names.feature_id) if names.feature_id else None
+        ids = _ids(files.get(names.feature_id, CELL_BYTES), names.feature_id) if names.feature_id else None
     rows = None if ids is None else _rows_by_id(ids, keys, names.feature_id)
     total = len(keys) if ids is None else len(ids)
     require_rows(

@@ -85,6 +85,10 @@ def test_the_memory_of_all_arrays_together_is_limited(tmp_path):
         (header((2, 2)) + bytes(17), None),
         (header((-1, 4)) + bytes(16), None),
         (header((2, 2)) + bytes(16), 10),
+        (header((True, 4)) + bytes(16), None),
+        (header((10**11,), "<U0"), None),
+        (header((10**11, 3), "|V0"), None),
+        (header((3, 0, 10**15)), None),
         (b"\x93NUMPY\x02\x00\xff\xff\xff\xff", None),
         (b"\x93NUMPY\x02\x00\x00\x00\x00\x80" + bytes(50_000), None),
         (b"\x93NUMPY\x01\x00\xff\x00" + b"(" * 255, None),
@@ -100,6 +104,22 @@ def test_a_header_that_lies_is_damage_and_costs_no_memory(tmp_path, content, ann
         for read in (files.shape, files.get):
             with pytest.raises(CorpusError, match=r"'audio' of .* is damaged"):
                 read("audio")
+
+
+def test_arrays_without_rows_or_text_are_no_damage(tmp_path):
+    np.savez(tmp_path / "a.npz", audio=np.zeros((0, 50, 74)), ids=np.array(["", ""]))
+    with ArrayFiles([tmp_path / "a.npz"]) as files:
+        assert files.get("audio").shape == (0, 50, 74)
+        assert files.get("ids").tolist() == ["", ""]
+
+
+def test_ids_of_features_are_refused_before_they_become_text(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", audio=np.zeros((3, 2)), ids=np.zeros(1_000_000, np.uint8))
+    (tmp_path / "t.csv").write_text("id,s\na,1\n")
+    names = TableMap(id="id", label={"sentiment.M": "s"}, feature={"audio": "audio"}, feature_id="ids")
+    source = TableSource(tmp_path / "t.csv", (tmp_path / "a.npz",), names, 0.01)
+    with pytest.raises(CorpusError, match=r"'ids' of .* GB of memory would be needed"):
+        read_table(source, TASKS)
 
 
 def test_damage_inside_of_compressed_numbers_is_said(tmp_path):
