@@ -271,7 +271,7 @@ def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]
         for row in session.execute(query):
             latest[row.batch_item_id, row.origin, row.task_id] = row
     people: dict[int, set[int]] = {}
-    incomplete = _incomplete(session)
+    incomplete = _incomplete(session) if latest else set()
     for row in latest.values():
         if row.state != AnnotationState.DELETED and _plain(row) not in incomplete:
             people.setdefault(row.batch_item_id, set()).add(row.annotator_id)

@@ -46,11 +46,11 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     soaking, passed = config.getoption("soak"), set(config.stash[_PASSED])
-    wanted = [
-        item for item in items
-        if (item.get_closest_marker("soak") is not None) == soaking and item.nodeid not in passed
-    ]  # fmt: skip
-    left_out = [item for item in items if item not in wanted]
+    wanted: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        is_long = item.get_closest_marker("soak") is not None
+        (wanted if is_long == soaking and item.nodeid not in passed else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = wanted

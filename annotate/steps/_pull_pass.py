@@ -176,7 +176,8 @@ def _store_page(way: Pass, matched: Matched, page: Sequence[Mapping[str, Any]], 
             _store_task(way, history, item, task, seen, changes, problems)
             if item.ls_task_id == task["id"]:
                 item.ls_updated_at = task["updated_at"]
-        outbox.reopen_unanswered(session, seen.unusable, way.project.settings.protocol.raters)
+        unusable = seen.unusable & items.keys()
+        outbox.reopen_unanswered(session, unusable, way.project.settings.protocol.raters)
         labels.rebuild_labels(session, way.tasks, {item.sample_id for item in items.values()})
     way.tally.changes += changes
     way.tally.problems += problems
