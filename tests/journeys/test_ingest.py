@@ -419,7 +419,9 @@ def test_ctrl_c_ends_within_seconds_with_130_and_the_next_run_goes_on(
     _, complaint = command.communicate(timeout=20)
     assert command.returncode == 130, complaint
     assert time.monotonic() - began < 5
-    assert complaint == "interrupted; run the command again to go on\n"
+    # Above it stands what ingest says beforehand about missing transcripts.
+    assert complaint.endswith("\ninterrupted; run the command again to go on\n")
+    assert "Traceback" not in complaint
     make(folder, b="speech 2")
     assert run(project, folder).samples == 3
 
