@@ -79,10 +79,13 @@ def _require_every_split(dataset: Dataset) -> None:
     present = {row.split for row in dataset.rows}
     for split in Split:
         if split not in present:
+            reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(dataset.left_out.items()) if n)
             raise ExportError(
-                f"no finished sample is in the {split.value} split, and MMSA needs all three",
-                hint="`annotate next-batch` asks for valid and test samples too: "
-                "let them be judged, run `annotate pull`, then export again",
+                f"no finished sample is in the {split.value} split, and MMSA needs all three"
+                + (f"; samples that are left out: {reasons}" if reasons else ""),
+                hint="`annotate next-batch` asks for valid and test samples too: let them be judged, run "
+                "`annotate pull`, then export again; export.require in annotate.toml names the passes that a "
+                "finished sample has to have labels for",
             )
 
 

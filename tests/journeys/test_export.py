@@ -157,6 +157,16 @@ def test_mmsa_without_a_valid_sample_leaves_nothing_behind(project: Project, tmp
     assert not list((tmp_path / "data").iterdir())
 
 
+def test_mmsa_names_why_the_samples_of_an_empty_split_are_left_out(project: Project, tmp_path: Path) -> None:
+    fill(project, (Split.TRAIN, Split.TEST))
+    with writing(project.engine) as session:
+        video = add_video(session, "mute", split=Split.VALID)
+        finish(project, session, add_sample(session, video, text=""), TASKS[1:])
+    with pytest.raises(ExportError, match="valid split.* left out: no transcript 1, not labelled 1") as caught:
+        export(project, format="mmsa", dest=tmp_path / "out")
+    assert "export.require" in caught.value.hint
+
+
 def test_requiring_a_pass_that_nobody_is_asked_is_an_error(
     make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
