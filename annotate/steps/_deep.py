@@ -149,9 +149,10 @@ class Deep:
 
 def _missing(questions: list[BatchItem], tasks: Mapping[int, ListedTask], modality: Modality) -> list[str]:
     return [
-        f"sample {item.sample_id} ({modality.word}): open here, and not in Label Studio"
+        f"sample {item.sample_id} ({modality.word}): {BatchItemState(item.state).name.lower()} here, and not in "
+        "Label Studio"
         for item in questions
-        if item.state == BatchItemState.OPEN and item.ls_task_id not in tasks
+        if item.ls_task_id not in tasks
     ]
 
 

@@ -157,3 +157,22 @@ def test_label_studio_is_compared_with_the_database(label_studio: LabelStudio, p
     assert told.count("\n") == 2, told
     with writing(project.engine) as session:
         assert session.query(models.Annotation).count() == 1, "nothing was changed"
+
+
+@pytest.mark.studio
+@pytest.mark.slow
+def test_finished_questions_that_label_studio_lost_are_a_difference(
+    label_studio: LabelStudio, project: Project
+) -> None:
+    project = with_raters(label_studio.use(project), 1, TEXT_ONLY)
+    ask(project, add_samples(project, 1))
+    rater = Rater(label_studio.url, *label_studio.add_rater())
+    with LabelStudioClient(label_studio.url, label_studio.token, 60) as client:
+        push_outbox(project, client)
+        (item,) = items(project).values()
+        rater.answer(item, sentiment="1")
+        pull(project)
+        client.delete_task(item.ls_task_id or 0)
+    assert complaints(project, "questions in label studio") == [
+        f"sample {item.sample_id} (text): closed here, and not in Label Studio"
+    ]
