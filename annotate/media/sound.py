@@ -29,6 +29,8 @@ SAMPLE_RATE = 16_000
 
 _LOUDEST = 16.0
 """Times full scale; sound beyond, or that is no number, is damage and becomes silence."""
+_CANCELLED = 0.01
+"""Share of the power of the louder channel below which the mean of two channels is a sound that was lost."""
 _SLACK_SECONDS = 0.02
 """Time stamps may be this wrong before sound is moved: containers round them."""
 
@@ -249,12 +251,16 @@ class Timeline:
         """To planar floats; the format may change in the middle of a broadcast.
 
         Of several channels one is made as the mean of the two that a clip has: their sum, which the resampler
-        would give, is louder than full scale where both are loud.
+        would give, is louder than full scale where both are loud. Where two channels of opposite phase (a
+        cable wired the wrong way round) cancel each other, the first one is taken.
         """
         layout = self.layout if frame.layout.name == "mono" else "stereo"
         planes = self._planar(frame, layout)
         if len(planes) > self.channels:
-            return np.float32(0.5) * (planes[0] + planes[1])[None]
+            left, right = planes
+            mean = np.float32(0.5) * (left + right)
+            power = max(float(np.dot(left, left)), float(np.dot(right, right)))
+            return (left if float(np.dot(mean, mean)) < _CANCELLED * power else mean)[None]
         return planes[0][None] if len(planes) == 1 else np.stack(planes)
 
     def _planar(self, frame: "av.AudioFrame", layout: str) -> list[NDArray[np.float32]]:

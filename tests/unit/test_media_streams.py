@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
@@ -20,8 +21,6 @@ B_FRAMES = {"libx264": {"bf": "3", "g": "25"}, "mpeg4": {"bf": "2", "g": "25"}, 
 
 def ffmpeg_pictures(path: Path, size: tuple[int, int] = (160, 120)) -> NDArray[np.uint8]:
     """(pictures, height, width) brightness of all pictures of a file, as the ffmpeg program shows them."""
-    import imageio_ffmpeg
-
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-i", str(path)]
     command += ["-map", "0:v:0", "-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "-"]
     raw = subprocess.run(command, check=True, capture_output=True).stdout
@@ -84,3 +83,16 @@ def test_a_sample_amid_an_avi_file_with_late_pictures_shows_its_own(tmp_path: Pa
     cut(source, found, heard, wanted)
     shown = [[number_of(picture) for picture in ffmpeg_pictures(media.clip)] for media, _ in wanted]
     assert shown == [list(range(10, 30)), list(range(70, 90))]
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "aac"])
+def test_channels_of_opposite_phase_do_not_cancel_each_other(codec: str, tmp_path: Path) -> None:
+    plain = make_video(tmp_path / "plain.mov", seconds=2)
+    wired = tmp_path / "wired.mov"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-i", str(plain)]
+    command += ["-c:v", "copy", "-af", "pan=stereo|c0=c0|c1=-1*c0", "-c:a", codec, str(wired)]
+    subprocess.run(command, check=True)
+    wanted, heard = listen(plain).wave, listen(wired).wave
+    length = min(len(wanted), len(heard))
+    assert np.corrcoef(wanted[:length], heard[:length])[0, 1] > 0.99
+    assert heard.std() == pytest.approx(wanted.std(), rel=0.05)
