@@ -149,8 +149,8 @@ class Deep:
 
 def _missing(questions: list[BatchItem], tasks: Mapping[int, ListedTask], modality: Modality) -> list[str]:
     return [
-        f"sample {item.sample_id} ({modality.word}): {BatchItemState(item.state).name.lower()} here, and not in "
-        "Label Studio"
+        f"sample {item.sample_id} ({modality.word}): {BatchItemState(item.state).name.lower()} here, and not "
+        "in Label Studio"
         for item in questions
         if item.ls_task_id not in tasks
     ]
