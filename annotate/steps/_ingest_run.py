@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from annotate.errors import AnnotateError
 from annotate.progress import SILENT, Progress
@@ -45,6 +47,9 @@ from db.engine import Session, reading, writing
 
 CUT_VERSION = 3
 """Raised whenever the same video would be cut into other samples or other files: then all are cut again."""
+
+NEW_IN_CUT_3 = ("read_subtitles", "transcripts")
+"""What decides a cut since version 3, and had to have its default value before."""
 
 LOCK_SECONDS = 2.0
 """How long to wait for another writing command: an ingest that runs takes hours, not seconds."""
@@ -99,6 +104,8 @@ class Run:
     """sha256 of videos whose transcript, named here, holds nothing usable."""
     _rivals: list[tuple[SourceFile, videos.KnownFile | None]] = field(default_factory=list)
     """Other copies of those, with transcripts of their own."""
+    _kept_cuts: set[str] = field(default_factory=set)
+    """sha256 of videos that keep the cut of an earlier version of this program."""
     _copies: Copies = field(default_factory=Copies)
     _replaced: list[str] = field(default_factory=list)
     _retired: list[str] = field(default_factory=list)
@@ -108,6 +115,7 @@ class Run:
         self._rules = Rules(self.project.settings)
         self._plan = self.project.settings.cut_plan()
         self._cut_hash = cut_hash(self._plan)
+        self._earlier_hashes = earlier_cut_hashes(self._plan)
         for path, reason in self.found.unreadable:
             self._problem(path, "unreadable", reason)
 
@@ -138,7 +146,25 @@ class Run:
     def _same(self, file: SourceFile, before: videos.KnownFile) -> bool:
         if before.sha256 in self.gone:
             return False
-        return file.stat == before.stat and before.settings_hash.startswith(f"{self._cut_hash}.")
+        return file.stat == before.stat and self._is_cut(before.sha256, before.settings_hash)
+
+    def _is_cut(self, sha256: str, settings_hash: str) -> bool:
+        """Whether a video is cut by the present settings, whatever its transcript.
+
+        An earlier version of this program may have cut it otherwise. That cut stays where raters were asked
+        about it: another one would retire the samples that they judged.
+        """
+        cut_by = settings_hash.partition(".")[0]
+        if cut_by in self._earlier_hashes and sha256 in self._judged:
+            self._kept_cuts.add(sha256)
+            return True
+        return cut_by == self._cut_hash
+
+    @cached_property
+    def _judged(self) -> set[str]:
+        """sha256 of videos that raters were asked about, or that have labels."""
+        with reading(self.project.engine) as session:
+            return groups.fixed_videos(session)
 
     def _without_clips(self, pairs: list[tuple[str, str]], stored: Callable[[str], bool]) -> set[str]:
         """Those videos of (video, sample id) pairs of which a clip was deleted, and is nowhere else."""
@@ -250,11 +276,11 @@ class Run:
                 return False
             if sha256 in self.gone:
                 return True
-            if video.settings_hash == settings_hash:
+            if not self._is_cut(sha256, video.settings_hash):
+                return True
+            if video.settings_hash.partition(".")[2] == settings_hash.partition(".")[2]:
                 # Whoever touches a file that failed wants it tried again.
                 return video.status == VideoStatus.FAILED and touched
-            if not video.settings_hash.startswith(f"{self._cut_hash}."):
-                return True
             # Only the transcript differs.
             return counts(file, video, videos.paths_of(session, sha256))
 
@@ -408,6 +434,13 @@ class Run:
                 "another video than before; "
                 f"the samples of the old one stay: {some(sorted(self._replaced))}"
             )
+        if self._kept_cuts:
+            many = len(self._kept_cuts)
+            warnings.append(
+                f"{counted(many, 'video')} {either(many, 'keeps', 'keep')} the cut of an earlier version, "
+                "because raters were asked about the samples; another setting in [ingest] would cut again, "
+                "and retire the samples whose times change"
+            )
         if self.gone:
             warnings.append(
                 f"{counted(len(self.gone), 'video')} {either(len(self.gone), 'was', 'were')} cut again, "
@@ -417,7 +450,18 @@ class Run:
 
 def cut_hash(plan: CutPlan) -> str:
     """Of everything that decides how videos are cut, their transcripts aside."""
-    decides = [CUT_VERSION, plan.decides()]
+    return _digest([CUT_VERSION, plan.decides()])
+
+
+def earlier_cut_hashes(plan: CutPlan) -> frozenset[str]:
+    """The `cut_hash` that earlier versions of this program gave to the same settings."""
+    decides = plan.decides()
+    if any(decides.get(name) for name in NEW_IN_CUT_3):
+        return frozenset()
+    return frozenset({_digest([2, {name: decides[name] for name in decides if name not in NEW_IN_CUT_3}])})
+
+
+def _digest(decides: list[Any]) -> str:
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 

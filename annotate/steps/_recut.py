@@ -12,7 +12,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.registry import EXECUTORS
 from annotate.steps._ingest_files import SourceFile, find, stat_of
-from annotate.steps._ingest_run import HASH_BYTES, cut_hash
+from annotate.steps._ingest_run import HASH_BYTES, cut_hash, earlier_cut_hashes
 from annotate.steps._ingest_scratch import marked, sweep
 from annotate.steps._ingest_sources import AtHand, fetch, is_remote
 from annotate.steps._ingest_worker import CannotWrite, cut
@@ -104,7 +104,7 @@ def _plan(project: Project, sha256: str) -> CutPlan:
     present = project.settings.cut_plan()
     ways = product((present.cut, "exact", "copy"), (present.hide_subtitles, False, True))
     plans = [replace(present, cut=way, hide_subtitles=hidden) for way, hidden in ways]
-    return next((plan for plan in plans if cut_hash(plan) == known), present)
+    return next((plan for plan in plans if known in {cut_hash(plan), *earlier_cut_hashes(plan)}), present)
 
 
 def _source(project: Project, sha256: str) -> AtHand:
