@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotate.types import Modality, Role, Split
+from annotate.types import Form, Role, Split
 from db.chunks import chunks
 from db.models import (
     UNANSWERED,
@@ -22,7 +22,6 @@ from db.models import (
 
 ADOPTED = "adopted"
 """The strategy of a batch that was found on the server."""
-_ASKED = UNANSWERED | {BatchItemState.CLOSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +33,10 @@ class UnknownTask:
     sample_id: str
 
 
-def questions_of(session: Session, modality: Modality) -> list[BatchItem]:
-    """Every question of a pass, whatever its state, oldest first."""
-    return list(
-        session.scalars(select(BatchItem).where(BatchItem.modality == modality).order_by(BatchItem.id))
-    )
+def questions_of(session: Session, form: Form) -> list[BatchItem]:
+    """Every question of a form, whatever its state, oldest first."""
+    own = (BatchItem.modality == form.modality, BatchItem.dimensions == form.dimensions)
+    return list(session.scalars(select(BatchItem).where(*own).order_by(BatchItem.id)))
 
 
 def transcripts(session: Session, sample_ids: Collection[str]) -> dict[str, str]:
@@ -53,7 +51,7 @@ def transcripts(session: Session, sample_ids: Collection[str]) -> dict[str, str]
 def adopt(
     session: Session,
     ls_project_id: int,
-    modality: Modality,
+    form: Form,
     tasks: Collection[UnknownTask],
     listed: Collection[int],
 ) -> dict[int, BatchItem]:
@@ -70,23 +68,24 @@ def adopt(
         sample = session.get_one(Sample, task.sample_id)
         waiting = session.scalar(
             select(BatchItem).where(
-                BatchItem.sample_id == sample.id, BatchItem.modality == modality,
+                BatchItem.sample_id == sample.id, BatchItem.modality == form.modality,
                 BatchItem.state.in_(UNANSWERED),
             )
         )  # fmt: skip
-        if waiting is not None and not _is_there(waiting, ls_project_id, listed):
+        alike = waiting is not None and waiting.dimensions == form.dimensions
+        if waiting is not None and alike and not _is_there(waiting, ls_project_id, listed):
             question = waiting
         else:
             if batch is None:
                 batch = Batch(round_id=None, strategy=ADOPTED, seed=0, settings={"ls_project": ls_project_id})
                 session.add(batch)
                 session.flush()
-            question = _new(batch, sample, modality, rank)
+            question = _new(batch, sample, form, rank)
             question.state = BatchItemState.OPEN if waiting is None else BatchItemState.CLOSED
         if task.key and task.key not in used:
             question.key = task.key
         elif not question.key:
-            question.key = _key(ls_project_id, modality, task.id)
+            question.key = _key(ls_project_id, form, task.id)
         used.add(question.key)
         if question.state != BatchItemState.CLOSED:
             question.state = BatchItemState.OPEN
@@ -131,7 +130,8 @@ def _may_open(session: Session, question: BatchItem) -> bool:
     asked = select(BatchItem.id).where(
         BatchItem.sample_id == question.sample_id,
         BatchItem.modality == question.modality,
-        BatchItem.state.in_(_ASKED),
+        BatchItem.state.in_(UNANSWERED)
+        | ((BatchItem.state == BatchItemState.CLOSED) & (BatchItem.dimensions == question.dimensions)),
     )
     return sample.status == SampleStatus.OK and session.scalar(asked.limit(1)) is None
 
@@ -145,14 +145,14 @@ def _is_there(question: BatchItem, ls_project_id: int, listed: Collection[int]) 
     )
 
 
-def _new(batch: Batch, sample: Sample, modality: Modality, rank: int) -> BatchItem:
+def _new(batch: Batch, sample: Sample, form: Form, rank: int) -> BatchItem:
     # What was drawn uniformly is not known any more, so the sample is never taken for an audit.
     role = Role.ACTIVE if sample.split in (None, Split.TRAIN) else Role.HOLDOUT
     return BatchItem(
-        batch_id=batch.id, sample_id=sample.id, modality=modality, role=role, rank=rank, score=0.0,
-        inclusion_probability=None, state=BatchItemState.OPEN, key="",
+        batch_id=batch.id, sample_id=sample.id, modality=form.modality.value, role=role, rank=rank, score=0.0,
+        inclusion_probability=None, state=BatchItemState.OPEN, key="", dimensions=form.dimensions,
     )  # fmt: skip
 
 
-def _key(ls_project_id: int, modality: Modality, task_id: int) -> str:
-    return hashlib.sha256(f"adopted:{ls_project_id}:{modality}:{task_id}".encode()).hexdigest()[:20]
+def _key(ls_project_id: int, form: Form, task_id: int) -> str:
+    return hashlib.sha256(f"adopted:{ls_project_id}:{form.modality}:{task_id}".encode()).hexdigest()[:20]

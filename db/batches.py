@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, exists, func, select
@@ -50,6 +50,8 @@ class Candidate:
     """Ids of the tasks that have a label."""
     again: tuple[Modality, ...] = ()
     """Passes that were asked and answered, and may be asked once more."""
+    partial: Mapping[Modality, tuple[str, ...]] = field(default_factory=dict)
+    """Those of `passes` whose other dimensions have labels, with the names of the dimensions to ask."""
 
     @property
     def offered(self) -> tuple[Modality, ...]:
@@ -70,15 +72,20 @@ class Question:
     score: float
     inclusion_probability: float | None
     held: bool
+    dimensions: str = ""
+    """What is asked, see `annotate.types.Form`."""
 
 
-def candidates(session: Session, passes: Sequence[Modality], again: int = 0) -> list[Candidate]:
+def candidates(
+    session: Session, passes: Sequence[Modality], again: int = 0, tasks: Collection[str] = ()
+) -> list[Candidate]:
     """Samples that may be asked, ordered by id.
 
     A pass is left when it has no question that is open or closed, and either its question was taken
     back or nothing labels it yet. A sample without transcript has no text pass, and one that was imported has
     no other: there is no clip to show. What was answered fewer than `again` times may be asked again, see
-    `_once_more`.
+    `_once_more`. Of `tasks` (ids) those may be asked alone that lack a label where other tasks of the same
+    pass have one, see `_lacking`.
     """
     asked = _items(session)
     labelled = _labelled(session)
@@ -95,21 +102,28 @@ def candidates(session: Session, passes: Sequence[Modality], again: int = 0) -> 
             if left:
                 found.append(Candidate(sample_id, SPLITS[split], left, False, NO_ROLES, NO_TASKS))
             continue
-        states, tasks = asked.get(sample_id, {}), labelled.get(sample_id, NO_TASKS)
+        states, labels = asked.get(sample_id, {}), labelled.get(sample_id, NO_TASKS)
         more = _once_more(left, states, heard.get(sample_id, {}), again) if split == Split.TRAIN else ()
-        left = tuple(m for m in left if _to_ask(m, states, tasks))
+        whole = {m for m in left if _to_ask(m, states, labels)}
+        lacking = {m: _lacking(m, states.get(m, []), labels, tasks) for m in left if m not in whole}
+        partial = {m: names for m, names in lacking.items() if names}
+        left = tuple(m for m in left if m in whole or m in partial)
+        more = tuple(m for m in more if m not in partial)
         if left or more:
             earlier = [item for per_pass in states.values() for item in per_pass]
             waiting = any(item.state in UNANSWERED for item in earlier)
             roles = frozenset(Role(item.role) for item in earlier)
-            found.append(Candidate(sample_id, SPLITS[split], left, waiting, roles, tasks, more))
+            found.append(Candidate(sample_id, SPLITS[split], left, waiting, roles, labels, more, partial))
     return found
 
 
-def something_left(session: Session, passes: Sequence[Modality], again: int = 0) -> bool:
-    """Whether `candidates` would find any; loads them only where asking again may be all that is left."""
+def something_left(
+    session: Session, passes: Sequence[Modality], again: int = 0, tasks: Collection[str] = ()
+) -> bool:
+    """Whether `candidates` would find any; loads them only where nothing else may be left than to ask again,
+    or to ask `tasks` alone."""
     new = any(session.scalar(_left(modality).limit(1)) is not None for modality in passes)
-    return new or (again > 0 and bool(candidates(session, passes, again)))
+    return new or (bool(again or tasks) and bool(candidates(session, passes, again, tasks)))
 
 
 def _left(modality: Modality) -> Select[str]:
@@ -119,7 +133,7 @@ def _left(modality: Modality) -> Select[str]:
         Sample.status == SampleStatus.OK,
         Sample.split.is_not(None),
         ~exists().where(*own, BatchItem.state.in_(ASKED)),
-        exists().where(*own) | ~labelled,
+        exists().where(*own, BatchItem.dimensions == "") | ~labelled,
     )
     if modality is Modality.TEXT:
         return query.where(func.trim(Sample.transcript) != "")
@@ -143,6 +157,8 @@ class _Asked(NamedTuple):
     role: str
     shown: bool
     """Whether people may have seen it, or are about to."""
+    dimensions: str
+    """See `annotate.types.Form`."""
 
 
 States = dict[str, list[_Asked]]
@@ -150,10 +166,30 @@ States = dict[str, list[_Asked]]
 
 
 def _to_ask(modality: Modality, states: States, tasks: frozenset[str]) -> bool:
-    own = [item.state for item in states.get(modality, [])]
-    if any(state in ASKED for state in own):
+    own = states.get(modality, [])
+    if any(item.state in ASKED for item in own):
         return False
-    return bool(own) or not any(task_id.endswith(f".{modality}") for task_id in tasks)
+    return any(not item.dimensions for item in own) or not any(
+        task_id.endswith(f".{modality}") for task_id in tasks
+    )
+
+
+def _lacking(
+    modality: Modality, items: Sequence[_Asked], labels: frozenset[str], tasks: Collection[str]
+) -> tuple[str, ...]:
+    """Dimensions, sorted, of those of `tasks` in the pass that lack a label where another task has one.
+
+    None while a question of the pass is unanswered, and none that was asked for by itself before: who skipped
+    it said that it cannot be told.
+    """
+    judged = any(task_id.endswith(f".{modality}") for task_id in labels)
+    if not judged or any(item.state in UNANSWERED for item in items):
+        return ()
+    asked = {
+        name for item in items if item.state == BatchItemState.CLOSED for name in item.dimensions.split(",")
+    }
+    wanted = {t.rpartition(".")[0] for t in tasks if t.endswith(f".{modality}") and t not in labels}
+    return tuple(sorted(wanted - asked))
 
 
 def _once_more(
@@ -203,9 +239,10 @@ def _items(session: Session) -> dict[str, States]:
     """By sample: its questions."""
     found: dict[str, States] = {}
     pushed = BatchItem.pushed_at.is_not(None)
-    query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.state, BatchItem.role, pushed)
-    for sample_id, modality, state, role, sent in session.execute(query):
-        item = _Asked(state, role, bool(sent) or state in SHOWN)
+    row = BatchItem
+    query = select(row.sample_id, row.modality, row.state, row.role, pushed, row.dimensions)
+    for sample_id, modality, state, role, sent, dimensions in session.execute(query):
+        item = _Asked(state, role, bool(sent) or state in SHOWN, dimensions)
         found.setdefault(sample_id, {}).setdefault(modality, []).append(item)
     return found
 
@@ -317,4 +354,5 @@ def _item(project_name: str, batch_id: int, question: Question) -> BatchItem:
         inclusion_probability=question.inclusion_probability,
         state=BatchItemState.HELD if question.held else BatchItemState.QUEUED,
         key=hashlib.sha256(name.encode()).hexdigest()[:20],
+        dimensions=question.dimensions,
     )

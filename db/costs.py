@@ -15,7 +15,8 @@ RECENT = 20_000
 def lead_times(session: Session) -> list[tuple[str, float, float]]:
     """(pass, seconds of the clip, seconds taken) of each question that a rater answered; the last revision.
 
-    A form asks all dimensions of its pass at once and is one answer here.
+    A form asks all dimensions of its pass at once and is one answer here. Those about some dimensions only
+    take less time and are left out.
     """
     answered = (Annotation.state == AnnotationState.ANSWERED, Annotation.seconds.is_not(None))
     newest = (
@@ -29,7 +30,7 @@ def lead_times(session: Session) -> list[tuple[str, float, float]]:
     query = (
         select(BatchItem.modality, Sample.end_us - Sample.start_us, Annotation.seconds)
         .join(newest, newest.c.id == Annotation.id)
-        .join(BatchItem, BatchItem.id == Annotation.batch_item_id)
+        .join(BatchItem, (BatchItem.id == Annotation.batch_item_id) & (BatchItem.dimensions == ""))
         .join(Sample, Sample.id == Annotation.sample_id)
         .order_by(Annotation.id)
     )

@@ -404,6 +404,9 @@ class BatchItem(Base):
     closed_at: Mapped[datetime | None]
     transcript: Mapped[str | None]
     """The text that raters were shown; None in a pass without text, before the push, or when unknown."""
+    dimensions: Mapped[str] = mapped_column(default="")
+    """`annotate.types.Form.dimensions`: what is asked of a sample whose other dimensions were judged before;
+    empty: every dimension of the project at the time."""
     taken_down_at: Mapped[datetime | None]
     """When a withdrawn question was taken out of the queue of Label Studio; None while raters may get it."""
 
@@ -421,7 +424,7 @@ class Prediction(Base):
 
 
 class LsProject(Base):
-    """The Label Studio project that holds the questions of one pass."""
+    """The Label Studio project that holds the questions of one pass that ask the same dimensions."""
 
     __tablename__ = "ls_project"
 
@@ -429,6 +432,8 @@ class LsProject(Base):
     server: Mapped[str] = mapped_column(primary_key=True)
     """When the server made its project, in microseconds: a server that was wiped made another."""
     ls_project_id: Mapped[int]
+    dimensions: Mapped[str] = mapped_column(default="")
+    """As in `BatchItem`: what its questions ask; empty: every dimension of the project."""
     config_hash: Mapped[str]
     cursor: Mapped[str] = mapped_column(default="")
     """Latest change that was pulled, as the server wrote it."""

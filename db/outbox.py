@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.orm import Session
 
 from annotate.errors import ProjectBusy
-from annotate.types import Modality
+from annotate.types import Form, Modality
 from db.annotations import INCOMPLETE, UNUSABLE
 from db.chunks import chunks
 from db.models import (
@@ -43,6 +43,13 @@ class QueuedQuestion:
     transcript: str
     score: float
     """Its place in its batch, in [0, 1): the lowest is asked first, over all batches."""
+    dimensions: str = ""
+    """See `Form`."""
+
+    @property
+    def form(self) -> Form:
+        """What raters are asked."""
+        return Form(self.modality, self.dimensions)
 
 
 @contextmanager
@@ -119,7 +126,7 @@ def queued(session: Session) -> list[QueuedQuestion]:
     return [
         QueuedQuestion(
             question.id, question.key, question.sample_id, Modality(question.modality), transcript,
-            question.rank / lengths[question.batch_id],
+            question.rank / lengths[question.batch_id], question.dimensions,
         )
         for question, transcript in session.execute(query)
     ]  # fmt: skip
@@ -133,27 +140,42 @@ def shown(session: Session) -> list[tuple[str, Modality]]:
     return sorted({(sample_id, Modality(modality)) for sample_id, modality in session.execute(query)})
 
 
-def ls_project_rows(session: Session, modality: Modality) -> list[LsProject]:
-    """The Label Studio projects that ever held questions of a pass, newest first."""
+def ls_project_rows(session: Session, modality: Modality, dimensions: str | None = None) -> list[LsProject]:
+    """The Label Studio projects that ever held questions of a pass, newest first.
+
+    With `dimensions` only those whose questions ask exactly these, see `Form`.
+    """
     query = select(LsProject).where(LsProject.modality == modality)
+    if dimensions is not None:
+        query = query.where(LsProject.dimensions == dimensions)
     # `server` is the time the project was made.
     return sorted(session.scalars(query), key=lambda row: row.server, reverse=True)
 
 
 def ls_projects(session: Session) -> dict[Modality, int]:
-    """The number of the newest Label Studio project of each pass that has one."""
-    newest = {modality: ls_project_rows(session, modality)[:1] for modality in Modality}
+    """The number of the newest Label Studio project of each pass that has one for all dimensions."""
+    newest = {modality: ls_project_rows(session, modality, "")[:1] for modality in Modality}
     return {modality: rows[0].ls_project_id for modality, rows in newest.items() if rows}
 
 
+def asked_forms(session: Session) -> list[Form]:
+    """Every form that has a Label Studio project, those of all dimensions first, then by pass."""
+    rows = session.execute(select(LsProject.modality, LsProject.dimensions))
+    forms = {Form(Modality(modality), dimensions) for modality, dimensions in rows}
+    order = list(Modality)
+    return sorted(forms, key=lambda form: (bool(form.dimensions), order.index(form.modality), form))
+
+
 def remember_project(
-    session: Session, modality: Modality, server: str, ls_project_id: int, config_hash: str
-) -> None:
-    """Keep which Label Studio project holds a pass, and the page it shows."""
+    session: Session, modality: Modality, server: str, ls_project_id: int, config_hash: str,
+    dimensions: str = "",
+) -> None:  # fmt: skip
+    """Keep which Label Studio project holds a pass, what its questions ask, and the page it shows."""
     row = session.get(LsProject, (modality.value, server))
     if row is None:
         row = LsProject(modality=modality.value, server=server, cursor="")
         session.add(row)
+    row.dimensions = dimensions
     row.ls_project_id, row.config_hash = ls_project_id, config_hash
 
 
@@ -183,14 +205,18 @@ def withdraw(session: Session, question_ids: Collection[int], reason: str) -> in
     return len(question_ids)
 
 
-def leave_lost_project(session: Session, modality: Modality) -> int:
-    """The Label Studio project of a pass is gone: what was open there may be asked again; says how many.
+def leave_lost_project(session: Session, form: Form) -> int:
+    """The Label Studio project of a form is gone: what was open there may be asked again; says how many.
 
     What was closed stays closed, but forgets its number there, which a new server gives out again.
     """
-    there = (BatchItem.modality == modality, BatchItem.ls_project_id.is_not(None))
+    there = (
+        BatchItem.modality == form.modality,
+        BatchItem.dimensions == form.dimensions,
+        BatchItem.ls_project_id.is_not(None),
+    )
     lost = session.scalars(select(BatchItem.id).where(*there, BatchItem.state == BatchItemState.OPEN))
-    count = withdraw(session, list(lost), f"the Label Studio project of the {modality.word} pass is gone")
+    count = withdraw(session, list(lost), f"the Label Studio project of the {form.words} is gone")
     session.flush()
     session.execute(update(BatchItem).where(*there).values(ls_project_id=None, ls_task_id=None))
     return count
@@ -295,18 +321,27 @@ def count_open(session: Session) -> int:
     return session.scalar(query) or 0
 
 
-def withdraw_unwanted(session: Session, passes: Collection[Modality]) -> int:
+def withdraw_unwanted(
+    session: Session, passes: Collection[Modality], dimensions: Collection[str] | None = None
+) -> int:
     """Take back what nobody has seen yet and nobody wants any more; says how many.
 
-    These are questions of samples that were cut anew or rejected, and of passes that are no longer asked.
+    These are questions of samples that were cut anew or rejected, and of passes that are no longer asked;
+    with `dimensions` (names) also those that ask nothing but other dimensions.
     """
+    unseen = BatchItem.state.in_((BatchItemState.QUEUED, BatchItemState.HELD))
     query = (
         select(BatchItem.id)
         .join(Sample, Sample.id == BatchItem.sample_id)
-        .where(BatchItem.state.in_((BatchItemState.QUEUED, BatchItemState.HELD)))
-        .where((Sample.status != SampleStatus.OK) | BatchItem.modality.not_in(passes))
+        .where(unseen, (Sample.status != SampleStatus.OK) | BatchItem.modality.not_in(passes))
     )
-    return withdraw(session, list(session.scalars(query)), "its sample or its pass is no longer asked")
+    count = withdraw(session, list(session.scalars(query)), "its sample or its pass is no longer asked")
+    if dimensions is None:
+        return count
+    session.flush()
+    some = select(BatchItem.id, BatchItem.dimensions).where(unseen, BatchItem.dimensions != "")
+    gone = [number for number, names in session.execute(some) if not set(names.split(",")) & set(dimensions)]
+    return count + withdraw(session, gone, "its dimensions are no longer asked")
 
 
 def open_of_rejected(session: Session) -> int:
@@ -323,26 +358,34 @@ def open_of_rejected(session: Session) -> int:
 def release(session: Session, passes: Collection[Modality] = tuple(Modality)) -> int:
     """Queue what was held until the earlier passes of its sample are closed; says how many.
 
-    Only `passes` count. One whose question was withdrawn holds on until it was asked again.
+    Only `passes` count. One whose question was withdrawn holds on until it was asked again. Where an earlier
+    pass was asked the same dimensions as the held question, its answer to those is waited for.
     """
     held = list(session.scalars(select(BatchItem).where(BatchItem.state == BatchItemState.HELD)))
-    states: dict[tuple[str, str], set[int]] = {}
+    states: _States = {}
     samples = sorted({question.sample_id for question in held})
     for some in chunks(samples):
-        query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.state).where(
+        query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.dimensions, BatchItem.state).where(
             BatchItem.sample_id.in_(some), BatchItem.modality.in_(passes)
         )
-        for sample_id, modality, state in session.execute(query):
-            states.setdefault((sample_id, modality), set()).add(state)
+        for sample_id, modality, dimensions, state in session.execute(query):
+            states.setdefault((sample_id, modality), {}).setdefault(dimensions, set()).add(state)
     free = [question for question in held if _earlier_closed(question, states)]
     for question in free:
         question.state = BatchItemState.QUEUED
     return len(free)
 
 
-def _earlier_closed(question: BatchItem, states: Mapping[tuple[str, str], set[int]]) -> bool:
-    earlier = [
-        found for (sample, modality), found in states.items()
-        if sample == question.sample_id and modality != question.modality
-    ]  # fmt: skip
-    return all(BatchItemState.CLOSED in found and not found & UNANSWERED for found in earlier)
+_States = dict[tuple[str, str], dict[str, set[int]]]
+"""By (sample id, pass), by the dimensions that are asked: states of the questions."""
+
+
+def _earlier_closed(question: BatchItem, states: _States) -> bool:
+    for (sample, modality), by_dimensions in states.items():
+        if sample != question.sample_id or modality == question.modality:
+            continue
+        every = set[int]().union(*by_dimensions.values())
+        alike = by_dimensions.get(question.dimensions, every)
+        if every & UNANSWERED or BatchItemState.CLOSED not in alike:
+            return False
+    return True

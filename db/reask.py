@@ -10,7 +10,15 @@ from sqlalchemy.orm import Session, aliased
 
 from annotate.types import Modality, Role
 from db.batches import ASKED
-from db.models import Annotation, AnnotationState, BatchItem, BatchItemState, Sample, SampleStatus
+from db.models import (
+    UNANSWERED,
+    Annotation,
+    AnnotationState,
+    BatchItem,
+    BatchItemState,
+    Sample,
+    SampleStatus,
+)
 from db.outbox import release, withdraw
 
 WITH_TEXT = (Modality.TEXT, Modality.MULTIMODAL)
@@ -49,7 +57,7 @@ def ask_again_with_new_text(session: Session, passes: Sequence[Modality]) -> int
     session.flush()
     for item, text in found:
         wanted = item.modality in passes and (text.strip() or item.modality != Modality.TEXT)
-        if wanted and not _is_asked(session, item.sample_id, item.modality):
+        if wanted and not _is_asked(session, item.sample_id, Modality(item.modality), item.dimensions):
             _add(session, item, item.sample_id, passes)
     release(session, passes)
     return len(found)
@@ -92,9 +100,13 @@ def ask_about(session: Session, sample_id: str, instead_of: Sequence[str], passe
     return asked
 
 
-def _is_asked(session: Session, sample_id: str, modality: str) -> bool:
+def _is_asked(session: Session, sample_id: str, modality: Modality, dimensions: str = "") -> bool:
+    """Whether a question of the pass is unanswered, or one about the same dimensions is closed."""
+    alike = (BatchItem.state == BatchItemState.CLOSED) & (BatchItem.dimensions == dimensions)
     query = select(BatchItem.id).where(
-        BatchItem.sample_id == sample_id, BatchItem.modality == modality, BatchItem.state.in_(ASKED)
+        BatchItem.sample_id == sample_id,
+        BatchItem.modality == modality,
+        BatchItem.state.in_(UNANSWERED) | alike,
     )
     return session.scalar(query.limit(1)) is not None
 
@@ -107,7 +119,10 @@ def _add(
     *,
     same_draw: bool = True,
 ) -> None:
-    """A question like an earlier one, with a key of its own; M waits for the other passes."""
+    """A question like an earlier one, with a key of its own; M waits for the other passes.
+
+    About another sample it asks every dimension, because nobody judged that one yet.
+    """
     whole = earlier.modality == Modality.MULTIMODAL and len(passes) > 1
     number = session.scalar(select(func.max(BatchItem.id))) or 0
     key = hashlib.sha256(f"{earlier.key}:{sample_id}:{number}".encode()).hexdigest()[:20]
@@ -117,6 +132,7 @@ def _add(
             rank=earlier.rank, score=earlier.score, key=key,
             inclusion_probability=earlier.inclusion_probability if same_draw else None,
             state=BatchItemState.HELD if whole else BatchItemState.QUEUED,
+            dimensions=earlier.dimensions if earlier.sample_id == sample_id else "",
         )
     )  # fmt: skip
     session.flush()
@@ -155,7 +171,7 @@ def judged_on_other_text(session: Session) -> list[Judged]:
     item, later = BatchItem, aliased(BatchItem)
     asked_again = exists().where(
         later.sample_id == item.sample_id, later.modality == item.modality, later.id > item.id,
-        later.state.in_(ASKED),
+        later.state.in_(ASKED), later.dimensions.in_(("", item.dimensions)),
     )  # fmt: skip
     query = (
         select(item.sample_id, item.modality, item.transcript)

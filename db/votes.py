@@ -10,7 +10,7 @@ from annotate import types
 from annotate.types import Task
 from db.chunks import chunks, rows_of
 from db.labels import _answers, label
-from db.models import Annotation, AnnotationState
+from db.models import Annotation, AnnotationState, BatchItem
 
 
 def read_votes(session: Session, tasks: Sequence[Task]) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -40,29 +40,36 @@ def turns(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, in
     """By sample, by pass that has a live answer: how often somebody answered or skipped, and stands by it.
 
     Who answers a second time counts twice, though only the newer answer makes the label: a project with one
-    rater would never come to an end otherwise.
+    rater would never come to an end otherwise. Answers to questions about different dimensions are counted
+    apart, and the largest count is returned.
     """
     row = Annotation
-    query = select(row.sample_id, row.id, row.batch_item_id, row.origin, row.task_id, row.state).where(
-        row.state != AnnotationState.EDITED
+    query = (
+        select(
+            row.sample_id, row.id, row.batch_item_id, row.origin, row.task_id, row.state, BatchItem.dimensions
+        )
+        .outerjoin(BatchItem, BatchItem.id == row.batch_item_id)
+        .where(row.state != AnnotationState.EDITED)
     )
-    latest: dict[tuple[str, tuple[int | None, str], str], tuple[int, str]] = {}
-    for sample_id, number, question_id, origin, task_id, state in rows_of(
+    latest: dict[tuple[str, tuple[int | None, str], str], tuple[int, str, str]] = {}
+    for sample_id, number, question_id, origin, task_id, state, dimensions in rows_of(
         session, query, row.sample_id, sample_ids
     ):
         key = (sample_id, (question_id, origin), task_id)
-        latest[key] = max(latest.get(key, (0, "")), (number, state))
-    people: defaultdict[tuple[str, str], set[tuple[int | None, str]]] = defaultdict(set)
+        latest[key] = max(latest.get(key, (0, "", "")), (number, state, dimensions or ""))
+    people: defaultdict[tuple[str, str], defaultdict[str, set[tuple[int | None, str]]]] = defaultdict(
+        lambda: defaultdict(set)
+    )
     answered = set()
-    for (sample_id, answer, task_id), (_, state) in latest.items():
+    for (sample_id, answer, task_id), (_, state, dimensions) in latest.items():
         about = (sample_id, task_id.rpartition(".")[2])
         if state != AnnotationState.DELETED:
-            people[about].add(answer)
+            people[about][dimensions].add(answer)
         if state == AnnotationState.ANSWERED:
             answered.add(about)
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for sample_id, modality in sorted(answered):
-        found[sample_id][modality] = len(people[sample_id, modality])
+        found[sample_id][modality] = max(len(own) for own in people[sample_id, modality].values())
     return dict(found)
 
 

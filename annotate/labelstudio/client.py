@@ -50,6 +50,8 @@ class StudioProject:
     """The page that raters see."""
     raters: int
     """How many people each question is put to."""
+    description: str = ""
+    """Holds the marker of the `annotate` project that made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,10 @@ class LabelStudioClient:
 
     def marked_project(self, marker: str) -> StudioProject | None:
         """The oldest project whose description holds `marker`, or None."""
+        return next(iter(self.marked_projects(marker)), None)
+
+    def marked_projects(self, marker: str) -> list[StudioProject]:
+        """The projects whose descriptions hold `marker`, the oldest first."""
         found: list[StudioProject] = []
         page: int | None = 1
         while page:
@@ -114,7 +120,7 @@ class LabelStudioClient:
             )  # fmt: skip
             found += listed
             page = page + 1 if more else None
-        return min(found, key=lambda project: project.id, default=None)
+        return sorted(found, key=lambda project: project.id)
 
     def create_project(self, title: str, marker: str, label_config: str, raters: int) -> StudioProject:
         """A project that asks `raters` people each, most wanted question first, and shows no guess."""
@@ -378,7 +384,7 @@ def _project(found: Mapping[str, Any]) -> StudioProject:
     created = datetime.fromisoformat(found["created_at"]).isoformat(timespec="microseconds")
     return StudioProject(
         int(found["id"]), created, found["model_version"] or "", found["label_config"] or "",
-        int(found["maximum_annotations"]),
+        int(found["maximum_annotations"]), found["description"] or "",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from annotate.errors import ExportError, NothingToDo
 from annotate.progress import Bar
 from annotate.project import Project
-from annotate.steps._gaps import gap_warning, gaps, required_tasks
+from annotate.steps._gaps import gap_warnings, required_tasks
 from annotate.steps.status import next_command
 from annotate.types import UNIMODAL, Dataset, DatasetRow, Label, Modality, Split, Task
 from db.dataset import DatasetSample, dataset_samples, human_labels, imported_tasks, video_names
@@ -36,14 +36,14 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
     tasks = required_tasks(project)
     with reading(project.engine) as session:
         samples, names, labels = dataset_samples(session), video_names(session), human_labels(session)
-        imported, later = imported_tasks(session), gaps(project, session)
+        imported, later = imported_tasks(session), gap_warnings(project, session)
         judged = judged_texts(session)
     rows, left_out = finished_rows(project, samples, short_names(names), labels, tasks, judged)
     rows = [replace(row, imported=imported.get(row.sample_id, row.imported)) for row in rows]
     if not rows:
         hint = f"run `{next_command(project)}`"
         if later and "partly labelled" in left_out:
-            hint = gap_warning(project, later)
+            hint = later[0]
         elif "no transcript" in left_out:
             hint = _transcript_hint(project)
         elif "too few raters" in left_out:

@@ -13,7 +13,7 @@ from annotate.steps._findings import Finding, State, verdict
 from annotate.steps._push import known_ls_project
 from annotate.steps._studio import connect
 from annotate.storage.clips import PASSES, Wanted
-from annotate.types import Modality
+from annotate.types import Form, Modality
 from annotate.wording import counted
 from db import adoption, features, health, outbox
 from db.annotations import kept_answers, standing_answers
@@ -90,7 +90,7 @@ class Deep:
     def questions(self) -> Finding:
         """Label Studio holds the questions that are open, and as many answers as were stored."""
         with reading(self.project.engine) as session:
-            asked = outbox.ls_projects(session)
+            asked = outbox.asked_forms(session)
         if not asked:
             return Finding(State.OK, "nothing was asked yet")
         try:
@@ -99,9 +99,9 @@ class Deep:
                 self.progress.bar("comparing Label Studio", len(asked)) as bar,
             ):
                 found = []
-                for modality in asked:
-                    found += self._compare(client, modality)
-                    bar.advance(note=modality.word)
+                for form in asked:
+                    found += self._compare(client, form)
+                    bar.advance(note=form.modality.word)
         except AnnotateError as error:
             return Finding(State.WARN, f"not compared: {error}", error.hint)
         self._keep("questions in label studio", found)
@@ -110,16 +110,17 @@ class Deep:
             State.WARN,
         )  # fmt: skip
 
-    def _compare(self, client: LabelStudioClient, modality: Modality) -> list[str]:
-        there = known_ls_project(self.project, client, modality)
+    def _compare(self, client: LabelStudioClient, form: Form) -> list[str]:
+        modality = form.modality
+        there = known_ls_project(self.project, client, form)
         if there is None:
-            return [f"the {modality.word} pass has no project on {client.base_url}"]
+            return [f"the {form.words} has no project on {client.base_url}"]
         tasks = {task.id: task for task in client.tasks(there.id)}
         with reading(self.project.engine) as session:
             questions = outbox.asked_questions(session, there.id, modality)
             # Label Studio keeps the tasks of withdrawn questions, and gives them to nobody.
             known = {
-                q.ls_task_id for q in adoption.questions_of(session, modality) if q.ls_project_id == there.id
+                q.ls_task_id for q in adoption.questions_of(session, form) if q.ls_project_id == there.id
             }
         return [
             *_missing(questions, tasks, modality),

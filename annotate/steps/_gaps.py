@@ -1,6 +1,5 @@
 """Which tasks a finished sample needs, and which of them were added after samples had been judged."""
 
-from collections.abc import Mapping
 from difflib import get_close_matches
 
 from annotate.errors import ConfigError
@@ -36,10 +35,11 @@ def required_tasks(project: Project) -> tuple[Task, ...]:
     return tuple(t for t in tasks if not wanted or t.modality.value in wanted or t.id in wanted)
 
 
-def gaps(project: Project, session: Session) -> dict[str, int]:
+def gaps(project: Project, session: Session, *, to_ask: bool = False) -> dict[str, int]:
     """By id of each required task: samples that raters have finished in its pass without an answer to it.
 
-    They answered other tasks of the same pass, so this one's dimension was not on the page yet.
+    They answered other tasks of the same pass, so this one's dimension was not on the page yet. With `to_ask`
+    only samples that `annotate next-batch --tasks` can ask for it now.
     """
     try:
         required = {task.id for task in required_tasks(project)}
@@ -48,7 +48,9 @@ def gaps(project: Project, session: Session) -> dict[str, int]:
     tasks = project.settings.tasks()
     by_pass = {m: [t.id for t in tasks if t.modality is m] for m in project.settings.passes}
     found = {
-        task_id: stats.judged_without(session, modality, task_id, [i for i in ids if i != task_id])
+        task_id: stats.judged_without(
+            session, modality, task_id, [i for i in ids if i != task_id], to_ask=to_ask
+        )
         for modality, ids in by_pass.items()
         for task_id in ids
         if len(ids) > 1 and task_id in required
@@ -57,20 +59,18 @@ def gaps(project: Project, session: Session) -> dict[str, int]:
 
 
 def gap_warnings(project: Project, session: Session) -> list[str]:
-    """A warning for all such tasks; none where there are none."""
+    """A warning for all such tasks, with the ways to ask for them and to export what is finished; or none."""
     found = gaps(project, session)
-    return [gap_warning(project, found)] if found else []
-
-
-def gap_warning(project: Project, found: Mapping[str, int]) -> str:
-    """What `gaps` found, in words, with the way to export what is finished."""
+    if not found:
+        return []
     listed = ", ".join(f"{task_id} for {counted(n, 'sample')}" for task_id, n in found.items())
+    to_ask = ",".join(gaps(project, session, to_ask=True))
     others = ", ".join(f'"{task.id}"' for task in required_tasks(project) if task.id not in found)
-    way = "put the dimensions in annotate.toml back as they were"
+    ways = [f"to ask for it, run `annotate next-batch --tasks {to_ask}`"] if to_ask else []
     if others:
-        way = f"to export without it, set export.require = [{others}] in annotate.toml"
+        ways.append(f"to export without it, set export.require = [{others}] in annotate.toml")
     before = either(len(found), "a task was", "some tasks were")
-    return (
+    return [
         f"raters finished samples before {before} asked, and gave no answer to it: {listed}. Exports leave "
-        f"these samples out as partly labelled; {way}"
-    )
+        f"these samples out as partly labelled{'; ' if ways else ''}{'; '.join(ways)}"
+    ]

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
 from annotate.project import Project
-from annotate.steps._push import find_ls_project
-from annotate.types import Modality
+from annotate.steps._push import asked_forms, find_ls_project
+from annotate.types import Form, Modality
 from annotate.wording import counted, either
 from db import adoption, withdrawals
 from db.adoption import UnknownTask
@@ -45,24 +45,24 @@ def adopt_unknown(project: Project, client: LabelStudioClient) -> list[str]:
     Returns what there is to say about them; the caller holds `project.writing()`. Raises `LabelStudioError`.
     """
     problems: list[str] = []
-    for modality in Modality:
-        ls_project = find_ls_project(project, client, modality)
+    for form in asked_forms(project, client, tuple(Modality)):
+        ls_project = find_ls_project(project, client, form)
         if ls_project is not None:
-            problems += match_tasks(project, client, modality, ls_project).problems
+            problems += match_tasks(project, client, form, ls_project).problems
     return problems
 
 
 def match_tasks(
-    project: Project, client: LabelStudioClient, modality: Modality, ls_project: StudioProject
+    project: Project, client: LabelStudioClient, form: Form, ls_project: StudioProject
 ) -> Matched:
-    """List the tasks of a pass and find the question of each; the caller holds `project.writing()`.
+    """List the tasks of a form and find the question of each; the caller holds `project.writing()`.
 
     A question that the database does not know is made again from the sample that the task names: the database
     was restored from a backup, or the task was edited by hand. Raises `LabelStudioError`.
     """
     listed = client.tasks(ls_project.id)
     with writing(project.engine) as session:
-        questions = adoption.questions_of(session, modality)
+        questions = adoption.questions_of(session, form)
         transcripts = adoption.transcripts(session, [task.sample for task in listed])
         matcher = _Matcher(questions, ls_project.id, frozenset(task.id for task in listed), transcripts)
         found = {task.id: matcher.question_of(task) for task in listed}
@@ -76,20 +76,20 @@ def match_tasks(
         doubles = [t.id for t in unknown if matcher.can_adopt(t) and t.sample in asked and not t.annotations]
         adoptable = [task for task in unknown if matcher.can_adopt(task) and task.id not in doubles]
         new = adoption.adopt(
-            session, ls_project.id, modality,
+            session, ls_project.id, form,
             [UnknownTask(task.id, task.key, task.sample) for task in adoptable], matcher.numbers,
         )  # fmt: skip
         matched = {number: q.id for number, q in {**found, **new}.items() if q is not None}
         adoption.follow_tasks(session, ls_project.id, _tasks_of_questions(listed, matched))
         # A restored server gives the number of a task to another question, which must stay in the queue.
-        placed = withdrawals.placed(session, ls_project.id, modality)
+        placed = withdrawals.placed(session, ls_project.id, form.modality)
         withdrawals.forget_place(session, placed - set(matched.values()))
     lost = [task for task in unknown if task.id not in new and task.id not in doubles]
     return Matched(
         listed, matched, read_at, pushed_at, doubles, withdrawn,
         unclear=frozenset(task.id for task in lost if task.id in matcher.by_number),
         adopted=len(new),
-        problems=[*_adopted_problem(modality, adoptable), *_lost_problem(modality, lost)],
+        problems=[*_adopted_problem(form, adoptable), *_lost_problem(form, lost)],
     )  # fmt: skip
 
 
@@ -159,25 +159,25 @@ def _tasks_of_questions(listed: Sequence[ListedTask], matched: Mapping[int, int]
     }
 
 
-def _adopted_problem(modality: Modality, tasks: Sequence[ListedTask]) -> list[str]:
+def _adopted_problem(form: Form, tasks: Sequence[ListedTask]) -> list[str]:
     if not tasks:
         return []
     answers = counted(sum(task.annotations for task in tasks), "answer")
     number = len(tasks)
     return [
-        f"{counted(number, 'question')} of the {modality.word} pass with {answers} "
+        f"{counted(number, 'question')} of the {form.words} with {answers} "
         f"{either(number, 'is', 'are')} in Label Studio and {either(number, 'was', 'were')} not in this "
         f"database ({_named(tasks)}): {either(number, 'it is', 'they are')} taken over"
     ]
 
 
-def _lost_problem(modality: Modality, tasks: Sequence[ListedTask]) -> list[str]:
+def _lost_problem(form: Form, tasks: Sequence[ListedTask]) -> list[str]:
     answered = [task for task in tasks if task.annotations]
     if not answered:
         return []
     answers = counted(sum(task.annotations for task in answered), "answer")
     return [
-        f"{answers} to {counted(len(answered), 'question')} of the {modality.word} pass cannot be stored, "
+        f"{answers} to {counted(len(answered), 'question')} of the {form.words} cannot be stored, "
         f"because this project does not have the samples ({_named(answered)}): run `annotate ingest` on "
         "the videos, or restore `key` and `sample` in the data of tasks that were edited by hand, then run "
         "`annotate pull` again"

@@ -21,7 +21,7 @@ from annotate.protocols import QueryStrategy
 from annotate.steps._choose import Choice, Drawn, Draws, Parts, draw, in_rank_order
 from annotate.steps._narrow import narrow
 from annotate.steps._pool import Sight, look
-from annotate.types import Modality, Need, Pool, Role, Selection
+from annotate.types import Form, Modality, Need, Pool, Role, Selection
 from annotate.wording import counted, either
 from db import batches, stats
 from db.batches import Candidate
@@ -152,7 +152,7 @@ def plan(project: Project, request: Request, round_id: int | None, progress: Pro
         {"active": len(parts.active), "audit": len(parts.audit), "holdout": len(parts.holdout)},
         left,
         [*field.notes, *reason, *crowded, *_asked_again(project, asking, opened, field, chosen),
-         *_short(request, chosen, left)],
+         *_partial_notes(project, chosen), *_short(request, chosen, left)],
         sight, sum(till.of(choice.candidate) for choice in chosen), till.costs,
     )  # fmt: skip
 
@@ -185,6 +185,23 @@ def _asked_again(
     return []
 
 
+def _partial_notes(project: Project, chosen: Sequence[Choice]) -> list[str]:
+    """How many questions ask some dimensions only, and that their raters may know the whole already."""
+    partial = [choice.candidate for choice in chosen if choice.candidate.partial]
+    if not partial:
+        return []
+    forms = Counter(Form.about(m, c.partial[m]) for c in partial for m in c.passes if m in c.partial)
+    asked = ", ".join(f"{form.words}: {count}" for form, count in sorted(forms.items()))
+    notes = [f"questions about samples whose other dimensions were judged before: {asked}"]
+    blind = any(form.modality is not Modality.MULTIMODAL for form in forms)
+    if blind and Modality.MULTIMODAL in project.settings.passes:
+        notes.append(
+            "who judged the multimodal pass of these samples before knows the whole and cannot judge a part "
+            "blindly: leave the other passes to other raters"
+        )
+    return notes
+
+
 def _with_something_left(candidates: Sequence[Candidate], chosen: Sequence[Choice]) -> int:
     """How many have a pass that is not asked now, without those that can only be asked again."""
     asked = {choice.candidate.sample_id: set(choice.candidate.passes) for choice in chosen}
@@ -193,7 +210,7 @@ def _with_something_left(candidates: Sequence[Candidate], chosen: Sequence[Choic
 
 def _survey(project: Project, request: Request, again: int) -> _Field:
     with reading(project.engine) as session:
-        candidates = batches.candidates(session, project.settings.passes, again)
+        candidates = batches.candidates(session, project.settings.passes, again, request.tasks)
         covered = batches.covered_sample_ids(session)
         number = stats.batches(session)
         before = _drawn(batches.roles(session), candidates)
@@ -241,7 +258,8 @@ def _of_tasks(candidates: Sequence[Candidate], tasks: Sequence[str]) -> list[Can
     for candidate in candidates:
         left = tuple(p for p in candidate.passes if p.value in wanted)
         again = tuple(p for p in candidate.again if p.value in wanted)
-        if set(candidate.passes) - {Modality.MULTIMODAL} - set(left):
+        seen = Modality.MULTIMODAL in candidate.partial
+        if set(candidate.passes) - {Modality.MULTIMODAL} - set(left) and not seen:
             left = tuple(p for p in left if p is not Modality.MULTIMODAL)
         if left or again:
             found.append(replace(candidate, passes=left, again=again))

@@ -120,6 +120,8 @@ def _missing(project: Project, candidates: Sequence[Candidate]) -> dict[str, NDA
 
 
 def _worth_asking(task: Task, candidate: Candidate) -> bool:
+    if task.modality in candidate.partial:
+        return task.dimension.name in candidate.partial[task.modality]
     left = task.modality in candidate.passes and task.id not in candidate.labelled
     return left or task.modality in candidate.again
 

@@ -13,7 +13,7 @@ from annotate.progress import Bar
 from annotate.project import Project
 from annotate.steps._match import Matched, match_tasks
 from annotate.steps._missing import MissingAnswer, ServerAnswers, describe, doubt
-from annotate.types import Modality, Task
+from annotate.types import Form, Modality, Task
 from db import annotations, labels, outbox, withdrawals
 from db.annotations import INCOMPLETE, Change, History, Revision, StandingAnswer, standing_answers
 from db.engine import Session, reading, writing
@@ -36,14 +36,19 @@ class Tally:
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass that is pulled, with what every part of the pull needs."""
+    """One form of a pass that is pulled, with what every part of the pull needs."""
 
     project: Project
     client: LabelStudioClient
-    modality: Modality
+    form: Form
     ls_project: StudioProject
     emails: Mapping[int, str]
     tally: Tally
+
+    @property
+    def modality(self) -> Modality:
+        """What its raters perceive."""
+        return self.form.modality
 
     @property
     def server(self) -> str:
@@ -53,7 +58,8 @@ class Pass:
     @property
     def tasks(self) -> tuple[Task, ...]:
         """What its questions ask."""
-        return self.project.settings.tasks(self.modality)
+        every = self.project.settings.tasks(self.modality)
+        return tuple(task for task in every if self.form.asks(task.dimension.name))
 
 
 @dataclass
@@ -97,7 +103,7 @@ def read_pass(way: Pass, *, full: bool, bar: Bar) -> ReadPass:
     Which tasks to read is decided by their time of last change and by the numbers of their answers, compared
     with what was stored; no clock is trusted to go forward.
     """
-    matched = match_tasks(way.project, way.client, way.modality, way.ls_project)
+    matched = match_tasks(way.project, way.client, way.form, way.ls_project)
     way.tally.problems += matched.problems
     way.tally.adopted += matched.adopted
     with reading(way.project.engine) as session:
@@ -120,20 +126,19 @@ def settle_missing(passes: Sequence[ReadPass], when_missing: Missing) -> None:
     backup restores all passes.
     """
     all_numbers = frozenset(number for one in passes for number in _numbers(one))
-    standing = {one.way.modality: _standing(one.way) for one in passes}
-    missing = {one.way.modality: _missing(one, standing[one.way.modality]) for one in passes}
-    doubts = {
-        modality: _doubt(one, missing[modality], len(standing[modality]), all_numbers)
-        for one in passes
-        for modality in [one.way.modality]
-    }
-    doubtful = any(doubts.values())
-    for one in passes:
-        way, gone, why = one.way, missing[one.way.modality], doubts[one.way.modality]
+    standing = [_standing(one.way) for one in passes]
+    missing = [_missing(one, answers) for one, answers in zip(passes, standing, strict=True)]
+    doubts = [
+        _doubt(one, gone, len(answers), all_numbers)
+        for one, gone, answers in zip(passes, missing, standing, strict=True)
+    ]
+    doubtful = any(doubts)
+    for one, gone, why in zip(passes, missing, doubts, strict=True):
+        way = one.way
         if doubtful and when_missing is Missing.KEEP:
             _keep(way, one.matched, gone)
         elif doubtful and when_missing is Missing.REPORT:
-            way.tally.doubts += [f"{way.modality.word} pass: {why}"] if why else []
+            way.tally.doubts += [f"{way.form.words}: {why}"] if why else []
             way.tally.missing += describe(way.modality, gone)
         else:
             _mark_deleted(way, gone)
@@ -192,7 +197,7 @@ def _store_task(
         if isinstance(number, int):
             seen.numbers.add(number)
         try:
-            said = statement(annotation, way.project.settings.dimension_list())
+            said = statement(annotation, [task.dimension for task in way.tasks])
         except Unreadable as error:
             problems += _unusable(way, history, item, number, "", (str(error),))
             seen.changed.add(task["id"])

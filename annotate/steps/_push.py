@@ -1,6 +1,7 @@
 """Empty the outbox: put every queued question into Label Studio, once, whatever broke before."""
 
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from annotate.project import Project
 from annotate.steps._clips import fetch_questions
 from annotate.steps._take_down import take_down
 from annotate.steps._transcripts_shown import follow_transcripts
-from annotate.types import Modality
+from annotate.types import Form, Modality
 from annotate.wording import counted, either
 from db import outbox, reask, withdrawals
 from db.engine import reading, writing
@@ -31,6 +32,8 @@ from db.outbox import QueuedQuestion
 
 CHUNK = 1000
 MARKER_FILE = ".annotate.marker"
+TITLE = 50
+"""Characters that Label Studio takes for the title of a project."""
 PAUSES = (0.0, 0.5, 2.0)
 """Seconds before each try: a server that was slow may still be storing what it was sent."""
 
@@ -67,18 +70,19 @@ def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progre
         counts: Counter[str] = Counter()
         there = 0
         with progress.bar("sending questions", len(queued)) as bar:
-            for modality in dict.fromkeys(item.modality for item in queued):
-                items = [item for item in queued if item.modality is modality]
-                there += _push_pass(project, client, modality, items, bar, problems)
-                counts[modality.value] += len(items)
+            for form in dict.fromkeys(item.form for item in queued):
+                items = [item for item in queued if item.form == form]
+                there += _push_form(project, client, form, items, bar, problems)
+                counts[form.modality.value] += len(items)
     ordered = {m.value: counts[m.value] for m in project.settings.passes if counts[m.value]}
     return PushReport(sum(counts.values()), there, ordered, problems, asked_again)
 
 
-def known_ls_project(project: Project, client: LabelStudioClient, modality: Modality) -> StudioProject | None:
-    """The project on this server that holds the pass, or None when we know of none."""
+def known_ls_project(project: Project, client: LabelStudioClient, form: Form) -> StudioProject | None:
+    """The project on this server that holds the questions of a form, or None when we know of none."""
     with reading(project.engine) as session:
-        known = [(row.ls_project_id, row.server) for row in outbox.ls_project_rows(session, modality)]
+        rows = outbox.ls_project_rows(session, form.modality, form.dimensions)
+        known = [(row.ls_project_id, row.server) for row in rows]
     for ls_project_id, created_at in known:
         found = client.project(ls_project_id)
         if found is not None and found.created_at == created_at:
@@ -86,14 +90,30 @@ def known_ls_project(project: Project, client: LabelStudioClient, modality: Moda
     return None
 
 
-def leave_lost_project(project: Project, modality: Modality) -> int:
+def asked_forms(project: Project, client: LabelStudioClient, passes: Sequence[Modality]) -> list[Form]:
+    """Every form whose answers belong to this project: those of `passes`, and all that were ever asked.
+
+    Forms about some of the dimensions are also looked for on the server, because a database that was restored
+    from a backup may not know them. Raises `LabelStudioError`.
+    """
+    with reading(project.engine) as session:
+        known = outbox.asked_forms(session)
+    marker, found = known_marker(project), []
+    if marker:
+        own = re.compile(rf"{re.escape(marker)}:([a-z0-9_,]+):([{''.join(Modality)}])(?![A-Za-z])")
+        marked = [own.search(listed.description) for listed in client.marked_projects(f"{marker}:")]
+        found = [Form(Modality(match[2]), match[1]) for match in marked if match]
+    return list(dict.fromkeys([*map(Form, passes), *known, *sorted(found)]))
+
+
+def leave_lost_project(project: Project, form: Form) -> int:
     """Let the questions go that were open in a Label Studio project that is gone; says how many."""
     with writing(project.engine) as session:
-        return outbox.leave_lost_project(session, modality)
+        return outbox.leave_lost_project(session, form)
 
 
 def follow_raters(
-    project: Project, client: LabelStudioClient, modality: Modality, ls_project: StudioProject
+    project: Project, client: LabelStudioClient, form: Form, ls_project: StudioProject
 ) -> list[str]:
     """Let Label Studio ask as many people per question as the settings say now; what changed, in words.
 
@@ -103,7 +123,7 @@ def follow_raters(
     if ls_project.raters == raters:
         return []
     with writing(project.engine) as session:
-        asked = outbox.asked_questions(session, ls_project.id, modality)
+        asked = outbox.asked_questions(session, ls_project.id, form.modality)
         reopened = outbox.reopen_unanswered(session, {item.id for item in asked}, raters)
         withdrawals.serve_again(session, ls_project.id)
     client.change_raters(ls_project.id, raters)
@@ -111,7 +131,7 @@ def follow_raters(
         f"{counted(reopened, 'question')} that fewer have judged {either(reopened, 'is', 'are')} open again"
     )
     again = f"; {asked_again}" if reopened else ""
-    return [f"the {modality.word} pass asks {raters} people now, not {ls_project.raters}{again}"]
+    return [f"the {form.words} asks {raters} people now, not {ls_project.raters}{again}"]
 
 
 def known_marker(project: Project) -> str:
@@ -130,27 +150,29 @@ def known_marker(project: Project) -> str:
     return ""
 
 
-def _marker(project: Project, modality: Modality) -> str:
+def _marker(project: Project, form: Form) -> str:
+    """What marks the Label Studio project of a form. No marker of one form is a part of another's."""
     known = known_marker(project)
     with writing(project.engine) as session:
         marker = outbox.marker(session, known)
     file = project.root / MARKER_FILE
     if not file.is_file() or file.read_text(encoding="utf-8").strip() != marker:
         write_whole(file, f"{marker}\n".encode())
-    return f"{marker}:{modality.value}"
+    return ":".join(part for part in (marker, form.dimensions, form.modality.value) if part)
 
 
-def find_ls_project(project: Project, client: LabelStudioClient, modality: Modality) -> StudioProject | None:
-    """The project on this server that holds the pass, also when this database has never heard of it."""
-    known = known_ls_project(project, client, modality)
+def find_ls_project(project: Project, client: LabelStudioClient, form: Form) -> StudioProject | None:
+    """The project on this server that holds the questions of a form, also when this database has never heard
+    of it."""
+    known = known_ls_project(project, client, form)
     if known is not None or not known_marker(project):
         return known
-    marked = client.marked_project(_marker(project, modality))
+    marked = client.marked_project(_marker(project, form))
     with writing(project.engine) as session:
-        rows = outbox.ls_project_rows(session, modality)
+        rows = outbox.ls_project_rows(session, form.modality)
         if marked is None or marked.created_at in {row.server for row in rows}:
             return None
-        outbox.remember_project(session, modality, marked.created_at, marked.id, "")
+        outbox.remember_project(session, form.modality, marked.created_at, marked.id, "", form.dimensions)
     return marked
 
 
@@ -202,13 +224,13 @@ def _media_path(item: QueuedQuestion) -> str:
     return f"{item.modality.value}/{item.sample_id[:2]}/{item.sample_id}.{suffix}"
 
 
-def _push_pass(
-    project: Project, client: LabelStudioClient, modality: Modality, items: Sequence[QueuedQuestion],
+def _push_form(
+    project: Project, client: LabelStudioClient, form: Form, items: Sequence[QueuedQuestion],
     bar: Bar, problems: list[str],
 ) -> int:  # fmt: skip
     """Returns how many were there already."""
-    ls_project = _ensure_ls_project(project, client, modality)
-    problems += follow_raters(project, client, modality, ls_project)
+    ls_project = _ensure_ls_project(project, client, form)
+    problems += follow_raters(project, client, form, ls_project)
     ordered = ls_project.model_version == MODEL_VERSION
     there = 0
     for start in range(0, len(items), CHUNK):
@@ -222,41 +244,49 @@ def _push_pass(
             # What was there already may show an earlier text: the next call reads which.
             reask.note_texts(session, {i.key: i.transcript for i in chunk if i.key not in found})
         there += len(found)
-        bar.advance(len(chunk), note=modality.word)
+        bar.advance(len(chunk), note=form.modality.word)
     return there
 
 
-def _ensure_ls_project(project: Project, client: LabelStudioClient, modality: Modality) -> StudioProject:
-    """The pass's project on this server, made when there is none, with the page of the present settings."""
-    settings = project.settings
-    page = labeling_config(modality, settings.dimension_list(), own_server=not settings.labelstudio.url)
+def _ensure_ls_project(project: Project, client: LabelStudioClient, form: Form) -> StudioProject:
+    """The form's project on this server, made when there is none, with the page of the present settings."""
+    settings, modality = project.settings, form.modality
+    dimensions = [dimension for dimension in settings.dimension_list() if form.asks(dimension.name)]
+    page = labeling_config(modality, dimensions, own_server=not settings.labelstudio.url)
     page_hash = hashlib.sha256(page.encode()).hexdigest()
-    marker = _marker(project, modality)
+    marker = _marker(project, form)
     # One that was made just before a crash is found by its marker.
-    found = known_ls_project(project, client, modality) or client.marked_project(marker)
+    found = known_ls_project(project, client, form) or client.marked_project(marker)
     if found is None:
-        leave_lost_project(project, modality)
-        title = f"{settings.project.name[:30]} {modality.value} {modality.word}"
-        raters = settings.protocol.raters
-        found = client.create_project(title, marker, page, raters)
+        leave_lost_project(project, form)
+        found = client.create_project(
+            _title(settings.project.name, form), marker, page, settings.protocol.raters
+        )
     elif found.label_config != page:
         # The settings changed, or somebody changed the page there.
-        _change_page(client, found, modality, page)
+        _change_page(client, found, form, page)
     if modality is not Modality.TEXT:
         client.serve_folder(found.id, str(project.media / modality.value))
     with writing(project.engine) as session:
-        outbox.remember_project(session, modality, found.created_at, found.id, page_hash)
+        outbox.remember_project(session, modality, found.created_at, found.id, page_hash, form.dimensions)
     return found
 
 
-def _change_page(client: LabelStudioClient, found: StudioProject, modality: Modality, page: str) -> None:
+def _title(name: str, form: Form) -> str:
+    """What raters see in the list of projects, such as ``corpus M multimodal: emotion``."""
+    only = f": {', '.join(form.names)}" if form.names else ""
+    title = f"{name[: 15 if only else 30]} {form.modality.value} {form.modality.word}{only}"
+    return title if len(title) <= TITLE else f"{title[: TITLE - 3]}..."
+
+
+def _change_page(client: LabelStudioClient, found: StudioProject, form: Form, page: str) -> None:
     try:
         client.change_page(found.id, page)
     except UnsureOutcome:
         raise
     except LabelStudioError as error:
         raise LabelStudioError(
-            f"answers to the {modality.word} pass no longer fit the dimensions in annotate.toml: {error}",
+            f"answers to the {form.words} no longer fit the dimensions in annotate.toml: {error}",
             hint="put the dimensions back as they were, or begin a new project with `annotate init`",
         ) from error
 

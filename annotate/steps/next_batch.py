@@ -15,7 +15,7 @@ from annotate.steps._choose import Choice
 from annotate.steps._gaps import gap_warnings
 from annotate.steps._no_samples import no_samples, no_split
 from annotate.steps._plan import Plan, Request, again_below, plan, read_budget
-from annotate.types import Modality
+from annotate.types import Form, Modality
 from annotate.wording import counted, either
 from db import batches, stats
 from db.engine import reading, writing
@@ -144,10 +144,10 @@ def require_usable(project: Project, strategy: str) -> None:
 
 
 def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatchReport:
-    _require_candidates(project, again_below(project, request, has_model=True))
+    _require_candidates(project, request, has_model=True)
     round_id, note = _present_round(project)
     try:
-        _require_candidates(project, again_below(project, request, has_model=round_id is not None))
+        _require_candidates(project, request, has_model=round_id is not None)
     except NothingToDo as nothing:
         message = "every sample was asked; what to ask again is told by a model, and there is none yet"
         raise NothingToDo(message, hint="annotate train") from nothing
@@ -209,7 +209,7 @@ def _ask(project: Project, request: Request, progress: Progress) -> NextBatchRep
             left_over = _send_left_over(project, client, progress)
             if left_over is not None:
                 return replace(left_over, notes=[*adopted, *left_over.notes])
-            _require_candidates(project, again_below(project, request, has_model=True))
+            _require_candidates(project, request, has_model=True)
         # Training may take long, and others may write meanwhile.
         round_id = ensure_round(project, device=request.device, seed=None, progress=progress)
         # One lock from choosing to sending: what another call finds queued is then always left over.
@@ -217,7 +217,7 @@ def _ask(project: Project, request: Request, progress: Progress) -> NextBatchRep
             left_over = _send_left_over(project, client, progress)
             if left_over is not None:
                 return left_over
-            _require_candidates(project, again_below(project, request, has_model=round_id is not None))
+            _require_candidates(project, request, has_model=round_id is not None)
             made = plan(project, request, round_id, progress)
             return _send(project, client, _write(project, made), made.left, [*adopted, *made.notes], progress)
 
@@ -227,7 +227,8 @@ def _send_left_over(
 ) -> NextBatchReport | None:
     """Send what an earlier call left queued; None when there is nothing."""
     with writing(project.engine) as session:
-        withdraw_unwanted(session, project.settings.passes)
+        dimensions = [dimension.name for dimension in project.settings.dimension_list()]
+        withdraw_unwanted(session, project.settings.passes, dimensions)
         unsent = batches.queued_batch_ids(session)
     if not unsent:
         return None
@@ -248,10 +249,11 @@ def _send(
     return _report(project, batch_id, left, sent.pushed, [*notes, *sent.problems])
 
 
-def _require_candidates(project: Project, again: int) -> None:
+def _require_candidates(project: Project, request: Request, *, has_model: bool) -> None:
     """Raises `NothingToDo` that says what to do instead."""
+    again = again_below(project, request, has_model=has_model)
     with reading(project.engine) as session:
-        if batches.something_left(session, project.settings.passes, again):
+        if batches.something_left(session, project.settings.passes, again, request.tasks):
             return
         if not stats.samples(session):
             raise no_samples(session)
@@ -291,6 +293,7 @@ def _questions(chosen: Sequence[Choice]) -> list[batches.Question]:
                     choice.score,
                     choice.inclusion_probability,
                     held,
+                    Form.about(modality, candidate.partial.get(modality, ())).dimensions,
                 )
             )
     return found

@@ -1,6 +1,6 @@
 """Bring home what raters did in Label Studio, make labels of it, and send on what waited for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from annotate.errors import NothingToDo, UsageError
@@ -12,6 +12,7 @@ from annotate.steps._missing import LISTED, MissingAnswer
 from annotate.steps._pull_pass import Missing, Pass, ReadPass, Tally, read_pass, settle_missing
 from annotate.steps._push import (
     PushReport,
+    asked_forms,
     find_ls_project,
     follow_raters,
     known_ls_project,
@@ -21,7 +22,7 @@ from annotate.steps._push import (
 )
 from annotate.steps._studio import connect
 from annotate.steps._transcripts_shown import judged_otherwise
-from annotate.types import Modality
+from annotate.types import Form, Modality
 from annotate.wording import counted, either
 from db import annotations, labels, outbox, reask
 from db.annotations import Change
@@ -93,15 +94,15 @@ def pull(
         emails = client.emails()
         with progress.bar("reading answers", None) as bar:
             found = [
-                _read_known(project, client, modality, emails, full, tally, bar)
-                for modality in _asked_passes(project)
+                _read_known(project, client, form, emails, full, tally, bar)
+                for form in asked_forms(project, client, project.settings.passes)
             ]
         settle_missing([one for one in found if one is not None], when_missing)
         _require_asked(project, on_server=True)
         passes = project.settings.passes
         with writing(project.engine) as session:
             closed = outbox.close_answered(session, project.settings.protocol.raters)
-            tally.withdrawn += outbox.withdraw_unwanted(session, passes)
+            tally.withdrawn += outbox.withdraw_unwanted(session, passes, _dimensions(project))
             released = outbox.release(session, passes)
             if full:
                 labels.rebuild_labels(session, project.settings.tasks())
@@ -112,7 +113,7 @@ def pull(
 def _require_asked(project: Project, *, on_server: bool = False) -> None:
     """Raises `NothingToDo` when no question was ever sent; Label Studio may know more than the database."""
     with reading(project.engine) as session:
-        asked = outbox.ls_projects(session) or outbox.queued(session)
+        asked = outbox.asked_forms(session) or outbox.queued(session)
     if not asked and (on_server or not known_marker(project)):
         raise NothingToDo("nothing was asked yet", hint="annotate next-batch -n 20")
 
@@ -121,42 +122,47 @@ def _asked_passes(project: Project) -> list[Modality]:
     """Those of the protocol, and those it had before: what is answered there comes home too."""
     passes = project.settings.passes
     with reading(project.engine) as session:
-        return [*passes, *(m for m in outbox.ls_projects(session) if m not in passes)]
+        return list(dict.fromkeys([*passes, *(form.modality for form in outbox.asked_forms(session))]))
+
+
+def _dimensions(project: Project) -> list[str]:
+    return [dimension.name for dimension in project.settings.dimension_list()]
 
 
 def _read_known(
-    project: Project, client: LabelStudioClient, modality: Modality, emails: Mapping[int, str],
+    project: Project, client: LabelStudioClient, form: Form, emails: Mapping[int, str],
     full: bool, tally: Tally, bar: Bar,
 ) -> ReadPass | None:  # fmt: skip
     """The pass with its new answers stored; None where Label Studio does not have it."""
-    ls_project = find_ls_project(project, client, modality)
+    ls_project = find_ls_project(project, client, form)
     if ls_project is None:
         with reading(project.engine) as session:
-            asked = bool(outbox.ls_project_rows(session, modality))
-        if asked:
-            _miss(project, client, modality, tally)
+            known = outbox.asked_forms(session)
+        if form in known:
+            _miss(project, client, form, [other for other in known if other != form], tally)
         return None
-    tally.problems += follow_raters(project, client, modality, ls_project)
-    way = Pass(project, client, modality, ls_project, emails, tally)
+    tally.problems += follow_raters(project, client, form, ls_project)
+    way = Pass(project, client, form, ls_project, emails, tally)
     return read_pass(way, full=full, bar=bar)
 
 
-def _miss(project: Project, client: LabelStudioClient, modality: Modality, tally: Tally) -> None:
-    """The project of a pass is not there: deleted, if this is the server that had it."""
-    others = (m for m in project.settings.passes if m is not modality)
+def _miss(
+    project: Project, client: LabelStudioClient, form: Form, others: Sequence[Form], tally: Tally
+) -> None:
+    """The project of a form is not there: deleted, if this is the server that had it."""
     own = not project.settings.labelstudio.url
     if own or any(known_ls_project(project, client, other) for other in others):
-        lost = leave_lost_project(project, modality)
+        lost = leave_lost_project(project, form)
         tally.withdrawn += lost
         if lost:
             tally.problems.append(
-                f"the {modality.word} pass was deleted in Label Studio with "
+                f"the {form.words} was deleted in Label Studio with "
                 f"{counted(lost, 'open question')}: "
                 "`annotate next-batch` can ask them again; answers that were pulled are kept"
             )
         return
     tally.problems.append(
-        f"the questions of the {modality.word} pass are not on {client.base_url}: "
+        f"the questions of the {form.words} are not on {client.base_url}: "
         "if that is the wrong Label Studio, correct labelstudio.url; answers given there are kept"
     )
 

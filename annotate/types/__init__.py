@@ -28,7 +28,7 @@ from annotate.types.speech import (
     Word,
     sample_id,
 )
-from annotate.types.tasks import AND, UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types.tasks import AND, UNIMODAL, Answer, Dimension, Form, Kind, Label, Modality, Task
 from annotate.types.work import Failed, Failure, Finished, R, Sign, U, Working
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "Failure",
     "Finished",
     "Footage",
+    "Form",
     "Glimpse",
     "Kind",
     "Known",

@@ -106,6 +106,38 @@ class Dimension:
         return AND.join(a.alias for a in self.answers if a.alias in aliases)
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Form:
+    """What a rater is asked on one page: a pass, with all of its dimensions or with some of them.
+
+    Each form has a Label Studio project of its own.
+    """
+
+    modality: Modality
+    dimensions: str = ""
+    """Names of the dimensions, sorted and joined by commas; empty: every dimension of the project."""
+
+    @classmethod
+    def about(cls, modality: Modality, names: Collection[str] = ()) -> "Form":
+        """The form that asks these dimensions of a pass; without names, all of them."""
+        return cls(modality, ",".join(sorted(names)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The dimensions that it is restricted to; empty where it asks all of them."""
+        return tuple(self.dimensions.split(",")) if self.dimensions else ()
+
+    @property
+    def words(self) -> str:
+        """For people: ``multimodal pass``, ``multimodal pass (emotion)``."""
+        only = f" ({', '.join(self.names)})" if self.names else ""
+        return f"{self.modality.word} pass{only}"
+
+    def asks(self, dimension: str) -> bool:
+        """Whether the dimension of this name is on the page."""
+        return not self.names or dimension in self.names
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One dimension judged on one modality: one head of the network, one kind of question."""

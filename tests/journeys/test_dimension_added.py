@@ -109,6 +109,10 @@ def test_training_and_the_next_batch_warn_too(project: Project, monkeypatch: pyt
         for item in session.query(models.BatchItem).filter_by(sample_id=ids[0]):
             item.state = BatchItemState.WITHDRAWN
     assert any("emotion.M for 26 samples" in note for note in next_batch(later, dry_run=True).notes)
+    for whole in (True, False):
+        dry = next_batch(later, n=10, dry_run=True, tasks=("emotion.M", "emotion.T"), whole_samples=whole)
+        assert {item.passes for item in dry.items if item.sample != ids[0]} == {"TM"}
+        assert "multimodal pass (emotion)" in " ".join(dry.notes)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from annotate.project import Project
 from annotate.types import Dimension, Kind, Modality, Role, Split, Task
 from annotate.types.tasks import Answer
-from db.batches import Candidate, candidates
+from db.batches import Candidate, candidates, something_left
 from db.engine import reading, writing
 from db.labels import read_labels, rebuild_labels
 from db.models import (
@@ -263,3 +263,50 @@ def test_a_large_pool_costs_no_more_questions_to_the_database(project: Project) 
         event.remove(project.engine, "before_cursor_execute", listener)
     assert len(found) == 300 and sum(bool(c.again) for c in found) == 1
     assert sum(said.startswith("SELECT") for said in counts) == 4
+
+
+def test_answers_about_another_dimension_do_not_count_as_second_answers(either: Session) -> None:
+    session = either
+    sample = sample_in(session)
+    asked(session, sample, M)
+    item = asked(session, sample, M, said="")
+    item.dimensions = "energy"
+    session.flush()
+    answer(session, item, "bob", "high", "later#1")
+    assert turns(session, [sample.id]) == {sample.id: {"M": 1}}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "passes", "partial"),
+    [
+        ((), (), {}),
+        (("mood.T",), (), {}),
+        (("energy.T",), (T,), {T: ("energy",)}),
+        (("pace.T", "energy.T", "mood.T", "energy.A"), (T,), {T: ("energy", "pace")}),
+    ],
+)
+def test_of_a_judged_pass_the_tasks_that_lack_a_label_are_asked_alone(
+    session: Session, tasks: tuple[str, ...], passes: tuple[Modality, ...], partial: object
+) -> None:
+    sample = sample_in(session)
+    item = asked(session, sample, T)
+    rebuild_labels(session, [TASK])
+    found = candidates(session, (T,), 0, tasks)
+    assert [(c.passes, c.partial) for c in found] == ([(passes, partial)] if passes else [])
+    assert something_left(session, (T,), 0, tasks) == bool(passes)
+    item.state = BatchItemState.OPEN
+    session.flush()
+    assert candidates(session, (T,), 0, tasks) == []
+
+
+def test_imported_labels_are_kept_and_a_withdrawn_page_of_one_dimension_is_that_page_again(
+    session: Session,
+) -> None:
+    sample = sample_in(session)
+    answer(session, BatchItem(sample_id=sample.id, modality="T"), "table", "glad", "file#1")
+    rebuild_labels(session, [TASK])
+    asked(session, sample, T, WITHDRAWN, said="").dimensions = "energy"
+    session.flush()
+    assert candidates(session, (T,)) == [] and not something_left(session, (T,))
+    (found,) = candidates(session, (T,), 0, ("energy.T",))
+    assert found.partial == {T: ("energy",)}

@@ -233,3 +233,32 @@ def test_answers_go_back_to_the_fourth_version_and_stay_protected(each_project):
         assert session.execute(text("SELECT value FROM annotation")).all() == [("0",)]
     with pytest.raises(DatabaseError, match="never"), writing(engine) as session:
         session.execute(text("DELETE FROM annotation"))
+
+
+def test_questions_about_some_dimensions_survive_an_older_version(each_project):
+    engine = each_project.engine
+    with writing(engine) as session:
+        for statement in (*OLD_ROWS[:2], *OLD_ANSWERS):
+            session.execute(text(statement))
+        for number, state in ((1, 3), (2, 1)):
+            item = session.get_one(models.BatchItem, number)
+            item.dimensions, item.state, item.ls_project_id, item.ls_task_id = "emotion", state, 9, number
+        for dimensions, server in (("", "2026-01-01"), ("emotion", "2026-01-02")):
+            session.add(
+                models.LsProject(
+                    modality="T", server=server, ls_project_id=9, dimensions=dimensions, config_hash="h"
+                )
+            )
+    _to(engine, "0006")
+    with reading(engine) as session:
+        assert session.execute(text("SELECT server FROM ls_project")).all() == [("2026-01-01",)]
+        assert session.execute(text("SELECT state FROM batch_item ORDER BY id")).all() == [(3,), (4,)]
+        assert session.execute(text("SELECT value FROM annotation")).all() == [("0",)]
+    assert migrate(each_project)
+    with reading(engine) as session:
+        rows = session.query(models.LsProject).order_by(models.LsProject.server)
+        assert [(row.server, row.dimensions) for row in rows] == [
+            ("2026-01-01", ""), ("2026-01-02", "emotion"),
+        ]  # fmt: skip
+        questions = session.query(models.BatchItem).order_by(models.BatchItem.id)
+        assert [(item.dimensions, item.ls_task_id) for item in questions] == [("emotion", 1), ("emotion", 2)]

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from annotate.project import Project
-from annotate.types import Modality
+from annotate.types import Form, Modality
 from db import outbox
 from db.engine import open_engine, reading, writing
 from db.models import (
@@ -201,3 +202,55 @@ def test_one_pusher_waits_for_the_other_on_postgres(postgres_url: str) -> None:
     thread.join(10)
     engine.dispose()
     assert order == ["first", "second"]
+
+
+def add_question(session: Session, like: BatchItem, state: BatchItemState, dimensions: str) -> None:
+    """A question about some dimensions of a sample that was asked before."""
+    session.add(
+        BatchItem(
+            batch_id=like.batch_id, sample_id=like.sample_id, modality=like.modality, role="active", rank=0,
+            score=0.0, state=state, key=f"{like.key}-{dimensions}", dimensions=dimensions,
+        )
+    )  # fmt: skip
+    session.flush()
+
+
+@pytest.mark.parametrize(("text", "released"), [(None, 1), (OPEN, 0), (WITHDRAWN, 0), (CLOSED, 1)])
+def test_a_whole_that_asks_one_dimension_waits_for_parts_that_ask_the_same(
+    each_project: Project, text: BatchItemState | None, released: int
+) -> None:
+    ask(each_project, {"T": CLOSED, "A": CLOSED, "M": CLOSED})
+    with writing(each_project.engine) as session:
+        first, _, whole = session.query(BatchItem).order_by(BatchItem.id)
+        add_question(session, whole, HELD, "emotion")
+        if text is not None:
+            add_question(session, first, text, "emotion")
+        assert outbox.release(session) == released
+
+
+def test_what_asks_only_dimensions_that_are_gone_is_taken_back(each_project: Project) -> None:
+    ask(each_project, {"T": CLOSED, "A": CLOSED, "M": CLOSED})
+    with writing(each_project.engine) as session:
+        for item, names in zip(
+            session.query(BatchItem).order_by(BatchItem.id).all(),
+            ("emotion", "emotion,energy", "energy"),
+            strict=True,
+        ):
+            add_question(session, item, QUEUED, names)
+        assert outbox.withdraw_unwanted(session, tuple(Modality), ["sentiment", "energy"]) == 1
+    assert states(each_project) == [CLOSED] * 3 + [WITHDRAWN, QUEUED, QUEUED]
+
+
+def test_losing_the_label_studio_project_of_one_page_leaves_the_questions_of_another(
+    project: Project,
+) -> None:
+    ask(project, {"T": CLOSED})
+    with writing(project.engine) as session:
+        item = session.query(BatchItem).one()
+        add_question(session, item, OPEN, "emotion")
+        for one in session.query(BatchItem):
+            one.ls_project_id, one.ls_task_id = 7, one.id
+        session.flush()
+        assert outbox.leave_lost_project(session, Form(Modality.TEXT)) == 0
+        assert [one.ls_project_id for one in session.query(BatchItem).order_by(BatchItem.id)] == [None, 7]
+        assert outbox.leave_lost_project(session, Form(Modality.TEXT, "emotion")) == 1
