@@ -13,7 +13,7 @@ from annotate.progress import SILENT
 from annotate.steps import demo
 from annotate.steps._push import _marker
 from annotate.temporary import temporary_name
-from annotate.types import Modality
+from annotate.types import Form, Modality
 from db.engine import writing
 from db.models import Annotation, Annotator, now
 from tests.factories import add_sample, add_video
@@ -72,7 +72,7 @@ def test_whatever_a_killed_demo_left_is_replaced(left: str, tmp_path: Path) -> N
 def test_a_demo_that_has_sent_questions_is_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     project = demo._start(folder, demo._Diary(SILENT))
-    _marker(project, Modality.TEXT)
+    _marker(project, Form(Modality.TEXT))
     project.engine.dispose()
     start(folder)
 

@@ -138,7 +138,9 @@ def test_the_card_of_imported_labels_claims_no_blind_raters(ready, tmp_path, mon
     table, features = corpus(tmp_path / "in")
     bring(ready, table, features)
     monkeypatch.setenv("ANNOTATE_EXPORT__REQUIRE", '["M"]')
-    export(Project.open(ready.root), format="jsonl", dest=tmp_path / "out")
+    project = Project.open(ready.root)
+    export(project, format="jsonl", dest=tmp_path / "out")
+    project.engine.dispose()
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "All labels were imported from a corpus of others" in card
     assert "each rater was blind" not in card
