@@ -59,13 +59,20 @@ class Watcher:
     def _name(self, people: Mapping[int, str], number: int | None) -> str | None:
         return None if number is None else self.oracle.name(people[number])
 
+    def _rater(self, annotator: str) -> str:
+        """Answers of deleted accounts are named after their number on the server."""
+        kind, _, number = annotator.partition(":")
+        if kind != "deleted":
+            return self.oracle.name(annotator)
+        return f"{kind}:{int(number.partition('@')[0]) - self._first_annotation}"
+
     def _stored(self) -> list[tuple[Any, ...]]:
         """The table of annotations."""
         return [
             (
                 row.sample,
                 row.task,
-                self.oracle.name(row.annotator),
+                self._rater(row.annotator),
                 row.state,
                 row.value,
                 row.tag,
