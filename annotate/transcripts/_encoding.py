@@ -13,6 +13,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_LONGEST_UNIT = 4
+"""Bytes of a character in UTF-32."""
+_HOLES = re.compile(rb"\x00{8,}")
+"""More zeros in a row than two characters of any encoding can bring together."""
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 
 _LEGACY = (
@@ -111,8 +115,10 @@ def _with_escapes(raw: bytes) -> str:
 def _with_zeros(raw: bytes) -> str:
     """UTF-16 or UTF-32 without a mark; empty for other encodings, whose texts hold no zero bytes.
 
-    Digits, blanks and line ends, which every transcript has, leave the same byte of each unit zero.
+    Digits, blanks and line ends, which every transcript has, leave the same byte of each unit zero. Long
+    runs of zeros tell nothing: file systems fill with them what a crash kept from being written.
     """
+    raw = _HOLES.sub(lambda hole: bytes(len(hole[0]) % _LONGEST_UNIT), raw)
     if len(raw) < 8 or raw.count(0) * 10 < len(raw):
         return ""
     zeros = [raw[n::4].count(0) for n in range(4)]

@@ -67,6 +67,8 @@ class Tier:
     """Whether its marks have times of their own."""
     controlled: bool = False
     """Whether its values come from a controlled vocabulary."""
+    untimed: tuple[str, ...] = ()
+    """Where its further texts stand, those whose times cannot be known; as in `Cue`."""
 
     @property
     def spoken(self) -> list[Mark]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from annotate.transcripts._captions import DAMAGED
 from annotate.transcripts._text import Malformed, plain
 from annotate.transcripts._tier_kinds import (
     Kind,
@@ -22,7 +23,7 @@ from annotate.transcripts._tier_kinds import (
 )
 from annotate.transcripts._tier_names import BACKCHANNELS
 from annotate.transcripts._words import by_pauses, joined
-from annotate.types import Cue, Transcript, Word
+from annotate.types import Cue, Dropped, Transcript, Word
 
 _SAME_US = 10_000
 """Ends that are no further apart are the same."""
@@ -65,7 +66,8 @@ def transcript(tiers: Sequence[Tier], wanted: Sequence[str] = ()) -> Transcript:
         if tier not in used:
             used.append(tier)
             cues += by_pauses(_words(tier.marks), _speaker(tier))
-    return Transcript(tuple(cues), "transcript", notes=_note(tiers, used))
+    dropped = tuple(Dropped(DAMAGED, where) for tier in used for where in tier.untimed)
+    return Transcript(tuple(cues), "transcript", notes=_note(tiers, used), dropped=dropped)
 
 
 def _note(tiers: Sequence[Tier], used: Sequence[Tier]) -> tuple[str, ...]:
@@ -183,7 +185,8 @@ def _gathered(words: Tier, root: Tier) -> Tier:
         if inside
     )
     name = f"{words.name} in {root.name}"
-    return Tier(name, marks, words.speaker or root.speaker or words.stem or root.stem)
+    speaker = words.speaker or root.speaker or words.stem or root.stem
+    return Tier(name, marks, speaker, untimed=words.untimed)
 
 
 def _without_layers(tiers: Sequence[Tier]) -> list[Tier]:

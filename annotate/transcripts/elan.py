@@ -4,12 +4,12 @@ Format: https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf
 """
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
-from annotate.transcripts._text import Malformed, language_code
+from annotate.transcripts._text import Malformed, language_code, plain
 from annotate.transcripts._tier_kinds import Mark, Tier
 from annotate.transcripts._tiers import transcript
 from annotate.types import Transcript
@@ -39,8 +39,10 @@ def read(text: str, tiers: Sequence[str] = ()) -> Transcript:
         if kind.get("CONTROLLED_VOCABULARY_REF")
     }
     elements = list(root.iter("TIER"))
-    timed = {id(element): _timed_marks(element, slots) for element in elements}
-    placed = {name: mark for marks in timed.values() for name, mark in marks.items()}
+    placed = _Placed()
+    for element in elements:
+        for annotation, mark in _timed_marks(element, slots):
+            placed.add(annotation, mark)
     _place_references(elements, placed)
     read_as = transcript([_tier(element, placed, controlled) for element in elements], tiers)
     language = next((code for e in elements if (code := language_code(e.get("LANG_REF")))), "")
@@ -72,29 +74,54 @@ def _slots(root: ElementTree.Element) -> dict[str, int]:
     return {name: (int(ms) + origin) * _US for name, ms in told if ms is not None and _whole(ms)}
 
 
-def _timed_marks(element: ElementTree.Element, slots: Mapping[str, int]) -> dict[str, Mark]:
-    """By id: the annotations of a tier that have times of their own."""
-    found = list(element.iter("ALIGNABLE_ANNOTATION"))
-    names = [(a.get("TIME_SLOT_REF1", ""), a.get("TIME_SLOT_REF2", "")) for a in found]
+class _Placed:
+    """The annotations whose times are known.
+
+    Ids are for references only: files that were merged may use one twice, and no annotation may take the
+    place of another. A reference means the first annotation of its id.
+    """
+
+    def __init__(self) -> None:
+        self._marks: dict[int, Mark] = {}
+        self._first: dict[str, Mark] = {}
+
+    def add(self, annotation: ElementTree.Element, mark: Mark) -> None:
+        self._marks[id(annotation)] = mark
+        if name := annotation.get("ANNOTATION_ID"):
+            self._first.setdefault(name, mark)
+
+    def mark(self, annotation: ElementTree.Element) -> Mark | None:
+        return self._marks.get(id(annotation))
+
+    def called(self, name: str) -> Mark | None:
+        return self._first.get(name)
+
+
+def _timed_marks(
+    element: ElementTree.Element, slots: Mapping[str, int]
+) -> Iterator[tuple[ElementTree.Element, Mark]]:
+    """The annotations of a tier that have times of their own."""
+    annotations = list(element.iter("ALIGNABLE_ANNOTATION"))
+    names = [(a.get("TIME_SLOT_REF1", ""), a.get("TIME_SLOT_REF2", "")) for a in annotations]
     at = _interpolated([name for pair in names for name in pair], slots)
-    return {
-        _id(annotation): _mark(annotation, at[a], at[b], guessed=not {a, b} <= slots.keys())
-        for annotation, (a, b) in zip(found, names, strict=True)
-        if a in at and b in at
-    }
-
-
-def _id(annotation: ElementTree.Element) -> str:
-    # Without an id nothing refers to it, but it must not take the place of another one.
-    return annotation.get("ANNOTATION_ID") or f"nameless {id(annotation)}"
+    for annotation, (a, b) in zip(annotations, names, strict=True):
+        if a in at and b in at:
+            yield annotation, _mark(annotation, at[a], at[b], guessed=not {a, b} <= slots.keys())
 
 
 def _mark(annotation: ElementTree.Element, start_us: int, end_us: int, *, guessed: bool) -> Mark:
-    text = annotation.findtext("ANNOTATION_VALUE") or ""
-    return Mark(start_us, end_us, text, guessed, f"annotation {annotation.get('ANNOTATION_ID', '')}".strip())
+    return Mark(start_us, end_us, _value(annotation), guessed, _where(annotation))
 
 
-def _place_references(elements: Sequence[ElementTree.Element], placed: dict[str, Mark]) -> None:
+def _value(annotation: ElementTree.Element) -> str:
+    return annotation.findtext("ANNOTATION_VALUE") or ""
+
+
+def _where(annotation: ElementTree.Element) -> str:
+    return f"annotation {annotation.get('ANNOTATION_ID', '')}".strip()
+
+
+def _place_references(elements: Sequence[ElementTree.Element], placed: _Placed) -> None:
     """Give annotations that refer to others times; tiers may stand in the file before those they refer to."""
     waiting = [
         (element, list(element.iter("REF_ANNOTATION")))
@@ -107,8 +134,8 @@ def _place_references(elements: Sequence[ElementTree.Element], placed: dict[str,
             for annotation in annotations:
                 parts.setdefault(annotation.get("ANNOTATION_REF", ""), []).append(annotation)
             for name, dividing in parts.items():
-                if name in placed and _id(dividing[0]) not in placed:
-                    _share(placed[name], _chained(dividing), placed)
+                if (parent := placed.called(name)) and placed.mark(dividing[0]) is None:
+                    _share(parent, _chained(dividing), placed)
 
 
 def _chained(annotations: Sequence[ElementTree.Element]) -> list[ElementTree.Element]:
@@ -118,20 +145,20 @@ def _chained(annotations: Sequence[ElementTree.Element]) -> list[ElementTree.Ele
     name = ""
     while name in after and len(chain) < len(annotations):
         chain.append(after[name])
-        name = _id(after[name])
+        name = after[name].get("ANNOTATION_ID", "")
     return chain if len(chain) == len(annotations) else list(annotations)
 
 
-def _share(parent: Mark, parts: Sequence[ElementTree.Element], placed: dict[str, Mark]) -> None:
+def _share(parent: Mark, parts: Sequence[ElementTree.Element], placed: _Placed) -> None:
     length, count = parent.end_us - parent.start_us, len(parts)
     for n, part in enumerate(parts):
         start, end = (parent.start_us + length * k // count for k in (n, n + 1))
-        placed[_id(part)] = _mark(part, start, end, guessed=parent.guessed or count > 1)
+        placed.add(part, _mark(part, start, end, guessed=parent.guessed or count > 1))
 
 
-def _tier(element: ElementTree.Element, placed: Mapping[str, Mark], controlled: Set[str | None]) -> Tier:
+def _tier(element: ElementTree.Element, placed: _Placed, controlled: Set[str | None]) -> Tier:
     annotations = [a for a in element.iter() if a.tag in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")]
-    marks = [placed[name] for a in annotations if (name := _id(a)) in placed]
+    marks = [mark for annotation in annotations if (mark := placed.mark(annotation))]
     return Tier(
         element.get("TIER_ID", ""),
         tuple(sorted(marks, key=lambda mark: mark.start_us)),
@@ -139,6 +166,7 @@ def _tier(element: ElementTree.Element, placed: Mapping[str, Mark], controlled: 
         element.get("PARENT_REF", ""),
         timed=all(a.tag == "ALIGNABLE_ANNOTATION" for a in annotations),
         controlled=element.get("LINGUISTIC_TYPE_REF") in controlled,
+        untimed=tuple(_where(a) for a in annotations if placed.mark(a) is None and plain(_value(a))),
     )
 
 

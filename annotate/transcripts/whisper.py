@@ -100,14 +100,14 @@ def _language(whole: dict[str, Any]) -> str:
 def _segments(content: object) -> list[dict[str, Any]] | None:
     """The segments with `start`, `end` and `text`, whoever wrote them; None where there is no such list."""
     if isinstance(content, list):
-        return content if _are_segments(content) else None
+        return list(map(_dict, content)) if _are_segments(content) else None
     if not isinstance(content, dict):
         return None
     if isinstance(content.get("transcription"), list):
         return _of_whisper_cpp(content["transcription"])
     for key in ("segments", "utterances"):
         if isinstance(content.get(key), list):
-            return content[key] if _are_segments(content[key]) else None
+            return list(map(_dict, content[key])) if _are_segments(content[key]) else None
     # Of transformers; after diarisation `speakers` holds the same chunks with names.
     chunks = [_dicts(content.get(key)) for key in ("speakers", "chunks")]
     timed = [items for items in chunks if items and all(_pair(item.get("timestamp")) for item in items)]
@@ -197,10 +197,10 @@ def _load(text: str) -> Any:
 
 
 def _are_segments(found: object) -> bool:
-    """Whether a list holds segments; one or the other may lack its times."""
-    if not isinstance(found, list) or not all(isinstance(segment, dict) for segment in found):
+    """Whether a list holds segments; one or the other may lack its times, or be something else."""
+    if not isinstance(found, list):
         return False
-    return not found or any("start" in segment and "text" in segment for segment in found)
+    return not found or any("start" in segment and "text" in segment for segment in _dicts(found))
 
 
 def _cues(segment: dict[str, Any], start: int, end: int, loose: Sequence[_Placed]) -> Iterator[Cue]:

@@ -109,6 +109,15 @@ def test_the_middle_of_a_long_file_decides_as_much_as_its_beginning(tmp_path: Pa
     assert decode(srt_of(lines).encode("cp1251")).text == srt_of(lines)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("size", [8, 200, 4096])
+def test_blocks_of_zeros_after_a_crash_do_not_decide_the_encoding(encoding: str, size: int) -> None:
+    said = srt_of(SAID["ru"])
+    first, last = said[: len(said) // 2], said[len(said) // 2 :]
+    assert decode(said.encode(encoding) + bytes(size)).text == said
+    assert decode(first.encode(encoding) + bytes(size) + last.encode(encoding)).text == said
+
+
 def test_who_names_the_encoding_is_believed_but_a_byte_order_mark_more(tmp_path: Path) -> None:
     options = TranscriptOptions(encoding="cp1250")
     raw = srt_of(["Děkuji"]).encode("cp1250")

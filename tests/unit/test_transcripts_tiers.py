@@ -1,5 +1,6 @@
 """Which tiers of ELAN and Praat are read: the speech, or those that somebody names."""
 
+import re
 from pathlib import Path
 
 import praatio.textgrid
@@ -316,6 +317,24 @@ def test_values_of_a_controlled_vocabulary_are_labels_whatever_they_are_called(t
     made.tiers["layer2"][2]["LINGUISTIC_TYPE_REF"] = "cv"
     made.add_annotation("layer2", 500, 9500, "rather red than blue or green")
     assert cues(read(tmp_path, elan(tmp_path, made), "a.eaf")) == TALK
+
+
+def test_annotations_of_one_id_do_not_replace_each_other(tmp_path: Path) -> None:
+    made = eaf()
+    tier(made, "Ann", TALK[:2])
+    tier(made, "Bob", TALK[2:])
+    content = re.sub(rb'ANNOTATION_ID="\w+"', b'ANNOTATION_ID="a1"', elan(tmp_path, made))
+    assert cues(read(tmp_path, content, "a.eaf")) == TALK
+
+
+def test_annotations_whose_times_cannot_be_known_are_counted(tmp_path: Path) -> None:
+    made = eaf()
+    tier(made, "text", TALK)
+    content = elan(tmp_path, made)
+    last = re.findall(rb'TIME_SLOT_REF2="(\w+)"', content)[-1]
+    got = read(tmp_path, content.replace(b'REF2="' + last, b'REF2="gone'), "a.eaf")
+    assert cues(got) == TALK[:2]
+    assert "dropped 1 cue with damaged times (a.eaf, annotation a4)" in got.notes
 
 
 def test_the_option_chooses_a_tier_of_every_speaker_by_its_name_before_the_at(tmp_path: Path) -> None:

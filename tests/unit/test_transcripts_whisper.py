@@ -136,6 +136,17 @@ def test_a_segment_without_times_is_counted_and_the_others_are_read(tmp_path: Pa
     assert got.notes == ("dropped 3 cues with damaged times (talk.json, segments 2, 3 and 4)",)
 
 
+@pytest.mark.parametrize("odd", [None, 3, "b", []])
+@pytest.mark.parametrize("key", ["segments", "utterances", ""])
+def test_an_entry_that_is_no_segment_is_counted_and_the_others_are_read(
+    odd: object, key: str, tmp_path: Path
+) -> None:
+    segments = [{"start": 0, "end": 1, "text": "a"}, odd, {"start": 2, "end": 3, "text": "c"}]
+    got = read(tmp_path, json.dumps({key: segments} if key else segments), "talk.json")
+    assert texts(got) == ["a", "c"]
+    assert got.notes == ("dropped 1 cue with damaged times (talk.json, segment 2)",)
+
+
 def test_a_chunk_that_does_not_end_ends_where_the_next_begins_or_the_video_ends(tmp_path: Path) -> None:
     chunks = [{"timestamp": [0.0, None], "text": "a b"}, {"timestamp": [2.0, 3.0], "text": "c d"},
               {"timestamp": [4.0, None], "text": "e f"}]  # fmt: skip
