@@ -119,6 +119,16 @@ def history(session: Session, sample_ids: Sequence[str]) -> list[LogEntry]:
     ]
 
 
+def spans_asked_for(session: Session, sample_id: str) -> set[tuple[int, int]]:
+    """The start and end in microseconds that somebody asked for, of each time the sample was cut by hand.
+
+    The sample itself starts and ends at pictures of its video, so its own times may differ slightly.
+    """
+    row = models.Correction
+    logged = session.scalars(select(row.new).where(row.sample_id == sample_id, row.field == "cut"))
+    return {tuple(values.get("asked_us", (values["start_us"], values["end_us"]))) for values in logged}
+
+
 def latest_author(session: Session, sample_id: str) -> str:
     """Who corrected the sample last; empty for nobody."""
     row = models.Correction

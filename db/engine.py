@@ -82,6 +82,18 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
+def address(url: URL) -> str:
+    """The database URL for people: without its password, the path of a SQLite file as the file system has it.
+
+    SQLAlchemy writes every letter outside ASCII as an escape sequence. This escapes only what `parse_url`
+    would read as something else, so that the result can be typed again.
+    """
+    if url.get_backend_name() != "sqlite":
+        return url.render_as_string()
+    path = re.sub("%(?=[0-9a-fA-F]{2})", "%25", str(url.database)).replace("?", "%3F")
+    return f"{url.drivername}:///{path}"
+
+
 def database_files(url: str) -> list[Path]:
     """The files of a SQLite database, whether or not they exist now; none for Postgres.
 

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import stat
 from contextlib import closing
 from itertools import chain, count
 from pathlib import Path
@@ -15,7 +14,7 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from annotate.errors import AnnotateError, DatabaseDamaged, SchemaMismatch
-from db.engine import speaking
+from db.engine import address, speaking
 from db.trouble import damaged, trouble
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -39,7 +38,7 @@ def current(engine: Engine) -> str | None:
         if isinstance(told, DatabaseDamaged):
             raise told from error
         raise AnnotateError(
-            f"the database {engine.url.render_as_string()} cannot be opened: {error.orig}",
+            f"the database {address(engine.url)} cannot be opened: {error.orig}",
             hint="see that its server runs, or its folder exists and is yours; `annotate doctor` tells more",
         ) from error
 
@@ -49,7 +48,7 @@ def require_current(engine: Engine) -> None:
     found = require_not_newer(engine)
     if found is None:
         raise SchemaMismatch(
-            f"the database {engine.url.render_as_string()} has no tables",
+            f"the database {address(engine.url)} has no tables",
             hint="if it is new, `annotate migrate` makes them; if it held this project before, its content "
             "is lost: put a backup in its place, then run `annotate pull --full`",
         )
@@ -108,16 +107,18 @@ def upgrade(engine: Engine) -> str | None:
     return before
 
 
-def back_up(engine: Engine) -> str:
+def back_up(engine: Engine, file_mode: int) -> str:
     """Copy a SQLite database beside itself and return where; Postgres has its own tools, so empty there.
 
-    The copy goes through SQLite: reading the file directly would drop the locks this process holds.
+    The copy has the permission bits `file_mode`, whatever those of the database are. It goes through
+    SQLite: reading the file directly would drop the locks this process holds.
     """
     if engine.dialect.name != "sqlite":
         return ""
     source = Path(str(engine.url.database))
     target = _free_name(source.with_name(f"{source.stem}.before-{head()}{source.suffix}"))
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IMODE(source.stat().st_mode)))
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    target.chmod(file_mode)
     try:
         with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
             old.backup(new)

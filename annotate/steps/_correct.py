@@ -4,6 +4,7 @@ import getpass
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from annotate.errors import UsageError
 from annotate.progress import SILENT, Progress
@@ -255,7 +256,11 @@ def _put_cut(
     session.add(row)
     session.flush()
     checks.put_verdicts(session, {made.id: rules.judge(made.measures)})
-    new = {"start_us": row.start_us, "end_us": row.end_us, "transcript": text.text, "speaker": cut.speaker}
+    new: dict[str, Any] = {
+        "start_us": row.start_us, "end_us": row.end_us, "transcript": text.text, "speaker": cut.speaker,
+    }  # fmt: skip
+    if cut.span != (row.start_us, row.end_us):
+        new["asked_us"] = list(cut.span)
     corrections.log(session, made.id, "cut", old={"samples": old}, new=new, author=author, reason=cut.reason)
     if cut.decision is not None:
         _decide(session, made.id, cut.decision.accepted, author, cut.reason)

@@ -102,6 +102,31 @@ class Plan:
     """Samples of which nothing changes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The values that a sample should have."""
+
+    span: tuple[int, int]
+    """Start and end in microseconds, before they are moved to pictures."""
+    transcript: str
+    speaker: str
+    status: str | None
+    """None: any."""
+
+
+def is_cut_as(session: Session, sample_id: str, wanted: Wanted) -> bool:
+    """Whether a retired sample was replaced by one with exactly the wanted values, which is still in use."""
+    video = session.get_one(models.Sample, sample_id).video_sha256
+    return any(
+        sample_id in row.predecessors
+        and row.status not in INACTIVE
+        and wanted.span in corrections.spans_asked_for(session, row.id)
+        and (tidy(row.transcript), tidy(speaker_of(session, row))) == (wanted.transcript, wanted.speaker)
+        and wanted.status in (None, row.status)
+        for row in corrections.of_video(session, video)
+    )
+
+
 def require_active(row: models.Sample | None, sample_id: str) -> models.Sample:
     """The sample, if it can be corrected. Raises `Unfit`."""
     if row is None:

@@ -12,7 +12,7 @@ from annotate.durable import write_whole
 from annotate.errors import UnknownName, UsageError
 from annotate.permissions import Access, make_folder
 from annotate.project import Project
-from db.engine import create_file, has_password, open_engine
+from db.engine import address, create_file, has_password, open_engine
 from db.migrate import upgrade
 
 PRESETS = Path(__file__).parent.parent / "presets"
@@ -58,7 +58,7 @@ def init(folder: Path, *, preset: str, name: str | None = None, database: str | 
     return InitReport(
         project=project.root,
         preset=preset,
-        database=engine.url.render_as_string(),
+        database=address(engine.url),
         tasks=tuple(task.id for task in project.settings.tasks()),
         next="annotate ingest FOLDER-WITH-VIDEOS",
     )

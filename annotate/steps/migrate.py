@@ -22,13 +22,14 @@ def migrate(project: Project) -> MigrateReport:
 
     Raises `SchemaMismatch` when the database is newer than the code, `NothingToDo` when it is current.
     """
-    create_file(project.database_url, project.settings.storage.access.file_mode)
+    file_mode = project.settings.storage.access.file_mode
+    create_file(project.database_url, file_mode)
     engine = open_engine(project.database_url)
     with project.writing():
         before = require_not_newer(engine)
         if before == head():
             raise NothingToDo(f"the database is at {before}, which is what this version needs")
-        backup = back_up(engine) if before else ""
+        backup = back_up(engine, file_mode) if before else ""
         upgrade(engine)
     engine.dispose()
     return MigrateReport(before or "empty", head(), backup)

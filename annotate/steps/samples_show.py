@@ -41,7 +41,8 @@ class SampleReport:
     checks: Mapping[str, float | str | None]
     """What was measured."""
     questions: Sequence[Mapping[str, Any]]
-    """What was asked, with the text that raters saw where it is another than the present one."""
+    """What was asked. `dimensions` is empty where all of the project's were asked, `judged_text` where raters
+    saw the present text."""
     labels: Mapping[str, float | str | None]
     corrections: Sequence[Mapping[str, Any]]
     """Oldest first, those of its predecessors included."""
@@ -87,6 +88,7 @@ def _question(item: models.BatchItem, transcript: str) -> dict[str, Any]:
     shown = {
         "asked": item.created_at,
         "pass": item.modality,
+        "dimensions": item.dimensions,
         "state": models.BatchItemState(item.state).name.lower(),
     }
     other = item.transcript is not None and item.transcript != transcript

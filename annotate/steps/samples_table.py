@@ -8,7 +8,18 @@ from annotate.errors import AnnotateError, NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._correct import CorrectionReport, correct
-from annotate.steps._correction_plan import Decision, Edit, Plan, Unfit, add_edit, require_disjoint, seconds
+from annotate.steps._correction_plan import (
+    Decision,
+    Edit,
+    Plan,
+    Unfit,
+    Wanted,
+    add_edit,
+    is_cut_as,
+    require_disjoint,
+    seconds,
+    tidy,
+)
 from annotate.steps._sample_table import (
     READ_ONLY,
     Damaged,
@@ -82,8 +93,9 @@ def apply_table(
 ) -> CorrectionReport:
     """Make the corrections of a table that `export_table` wrote and somebody edited, all of them or none.
 
-    Rows that say what is so already change nothing. Raises `UsageError` for a file that is no such table,
-    `AnnotateError` that names every row which cannot be applied, and what `correct` raises.
+    Rows that say what is so already change nothing, so a table may be applied again. Raises `UsageError`
+    for a file that is no such table, `AnnotateError` that names every row which cannot be applied, and what
+    `correct` raises.
     """
     rows, warnings = read_table(path)
     report = correct(
@@ -182,6 +194,12 @@ def _edit(session: Session, row: Row, one: Listed) -> Edit | None:
         and (start, end, speaker, transcript) == now
     ):
         return None  # exported before it was replaced or removed, and not corrected since
+    if one.status == SampleStatus.RETIRED:
+        wanted = Wanted(
+            (start, end), tidy(transcript), tidy(speaker), None if status is None else str(status)
+        )
+        if is_cut_as(session, one.id, wanted):
+            return None  # this table was applied before
     _require_fresh(session, row, one)
     return Edit(
         one.id,

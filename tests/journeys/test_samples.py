@@ -20,6 +20,7 @@ from annotate.steps.init import init
 from annotate.steps.recheck import recheck
 from annotate.steps.samples import decide, edit, list_samples, merge, split
 from annotate.steps.samples_show import show_sample
+from annotate.steps.samples_table import apply_table, export_table
 from annotate.steps.status import status
 from annotate.types import Split
 from db import models
@@ -418,3 +419,30 @@ def test_the_command_line_corrects_in_text_and_json(talk: Project, annotate: Run
     assert (done.returncode, "rejected by hand" in done.stdout) == (0, True)
     done = annotate("samples", "list", "--json", cwd=talk.root)
     assert [row["sample"] for row in json.loads(done.stdout)["samples"]] == [merged, three]
+
+
+def test_a_table_that_cuts_anew_can_be_applied_again_until_somebody_changes_more(talk: Project) -> None:
+    table = talk.root / "table.csv"
+    export_table(talk, table)
+    lines = table.read_text(encoding="utf-8-sig").splitlines()
+    first = lines[1].split(",")
+    assert (first[2], first[5]) == ("0.400", "first words here")
+    first[2], first[4], first[5] = "0.613", "anna", "other words"
+    lines[1] = ",".join(first)
+    table.write_text("\n".join(lines), encoding="utf-8")
+    made = apply_table(talk, table, by="bert")
+    assert (made.changed, len(made.new_samples), len(made.retired)) == (1, 1, 1)
+    again = apply_table(talk, table, by="bert")
+    assert (again.changed, again.new_samples, again.unchanged) == (0, [], 3)
+    edit(talk, made.new_samples[0], transcript="changed since", by="carla")
+    with pytest.raises(AnnotateError, match=r"line 2: sample .* was changed"):
+        apply_table(talk, table, by="bert")
+
+
+def test_a_question_about_some_dimensions_is_shown_with_them(each_project: Project) -> None:
+    (sample_id,) = add_samples(each_project, 1)
+    ask(each_project, [sample_id])
+    with writing(each_project.engine) as session:
+        for item in session.scalars(select(models.BatchItem)):
+            item.dimensions = "emotion"
+    assert {one["dimensions"] for one in show_sample(each_project, sample_id).questions} == {"emotion"}

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from db.engine import database_files
 from tests.conftest import ROOT
 
 
@@ -72,6 +73,13 @@ def test_init_writes_no_password_into_the_settings(annotate, tmp_path):
     assert "canary-4711" not in done.stderr + done.stdout
     assert "PGPASSWORD" in done.stderr
     assert not (tmp_path / "corpus").exists()
+
+
+def test_init_names_its_database_so_that_it_can_be_read_and_typed_again(annotate, tmp_path):
+    folder = tmp_path / "语料 库 50%#1 a%20b?"
+    shown = json.loads(annotate("init", str(folder), "--json").stdout)["database"]
+    assert shown == f"sqlite:///{tmp_path}/语料 库 50%#1 a%2520b%3F/annotate.db"
+    assert database_files(shown)[0] == folder / "annotate.db"
 
 
 def test_a_name_with_quotes_survives_init(annotate, tmp_path):

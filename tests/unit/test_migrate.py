@@ -1,8 +1,10 @@
 """Promises of the schema: it is made by migrations alone, on both databases, and never half."""
 
 import os
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -262,3 +264,9 @@ def test_questions_about_some_dimensions_survive_an_older_version(each_project):
         ]  # fmt: skip
         questions = session.query(models.BatchItem).order_by(models.BatchItem.id)
         assert [(item.dimensions, item.ls_task_id) for item in questions] == [("emotion", 1), ("emotion", 2)]
+
+
+def test_the_backup_of_an_old_database_is_private_even_if_that_was_not(project):
+    _to(project.engine, "0003")
+    (project.root / "annotate.db").chmod(0o644)
+    assert stat.S_IMODE(Path(migrate(project).backup).stat().st_mode) == 0o600

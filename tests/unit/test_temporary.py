@@ -89,7 +89,7 @@ def test_files_of_the_user_beside_ours_are_not_written_over(tmp_path: Path) -> N
 
 
 def test_a_second_backup_of_the_database_does_not_replace_the_first(project: Project) -> None:
-    first, second = Path(back_up(project.engine)), Path(back_up(project.engine))
+    first, second = Path(back_up(project.engine, 0o600)), Path(back_up(project.engine, 0o600))
     assert first != second and first.exists() and second.exists()
 
 
