@@ -384,6 +384,14 @@ def kept_answers(session: Session) -> set[tuple[int, str]]:
     return {(question_id, origin) for payload in payloads for question_id, origin in payload["answers"]}
 
 
+def unusable_origins(session: Session) -> set[str]:
+    """Origins of answers that could not be used when they were read; raters may have updated them since."""
+    return {
+        str(payload["origin"])
+        for payload in session.scalars(select(Event.payload).where(Event.kind == UNUSABLE))
+    }
+
+
 def standing_answers(session: Session, server: str) -> list[StandingAnswer]:
     """The answers of a server that count now, one per annotation, ordered by question and origin."""
     row = Annotation

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -24,7 +25,15 @@ LOOKUP_KEYS = 200
 """More would make an address that a web server before Label Studio may refuse."""
 PAGE = 500
 LISTED_PAGE = 2_000
-LISTED = "id,data,updated_at,total_annotations,cancelled_annotations,annotations_ids"
+LISTED = "id,data,updated_at,total_annotations,cancelled_annotations"
+ANSWER_NUMBERS = "annotations_ids"
+COLUMNS_TO_HIDE = [
+    "tasks:annotations_results", "tasks:annotators", "tasks:avg_lead_time", "tasks:completed_at",
+    "tasks:draft_exists", "tasks:file_upload", "tasks:predictions_model_versions",
+    "tasks:predictions_results", "tasks:predictions_score", "tasks:state", "tasks:storage_filename",
+]  # fmt: skip
+"""Label Studio computes the numbers of a task's answers only for who names columns to hide, and then computes
+every other column that is not stored."""
 LISTED_CHARACTERS = 500
 """Label Studio cuts the list of a task's answers off there."""
 ACCESS_SECONDS = 240
@@ -212,13 +221,21 @@ class LabelStudioClient:
         for start in range(0, len(keys), LOOKUP_KEYS):
             wanted = list(keys[start : start + LOOKUP_KEYS])
             condition = _condition("data.key", "in_list", "List", wanted)
-            for task in self._listed(project_id, condition):
-                found.setdefault(task.key, []).append(task)
+            for page in self._pages(
+                project_id, (condition,), _listed_task, LISTED_PAGE, fields="task_only", include=LISTED
+            ):
+                for task in page:
+                    found.setdefault(task.key, []).append(task)
         return found
 
     def tasks(self, project_id: int) -> list[ListedTask]:
         """Every task of a project, by rising number."""
-        return list(self._listed(project_id))
+        hidden = {"explore": COLUMNS_TO_HIDE, "labeling": COLUMNS_TO_HIDE}
+        pages = self._pages(
+            project_id, (), _listed_task, LISTED_PAGE, {"hiddenColumns": hidden},
+            fields="task_only", include=f"{LISTED},{ANSWER_NUMBERS}",
+        )  # fmt: skip
+        return [task for page in pages for task in page]
 
     def whole_tasks(self, project_id: int, task_ids: Sequence[int]) -> Iterator[list[dict[str, Any]]]:
         """Pages of these tasks, whole, with every annotation; those that are gone are left out."""
@@ -234,25 +251,22 @@ class LabelStudioClient:
             lambda users: {int(user["id"]): str(user["email"]) for user in users if user.get("email")},
         )  # fmt: skip
 
-    def _listed(self, project_id: int, *conditions: Mapping[str, Any]) -> Iterator[ListedTask]:
-        for page in self._pages(
-            project_id, conditions, _listed_task, size=LISTED_PAGE, fields="task_only", include=LISTED
-        ):
-            yield from page
-
     def _pages(
         self,
         project_id: int,
         conditions: Collection[Mapping[str, Any]],
         shape: Callable[[dict[str, Any]], T],
         size: int = PAGE,
+        view: Mapping[str, Any] = MappingProxyType({}),
         **more: str,
     ) -> Iterator[list[T]]:
         """By the last number seen, not by page: pages shift while people work."""
         last = 0
         while True:
             items = [_condition("id", "greater", "Number", last), *conditions]
-            query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
+            query = {
+                "filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"], **view
+            }  # fmt: skip
             asked = {"project": project_id, "page": 1, "page_size": size, "query": json.dumps(query), **more}
             numbers, tasks = self._get(
                 "/api/tasks/", "reading questions",
@@ -359,7 +373,7 @@ def _whole_task(task: dict[str, Any]) -> dict[str, Any]:
 
 def _listed_task(task: dict[str, Any]) -> ListedTask:
     answers = (task["total_annotations"] or 0) + (task["cancelled_annotations"] or 0)
-    numbers = str(task["annotations_ids"] or "") if "annotations_ids" in task else None
+    numbers = str(task[ANSWER_NUMBERS] or "") if ANSWER_NUMBERS in task else None
     data = task["data"]
     shown = {name: str(value) for name, value in data.items() if name not in ("key", "sample")}
     return ListedTask(

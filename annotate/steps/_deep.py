@@ -16,7 +16,7 @@ from annotate.storage.clips import PASSES, Wanted
 from annotate.types import Form, Modality
 from annotate.wording import counted
 from db import adoption, features, health, outbox
-from db.annotations import kept_answers, standing_answers
+from db.annotations import kept_answers, number_of, standing_answers, unusable_origins
 from db.engine import reading
 from db.models import BatchItem, BatchItemState
 
@@ -106,8 +106,8 @@ class Deep:
             return Finding(State.WARN, f"not compared: {error}", error.hint)
         self._keep("questions in label studio", found)
         return verdict(
-            found, "the same questions and answers as in the database", "difference", "annotate pull --full",
-            State.WARN,
+            found, "the same questions and answers as in the database", "difference",
+            "annotate pull --full, which also names the answers that their raters have to update", State.WARN,
         )  # fmt: skip
 
     def _compare(self, client: LabelStudioClient, form: Form) -> list[str]:
@@ -135,14 +135,23 @@ class Deep:
         with reading(self.project.engine) as session:
             kept = kept_answers(session)
             standing = standing_answers(session, there.created_at)
+            unusable = {
+                number_of(o) for o in unusable_origins(session) if o.startswith(f"{there.created_at}#")
+            }
+        unusable -= {answer.number for answer in standing}
         stored = Counter(a.ls_task_id for a in standing if (a.question_id, a.origin) not in kept)
-        asked = [(item, tasks[number]) for item in questions if (number := item.ls_task_id or 0) in tasks]
-        return [
-            f"sample {item.sample_id} ({modality.word}): {counted(task.annotations, 'answer')} in Label "
-            f"Studio, {stored[task.id]} here"
-            for item, task in asked
-            if task.annotations != stored[task.id]
-        ]
+        found = []
+        for item in questions:
+            if (task := tasks.get(item.ls_task_id or 0)) is None:
+                continue
+            useless = len(unusable.intersection(task.answer_numbers or ()))
+            about = f"sample {item.sample_id} ({modality.word}):"
+            if useless:
+                found.append(f"{about} {counted(useless, 'answer')} in Label Studio cannot be used")
+            if task.annotations != stored[task.id] + useless:
+                answers = counted(task.annotations, "answer")
+                found.append(f"{about} {answers} in Label Studio, {stored[task.id]} here")
+        return found
 
     def _keep(self, check: str, found: list[str]) -> None:
         self.problems += [{"check": check, "detail": one} for one in found]

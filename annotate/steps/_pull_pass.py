@@ -207,15 +207,16 @@ def _store_task(
         change = history.add(item, revision, [task.id for task in way.tasks])
         seen.present.add((item.id, history.origin_of(item, revision)))
         seen.earlier[task["id"]].append(said.revision)
+        if change is not Change.NONE or not said.complete:
+            problems += _unusable(
+                way, history, item, number, said.revision, said.problems, complete=said.complete
+            )
         if change is Change.NONE:
             continue
         seen.changed.add(task["id"])
         changes[way.modality, change] += 1
         if said.problems:
             seen.unusable.add(item.id)
-        problems += _unusable(
-            way, history, item, number, said.revision, said.problems, complete=said.complete
-        )
         problems += _others_edit(way, item, change, revision)
 
 
@@ -245,8 +246,9 @@ def _unusable(
     way: Pass, history: History, item: BatchItem, number: object, revision: str, problems: Iterable[str],
     *, complete: bool = True,
 ) -> list[str]:  # fmt: skip
-    """An answer that cannot be used is kept in the audit trail and reported once.
+    """An answer that cannot be used is kept in the audit trail once, and reported whenever it is read.
 
+    A pull may be killed between the two, and the question stays open for as long as the answer stands.
     Unless it is `complete`, its rater does not count as one who has answered the question.
     """
     messages = []
@@ -254,11 +256,11 @@ def _unusable(
         facts = {"origin": f"{way.server}#{number}", "revision": revision, "problem": problem}
         if not complete:
             facts[INCOMPLETE] = "yes"
-        if history.note_unusable({**facts, "sample": item.sample_id, "modality": item.modality}):
-            messages.append(
-                f"annotation {number} of sample {item.sample_id} ({way.modality.word}): {problem}; it does "
-                f"not count until its rater opens task {item.ls_task_id} in Label Studio and updates it"
-            )
+        history.note_unusable({**facts, "sample": item.sample_id, "modality": item.modality})
+        messages.append(
+            f"annotation {number} of sample {item.sample_id} ({way.modality.word}): {problem}; it does "
+            f"not count until its rater opens task {item.ls_task_id} in Label Studio and updates it"
+        )
     return messages
 
 

@@ -11,7 +11,10 @@ from pydantic import SecretStr
 
 from annotate.errors import LabelStudioError, NothingToDo
 from annotate.labelstudio.client import LabelStudioClient
+from annotate.progress import Silent
 from annotate.project import Project
+from annotate.steps._deep import Deep
+from annotate.steps._findings import State
 from annotate.steps._push import push_outbox
 from annotate.steps.init import init
 from annotate.steps.pull import PassReport
@@ -302,7 +305,7 @@ def test_a_closed_question_that_loses_an_answer_is_open_again(
     assert only(project).state == BatchItemState.OPEN
 
 
-def test_answers_that_cannot_be_are_told_once_and_count_for_nothing(
+def test_answers_that_cannot_be_are_reported_until_they_are_updated_and_count_for_nothing(
     asked: Asked, project: Project, raters: list[Rater]
 ) -> None:
     good = form(sentiment="1")
@@ -317,11 +320,27 @@ def test_answers_that_cannot_be_are_told_once_and_count_for_nothing(
     project = asked(project, n=len(unusable))
     for item, result in zip(items(project).values(), unusable, strict=True):
         raters[0].send(item, result)
-    assert len(pull(project).problems) == len(unusable)
-    assert pull(project, full=True).problems == []
+    reported = pull(project).problems
+    assert len(reported) == len(unusable)
+    assert pull(project).problems == pull(project, full=True).problems == reported
     assert rows(project) == [] and label(project) is None
     with reading(project.engine) as session:
         assert session.query(Event).filter_by(kind="unusable-answer").count() == len(unusable)
+    finding = Deep(project, Silent()).questions()
+    assert finding.state is State.WARN
+    assert "1 answer in Label Studio cannot be used" in finding.detail
+    assert ", 0 here" not in finding.detail
+
+
+def test_an_answer_that_was_updated_into_sense_is_not_reported_any_more(
+    asked: Asked, project: Project, raters: list[Rater]
+) -> None:
+    project = asked(project)
+    number = raters[0].send(only(project), [])
+    assert pull(project).problems
+    raters[0].edit(number, sentiment="1")
+    assert pull(project).problems == pull(project, full=True).problems == []
+    assert Deep(project, Silent()).questions().state is State.OK
 
 
 def test_an_edit_into_nonsense_takes_the_answer_back_and_keeps_it(
@@ -334,6 +353,38 @@ def test_an_edit_into_nonsense_takes_the_answer_back_and_keeps_it(
     assert pull(project).problems
     assert [row[1:] for row in rows(project)] == [("answered", "1", False), ("deleted", None, True)]
     assert label(project) is None
+
+
+def test_answers_that_were_pulled_are_not_read_again(
+    asked: Asked, project: Project, client: LabelStudioClient, raters: list[Rater],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    project = asked(project, n=3)
+    first, second, _ = items(project).values()
+    numbers = [rater.answer(first, sentiment="1") for rater in raters]
+    skipped = raters[0].skip(second)
+    listed = {task.id: task.answer_numbers for task in client.tasks(ls_project(project))}
+    assert [sorted(listed[i.ls_task_id] or ()) for i in items(project).values()] == [
+        sorted(numbers),
+        [skipped],
+        [],
+    ]
+    pull(project)
+    read: list[int] = []
+    whole_tasks = LabelStudioClient.whole_tasks
+
+    def noted(self: LabelStudioClient, project_id: int, task_ids: list[int]) -> object:
+        read.extend(task_ids)
+        return whole_tasks(self, project_id, task_ids)
+
+    monkeypatch.setattr(LabelStudioClient, "whole_tasks", noted)
+    pull(project)
+    assert read == []
+    number = raters[1].answer(second, sentiment="0")
+    assert pull(project).passes["T"].answers == 1
+    assert read == [second.ls_task_id]
+    raters[1].delete(number)
+    assert pull(project).passes["T"].deletions == 1
 
 
 def test_a_doubled_question_is_removed_and_an_answer_to_either_counts(
