@@ -19,6 +19,7 @@ from annotate.types import Form, Modality
 from annotate.wording import counted, either
 from db import batches, stats
 from db.engine import reading, writing
+from db.migrate import require_current
 from db.models import Batch, BatchItem, BatchItemState
 from db.outbox import sole_labeller, withdraw_unwanted
 
@@ -202,6 +203,8 @@ def _ask(project: Project, request: Request, progress: Progress) -> NextBatchRep
     from annotate.steps._studio import connect
     from annotate.steps._take_down import take_down
 
+    # An old schema is reported first: nobody should start Label Studio only to be told to migrate then.
+    require_current(project.engine)
     with connect(project) as client:
         with project.writing(), sole_labeller(project.engine):
             adopted = adopt_unknown(project, client)
