@@ -39,7 +39,7 @@ app.add_typer(samples.app, name="samples")
 app.command("remove")(correcting.remove)
 
 LARGEST_SEED = 2**31 - 1
-"""As in `annotate.sections`, which takes too long to import for a help text."""
+"""As in `annotate.config.sections`, which takes too long to import for a help text."""
 
 
 def _version(wanted: bool) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.acquisition.choosing import choose
-from annotate.acquisition.opening import open_strategy
+from annotate.batch.choosing import choose
+from annotate.batch.opening import open_strategy
 from annotate.types import Answer, Dimension, Kind, Known, Modality, Pool, Task, TaskPrediction
 
 CELLS = 9

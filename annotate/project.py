@@ -10,8 +10,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from sqlalchemy import Engine
 
-from annotate import config
-from annotate.config import Settings
+from annotate.config import settings as config
+from annotate.config.settings import Settings
 from annotate.errors import ProjectBusy, ProjectNotFound, ReadOnlyProject, SchemaMismatch
 from annotate.permissions import may_write
 from annotate.storage.clips import ClipStore, clip_store

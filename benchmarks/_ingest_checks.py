@@ -27,11 +27,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.ingest.measure import measure as measure_all
 from annotate.media.glimpses import Watcher
 from annotate.media.sound import SAMPLE_RATE, listen, piece
 from annotate.media.sound_print import sound_print
 from annotate.registry import CHECKS
-from annotate.steps._observe import measure as measure_all
 from annotate.types import Glimpse, Observed, Segment
 from benchmarks._bars import Bars, arguments
 

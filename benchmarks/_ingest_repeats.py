@@ -28,8 +28,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.corpus.duplicates import SAME_SOUND, normal
 from annotate.media.sound_print import in_common, sound_print
-from annotate.steps._repeats import SAME_SOUND, normal
 from benchmarks._bars import Bars, arguments
 
 RATE = 16_000

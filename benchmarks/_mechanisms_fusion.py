@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from annotate.learning.ensemble import fit_ensemble, prepare
+from annotate.learning.folds import grouped_folds
 from annotate.learning.fusions.concat import Concat
 from annotate.learning.members import Members
 from annotate.learning.predict import predict
@@ -25,7 +26,7 @@ from annotate.registry import FUSIONS, fusion
 from annotate.types import UNIMODAL, Modality
 from benchmarks._bars import Bars
 from benchmarks._generated import Plan, generate
-from benchmarks._sets import Corpus, Rows, grouped_folds
+from benchmarks._sets import Corpus, Rows
 
 Array = NDArray[np.float64]
 

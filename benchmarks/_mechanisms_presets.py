@@ -23,11 +23,11 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from annotate.config.sections import TrainSettings
 from annotate.errors import UsageError
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.predict import predict
 from annotate.learning.recipe import Recipe
-from annotate.sections import TrainSettings
 from annotate.types import Modality
 from benchmarks._bars import Bars
 from benchmarks._generated import Plan, generate

@@ -14,13 +14,14 @@ import torch
 
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.folds import grouped_folds
 from annotate.learning.predict import predict
 from annotate.learning.recipe import Recipe
 from annotate.learning.sharings.sparse import Sparse
 from annotate.types import UNIMODAL, Label, Modality
 from benchmarks._bars import Bars
 from benchmarks._generated import Plan, generate
-from benchmarks._sets import Corpus, grouped_folds, shares
+from benchmarks._sets import Corpus, shares
 
 SEEDS, QUICK_SEEDS = range(5), range(1)
 RECIPE = Recipe(hidden=32, members=1, epochs=40, patience=15, batch_size=64, learning_rate=5e-3, dropout=0.0)

@@ -25,8 +25,8 @@ from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
 from annotate.learning.recipe import Recipe
 from annotate.learning.trainer import fit
-from annotate.learning.weightings._base import Weighting, mean_of_present
 from annotate.learning.weightings._gradients import task_gradients
+from annotate.learning.weightings.base import Weighting, mean_of_present
 from annotate.registry import WEIGHTINGS, weighting
 from annotate.types import Kind, Modality, Task
 from benchmarks import _weighting_labels as labels

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.folds import grouped_folds
 from annotate.learning.predict import predict
 from annotate.learning.recipe import Recipe
 from annotate.types import Kind, Task
-from benchmarks._sets import Corpus, grouped_folds
+from benchmarks._sets import Corpus
 
 VALID_SHARE = 0.2
 FOLDS = 3

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.errors import UsageError
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
 
 if TYPE_CHECKING:
@@ -145,24 +144,6 @@ def hashed(texts: Sequence[str]) -> Rows:
 
     extractor, media = EXTRACTORS.get("char-hash")(), SampleMedia.under(Path(), "00")
     return [extractor.extract(SampleSource("00", media, text)) for text in texts]
-
-
-def grouped_folds(groups: NDArray[Any], k: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
-    """`k` disjoint index arrays that cover all and split no group, sizes apart by one group at most.
-
-    Large groups are dealt first, each to the smallest fold; those of about the same size in random order.
-    Raises `UsageError` when there are fewer groups than folds.
-    """
-    _, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if not 2 <= k <= len(sizes):
-        raise UsageError(f"{len(sizes)} groups make no {k} folds", hint=f"ask for 2 to {len(sizes)}")
-    order = rng.permutation(len(sizes))
-    order = order[np.argsort(-np.floor(np.log2(sizes[order])), kind="stable")]
-    fold_of, filled = np.zeros(len(sizes), np.intp), np.zeros(k, np.intp)
-    for group in order:
-        fold_of[group] = np.argmin(filled)
-        filled[fold_of[group]] += sizes[group]
-    return [np.flatnonzero(fold_of[which] == fold) for fold in range(k)]
 
 
 def at_most(units: NDArray[Any], most: int | None) -> NDArray[np.intp]:

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from annotate.learning.batches import Batch
 from annotate.learning.ensemble import Prepared, fit_members, prepare
-from annotate.learning.ensembles._base import State
+from annotate.learning.ensembles.base import State
+from annotate.learning.folds import grouped_folds
 from annotate.learning.members import ask, restore
 from annotate.learning.recipe import Recipe
 from annotate.types import Kind, Modality, Task
 from benchmarks._generated import Plan, generate
-from benchmarks._sets import Corpus, grouped_folds
+from benchmarks._sets import Corpus
 
 Array = NDArray[np.float64]
 

@@ -78,7 +78,7 @@ def main() -> None:
     if name == "gemm":
         print(json.dumps({"cpu": product(given), "bytes": 0.0}))
         return
-    from annotate.acquisition.opening import open_strategy
+    from annotate.batch.opening import open_strategy
 
     strategy = open_strategy(name)
     pool = pool_of(given, members, strategy.kinds)

@@ -14,7 +14,7 @@ from torch import Tensor
 from annotate.learning.batches import Batch
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.ensemble import fit_ensemble, fit_members
-from annotate.learning.ensembles._base import State
+from annotate.learning.ensembles.base import State
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, ask, restore
 from annotate.learning.metrics import confidence_error

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.acquisition.costs import PassCost
-from annotate.acquisition.known import numbered
+from annotate.batch.costs import PassCost
+from annotate.batch.known import numbered
+from annotate.config.sections import CostSettings
+from annotate.corpus.embeddings import embed, pooled
+from annotate.learning.folds import grouped_folds
 from annotate.learning.recipe import Recipe
-from annotate.sections import CostSettings
 from annotate.simulation.world import World
-from annotate.steps._embed import embed, pooled
 from annotate.types import UNIMODAL, Modality, Task
-from benchmarks._sets import Corpus, grouped_folds
+from benchmarks._sets import Corpus
 
 TESTS, VALIDS = 5, 8
 """Folds: one in so many is test; of the rest, one in so many valid."""

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.acquisition.opening import open_strategy
+from annotate.batch.opening import open_strategy
+from annotate.config.sections import BatchSettings
+from annotate.corpus.embeddings import embed
 from annotate.registry import STRATEGIES
-from annotate.sections import BatchSettings
-from annotate.steps._embed import embed
 from annotate.types import Known, Pool
 from benchmarks._bars import Bars, arguments
 

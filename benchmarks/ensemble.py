@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.config.sections import TrainSettings
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.predict import predict
 from annotate.learning.recipe import Recipe
-from annotate.sections import TrainSettings
 from annotate.types import UNIMODAL, Kind, Modality, Task, TaskPrediction
 from benchmarks import _sets
 from benchmarks._bars import Bars, arguments

@@ -72,7 +72,7 @@ ENCODER = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-x264-params
 PREPARE = """
 import sys, time
 from pathlib import Path
-from annotate.steps._prepare import prepare
+from annotate.ingest.prepare import prepare
 from annotate.types import CutPlan, VideoJob
 path, media = map(Path, sys.argv[1:])
 began = time.process_time()

@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from annotate.acquisition.costs import Costs, LeadTime, PassCost, learn
-from annotate.acquisition.opening import open_strategy
+from annotate.batch.costs import Costs, LeadTime, PassCost, learn
+from annotate.batch.opening import open_strategy
+from annotate.config.sections import CostSettings
 from annotate.learning.recipe import Recipe
 from annotate.learning.threads import one_thread
-from annotate.sections import CostSettings
 from annotate.simulation.curves import Curves
 from annotate.simulation.questions import single_questions
 from annotate.simulation.replay import Point, Run, full

@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 
 import benchmarks
+from annotate.config.sections import TrainSettings
 from annotate.learning.recipe import Recipe
-from annotate.sections import TrainSettings
 from annotate.variants import PRESETS
 from benchmarks import _quality as quality
 from benchmarks import _sets as sets

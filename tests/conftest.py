@@ -17,9 +17,9 @@ from sqlalchemy import create_engine, text
 
 from annotate.project import Project
 from annotate.steps.init import init
-from tests.needs import cannot
-from tests.object_store import bucket, object_store  # noqa: F401 - fixtures for every test
-from tests.soak import (  # noqa: F401 - what pytest calls
+from tests.support.needs import cannot
+from tests.support.object_store import bucket, object_store  # noqa: F401 - fixtures for every test
+from tests.support.soak import (  # noqa: F401 - what pytest calls
     pytest_addoption,
     pytest_collection_modifyitems,
     pytest_configure,
@@ -27,7 +27,7 @@ from tests.soak import (  # noqa: F401 - what pytest calls
     pytest_runtest_setup,
     pytest_sessionstart,
 )
-from tests.studio import label_studio  # noqa: F401 - a fixture for every test
+from tests.support.studio import label_studio  # noqa: F401 - a fixture for every test
 
 ROOT = Path(__file__).parent.parent
 

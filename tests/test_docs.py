@@ -10,9 +10,9 @@ import typer.main
 from pydantic import SecretStr
 
 import cli  # noqa: TID251 - the help texts are what is tested
-from annotate.config import Settings
+from annotate.config.sections import DimensionSettings, RuleSettings
+from annotate.config.settings import Settings
 from annotate.registry import CHECKS, EXECUTORS, EXTRACTORS, LEARNING, SEGMENTERS, TRANSCRIBERS
-from annotate.sections import DimensionSettings, RuleSettings
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -127,8 +127,8 @@ def test_the_strategy_that_the_page_writes_chooses():
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     use = """
 import numpy as np
-from annotate.acquisition.opening import open_strategy
-from tests.pools import SENTIMENT, make_pool
+from annotate.batch.opening import open_strategy
+from tests.support.pools import SENTIMENT, make_pool
 pool = make_pool(dimensions=(SENTIMENT,))
 print(sorted(open_strategy("extreme").select(pool, 3, np.random.default_rng(0)).indices))
 """

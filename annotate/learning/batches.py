@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from annotate.errors import ModelError
-from annotate.learning.heads._base import Head, Target
+from annotate.learning.heads.base import Head, Target
 from annotate.learning.tensors import Inputs
 from annotate.types import Label, Modality
 

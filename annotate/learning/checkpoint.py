@@ -17,8 +17,8 @@ from annotate.durable import sync, write_whole
 from annotate.errors import ModelError, UnknownName
 from annotate.learning.batches import Standardiser
 from annotate.learning.conflict import Conflict
-from annotate.learning.ensembles._base import Combination
-from annotate.learning.heads._base import Target
+from annotate.learning.ensembles.base import Combination
+from annotate.learning.heads.base import Target
 from annotate.learning.members import Members, restore
 from annotate.learning.recipe import Recipe
 from annotate.learning.search import Search, Tried

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from annotate.learning.batches import Batch
-from annotate.learning.heads._base import Head
+from annotate.learning.heads.base import Head
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
 

@@ -25,13 +25,13 @@ from annotate.learning.batches import (
 )
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
-from annotate.learning.encoders._base import Encoder
 from annotate.learning.encoders._tokens import require_readable
+from annotate.learning.encoders.base import Encoder
 from annotate.learning.enough import FEWEST_VALID
-from annotate.learning.ensembles._base import Ensemble, State, Trained, Workshop
+from annotate.learning.ensembles.base import Ensemble, State, Trained, Workshop
 from annotate.learning.events import Events
 from annotate.learning.heads._answers import Shares
-from annotate.learning.heads._base import Head, Raw, Target
+from annotate.learning.heads.base import Head, Raw, Target
 from annotate.learning.members import Members, restore
 from annotate.learning.memory import fits_or_says
 from annotate.learning.network import MultiTaskNet, bare_heads, encoder_class

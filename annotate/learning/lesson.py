@@ -17,7 +17,7 @@ from annotate.learning.memory import in_pieces
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs, Output
 from annotate.learning.traced import Found, Traced
-from annotate.learning.weightings._base import Weighting
+from annotate.learning.weightings.base import Weighting
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from annotate.learning.batches import Batch
-from annotate.learning.heads._base import Head
+from annotate.learning.heads.base import Head
 from annotate.learning.tensors import Output
 
 

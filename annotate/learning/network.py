@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from annotate.errors import ConfigError
 from annotate.learning._part import Part
-from annotate.learning.encoders._base import Encoder
-from annotate.learning.fusions._base import Fusion
-from annotate.learning.heads._base import Head
+from annotate.learning.encoders.base import Encoder
+from annotate.learning.fusions.base import Fusion
+from annotate.learning.heads.base import Head
 from annotate.learning.recipe import Recipe
-from annotate.learning.sharings._base import Plan, Sharing
+from annotate.learning.sharings.base import Plan, Sharing
 from annotate.learning.tensors import Inputs, Output
 from annotate.options import options_of
 from annotate.registry import ENCODERS, FUSIONS, HEADS, SHARINGS

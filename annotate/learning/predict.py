@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from annotate.learning.batches import CHUNK, FeatureReader, Place, Places, make_inputs, read_condensed
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
-from annotate.learning.heads._base import Head, Raw
+from annotate.learning.heads.base import Head, Raw
 from annotate.learning.members import Members, ask
 from annotate.learning.network import bare_heads, encoder_class
 from annotate.learning.tensors import Inputs

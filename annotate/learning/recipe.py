@@ -11,7 +11,7 @@ Options = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Names are those of plug-ins; what each field means stands in `annotate.sections.TrainSettings`."""
+    """What to train; `annotate.config.sections.TrainSettings` explains each field."""
 
     hidden: int = 64
     members: int = 5

@@ -11,7 +11,7 @@ from annotate.learning.device import repeatable
 from annotate.learning.members import Members
 from annotate.learning.recipe import Recipe
 from annotate.learning.seeds import member_seed
-from annotate.learning.sharings._base import Sharing
+from annotate.learning.sharings.base import Sharing
 from annotate.learning.trainer import fit
 from annotate.options import options_of
 from annotate.registry import SHARINGS

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from annotate.learning.recipe import Recipe
-from annotate.learning.weightings._base import mean_of_present
+from annotate.learning.weightings.base import mean_of_present
 from annotate.types import Modality, Task
 
 

@@ -21,7 +21,7 @@ from annotate.learning.recipe import Recipe
 from annotate.learning.resume import Keeper, Kept, name_of
 from annotate.learning.sampling import Sampler, Step
 from annotate.learning.stopping import Stopping
-from annotate.learning.weightings._base import Weighting, mean_of_present
+from annotate.learning.weightings.base import Weighting, mean_of_present
 from annotate.options import options_of
 from annotate.registry import WEIGHTINGS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from annotate.acquisition.opening import open_strategy, settings_of
+from annotate.batch.opening import open_strategy, settings_of
 from annotate.durable import write_whole
 from annotate.errors import UsageError
 from annotate.simulation.replay import Point

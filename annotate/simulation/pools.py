@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.acquisition.known import numbers, voted
+from annotate.batch.known import numbers, voted
 from annotate.simulation.ledger import Ledger
 from annotate.simulation.model import Taught
 from annotate.simulation.world import World

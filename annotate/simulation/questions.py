@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.acquisition.asking import Budget, Prices, ask
+from annotate.batch.questions import Budget, Prices, ask
 from annotate.protocols import QueryStrategy
 from annotate.simulation.replay import Picked, Picker, Room
 from annotate.simulation.world import World

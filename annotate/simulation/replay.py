@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from annotate.acquisition.choosing import choose
-from annotate.acquisition.opening import open_strategy
+from annotate.batch.choosing import choose
+from annotate.batch.opening import open_strategy
 from annotate.protocols import QueryStrategy
 from annotate.simulation.cost import Spent, measured
 from annotate.simulation.diagnostics import of_batch

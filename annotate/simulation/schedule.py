@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annotate.acquisition.choosing import fitting
-from annotate.acquisition.opening import open_strategy, settings_of
+from annotate.batch.choosing import fitting
+from annotate.batch.opening import open_strategy, settings_of
 from annotate.errors import ModelError, UsageError
 from annotate.executors._alive import alive
 from annotate.executors.process import ProcessExecutor

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.acquisition.costs import Costs
+from annotate.batch.costs import Costs
 from annotate.errors import NothingToDo, UsageError
 from annotate.types import Kind, Label, Modality, Task
 from annotate.wording import counted, either

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from annotate.comparison.candidates import Runs, assembler, make_arms, open_folder
+from annotate.comparison.crossval import MEASURES, Exam, Figure, Trial, judge, other_scores
+from annotate.comparison.verdict import Outcome, sentences
+from annotate.config.file import write_train
+from annotate.corpus.origins import read_places
 from annotate.errors import NothingToDo
-from annotate.learning.comparison import MEASURES, Exam, Figure, Trial, judge, other_scores
 from annotate.learning.enough import lacking
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.steps._arms import Runs, assembler, make_arms, open_folder
-from annotate.steps._expected import Expected
-from annotate.steps._material import Material, read_material
-from annotate.steps._model import recipe_of, seed_of
-from annotate.steps._outcome import Outcome, sentences
-from annotate.steps._places import read_places
-from annotate.steps._settings_file import write_train
+from annotate.rounds.expected_time import Expected
+from annotate.rounds.model import recipe_of, seed_of
+from annotate.rounds.training_data import Material, read_material
 from annotate.types import Split, Task
 from annotate.variants import PRESENT, SINGLE_TASK
 from annotate.wording import counted, either

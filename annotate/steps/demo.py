@@ -12,9 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from annotate.config import FILE_NAME
+from annotate.config.settings import FILE_NAME
+from annotate.datasets.replace_export import require_replaceable
 from annotate.durable import write_whole
 from annotate.errors import ProjectNotFound, SchemaMismatch, UsageError
+from annotate.labelling.connection import address
+from annotate.labelling.push import MARKER_FILE
 from annotate.labelstudio.access import authorization
 from annotate.labelstudio.raters import add_rater
 from annotate.labelstudio.scripted import ScriptedRater, answer_open_questions
@@ -22,9 +25,6 @@ from annotate.permissions import Access, make_folder
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps import studio
-from annotate.steps._push import MARKER_FILE
-from annotate.steps._replace_export import require_replaceable
-from annotate.steps._studio import address
 from annotate.steps.export import export
 from annotate.steps.extract import extract
 from annotate.steps.ingest import ingest

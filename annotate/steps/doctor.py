@@ -13,20 +13,20 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from annotate.config import FILE_NAME
+from annotate.config.settings import FILE_NAME
+from annotate.corpus.rules import Rules
+from annotate.doctor.deep import Deep
+from annotate.doctor.findings import Finding as Finding  # noqa: PLC0414 - for the tests of single checks
+from annotate.doctor.findings import State as State  # noqa: PLC0414
+from annotate.doctor.plugins import wrong_names
 from annotate.errors import AnnotateError, LabelStudioError, ProjectBusy, ReadOnlyProject, UsageError
+from annotate.labelling.connection import address
 from annotate.labelstudio.credentials import credentials_file, read_credentials
 from annotate.labelstudio.exposure import exposures
 from annotate.labelstudio.server import StudioFolder
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.steps._deep import Deep
-from annotate.steps._findings import Finding as Finding  # noqa: PLC0414 - for the tests of single checks
-from annotate.steps._findings import State as State  # noqa: PLC0414
-from annotate.steps._model import overruled, recipe_of
-from annotate.steps._named import wrong_names
-from annotate.steps._studio import address
-from annotate.steps._verdicts import Rules
+from annotate.rounds.model import overruled, recipe_of
 from annotate.wording import counted, either
 from db.engine import database_files, reading
 from db.labels import label_differences

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotate.corpus.lookup import one_video
 from annotate.project import Project
-from annotate.steps._one_video import one_video
 from annotate.types import JOINED_SPEECH, Rule
 from db import explain as known
 from db import models

@@ -6,16 +6,16 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from annotate.errors import ExportError, UsageError
+from annotate.config.sections import StorageSettings
+from annotate.corpus.clips import require_clips
+from annotate.corpus.gaps import gap_warnings
+from annotate.datasets.build import finished_dataset
+from annotate.datasets.replace_export import all_or_nothing, recover, require_replaceable
+from annotate.errors import ExportError, NothingToDo, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.registry import EXPORTERS
-from annotate.sections import StorageSettings
-from annotate.steps._clips import require_clips
-from annotate.steps._dataset import finished_dataset
-from annotate.steps._gaps import gap_warnings
-from annotate.steps._replace_export import all_or_nothing, recover, require_replaceable
-from annotate.steps.status import next_command
+from annotate.steps._next import next_command
 from annotate.temporary import is_temporary
 from db.dataset import record_export
 from db.engine import reading, writing
@@ -51,7 +51,11 @@ def export(project: Project, *, format: str, dest: Path, progress: Progress = SI
     with lock, progress.bar(f"export {format}", None) as bar, _explained(dest):
         recover(dest)
         earlier = require_replaceable(dest, format, project.settings.project.name)
-        dataset, features = finished_dataset(project, bar)
+        try:
+            dataset, features = finished_dataset(project, bar)
+        except NothingToDo as nothing:
+            nothing.hint = nothing.hint or f"run `{next_command(project)}`"
+            raise
         if exporter.needs_clips:
             require_clips(project, [row.sample_id for row in dataset.rows])
         with all_or_nothing(dest, earlier) as folder:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate.corpus.clips import fetch_samples
+from annotate.corpus.features import full_name, open_extractor
+from annotate.corpus.no_samples import no_samples
 from annotate.errors import AnnotateError
 from annotate.feature_store import FeatureStore
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import FeatureExtractor
-from annotate.steps._clips import fetch_samples
-from annotate.steps._features import full_name, open_extractor
-from annotate.steps._no_samples import no_samples
 from annotate.types import UNIMODAL, Modality, SampleSource
 from db import features
 from db.engine import reading, writing

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotate.datasets.import_features import Written, write_features
+from annotate.datasets.import_samples import Plan, add_to, plan_of
 from annotate.errors import ConfigError, UsageError
 from annotate.features._imported import IMPORTED
 from annotate.importing.columns import DEFAULT_MEMORY_GB
@@ -15,8 +17,6 @@ from annotate.importing.mmsa import read_mmsa
 from annotate.importing.table import TableSource, read_table
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.steps._import_features import Written, write_features
-from annotate.steps._import_samples import Plan, add_to, plan_of
 from annotate.types import UNIMODAL, Modality, Split
 from annotate.wording import counted, either
 from db import imports, labels, videos

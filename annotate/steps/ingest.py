@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from annotate.config.sections import IngestSettings, TranscribeSettings
+from annotate.corpus.paths import storable
+from annotate.corpus.rules import Rules
 from annotate.errors import AnnotateError, NothingToDo
+from annotate.ingest.files import MEDIA_SUFFIXES, Found, find
+from annotate.ingest.notes import counted_notes
+from annotate.ingest.outlook import Cut, foreseen, summary, ways_out
+from annotate.ingest.path_patterns import Pattern
+from annotate.ingest.run import LOCK_SECONDS, Run
+from annotate.ingest.scratch import marked, sweep
+from annotate.ingest.speakers import read_speakers
+from annotate.ingest.transcripts import attach, read_given
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.protocols import Executor
 from annotate.registry import EXECUTORS, SEGMENTERS, TRANSCRIBERS
-from annotate.sections import IngestSettings, TranscribeSettings
-from annotate.steps._ingest_files import MEDIA_SUFFIXES, Found, find, storable
-from annotate.steps._ingest_notes import counted_notes
-from annotate.steps._ingest_outlook import Cut, foreseen, summary, ways_out
-from annotate.steps._ingest_run import LOCK_SECONDS, Run
-from annotate.steps._ingest_scratch import marked, sweep
-from annotate.steps._ingest_speakers import read_speakers
-from annotate.steps._ingest_transcripts import attach, read_given
-from annotate.steps._path_patterns import Pattern
-from annotate.steps._verdicts import Rules
 from annotate.steps.recheck import still_asked
 from annotate.types import Split, VideoStatus
 from annotate.wording import counted, either

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from annotate import config
+from annotate.config import settings as config
 from annotate.durable import write_whole
 from annotate.errors import UnknownName, UsageError
 from annotate.permissions import Access, make_folder

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from annotate.acquisition.opening import open_strategy
-from annotate.errors import ConfigError, NothingToDo, UsageError
+from annotate.batch.opening import require_usable
+from annotate.batch.plan import Plan, Request, again_below, plan, read_budget
+from annotate.batch.quotas import Choice
+from annotate.corpus.gaps import gap_warnings
+from annotate.corpus.no_samples import no_samples, no_split
+from annotate.errors import NothingToDo, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.registry import STRATEGIES
-from annotate.steps._choose import Choice
-from annotate.steps._gaps import gap_warnings
-from annotate.steps._no_samples import no_samples, no_split
-from annotate.steps._plan import Plan, Request, again_below, plan, read_budget
 from annotate.types import Form, Modality
 from annotate.wording import counted, either
 from db import batches, stats
@@ -131,19 +130,6 @@ def _known_tasks(project: Project, tasks: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tasks))
 
 
-def require_usable(project: Project, strategy: str) -> None:
-    """Raises `UnknownName` for a strategy or that of a cold start, `ConfigError` where it needs a model."""
-    batch = project.settings.batch
-    open_strategy(strategy, batch.options)
-    cold_start = batch.cold_start
-    if open_strategy(cold_start, batch.options).needs:
-        fitting = [name for name in STRATEGIES.names() if not open_strategy(name).needs]
-        raise ConfigError(
-            f"batch.cold_start is {cold_start!r}, which needs a model",
-            hint=f"use one of {', '.join(fitting)}",
-        )
-
-
 def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatchReport:
     _require_candidates(project, request, has_model=True)
     round_id, note = _present_round(project)
@@ -180,8 +166,8 @@ def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatc
 
 def _present_round(project: Project) -> tuple[int | None, str]:
     """The model a dry run ranks with, and a note about it: the fitting one, else the latest."""
-    from annotate.steps._material import read_material
-    from annotate.steps._model import find_round
+    from annotate.rounds.model import find_round
+    from annotate.rounds.training_data import read_material
 
     note = "dry run: nothing was trained, written or sent"
     material = read_material(project, seed=project.settings.project.seed)
@@ -198,10 +184,10 @@ def _present_round(project: Project) -> tuple[int | None, str]:
 
 
 def _ask(project: Project, request: Request, progress: Progress) -> NextBatchReport:
-    from annotate.steps._match import adopt_unknown
-    from annotate.steps._model import ensure_round
-    from annotate.steps._studio import connect
-    from annotate.steps._take_down import take_down
+    from annotate.labelling.connection import connect
+    from annotate.labelling.match import adopt_unknown
+    from annotate.labelling.take_down import take_down
+    from annotate.rounds.model import ensure_round
 
     # An old schema is reported first: nobody should start Label Studio only to be told to migrate then.
     require_current(project.engine)
@@ -246,7 +232,7 @@ def _send(
     project: Project, client: "LabelStudioClient", batch_id: int, left: int | None, notes: list[str],
     progress: Progress,
 ) -> NextBatchReport:  # fmt: skip
-    from annotate.steps._push import push_outbox
+    from annotate.labelling.push import push_outbox
 
     sent = push_outbox(project, client, progress=progress)
     return _report(project, batch_id, left, sent.pushed, [*notes, *sent.problems])

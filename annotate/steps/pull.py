@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from annotate.corpus.gaps import gap_warnings
 from annotate.errors import NothingToDo, UsageError
-from annotate.labelstudio.client import LabelStudioClient
-from annotate.progress import SILENT, Bar, Progress
-from annotate.project import Project
-from annotate.steps._gaps import gap_warnings
-from annotate.steps._missing import LISTED, MissingAnswer
-from annotate.steps._pull_pass import Missing, Pass, ReadPass, Tally, read_pass, settle_missing
-from annotate.steps._push import (
+from annotate.labelling.connection import connect
+from annotate.labelling.missing import LISTED, MissingAnswer
+from annotate.labelling.pull_pass import Missing, Pass, ReadPass, Tally, read_pass, settle_missing
+from annotate.labelling.push import (
     PushReport,
     asked_forms,
     find_ls_project,
@@ -20,8 +18,10 @@ from annotate.steps._push import (
     leave_lost_project,
     push_outbox,
 )
-from annotate.steps._studio import connect
-from annotate.steps._transcripts_shown import judged_otherwise
+from annotate.labelling.transcripts_shown import judged_otherwise
+from annotate.labelstudio.client import LabelStudioClient
+from annotate.progress import SILENT, Bar, Progress
+from annotate.project import Project
 from annotate.types import Form, Modality
 from annotate.wording import counted, either
 from db import annotations, labels, outbox, reask

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from annotate.ingest.files import Found
+from annotate.ingest.run import LOCK_SECONDS, Run
+from annotate.ingest.speakers import Speakers
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.steps._ingest_files import Found
-from annotate.steps._ingest_run import LOCK_SECONDS, Run
-from annotate.steps._ingest_speakers import Speakers
-from annotate.steps.status import next_command
+from annotate.steps._next import next_command
 from annotate.types import Split
 from annotate.wording import counted, either
 from db import outbox, stats, videos

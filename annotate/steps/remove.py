@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from annotate.corpus.lookup import one_video
 from annotate.errors import AnnotateError, NothingToDo
+from annotate.ingest.run import settle_again
+from annotate.labelling.take_down import take_down_if_reachable
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.steps._ingest_run import settle_again
-from annotate.steps._one_video import one_video
-from annotate.steps._take_down import take_down_if_reachable
-from annotate.steps.status import next_command
+from annotate.steps._next import next_command
 from annotate.types import Split
 from annotate.wording import counted
 from db import groups, removal, videos, withdrawals

@@ -1,16 +1,16 @@
 """List samples, show one, and correct them by hand: text, speaker, ends, and what the checks say of them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from annotate.corpus.lookup import one_sample, one_video
+from annotate.corrections.apply import CorrectionReport, correct
+from annotate.corrections.plan import Decision, Edit, Plan, add_edit, add_merge, add_split
 from annotate.errors import NothingToDo, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.steps._correct import CorrectionReport, correct
-from annotate.steps._correction_plan import Decision, Edit, Plan, add_edit, add_merge, add_split
-from annotate.steps._one_sample import one_sample
-from annotate.steps._one_video import one_video
+from annotate.steps._next import next_command
 from annotate.wording import counted
 from db import samples
 from db.engine import Session, reading
@@ -128,7 +128,25 @@ def edit(  # noqa: PLR0913 - one for each option
         ))  # fmt: skip
         return made
 
-    return _done(correct(project, plan, by=by, dry_run=dry_run, progress=progress))
+    return _done(make_corrections(project, plan, by=by, dry_run=dry_run, progress=progress))
+
+
+def make_corrections(
+    project: Project,
+    make_plan: Callable[[Session], Plan],
+    *,
+    by: str | None,
+    dry_run: bool,
+    progress: Progress,
+) -> CorrectionReport:
+    """Make the corrections that `make_plan` works out, and name the next command.
+
+    Raises what `correct` does.
+    """
+    report = correct(project, make_plan, by=by, dry_run=dry_run, progress=progress)
+    if dry_run and report.changes:
+        return replace(report, next="run the same without --dry-run")
+    return replace(report, next=next_command(project))
 
 
 def _microseconds(time: float | None) -> int | None:
@@ -165,7 +183,7 @@ def split(
         add_split(session, made, one_sample(session, name), times, transcripts, reason)
         return made
 
-    return correct(project, plan, by=by, dry_run=dry_run, progress=progress)
+    return make_corrections(project, plan, by=by, dry_run=dry_run, progress=progress)
 
 
 def merge(
@@ -186,7 +204,7 @@ def merge(
         add_merge(session, made, [one_sample(session, name) for name in names], transcript, speaker, reason)
         return made
 
-    return correct(project, plan, by=by, dry_run=dry_run, progress=progress)
+    return make_corrections(project, plan, by=by, dry_run=dry_run, progress=progress)
 
 
 def decide(
@@ -214,4 +232,4 @@ def decide(
             add_edit(session, made, Edit(name, decision=decision, reason=reason))
         return made
 
-    return _done(correct(project, plan, by=by, dry_run=dry_run, progress=progress))
+    return _done(make_corrections(project, plan, by=by, dry_run=dry_run, progress=progress))

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotate.corpus.lookup import one_sample
+from annotate.corrections.plan import speaker_of
 from annotate.project import Project
-from annotate.steps._correction_plan import speaker_of
-from annotate.steps._one_sample import one_sample
 from db import corrections, explain, models, samples
 from db.engine import Session, reading
 

@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from annotate.errors import AnnotateError, NothingToDo
-from annotate.progress import SILENT, Progress
-from annotate.project import Project
-from annotate.steps._correct import CorrectionReport, correct
-from annotate.steps._correction_plan import (
+from annotate.corrections.apply import CorrectionReport
+from annotate.corrections.plan import (
     Decision,
     Edit,
     Plan,
@@ -20,7 +17,7 @@ from annotate.steps._correction_plan import (
     seconds,
     tidy,
 )
-from annotate.steps._sample_table import (
+from annotate.corrections.table import (
     READ_ONLY,
     Damaged,
     Row,
@@ -31,7 +28,10 @@ from annotate.steps._sample_table import (
     state_of,
     write_table,
 )
-from annotate.steps.samples import sample_filter
+from annotate.errors import AnnotateError, NothingToDo
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.steps.samples import make_corrections, sample_filter
 from annotate.wording import counted, either
 from db import corrections, samples
 from db.engine import Session, reading
@@ -98,7 +98,7 @@ def apply_table(
     `correct` raises.
     """
     rows, warnings = read_table(path)
-    report = correct(
+    report = make_corrections(
         project, lambda session: _plan(session, path, rows), by=by, dry_run=dry_run, progress=progress
     )
     report.warnings[:0] = warnings

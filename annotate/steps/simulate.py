@@ -8,22 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from annotate.acquisition.opening import open_strategy
+from annotate.batch.opening import open_strategy
 from annotate.errors import UsageError
 from annotate.learning.metrics import Scores
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
+from annotate.rounds.expected_time import Expected, fewest_epochs, pace_of
+from annotate.rounds.model import seed_of
 from annotate.simulation.cells import identity, name_of
 from annotate.simulation.expected import short_training
+from annotate.simulation.from_project import open_world, world_of
 from annotate.simulation.outcome import Outcome, outcome
 from annotate.simulation.savings import Reach
 from annotate.simulation.schedule import by_question
 from annotate.simulation.schedule import simulate as replay
 from annotate.simulation.scores import MEASURES
 from annotate.simulation.world import Plan, World
-from annotate.steps._expected import Expected, fewest_epochs, pace_of
-from annotate.steps._model import seed_of
-from annotate.steps._world import open_world, world_of
 from annotate.wording import counted, either
 
 FOLDER = "simulations"

@@ -5,23 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotate.errors import AnnotateError
-from annotate.labelstudio.server import StudioFolder
+from annotate.corpus.gaps import gap_warnings
+from annotate.corpus.splits import deviation, deviation_of, is_off
+from annotate.labelling.transcripts_shown import judged_otherwise
 from annotate.project import Project
-from annotate.steps._gaps import gap_warnings
-from annotate.steps._no_samples import EXPLAIN, INGEST
-from annotate.steps._splits import deviation, deviation_of, is_off
-from annotate.steps._transcripts_shown import judged_otherwise
-from annotate.types import Kind, Split
+from annotate.steps._next import next_command
+from annotate.types import Split
 from annotate.wording import counted
 from db import reask, stats, videos
-from db.batches import something_left
 from db.engine import Session, reading
-from db.models import UNANSWERED, BatchItemState
+from db.models import BatchItemState
 
 SHOWN_ROUNDS = 3
 SHOWN_SCORES = ("n", "MAE", "Corr", "Acc-2", "Has0", "Acc", "F1", "Acc-subset", "F1-micro")
-WAITING = frozenset(state.name.lower() for state in UNANSWERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,52 +124,6 @@ def _open_questions(project: Project) -> int:
     open_state = BatchItemState.OPEN.name.lower()
     with reading(project.engine) as session:
         return sum(n for _, state, n in stats.questions(session) if state == open_state)
-
-
-def next_command(project: Project) -> str:
-    """What to type next, from what is there and what is missing."""
-    with reading(project.engine) as session:
-        samples = sum(stats.samples(session).values())
-        waiting = sum(n for _, state, n in stats.questions(session) if state in WAITING)
-        left = something_left(session, project.settings.passes, _again_below(project))
-        refused = bool(stats.rejected(session))
-    if samples == 0:
-        return EXPLAIN if refused else INGEST
-    if _unextracted(project, samples):
-        return "annotate extract"
-    if (waiting or left) and not _studio_runs(project):
-        return "annotate studio up"
-    if waiting:
-        return "annotate pull"
-    if left:
-        return "annotate next-batch"
-    regression = any(d.kind is Kind.REGRESSION for d in project.settings.dimensions)
-    return f"annotate export {'mmsa' if regression else 'jsonl'} dataset"
-
-
-def _again_below(project: Project) -> int:
-    from annotate.steps._plan import Request, again_below
-
-    batch = project.settings.batch
-    try:
-        return again_below(project, Request(batch.strategy, batch.ask == "samples"), has_model=True)
-    except AnnotateError:
-        return 0  # `annotate next-batch` tells what is wrong
-
-
-def _unextracted(project: Project, samples: int) -> bool:
-    from annotate.steps._features import feature_names
-
-    try:
-        names = set(feature_names(project).values())
-    except AnnotateError:
-        return True  # `annotate extract` tells what is wrong
-    with reading(project.engine) as session:
-        return stats.featured(session, names) < samples
-
-
-def _studio_runs(project: Project) -> bool:
-    return bool(project.settings.labelstudio.url) or StudioFolder(project.studio).running() is not None
 
 
 def _videos(counts: Sequence[tuple[str, str, int]], unreadable: int) -> list[dict[str, Any]]:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 from filelock import FileLock, Timeout
 
+from annotate.corpus.clips import fetch_questions
 from annotate.errors import LabelStudioError, ProjectBusy, UsageError
+from annotate.labelling.connection import address
 from annotate.labelstudio import access, raters, server
 from annotate.labelstudio.credentials import Credentials, credentials_file, read_credentials, save_credentials
 from annotate.labelstudio.install import Installation, ensure_installed
 from annotate.labelstudio.server import Running, StudioFolder
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.steps._clips import fetch_questions
-from annotate.steps._studio import address
 
 
 @dataclass(frozen=True, slots=True)

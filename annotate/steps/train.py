@@ -7,8 +7,8 @@ from typing import Any
 from annotate.errors import NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.steps._material import Material, read_material
-from annotate.steps._model import RoundRecord, find_round, recipe_of, seed_of, train_round
+from annotate.rounds.model import RoundRecord, find_round, recipe_of, seed_of, train_round
+from annotate.rounds.training_data import Material, read_material
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from sqlalchemy import select
 
 from annotate.errors import AnnotateError, UsageError
 from annotate.executors._alive import alive
+from annotate.ingest import run as run_step
 from annotate.protocols import Executor
 from annotate.registry import EXECUTORS
-from annotate.steps import _ingest_run as run_step
 from annotate.steps.ingest import ingest
 from annotate.types import Failed, Failure, Finished, Working
 from db import models

@@ -17,7 +17,7 @@ from annotate.registry import EXPORTERS
 from annotate.types import Dataset, Label
 from exporters._manifest import FILE_NAME, read_manifest, write_manifest
 from tests.conftest import ROOT
-from tests.datasets import TASKS, make_dataset
+from tests.support.datasets import TASKS, make_dataset
 
 pytestmark = pytest.mark.parametrize("name", EXPORTERS.names())
 
@@ -38,7 +38,7 @@ def test_two_processes_write_the_same_bytes(name: str, tmp_path: Path) -> None:
         # Another hash seed, another media folder: neither may leave a trace.
         media, out = tmp_path / f"media{seed}", tmp_path / seed
         code = (
-            "from pathlib import Path; from tests.datasets import make_dataset;"
+            "from pathlib import Path; from tests.support.datasets import make_dataset;"
             "from tests.contracts.test_exporter_contract import write;"
             f"write({name!r}, make_dataset(Path({str(media)!r})), Path({str(out)!r}))"
         )

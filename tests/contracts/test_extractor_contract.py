@@ -59,7 +59,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """By extractor: a tiny model with random weights, saved as its makers would."""
     if find_spec("transformers") is None:
         cannot("no transformers: pip install -e '.[pretrained]'")
-    from tests.tiny_models import save_audio_model, save_text_model, save_vision_model
+    from tests.support.tiny_models import save_audio_model, save_text_model, save_vision_model
 
     folder = tmp_path_factory.mktemp("models")
     made = {

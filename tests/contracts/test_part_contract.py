@@ -19,7 +19,7 @@ from annotate.learning.tensors import Inputs
 from annotate.options import options_of
 from annotate.registry import ENCODERS, ENSEMBLES, FUSIONS, HEADS, LEARNING, SHARINGS, WEIGHTINGS
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
-from tests.needs import cannot
+from tests.support.needs import cannot
 
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
 EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("angry", "happy", "sad")))
@@ -70,7 +70,7 @@ def models(tmp_path_factory):
     """A folder with what recipes that need a pretrained model name."""
     if find_spec("transformers") is None:
         cannot("no transformers: pip install -e '.[pretrained]'")
-    from tests.tiny_models import save_text_model
+    from tests.support.tiny_models import save_text_model
 
     folder = tmp_path_factory.mktemp("models")
     save_text_model(folder / MODEL, rows=6 * 2048)  # the numbers of all tokens made here

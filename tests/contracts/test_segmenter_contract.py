@@ -9,7 +9,7 @@ import pytest
 from annotate.registry import SEGMENTERS
 from annotate.segmenters._postprocess import utterances
 from annotate.types import Cue, Footage, LengthRules, Transcript
-from tests.media_factory import decoded
+from tests.support.media_factory import decoded
 
 pytestmark = pytest.mark.parametrize("name", SEGMENTERS.names())
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotate.acquisition.choosing import choose
-from annotate.acquisition.opening import open_strategy
+from annotate.batch.choosing import choose
+from annotate.batch.opening import open_strategy
 from annotate.errors import AnnotateError, ModelError
 from annotate.protocols import QueryStrategy
 from annotate.registry import STRATEGIES
 from annotate.types import Dimension, Modality, Need, Pool, Selection, Task, TaskPrediction
-from tests.pools import EMOTION, SENTIMENT, THEMES, make_pool
+from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool
 
 pools = st.builds(
     make_pool,

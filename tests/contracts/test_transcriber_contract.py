@@ -9,8 +9,8 @@ import pytest
 from annotate.errors import AnnotateError
 from annotate.registry import TRANSCRIBERS
 from annotate.types import Transcript
-from tests.media_factory import decoded
-from tests.tiny_whisper import save_whisper
+from tests.support.media_factory import decoded
+from tests.support.tiny_whisper import save_whisper
 
 pytestmark = pytest.mark.parametrize("name", TRANSCRIBERS.names())
 

@@ -16,9 +16,9 @@ from annotate.project import Project
 from annotate.steps.init import init
 from annotate.types import UNIMODAL, Modality, Split
 from db.engine import writing
-from tests.factories import add_sample, add_video
 from tests.histories.history import PASSES, SAMPLES
-from tests.material import store
+from tests.support.factories import add_sample, add_video
+from tests.support.material import store
 
 SPLITS = (Split.TRAIN, Split.VALID, Split.TEST)
 """Of the videos: with three samples or fewer in train no model is ever trained, which would take long."""

@@ -18,7 +18,7 @@ from tests.histories.corpus import Database, asking
 from tests.histories.killing import Outcome, run, run_and_kill
 from tests.histories.oracle import Act, Oracle, Version
 from tests.histories.servers import Server, call
-from tests.raters import Rater, form
+from tests.support.raters import Rater, form
 
 PACE = 70.0
 """Seconds between two operations by the server's clock: more than a pull reads again by itself."""

@@ -15,8 +15,8 @@ from annotate.labelstudio.credentials import Credentials
 from annotate.labelstudio.install import Installation
 from annotate.labelstudio.raters import add_rater
 from tests.histories.studio_model import OWNER, OWNER_TOKEN, StudioModel, serving
-from tests.raters import Rater
-from tests.studio import free_port
+from tests.support.raters import Rater
+from tests.support.studio import free_port
 
 
 class Server(Protocol):

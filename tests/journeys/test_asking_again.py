@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from annotate.batch.pool import look
 from annotate.errors import ConfigError, NothingToDo
 from annotate.project import Project
-from annotate.steps._pool import look
 from annotate.steps.export import export
 from annotate.steps.next_batch import NextBatchReport, next_batch
 from annotate.steps.status import status

@@ -6,18 +6,18 @@ import math
 import numpy as np
 import pytest
 
-from annotate import config
+from annotate.config import settings as config
 from annotate.errors import ConfigError, ModelError
 from annotate.project import Project
+from annotate.rounds.model import ensure_round, view
 from annotate.steps import doctor as step
-from annotate.steps._model import ensure_round, view
 from annotate.steps.doctor import doctor
 from annotate.steps.train import train
 from annotate.types import Modality, Split
 from db import models
 from db.engine import reading, writing
-from tests.factories import add_label
-from tests.material import DIMS, fill, relabel, store
+from tests.support.factories import add_label
+from tests.support.material import DIMS, fill, relabel, store
 
 EMOTION = "emotion.M"
 

@@ -10,17 +10,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from annotate import config
+from annotate.comparison import candidates as _arms
+from annotate.config import settings as config
 from annotate.errors import ModelError, NothingToDo, UsageError
 from annotate.project import Project
-from annotate.steps import _arms
 from annotate.steps.compare import compare
 from annotate.types import Modality, Role, Split
 from db import models
 from db.engine import reading, writing
 from tests.conftest import ROOT
-from tests.factories import add_label
-from tests.material import fill, relabel
+from tests.support.factories import add_label
+from tests.support.material import fill, relabel
 
 SMALL = {"HIDDEN": "8", "MEMBERS": "1", "EPOCHS": "3", "LEARNING_RATE": "0.01"}
 
@@ -214,7 +214,7 @@ def test_apply_writes_a_clear_winner_and_nothing_else(project, monkeypatch):
 
 def test_few_groups_are_compared_but_never_believed(project, monkeypatch):
     fill(project, speakers=4, each=6)
-    monkeypatch.setattr("annotate.steps._outcome.choose", lambda *_: "fusion=gated")
+    monkeypatch.setattr("annotate.comparison.verdict.choose", lambda *_: "fusion=gated")
     report = compare(project, variants="fusion=gated", apply=True)
     assert any("18 samples are too few for a verdict" in line for line in report.warnings)
     assert any("5 folds were asked for" in line for line in report.warnings)

@@ -15,8 +15,8 @@ from annotate.types import Modality
 from db import models, reask
 from db.engine import reading, writing
 from db.models import BatchItem, BatchItemState
-from tests.raters import Rater, add_samples, ask, items, with_raters
-from tests.studio import LabelStudio
+from tests.support.raters import Rater, add_samples, ask, items, with_raters
+from tests.support.studio import LabelStudio
 
 
 def set_state(

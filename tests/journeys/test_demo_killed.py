@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from annotate.errors import UsageError
+from annotate.labelling.push import _marker
 from annotate.progress import SILENT
 from annotate.steps import demo
-from annotate.steps._push import _marker
 from annotate.temporary import temporary_name
 from annotate.types import Form, Modality
 from db.engine import writing
 from db.models import Annotation, Annotator, now
-from tests.factories import add_sample, add_video
+from tests.support.factories import add_sample, add_video
 
 KILLED = """
 import os, shutil, signal, sys

@@ -14,8 +14,8 @@ from annotate.types import Modality, Split
 from db import models
 from db.engine import writing
 from db.models import BatchItemState
-from tests.factories import add_label
-from tests.material import fill
+from tests.support.factories import add_label
+from tests.support.material import fill
 
 EMOTION = """
 [[dimensions]]

@@ -22,9 +22,9 @@ from db.models import Annotation, BatchItem, BatchItemState, LsProject
 from tests.journeys.test_dimension_added import with_emotion
 from tests.journeys.test_sync import client, delete_ls_project  # noqa: F401 - fixtures
 from tests.journeys.test_sync_lost_database import restoring
-from tests.material import fill
-from tests.raters import Rater, items, ls_project, pull, whole
-from tests.studio import LabelStudio
+from tests.support.material import fill
+from tests.support.raters import Rater, items, ls_project, pull, whole
+from tests.support.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 OPEN, HELD, CLOSED = BatchItemState.OPEN, BatchItemState.HELD, BatchItemState.CLOSED

@@ -11,17 +11,17 @@ import pytest
 
 from annotate.errors import UsageError
 from annotate.feature_store import FeatureStore
+from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
-from annotate.steps._push import push_outbox
 from annotate.steps.doctor import doctor
 from annotate.types import Modality
 from db import features, models, outbox
 from db.engine import writing
 from tests.conftest import RunAnnotate
-from tests.factories import add_sample, add_video
-from tests.raters import TEXT_ONLY, Rater, add_samples, ask, items, ls_project, pull, with_raters
-from tests.studio import LabelStudio
+from tests.support.factories import add_sample, add_video
+from tests.support.raters import TEXT_ONLY, Rater, add_samples, ask, items, ls_project, pull, with_raters
+from tests.support.studio import LabelStudio
 
 SLOW = ("stored data", "clips", "feature shards", "questions in label studio")
 

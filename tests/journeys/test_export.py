@@ -14,10 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import select, update
 
+from annotate.datasets.build import short_names
 from annotate.errors import ConfigError, ExportError, NothingToDo, UnknownName, UsageError
 from annotate.project import Project
 from annotate.steps import export as step
-from annotate.steps._dataset import short_names
 from annotate.steps.export import export
 from annotate.temporary import temporary_name
 from annotate.types import UNIMODAL, Modality, Split
@@ -25,9 +25,9 @@ from db import models
 from db.engine import reading, writing
 from exporters._manifest import FILE_NAME, read_manifest
 from tests.conftest import ROOT, MakeProject, RunAnnotate
-from tests.datasets import make_features
-from tests.factories import add_label, add_sample, add_video
-from tests.ordinary_user import as_an_ordinary_user
+from tests.support.datasets import make_features
+from tests.support.factories import add_label, add_sample, add_video
+from tests.support.ordinary_user import as_an_ordinary_user
 
 TASKS = tuple(f"sentiment.{modality}" for modality in Modality)
 
@@ -37,9 +37,9 @@ def _features(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(_: Project, modality: Modality, sample_ids: Sequence[str]) -> list[NDArray[np.float32]]:
         return [make_features(modality)(sample) for sample in sample_ids]
 
-    monkeypatch.setattr("annotate.steps._features.read_features", read)
+    monkeypatch.setattr("annotate.corpus.features.read_features", read)
     monkeypatch.setattr(
-        "annotate.steps._features.feature_names", lambda _: {m: f"fake-{m.word}@01" for m in UNIMODAL}
+        "annotate.corpus.features.feature_names", lambda _: {m: f"fake-{m.word}@01" for m in UNIMODAL}
     )
 
 
@@ -319,7 +319,7 @@ def test_only_a_format_with_features_needs_them(
     def none_there(*_: object) -> None:
         raise AssertionError("features were read")
 
-    monkeypatch.setattr("annotate.steps._features.read_features", none_there)
+    monkeypatch.setattr("annotate.corpus.features.read_features", none_there)
     export(project, format="chsims-csv", dest=tmp_path / "table")
     manifest = read_manifest(tmp_path / "table")
     assert manifest is not None
@@ -375,7 +375,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from annotate.project import Project
-from annotate.steps import _replace_export, export as step
+from annotate.steps import export as step
+from annotate.datasets import replace_export as _replace_export
 
 def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -14,20 +14,20 @@ import numpy as np
 import pytest
 import soundfile
 
-from annotate.config import load
+from annotate.config.settings import load
+from annotate.corpus.features import feature_names, featured, read_features
 from annotate.errors import ConfigError, FeatureError, NothingToDo
 from annotate.feature_store import FeatureStore
 from annotate.features.face_motion import FaceMotion
 from annotate.project import Project
-from annotate.steps._features import feature_names, featured, read_features
 from annotate.steps.extract import extract
 from annotate.types import UNIMODAL, Modality
 from db import models
 from db.engine import reading, writing
 from db.features import shards
 from tests.conftest import ROOT
-from tests.factories import add_sample, add_video
-from tests.leftovers import name_of_an_ended_process
+from tests.support.factories import add_sample, add_video
+from tests.support.leftovers import name_of_an_ended_process
 
 TEXTS = ("bin blue at f two now", "把蓝色放在这里", "")
 Fill = Callable[[Project], list[str]]
@@ -283,7 +283,7 @@ def test_a_pretrained_extractor_without_its_model_fails_before_any_work(project:
 
 
 def test_a_pretrained_model_serves_a_whole_project(project: Project, fill: Fill, tmp_path: Path) -> None:
-    from tests.tiny_models import save_text_model
+    from tests.support.tiny_models import save_text_model
 
     ids = fill(project)
     extract(project)

@@ -12,7 +12,7 @@ from annotate.steps.ingest import ingest
 from annotate.steps.recheck import recheck
 from tests.conftest import MakeProject, RunAnnotate
 from tests.journeys.test_ingest_checks import ruled
-from tests.media_factory import make_video
+from tests.support.media_factory import make_video
 
 RULE = "transcript = { min = 1 }"
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from annotate.config import Settings
+from annotate.config.settings import Settings
+from annotate.ingest.files import Found
+from annotate.ingest.run import Run
+from annotate.ingest.speakers import Pattern, read_speakers
 from annotate.progress import SILENT
 from annotate.project import Project
-from annotate.steps._ingest_files import Found
-from annotate.steps._ingest_run import Run
-from annotate.steps._ingest_speakers import Pattern, read_speakers
 from annotate.types import PreparedSample, Segment, Told, Turn, VideoOutcome, VideoStatus, sample_id
 from db import models, videos
 from db.engine import reading, writing

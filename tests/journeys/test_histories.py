@@ -31,7 +31,7 @@ from tests.histories.oracle import Oracle, Violation
 from tests.histories.player import playing
 from tests.histories.servers import RealServer, Server, call, model_server, real_server
 from tests.histories.watching import Seen, Watcher
-from tests.needs import cannot
+from tests.support.needs import cannot
 
 ON_THE_MODEL, ON_A_REAL_SERVER = range(200), range(40)
 KINDS = ("sqlite", "postgres")

@@ -13,10 +13,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from annotate.corpus.features import read_features
 from annotate.errors import AnnotateError, ConfigError, CorpusError, NothingToDo, UsageError
 from annotate.project import Project
 from annotate.steps import import_ as step
-from annotate.steps._features import read_features
 from annotate.steps.explain import explain
 from annotate.steps.export import export
 from annotate.steps.extract import extract

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from annotate.config import Settings
+from annotate.config.settings import Settings
 from annotate.errors import AnnotateError, ConfigError, NothingToDo, ProjectBusy, UnknownName, UsageError
+from annotate.ingest import run as run_step
+from annotate.ingest.scratch import UNFINISHED
+from annotate.ingest.worker import CannotWrite, cut
 from annotate.project import Project
-from annotate.steps import _ingest_run as run_step
 from annotate.steps import ingest as step
-from annotate.steps._ingest_scratch import UNFINISHED
-from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps.ingest import IngestReport, ingest
 from annotate.temporary import PATTERN, temporary_name
 from annotate.types import (
@@ -41,8 +41,8 @@ from db.engine import reading, writing
 from db.models import SampleStatus
 from tests.conftest import MakeProject
 from tests.journeys.test_groups import ask
-from tests.leftovers import name_of_an_ended_process
-from tests.media_factory import make_video
+from tests.support.leftovers import name_of_an_ended_process
+from tests.support.media_factory import make_video
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -394,7 +394,7 @@ CTRL_C = """
 import sys
 from pathlib import Path
 import cli
-from annotate.steps import _ingest_run
+from annotate.ingest import run as _ingest_run
 from tests.journeys.test_ingest import stand_in
 if __name__ == "__main__":
     _ingest_run.cut = stand_in
@@ -744,7 +744,7 @@ def test_a_media_folder_that_cannot_be_written_is_no_fault_of_the_video(
     def refuse(job: VideoJob) -> VideoOutcome:
         raise PermissionError(errno.EACCES, "Permission denied", str(job.media / "M" / "x.mp4"))
 
-    monkeypatch.setattr("annotate.steps._prepare.prepare", refuse)
+    monkeypatch.setattr("annotate.ingest.prepare.prepare", refuse)
     job = VideoJob(tmp_path / "a.mp4", "00", tmp_path / "media", None, CutPlan())
     assert cut(job) == CannotWrite(
         f"{tmp_path}/media/M/x.mp4 cannot be written: Permission denied", "see who owns it"

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from annotate.errors import ConfigError, NothingToDo, UnknownName, UsageError
+from annotate.ingest import run as _ingest_run
+from annotate.ingest.outlook import Cut, ways_out
 from annotate.project import Project
-from annotate.steps import _ingest_run
-from annotate.steps._ingest_outlook import Cut, ways_out
 from annotate.steps.explain import explain
 from annotate.steps.ingest import ingest
 from annotate.steps.recheck import recheck
@@ -20,8 +20,8 @@ from db import models
 from db.engine import reading, writing
 from db.models import BatchItemState, SampleStatus
 from tests.conftest import MakeProject, RunAnnotate
-from tests.factories import add_video
-from tests.media_factory import make_video
+from tests.support.factories import add_video
+from tests.support.media_factory import make_video
 
 NAMES = ("grid_bbaf2n", "grid_lbax4n")
 

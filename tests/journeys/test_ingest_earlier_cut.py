@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from annotate.ingest.run import earlier_cut_hashes
 from annotate.project import Project
-from annotate.steps._ingest_run import earlier_cut_hashes
 from annotate.steps.ingest import IngestReport, ingest
 from db import models
 from db.engine import reading, writing

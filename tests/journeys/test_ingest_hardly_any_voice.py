@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotate.config import Rule
+from annotate.config.settings import Rule
+from annotate.corpus.rules import judge
+from annotate.ingest.prepare import prepare
 from annotate.registry import CHECKS
-from annotate.steps._prepare import prepare
-from annotate.steps._verdicts import judge
 from annotate.types import CutPlan, Observed, Segment, VideoJob, VideoOutcome, VideoStatus
-from tests.media_factory import RATE, speech, video_with_sound
+from tests.support.media_factory import RATE, speech, video_with_sound
 
 TEXT = "eight long sentences of words that nobody in this recording ever said to anybody at all"
 

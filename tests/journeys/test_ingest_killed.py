@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 STAND_IN = """
 import cli
-from annotate.steps import _ingest_run
+from annotate.ingest import run as _ingest_run
 from tests.journeys.test_ingest import stand_in
 if __name__ == "__main__":
     _ingest_run.cut = stand_in

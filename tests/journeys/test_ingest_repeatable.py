@@ -7,7 +7,7 @@ from benchmarks.ingest_kills import snapshot
 from db import models
 from tests.conftest import MakeProject, RunAnnotate
 from tests.journeys.test_ingest import _plain
-from tests.media_factory import make_video
+from tests.support.media_factory import make_video
 
 VOICES = "WEBVTT\n\n00:00.200 --> 00:01.400\n<v Ann>one two\n\n00:01.500 --> 00:02.800\n<v Bob>three four\n"
 TURNS = "1\n00:00:00,100 --> 00:00:02,900\none\n\n2\n00:00:03,100 --> 00:00:05,900\ntwo\n"

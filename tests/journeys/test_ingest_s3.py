@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from annotate.config import Settings
+from annotate.config.settings import Settings
+from annotate.corpus.clips import fetch_questions, require_clips
 from annotate.errors import AnnotateError, StorageError, UsageError
+from annotate.ingest import run as run_step
+from annotate.ingest.worker import CannotWrite, cut
 from annotate.project import Project
-from annotate.steps import _ingest_run as run_step
-from annotate.steps._clips import fetch_questions, require_clips
-from annotate.steps._ingest_worker import CannotWrite, cut
 from annotate.steps.doctor import doctor
 from annotate.steps.export import export
 from annotate.steps.extract import extract
@@ -34,10 +34,10 @@ from annotate.types import (
 from db import models
 from db.engine import reading, writing
 from db.models import BatchItemState
-from tests.factories import add_label
-from tests.leftovers import name_of_an_ended_process
-from tests.media_factory import make_video
-from tests.object_store import Bucket
+from tests.support.factories import add_label
+from tests.support.leftovers import name_of_an_ended_process
+from tests.support.media_factory import make_video
+from tests.support.object_store import Bucket
 
 
 def prepare_stand_in(job: VideoJob) -> VideoOutcome:

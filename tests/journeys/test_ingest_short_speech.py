@@ -13,7 +13,7 @@ from annotate.steps.explain import explain
 from annotate.steps.ingest import ingest
 from annotate.steps.recheck import recheck
 from tests.conftest import MakeProject, RunAnnotate
-from tests.media_factory import RATE, decoded, video_with_sound
+from tests.support.media_factory import RATE, decoded, video_with_sound
 
 
 def silence(seconds: float) -> np.ndarray:

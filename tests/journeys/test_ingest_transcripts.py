@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from annotate.errors import UsageError
+from annotate.ingest.files import SourceFile, find
+from annotate.ingest.transcripts import attach, read_given
 from annotate.project import Project
-from annotate.steps._ingest_files import SourceFile, find
-from annotate.steps._ingest_transcripts import attach, read_given
 from annotate.steps.ingest import IngestReport, ingest
 from db import models
 from db.engine import reading

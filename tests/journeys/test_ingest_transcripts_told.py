@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from annotate.errors import AnnotateError, UsageError
+from annotate.ingest.files import find
+from annotate.ingest.notes import counted_notes
+from annotate.ingest.transcripts import attach, read_given
 from annotate.project import Project
-from annotate.steps._ingest_files import find
-from annotate.steps._ingest_notes import counted_notes
-from annotate.steps._ingest_transcripts import attach, read_given
 from annotate.steps.explain import explain
 from annotate.steps.ingest import IngestReport, ingest
 from annotate.types import TranscriptOptions

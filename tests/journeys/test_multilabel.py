@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annotate.acquisition.choosing import choose
-from annotate.acquisition.opening import open_strategy
+from annotate.batch.choosing import choose
+from annotate.batch.opening import open_strategy
+from annotate.batch.pool import Sight
+from annotate.corpus.features import feature_names
 from annotate.errors import ConfigError, ExportError
 from annotate.feature_store import FeatureStore
+from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.labelstudio.convert import statement
 from annotate.labelstudio.interface import NOTHING, labeling_config
 from annotate.labelstudio.scripted import scripted_choices
 from annotate.project import Project
 from annotate.registry import STRATEGIES
-from annotate.steps._features import feature_names
-from annotate.steps._material import read_material
-from annotate.steps._model import view
-from annotate.steps._pool import Sight
-from annotate.steps._push import push_outbox
+from annotate.rounds.model import view
+from annotate.rounds.training_data import read_material
 from annotate.steps.export import export
 from annotate.steps.pull import PassReport, pull
 from annotate.steps.status import status
@@ -36,9 +36,9 @@ from db.engine import reading, writing
 from db.features import add_shard
 from db.labels import read_labels, rebuild_labels
 from db.models import Annotation, AnnotationState, BatchItemState, Label
-from tests.factories import add_label, add_sample, add_video
-from tests.raters import Rater, add_samples, ask, items, ls_project, with_raters
-from tests.studio import LabelStudio
+from tests.support.factories import add_label, add_sample, add_video
+from tests.support.raters import Rater, add_samples, ask, items, ls_project, with_raters
+from tests.support.studio import LabelStudio
 
 THEMES = """
 [[dimensions]]

@@ -13,8 +13,12 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import select, update
 
-from annotate.acquisition.costs import PassCost
+from annotate.batch import plan as _plan
+from annotate.batch import subsample as _narrow
+from annotate.batch.costs import PassCost
+from annotate.batch.quotas import Choice
 from annotate.console import plain
+from annotate.corpus.features import feature_names
 from annotate.errors import (
     AnnotateError,
     ConfigError,
@@ -27,10 +31,7 @@ from annotate.errors import (
 )
 from annotate.feature_store import FeatureStore
 from annotate.project import Project
-from annotate.steps import _narrow, _plan
 from annotate.steps import next_batch as step
-from annotate.steps._choose import Choice
-from annotate.steps._features import feature_names
 from annotate.steps.next_batch import NextBatchReport
 from annotate.types import Modality, Role, Split
 from db import batches, stats
@@ -38,7 +39,7 @@ from db.batches import Candidate
 from db.engine import reading, writing
 from db.features import add_shard
 from db.models import UNANSWERED, Batch, BatchItem, BatchItemState, Label, Prediction, Sample
-from tests.factories import add_label, add_sample, add_video
+from tests.support.factories import add_label, add_sample, add_video
 
 
 class Studio:

@@ -21,7 +21,7 @@ from annotate.steps.init import init
 from annotate.types import Modality
 from db.engine import writing
 from tests.conftest import ROOT, RunAnnotate
-from tests.factories import add_video
+from tests.support.factories import add_video
 
 
 @contextmanager

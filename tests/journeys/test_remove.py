@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from annotate.corpus.rules import Rules
 from annotate.errors import NothingToDo, UnknownName, UsageError
+from annotate.ingest import run as run_step
 from annotate.project import Project
-from annotate.steps import _ingest_run as run_step
-from annotate.steps._verdicts import Rules
 from annotate.steps.ingest import ingest
 from annotate.steps.pull import pull
 from annotate.steps.recheck import recheck
@@ -26,10 +26,10 @@ from db.groups import homes
 from db.models import BatchItemState, SampleStatus
 from db.outbox import withdraw_unwanted
 from db.rounds import labels_by_split
-from tests.factories import add_label, add_sample, add_video
 from tests.journeys.test_ingest import make, stand_in
-from tests.raters import Rater, add_samples, ask, items, with_raters
-from tests.studio import LabelStudio
+from tests.support.factories import add_label, add_sample, add_video
+from tests.support.raters import Rater, add_samples, ask, items, with_raters
+from tests.support.studio import LabelStudio
 
 
 @pytest.fixture

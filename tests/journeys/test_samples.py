@@ -27,9 +27,9 @@ from db import models
 from db.engine import reading, writing
 from db.models import BatchItemState, SampleStatus
 from tests.conftest import RunAnnotate
-from tests.factories import add_label, add_sample, add_video
-from tests.media_factory import make_video
-from tests.raters import add_samples, ask, items
+from tests.support.factories import add_label, add_sample, add_video
+from tests.support.media_factory import make_video
+from tests.support.raters import add_samples, ask, items
 
 CUES = ((0.4, 2.0, "first words here"), (2.2, 4.0, "second words here"), (4.4, 6.0, "third words here"))
 

@@ -16,7 +16,7 @@ from annotate.steps.samples_table import apply_table, export_table
 from db import models
 from db.engine import reading, writing
 from tests.conftest import RunAnnotate
-from tests.factories import add_sample, add_video
+from tests.support.factories import add_sample, add_video
 
 Cells = list[list[str]]
 TEXTS = ("hello", "007", "=1+1", "'tis so", "1-2", "你好，世界", 'twelve, "and" more', "true")

@@ -18,7 +18,7 @@ from annotate.simulation import cells
 from annotate.steps.simulate import simulate
 from annotate.types import Split
 from tests.conftest import ROOT
-from tests.material import DIMS, fill, store
+from tests.support.material import DIMS, fill, store
 
 SMALL = {"HIDDEN": "8", "MEMBERS": "1", "EPOCHS": "3", "LEARNING_RATE": "0.01"}
 

@@ -14,8 +14,8 @@ from db.engine import reading, writing
 from db.groups import fixed_videos
 from db.models import IMPORTED, SampleStatus
 from tests.conftest import MakeProject, RunAnnotate
-from tests.factories import add_label
 from tests.journeys.test_groups import ask, cut, sample_rows, settle, splits, with_splits
+from tests.support.factories import add_label
 
 
 def counts(project: Project) -> dict[str, int]:

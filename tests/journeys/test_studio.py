@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from annotate.errors import LabelStudioError, UsageError
+from annotate.labelling import connection as _studio
 from annotate.labelstudio import access, install, raters, server
 from annotate.labelstudio.credentials import (
     Credentials,
@@ -29,10 +30,10 @@ from annotate.labelstudio.install import Installation
 from annotate.labelstudio.interface import labeling_config
 from annotate.labelstudio.server import Running, StudioFolder
 from annotate.project import Project
-from annotate.steps import _studio, studio
+from annotate.steps import studio
 from annotate.types import Modality
 from tests.conftest import ROOT, MakeProject, RunAnnotate
-from tests.studio import LabelStudio, free_port
+from tests.support.studio import LabelStudio, free_port
 
 
 @contextmanager

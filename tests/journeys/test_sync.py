@@ -9,21 +9,32 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from annotate.doctor.deep import Deep
+from annotate.doctor.findings import State
 from annotate.errors import LabelStudioError, NothingToDo
+from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.progress import Silent
 from annotate.project import Project
-from annotate.steps._deep import Deep
-from annotate.steps._findings import State
-from annotate.steps._push import push_outbox
 from annotate.steps.init import init
 from annotate.steps.pull import PassReport
 from annotate.types import Modality
 from db.engine import reading, writing
 from db.labels import read_labels
 from db.models import Annotation, Annotator, BatchItem, BatchItemState, Event, LsProject
-from tests.raters import TEXT_ONLY, Rater, add_samples, ask, form, items, ls_project, pull, whole, with_raters
-from tests.studio import LabelStudio
+from tests.support.raters import (
+    TEXT_ONLY,
+    Rater,
+    add_samples,
+    ask,
+    form,
+    items,
+    ls_project,
+    pull,
+    whole,
+    with_raters,
+)
+from tests.support.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 T, M = Modality.TEXT, Modality.MULTIMODAL

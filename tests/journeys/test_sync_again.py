@@ -3,15 +3,15 @@
 # ruff: noqa: F811
 import pytest
 
+from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
-from annotate.steps._push import push_outbox
 from annotate.types import Modality
 from db.batches import candidates
 from db.engine import reading, writing
 from db.models import Batch, BatchItem, BatchItemState
 from tests.journeys.test_sync import Asked, asked, client, label, only, raters  # noqa: F401 - fixtures
-from tests.raters import Rater, ask, items, pull, with_raters
+from tests.support.raters import Rater, ask, items, pull, with_raters
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 T, A, V, M = Modality

@@ -10,8 +10,8 @@ from db.engine import reading, writing
 from db.labels import read_labels, rebuild_labels
 from db.models import Annotation, Annotator, BatchItemState
 from tests.journeys.test_sync import Asked, asked, client, label, only, raters, rows  # noqa: F401 - fixtures
-from tests.raters import Rater, form, items, pull
-from tests.studio import LabelStudio
+from tests.support.raters import Rater, form, items, pull
+from tests.support.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 

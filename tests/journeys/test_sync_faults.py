@@ -11,16 +11,16 @@ from collections.abc import Iterator
 import pytest
 
 from annotate.errors import LabelStudioError
+from annotate.labelling import push as _push
+from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
-from annotate.steps import _push
-from annotate.steps._push import push_outbox
 from db.engine import reading
 from db.models import Annotation, BatchItemState
 from tests.conftest import ROOT
-from tests.fault_proxy import FORWARDED, Fault, Proxy, everything, fault_proxy, imports
-from tests.raters import TEXT_ONLY, Rater, add_samples, ask, items, ls_project, pull, with_raters
-from tests.studio import LabelStudio
+from tests.support.fault_proxy import FORWARDED, Fault, Proxy, everything, fault_proxy, imports
+from tests.support.raters import TEXT_ONLY, Rater, add_samples, ask, items, ls_project, pull, with_raters
+from tests.support.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 HASTY = 1.0
@@ -163,7 +163,7 @@ import sys
 from pathlib import Path
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
-from annotate.steps._push import push_outbox
+from annotate.labelling.push import push_outbox
 project = Project.open(Path(sys.argv[1]))
 with project.writing():
     push_outbox(project, LabelStudioClient(sys.argv[2], sys.argv[3], 60))

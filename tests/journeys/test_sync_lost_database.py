@@ -9,17 +9,27 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
+from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
-from annotate.steps._push import push_outbox
 from annotate.types import Modality
 from db.batches import candidates
 from db.engine import reading, writing
 from db.models import Annotation, BatchItem, BatchItemState, LsProject
 from tests.conftest import RunAnnotate
 from tests.journeys.test_sync import Asked, asked, client, label, only, raters, rows  # noqa: F401 - fixtures
-from tests.raters import TEXT_ONLY, Rater, add_samples, ask, items, ls_project, pull, whole, with_raters
-from tests.studio import LabelStudio
+from tests.support.raters import (
+    TEXT_ONLY,
+    Rater,
+    add_samples,
+    ask,
+    items,
+    ls_project,
+    pull,
+    whole,
+    with_raters,
+)
+from tests.support.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 T, A, V, M = Modality

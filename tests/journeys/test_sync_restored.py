@@ -6,17 +6,17 @@ from datetime import datetime
 import pytest
 
 from annotate.errors import UsageError
+from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
-from annotate.steps._push import push_outbox
 from annotate.steps.pull import PassReport
 from annotate.types import Modality
 from db.engine import reading
 from db.models import Annotation, BatchItemState, LsProject
 from tests.conftest import RunAnnotate
 from tests.journeys.test_sync import Asked, asked, client, label, only, raters, rows  # noqa: F401 - fixtures
-from tests.raters import Rater, add_samples, ask, items, ls_project, pull, whole
-from tests.studio import LabelStudio
+from tests.support.raters import Rater, add_samples, ask, items, ls_project, pull, whole
+from tests.support.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from annotate.errors import ProjectBusy
+from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
 from annotate.steps import pull as pull_module
-from annotate.steps._push import push_outbox
 from annotate.steps.init import init
 from annotate.steps.pull import PassReport, PullReport, pull
 from db import outbox
 from db.engine import reading
 from db.models import Annotation
 from tests.journeys.test_sync import client, raters  # noqa: F401 - fixtures
-from tests.raters import TEXT_ONLY, Rater, add_samples, ask, items, label_problems, with_raters
-from tests.studio import LabelStudio
+from tests.support.raters import TEXT_ONLY, Rater, add_samples, ask, items, label_problems, with_raters
+from tests.support.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow, pytest.mark.postgres]
 

@@ -7,18 +7,18 @@ import sys
 import numpy as np
 import pytest
 
+from annotate.corpus.features import feature_names
 from annotate.errors import FeatureError, ModelError, NothingToDo, UsageError
 from annotate.learning import lesson
-from annotate.steps import _model
-from annotate.steps._features import feature_names
-from annotate.steps._model import ensure_round, view
+from annotate.rounds import model as _model
+from annotate.rounds.model import ensure_round, view
 from annotate.steps.train import train
 from annotate.types import Modality, Role, Split
 from db import models
 from db.engine import reading, writing
-from tests.factories import add_label, add_sample, add_video
-from tests.leftovers import name_of_an_ended_process
-from tests.material import fill, relabel
+from tests.support.factories import add_label, add_sample, add_video
+from tests.support.leftovers import name_of_an_ended_process
+from tests.support.material import fill, relabel
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +137,7 @@ def test_other_features_than_those_trained_with_are_refused(project, monkeypatch
     found = fill(project, speakers=3)
     first = train(project).round
     monkeypatch.setattr(
-        "annotate.steps._model.feature_names", lambda p: {**feature_names(p), Modality.AUDIO: "other@1"}
+        "annotate.rounds.model.feature_names", lambda p: {**feature_names(p), Modality.AUDIO: "other@1"}
     )
     with pytest.raises(ModelError, match="audio") as error:
         view(project, first, found[Split.TEST])
@@ -247,7 +247,7 @@ def test_a_model_that_an_older_copy_of_the_database_does_not_know_stays(project)
 def test_a_crash_between_model_and_row_leaves_no_round(project, monkeypatch):
     fill(project, speakers=3)
     with monkeypatch.context() as patch:
-        patch.setattr("annotate.steps._model.add_round", lambda *_, **__: 1 / 0)
+        patch.setattr("annotate.rounds.model.add_round", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train(project)
     assert _rounds(project) == []

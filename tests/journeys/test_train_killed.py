@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from annotate.steps._model import UNFINISHED
+from annotate.rounds.model import UNFINISHED
 from annotate.types import Split
 from tests.conftest import ROOT
-from tests.material import fill, relabel
+from tests.support.material import fill, relabel
 
 pytestmark = pytest.mark.alone
 

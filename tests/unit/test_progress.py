@@ -18,7 +18,7 @@ from rich.console import Console
 
 from annotate import console
 from annotate.console import Terminal
-from annotate.steps._ingest_meter import Meter, clock_time
+from annotate.ingest.meter import Meter, clock_time
 from annotate.types import Sign
 
 ROOT = Path(__file__).parent.parent.parent

@@ -14,7 +14,7 @@ from annotate.labelstudio.install import ensure_installed, installation
 from annotate.project import Project
 from annotate.steps.init import init
 from db.migrate import back_up
-from tests.leftovers import name_of_an_ended_process
+from tests.support.leftovers import name_of_an_ended_process
 
 
 def test_no_two_names_are_the_same_and_each_is_known_as_ours() -> None:

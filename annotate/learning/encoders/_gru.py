@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from annotate.learning.encoders._base import masked
+from annotate.learning.encoders.base import masked
 
 
 class BiGru(nn.Module):

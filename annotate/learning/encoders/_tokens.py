@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from annotate.errors import ConfigError, ModelError, UnknownName
-from annotate.learning.encoders._base import Encoder, absent
+from annotate.learning.encoders.base import Encoder, absent
 from annotate.learning.tensors import Frames
 from annotate.registry import EXTRACTORS
 from annotate.types import Modality

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from annotate.learning.encoders._base import SequenceEncoder, masked
 from annotate.learning.encoders._gru import BiGru
+from annotate.learning.encoders.base import SequenceEncoder, masked
 from annotate.learning.tensors import Code, Frames
 from annotate.registry import encoder
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annotate.errors import ConfigError
-from annotate.learning.encoders._base import SequenceEncoder, attention, masked
 from annotate.learning.encoders._gru import BiGru
+from annotate.learning.encoders.base import SequenceEncoder, attention, masked
 from annotate.learning.tensors import Code, Frames
 from annotate.registry import encoder
 

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from annotate.errors import ConfigError
-from annotate.learning.encoders._base import Encoder, masked
 from annotate.learning.encoders._tokens import TokenEncoder, numbers
+from annotate.learning.encoders.base import Encoder, masked
 from annotate.learning.tensors import Code, Frames
 from annotate.registry import encoder
 

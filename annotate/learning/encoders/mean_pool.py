@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from annotate.learning.encoders._base import Encoder, absent
+from annotate.learning.encoders.base import Encoder, absent
 from annotate.learning.tensors import Code, Frames
 from annotate.registry import encoder
 

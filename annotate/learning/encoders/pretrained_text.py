@@ -13,8 +13,8 @@ from torch.nn import functional
 from annotate import pretrained
 from annotate.errors import ConfigError, ModelError
 from annotate.learning._part import Part
-from annotate.learning.encoders._base import masked
 from annotate.learning.encoders._tokens import TokenEncoder, numbers
+from annotate.learning.encoders.base import masked
 from annotate.learning.tensors import Code, Frames
 from annotate.registry import encoder
 

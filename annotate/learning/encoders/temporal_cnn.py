@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annotate.errors import ConfigError
-from annotate.learning.encoders._base import SequenceEncoder, masked
+from annotate.learning.encoders.base import SequenceEncoder, masked
 from annotate.learning.tensors import Code, Frames
 from annotate.registry import encoder
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.encoders._base import SequenceEncoder, attention, masked, mean_over
+from annotate.learning.encoders.base import SequenceEncoder, attention, masked, mean_over
 from annotate.learning.tensors import Code, Frames
 from annotate.registry import encoder
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from annotate.learning.ensembles._base import Ensemble, Trained, Workshop
+from annotate.learning.ensembles.base import Ensemble, Trained, Workshop
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
 

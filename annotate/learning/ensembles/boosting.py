@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from annotate.learning.ensembles._base import Combination, Ensemble, State, Trained, Workshop
-from annotate.learning.heads._base import Raw
+from annotate.learning.ensembles.base import Combination, Ensemble, State, Trained, Workshop
+from annotate.learning.heads.base import Raw
 from annotate.learning.seeds import member_seed
 from annotate.learning.trainer import Fitted
 from annotate.registry import ensemble

@@ -1,6 +1,6 @@
 """The same labels, other first weights."""
 
-from annotate.learning.ensembles._base import Ensemble, Trained, Workshop
+from annotate.learning.ensembles.base import Ensemble, Trained, Workshop
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from annotate.errors import ConfigError
-from annotate.learning.ensembles._base import Combination, Ensemble, Trained, Workshop
+from annotate.learning.ensembles.base import Combination, Ensemble, Trained, Workshop
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
 

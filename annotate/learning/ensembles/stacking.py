@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from annotate.errors import ConfigError
-from annotate.learning.comparison import grouped_folds
-from annotate.learning.ensembles._base import Combination, Ensemble, Trained, Workshop
-from annotate.learning.heads._base import Head, Raw
+from annotate.learning.ensembles.base import Combination, Ensemble, Trained, Workshop
+from annotate.learning.folds import grouped_folds
+from annotate.learning.heads.base import Head, Raw
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
 from annotate.types import UNIMODAL

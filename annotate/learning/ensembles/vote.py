@@ -1,6 +1,6 @@
 """Members that vote."""
 
-from annotate.learning.ensembles._base import Combination, Ensemble, Trained, Workshop
+from annotate.learning.ensembles.base import Combination, Ensemble, Trained, Workshop
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.encoders._base import attention
-from annotate.learning.fusions._base import Fusion
+from annotate.learning.encoders.base import attention
 from annotate.learning.fusions._pieces import (
     PerModality,
     layer,
@@ -19,6 +18,7 @@ from annotate.learning.fusions._pieces import (
     stacked,
     stacked_states,
 )
+from annotate.learning.fusions.base import Fusion
 from annotate.learning.tensors import Code, Inputs
 from annotate.registry import fusion
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.encoders._base import attention
-from annotate.learning.fusions._base import Fusion
+from annotate.learning.encoders.base import attention
 from annotate.learning.fusions._pieces import (
     PerModality,
     directions,
@@ -18,6 +17,7 @@ from annotate.learning.fusions._pieces import (
     side_by_side,
     stacked,
 )
+from annotate.learning.fusions.base import Fusion
 from annotate.learning.tensors import Code, Inputs
 from annotate.registry import fusion
 

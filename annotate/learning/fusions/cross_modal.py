@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm
 
 from annotate.errors import ConfigError
-from annotate.learning.encoders._base import attention
+from annotate.learning.encoders.base import attention
 from annotate.learning.encoders.transformer import places
-from annotate.learning.fusions._base import Fusion
 from annotate.learning.fusions._pieces import (
     PerModality,
     directions,
@@ -21,6 +20,7 @@ from annotate.learning.fusions._pieces import (
     stacked,
     stacked_states,
 )
+from annotate.learning.fusions.base import Fusion
 from annotate.learning.tensors import Code, Inputs
 from annotate.registry import fusion
 

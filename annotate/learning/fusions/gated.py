@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from annotate.learning.fusions._base import Fusion
 from annotate.learning.fusions._pieces import PerModality, side_by_side, stacked
+from annotate.learning.fusions.base import Fusion
 from annotate.learning.tensors import Code, Inputs
 from annotate.registry import fusion
 

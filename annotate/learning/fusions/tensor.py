@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.fusions._base import Fusion
 from annotate.learning.fusions._pieces import PerModality, short_codes, stacked
+from annotate.learning.fusions.base import Fusion
 from annotate.learning.tensors import Code, Inputs
 from annotate.registry import fusion
 

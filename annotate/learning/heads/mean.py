@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from annotate.learning.heads._answers import Shares, average, regression
-from annotate.learning.heads._base import Head, Raw, Target
+from annotate.learning.heads.base import Head, Raw, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
 

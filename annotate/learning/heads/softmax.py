@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from annotate.learning.heads._answers import Shares, classification, softmax
-from annotate.learning.heads._base import Head, Raw, Target
+from annotate.learning.heads.base import Head, Raw, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from annotate.learning.sharings._base import Plan, Sharing, Tower
+from annotate.learning.sharings.base import Plan, Sharing, Tower
 from annotate.types import Modality, Task
 
 

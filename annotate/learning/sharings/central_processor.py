@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.encoders._base import attention, masked
+from annotate.learning.encoders.base import attention, masked
 from annotate.learning.encoders.transformer import places
-from annotate.learning.sharings._base import Heads, Plan, Sharing, nothing
+from annotate.learning.sharings.base import Heads, Plan, Sharing, nothing
 from annotate.learning.tensors import Code, Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from annotate.learning.fusions._base import Fusion
-from annotate.learning.sharings._base import Heads, Plan, nothing
+from annotate.learning.fusions.base import Fusion
 from annotate.learning.sharings._towers import TowerPerTask
+from annotate.learning.sharings.base import Heads, Plan, nothing
 from annotate.learning.tensors import Code, Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task

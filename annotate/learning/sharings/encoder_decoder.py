@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.sharings._base import Heads, Plan, Sharing, nothing
+from annotate.learning.sharings.base import Heads, Plan, Sharing, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task

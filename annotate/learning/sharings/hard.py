@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from annotate.learning.sharings._base import Heads, Plan, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, Plan, Sharing, Tower, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.fusions._base import Fusion
-from annotate.learning.sharings._base import Heads, Plan, Sharing, Trunk, nothing
+from annotate.learning.fusions.base import Fusion
+from annotate.learning.sharings.base import Heads, Plan, Sharing, Trunk, nothing
 from annotate.learning.tensors import Code, Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task

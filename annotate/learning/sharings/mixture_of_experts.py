@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annotate.errors import ConfigError
-from annotate.learning.sharings._base import Heads, Plan, Sharing, Tower, nothing
 from annotate.learning.sharings._experts import Experts, mixture
+from annotate.learning.sharings.base import Heads, Plan, Sharing, Tower, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from torch import nn
 
 from annotate.errors import ConfigError
-from annotate.learning.sharings._base import Heads, Plan, Sharing, Tower, nothing
 from annotate.learning.sharings._experts import Experts, mixture
 from annotate.learning.sharings._towers import key
+from annotate.learning.sharings.base import Heads, Plan, Sharing, Tower, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality

@@ -1,7 +1,7 @@
 """A network per task, side by side: the control that every other sharing has to beat."""
 
-from annotate.learning.sharings._base import Heads, nothing
 from annotate.learning.sharings._towers import TowerPerTask
+from annotate.learning.sharings.base import Heads, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 

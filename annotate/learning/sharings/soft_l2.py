@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from annotate.learning.sharings._base import Heads, Plan, nothing
 from annotate.learning.sharings._ties import stacked, ties
 from annotate.learning.sharings._towers import TowerPerTask, key
+from annotate.learning.sharings.base import Heads, Plan, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from annotate.learning.sharings._base import Heads, Plan, nothing
 from annotate.learning.sharings._ties import stacked, ties
 from annotate.learning.sharings._towers import TowerPerTask
+from annotate.learning.sharings.base import Heads, Plan, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 

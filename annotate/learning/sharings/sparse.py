@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from annotate.errors import ConfigError
-from annotate.learning.sharings._base import Heads, Plan, Practise, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, Plan, Practise, Sharing, Tower, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality

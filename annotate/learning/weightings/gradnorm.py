@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from annotate.learning.weightings._base import Weighting, mean_of_present
 from annotate.learning.weightings._gradients import task_gradients, used_by_most
+from annotate.learning.weightings.base import Weighting, mean_of_present
 from annotate.registry import weighting
 from annotate.types import Task
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from annotate.learning.weightings._base import Weighting, mean_of_present
 from annotate.learning.weightings._gradients import put, task_gradients
+from annotate.learning.weightings.base import Weighting, mean_of_present
 from annotate.registry import weighting
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.weightings._base import Weighting, mean_of_present
+from annotate.learning.weightings.base import Weighting, mean_of_present
 from annotate.registry import weighting
 from annotate.types import Kind, Task
 

@@ -1,0 +1,1 @@
+"""Chooses what to ask next: from the unlabelled pool to a batch of questions."""

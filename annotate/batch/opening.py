@@ -1,0 +1,60 @@
+"""Makes a query strategy of what the user typed: ``NAME``, or ``NAME:WHAT`` where one stands on another."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, cast
+
+from annotate.errors import ConfigError
+from annotate.options import NoOptions, made_with
+from annotate.project import Project
+from annotate.protocols import QueryStrategy
+from annotate.registry import STRATEGIES
+
+Options = Mapping[str, Mapping[str, Any]]
+"""``[batch.options]``: by strategy, by option."""
+
+
+def open_strategy(text: str, options: Options | None = None) -> QueryStrategy:
+    """The strategy called `text`; what follows a colon is its first option: ``power:bald``.
+
+    One that stands on another (its class says ``stands = True``) is given the options of all to hand on.
+
+    Raises `UnknownName` for the name, `ConfigError` for an option.
+    """
+    name, colon, first = text.partition(":")
+    given = dict((options or {}).get(name, {}))
+    if colon:
+        given[_first_option(name)] = first
+    return cast(QueryStrategy, made_with(STRATEGIES, name, given, options or {}, "batch.options"))
+
+
+def settings_of(strategy: Any) -> dict[str, Any]:
+    """Its options, defaults included, and those of the strategies that it stands on (``on``, by name): what
+    decides, beside the pool, what it chooses."""
+    own = getattr(strategy, "options", None)
+    on = getattr(strategy, "on", {}) if getattr(strategy, "stands", False) else {}
+    inner = {name: settings_of(other) for name, other in sorted(on.items())}
+    return {"options": asdict(own) if is_dataclass(own) and not isinstance(own, type) else {}, "on": inner}
+
+
+def _first_option(name: str) -> str:
+    known = fields(getattr(STRATEGIES.get(name), "Options", NoOptions))
+    if not known or not isinstance(known[0].default, str):
+        raise ConfigError(
+            f"the query strategy {name!r} stands on no other, so nothing can follow a colon",
+            hint=f"--strategy {name}",
+        )
+    return known[0].name
+
+
+def require_usable(project: Project, strategy: str) -> None:
+    """Raises `UnknownName` for a strategy or that of a cold start, `ConfigError` where it needs a model."""
+    batch = project.settings.batch
+    open_strategy(strategy, batch.options)
+    cold_start = batch.cold_start
+    if open_strategy(cold_start, batch.options).needs:
+        fitting = [name for name in STRATEGIES.names() if not open_strategy(name).needs]
+        raise ConfigError(
+            f"batch.cold_start is {cold_start!r}, which needs a model",
+            hint=f"use one of {', '.join(fitting)}",
+        )

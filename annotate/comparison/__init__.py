@@ -1,0 +1,1 @@
+"""Compares ways to train by cross-validation, and says plainly which is better."""

@@ -1,0 +1,173 @@
+"""What a comparison shows, in numbers and in plain sentences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from annotate.comparison.candidates import Arm
+from annotate.comparison.crossval import (
+    LEVEL,
+    Cell,
+    Exam,
+    Figure,
+    Trial,
+    Verdict,
+    choose,
+    judge,
+    level_of_one,
+    mean,
+)
+from annotate.types import Modality, Task
+from annotate.variants import NO_UNIMODAL, PRESENT, SINGLE_TASK, unshared
+
+if TYPE_CHECKING:
+    from annotate.learning.recipe import Recipe
+
+OF_MANY_TASKS = ("sharing", "weighting", "sampling", "stopping", "options")
+"""Fields of a recipe that say what tasks have to do with each other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What the cells of a comparison say."""
+
+    exam: Exam
+    trials: Sequence[Trial]
+    arms: Sequence[Arm]
+    cells: Mapping[str, Sequence[Cell]]
+    rng: np.random.Generator
+
+    @cached_property
+    def figures(self) -> dict[str, dict[str, Figure]]:
+        """By arm, by task id."""
+        draws = self.exam.draws(self.rng)
+        return {a.name: self.exam.figures(self.trials, self.cells[a.name], draws) for a in self.arms}
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """Those that were learned in some trial."""
+        return tuple(task for task in self.exam.tasks if task.id in self.figures[SINGLE_TASK])
+
+    @cached_property
+    def pooled(self) -> dict[str, Figure]:
+        """By arm that learns every task: the mean over the tasks."""
+        whole = {n: found for n, found in self.figures.items() if len(found) == len(self.tasks)}
+        return {name: mean(list(found.values())) for name, found in whole.items()}
+
+    def difference(self, name: str, other: str = SINGLE_TASK, task_id: str = "") -> Figure:
+        """Over the tasks that both learn, or in one of them."""
+        mine, its = self.figures[name], self.figures[other]
+        both = [task_id] if task_id else [t for t in mine if t in its]
+        return mean([mine[t] - its[t] for t in both])
+
+    @cached_property
+    def parameters(self) -> dict[str, int]:
+        """By arm, of all members; the most of any trial."""
+        return {name: max(cell.parameters for cell in cells) for name, cells in self.cells.items()}
+
+    @cached_property
+    def single(self) -> "Recipe":
+        """That of the control."""
+        return next(arm.recipe for arm in self.arms if arm.name == SINGLE_TASK)
+
+    @cached_property
+    def shared(self) -> list[str]:
+        """The arms that learn every task and share something between tasks."""
+        return [a.name for a in self.arms if a.name in self.pooled and not self._apart(a.recipe)]
+
+    def _apart(self, recipe: "Recipe") -> bool:
+        return recipe.sharing == self.single.sharing and unshared(recipe.options) == recipe.options
+
+    @cached_property
+    def alike(self) -> list[str]:
+        """Those of them that differ from single-task in nothing but what tasks have to do with each other:
+        only their difference is due to multi-task learning."""
+        same = {name: getattr(self.single, name) for name in OF_MANY_TASKS}
+        arms = [arm for arm in self.arms if arm.name in self.shared]
+        return [arm.name for arm in arms if replace(arm.recipe, **same) == self.single]
+
+    @cached_property
+    def winner(self) -> str:
+        """See `annotate.comparison.crossval.choose`; with too little to tell by, the present settings."""
+        if self.exam.too_few:
+            return PRESENT
+        return choose(self.pooled, self.parameters, PRESENT)
+
+
+def sentences(outcome: Outcome) -> list[str]:
+    """The verdict. An interval is wider here than in the tables, the more variants there are to be the lucky
+    one."""
+    if outcome.exam.too_few:
+        return [f"{outcome.exam.too_few}; the figures show what chance makes of them"]
+    return [*_overall(outcome), *_by_task(outcome), *_unimodal(outcome)]
+
+
+def _said(figure: Figure, level: float = LEVEL) -> str:
+    low, high = figure.interval(level)
+    return f"{figure.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
+def _overall(outcome: Outcome) -> list[str]:
+    if len(outcome.tasks) < 2:
+        return [f"there is one task, {outcome.tasks[0].id}: tasks cannot share anything"]
+    if not outcome.alike:
+        return ["no variant differs from single-task in sharing alone: name some, as sharing=hard"]
+    level = level_of_one(len(outcome.shared))
+    found = {name: outcome.difference(name) for name in outcome.shared}
+    named = _named({name: found[name] for name in outcome.alike}, Verdict.BETTER, level)
+    best = max(outcome.alike, key=lambda name: found[name].value)
+    lines = [
+        f"multi-task helps here: better than single-task: {named}"
+        if named
+        else "multi-task does not help here: no variant is better than single-task beyond chance; "
+        f"the best, {best}: {_said(found[best], level)}"
+    ]
+    others = {name: found[name] for name in outcome.shared if name not in outcome.alike}
+    also = _named(others, Verdict.BETTER, level)
+    if also:
+        lines.append(f"better than single-task, but not by sharing alone: {also}")
+    worse = _named(found, Verdict.WORSE, level)
+    return [*lines, f"worse than single-task: {worse}"] if worse else lines
+
+
+def _by_task(outcome: Outcome) -> list[str]:
+    """Where a task alone says something."""
+    lines = []
+    level = level_of_one(len(outcome.shared) * len(outcome.tasks))
+    for task in outcome.tasks if len(outcome.tasks) > 1 else ():
+        if outcome.exam.few_labels(task):
+            continue
+        found = {name: outcome.difference(name, task_id=task.id) for name in outcome.alike}
+        for word, verdict in (("helped", Verdict.BETTER), ("hurt", Verdict.WORSE)):
+            named = _named(found, verdict, level)
+            if named:
+                lines.append(f"{task.id} is {word} by {named}")
+    return lines
+
+
+def _named(found: Mapping[str, Figure], verdict: Verdict, level: float) -> str:
+    return ", ".join(
+        f"{name} ({_said(figure, level)})"
+        for name, figure in found.items()
+        if judge(figure, level) is verdict
+    )
+
+
+def _unimodal(outcome: Outcome) -> list[str]:
+    """Whether the labels of single modalities pay for the multimodal tasks."""
+    together = [task for task in outcome.tasks if task.modality is Modality.MULTIMODAL]
+    if len(outcome.tasks) < 2:
+        return []
+    if not together or len(together) == len(outcome.tasks):
+        which = "no task is multimodal" if not together else "every task is multimodal"
+        return [f"{which}: {NO_UNIMODAL} leaves nothing out"]
+    difference = outcome.difference(PRESENT, NO_UNIMODAL)
+    words = {
+        Verdict.BETTER: "help the multimodal tasks",
+        Verdict.LEVEL: "make no difference beyond chance to the multimodal tasks",
+        Verdict.WORSE: "hurt the multimodal tasks",
+    }
+    return [f"the labels of T, A and V {words[judge(difference)]}: {_said(difference)}"]

@@ -1,0 +1,1 @@
+"""The settings of a project: `annotate.toml` and environment variables."""

@@ -1,0 +1,1 @@
+"""What is true of the samples of a project, whatever the command."""

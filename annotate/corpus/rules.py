@@ -1,0 +1,113 @@
+"""What the rules say about measured samples: judged when they are cut, and again when the rules change."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from annotate.config.settings import Settings
+from annotate.corpus.duplicates import judge_repeats
+from annotate.errors import ConfigError
+from annotate.registry import CHECKS
+from annotate.types import Rule, Verdict
+from annotate.wording import counted, either
+from db import checks
+from db.chunks import chunks
+from db.engine import Session
+from db.videos import add_event
+
+_RANGES = {"share": (0.0, 1.0), "correlation": (-1.0, 1.0)}
+"""By unit: a limit outside, such as one in percent, would take everything, or nothing."""
+
+
+class Rules:
+    """The rules of the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises `UnknownName` for a rule about a check that does not exist, `ConfigError` for one that does
+        not fit what its check measures."""
+        self.by_check = settings.rules()
+        for name, rule in self.by_check.items():
+            _require_fit(name, rule)
+        self.repeats = settings.repeats
+        said = {name: asdict(rule) for name, rule in self.by_check.items()}
+        whole = json.dumps([said, settings.repeats.model_dump()], sort_keys=True)
+        self.hash = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        self.hash_before_settling = f"{self.hash}?"
+        """Of videos whose samples were judged one by one, but not yet against those of others."""
+
+    def judge(self, measures: Mapping[str, float | str | None]) -> list[Verdict]:
+        """One verdict per measured fact, sorted by check."""
+        return [
+            judge(name, value, self.by_check[name]) if name in self.by_check else Verdict(name, value, True)
+            for name, value in sorted(measures.items())
+        ]
+
+
+def rejudge(session: Session, rules: Rules) -> list[str]:
+    """Judge again, from what was measured, whatever was judged by other rules.
+
+    Returns a warning for each rule that passes samples only because its check was never measured on them.
+    """
+    done = (rules.hash, rules.hash_before_settling)
+    stale = checks.judged_by_others(session, *done)
+    for some in chunks(stale):
+        known = list(checks.in_question(session, some, rules.by_check))
+        judged = [(sample, before, rules.judge({before.name: before.value})[0]) for sample, before in known]
+        checks.change_verdicts(session, [(sample, now) for sample, before, now in judged if now != before])
+        checks.mark_judged(session, some, rules.hash_before_settling)
+    if stale:
+        add_event(session, "judged", {"videos": len(stale)})
+    missing = checks.unmeasured(session, rules.by_check) if stale else {}
+    return [
+        f"{counted(count, 'sample')} {either(count, 'passes', 'pass')} the rule about {name} only "
+        f"because {either(count, 'it was', 'they were')} cut before this could be measured: "
+        f"`annotate ingest` {either(count, 'its video', 'their videos')} again"
+        for name, count in missing.items()
+    ]
+
+
+def settle_repeats(session: Session, rules: Rules, *, moved: bool) -> None:
+    """Judge samples against those of others, when any is new, was judged anew or got its split (`moved`)."""
+    pending = checks.judged_by_others(session, rules.hash)
+    if pending or moved:
+        judge_repeats(session, rules.repeats)
+    for some in chunks(pending):
+        checks.mark_judged(session, some, rules.hash)
+
+
+def _require_fit(name: str, rule: Rule) -> None:
+    check = CHECKS.get(name)()
+    if rule.allow and check.unit:
+        raise ConfigError(
+            f"checks.{name} has `allow`, which is for words, but {name} is a number ({check.unit})",
+            hint=f"say for example {name} = {{ min = 0.5 }} in annotate.toml",
+        )
+    if not check.unit and (rule.min is not None or rule.max is not None):
+        raise ConfigError(
+            f"checks.{name} has `min` or `max`, which are for numbers, but {name} is a word",
+            hint=f'say for example {name} = {{ allow = ["en", "und"] }} in annotate.toml',
+        )
+    lowest, highest = _RANGES.get(check.unit, (-math.inf, math.inf))
+    for limit in (rule.min, rule.max):
+        if limit is not None and not lowest <= limit <= highest:
+            raise ConfigError(
+                f"checks.{name} says {limit:g}, but {name} is a {check.unit}, from {lowest:g} to {highest:g}",
+                hint=f"say for example {name} = {{ min = 0.5 }} in annotate.toml",
+            )
+
+
+def judge(name: str, value: float | str | None, rule: Rule) -> Verdict:
+    """Whether a measured value keeps to a rule; what could not be told passes."""
+    check = CHECKS.get(name)()
+    why = ""
+    if isinstance(value, str):
+        if rule.allow and value not in rule.allow:
+            why = f"{check.high}: {value}, not {' or '.join(rule.allow)}"
+    elif value is not None:
+        if rule.min is not None and value < rule.min:
+            why = f"{check.low}: {value:g} < {rule.min:g} {check.unit}"
+        elif rule.max is not None and value > rule.max:
+            why = f"{check.high}: {value:g} > {rule.max:g} {check.unit}"
+    return Verdict(name, value, not why, why.strip())

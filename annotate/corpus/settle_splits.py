@@ -1,0 +1,67 @@
+"""Give splits at the end of an ingest, and draw those anew that nobody depends on yet."""
+
+from dataclasses import dataclass, field
+
+from annotate.config.settings import Settings
+from annotate.corpus.splits import Division, deviation, divide, free_videos, is_off, redraw
+from annotate.types import Split
+from annotate.wording import counted, either
+from db import groups, repeats, videos
+from db.engine import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the splits."""
+
+    given: int = 0
+    """Videos that have a split now and had none, or another one."""
+    changed: bool = False
+    """Whether a sample got a split, or another one."""
+    moved: int = 0
+    """Samples that take part and were in another split before."""
+    warnings: list[str] = field(default_factory=list)
+
+
+def settle_splits(session: Session, settings: Settings, fixed: set[str]) -> Settled:
+    """Give a split to every group of videos that has none, and perhaps another one to groups that have.
+
+    `fixed` are the videos of `groups.fixed_videos`. While there is none, all splits are drawn anew, so that
+    they depend on what the project holds and not on the order in which it came. Later, only groups without a
+    fixed video may move, and only when a split is off by more than a third of its target share (`is_off`)
+    and drawing them anew brings the shares nearer to it.
+    """
+    shares = {split: settings.splits.share(split) for split in Split}
+    counts = videos.samples_per_split(session)
+    unsettled = groups.something_to_settle(session)
+    if fixed and not unsettled and not is_off(deviation(counts, shares)):
+        return Settled()
+    ties, pairs = list(groups.video_ties(session)), list(repeats.same_sound(session))
+    division = divide(ties, pairs, counts, settings) if fixed else None
+    warnings, moving, moved = [], list[str](), 0
+    if division is None or is_off(division.deviation):
+        free = free_videos(ties, pairs, fixed, settings.splits.together)
+        drawn = redraw(ties, pairs, free, settings)
+        if division is None or drawn.deviation < division.deviation - 1e-9:
+            division = drawn
+            before = {one.sha256: one for one in ties if one.split is not None and one.sha256 in free}
+            moving = [sha256 for sha256, one in before.items() if drawn.splits.get(sha256) != one.split]
+            moved = sum(before[sha256].samples - before[sha256].unsettled for sha256 in moving)
+            groups.release_splits(session, moving)
+    if moved and fixed:
+        warnings.append(_announced(division, moved, len(moving)))
+    given, kept_back = groups.give_splits(session, division.splits, division.groups.held)
+    changed = unsettled or bool(moving)
+    return Settled(given, changed, moved, [*warnings, *division.warnings(kept_back)])
+
+
+def _announced(division: Division, samples: int, in_videos: int) -> str:
+    held = dict.fromkeys(Split, 0)
+    for sha256, split in division.splits.items():
+        held[split] += division.samples[sha256]
+    now = ", ".join(f"{split.value} {n}" for split, n in held.items())
+    return (
+        f"{counted(samples, 'sample')} of {counted(in_videos, 'video')} that nobody was asked about "
+        f"{either(samples, 'is', 'are')} in another split now, because a share was off by more than a third "
+        f"of its target ({now})"
+    )

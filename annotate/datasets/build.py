@@ -1,0 +1,231 @@
+"""Build the dataset of all finished samples, with names that are safe and splits that do not leak."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.corpus.gaps import gap_warnings, required_tasks
+from annotate.errors import ExportError, NothingToDo
+from annotate.progress import Bar
+from annotate.project import Project
+from annotate.types import UNIMODAL, Dataset, DatasetRow, Label, Modality, Split, Task
+from db.dataset import DatasetSample, dataset_samples, human_labels, imported_tasks, video_names
+from db.engine import reading
+from db.reask import judged_texts
+
+NAME_LENGTH = 32
+"""Tools of the field keep ids in columns this wide."""
+MISSING_WORDS = frozenset({"na", "nan", "null", "none", "true", "false"})
+"""Names that readers of tables take for a missing value."""
+BLOCK = 256
+"""Samples whose features are read at once."""
+
+
+def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modality, "FeatureReader"]]:
+    """The dataset, and its features' readers, which tell afterwards whether they were used.
+
+    Raises `NothingToDo` when no sample is finished (without a hint where the next command is one),
+    `ExportError` when a group is in two splits, `ConfigError` when the settings require labels that nobody
+    is asked for.
+    """
+    tasks = required_tasks(project)
+    with reading(project.engine) as session:
+        samples, names, labels = dataset_samples(session), video_names(session), human_labels(session)
+        imported, later = imported_tasks(session), gap_warnings(project, session)
+        judged = judged_texts(session)
+    rows, left_out = finished_rows(project, samples, short_names(names), labels, tasks, judged)
+    rows = [replace(row, imported=imported.get(row.sample_id, row.imported)) for row in rows]
+    if not rows:
+        hint = ""
+        if later and "partly labelled" in left_out:
+            hint = later[0]
+        elif "no transcript" in left_out:
+            hint = _transcript_hint(project)
+        elif "too few raters" in left_out:
+            hint = "let more people judge, or lower export.min_raters in annotate.toml"
+        raise NothingToDo(_nothing_finished(samples, left_out), hint=hint)
+    require_no_leak(rows, project.settings.splits.together)
+    features = {m: FeatureReader(project, m, [row.sample_id for row in rows], bar) for m in UNIMODAL}
+    name = project.settings.project.name
+    return Dataset(name, tasks, rows, left_out, features, _FeatureNames(project)), features
+
+
+def _transcript_hint(project: Project) -> str:
+    ingest = "`annotate ingest VIDEOS --transcripts DIR`, which cuts them again"
+    others = ", ".join(f'"{m}"' for m in project.settings.passes if m is not Modality.TEXT)
+    if not others:
+        return f"give transcripts: {ingest}"
+    return (
+        f"write export.require = [{others}] into annotate.toml to do without T, or give transcripts: {ingest}"
+    )
+
+
+def finished_rows(
+    project: Project,
+    samples: Sequence[DatasetSample],
+    video_ids: Mapping[str, str],
+    labels: Mapping[str, Mapping[str, Label]],
+    tasks: Sequence[Task],
+    judged: Mapping[str, Mapping[str, tuple[str, ...]]],
+) -> tuple[list[DatasetRow], dict[str, int]]:
+    """The rows ordered by (video_id, clip_id), and how many samples were left out, by reason.
+
+    A clip's number counts all samples of its video, so it stays the same when more of them are finished.
+    """
+    rows, left_out, positions = [], Counter[str](), Counter[str]()
+    for sample in samples:
+        positions[sample.video_sha256] += 1
+        usable, reason = _usable_labels(project, sample, labels.get(sample.sample_id, {}), tasks)
+        if reason or sample.split is None:
+            left_out[reason] += 1
+            continue
+        rows.append(
+            DatasetRow(
+                sample_id=sample.sample_id,
+                video_id=video_ids[sample.video_sha256],
+                clip_id=f"{positions[sample.video_sha256]:04d}",
+                text=sample.transcript,
+                speaker=_speaker(sample, video_ids),
+                speaker_guessed=_is_guessed(sample, video_ids),
+                split=Split(sample.split),
+                start_us=sample.start_us,
+                end_us=sample.end_us,
+                labels=usable,
+                media=project.sample_media(sample.sample_id),
+                judged=judged.get(sample.sample_id, {}),
+            )
+        )
+    return sorted(rows, key=lambda row: (row.video_id, row.clip_id)), dict(sorted(left_out.items()))
+
+
+def _speaker(sample: DatasetSample, video_ids: Mapping[str, str]) -> str:
+    """Whoever was named, for the sample or else for its video; else what was told by ear, if anything was.
+
+    A guessed name means nothing outside its video, so it gets the video's name in front.
+    """
+    if _is_guessed(sample, video_ids):
+        return f"{video_ids[sample.video_sha256]}:{sample.talks}"
+    return sample.talks if sample.talks and not sample.guessed else sample.speaker
+
+
+def _is_guessed(sample: DatasetSample, video_ids: Mapping[str, str]) -> bool:
+    """Whether nobody named the speaker, so that a guess stands in."""
+    return sample.guessed and sample.speaker in video_ids
+
+
+def _usable_labels(
+    project: Project, sample: DatasetSample, labels: Mapping[str, Label], tasks: Sequence[Task]
+) -> tuple[dict[str, Label], str]:
+    """The labels that enough raters gave, and why the sample is left out all the same (or nothing)."""
+    known = {task.id for task in project.settings.tasks()}
+    wide = {t: v for t, v in labels.items() if t in known and v.raters >= project.settings.export.min_raters}
+    missing = [task for task in tasks if task.id not in wide]
+    if sample.rejected:
+        return wide, "rejected"
+    if sample.split is None:
+        return wide, "no split yet"
+    if not missing:
+        return wide, ""
+    if not sample.transcript and any(task.modality is Modality.TEXT for task in missing):
+        return wide, "no transcript"
+    if all(task.id in labels for task in missing):
+        return wide, "too few raters"
+    return wide, "partly labelled" if labels else "not labelled"
+
+
+def require_no_leak(rows: Sequence[DatasetRow], together: Collection[str]) -> None:
+    """Raise `ExportError` when a video is in two splits, or a speaker, if those stay `together`."""
+    keys = [("video", "video_id"), *([("speaker", "speaker")] if "speaker" in together else [])]
+    for word, key in keys:
+        splits = defaultdict(set)
+        for row in rows:
+            splits[getattr(row, key)].add(row.split)
+        for name, found in sorted(splits.items()):
+            if len(found) > 1:
+                raise ExportError(
+                    f"the {word} {name!r} is in two splits: {', '.join(sorted(found))}",
+                    hint="scores on such a dataset mean nothing: "
+                    + (
+                        "mend the names in the transcript or table, or leave speakers free in splits.together"
+                        if word == "speaker"
+                        else "restore the database from a backup"
+                    ),
+                )
+
+
+def short_names(names: Mapping[str, str]) -> dict[str, str]:
+    """A short name for each video (sha256 -> file name), safe in a path and a table, different for each.
+
+    The file name where that will do; else cleaned, with some of the hash.
+    """
+    taken = Counter(name.lower() for name in names.values())
+    short = {s: n if taken[n.lower()] == 1 and _is_safe(n) else _cleaned(n, s) for s, n in names.items()}
+    taken = Counter(name.lower() for name in short.values())
+    return {sha256: n if taken[n.lower()] == 1 else sha256[:NAME_LENGTH] for sha256, n in short.items()}
+
+
+def _is_safe(name: str) -> bool:
+    plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name)
+    return bool(plain) and len(name) <= NAME_LENGTH and name.lower() not in MISSING_WORDS
+
+
+def _cleaned(name: str, sha256: str) -> str:
+    ending = sha256[:8]
+    clean = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")[: NAME_LENGTH - len(ending) - 1].strip("-")
+    return f"{clean}-{ending}" if clean else ending
+
+
+def _nothing_finished(samples: Sequence[DatasetSample], left_out: Mapping[str, int]) -> str:
+    if not samples:
+        return "there are no samples to export"
+    reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
+    return f"no sample is finished ({reasons})"
+
+
+class FeatureReader:
+    """Features of one modality, read block by block in the order of the rows, when first asked for."""
+
+    def __init__(self, project: Project, modality: Modality, sample_ids: list[str], bar: Bar) -> None:
+        self.used = False
+        self._project, self._modality, self._ids, self._bar = project, modality, sample_ids, bar
+        self._positions = {sample: i for i, sample in enumerate(sample_ids)}
+        self._block: dict[str, NDArray[np.float32]] = {}
+
+    def __call__(self, sample_id: str) -> NDArray[np.float32]:
+        """(frames, dim)."""
+        self.used = True
+        if sample_id not in self._block:
+            from annotate.corpus.features import read_features
+
+            start = self._positions[sample_id] // BLOCK * BLOCK
+            ids = self._ids[start : start + BLOCK]
+            self._block = dict(zip(ids, read_features(self._project, self._modality, ids), strict=True))
+            self._bar.advance(len(ids), f"{self._modality.word} features")
+        return self._block[sample_id]
+
+
+class _FeatureNames(Mapping[Modality, str]):
+    """The extractors' names, found when first asked for: a format without features needs no extractor."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def __getitem__(self, modality: Modality) -> str:
+        return self._names[modality]
+
+    @cached_property
+    def _names(self) -> Mapping[Modality, str]:
+        from annotate.corpus.features import feature_names
+
+        return feature_names(self._project)
+
+    def __iter__(self) -> Iterator[Modality]:
+        return iter(UNIMODAL)
+
+    def __len__(self) -> int:
+        return len(UNIMODAL)

@@ -1,0 +1,177 @@
+"""The slow checks of `annotate doctor --deep`: all that is stored is read, and compared with what it was."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from annotate.doctor.findings import Finding, State, verdict
+from annotate.errors import AnnotateError
+from annotate.feature_store import FeatureStore
+from annotate.labelling.connection import connect
+from annotate.labelling.push import known_ls_project
+from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
+from annotate.progress import Progress
+from annotate.project import Project
+from annotate.storage.clips import PASSES, Wanted
+from annotate.types import Form, Modality
+from annotate.wording import counted
+from db import adoption, features, health, outbox
+from db.annotations import kept_answers, number_of, standing_answers, unusable_origins
+from db.engine import reading
+from db.models import BatchItem, BatchItemState
+
+_BACKUP = (
+    "keep the database as it is and copy it first; then put a backup in its place and run `annotate pull "
+    "--full`, which fetches every answer that Label Studio still holds"
+)
+
+
+@dataclass
+class Deep:
+    """The checks of one project, and all that they complain of."""
+
+    project: Project
+    progress: Progress
+    problems: list[Mapping[str, str]] = field(default_factory=list)
+    """``check`` and ``detail`` of each."""
+
+    def checks(self) -> Mapping[str, Callable[[], Finding]]:
+        """By name, in the order in which they run."""
+        return {
+            "stored data": self.stored_data,
+            "clips": self.clips,
+            "feature shards": self.feature_shards,
+            "questions in label studio": self.questions,
+        }
+
+    def stored_data(self) -> Finding:
+        """The database can read all that it stored, and every row has its parents."""
+        tables = health.table_names()
+        with self.progress.bar("reading the database", len(tables)) as bar:
+            found = health.complaints(self.project.engine, lambda table: bar.advance(note=table))
+        self._keep("stored data", found)
+        return verdict(found, f"{len(tables)} tables can be read", "problem", _BACKUP)
+
+    def clips(self) -> Finding:
+        """Every clip is there, with the bytes that were written."""
+        hashes = health.media_hashes(self.project.engine)
+        wanted = [
+            Wanted(sample_id, modality, known[modality.value])
+            for sample_id, known in sorted(hashes.items())
+            for modality in PASSES
+            if modality.value in known
+        ]
+        with self.progress.bar("checking clips", len(wanted)) as bar:
+            found = self.project.clips.verify(wanted, bar.advance)
+        self._keep("clips", found)
+        return verdict(
+            found, f"{counted(len(wanted), 'file')} as written", "damaged or missing file",
+            "move damaged ones away, then `annotate ingest` the videos again: it cuts what is missing",
+        )  # fmt: skip
+
+    def feature_shards(self) -> Finding:
+        """Every shard is there, with the bytes that were written."""
+        store = FeatureStore(self.project.features)
+        with reading(self.project.engine) as session:
+            rows = features.shards(session)
+        found = []
+        with self.progress.bar("checking features", len(rows)) as bar:
+            for row in rows:
+                if not store.intact(row.path, row.sha256):
+                    state = "is damaged" if (store.root / row.path).exists() else "is missing"
+                    found.append(f"{store.root / row.path} {state}")
+                bar.advance()
+        self._keep("feature shards", found)
+        return verdict(
+            found, f"{counted(len(rows), 'shard')} as written", "damaged or missing shard",
+            "`annotate extract` makes them again; imported ones come back with the same `annotate import`",
+        )  # fmt: skip
+
+    def questions(self) -> Finding:
+        """Label Studio holds the questions that are open, and as many answers as were stored."""
+        with reading(self.project.engine) as session:
+            asked = outbox.asked_forms(session)
+        if not asked:
+            return Finding(State.OK, "nothing was asked yet")
+        try:
+            with (
+                connect(self.project) as client,
+                self.progress.bar("comparing Label Studio", len(asked)) as bar,
+            ):
+                found = []
+                for form in asked:
+                    found += self._compare(client, form)
+                    bar.advance(note=form.modality.word)
+        except AnnotateError as error:
+            return Finding(State.WARN, f"not compared: {error}", error.hint)
+        self._keep("questions in label studio", found)
+        return verdict(
+            found, "the same questions and answers as in the database", "difference",
+            "annotate pull --full, which also names the answers that their raters have to update", State.WARN,
+        )  # fmt: skip
+
+    def _compare(self, client: LabelStudioClient, form: Form) -> list[str]:
+        modality = form.modality
+        there = known_ls_project(self.project, client, form)
+        if there is None:
+            return [f"the {form.words} has no project on {client.base_url}"]
+        tasks = {task.id: task for task in client.tasks(there.id)}
+        with reading(self.project.engine) as session:
+            questions = outbox.asked_questions(session, there.id, modality)
+            # Label Studio keeps the tasks of withdrawn questions, and gives them to nobody.
+            known = {
+                q.ls_task_id for q in adoption.questions_of(session, form) if q.ls_project_id == there.id
+            }
+        return [
+            *_missing(questions, tasks, modality),
+            *_unknown(known, tasks, there, modality),
+            *self._counts(questions, tasks, there, modality),
+        ]
+
+    def _counts(
+        self, questions: list[BatchItem], tasks: Mapping[int, ListedTask], there: StudioProject,
+        modality: Modality,
+    ) -> list[str]:  # fmt: skip
+        with reading(self.project.engine) as session:
+            kept = kept_answers(session)
+            standing = standing_answers(session, there.created_at)
+            unusable = {
+                number_of(o) for o in unusable_origins(session) if o.startswith(f"{there.created_at}#")
+            }
+        unusable -= {answer.number for answer in standing}
+        stored = Counter(a.ls_task_id for a in standing if (a.question_id, a.origin) not in kept)
+        found = []
+        for item in questions:
+            if (task := tasks.get(item.ls_task_id or 0)) is None:
+                continue
+            useless = len(unusable.intersection(task.answer_numbers or ()))
+            about = f"sample {item.sample_id} ({modality.word}):"
+            if useless:
+                found.append(f"{about} {counted(useless, 'answer')} in Label Studio cannot be used")
+            if task.annotations != stored[task.id] + useless:
+                answers = counted(task.annotations, "answer")
+                found.append(f"{about} {answers} in Label Studio, {stored[task.id]} here")
+        return found
+
+    def _keep(self, check: str, found: list[str]) -> None:
+        self.problems += [{"check": check, "detail": one} for one in found]
+
+
+def _missing(questions: list[BatchItem], tasks: Mapping[int, ListedTask], modality: Modality) -> list[str]:
+    return [
+        f"sample {item.sample_id} ({modality.word}): {BatchItemState(item.state).name.lower()} here, and not "
+        "in Label Studio"
+        for item in questions
+        if item.ls_task_id not in tasks
+    ]
+
+
+def _unknown(
+    known: Collection[int | None], tasks: Mapping[int, ListedTask], there: StudioProject, modality: Modality
+) -> list[str]:
+    return [
+        f"task {task.id} of the {modality.word} pass ({there.id} in Label Studio) is no question of this "
+        f"project; it holds {counted(task.annotations, 'answer')}"
+        for task in tasks.values()
+        if task.id not in known
+    ]

@@ -1,0 +1,1 @@
+"""Cuts videos into samples."""

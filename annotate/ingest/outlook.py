@@ -1,0 +1,136 @@
+"""What an ingest can say before it cuts anything, and what became of what was cut, with the ways out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from annotate.config.settings import Settings
+from annotate.ingest.files import SourceFile
+from annotate.types import Modality
+from annotate.wording import counted, either
+
+TRANSCRIPT, LETTERING, SPEECH = "transcript", "burnt-in-text", "speech"
+"""Checks whose rejections have ways out of their own."""
+
+RECHECK = "annotate ingest --recheck"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The samples of the videos that were named, counted."""
+
+    samples: int
+    """Cut, rejected ones included."""
+    rejected: int
+    by_check: Mapping[str, int]
+    """Rejected samples by check; one may have broken several rules."""
+    without_transcript: int
+    """Samples that take part although nobody knows their words."""
+
+
+def foreseen(settings: Settings, files: Sequence[SourceFile]) -> list[str]:
+    """Lines to show before `files` are cut: that transcripts are missing, what follows, and the ways out.
+
+    Empty when every file has a transcript, or a machine writes down what is said.
+    """
+    missing = sum(not file.has_transcript for file in files)
+    if not missing or settings.transcribe.model:
+        return []
+    unless = " and shows no subtitles" if settings.ingest.read_subtitles else ""
+    return [
+        f"no transcript was found for {missing} of {counted(len(files), 'file')}, and no transcriber is set "
+        "(transcribe.model is empty)",
+        _without_words(settings, f"what is cut from them{unless}"),
+        *(f"  {way}" for way in _transcript_ways(settings)),
+    ]
+
+
+def _without_words(settings: Settings, what: str) -> str:
+    """What follows for samples whose words nobody knows."""
+    if _demands_transcript(settings):
+        return (
+            f"the rule `transcript` in [checks] of annotate.toml will reject {what}, unless you use one of "
+            "these ways out (Ctrl-C stops this run; nothing is lost):"
+        )
+    if Modality.TEXT in settings.passes:
+        return (
+            f"{what} takes part, but is not asked in the text pass, and has no text features. To have the "
+            "words, use one of these before raters are asked, because it cuts the videos again:"
+        )
+    return (
+        f"{what} takes part without words: no text features, no text in exports. To have the words, use one "
+        "of these before raters are asked, because it cuts the videos again:"
+    )
+
+
+def _demands_transcript(settings: Settings) -> bool:
+    rule = settings.checks.get(TRANSCRIPT)
+    return rule is not None and rule.min is not None and rule.min > 0
+
+
+def _transcript_ways(settings: Settings) -> list[str]:
+    ways = ["annotate ingest VIDEOS --transcripts DIR-OR-TABLE (or files such as talk.srt beside talk.mp4)"]
+    if not settings.transcribe.model:
+        ways.append(
+            'transcribe.model = "FOLDER-OR-NAME" in annotate.toml, then annotate ingest VIDEOS: a machine '
+            "writes down what is said (needs the extra `asr`: pip install -e '.[asr]' in the checkout)"
+        )
+    if not settings.ingest.read_subtitles:
+        ways.append(
+            "ingest.read_subtitles = true in annotate.toml, then annotate ingest VIDEOS: subtitles that are "
+            "burnt into the pictures are read"
+        )
+    if _demands_transcript(settings):
+        ways.append(f"take the rule `transcript` out of [checks] in annotate.toml, then {RECHECK}")
+    return ways
+
+
+def summary(cut: Cut, settings: Settings) -> str:
+    """One line, such as ``73 cut, 73 rejected: transcript missing 73, burnt-in text 24``."""
+    words = {LETTERING: "burnt-in text"}
+    if _demands_transcript(settings) and (settings.checks[TRANSCRIPT].min or 0) <= 1:
+        words[TRANSCRIPT] = "transcript missing"
+    reasons = ", ".join(
+        f"{words.get(check, check)} {n}"
+        for check, n in sorted(cut.by_check.items(), key=lambda item: (-item[1], item[0]))
+    )
+    return f"{cut.samples} cut, {cut.rejected} rejected{f': {reasons}' if reasons else ''}"
+
+
+def ways_out(cut: Cut, settings: Settings) -> list[str]:
+    """What the user can do about the samples that were rejected, or have no words; a sentence each."""
+    ways = []
+    if cut.by_check.get(TRANSCRIPT) and _demands_transcript(settings):
+        ways += [f"transcript: {way}" for way in _transcript_ways(settings)]
+    elif cut.without_transcript and not settings.transcribe.model:
+        few = cut.without_transcript
+        unasked = f" and {either(few, 'is', 'are')} not asked in the text pass"
+        ways.append(
+            f"{counted(few, 'sample')} {either(few, 'has', 'have')} no transcript"
+            + (unasked if Modality.TEXT in settings.passes else "")
+            + f": {'; or '.join(_transcript_ways(settings))}"
+        )
+    if cut.by_check.get(LETTERING):
+        ways.append(_lettering_way(settings))
+    if cut.by_check.get(SPEECH):
+        ways.append(
+            f"{SPEECH}: hardly any voice is heard in these; see whether the videos have the right sound "
+            'track, loud enough; for microphones across the room, set ingest.vad_preset = "far"'
+        )
+    if others := sorted(cut.by_check.keys() - {TRANSCRIPT, LETTERING, SPEECH}):
+        ways.append(
+            f"{', '.join(others)}: annotate ingest --explain VIDEO shows what was measured; change or remove "
+            f"the rule in [checks] or [repeats] of annotate.toml, then {RECHECK}"
+        )
+    return ways
+
+
+def _lettering_way(settings: Settings) -> str:
+    if settings.ingest.hide_subtitles:
+        return (
+            f"{LETTERING}: subtitles are hidden, but the rule {LETTERING} still rejects samples that had "
+            f"some: take it out of [checks] in annotate.toml, then {RECHECK}"
+        )
+    return (
+        f"{LETTERING}: set ingest.hide_subtitles = true in annotate.toml (blurs the text in the silent clip) "
+        f"and take the rule {LETTERING} out of [checks], then annotate ingest VIDEOS; or do without these"
+    )

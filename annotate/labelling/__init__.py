@@ -1,0 +1,1 @@
+"""Sends questions to Label Studio and stores what raters answer."""

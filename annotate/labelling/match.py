@@ -1,0 +1,189 @@
+"""Find the question behind each task of Label Studio, and take over those that the database does not know."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from annotate.labelling.push import asked_forms, find_ls_project
+from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
+from annotate.project import Project
+from annotate.types import Form, Modality
+from annotate.wording import counted, either
+from db import adoption, withdrawals
+from db.adoption import UnknownTask
+from db.engine import writing
+from db.models import BatchItem, BatchItemState
+
+NAMED = 5
+"""How many tasks a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Every task of one Label Studio project, with its question."""
+
+    listed: Sequence[ListedTask]
+    questions: Mapping[int, int]
+    """Id of the question by number of the task; tasks that are none of ours are left out."""
+    read_at: Mapping[int, str]
+    """By number of the task: time of its last change when its answers were stored; empty when never."""
+    pushed_at: Mapping[int, datetime]
+    """By number of a task that was known before: when it was sent."""
+    doubles: Sequence[int]
+    """Numbers of unanswered tasks about samples that are asked in another task."""
+    withdrawn: frozenset[int]
+    """Numbers of tasks of withdrawn questions, which this program changes itself."""
+    unclear: frozenset[int]
+    """Numbers of tasks that were edited by hand so that nobody knows what they ask."""
+    adopted: int
+    problems: Sequence[str]
+
+
+def adopt_unknown(project: Project, client: LabelStudioClient) -> list[str]:
+    """Take over questions of every pass that the database does not know, so that none is asked again.
+
+    Returns what there is to say about them; the caller holds `project.writing()`. Raises `LabelStudioError`.
+    """
+    problems: list[str] = []
+    for form in asked_forms(project, client, tuple(Modality)):
+        ls_project = find_ls_project(project, client, form)
+        if ls_project is not None:
+            problems += match_tasks(project, client, form, ls_project).problems
+    return problems
+
+
+def match_tasks(
+    project: Project, client: LabelStudioClient, form: Form, ls_project: StudioProject
+) -> Matched:
+    """List the tasks of a form and find the question of each; the caller holds `project.writing()`.
+
+    A question that the database does not know is made again from the sample that the task names: the database
+    was restored from a backup, or the task was edited by hand. Raises `LabelStudioError`.
+    """
+    listed = client.tasks(ls_project.id)
+    with writing(project.engine) as session:
+        questions = adoption.questions_of(session, form)
+        transcripts = adoption.transcripts(session, [task.sample for task in listed])
+        matcher = _Matcher(questions, ls_project.id, frozenset(task.id for task in listed), transcripts)
+        found = {task.id: matcher.question_of(task) for task in listed}
+        known = {n: q for n, q in found.items() if q and q.ls_task_id == n and matcher.is_placed(q)}
+        read_at = {number: question.ls_updated_at for number, question in known.items()}
+        pushed_at = {number: q.pushed_at for number, q in known.items() if q.pushed_at}
+        withdrawn = frozenset(n for n, q in known.items() if q.state == BatchItemState.WITHDRAWN)
+        unknown = [task for task in listed if found[task.id] is None and matcher.is_ours(task)]
+        asked = {q.sample_id for q in questions if q.state == BatchItemState.OPEN and matcher.is_placed(q)}
+        # An unanswered task about a sample that is asked in another task would only ask it twice.
+        doubles = [t.id for t in unknown if matcher.can_adopt(t) and t.sample in asked and not t.annotations]
+        adoptable = [task for task in unknown if matcher.can_adopt(task) and task.id not in doubles]
+        new = adoption.adopt(
+            session, ls_project.id, form,
+            [UnknownTask(task.id, task.key, task.sample) for task in adoptable], matcher.numbers,
+        )  # fmt: skip
+        matched = {number: q.id for number, q in {**found, **new}.items() if q is not None}
+        adoption.follow_tasks(session, ls_project.id, _tasks_of_questions(listed, matched))
+        # A restored server gives the number of a task to another question, which must stay in the queue.
+        placed = withdrawals.placed(session, ls_project.id, form.modality)
+        withdrawals.forget_place(session, placed - set(matched.values()))
+    lost = [task for task in unknown if task.id not in new and task.id not in doubles]
+    return Matched(
+        listed, matched, read_at, pushed_at, doubles, withdrawn,
+        unclear=frozenset(task.id for task in lost if task.id in matcher.by_number),
+        adopted=len(new),
+        problems=[*_adopted_problem(form, adoptable), *_lost_problem(form, lost)],
+    )  # fmt: skip
+
+
+class _Matcher:
+    """Tells which question a task stands for.
+
+    A restored server gives the number of a task to another question, and people edit tasks by hand. So two of
+    three have to agree: the key, the sample, and the number; and what the task shows decides where the number
+    speaks against the other two.
+    """
+
+    def __init__(
+        self, questions: Sequence[BatchItem], ls_project_id: int, numbers: frozenset[int],
+        transcripts: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        self.numbers = numbers
+        self.by_key = {question.key: question for question in questions}
+        self.by_number = {
+            question.ls_task_id: question for question in questions
+            if question.ls_task_id and question.ls_project_id == ls_project_id
+        }  # fmt: skip
+        self._ls_project_id = ls_project_id
+        self._transcripts = transcripts
+
+    def question_of(self, task: ListedTask) -> BatchItem | None:
+        """The question that a task stands for, or None when that cannot be told."""
+        keyed, numbered = self.by_key.get(task.key), self.by_number.get(task.id)
+        if keyed is not None and keyed.sample_id == task.sample:
+            contradicted = numbered not in (None, keyed) and self.is_placed(keyed)
+            if not contradicted or keyed.ls_task_id == task.id or self._shows_sample(task):
+                return keyed
+        if numbered is not None and numbered.sample_id == task.sample:
+            return numbered
+        return keyed if keyed is numbered else None
+
+    def is_placed(self, question: BatchItem) -> bool:
+        """Whether the number that a question has belongs to a task that is there."""
+        return question.ls_project_id == self._ls_project_id and question.ls_task_id in self.numbers
+
+    def is_ours(self, task: ListedTask) -> bool:
+        """Whether this program made the task, as far as can be told."""
+        return bool(task.key or task.sample) or task.id in self.by_number
+
+    def can_adopt(self, task: ListedTask) -> bool:
+        """Whether the task is certainly about the sample that it names."""
+        if task.sample not in self._transcripts:
+            return False
+        return task.id not in self.by_number or self._shows_sample(task)
+
+    def _shows_sample(self, task: ListedTask) -> bool:
+        """Whether raters see the sample that the task names: its media, or its words where there are none."""
+        media = [address for name, address in task.shown.items() if name != "text"]
+        if media:
+            return all(task.sample in address for address in media)
+        return task.shown.get("text") == self._transcripts.get(task.sample)
+
+
+def _tasks_of_questions(listed: Sequence[ListedTask], matched: Mapping[int, int]) -> dict[int, list[int]]:
+    """Numbers of the tasks of each question: answered ones first, then the oldest."""
+    tasks: dict[int, list[ListedTask]] = {}
+    for task in listed:
+        if task.id in matched:
+            tasks.setdefault(matched[task.id], []).append(task)
+    return {
+        question: [task.id for task in sorted(doubled, key=lambda task: (task.annotations == 0, task.id))]
+        for question, doubled in tasks.items()
+    }
+
+
+def _adopted_problem(form: Form, tasks: Sequence[ListedTask]) -> list[str]:
+    if not tasks:
+        return []
+    answers = counted(sum(task.annotations for task in tasks), "answer")
+    number = len(tasks)
+    return [
+        f"{counted(number, 'question')} of the {form.words} with {answers} "
+        f"{either(number, 'is', 'are')} in Label Studio and {either(number, 'was', 'were')} not in this "
+        f"database ({_named(tasks)}): {either(number, 'it is', 'they are')} taken over"
+    ]
+
+
+def _lost_problem(form: Form, tasks: Sequence[ListedTask]) -> list[str]:
+    answered = [task for task in tasks if task.annotations]
+    if not answered:
+        return []
+    answers = counted(sum(task.annotations for task in answered), "answer")
+    return [
+        f"{answers} to {counted(len(answered), 'question')} of the {form.words} cannot be stored, "
+        f"because this project does not have the samples ({_named(answered)}): run `annotate ingest` on "
+        "the videos, or restore `key` and `sample` in the data of tasks that were edited by hand, then run "
+        "`annotate pull` again"
+    ]
+
+
+def _named(tasks: Sequence[ListedTask]) -> str:
+    more = ", ..." if len(tasks) > NAMED else ""
+    return f"{either(len(tasks), 'task', 'tasks')} {', '.join(str(task.id) for task in tasks[:NAMED])}{more}"

@@ -1,0 +1,324 @@
+"""Empty the outbox: put every queued question into Label Studio, once, whatever broke before."""
+
+import hashlib
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from annotate.corpus.clips import fetch_questions
+from annotate.durable import write_whole
+from annotate.errors import LabelStudioError
+from annotate.labelling.take_down import take_down
+from annotate.labelling.transcripts_shown import follow_transcripts
+from annotate.labelstudio.client import (
+    MODEL_VERSION,
+    LabelStudioClient,
+    ListedTask,
+    StudioProject,
+    UnsureOutcome,
+)
+from annotate.labelstudio.convert import question
+from annotate.labelstudio.interface import labeling_config
+from annotate.progress import SILENT, Bar, Progress
+from annotate.project import Project
+from annotate.types import Form, Modality
+from annotate.wording import counted, either
+from db import outbox, reask, withdrawals
+from db.engine import reading, writing
+from db.outbox import QueuedQuestion
+
+CHUNK = 1000
+MARKER_FILE = ".annotate.marker"
+TITLE = 50
+"""Characters that Label Studio takes for the title of a project."""
+PAUSES = (0.0, 0.5, 2.0)
+"""Seconds before each try: a server that was slow may still be storing what it was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushReport:
+    """What became of the outbox."""
+
+    pushed: int
+    """Questions that are in Label Studio now, those that were there already included."""
+    already_there: int
+    """Of these: found there, from a push whose end we did not see."""
+    passes: dict[str, int] = field(default_factory=dict)
+    """Pushed, by pass."""
+    problems: list[str] = field(default_factory=list)
+    asked_again: int = 0
+    """Open questions that showed an earlier transcript of their sample: withdrawn, and queued anew."""
+
+
+def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progress = SILENT) -> PushReport:
+    """Push every queued question; the caller holds `project.writing()`.
+
+    Each is looked up by its key before it is sent, so a push that died at any moment is finished by the
+    next one. A question whose media file is gone is withdrawn. Raises `LabelStudioError`, or
+    `StorageError` when clips cannot be fetched; what was pushed until then stays, the rest stays queued.
+    """
+    with outbox.sole_pusher(project.engine):
+        fetch_questions(project, progress)
+        problems = _withdraw_without_media(project)
+        asked_again = follow_transcripts(project, client)
+        take_down(project, client, progress)
+        with reading(project.engine) as session:
+            queued = outbox.queued(session)
+        counts: Counter[str] = Counter()
+        there = 0
+        with progress.bar("sending questions", len(queued)) as bar:
+            for form in dict.fromkeys(item.form for item in queued):
+                items = [item for item in queued if item.form == form]
+                there += _push_form(project, client, form, items, bar, problems)
+                counts[form.modality.value] += len(items)
+    ordered = {m.value: counts[m.value] for m in project.settings.passes if counts[m.value]}
+    return PushReport(sum(counts.values()), there, ordered, problems, asked_again)
+
+
+def known_ls_project(project: Project, client: LabelStudioClient, form: Form) -> StudioProject | None:
+    """The project on this server that holds the questions of a form, or None when we know of none."""
+    with reading(project.engine) as session:
+        rows = outbox.ls_project_rows(session, form.modality, form.dimensions)
+        known = [(row.ls_project_id, row.server) for row in rows]
+    for ls_project_id, created_at in known:
+        found = client.project(ls_project_id)
+        if found is not None and found.created_at == created_at:
+            return found
+    return None
+
+
+def asked_forms(project: Project, client: LabelStudioClient, passes: Sequence[Modality]) -> list[Form]:
+    """Every form whose answers belong to this project: those of `passes`, and all that were ever asked.
+
+    Forms about some of the dimensions are also looked for on the server, because a database that was restored
+    from a backup may not know them. Raises `LabelStudioError`.
+    """
+    with reading(project.engine) as session:
+        known = outbox.asked_forms(session)
+    marker, found = known_marker(project), []
+    if marker:
+        own = re.compile(rf"{re.escape(marker)}:([a-z0-9_,]+):([{''.join(Modality)}])(?![A-Za-z])")
+        marked = [own.search(listed.description) for listed in client.marked_projects(f"{marker}:")]
+        found = [Form(Modality(match[2]), match[1]) for match in marked if match]
+    return list(dict.fromkeys([*map(Form, passes), *known, *sorted(found)]))
+
+
+def leave_lost_project(project: Project, form: Form) -> int:
+    """Let the questions go that were open in a Label Studio project that is gone; says how many."""
+    with writing(project.engine) as session:
+        return outbox.leave_lost_project(session, form)
+
+
+def follow_raters(
+    project: Project, client: LabelStudioClient, form: Form, ls_project: StudioProject
+) -> list[str]:
+    """Let Label Studio ask as many people per question as the settings say now; what changed, in words.
+
+    The table changes before the server: a crash between the two is made good by the next call.
+    """
+    raters = project.settings.protocol.raters
+    if ls_project.raters == raters:
+        return []
+    with writing(project.engine) as session:
+        asked = outbox.asked_questions(session, ls_project.id, form.modality)
+        reopened = outbox.reopen_unanswered(session, {item.id for item in asked}, raters)
+        withdrawals.serve_again(session, ls_project.id)
+    client.change_raters(ls_project.id, raters)
+    asked_again = (
+        f"{counted(reopened, 'question')} that fewer have judged {either(reopened, 'is', 'are')} open again"
+    )
+    again = f"; {asked_again}" if reopened else ""
+    return [f"the {form.words} asks {raters} people now, not {ls_project.raters}{again}"]
+
+
+def known_marker(project: Project) -> str:
+    """What this project's Label Studio projects are marked with; empty when nothing was ever sent.
+
+    A file beside annotate.toml keeps it, too: a database that was restored from a backup older than the first
+    question still finds its projects.
+    """
+    with reading(project.engine) as session:
+        stored = outbox.stored_marker(session)
+    if stored:
+        return stored
+    with suppress(FileNotFoundError):
+        kept = (project.root / MARKER_FILE).read_text(encoding="utf-8").strip()
+        return kept if kept.startswith("annotate:") else ""
+    return ""
+
+
+def _marker(project: Project, form: Form) -> str:
+    """What marks the Label Studio project of a form. No marker of one form is a part of another's."""
+    known = known_marker(project)
+    with writing(project.engine) as session:
+        marker = outbox.marker(session, known)
+    file = project.root / MARKER_FILE
+    if not file.is_file() or file.read_text(encoding="utf-8").strip() != marker:
+        write_whole(file, f"{marker}\n".encode())
+    return ":".join(part for part in (marker, form.dimensions, form.modality.value) if part)
+
+
+def find_ls_project(project: Project, client: LabelStudioClient, form: Form) -> StudioProject | None:
+    """The project on this server that holds the questions of a form, also when this database has never heard
+    of it."""
+    known = known_ls_project(project, client, form)
+    if known is not None or not known_marker(project):
+        return known
+    marked = client.marked_project(_marker(project, form))
+    with writing(project.engine) as session:
+        rows = outbox.ls_project_rows(session, form.modality)
+        if marked is None or marked.created_at in {row.server for row in rows}:
+            return None
+        outbox.remember_project(session, form.modality, marked.created_at, marked.id, "", form.dimensions)
+    return marked
+
+
+def _withdraw_without_media(project: Project) -> list[str]:
+    with reading(project.engine) as session:
+        queued = outbox.queued(session)
+    lost = [i for i in queued if i.modality is not Modality.TEXT and not _is_there(project, i)]
+    if not lost:
+        return []
+    with writing(project.engine) as session:
+        outbox.withdraw(session, [item.id for item in lost], "its media file is gone")
+    linked = {item.id for item in lost if _is_linked(project, item)}
+    links, gone = ([item for item in lost if (item.id in linked) is there] for there in (True, False))
+    problems = []
+    if gone:
+        problems.append(
+            f"{counted(len(gone), 'question')} withdrawn, because media are gone ({_names(gone)}): "
+            "run `annotate ingest` again"
+        )
+    if links:
+        problems.append(
+            f"{counted(len(links), 'question')} withdrawn, because symbolic links below the media folder are "
+            f"not served ({_names(links)}): name the folder in which the files lie as storage.media in "
+            "annotate.toml"
+        )
+    return problems
+
+
+def _names(items: Sequence[QueuedQuestion]) -> str:
+    return ", ".join(_media_path(item) for item in items[:3]) + (", ..." if len(items) > 3 else "")
+
+
+def _is_linked(project: Project, item: QueuedQuestion) -> bool:
+    """Whether the file of a question is there, but is a symbolic link or lies behind one below media."""
+    path = _media_path(item)
+    file = project.media / path
+    return file.is_file() and file.resolve() != project.media.resolve() / path
+
+
+def _is_there(project: Project, item: QueuedQuestion) -> bool:
+    """Whether the file of a question is there, and neither a symbolic link nor reached by one below media."""
+    file = project.media / _media_path(item)
+    return file.is_file() and file.stat().st_size > 0 and not _is_linked(project, item)
+
+
+def _media_path(item: QueuedQuestion) -> str:
+    """Of the one file that the pass may show, counted from the media folder."""
+    suffix = "wav" if item.modality is Modality.AUDIO else "mp4"
+    return f"{item.modality.value}/{item.sample_id[:2]}/{item.sample_id}.{suffix}"
+
+
+def _push_form(
+    project: Project, client: LabelStudioClient, form: Form, items: Sequence[QueuedQuestion],
+    bar: Bar, problems: list[str],
+) -> int:  # fmt: skip
+    """Returns how many were there already."""
+    ls_project = _ensure_ls_project(project, client, form)
+    problems += follow_raters(project, client, form, ls_project)
+    ordered = ls_project.model_version == MODEL_VERSION
+    there = 0
+    for start in range(0, len(items), CHUNK):
+        chunk = items[start : start + CHUNK]
+        ls_task_ids, found = _place(client, ls_project.id, chunk)
+        if not ordered:
+            client.set_model_version(ls_project.id)
+            ordered = True
+        with writing(project.engine) as session:
+            outbox.mark_open(session, ls_project.id, {i.id: ls_task_ids[i.key] for i in chunk})
+            # What was there already may show an earlier text: the next call reads which.
+            reask.note_texts(session, {i.key: i.transcript for i in chunk if i.key not in found})
+        there += len(found)
+        bar.advance(len(chunk), note=form.modality.word)
+    return there
+
+
+def _ensure_ls_project(project: Project, client: LabelStudioClient, form: Form) -> StudioProject:
+    """The form's project on this server, made when there is none, with the page of the present settings."""
+    settings, modality = project.settings, form.modality
+    dimensions = [dimension for dimension in settings.dimension_list() if form.asks(dimension.name)]
+    page = labeling_config(modality, dimensions, own_server=not settings.labelstudio.url)
+    page_hash = hashlib.sha256(page.encode()).hexdigest()
+    marker = _marker(project, form)
+    # One that was made just before a crash is found by its marker.
+    found = known_ls_project(project, client, form) or client.marked_project(marker)
+    if found is None:
+        leave_lost_project(project, form)
+        found = client.create_project(
+            _title(settings.project.name, form), marker, page, settings.protocol.raters
+        )
+    elif found.label_config != page:
+        # The settings changed, or somebody changed the page there.
+        _change_page(client, found, form, page)
+    if modality is not Modality.TEXT:
+        client.serve_folder(found.id, str(project.media / modality.value))
+    with writing(project.engine) as session:
+        outbox.remember_project(session, modality, found.created_at, found.id, page_hash, form.dimensions)
+    return found
+
+
+def _title(name: str, form: Form) -> str:
+    """What raters see in the list of projects, such as ``corpus M multimodal: emotion``."""
+    only = f": {', '.join(form.names)}" if form.names else ""
+    title = f"{name[: 15 if only else 30]} {form.modality.value} {form.modality.word}{only}"
+    return title if len(title) <= TITLE else f"{title[: TITLE - 3]}..."
+
+
+def _change_page(client: LabelStudioClient, found: StudioProject, form: Form, page: str) -> None:
+    try:
+        client.change_page(found.id, page)
+    except UnsureOutcome:
+        raise
+    except LabelStudioError as error:
+        raise LabelStudioError(
+            f"answers to the {form.words} no longer fit the dimensions in annotate.toml: {error}",
+            hint="put the dimensions back as they were, or begin a new project with `annotate init`",
+        ) from error
+
+
+def _place(
+    client: LabelStudioClient, ls_project_id: int, items: Sequence[QueuedQuestion]
+) -> tuple[dict[str, int], set[str]]:
+    """Number of the server's task by key, and the keys that were there already. Tried a few times."""
+    failure: UnsureOutcome | None = None
+    for pause in PAUSES:
+        time.sleep(pause)
+        try:
+            found = client.find_by_keys(ls_project_id, [item.key for item in items])
+            placed = {key: _keep_one(client, tasks) for key, tasks in found.items()}
+            missing = [item for item in items if item.key not in placed]
+            if missing:
+                numbers = client.import_tasks(ls_project_id, [_question(item) for item in missing])
+                placed |= {item.key: number for item, number in zip(missing, numbers, strict=True)}
+            return placed, set(found)
+        except UnsureOutcome as error:
+            failure = error
+    raise failure or AssertionError("PAUSES is empty")
+
+
+def _keep_one(client: LabelStudioClient, doubled: Sequence[ListedTask]) -> int:
+    """Of tasks with one key (a slow server stored an import after we had given up) the answered or oldest."""
+    kept = min(doubled, key=lambda task: (task.annotations == 0, task.id))
+    for task in doubled:
+        if task is not kept and not task.annotations:
+            client.delete_task(task.id)
+    return kept.id
+
+
+def _question(item: QueuedQuestion) -> dict[str, object]:
+    return question(item.modality, item.key, item.sample_id, item.transcript, _media_path(item), item.score)

@@ -1,0 +1,77 @@
+"""Take withdrawn questions out of the queue that Label Studio gives raters."""
+
+from typing import TYPE_CHECKING
+
+from annotate.errors import LabelStudioError
+from annotate.labelling.connection import connect
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.types import Modality
+from annotate.wording import counted
+from db import outbox, withdrawals
+from db.engine import reading, writing
+from db.withdrawals import ServedQuestion
+
+if TYPE_CHECKING:
+    from annotate.labelstudio.client import LabelStudioClient
+
+CHUNK = 100
+
+
+def take_down(project: Project, client: "LabelStudioClient", progress: Progress = SILENT) -> int:
+    """Have Label Studio ask nobody about withdrawn questions any more; returns how many are left there.
+
+    The tasks are not deleted: Label Studio keeps what was answered, and a rater who has one open may still
+    answer it. Questions of a project on another server are passed over. The caller holds
+    `project.writing()`. Raises `LabelStudioError`; what was taken down until then stays so.
+    """
+    with reading(project.engine) as session:
+        served = withdrawals.still_served(session)
+    if not served:
+        return 0
+    there = {modality: _here(project, client, modality) for modality in {q.modality for q in served}}
+    reachable = [q for q in served if q.ls_project_id in there[q.modality]]
+    with progress.bar("withdrawing questions", len(reachable)) as bar:
+        for start in range(0, len(reachable), CHUNK):
+            _take_down(project, client, reachable[start : start + CHUNK])
+            bar.advance(len(reachable[start : start + CHUNK]))
+    return len(served) - len(reachable)
+
+
+def take_down_if_reachable(project: Project, progress: Progress = SILENT) -> list[str]:
+    """The same where Label Studio can be reached; otherwise a warning that says when it will happen."""
+    with reading(project.engine) as session:
+        served = len(withdrawals.still_served(session))
+    if not served:
+        return []
+    try:
+        with connect(project) as client:
+            left = take_down(project, client, progress)
+    except LabelStudioError as error:
+        with reading(project.engine) as session:
+            left = len(withdrawals.still_served(session))
+        return [_later(left, str(error))]
+    return [_later(left, "their project is on another server")] if left else []
+
+
+def _later(questions: int, reason: str) -> str:
+    which = counted(questions, "withdrawn question")
+    return (
+        f"Label Studio still shows {which} ({reason}): the next `annotate pull` or `annotate next-batch` "
+        "withdraws them there, too; what is answered until then is kept on record"
+    )
+
+
+def _here(project: Project, client: "LabelStudioClient", modality: Modality) -> set[int]:
+    """Numbers of the projects of a pass that are on this server."""
+    with reading(project.engine) as session:
+        known = [(row.ls_project_id, row.server) for row in outbox.ls_project_rows(session, modality)]
+    found = ((number, created_at, client.project(number)) for number, created_at in known)
+    return {number for number, created_at, at in found if at is not None and at.created_at == created_at}
+
+
+def _take_down(project: Project, client: "LabelStudioClient", questions: list[ServedQuestion]) -> None:
+    gone = {q.id for q in questions if not client.take_from_queue(q.ls_task_id)}
+    with writing(project.engine) as session:
+        withdrawals.mark_taken_down(session, {q.id for q in questions} - gone)
+        withdrawals.forget_place(session, gone)

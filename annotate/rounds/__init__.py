@@ -1,0 +1,1 @@
+"""The model of the present labels: training data, training, and stored models."""

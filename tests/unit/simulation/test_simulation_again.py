@@ -1,0 +1,135 @@
+"""Replays in which a question may be asked once more, as long as a rater is left who did not answer it."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from annotate.batch.costs import PassCost
+from annotate.learning.recipe import Recipe
+from annotate.simulation.diagnostics import of_batch
+from annotate.simulation.ledger import Ledger, Question
+from annotate.simulation.model import Taught
+from annotate.simulation.pools import view
+from annotate.simulation.replay import Run, full
+from annotate.simulation.world import Plan, World
+from annotate.types import Kind, Label, Modality, Need
+from benchmarks._generated import Plan as Made
+from benchmarks._generated import generate
+from benchmarks._worlds import world_of
+
+T, M = Modality.TEXT, Modality.MULTIMODAL
+UNTAUGHT = Taught({}, (), None)
+VOTES = frozenset({Need.VOTES})
+SCALE = ("negative", "neutral", "positive")
+
+
+def majority(sample_id, task, said):
+    value = Counter(said).most_common(1)[0][0]
+    return Label(sample_id, task.id, value, {value: 1.0}, len(said))
+
+
+def world_with(*passes, people=3, recipe=None) -> World:
+    """Classes in every pass; people say the truth seven times in ten, else anything."""
+    kinds = {f"sentiment.{m.value}": Kind.CLASSIFICATION for m in passes}
+    plan = Made(samples=120, groups=12, tasks=tuple(kinds), kinds=kinds)
+    made = world_of(generate(plan, np.random.default_rng(0)), recipe or Recipe(hidden=4, members=1, epochs=2))
+    rng = np.random.default_rng(1)
+    votes = {
+        (i, task_id): tuple(
+            str(made.labels[i, task_id].value) if rng.random() < 0.7 else str(rng.choice(SCALE))
+            for _ in range(people)
+        )
+        for i in made.pool
+        for task_id in kinds
+    }
+    return replace(made, votes=votes, agree=majority, costs=dict.fromkeys(passes, PassCost(5, 0)))
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return world_with(T, M)
+
+
+def test_nobody_is_paid_for_a_vote_that_does_not_exist(world):
+    ledger = Ledger(world, 0)
+    ledger.ask([Question(0, M)] * 5)
+    assert (ledger.questions, ledger.seconds) == (3, 15)
+    known = replace(world, votes={})
+    labelled = Ledger(known, 0)
+    labelled.ask([Question(0, M)] * 2)
+    raters = known.labels[world.pool[0], "sentiment.M"].raters
+    assert (labelled.questions, labelled.seconds) == (1, 5 * raters)
+    assert full(world, Plan(8, 6, 20), 0).seconds == 2 * 3 * 5 * len(world.pool)
+
+
+def test_who_saw_the_whole_judges_no_part_again(world):
+    by_id = {task.modality: task for task in world.tasks}
+    ledger = Ledger(world, 0)
+    ledger.ask([Question(0, T), Question(1, T), Question(1, M), *[Question(2, M)] * 3])
+    assert np.flatnonzero(ledger.again(by_id[T])).tolist() == [0]
+    assert np.flatnonzero(ledger.again(by_id[M])).tolist() == [1]
+
+
+def test_what_may_be_asked_again_stays_in_the_pool_of_who_weighs_votes_only(world):
+    ledger = Ledger(world, 0)
+    everything = [Question(row, m) for row in range(4) for m in (T, M)]
+    ledger.ask([*everything, *[Question(3, M)] * 2])
+    plain, weighing = (view(world, ledger, UNTAUGHT, needs) for needs in (frozenset(), VOTES))
+    assert plain.rows.tolist() == list(range(4, len(world.pool)))
+    assert not plain.pool.votes and not plain.pool.known.votes and len(plain.pool.known) == 4
+    pool = weighing.pool
+    assert weighing.rows.tolist() == [0, 1, 2, *range(4, len(world.pool))]
+    assert len(pool.known) == 1
+    assert pool.missing["sentiment.M"].all()
+    assert np.flatnonzero(~pool.missing["sentiment.T"]).tolist() == [0, 1, 2]
+    here, there = pool.votes["sentiment.M"], pool.known.votes["sentiment.M"]
+    assert here.rows.tolist() == [0, 1, 2] and set(here.raters) == set(there.raters) == {0}
+    for row, answer in zip(here.rows, here.answers, strict=True):
+        assert SCALE[answer] == ledger.labels[world.pool[row], "sentiment.M"].value
+    said = Counter(world.votes[world.pool[3], "sentiment.M"])
+    assert there.rows.tolist() == [0, 0, 0]
+    assert Counter(SCALE[answer] for answer in there.answers) == said
+
+
+def test_a_sample_is_no_copy_of_itself(world):
+    assert of_batch(world, [0, 1], [0, 5])["duplicates"] == 0
+
+
+def test_active_lab_asks_some_questions_twice_for_the_same_money():
+    recipe = Recipe(hidden=8, members=1, epochs=20, batch_size=16, learning_rate=0.01)
+    world, plan = world_with(M, recipe=recipe), Plan(40, 30, 70)
+    for name, twice in (("active-lab", True), ("margin", False)):
+        points = list(Run(world, plan, name, seed=1).rounds())
+        asked = Counter(question for point in points for question in point.asked)
+        assert (max(asked.values()) > 1) == twice
+        assert max(asked.values()) <= 3
+        assert sum(asked.values()) == points[-1].samples == 70
+        assert points[-1].seconds == 70 * 5
+        assert points[-1].labels == sum(asked.values())
+
+
+def test_where_the_whole_was_asked_only_that_is_asked_again_and_the_budget_is_kept(monkeypatch):
+    """Whatever is asked most is asked first, so that nothing is new while votes are left."""
+    from strategies.active_lab import ActiveLab
+
+    def most_votes(self, prediction, pool):
+        votes = pool.votes[prediction.task.id]
+        return np.bincount(votes.rows, minlength=len(pool)).astype(float)
+
+    monkeypatch.setattr(ActiveLab, "score", most_votes)
+    world = world_with(T, M)
+    run = Run(world, Plan(8, 4, 16), "active-lab", seed=0)
+    points = list(run.rounds())
+    assert [point.samples for point in points] == [8, 12, 16]
+    assert {m for _, m in points[1].asked} == {"M"} and len(points[1].asked) == 8
+    asked = Counter(question for point in points for question in point.asked)
+    start = {sample_id for sample_id, _ in points[0].asked}
+    assert {asked[sample_id, "M"] for sample_id in start} == {3}
+    assert max(count for (_, m), count in asked.items() if m == "T") == 1
+    assert points[-1].seconds == 5 * sum(asked.values()) == 5 * 32
+    again = Run(world, Plan(8, 4, 16), "active-lab", seed=0)
+    again.resume(points[:2])
+    (last,) = again.rounds()
+    assert last.asked == points[-1].asked
