@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import CorpusError
-from annotate.importing.columns import DEFAULT_MEMORY_GB, missing_name
 from annotate.importing.corpus import Frames
+from annotate.importing.shared import DEFAULT_MEMORY_GB, missing_name
 from annotate.wording import counted
 
 _FORMAT: Any = np.lib.format

@@ -3,22 +3,18 @@
 import csv
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from annotate.errors import CorpusError, UsageError
+from annotate.importing.arrays import ArrayFiles
+from annotate.importing.shared import DEFAULT_MEMORY_GB, missing_name
 from annotate.wording import counted
 
-if TYPE_CHECKING:
-    from annotate.importing.arrays import ArrayFiles
-
-DEFAULT_MEMORY_GB = 8.0
-"""What reading a corpus may take in memory, in 1e9 bytes, unless the user says otherwise."""
 LONGEST_CELL = 100_000
 """Characters: more is a quote that was never closed, or no utterance."""
 _SNIFFED = 65_536
@@ -88,17 +84,6 @@ def _require_text(name: str, cells: Sequence[str]) -> None:
                 f"row {row + 1}: {name} is {cell[:80]!a}, which is no text",
                 hint=r"a \ud800 to \udfff is half of a sign: mend it, or leave it out",
             ) from error
-
-
-def missing_name(what: str, name: str, known: Sequence[str]) -> CorpusError:
-    """There is no column or array of that name; with the nearest that there are."""
-    close = get_close_matches(name, known, n=3, cutoff=0.5)
-    folded = [k for k in known if k.casefold() == name.casefold()]
-    near = " or ".join(repr(k) for k in dict.fromkeys([*folded, *close]))
-    return CorpusError(
-        f"there is no {what} {name!r}",
-        hint=f"did you mean {near}?" if near else f"known: {', '.join(known) or 'none'}",
-    )
 
 
 def _require(names: Sequence[str], known: Sequence[str]) -> None:
@@ -176,8 +161,6 @@ def _parquet_bytes(metadata: Any, names: Sequence[str]) -> int:
 
 def _npz(path: Path, names: list[str], memory_gb: float) -> tuple[dict[str, list[str]], int]:
     """Arrays (n,) are columns of their name, and those (n, k) are k columns ``name.0``, ``name.1``, ..."""
-    from annotate.importing.arrays import ArrayFiles
-
     found: dict[str, list[str]] = {}
     with ArrayFiles([path], memory_gb) as arrays:
         sources = [_npz_source(name, arrays) for name in names]
@@ -197,7 +180,7 @@ def _npz(path: Path, names: list[str], memory_gb: float) -> tuple[dict[str, list
     return found, count
 
 
-def _npz_source(name: str, arrays: "ArrayFiles") -> tuple[str, int | None]:
+def _npz_source(name: str, arrays: ArrayFiles) -> tuple[str, int | None]:
     """The array that a column is, and its place in it where that has two dimensions.
 
     Raises `CorpusError` when there is no such column, or its array is damaged or holds objects.
@@ -212,7 +195,7 @@ def _npz_source(name: str, arrays: "ArrayFiles") -> tuple[str, int | None]:
     raise missing_name("column", name, _npz_columns(arrays))
 
 
-def _npz_columns(arrays: "ArrayFiles") -> list[str]:
+def _npz_columns(arrays: ArrayFiles) -> list[str]:
     """What the columns are called, of those arrays that can be read."""
     found: list[str] = []
     for name in arrays.names():

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from annotate.errors import CorpusError, UsageError
 from annotate.importing.answers import answer_of, find_task, stored
 from annotate.importing.arrays import ArrayFiles, ArrayFrames, require_rows
-from annotate.importing.columns import CELL_BYTES, DEFAULT_MEMORY_GB, fingerprint, read_columns, text_of
+from annotate.importing.columns import CELL_BYTES, fingerprint, read_columns, text_of
 from annotate.importing.corpus import Corpus, Utterance, Vote
 from annotate.importing.mapping import MODALITIES, TableMap
+from annotate.importing.shared import DEFAULT_MEMORY_GB
 from annotate.types import UNIMODAL, Modality, Split, Task
 
 SPLITS = {

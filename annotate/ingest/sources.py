@@ -10,8 +10,7 @@ from pathlib import Path
 
 from annotate.errors import MediaError
 from annotate.ingest.files import SourceFile
-from annotate.ingest.worker import NO_ROOM
-from annotate.media.files import disk_full
+from annotate.media.files import NO_ROOM, disk_full
 from annotate.permissions import make_folder
 from annotate.storage.sources import download
 from annotate.storage.urls import is_url

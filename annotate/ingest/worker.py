@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annotate.errors import MediaError, StorageError
+from annotate.media.files import NO_ROOM
 from annotate.storage.clips import ClipStore
 from annotate.types import VideoJob, VideoOutcome, VideoStatus
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 

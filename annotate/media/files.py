@@ -7,7 +7,8 @@ from pathlib import Path
 from annotate.durable import write_whole
 from annotate.errors import MediaError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Error numbers of the operating system for a disk, a quota or a file that is full."""
 
 
 def unreadable(path: Path, error: OSError) -> MediaError:
@@ -27,7 +28,7 @@ def write_atomic(path: Path, content: bytes) -> str:
     try:
         write_whole(path, content)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in NO_ROOM:
             raise disk_full(path) from error
         raise
     return hashlib.sha256(content).hexdigest()

@@ -10,10 +10,10 @@ from annotate.datasets.import_features import Written, write_features
 from annotate.datasets.import_samples import Plan, add_to, plan_of
 from annotate.errors import ConfigError, UsageError
 from annotate.features._imported import IMPORTED
-from annotate.importing.columns import DEFAULT_MEMORY_GB
 from annotate.importing.corpus import Corpus
 from annotate.importing.mapping import read_map
 from annotate.importing.mmsa import read_mmsa
+from annotate.importing.shared import DEFAULT_MEMORY_GB
 from annotate.importing.table import TableSource, read_table
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
