@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from annotate.media.sound import listen
 from annotate.media.thumbnails import key_pictures
 from annotate.segmenters._level import block_power
-from annotate.segmenters._postprocess import utterances
+from annotate.segmenters.postprocess import utterances
 from annotate.segmenters.scenes import Scenes
 from annotate.segmenters.silero_vad import SileroVad
 from annotate.transcripts.read import read_transcript

@@ -25,7 +25,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from annotate.media.sound import listen
-from annotate.segmenters._postprocess import utterances
+from annotate.segmenters.postprocess import utterances
 from annotate.segmenters.silero_vad import SileroVad
 from annotate.speakers.guess import guess_speakers
 from annotate.types import Footage, LengthRules

@@ -52,7 +52,7 @@ from annotate.media.glimpses import Watcher
 from annotate.media.probe import probe
 from annotate.media.remux import cannot_copy, copy
 from annotate.media.sound import SAMPLE_RATE, listen
-from annotate.segmenters._postprocess import pad
+from annotate.segmenters.postprocess import pad
 from annotate.segmenters.silero_vad import speech_probability, voicing
 from annotate.transcripts.read import read_transcript
 from annotate.transcripts.usable import usable

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.features._tokens import PAIR
+from annotate.features.tokens import PAIR
 
 WIDE = 64
 """A modality with more dimensions is reduced to so many principal components."""

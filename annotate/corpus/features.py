@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from annotate.errors import ConfigError, FeatureError
 from annotate.feature_store import FeatureStore
-from annotate.features._imported import IMPORTED, Imported
+from annotate.features.imported import IMPORTED, Imported
 from annotate.project import Project
 from annotate.protocols import FeatureExtractor
 from annotate.registry import EXTRACTORS

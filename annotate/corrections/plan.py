@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 
-from annotate.segmenters._words import Said, joined, pieces, with_words
+from annotate.segmenters.words import Said, joined, pieces, with_words
 from annotate.types import Cue, Segment
 from annotate.wording import counted
 from db import checks, corrections, models

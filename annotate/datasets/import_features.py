@@ -11,7 +11,7 @@ from annotate import temporary
 from annotate.corpus.features import full_name, open_extractor
 from annotate.errors import CorpusError
 from annotate.feature_store import FeatureStore
-from annotate.features._imported import IMPORTED
+from annotate.features.imported import IMPORTED
 from annotate.importing.corpus import Corpus, Frames
 from annotate.progress import Progress
 from annotate.project import Project

@@ -7,7 +7,7 @@ from annotate.batch.opening import open_strategy, require_usable
 from annotate.config.sections import TranscribeSettings
 from annotate.corpus.features import open_extractor
 from annotate.errors import AnnotateError
-from annotate.features._imported import IMPORTED
+from annotate.features.imported import IMPORTED
 from annotate.project import Project
 from annotate.registry import EXECUTORS, EXTRACTORS, SEGMENTERS, TRANSCRIBERS
 from annotate.types import UNIMODAL, Modality

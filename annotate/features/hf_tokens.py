@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.features._pretrained import Pretrained
-from annotate.features._tokens import rows_of
 from annotate.features.hf_text import longest
+from annotate.features.tokens import rows_of
 from annotate.registry import extractor
 from annotate.types import Modality, SampleSource
 

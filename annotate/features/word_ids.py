@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.features._tokens import MOST, rows_of
+from annotate.features.tokens import MOST, rows_of
 from annotate.registry import extractor
 from annotate.types import Modality, SampleSource
 

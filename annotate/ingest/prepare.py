@@ -21,7 +21,7 @@ from annotate.media.sound_print import sound_print
 from annotate.media.thumbnails import key_pictures
 from annotate.permissions import make_folder
 from annotate.registry import SEGMENTERS, TRANSCRIBERS
-from annotate.segmenters._postprocess import joined_short, utterances
+from annotate.segmenters.postprocess import joined_short, utterances
 from annotate.speakers.guess import guess_speakers, is_numbered
 from annotate.temporary import temporary_folder
 from annotate.transcripts.read import read_transcript

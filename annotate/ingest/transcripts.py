@@ -14,7 +14,7 @@ from annotate.corpus.splits import some
 from annotate.errors import MediaError, UsageError
 from annotate.ingest.files import Found, SourceFile, stat_of
 from annotate.storage.urls import is_url
-from annotate.transcripts._encoding import known_encoding
+from annotate.transcripts.encoding import known_encoding
 from annotate.transcripts.read import (
     AMBIGUOUS,
     DEFAULT,

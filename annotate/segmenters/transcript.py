@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from annotate.registry import segmenter
-from annotate.segmenters._words import Piece, joined, pieces
+from annotate.segmenters.words import Piece, joined, pieces
 from annotate.types import Cue, Footage, LengthRules, Segment, Speech
 
 _PAUSE_US = 1_000_000

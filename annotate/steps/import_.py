@@ -9,7 +9,7 @@ from typing import Any
 from annotate.datasets.import_features import Written, write_features
 from annotate.datasets.import_samples import Plan, add_to, plan_of
 from annotate.errors import ConfigError, UsageError
-from annotate.features._imported import IMPORTED
+from annotate.features.imported import IMPORTED
 from annotate.importing.corpus import Corpus
 from annotate.importing.mapping import read_map
 from annotate.importing.mmsa import read_mmsa

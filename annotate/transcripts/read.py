@@ -7,8 +7,8 @@ from pathlib import Path, PurePath
 
 from annotate.errors import MediaError
 from annotate.transcripts import ass, elan, srt, textgrid, webvtt, whisper
-from annotate.transcripts._encoding import Decoded, decode
 from annotate.transcripts._text import Malformed, language_code
+from annotate.transcripts.encoding import Decoded, decode
 from annotate.transcripts.tables import Table, read_table
 from annotate.types import Transcript, TranscriptOptions
 

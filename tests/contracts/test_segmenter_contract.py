@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from annotate.registry import SEGMENTERS
-from annotate.segmenters._postprocess import utterances
+from annotate.segmenters.postprocess import utterances
 from annotate.types import Cue, Footage, LengthRules, Transcript
 from tests.support.media_factory import decoded
 

@@ -8,7 +8,7 @@ import pytest
 
 from annotate.corpus.embeddings import counted, embed
 from annotate.feature_store import FeatureStore
-from annotate.features._tokens import MOST, PAIR, rows_of
+from annotate.features.tokens import MOST, PAIR, rows_of
 from annotate.features.word_ids import WordIds
 from annotate.types import Modality, SampleMedia, SampleSource
 from tests.support.needs import cannot

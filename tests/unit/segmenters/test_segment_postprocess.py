@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.segmenters._postprocess import joined_short, pad, utterances
+from annotate.segmenters.postprocess import joined_short, pad, utterances
 from annotate.types import Cue, LengthRules, Segment, Speech, Transcript, Word
 
 STEP = 32_000

@@ -9,8 +9,8 @@ import pytest
 from annotate.errors import AnnotateError
 from annotate.segmenters import silero_vad
 from annotate.segmenters._level import block_power, gains
-from annotate.segmenters._postprocess import utterances
 from annotate.segmenters._runs import bridge, speech_runs
+from annotate.segmenters.postprocess import utterances
 from annotate.segmenters.silero_vad import SileroVad, speech_probability
 from annotate.types import Footage, LengthRules
 from tests.support.media_factory import decoded

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.transcripts._encoding import decode, known_encoding
+from annotate.transcripts.encoding import decode, known_encoding
 from annotate.types import TranscriptOptions
 from tests.support.transcript_files import read, texts
 

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.errors import MediaError
-from annotate.transcripts._encoding import decode
 from annotate.transcripts._text import plain
 from annotate.transcripts._times import clock
+from annotate.transcripts.encoding import decode
 from annotate.transcripts.read import read_shared, read_transcript
 from annotate.transcripts.usable import lost_rows, usable
 from annotate.types import Cue, Transcript, Word

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.segmenters._runs import runs_of
-from annotate.segmenters._words import Said, Span, pieces, with_words
+from annotate.segmenters.words import Said, Span, pieces, with_words
 from annotate.types import Cue, LengthRules, Segment, Speech, Transcript
 
 _VOICED = 0.35
