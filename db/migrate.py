@@ -14,6 +14,7 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from annotate.errors import AnnotateError, DatabaseDamaged, SchemaMismatch
+from annotate.temporary import PATTERN, sweep, temporary_name
 from db.engine import address, speaking
 from db.trouble import damaged, trouble
 
@@ -110,20 +111,26 @@ def upgrade(engine: Engine) -> str | None:
 def back_up(engine: Engine, file_mode: int) -> str:
     """Copy a SQLite database beside itself and return where; Postgres has its own tools, so empty there.
 
-    The copy has the permission bits `file_mode`, whatever those of the database are. It goes through
+    The copy has the permission bits `file_mode`, whatever those of the database are. It gets its name when it
+    is complete, so that a killed call leaves no partial file that looks like a backup. It goes through
     SQLite: reading the file directly would drop the locks this process holds.
     """
     if engine.dialect.name != "sqlite":
         return ""
     source = Path(str(engine.url.database))
-    target = _free_name(source.with_name(f"{source.stem}.before-{head()}{source.suffix}"))
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    target.chmod(file_mode)
+    sweep(source.parent.glob(PATTERN))
+    partial = source.with_name(temporary_name())
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        partial.chmod(file_mode)
+        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(partial)) as new:
             old.backup(new)
+        target = _free_name(source.with_name(f"{source.stem}.before-{head()}{source.suffix}"))
+        partial.rename(target)
     except sqlite3.Error as error:
         raise damaged(f"the database {source} cannot be copied: {error}", engine) from error
+    finally:
+        partial.unlink(missing_ok=True)
     return str(target)
 
 

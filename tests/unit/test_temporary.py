@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -91,6 +93,20 @@ def test_files_of_the_user_beside_ours_are_not_written_over(tmp_path: Path) -> N
 def test_a_second_backup_of_the_database_does_not_replace_the_first(project: Project) -> None:
     first, second = Path(back_up(project.engine, 0o600)), Path(back_up(project.engine, 0o600))
     assert first != second and first.exists() and second.exists()
+
+
+def test_a_backup_that_is_killed_half_way_leaves_nothing_that_looks_like_one(project: Project) -> None:
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from annotate.project import Project; from db import migrate\n"
+        "migrate._free_name = lambda path: os.kill(os.getpid(), 9)\n"
+        "migrate.back_up(Project.open(Path(sys.argv[1])).engine, 0o600)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(project.root)], check=False)
+    assert killed.returncode == -9
+    assert not list(project.root.glob("*.before-*"))
+    assert Path(back_up(project.engine, 0o600)).exists()
+    assert not list(project.root.glob(".annotate-*.part"))
 
 
 def test_a_folder_that_holds_something_else_is_no_place_to_install(
