@@ -99,7 +99,7 @@ def test_a_backup_that_is_killed_half_way_leaves_nothing_that_looks_like_one(pro
     code = (
         "import os, sys; from pathlib import Path\n"
         "from annotate.project import Project; from db import migrate\n"
-        "migrate._free_name = lambda path: os.kill(os.getpid(), 9)\n"
+        "migrate.closing = lambda connection: os.kill(os.getpid(), 9)\n"
         "migrate.back_up(Project.open(Path(sys.argv[1])).engine, 0o600)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(project.root)], check=False)
