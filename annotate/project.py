@@ -105,7 +105,7 @@ class Project:
             raise ReadOnlyProject(
                 f"{self.read_only} cannot be written",
                 hint="see who owns it, and that its disk is not mounted read-only; what only reads works all "
-                "the same: `status`, `doctor`, `list`, `ingest --explain`, `next-batch --dry-run`, `export` "
+                "the same: `status`, `doctor`, `list`, `explain`, `next-batch --dry-run`, `export` "
                 "into a folder elsewhere",
             )
 

@@ -1,1 +1,1 @@
-"""Groups of commands beside those of `cli`: parse, call one step, print its report. No logic lives here."""
+"""The commands, one file per group: each parses its options, calls one step and prints the report."""

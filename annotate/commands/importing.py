@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from annotate.commands.shared import AsJson, emit, open_project, progress
+from annotate.commands.shared import invocation
 
 app = typer.Typer(no_args_is_help=True, help="Start from a corpus that others made.")
 
@@ -34,6 +34,7 @@ def _pairs(metavar: str, text: str) -> Any:
 
 @app.command("table")
 def import_table(  # noqa: PLR0913, PLR0917 - one for each option
+    context: typer.Context,
     table: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or .npz, a row per sample or answer.")],
     features: Annotated[
         list[Path] | None, typer.Option(help=".npz with feature arrays; may come again.")
@@ -78,11 +79,11 @@ def import_table(  # noqa: PLR0913, PLR0917 - one for each option
         str | None, typer.Option(metavar="CORPUS", help="Bring answers about its samples, and nothing else.")
     ] = None,
     regroup: Regroup = False,
-    as_json: AsJson = False,
 ) -> None:
     """Import a table with features. Example: annotate import table clips.csv --label emotion.M=emotion"""
     from annotate.steps.import_ import import_table as step
 
+    shared = invocation(context)
     flags = {
         "id": id, "video": video, "speaker": speaker, "split": split, "text": text, "start": start,
         "end": end, "rater": rater, "votes": votes, "cut_padding": cut_padding,
@@ -90,14 +91,23 @@ def import_table(  # noqa: PLR0913, PLR0917 - one for each option
         "length": length or [], "label": label or [], "value": value or [], "count": count or [],
     }  # fmt: skip
     report = step(
-        open_project(), table, features=features or [], mapping=mapping, flags=flags, name=name, into=into,
-        regroup=regroup, memory_gb=memory, progress=progress(),
+        shared.open_project(),
+        table,
+        features=features or [],
+        mapping=mapping,
+        flags=flags,
+        name=name,
+        into=into,
+        regroup=regroup,
+        memory_gb=memory,
+        progress=shared.progress(),
     )  # fmt: skip
-    emit(report, as_json)
+    shared.emit(report)
 
 
 @app.command("mmsa")
 def import_mmsa(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The feature pickle; nothing in it is run.")],
     dimension: Annotated[
         str, typer.Option(help="What its labels are about; else the only one with numbers.")
@@ -105,18 +115,18 @@ def import_mmsa(
     memory: Memory = DEFAULT_MEMORY_GB,
     name: ImportName = None,
     regroup: Regroup = False,
-    as_json: AsJson = False,
 ) -> None:
     """Import a feature file of MMSA. Example: annotate import mmsa unaligned.pkl"""
     from annotate.steps.import_ import import_mmsa as step
 
+    shared = invocation(context)
     report = step(
-        open_project(),
+        shared.open_project(),
         file,
         dimension=dimension,
         memory_gb=memory,
         name=name,
         regroup=regroup,
-        progress=progress(),
+        progress=shared.progress(),
     )
-    emit(report, as_json)
+    shared.emit(report)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from annotate.commands.shared import AsJson, emit, open_project, progress
+from annotate.commands.shared import DryRun, invocation
 
 app = typer.Typer(no_args_is_help=True, help="List samples, and correct by hand what ingest cut.")
 
@@ -19,12 +19,12 @@ Video = Annotated[
 Status = Annotated[str | None, typer.Option(help="Only those that are ok, rejected, retired or removed.")]
 Reason = Annotated[str, typer.Option(help="Why, for the log.")]
 By = Annotated[str | None, typer.Option(help="Who corrects; else corrections.by, else the login name.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
 Undo = Annotated[bool, typer.Option("--undo", help="Forget what was decided by hand: the checks decide.")]
 
 
 @app.command("list")
 def list_samples(
+    context: typer.Context,
     video: Video = None,
     status: Status = None,
     check: Annotated[str | None, typer.Option(help="Only those that this check rejects.")] = None,
@@ -32,25 +32,29 @@ def list_samples(
         bool, typer.Option("--corrected", help="Only those that somebody corrected.")
     ] = False,
     n: Annotated[int, typer.Option("-n", min=0, help="List at most so many; 0: all.")] = 100,
-    as_json: AsJson = False,
 ) -> None:
     """List samples with times, text and status. Example: annotate samples list --status rejected"""
     from annotate.steps.samples import list_samples as step
 
-    report = step(open_project(), video=video, status=status, check=check, corrected=corrected, limit=n)
-    emit(report, as_json)
+    shared = invocation(context)
+    report = step(
+        shared.open_project(), video=video, status=status, check=check, corrected=corrected, limit=n
+    )
+    shared.emit(report)
 
 
 @app.command("show")
-def show(sample: Sample, as_json: AsJson = False) -> None:
+def show(context: typer.Context, sample: Sample) -> None:
     """Show all that is known of one sample. Example: annotate samples show 3f2a"""
     from annotate.steps.samples_show import show_sample as step
 
-    emit(step(open_project(), sample), as_json)
+    shared = invocation(context)
+    shared.emit(step(shared.open_project(), sample))
 
 
 @app.command("edit")
 def edit(  # noqa: PLR0913, PLR0917 - one for each option
+    context: typer.Context,
     sample: Sample,
     transcript: Annotated[str | None, typer.Option(help="What is said.")] = None,
     speaker: Annotated[str | None, typer.Option(help="Who talks.")] = None,
@@ -63,20 +67,29 @@ def edit(  # noqa: PLR0913, PLR0917 - one for each option
     reason: Reason = "",
     by: By = None,
     dry_run: DryRun = False,
-    as_json: AsJson = False,
 ) -> None:
     """Correct a sample's text, speaker or ends. Example: annotate samples edit 3f2a --end 12.4"""
     from annotate.steps.samples import edit as step
 
+    shared = invocation(context)
     report = step(
-        open_project(), sample, transcript=transcript, speaker=speaker, start=start, end=end, reason=reason,
-        by=by, dry_run=dry_run, progress=progress(),
+        shared.open_project(),
+        sample,
+        transcript=transcript,
+        speaker=speaker,
+        start=start,
+        end=end,
+        reason=reason,
+        by=by,
+        dry_run=dry_run,
+        progress=shared.progress(),
     )  # fmt: skip
-    emit(report, as_json)
+    shared.emit(report)
 
 
 @app.command("split")
 def split(
+    context: typer.Context,
     sample: Sample,
     at: Annotated[list[float], typer.Option(help="Seconds from the start of the video; may come again.")],
     transcript: Annotated[
@@ -86,20 +99,27 @@ def split(
     reason: Reason = "",
     by: By = None,
     dry_run: DryRun = False,
-    as_json: AsJson = False,
 ) -> None:
     """Make several samples of one. Example: annotate samples split 3f2a --at 12.4"""
     from annotate.steps.samples import split as step
 
+    shared = invocation(context)
     report = step(
-        open_project(), sample, at, transcripts=transcript or [], reason=reason, by=by, dry_run=dry_run,
-        progress=progress(),
+        shared.open_project(),
+        sample,
+        at,
+        transcripts=transcript or [],
+        reason=reason,
+        by=by,
+        dry_run=dry_run,
+        progress=shared.progress(),
     )  # fmt: skip
-    emit(report, as_json)
+    shared.emit(report)
 
 
 @app.command("merge")
 def merge(
+    context: typer.Context,
     samples: Samples,
     transcript: Annotated[
         str | None, typer.Option(help="Text of the new sample; else their texts, joined.")
@@ -108,69 +128,99 @@ def merge(
     reason: Reason = "",
     by: By = None,
     dry_run: DryRun = False,
-    as_json: AsJson = False,
 ) -> None:
     """Make one sample of several that follow each other. Example: annotate samples merge 3f2a 90bc"""
     from annotate.steps.samples import merge as step
 
+    shared = invocation(context)
     report = step(
-        open_project(), samples, transcript=transcript, speaker=speaker, reason=reason, by=by,
-        dry_run=dry_run, progress=progress(),
+        shared.open_project(),
+        samples,
+        transcript=transcript,
+        speaker=speaker,
+        reason=reason,
+        by=by,
+        dry_run=dry_run,
+        progress=shared.progress(),
     )  # fmt: skip
-    emit(report, as_json)
+    shared.emit(report)
 
 
 @app.command("accept")
 def accept(
-    samples: Samples, reason: Reason = "", by: By = None, undo: Undo = False, dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:  # fmt: skip
+    context: typer.Context,
+    samples: Samples,
+    reason: Reason = "",
+    by: By = None,
+    undo: Undo = False,
+    dry_run: DryRun = False,
+) -> None:
     """Let samples take part whatever checks say. Example: annotate samples accept 3f2a --reason profile"""
     from annotate.steps.samples import decide as step
 
+    shared = invocation(context)
     report = step(
-        open_project(), samples, accept=True, undo=undo, reason=reason, by=by, dry_run=dry_run,
-        progress=progress(),
+        shared.open_project(),
+        samples,
+        accept=True,
+        undo=undo,
+        reason=reason,
+        by=by,
+        dry_run=dry_run,
+        progress=shared.progress(),
     )  # fmt: skip
-    emit(report, as_json)
+    shared.emit(report)
 
 
 @app.command("reject")
 def reject(
-    samples: Samples, reason: Reason = "", by: By = None, undo: Undo = False, dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:  # fmt: skip
+    context: typer.Context,
+    samples: Samples,
+    reason: Reason = "",
+    by: By = None,
+    undo: Undo = False,
+    dry_run: DryRun = False,
+) -> None:
     """Keep samples out of the dataset. Example: annotate samples reject 3f2a --reason "two people talk" """
     from annotate.steps.samples import decide as step
 
+    shared = invocation(context)
     report = step(
-        open_project(), samples, accept=False, undo=undo, reason=reason, by=by, dry_run=dry_run,
-        progress=progress(),
+        shared.open_project(),
+        samples,
+        accept=False,
+        undo=undo,
+        reason=reason,
+        by=by,
+        dry_run=dry_run,
+        progress=shared.progress(),
     )  # fmt: skip
-    emit(report, as_json)
+    shared.emit(report)
 
 
 @app.command("export")
 def export(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A CSV file that does not exist yet.")],
     video: Video = None,
     status: Status = None,
-    as_json: AsJson = False,
 ) -> None:
     """Write samples to a table for a spreadsheet. Example: annotate samples export samples.csv"""
     from annotate.steps.samples_table import export_table as step
 
-    emit(step(open_project(), file, video=video, status=status), as_json)
+    shared = invocation(context)
+    shared.emit(step(shared.open_project(), file, video=video, status=status))
 
 
 @app.command("apply")
 def apply(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A table of `annotate samples export`, corrected.")],
     by: By = None,
     dry_run: DryRun = False,
-    as_json: AsJson = False,
 ) -> None:
     """Make all corrections of a table, or none. Example: annotate samples apply samples.csv --dry-run"""
     from annotate.steps.samples_table import apply_table as step
 
-    emit(step(open_project(), file, by=by, dry_run=dry_run, progress=progress()), as_json)
+    shared = invocation(context)
+    shared.emit(step(shared.open_project(), file, by=by, dry_run=dry_run, progress=shared.progress()))

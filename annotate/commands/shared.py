@@ -1,6 +1,7 @@
-"""What all commands share: the project that is meant, and how things are told."""
+"""What all commands share: the options that each of them takes, and how reports are printed."""
 
-import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,121 +10,128 @@ import typer.main
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from annotate.errors import AnnotateError
     from annotate.progress import Progress
     from annotate.project import Project
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+LARGEST_SEED = 2**31 - 1
+"""As in `annotate.config.sections`, which takes too long to import for a help text."""
+
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=LARGEST_SEED, help="Makes the result repeatable.")]
+FirstSeed = Annotated[
+    int | None, typer.Option(min=0, max=LARGEST_SEED, help="The first; makes the result repeatable.")
+]
+Members = Annotated[
+    int | None,
+    typer.Option(min=1, max=1_000, help="Networks per ensemble; else as many as in annotate.toml."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
 
 
-class Where:
-    """The project's folder and how much is printed: options that stand before or after the command's name."""
+@dataclass
+class Invocation:
+    """The options that every command takes, before or after its name; the `obj` of Typer's context."""
 
     folder: Path | None = None
-    quiet = False
-    verbosity = 0
+    """The project's folder; None: the working folder or the nearest one above it that is a project."""
+    quiet: bool = False
+    verbosity: int = 0
+    as_json: bool = False
 
-    def forget(self) -> None:
-        """Begin anew: one process may run several commands."""
-        self.folder, self.quiet, self.verbosity = None, False, 0
-
-    def set_up(self, folder: Path | None = None, verbosity: int = 0, *, quiet: bool = False) -> None:
-        """Take what is given; what is not stays as it is. Levels of verbosity add up."""
+    def set_up_log(self) -> None:
+        """Log as much as was asked for so far."""
         from annotate import log
 
-        self.folder = folder or self.folder
-        self.quiet = quiet or self.quiet
-        self.verbosity += verbosity
         log.set_up(-1 if self.quiet else self.verbosity)
 
+    def open_project(self) -> "Project":
+        """Open the project that the command is about. Raises what `Project.open` raises."""
+        from annotate.project import Project
 
-where = Where()
+        return Project.open(self.folder) if self.folder else Project.find(Path.cwd())
 
-ProjectFolder = Annotated[
-    Path | None, typer.Option("-C", "--project", help="The project's folder; else here or above.")
-]
-Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Tell more; -vv: all.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Tell errors only.")]
+    def progress(self) -> "Progress":
+        """Progress on the terminal, unless `--quiet` is given."""
+        from annotate.console import Terminal
+        from annotate.progress import SILENT
+
+        return SILENT if self.quiet else Terminal()
+
+    def emit(self, report: object) -> None:
+        """Print what a step returned."""
+        from annotate import console
+
+        console.emit(report, as_json=self.as_json)
+
+    def notice(self, text: str) -> None:
+        """Print one line about the command itself on stderr, unless `--quiet` is given."""
+        if not self.quiet:
+            typer.echo(f"notice: {text}", err=True)
 
 
-def _shared_options(project: ProjectFolder = None, verbose: Verbose = 0, quiet: Quiet = False) -> None:
-    """The options of `Where`, as Typer reads them."""
+def invocation(context: typer.Context) -> Invocation:
+    """The shared options of the command that runs."""
+    return context.ensure_object(Invocation)
 
 
-class Everywhere(TyperGroup):
-    """A group of commands that all take the options of `Where` after their name, too."""
+def _shared_options(
+    project: Annotated[
+        Path | None, typer.Option("-C", "--project", help="The project's folder; else here or above.")
+    ] = None,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="Print more; -vv: everything.")
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> None:
+    """The options of `Invocation`, as Typer reads them."""
+
+
+class GroupWithSharedOptions(TyperGroup):
+    """A group whose commands, like itself, take the options of `Invocation`."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        for command in self.commands.values():
-            _take_shared_options(command)
+        app = typer.Typer(add_completion=False)
+        app.command()(_shared_options)
+        options = [option for option in typer.main.get_command(app).params if option.name != "help"]
+        for option in options:
+            option.expose_value = False
+            option.callback = _store_shared_option
+        _add_options(self, options)
 
 
-def _take_shared_options(command: Any) -> None:
-    """Let `command`, and what is below it, take the shared options."""
-    for below in getattr(command, "commands", {}).values():
-        _take_shared_options(below)
-    taken = {name for parameter in command.params for name in parameter.opts}
-    options = [option for option in _options() if not taken & set(option.opts)]
-    for option in options:
-        option.expose_value = False
-        option.callback = _set_up_by
-        command.params.append(option)
+def _add_options(command: Any, options: Sequence[Any]) -> None:
+    """Add `options` to `command` and to all commands below it, except those they have already."""
+    for subcommand in getattr(command, "commands", {}).values():
+        _add_options(subcommand, options)
+    names = {name for parameter in command.params for name in parameter.opts}
+    command.params += [option for option in options if not names & set(option.opts)]
 
 
-def _options() -> list[Any]:
-    app = typer.Typer(add_completion=False)
-    app.command()(_shared_options)
-    return [option for option in typer.main.get_command(app).params if option.name != "help"]
-
-
-def _set_up_by(context: Any, option: Any, value: Any) -> None:
-    if value and not context.resilient_parsing:
-        where.set_up(**{_FIELDS[option.name]: value})
-
-
-_FIELDS = {"project": "folder", "verbose": "verbosity", "quiet": "quiet"}
-
-
-def open_project() -> "Project":
-    """The one that `-C` names, else that of this folder or above. Raises what `Project.open` raises."""
-    from annotate.project import Project
-
-    return Project.open(where.folder) if where.folder else Project.find(Path.cwd())
-
-
-def database_trouble(error: Exception) -> "AnnotateError | None":
-    """What a command that failed unexpectedly says if the database is the reason; None if it is not."""
-    if "sqlalchemy" not in sys.modules:
-        return None
-    from annotate.errors import AnnotateError
-    from db.trouble import reason_of_crash
-
-    try:
-        url = open_project().database_url
-    except (AnnotateError, OSError):
-        url = ""
-    return reason_of_crash(error, url)
-
-
-def progress() -> "Progress":
-    """On the terminal, unless `--quiet` is given."""
-    from annotate.console import Terminal
-    from annotate.progress import SILENT
-
-    return SILENT if where.quiet else Terminal()
+def _store_shared_option(context: Any, option: Any, value: Any) -> None:
+    """Keep the value of one option. Before and after the command's name, levels of verbosity add up."""
+    if not value or context.resilient_parsing:
+        return
+    shared = invocation(context)
+    match option.name:
+        case "project":
+            shared.folder = value
+        case "verbose":
+            shared.verbosity += value
+        case "quiet":
+            shared.quiet = True
+        case "as_json":
+            shared.as_json = True
+    shared.set_up_log()
 
 
 def task_ids(text: str | None) -> list[str]:
-    """Joined by commas; none where the option was not given, which is not the same as none in it."""
-    found = [name.strip() for name in (text or "").split(",") if name.strip()]
-    if text is not None and not found:
+    """The ids in `text`, which commas join; empty where the option was not given.
+
+    Raises `typer.BadParameter` where it was given and names no task.
+    """
+    ids = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if text is not None and not ids:
         raise typer.BadParameter("no task is named", param_hint="--tasks")
-    return found
-
-
-def emit(report: object, as_json: bool) -> None:
-    """Print what a step returned."""
-    from annotate import console
-
-    console.emit(report, as_json=as_json)
+    return ids

@@ -6,7 +6,7 @@ from db import stats
 from db.engine import Session
 
 INGEST = "annotate ingest FOLDER-WITH-VIDEOS"
-EXPLAIN = "annotate ingest --explain VIDEO"
+EXPLAIN = "annotate explain VIDEO"
 
 
 def no_samples(session: Session) -> NothingToDo:
@@ -14,7 +14,7 @@ def no_samples(session: Session) -> NothingToDo:
     if broken := ", ".join(f"{check} {count}" for check, count in stats.rejected(session)):
         return NothingToDo(
             f"every sample is rejected ({broken})",
-            hint=f"`{EXPLAIN}` shows why; change a rule in annotate.toml, then `annotate ingest --recheck`",
+            hint=f"`{EXPLAIN}` shows why; change a rule in annotate.toml, then `annotate recheck`",
         )
     return NothingToDo("there are no samples yet", hint=INGEST)
 
@@ -27,5 +27,5 @@ def no_split(session: Session) -> NothingToDo | None:
     return NothingToDo(
         f"{counted(counts[''], 'sample')} "
         f"{either(counts[''], 'has no split, and is', 'have no split, and are')} not asked",
-        hint="`annotate ingest --recheck` gives them one after a killed run, or tells what stands against it",
+        hint="`annotate recheck` gives them one after a killed run, or tells what stands against it",
     )

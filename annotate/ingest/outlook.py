@@ -11,7 +11,7 @@ from annotate.wording import counted, either
 TRANSCRIPT, LETTERING, SPEECH = "transcript", "burnt-in-text", "speech"
 """Checks whose rejections have ways out of their own."""
 
-RECHECK = "annotate ingest --recheck"
+RECHECK = "annotate recheck"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def ways_out(cut: Cut, settings: Settings) -> list[str]:
         )
     if others := sorted(cut.by_check.keys() - {TRANSCRIPT, LETTERING, SPEECH}):
         ways.append(
-            f"{', '.join(others)}: annotate ingest --explain VIDEO shows what was measured; change or remove "
+            f"{', '.join(others)}: annotate explain VIDEO shows what was measured; change or remove "
             f"the rule in [checks] or [repeats] of annotate.toml, then {RECHECK}"
         )
     return ways

@@ -200,7 +200,7 @@ def _clear(folder: Path) -> None:
 
 def _ingested(report: Any) -> str:
     refused = max(report.rejected_samples.values(), default=0)
-    more = f"; {refused} or more break a rule, see `annotate ingest --explain VIDEO`" if refused else ""
+    more = f"; {refused} or more break a rule, see `annotate explain VIDEO`" if refused else ""
     samples, videos = counted(report.samples, "sample"), counted(report.new, "video")
     return f"{samples} ({report.hours * 3600:.0f} s) of {videos}{more}"
 

@@ -97,7 +97,7 @@ def _readable(session: Session, name: str) -> FoundVideo:
     if not found.sha256:
         raise AnnotateError(
             f"{found.path} could not be read and has no samples, so there is nothing to remove or restore",
-            hint=f"annotate ingest --explain {name}",
+            hint=f"annotate explain {name}",
         )
     return found
 

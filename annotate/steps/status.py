@@ -97,7 +97,7 @@ def _shares_off(project: Project, session: Session) -> list[str]:
         if is_off(deviation_of(n / total, shares[split]))
     )
     return [
-        f"the splits are off: {held}. `annotate ingest --recheck` moves groups that nobody was asked about; "
+        f"the splits are off: {held}. `annotate recheck` moves groups that nobody was asked about; "
         "where that does not help, add videos of other speakers"
     ]
 

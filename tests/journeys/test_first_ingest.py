@@ -53,7 +53,7 @@ def test_missing_transcripts_and_the_rule_that_asks_for_them_are_told_before_any
     before = "\n".join(lines.said[: lines.said.index("(cutting)")])
     assert "no transcript was found for 2 of 2 files" in before
     assert "the rule `transcript` in [checks]" in before
-    for way in ("--transcripts", "transcribe.model", "[asr]", "annotate ingest --recheck"):
+    for way in ("--transcripts", "transcribe.model", "[asr]", "annotate recheck"):
         assert way in before
 
 
@@ -67,7 +67,7 @@ def test_what_the_rules_rejected_is_not_blamed_on_other_files(
     assert "1 cut, 1 rejected: transcript missing 1" in error
     assert "1 other file holds no sample (no-audio 1)" in error
     assert "mute.mp4" not in error and "somebody talks" not in error
-    for way in ("--transcripts", "transcribe.model", "--recheck"):
+    for way in ("--transcripts", "transcribe.model", "annotate recheck"):
         assert way in error
 
 

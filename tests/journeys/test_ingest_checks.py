@@ -78,7 +78,7 @@ def test_rules_change_and_change_back_without_a_cut_and_are_explained(
     assert (before.before, before.samples, before.rejected) == (2, 0, {"duration": 2})
     assert "1 question about rejected samples is open in Label Studio" in before.warnings[-1]
     assert statuses(strict) == {SampleStatus.REJECTED}
-    told = annotate("ingest", "--explain", "grid_bbaf2n", "--json", cwd=strict.root)
+    told = annotate("explain", "grid_bbaf2n", "--json", cwd=strict.root)
     assert told.returncode == 0, told.stderr
     (row,) = json.loads(told.stdout)["samples"]
     assert (row["status"], row["text"]) == ("rejected", "bin blue at f two now")
@@ -99,14 +99,14 @@ def test_when_no_sample_keeps_to_the_rules_the_rule_is_named(
     assert "no sample keeps to the rules of [checks] in annotate.toml: 2 cut, 2 rejected: duration 2" in (
         done.stderr
     )
-    assert "--explain" in done.stderr and "--recheck" in done.stderr
+    assert "annotate explain" in done.stderr and "annotate recheck" in done.stderr
 
 
 def test_a_slip_in_a_rule_is_told_before_any_video_is_touched(
     project: Project, folder: Path, annotate: RunAnnotate
 ) -> None:
     ruled(project, "loudnes = { min = -50 }")
-    for words in (["ingest", str(folder)], ["ingest", "--recheck"]):
+    for words in (["ingest", str(folder)], ["recheck"]):
         done = annotate(*words, cwd=project.root)
         assert done.returncode == 1 and "did you mean 'loudness'?" in done.stderr, done.stderr
     assert "loudness" in annotate("doctor", cwd=project.root).stdout
@@ -186,12 +186,33 @@ def test_an_unreadable_file_is_explained_too(project: Project) -> None:
     assert (report.status, report.reason) == ("failed", "unreadable")
 
 
-@pytest.mark.parametrize("words", [[], ["x.mp4", "--recheck"], ["--recheck", "--explain", "x"]])
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "no video is named"),
+        (["x.mp4", "--recheck"], "do not go together"),
+        (["--recheck", "--explain", "x"], "do not go together"),
+    ],
+)
 def test_ingest_wants_exactly_one_thing_to_do(
-    project: Project, annotate: RunAnnotate, words: list[str]
+    project: Project, annotate: RunAnnotate, words: list[str], complaint: str
 ) -> None:
     done = annotate("ingest", *words, cwd=project.root)
-    assert done.returncode == 2 and "one of them" in done.stderr
+    assert done.returncode == 2 and complaint in done.stderr
+
+
+def test_the_old_flags_of_ingest_do_the_same_as_the_commands_and_name_them(
+    project: Project, annotate: RunAnnotate
+) -> None:
+    with writing(project.engine) as session:
+        add_video(session, "talk")
+    for flag, words in (("--recheck", ["recheck"]), ("--explain", ["explain", "talk"])):
+        old = annotate("ingest", flag, *words[1:], "--json", cwd=project.root)
+        new = annotate(*words, "--json", cwd=project.root)
+        assert (old.returncode, old.stdout) == (0, new.stdout), old.stderr
+        assert f"notice: `annotate ingest {flag}` is now `annotate {words[0]}`" in old.stderr
+        assert "notice" not in new.stderr
+        assert annotate("ingest", flag, *words[1:], "-q", cwd=project.root).stderr == ""
 
 
 @pytest.mark.parametrize("words", [["--recheck"], ["--explain", "x"]])

@@ -51,7 +51,7 @@ def test_short_speech_is_taken_in_by_a_neighbour_or_rejected_by_a_rule_and_expla
     assert 0.4 < start < 0.7 and 0.9 < end < 1.3
     assert word["status"] == "rejected" and word["reasons"].startswith("duration: ")
     assert (word["start"] > 7, word["seconds"] < 0.9, word["joined"]) == (True, True, "")
-    told = json.loads(annotate("ingest", "--explain", "talk", "--json", cwd=project.root).stdout)
+    told = json.loads(annotate("explain", "talk", "--json", cwd=project.root).stdout)
     assert [s["joined"] for s in told["samples"]] == [sentence["joined"], ""]
     file = project.root / "annotate.toml"
     file.write_text(file.read_text().replace("min = 0.9", "min = 0.3"))

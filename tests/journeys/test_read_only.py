@@ -23,7 +23,7 @@ from tests.support.factories import add_label, add_sample, add_video
 from tests.support.ordinary_user import as_an_ordinary_user, forbid_writing
 
 WRITERS = (
-    ["ingest", "--recheck"], ["extract"], ["train"], ["migrate"],
+    ["recheck"], ["extract"], ["train"], ["migrate"],
     ["ingest", "videos"],
 )  # fmt: skip
 
@@ -139,7 +139,7 @@ def test_every_command_that_writes_says_what_is_wrong(
         shown = capsys.readouterr().err
         assert (code, "error: " in shown, "hint: " in shown) == (1, True, True), (words, shown)
         assert str(finished.root) in shown, (words, shown)
-    for words in (["status", "--json"], ["list", "--json"], ["ingest", "--explain", "talk"], ["doctor"]):
+    for words in (["status", "--json"], ["list", "--json"], ["explain", "talk"], ["doctor"]):
         code = as_an_ordinary_user(lambda words=words: run(words))  # type: ignore[misc]
         assert code in (0, None) or words == ["doctor"], (words, capsys.readouterr().err)
         assert "Traceback" not in capsys.readouterr().err

@@ -216,7 +216,7 @@ def test_the_command_line_says_it_in_text_and_json(project: Project, annotate: A
     assert (done.returncode, "removed already" in done.stderr) == (3, True)
     done = annotate("remove", "--undo", "talk", cwd=project.root)
     assert (done.returncode, "restored" in done.stdout) == (0, True)
-    done = annotate("ingest", "--explain", "talk", cwd=project.root)
+    done = annotate("explain", "talk", cwd=project.root)
     assert "removed" not in done.stdout
 
 

@@ -166,4 +166,4 @@ def test_status_warns_when_a_share_is_off(project: Project, annotate: RunAnnotat
     reject(project, *test[1:])
     (warning,) = json.loads(annotate("status", "--json", cwd=project.root).stdout)["warnings"]
     assert "test holds 1 of 18 samples (6 %, target 15 %)" in warning
-    assert "annotate ingest --recheck" in warning
+    assert "annotate recheck" in warning

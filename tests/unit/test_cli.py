@@ -133,13 +133,13 @@ def test_every_plug_in_is_listed_in_text_as_in_json(annotate):
     "words",
     [
         ["status", "-C", "PROJECT"], ["status", "-q", "--project", "PROJECT"],
-        ["-C", "PROJECT", "status", "-vv"],
+        ["-C", "PROJECT", "status", "-vv"], ["--json", "-C", "PROJECT", "status"],
         ["studio", "status", "-C", "PROJECT", "-v"], ["studio", "-C", "PROJECT", "status"],
     ],
 )  # fmt: skip
 def test_the_folder_and_how_much_is_told_can_stand_behind_the_command(annotate, project, words):
     words = [str(project.root) if word == "PROJECT" else word for word in words]
-    done = annotate(*words, "--json")
+    done = annotate(*words, *([] if "--json" in words else ["--json"]))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
 
@@ -165,7 +165,7 @@ def test_every_command_takes_the_options_of_all_commands():
 
     for command in walk(typer.main.get_command(cli.app)):
         options = {name for parameter in command.params for name in parameter.opts}
-        assert {"-C", "-v", "-q"} <= options, command.name
+        assert {"-C", "-v", "-q", "--json"} <= options, command.name
 
 
 def test_an_empty_password_in_a_database_url_is_none(annotate):

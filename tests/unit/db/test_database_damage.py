@@ -21,7 +21,7 @@ from db.engine import open_engine, reading, writing
 from tests.support.factories import add_label, add_sample, add_video
 
 COMMANDS = (
-    ["status"], ["doctor"], ["ingest", "--recheck"], ["ingest", "--explain", "video 3"], ["extract"],
+    ["status"], ["doctor"], ["recheck"], ["explain", "video 3"], ["extract"],
     ["train"], ["compare"], ["next-batch", "--dry-run"], ["next-batch"], ["pull"],
     ["simulate", "--strategies", "uniform"], ["export", "jsonl", "../out"], ["migrate"], ["status", "--json"],
 )  # fmt: skip
@@ -106,7 +106,7 @@ def test_a_damaged_file_is_told_by_every_command_and_kept(damage: str, filled: P
 @pytest.mark.parametrize("lost", ["empty", "gone"])
 def test_a_database_without_content_is_not_taken_for_a_new_project(lost: str, filled: Path, run: Run) -> None:
     filled.write_bytes(b"") if lost == "empty" else filled.unlink()
-    for command in (["status"], ["ingest", "--recheck"], ["export", "jsonl", "../out"]):
+    for command in (["status"], ["recheck"], ["export", "jsonl", "../out"]):
         code, stderr = run(*command)
         assert (code, str(filled) in stderr, "backup" in stderr) == (1, True, True), stderr
     assert not filled.exists() or filled.stat().st_size == 0

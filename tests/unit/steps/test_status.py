@@ -154,11 +154,11 @@ def test_where_rules_keep_every_sample_out_the_next_command_shows_why(each_proje
         sample = add_sample(session, add_video(session, "a"))
         sample.status = SampleStatus.REJECTED
         checks.put_verdicts(session, {sample.id: [Verdict("snr", 1.0, False, "too noisy")]})
-    assert next_command(each_project) == "annotate ingest --explain VIDEO"
+    assert next_command(each_project) == "annotate explain VIDEO"
     for step in (lambda: extract(each_project), lambda: next_batch(each_project, n=1, dry_run=True)):
         with pytest.raises(NothingToDo, match=r"every sample is rejected \(snr 1\)") as caught:
             step()
-        assert "--explain" in caught.value.hint and "--recheck" in caught.value.hint
+        assert "annotate explain" in caught.value.hint and "annotate recheck" in caught.value.hint
 
 
 def test_where_no_sample_has_a_split_next_batch_says_so(each_project: Project) -> None:

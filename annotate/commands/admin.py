@@ -1,0 +1,88 @@
+"""Commands about the project and the installation."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from annotate.commands.shared import invocation
+
+if TYPE_CHECKING:
+    from annotate.project import Project
+
+
+def init(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Made when it does not exist.")] = Path(),
+    preset: Annotated[str, typer.Option(help="ch-sims, mosi or emotion.")] = "ch-sims",
+    name: Annotated[
+        str | None, typer.Option(help="What the corpus is called; else the folder's name.")
+    ] = None,
+    database: Annotated[str | None, typer.Option(help="sqlite:///... or postgresql://...")] = None,
+) -> None:
+    """Write a commented annotate.toml and the database. Example: annotate init corpus --preset ch-sims"""
+    from annotate.steps.init import init as step
+
+    shared = invocation(context)
+    shared.emit(step(folder, preset=preset, name=name, database=database))
+
+
+def status(context: typer.Context) -> None:
+    """Tell where the project stands. Example: annotate status --json"""
+    from annotate.steps.status import status as step
+
+    shared = invocation(context)
+    shared.emit(step(shared.open_project()))
+
+
+def doctor(
+    context: typer.Context,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", help="Also read the whole database, hash clips and features, compare Label Studio."
+        ),
+    ] = False,
+) -> None:
+    """Tell what is wrong with the installation, and what to type next. Example: annotate doctor"""
+    from annotate.errors import ProjectNotFound
+    from annotate.steps.doctor import doctor as step
+
+    shared = invocation(context)
+    project: Project | None
+    try:
+        project = shared.open_project()
+    except ProjectNotFound:
+        project = None
+    report = step(project, deep=deep, progress=shared.progress())
+    shared.emit(report)
+    if not report.healthy:
+        raise typer.Exit(1)
+
+
+def migrate(context: typer.Context) -> None:
+    """Bring the database to this version's schema; a backup is kept. Example: annotate migrate"""
+    from annotate.steps.migrate import migrate as step
+
+    shared = invocation(context)
+    shared.emit(step(shared.open_project()))
+
+
+def list_plugins(context: typer.Context) -> None:
+    """Show every plug-in with what it does. Example: annotate list"""
+    from annotate.steps.list_plugins import list_plugins as step
+
+    shared = invocation(context)
+    shared.emit(step())
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where the demo project is made.")] = Path("demo-project"),
+    videos: Annotated[Path | None, typer.Option(help="Other footage than the examples.")] = None,
+) -> None:
+    """Run the whole loop on the example videos, with scripted raters. Example: annotate demo"""
+    from annotate.steps.demo import demo as step
+
+    shared = invocation(context)
+    shared.emit(step(folder, videos=videos, progress=shared.progress()))

@@ -1,0 +1,20 @@
+"""The command that writes datasets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from annotate.commands.shared import invocation
+
+
+def export(
+    context: typer.Context,
+    format: Annotated[str, typer.Argument(help="mmsa, chsims-csv or jsonl; see `annotate list`.")],
+    dest: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+) -> None:
+    """Write the finished dataset. Example: annotate export mmsa dataset/"""
+    from annotate.steps.export import export as step
+
+    shared = invocation(context)
+    shared.emit(step(shared.open_project(), format=format, dest=dest, progress=shared.progress()))
