@@ -128,6 +128,8 @@ class QueryStrategy(Protocol):
     """What it reads of the pool; without a model the step chooses a strategy that needs none."""
     kinds: frozenset[Kind]
     """Of tasks that it can rank; it is shown no others."""
+    # Optional: `ranks_by_uncertainty = True` states that, all else equal, a sample that the model is unsure
+    # of comes before those that it is sure of. The contract tests then demand that order.
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """At most `k` different positions of the pool, those to ask for first in front.

@@ -30,7 +30,12 @@ class ScoredStrategy(ABC):
 
     Options: ClassVar[type] = Options
     needs: frozenset[Need] = frozenset({Need.MODEL})
-    kinds: frozenset[Kind] = frozenset(Kind)
+    kinds: frozenset[Kind] = frozenset({Kind.CLASSIFICATION})
+    """Kinds of tasks that the formula of `score` was written for. A subclass names more only if its formula
+    fits each of them: rows of a multilabel task, for example, are independent probabilities with any sum."""
+    ranks_by_uncertainty: ClassVar[bool] = True
+    """Whether, all else equal, a sample that the model is unsure of scores higher than those that it is sure
+    of. The contract tests then demand that order for each of `kinds`."""
 
     disagrees: ClassVar[bool] = False
     """Whether it measures how members of an ensemble differ, which one alone cannot."""

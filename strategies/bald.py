@@ -27,6 +27,7 @@ class BaldOptions:
 class Bald(ScoredStrategy):
     """Most disagreement of the ensemble, in nats, summed over the tasks (Houlsby et al. 2011)."""
 
+    kinds = frozenset(Kind)
     Options = BaldOptions
     disagrees = True
 

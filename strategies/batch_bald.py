@@ -41,6 +41,7 @@ class BatchBald:
     Options: ClassVar[type] = BatchBaldOptions
     needs = frozenset({Need.MODEL})
     kinds = frozenset(Kind)
+    ranks_by_uncertainty = True
 
     def __init__(self, options: Any = None) -> None:
         self.options = options or BatchBaldOptions()

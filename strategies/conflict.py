@@ -13,6 +13,8 @@ from strategies._scored import ScoredStrategy
 class ModalityConflict(ScoredStrategy):
     """Most disagreement of a dimension's heads across modalities (after CTIAL, Xu, Jiang and Wu 2024)."""
 
+    kinds = frozenset(Kind)
+
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
         """(n,) standard deviation over the heads of the task's dimension: of their values as shares of the
         scale, or of their probabilities of all answers together.

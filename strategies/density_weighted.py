@@ -26,6 +26,7 @@ class DensityWeighted(Standing):
     """Uncertainty times mean likeness to the pool to a power (Settles and Craven 2008, section 3.4)."""
 
     Options = DensityOptions
+    ranks_by_uncertainty = True
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """The `k` highest u · s^β. Scores that can be below zero are counted from their lowest.

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Pool, TaskPrediction
+from annotate.types import Kind, Pool, TaskPrediction
 from strategies._ensemble import bernoulli, by_mean, entropy, summed
 from strategies._modal import is_multilabel
 from strategies._scored import ScoredStrategy
@@ -13,6 +13,8 @@ from strategies._scored import ScoredStrategy
 @strategy("entropy")
 class Entropy(ScoredStrategy):
     """Highest predictive entropy, mean rank over the tasks (Settles 2009, section 3.1)."""
+
+    kinds = frozenset(Kind)
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
         """Entropy of the answers in nats; of a multilabel task that of each answer, summed.

@@ -29,6 +29,7 @@ class EpigOptions:
 class Epig(ScoredStrategy):
     """Most told about the answers of samples drawn by chance, in nats (Bickford Smith et al. 2023)."""
 
+    kinds = frozenset(Kind)
     Options = EpigOptions
     needs = frozenset({Need.MODEL, Need.LABELS})
     disagrees = True

@@ -12,6 +12,7 @@ from strategies._scored import ScoredStrategy, code_of
 class ExpectedGradientLength(ScoredStrategy):
     """Longest expected gradient of a head's last layer (Settles, Craven and Ray 2008)."""
 
+    kinds = frozenset(Kind)
     needs = frozenset({Need.MODEL, Need.CODES})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:

@@ -35,6 +35,7 @@ class _Standard:
 class LearningLoss(ScoredStrategy):
     """Highest loss foretold by a module that learned to rank losses (Yoo and Kweon 2019)."""
 
+    kinds = frozenset(Kind)
     needs = frozenset({Need.MODEL, Need.CODES, Need.LABELS})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Pool, TaskPrediction
+from annotate.types import Kind, Pool, TaskPrediction
 from strategies._modal import is_multilabel, measured, measured_apart
 from strategies._scored import ScoredStrategy
 
@@ -12,6 +12,8 @@ from strategies._scored import ScoredStrategy
 @strategy("least-confidence")
 class LeastConfidence(ScoredStrategy):
     """Least probable likeliest answer, mean rank over the tasks; by modAL (Lewis and Gale 1994)."""
+
+    kinds = frozenset(Kind)
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
         """One minus the highest probability; of a multilabel task that of the likeliest set of answers."""

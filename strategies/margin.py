@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Pool, TaskPrediction
+from annotate.types import Kind, Pool, TaskPrediction
 from strategies._modal import is_multilabel, measured, measured_apart
 from strategies._scored import ScoredStrategy
 
@@ -12,6 +12,8 @@ from strategies._scored import ScoredStrategy
 @strategy("margin")
 class Margin(ScoredStrategy):
     """Smallest gap between the two likeliest answers, mean rank over tasks; by modAL (Luo et al. 2005)."""
+
+    kinds = frozenset(Kind)
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
         """Minus the gap between two probabilities.

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Pool, TaskPrediction
+from annotate.types import Kind, Pool, TaskPrediction
 from strategies._ensemble import TINY, Probs, Scores, by_members, shares_of, summed
 from strategies._modal import is_multilabel
 from strategies._scored import ScoredStrategy
@@ -14,6 +14,7 @@ from strategies._scored import ScoredStrategy
 class MaxDisagreement(ScoredStrategy):
     """Farthest member from the mean by Kullback-Leibler, mean rank over tasks (McCallum and Nigam 1998)."""
 
+    kinds = frozenset(Kind)
     disagrees = True
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:

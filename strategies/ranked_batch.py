@@ -25,6 +25,7 @@ class RankedBatch(Standing):
     """Uncertain where much is labelled, unlike it where little is; as modAL has it (Cardoso et al. 2017)."""
 
     Options = RankedOptions
+    ranks_by_uncertainty = True
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """The picks of `modAL.batch.ranked_batch`: each has the largest α (1 - 1 / (1 + d)) + (1 - α) u, with

@@ -16,6 +16,7 @@ from strategies.bald import BaldOptions, noise_of
 class VarianceReduction(ScoredStrategy):
     """Most squared error that the answer would take away (Cohn, Ghahramani and Jordan 1996)."""
 
+    kinds = frozenset(Kind)
     Options = BaldOptions
     disagrees = True
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Pool, TaskPrediction
+from annotate.types import Kind, Pool, TaskPrediction
 from strategies._ensemble import Probs, bernoulli, by_members, entropy, shares_of, summed
 from strategies._modal import is_multilabel
 from strategies._scored import ScoredStrategy
@@ -14,6 +14,7 @@ from strategies._scored import ScoredStrategy
 class VoteEntropy(ScoredStrategy):
     """Highest entropy of the members' votes, mean rank over the tasks (Dagan and Engelson 1995)."""
 
+    kinds = frozenset(Kind)
     disagrees = True
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:

@@ -122,20 +122,20 @@ def test_every_relative_link_and_image_leads_somewhere(page):
         assert not anchor or anchor in anchors(goal), f"{target}#{anchor}"
 
 
-def test_the_strategy_that_the_page_writes_chooses():
+def test_the_strategy_that_the_page_shows_asks_for_the_unsure_sample_first():
     page = (ROOT / "docs" / "batches.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     use = """
 import numpy as np
 from annotate.batch.opening import open_strategy
-from tests.support.pools import SENTIMENT, make_pool
-pool = make_pool(dimensions=(SENTIMENT,))
-print(sorted(open_strategy("extreme").select(pool, 3, np.random.default_rng(0)).indices))
+from tests.support.pools import EMOTION, plant_one_unsure
+pool, unsure = plant_one_unsure(EMOTION)
+print(open_strategy("gini").select(pool, 3, np.random.default_rng(0)).indices.tolist().index(unsure))
 """
     command = [sys.executable, "-c", code + use]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(",") == 2
+    assert done.stdout == "0\n", "the unsure sample is not the first"
 
 
 def test_the_readme_leads_to_every_page():

@@ -12,8 +12,9 @@ from annotate.batch.opening import open_strategy
 from annotate.errors import AnnotateError, ModelError
 from annotate.protocols import QueryStrategy
 from annotate.registry import STRATEGIES
-from annotate.types import Dimension, Modality, Need, Pool, Selection, Task, TaskPrediction
-from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool
+from annotate.types import Dimension, Kind, Modality, Need, Pool, Selection, Task, TaskPrediction
+from strategies._scored import ScoredStrategy
+from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool, plant_one_unsure
 
 pools = st.builds(
     make_pool,
@@ -158,6 +159,43 @@ def test_what_the_model_knows_nothing_of_is_not_ranked_by_chance(strategy: Query
     with pytest.raises(ModelError, match="knows none of the tasks that are asked") as caught:
         select(strategy, pool)
     assert "no model" in caught.value.hint
+
+
+DIMENSIONS = {dimension.kind: dimension for dimension in (SENTIMENT, EMOTION, THEMES)}
+
+
+def uncertainty_rankings() -> list[tuple[str, Kind]]:
+    """Each strategy that states that it ranks by uncertainty, with each kind of task that it ranks."""
+    opened = {name: open_strategy(name) for name in STRATEGIES.names()}
+    ranking = {n: s for n, s in opened.items() if getattr(s, "ranks_by_uncertainty", False)}
+    return [(name, kind) for name, strategy in ranking.items() for kind in Kind if kind in strategy.kinds]
+
+
+@pytest.mark.parametrize(("name", "kind"), uncertainty_rankings())
+def test_an_unsure_sample_comes_before_every_sure_one(name: str, kind: Kind) -> None:
+    """Sure of each answer in turn, and of a multilabel task of each set of answers: a formula for one kind
+    often takes some of these for doubt when it is given another kind."""
+    pool, unsure = plant_one_unsure(DIMENSIONS[kind])
+    for seed in range(5):
+        assert select(open_strategy(name), pool, len(pool), seed).indices[0] == unsure
+
+
+def test_a_formula_for_classes_claims_no_other_kind() -> None:
+    class Gini(ScoredStrategy):
+        """Gini impurity, 1 - sum of squared probabilities, which only rows that sum to one make sense of."""
+
+        def score(self, prediction: TaskPrediction, pool: Pool) -> np.ndarray:
+            return 1 - (prediction.probs.astype(np.float64) ** 2).sum(axis=1)
+
+    assert Gini().kinds == {Kind.CLASSIFICATION}
+    pool, unsure = plant_one_unsure(EMOTION)
+    assert select(Gini(), pool, 1).indices[0] == unsure
+    pool, unsure = plant_one_unsure(THEMES)
+    with pytest.raises(ModelError, match="only"):
+        select(Gini(), pool, 1)
+    claiming = Gini()
+    claiming.kinds = frozenset(Kind)
+    assert select(claiming, pool, 1).indices[0] != unsure, "the contract test would not notice"
 
 
 def test_its_description_fits_one_line_and_stands_first(strategy: QueryStrategy) -> None:

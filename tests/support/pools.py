@@ -1,5 +1,8 @@
 """Pools of random numbers, for tests of what chooses from them."""
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 
 from annotate.types import Answer, Dimension, Kind, Known, Modality, Pool, Task, TaskPrediction
@@ -66,3 +69,54 @@ def make_pool(
         {task.id: of_pool[task.modality] for task in known},
         {"speaker": rng.integers(5, size=n), "video": rng.integers(9, size=n)},
     )
+
+
+def plant_one_unsure(dimension: Dimension) -> tuple[Pool, int]:
+    """A pool of samples that the model is sure of, and the position of the only one that it is unsure of.
+
+    For the unsure sample the members disagree, their mean is close to even, and the modalities differ. Each
+    other sample has one sure answer (in a multilabel task: one sure set of answers). Embeddings, codes and
+    noise are the same for all, so that only the uncertainty differs.
+    """
+    answers = len(dimension.answers)
+    if dimension.kind is Kind.MULTILABEL:
+        sure = np.array(list(product((0.01, 0.99), repeat=answers)))
+    else:
+        sure = np.full((answers, answers), 0.02 / (answers - 1))
+        np.fill_diagonal(sure, 0.98)
+    n, unsure = len(sure) + 1, len(sure) // 2
+    pool = make_pool(n=n, dimensions=(dimension,), labelled=5)
+    predictions = {}
+    for number, modality in enumerate(Modality):
+        task = Task(dimension, modality)
+        members = np.repeat(np.insert(sure, unsure, 0.5, axis=0)[None], 3, axis=0)
+        for member in range(3):
+            members[member, unsure] = _doubtful(dimension, number + member // 2)
+        predictions[task.id] = _prediction_of(task, members.astype(np.float32), unsure)
+    return replace(
+        pool,
+        predictions=predictions,
+        embeddings=np.zeros_like(pool.embeddings),
+        codes={task_id: np.ones_like(code) for task_id, code in pool.codes.items()},
+    ), unsure
+
+
+def _doubtful(dimension: Dimension, shift: int) -> np.ndarray:
+    """(answers,) what a member says that leans a little to one answer, another one for each `shift`."""
+    answers = len(dimension.answers)
+    if dimension.kind is Kind.MULTILABEL:
+        return np.where((np.arange(answers) + shift) % 2, 0.8, 0.2)
+    doubtful = np.full(answers, 0.6 / (answers - 1))
+    doubtful[shift % answers] = 0.4
+    return doubtful
+
+
+def _prediction_of(task: Task, members: np.ndarray, unsure: int) -> TaskPrediction:
+    n = members.shape[1]
+    if task.dimension.kind is Kind.REGRESSION:
+        values = members @ np.array([float(answer.value) for answer in task.dimension.answers], np.float32)
+        mean, epistemic = values.mean(axis=0), values.std(axis=0)
+    else:
+        mean = members.mean(axis=0).argmax(axis=1).astype(np.float32)
+        epistemic = np.where(np.arange(n) == unsure, 0.3, 0.001).astype(np.float32)
+    return TaskPrediction(task, members, mean, epistemic, np.full(n, 0.3, np.float32))
