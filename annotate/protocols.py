@@ -1,6 +1,6 @@
 """What a plug-in has to offer. Each kind is one small protocol."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.types import (
+    Aggregate,
     Dataset,
+    Dimension,
     Failed,
     Finished,
     Footage,
@@ -135,6 +137,34 @@ class QueryStrategy(Protocol):
         """At most `k` different positions of the pool, those to ask for first in front.
 
         Raises `ModelError` or `FeatureError` when what it needs is absent or no number.
+        """
+
+
+class Aggregator(Protocol):
+    """Turns the answers that several raters gave into one label per sample. Made without arguments.
+
+    Deterministic; neither the order of the samples nor that of the raters changes a result.
+    """
+
+    kinds: frozenset[Kind]
+    """Kinds of dimension that it was written for; it is given votes of no others."""
+    rule: str
+    """What a label is, to complete the sentence "a label is ..." in the data card of an export."""
+    per_sample: bool
+    """Whether the label of a sample depends on the votes of that sample alone.
+
+    Then only samples with new answers are aggregated again, and `votes` may be a part of a task's votes. An
+    aggregator that learns about raters from all samples, such as Dawid and Skene's, sets False: it is always
+    given all votes of a task, and all labels of the task are made again.
+    """
+
+    def fit_predict(
+        self, dimension: Dimension, votes: Mapping[str, Mapping[int, str]]
+    ) -> dict[str, Aggregate]:
+        """The aggregate by sample id, for every sample that has a vote.
+
+        `votes`: the answer by rater id, by sample id. Every answer is one that `dimension` takes or, for
+        regression, a number on its scale (an imported mean). Zero and the empty multilabel value are answers.
         """
 
 

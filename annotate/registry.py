@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from annotate.errors import UnknownName
 from annotate.protocols import (
+    Aggregator,
     Check,
     Executor,
     Exporter,
@@ -96,6 +97,7 @@ FUSIONS: Registry[object] = Registry("fusion", "annotate.learning.fusions", "fus
 WEIGHTINGS: Registry[object] = Registry("weighting", "annotate.learning.weightings", "weightings")
 HEADS: Registry[object] = Registry("head", "annotate.learning.heads", "heads")
 ENSEMBLES: Registry[object] = Registry("ensemble", "annotate.learning.ensembles", "ensembles")
+AGGREGATORS: Registry[Aggregator] = Registry("aggregator", "annotate.consensus", "aggregators")
 EXPORTERS: Registry[Exporter] = Registry("exporter", "exporters", "exporters")
 
 segmenter = SEGMENTERS.register
@@ -110,9 +112,10 @@ fusion = FUSIONS.register
 weighting = WEIGHTINGS.register
 head = HEADS.register
 ensemble = ENSEMBLES.register
+aggregator = AGGREGATORS.register
 exporter = EXPORTERS.register
 
 LEARNING = (ENCODERS, SHARINGS, FUSIONS, WEIGHTINGS, HEADS, ENSEMBLES)
 """The families that a network is put together from; searching them imports torch."""
 
-ALL = (SEGMENTERS, CHECKS, TRANSCRIBERS, EXECUTORS, EXTRACTORS, *LEARNING, STRATEGIES, EXPORTERS)
+ALL = (SEGMENTERS, CHECKS, TRANSCRIBERS, EXECUTORS, EXTRACTORS, *LEARNING, STRATEGIES, AGGREGATORS, EXPORTERS)

@@ -25,7 +25,7 @@ from db.models import (
     SampleStatus,
     Video,
 )
-from db.votes import turns
+from db.votes import answer_counts
 
 ASKED = UNANSWERED | {BatchItemState.CLOSED}
 SHOWN = frozenset({BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.CLOSED})
@@ -89,7 +89,7 @@ def candidates(
     """
     asked = _items(session)
     labelled = _labelled(session)
-    heard = turns(session, _active_only(asked)) if again else {}
+    heard = answer_counts(session, _active_only(asked)) if again else {}
     can_ask = {
         (clip, words): tuple(m for m in passes if (words if m is Modality.TEXT else clip))
         for clip in (False, True)

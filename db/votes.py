@@ -1,4 +1,4 @@
-"""What each rater said, one answer at a time: for asking again, and for replays that cost real votes."""
+"""The live answers of each rater: what labels are made of, and what was asked how often."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -6,42 +6,65 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotate import types
-from annotate.types import Task
-from db.chunks import chunks, rows_of
-from db.labels import _answers, label
+from annotate.types import Dimension, Task
+from db.chunks import CHUNK, chunks, rows_of
 from db.models import Annotation, AnnotationState, BatchItem
 
 
 def read_votes(session: Session, tasks: Sequence[Task]) -> dict[tuple[str, str], tuple[str, ...]]:
     """By (sample id, task id): the live answer of each rater, in the order of the raters' ids."""
-    said = who_said(session, tasks, _judged(session))
-    return {key: tuple(answer for _, answer in given) for key, given in said.items()}
+    answers = answers_by_rater(session, tasks, judged_samples(session))
+    return {key: tuple(by_rater.values()) for key, by_rater in answers.items()}
 
 
-def who_said(
+def answers_by_rater(
     session: Session, tasks: Sequence[Task], sample_ids: Collection[str]
-) -> dict[tuple[str, str], tuple[tuple[int, str], ...]]:
-    """By (sample id, task id), of these samples: (rater's id, live answer), in the order of the ids."""
-    by_id = {task.id: task for task in tasks}
-    found: dict[tuple[str, str], tuple[tuple[int, str], ...]] = {}
-    for some in chunks(sorted(_judged(session) & set(sample_ids))):
-        for key, said in _answers(session, some, by_id).items():
-            found[key] = tuple(sorted(said.items()))
-    return found
+) -> dict[tuple[str, str], dict[int, str]]:
+    """By (sample id, task id), of these samples: the latest live answer by the rater's id, in order.
+
+    An answer counts when it is neither superseded, skipped nor deleted, and when its dimension takes it or,
+    on a scale, when it is a number that somebody else found by averaging.
+    """
+    dimensions = {task.id: task.dimension for task in tasks}
+    # Few samples of a large pool have an answer.
+    ids = sample_ids if len(sample_ids) <= CHUNK else judged_samples(session) & set(sample_ids)
+    row = Annotation
+    # Not whole rows: the record that the server sent is the largest column and takes the longest to read.
+    query = select(
+        row.id, row.origin, row.sample_id, row.task_id, row.annotator_id, row.state, row.value,
+        row.created_at, row.batch_item_id,
+    ).where(
+        row.task_id.in_(list(dimensions)), row.state != AnnotationState.EDITED
+    ).order_by(row.id)  # fmt: skip
+    answers: dict[tuple[str, str], dict[int, str]] = {}
+    for chunk in chunks(sorted(ids)):
+        # A restored server gives the number of an answer to an answer of another question.
+        latest = {
+            (found.batch_item_id, found.origin, found.task_id): found
+            for found in session.execute(query.where(row.sample_id.in_(chunk)))
+        }
+        # Of two live answers of one rater the newer one counts.
+        for found in sorted(latest.values(), key=lambda found: (found.created_at, found.id)):
+            if found.state == AnnotationState.ANSWERED and _is_usable(dimensions[found.task_id], found.value):
+                answers.setdefault((found.sample_id, found.task_id), {})[found.annotator_id] = found.value
+    return {key: dict(sorted(by_rater.items())) for key, by_rater in answers.items()}
 
 
-def _judged(session: Session) -> set[str]:
-    """Ids of samples that somebody said something about: few of a large pool."""
+def _is_usable(dimension: Dimension, value: str | None) -> bool:
+    return value is not None and (dimension.takes(value) or dimension.number(value) is not None)
+
+
+def judged_samples(session: Session) -> set[str]:
+    """Ids of the samples that have an annotation, whatever its state."""
     return set(session.scalars(select(Annotation.sample_id).distinct()))
 
 
-def turns(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    """By sample, by pass that has a live answer: how often somebody answered or skipped, and stands by it.
+def answer_counts(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """By sample id, by pass with a live answer: how many answers and skips count now.
 
-    Who answers a second time counts twice, though only the newer answer makes the label: a project with one
-    rater would never come to an end otherwise. Answers to questions about different dimensions are counted
-    apart, and the largest count is returned.
+    A rater who answers twice is counted twice, although only the newer answer makes the label: otherwise a
+    project with a single rater would never end. Questions about different dimensions are counted separately,
+    and the largest count is returned.
     """
     row = Annotation
     query = (
@@ -57,25 +80,17 @@ def turns(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, in
     ):
         key = (sample_id, (question_id, origin), task_id)
         latest[key] = max(latest.get(key, (0, "", "")), (number, state, dimensions or ""))
-    people: defaultdict[tuple[str, str], defaultdict[str, set[tuple[int | None, str]]]] = defaultdict(
+    answers: defaultdict[tuple[str, str], defaultdict[str, set[tuple[int | None, str]]]] = defaultdict(
         lambda: defaultdict(set)
     )
     answered = set()
     for (sample_id, answer, task_id), (_, state, dimensions) in latest.items():
-        about = (sample_id, task_id.rpartition(".")[2])
+        sample_pass = (sample_id, task_id.rpartition(".")[2])
         if state != AnnotationState.DELETED:
-            people[about][dimensions].add(answer)
+            answers[sample_pass][dimensions].add(answer)
         if state == AnnotationState.ANSWERED:
-            answered.add(about)
-    found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+            answered.add(sample_pass)
+    counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for sample_id, modality in sorted(answered):
-        found[sample_id][modality] = max(len(own) for own in people[sample_id, modality].values())
-    return dict(found)
-
-
-def agreed(sample_id: str, task: Task, said: Sequence[str]) -> types.Label:
-    """The label that these answers make, as `rebuild_labels` makes it."""
-    row = label(sample_id, task, said)
-    value = row.category if row.number is None else row.number
-    assert value is not None
-    return types.Label(sample_id, task.id, value, dict(row.distribution), row.raters)
+        counts[sample_id][modality] = max(len(by_form) for by_form in answers[sample_id, modality].values())
+    return dict(counts)

@@ -3,16 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from annotate.types import Dataset, Dimension, Kind
+from annotate.consensus.defaults import default_aggregator
+from annotate.types import Dataset, Dimension
 from annotate.wording import counted, either
 from exporters._judged import judged_lines
 from exporters._manifest import dimensions, labels_per_task, samples_per_split
-
-RULES = {
-    Kind.REGRESSION: "the mean of the raters' answers",
-    Kind.CLASSIFICATION: "the most frequent answer",
-    Kind.MULTILABEL: "every answer that at least half of the raters ticked, perhaps none",
-}
 
 
 def write_card(dataset: Dataset, folder: Path, *, contents: Iterable[str]) -> Path:
@@ -117,7 +112,7 @@ def _span(numbers: list[int]) -> str:
 
 def _dimension(dimension: Dimension) -> str:
     answers = (a.label if a.alias == a.label else f"{a.alias} ({a.label})" for a in dimension.answers)
-    rule = RULES[dimension.kind]
+    rule = default_aggregator(dimension.kind).rule
     return f"- `{dimension.name}`: {dimension.kind.value}; {', '.join(answers)}; a label is {rule}."
 
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 import cli  # noqa: TID251 - the help texts are what is tested
 from annotate.config.sections import DimensionSettings, RuleSettings
 from annotate.config.settings import Settings
-from annotate.registry import CHECKS, EXECUTORS, EXTRACTORS, LEARNING, SEGMENTERS, TRANSCRIBERS
+from annotate.registry import AGGREGATORS, CHECKS, EXECUTORS, EXTRACTORS, LEARNING, SEGMENTERS, TRANSCRIBERS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -89,8 +89,14 @@ def test_the_reference_has_every_option_of_a_command(name, command):
 
 @pytest.mark.parametrize(
     ("page", "kind"),
-    [("ingest", SEGMENTERS), ("ingest", TRANSCRIBERS), ("ingest", EXECUTORS), ("models", EXTRACTORS)]
-    + [("models", family) for family in LEARNING],
+    [
+        ("ingest", SEGMENTERS),
+        ("ingest", TRANSCRIBERS),
+        ("ingest", EXECUTORS),
+        ("models", EXTRACTORS),
+        *(("models", family) for family in LEARNING),
+        ("labelling", AGGREGATORS),
+    ],
     ids=lambda part: part if isinstance(part, str) else part.kind,
 )
 def test_every_plug_in_is_explained_on_its_page(page, kind):

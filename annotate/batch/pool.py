@@ -15,7 +15,7 @@ from db.batches import Candidate
 from db.engine import reading
 from db.labels import read_labels
 from db.samples import talkers
-from db.votes import who_said
+from db.votes import answers_by_rater
 
 PIECE = 4096
 """Samples whose frames are in memory at once."""
@@ -131,10 +131,12 @@ def _votes(project: Project, *sample_ids: Sequence[str]) -> list[dict[str, Votes
     in all of them."""
     tasks, wanted = project.settings.tasks(), {i for ids in sample_ids for i in ids}
     with reading(project.engine) as session:
-        said = who_said(session, tasks, wanted)
-    raters = sorted({rater for given in said.values() for rater, _ in given})
+        said = answers_by_rater(session, tasks, wanted)
+    raters = sorted({rater for given in said.values() for rater in given})
     number = {rater: i for i, rater in enumerate(raters)}
-    by_number = {key: [(number[rater], answer) for rater, answer in given] for key, given in said.items()}
+    by_number = {
+        key: [(number[rater], answer) for rater, answer in given.items()] for key, given in said.items()
+    }
     return [voted(tasks, ids, by_number) for ids in sample_ids]
 
 

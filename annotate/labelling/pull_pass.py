@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from annotate.labelling.labels import rebuild_labels
 from annotate.labelling.match import Matched, match_tasks
 from annotate.labelling.missing import MissingAnswer, ServerAnswers, describe, doubt
 from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
@@ -14,7 +15,7 @@ from annotate.labelstudio.convert import Statement, Unreadable, statement
 from annotate.progress import Bar
 from annotate.project import Project
 from annotate.types import Form, Modality, Task
-from db import annotations, labels, outbox, withdrawals
+from db import annotations, outbox, withdrawals
 from db.annotations import INCOMPLETE, Change, History, Revision, StandingAnswer, standing_answers
 from db.engine import Session, reading, writing
 from db.models import BatchItem, BatchItemState
@@ -183,7 +184,7 @@ def _store_page(way: Pass, matched: Matched, page: Sequence[Mapping[str, Any]], 
                 item.ls_updated_at = task["updated_at"]
         unusable = seen.unusable & items.keys()
         outbox.reopen_unanswered(session, unusable, way.project.settings.protocol.raters)
-        labels.rebuild_labels(session, way.tasks, {item.sample_id for item in items.values()})
+        rebuild_labels(session, way.tasks, {item.sample_id for item in items.values()})
     way.tally.changes += changes
     way.tally.problems += problems
 
@@ -326,7 +327,7 @@ def _mark_deleted(way: Pass, missing: Sequence[StandingAnswer]) -> None:
         items = outbox.questions(session, sorted({answer.question_id for answer in missing}))
         deleted = History(session, items.values()).take_back(missing)
         outbox.reopen_unanswered(session, set(items), way.project.settings.protocol.raters)
-        labels.rebuild_labels(session, way.tasks, {item.sample_id for item in items.values()})
+        rebuild_labels(session, way.tasks, {item.sample_id for item in items.values()})
     way.tally.changes[way.modality, annotations.DELETED] += deleted
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from annotate.batch.known import numbered
 from annotate.batch.plan import costs_of
 from annotate.batch.pool import bare
+from annotate.consensus.defaults import aggregate
 from annotate.corpus.origins import read_places
 from annotate.errors import NothingToDo, UsageError
 from annotate.project import Project
@@ -20,7 +21,7 @@ from annotate.types import Label, Split, Task
 from db.costs import lengths
 from db.engine import reading
 from db.samples import talkers
-from db.votes import agreed, read_votes
+from db.votes import read_votes
 
 
 def open_world(root: Path, *, tasks: Sequence[str], members: int | None, device: str, votes: bool) -> World:
@@ -66,7 +67,7 @@ def world_of(
         costs=costs_of(project),
         votes={key: given for key, given in said.items() if key in labels},
         features=material.features,
-        agree=agreed,
+        agree=aggregate,
     )
 
 

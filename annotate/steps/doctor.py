@@ -21,6 +21,7 @@ from annotate.doctor.findings import State as State  # noqa: PLC0414
 from annotate.doctor.plugins import wrong_names
 from annotate.errors import AnnotateError, LabelStudioError, ProjectBusy, ReadOnlyProject, UsageError
 from annotate.labelling.connection import address
+from annotate.labelling.labels import label_differences
 from annotate.labelstudio.credentials import credentials_file, read_credentials
 from annotate.labelstudio.exposure import exposures
 from annotate.labelstudio.server import StudioFolder
@@ -29,7 +30,6 @@ from annotate.project import Project
 from annotate.rounds.model import overruled, recipe_of
 from annotate.wording import counted, either
 from db.engine import database_files, reading
-from db.labels import label_differences
 from db.migrate import head
 
 DISTRIBUTION = "annotate-clips"

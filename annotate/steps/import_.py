@@ -15,6 +15,7 @@ from annotate.importing.mapping import read_map
 from annotate.importing.mmsa import read_mmsa
 from annotate.importing.shared import DEFAULT_MEMORY_GB
 from annotate.importing.table import TableSource, read_table
+from annotate.labelling.labels import rebuild_labels
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.types import UNIMODAL, Modality, Split
@@ -145,7 +146,7 @@ def _bring_in(
             )
             warnings += _kept(answers.kept, source)
             bar.advance(len(corpus.votes), "labels")
-            labels.rebuild_labels(session, project.settings.tasks(), answers.touched)
+            rebuild_labels(session, project.settings.tasks(), answers.touched)
             if answers.touched or plan.new or plan.gone or written.shards:
                 videos.add_event(session, "import", {"corpus": plan.corpus, **about})
     return _report(project, plan, answers, written, warnings, time.monotonic() - started)

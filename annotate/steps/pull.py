@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from annotate.corpus.gaps import gap_warnings
 from annotate.errors import NothingToDo, UsageError
 from annotate.labelling.connection import connect
+from annotate.labelling.labels import rebuild_labels
 from annotate.labelling.missing import LISTED, MissingAnswer
 from annotate.labelling.pull_pass import Missing, Pass, ReadPass, Tally, read_pass, settle_missing
 from annotate.labelling.push import (
@@ -105,7 +106,7 @@ def pull(
             tally.withdrawn += outbox.withdraw_unwanted(session, passes, _dimensions(project))
             released = outbox.release(session, passes)
             if full:
-                labels.rebuild_labels(session, project.settings.tasks())
+                rebuild_labels(session, project.settings.tasks())
         pushed = push_outbox(project, client, progress=progress)
     return _report(project, tally, closed, released, pushed)
 

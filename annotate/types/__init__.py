@@ -28,7 +28,18 @@ from annotate.types.speech import (
     Word,
     sample_id,
 )
-from annotate.types.tasks import AND, UNIMODAL, Answer, Dimension, Form, Kind, Label, Modality, Task
+from annotate.types.tasks import (
+    AND,
+    UNIMODAL,
+    Aggregate,
+    Answer,
+    Dimension,
+    Form,
+    Kind,
+    Label,
+    Modality,
+    Task,
+)
 from annotate.types.work import Failed, Failure, Finished, R, Sign, U, Working
 
 __all__ = [
@@ -36,6 +47,7 @@ __all__ = [
     "GUESSED",
     "JOINED_SPEECH",
     "UNIMODAL",
+    "Aggregate",
     "Answer",
     "Box",
     "Corrected",

@@ -163,3 +163,17 @@ class Label:
     """Share of the raters per answer alias. Multilabel: of those who ticked it, for every answer; they do
     not sum to one."""
     raters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """What the raters' answers to one task of one sample come to, as an aggregator sees it."""
+
+    value: float | str
+    """A number for regression; an answer's alias for classification; the joined aliases for multilabel."""
+    distribution: Mapping[str, float]
+    """Probability or share of the raters by answer alias, in the order of the dimension; see `Label`."""
+    confidence: float
+    """From 0 to 1: how sure the aggregator is of the value."""
+    raters: int
+    """How many raters' answers it is made of."""

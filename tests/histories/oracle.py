@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from annotate.labelling.labels import rebuild_labels
 from annotate.project import Project
 from annotate.types import Modality
 from db.engine import open_engine
-from db.labels import rebuild_labels
 from db.models import Annotation, Annotator, BatchItem, BatchItemState, Label
-from db.votes import who_said
+from db.votes import answers_by_rater
 from tests.histories.killing import Outcome
 from tests.histories.servers import Server, call
 
@@ -372,10 +372,10 @@ class Oracle:
                 _row(row, names[row.annotator_id])
                 for row in session.query(Annotation).order_by(Annotation.id)
             ]
-            said = who_said(session, tasks, {row.sample for row in rows})
+            said = answers_by_rater(session, tasks, {row.sample for row in rows})
             votes: defaultdict[tuple[str, str], dict[str, Vote]] = defaultdict(dict)
             for (sample, task_id), given in said.items():
-                for annotator, value in given:
+                for annotator, value in given.items():
                     votes[sample, task_id.rpartition(".")[2]][names[annotator]] = value
             labels = _labels(session)
             rebuild_labels(session, tasks)

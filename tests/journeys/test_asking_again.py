@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from annotate.batch.pool import look
 from annotate.errors import ConfigError, NothingToDo
+from annotate.labelling.labels import rebuild_labels
 from annotate.project import Project
 from annotate.steps.export import export
 from annotate.steps.next_batch import NextBatchReport, next_batch
@@ -19,7 +20,7 @@ from annotate.steps.status import status
 from annotate.types import Kind, Modality, Need, Role
 from db import batches, outbox
 from db.engine import reading, writing
-from db.labels import read_labels, rebuild_labels
+from db.labels import read_labels
 from db.models import Annotation, Annotator, BatchItem, BatchItemState, now
 from tests.journeys.test_next_batch import (  # noqa: F401 - fixtures
     Studio,

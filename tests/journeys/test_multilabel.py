@@ -17,6 +17,7 @@ from annotate.batch.pool import Sight
 from annotate.corpus.features import feature_names
 from annotate.errors import ConfigError, ExportError
 from annotate.feature_store import FeatureStore
+from annotate.labelling.labels import rebuild_labels
 from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.labelstudio.convert import statement
@@ -34,7 +35,7 @@ from annotate.types import Kind, Known, Modality, Pool, Split, Task, TaskPredict
 from db.annotations import Change, History, Revision
 from db.engine import reading, writing
 from db.features import add_shard
-from db.labels import read_labels, rebuild_labels
+from db.labels import read_labels
 from db.models import Annotation, AnnotationState, BatchItemState, Label
 from tests.support.factories import add_label, add_sample, add_video
 from tests.support.raters import Rater, add_samples, ask, items, ls_project, with_raters

@@ -4,10 +4,11 @@
 import httpx
 import pytest
 
+from annotate.labelling.labels import rebuild_labels
 from annotate.project import Project
 from annotate.steps.pull import PassReport
 from db.engine import reading, writing
-from db.labels import read_labels, rebuild_labels
+from db.labels import read_labels
 from db.models import Annotation, Annotator, BatchItemState
 from tests.journeys.test_sync import Asked, asked, client, label, only, raters, rows  # noqa: F401 - fixtures
 from tests.support.raters import Rater, form, items, pull

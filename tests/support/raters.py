@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from annotate.labelling.labels import LabelDifference, label_differences
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
 from annotate.steps.pull import PullReport
@@ -15,7 +16,6 @@ from annotate.types import Modality, Role
 from db import batches
 from db.batches import Question
 from db.engine import reading, writing
-from db.labels import LabelDifference, label_differences
 from db.models import Batch, BatchItem
 from db.outbox import ls_projects
 from tests.support.factories import add_sample, add_video

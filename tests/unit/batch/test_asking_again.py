@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from annotate.labelling.labels import rebuild_labels
 from annotate.project import Project
 from annotate.types import Dimension, Kind, Modality, Role, Split, Task
 from annotate.types.tasks import Answer
 from db.batches import Candidate, candidates, something_left
 from db.engine import reading, writing
-from db.labels import read_labels, rebuild_labels
+from db.labels import read_labels
 from db.models import (
     IMPORTED,
     UNANSWERED,
@@ -24,7 +25,7 @@ from db.models import (
     now,
 )
 from db.outbox import reopen_unanswered
-from db.votes import read_votes, turns, who_said
+from db.votes import answer_counts, answers_by_rater, read_votes
 from tests.support.factories import add_sample, add_video
 
 QUEUED, OPEN, HELD, CLOSED, WITHDRAWN = BatchItemState
@@ -209,20 +210,24 @@ def test_the_label_is_made_of_all_people_and_of_the_newer_answer_of_each(either:
     (label,) = read_labels(session)
     assert (label.value, label.raters) == ("glad", 3)
     names = {rater.id: rater.name for rater in session.query(Annotator)}
-    (said,) = who_said(session, [TASK], [sample.id]).values()
-    assert {names[rater]: value for rater, value in said} == {"ann": "glad", "bob": "sad", "cem": "glad"}
-    assert turns(session, [sample.id]) == {sample.id: {"T": 4}}
+    (said,) = answers_by_rater(session, [TASK], [sample.id]).values()
+    assert {names[rater]: value for rater, value in said.items()} == {
+        "ann": "glad",
+        "bob": "sad",
+        "cem": "glad",
+    }
+    assert answer_counts(session, [sample.id]) == {sample.id: {"T": 4}}
     assert read_votes(session, [TASK]) == {(sample.id, TASK.id): ("glad", "sad", "glad")}
-    assert who_said(session, [TASK], ["other"]) == {}
+    assert answers_by_rater(session, [TASK], ["other"]) == {}
 
 
 def test_a_corrected_answer_counts_once_and_one_that_was_taken_back_not_at_all(session: Session) -> None:
     sample = sample_in(session)
     item = asked(session, sample, T)
     answer(session, item, "ann", "sad", f"{item.batch_id}#0")
-    assert turns(session, [sample.id]) == {sample.id: {"T": 1}}
+    assert answer_counts(session, [sample.id]) == {sample.id: {"T": 1}}
     answer(session, item, "ann", None, f"{item.batch_id}#0", "deleted")
-    assert turns(session, [sample.id]) == {}
+    assert answer_counts(session, [sample.id]) == {}
     assert again(session) == {}
 
 
@@ -273,7 +278,7 @@ def test_answers_about_another_dimension_do_not_count_as_second_answers(either: 
     item.dimensions = "energy"
     session.flush()
     answer(session, item, "bob", "high", "later#1")
-    assert turns(session, [sample.id]) == {sample.id: {"M": 1}}
+    assert answer_counts(session, [sample.id]) == {sample.id: {"M": 1}}
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.types import Answer, Dimension, Kind, Modality, Task
-from db.labels import label
+from annotate.registry import AGGREGATORS
+from annotate.types import Answer, Dimension, Kind
 
 UNEVEN = Dimension("x", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-3.0, -1.0, 0.0, 0.5, 7.0)))
 WORDS = Dimension("y", Kind.CLASSIFICATION, (Answer("1", "one"), Answer("2", "two")))
@@ -34,7 +34,8 @@ def test_words_are_no_numbers_even_if_they_look_like_some():
 
 
 def test_a_label_holds_means_and_answers_of_several():
-    found = label("s", Task(UNEVEN, Modality.TEXT), ["0.25", "0", "7"])
-    assert found.number == pytest.approx(7.25 / 3)
+    votes = {"s": {1: "0.25", 2: "0", 3: "7"}}
+    found = AGGREGATORS.get("mean")().fit_predict(UNEVEN, votes)["s"]
+    assert found.value == pytest.approx(7.25 / 3)
     assert found.distribution == pytest.approx({"0": 0.5, "0.5": 1 / 6, "7": 1 / 3})
     assert (found.confidence, found.raters) == (0.5, 3)

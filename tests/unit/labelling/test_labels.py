@@ -1,15 +1,17 @@
 """Labels are what the latest live answers agree on, and can always be made again."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from annotate.labelling import labels
+from annotate.labelling.labels import label_differences, rebuild_labels
 from annotate.project import Project
-from annotate.types import Answer, Dimension, Kind, Modality, Task
+from annotate.types import Aggregate, Answer, Dimension, Kind, Modality, Task
 from db.engine import reading, writing
-from db.labels import label, read_labels, rebuild_labels
+from db.labels import read_labels
 from db.models import Annotation, Annotator, Label
 from tests.support.factories import add_label, add_sample, add_video
 
@@ -99,23 +101,6 @@ def test_only_the_samples_asked_for_are_made_again(project: Project) -> None:
         assert [found.sample_id for found in read_labels(session)] == [kept]
 
 
-@given(st.lists(st.sampled_from(["-1", "0", "1"]), min_size=1, max_size=9), st.randoms())
-def test_the_order_of_answers_does_not_matter(aliases: list[str], random: object) -> None:
-    shuffled = list(aliases)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    one, two = label("s", SENTIMENT, aliases), label("s", SENTIMENT, shuffled)
-    assert (one.number, one.distribution, one.confidence) == (two.number, two.distribution, two.confidence)
-    assert list(one.distribution) == list(two.distribution)
-    assert sum(one.distribution.values()) == pytest.approx(1)
-    assert one.number is not None and -1 <= one.number <= 1
-
-
-def test_a_tie_goes_to_the_answer_that_stands_first_and_shows_in_the_confidence() -> None:
-    found = label("s", EMOTION, ["calm", "happy"])
-    assert (found.category, found.confidence, found.number) == ("happy", 0.5, None)
-    assert found.distribution == {"happy": 0.5, "calm": 0.5}
-
-
 @pytest.mark.parametrize("said", ["sport", "work|sport", "work|work", "|", "work|", "WORK", "work,family"])
 def test_what_is_no_set_of_answers_makes_no_multilabel_label(each_project: Project, said: str) -> None:
     annotate(each_project, ("ann", "s#1", "answered", said), task=THEMES)
@@ -132,26 +117,54 @@ def test_in_a_dimension_of_one_answer_each_nothing_is_no_answer(each_project: Pr
     assert value_of(each_project) is None
 
 
-def test_a_multilabel_label_holds_what_at_least_half_of_the_raters_ticked() -> None:
-    found = label("s", THEMES, ["money|work", "work", "", "money|work|family"])
-    assert (found.category, found.number, found.raters) == ("work|money", None, 4)
-    assert found.distribution == {"work": 0.75, "family": 0.25, "money": 0.5}
-    assert found.confidence == pytest.approx((0.75 + 0.75 + 0.5) / 3)
+class MostGiven:
+    """Gives every sample the answer that is most frequent in all samples together."""
+
+    kinds, rule, per_sample = frozenset({Kind.CLASSIFICATION}), "the most frequent answer anywhere", False
+
+    def fit_predict(
+        self, dimension: Dimension, votes: Mapping[str, Mapping[int, str]]
+    ) -> dict[str, Aggregate]:
+        counts = Counter(answer for answers in votes.values() for answer in answers.values())
+        value = max(sorted(counts), key=lambda alias: counts[alias])
+        return {
+            sample: Aggregate(value, {value: 1.0}, 1.0, len(answers)) for sample, answers in votes.items()
+        }
 
 
-def test_a_multilabel_label_of_nothing_tells_that_every_share_is_zero() -> None:
-    found = label("s", THEMES, ["", ""])
-    assert (found.category, found.confidence) == ("", 1.0)
-    assert found.distribution == {"work": 0.0, "family": 0.0, "money": 0.0}
+def test_an_aggregator_that_learns_from_all_samples_makes_their_labels_again(
+    each_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "default_aggregator", lambda kind: MostGiven())
+    with writing(each_project.engine) as session:
+        video, rater = add_video(session, "talk"), Annotator(name="ann")
+        session.add(rater)
+        ids = [add_sample(session, video, start=5 * i).id for i in range(3)]
+        session.flush()
+        for sample_id, value in zip(ids, ("sad", "happy", "happy"), strict=True):
+            session.add(
+                Annotation(
+                    sample_id=sample_id, task_id=EMOTION.id, annotator_id=rater.id, state="answered",
+                    value=value, origin=f"s#{sample_id}", revision="0", raw={}, created_at=START,
+                )
+            )  # fmt: skip
+            session.flush()
+            rebuild_labels(session, [EMOTION], [sample_id])
+            assert label_differences(session, [EMOTION]) == []
+        assert {label.sample_id: label.value for label in read_labels(session)} == dict.fromkeys(ids, "happy")
 
 
-@given(st.lists(st.sets(st.sampled_from(["work", "family", "money"])), min_size=1, max_size=9), st.randoms())
-def test_the_order_of_raters_and_ticks_does_not_matter(said: list[set[str]], random: object) -> None:
-    one = label("s", THEMES, [THEMES.dimension.joined(ticks) for ticks in said])
-    random.shuffle(said)  # type: ignore[attr-defined]
-    two = label("s", THEMES, ["|".join(sorted(ticks)) for ticks in said])
-    assert (one.category, one.distribution, one.confidence) == (
-        two.category,
-        two.distribution,
-        two.confidence,
-    )
+def test_a_label_that_the_annotations_do_not_make_is_found(each_project: Project) -> None:
+    sample_id = annotate(each_project, ("ann", "s#1", "answered", "1"), ("bob", "s#2", "answered", "0"))
+    with writing(each_project.engine) as session:
+        (missing,) = label_differences(session, [SENTIMENT])
+        assert (missing.sample_id, missing.stored, missing.rebuilt) == (sample_id, "", "0.5 by 2")
+        rebuild_labels(session, [SENTIMENT])
+        assert label_differences(session, [SENTIMENT]) == []
+        session.query(Label).one().confidence = 0.9
+        session.flush()
+        (changed,) = label_differences(session, [SENTIMENT])
+        assert (changed.stored, changed.rebuilt) == ("0.5 by 2", "0.5 by 2")
+        session.query(Label).one().number = None
+        session.flush()
+        assert len(label_differences(session, [SENTIMENT])) == 1

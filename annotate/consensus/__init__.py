@@ -1,0 +1,1 @@
+"""Aggregators: one file each, found by name through `annotate.registry.AGGREGATORS`."""
