@@ -31,7 +31,7 @@ _MODEL = "face_detection_yunet_2023mar.onnx"
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Detection:
     """What may be a face."""
 
     box: Box
@@ -40,7 +40,7 @@ class Sighting:
     """0 to 1; see `SURE` and `LIKELY`."""
 
 
-def search(picture: NDArray[np.uint8]) -> tuple[Sighting, ...]:
+def search(picture: NDArray[np.uint8]) -> tuple[Detection, ...]:
     """What may be faces in a small (height, width, 3) BGR picture, the largest first.
 
     Raises `AnnotateError` when the network is not installed.
@@ -49,15 +49,15 @@ def search(picture: NDArray[np.uint8]) -> tuple[Sighting, ...]:
     network = _network()
     network.setInputSize((width, height))
     _, found = network.detect(_brightened(picture))
-    sightings = []
+    detections = []
     for x, y, wide, high, *_, score in () if found is None else found.tolist():
         side = _SIDE * high
         if side < _LEAST * min(width, height):
             continue
         left, top = x + (wide - side) / 2, y + (high - side) / 2
         box = Box(left / width, top / height, side / width, side / height)
-        sightings.append(Sighting(box, score))
-    return tuple(sorted(sightings, key=lambda s: (-s.box.width, s.box.left, s.box.top)))
+        detections.append(Detection(box, score))
+    return tuple(sorted(detections, key=lambda s: (-s.box.width, s.box.left, s.box.top)))
 
 
 def overlap(one: Box, other: Box) -> float:

@@ -28,11 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.ingest.measure import measure as measure_all
-from annotate.media.glimpses import Watcher
-from annotate.media.sound import SAMPLE_RATE, listen, piece
-from annotate.media.sound_print import sound_print
+from annotate.media.audio import SAMPLE_RATE, decode_audio, piece
+from annotate.media.audio_fingerprint import audio_fingerprint
+from annotate.media.frame_sampling import FrameSampler
 from annotate.registry import CHECKS
-from annotate.types import Glimpse, Observed, Segment
+from annotate.types import FrameSample, Observed, Segment
 from benchmarks._bars import Bars, arguments
 
 Pictures = list[NDArray[np.uint8]]
@@ -93,7 +93,7 @@ def read(path: Path, longest: float = LONGEST) -> Clip:
                 size = (int(side * scale) // 2 * 2 for side in (frame.width, frame.height))
                 pictures.append(frame.reformat(*size, "rgb24").to_ndarray())
     seconds = len(pictures) / FPS
-    wave = listen(path).wave if has_sound else np.zeros(0, np.float32)
+    wave = decode_audio(path).wave if has_sound else np.zeros(0, np.float32)
     return Clip(path.stem, pictures, np.resize(wave, round(seconds * SAMPLE_RATE)) if len(wave) else wave)
 
 
@@ -101,13 +101,13 @@ def observed(pictures: Pictures, wave: NDArray[np.float32]) -> Observed:
     """What is seen in pictures once they are encoded and decoded, as all footage is."""
     seconds = len(pictures) / FPS
     segment = Segment(0, round(seconds * 1e6))
-    return Observed(segment, wave, ((0, segment.end_us),), glimpses(pictures))
+    return Observed(segment, wave, ((0, segment.end_us),), frame_samples(pictures))
 
 
-def glimpses(pictures: Pictures) -> tuple[Glimpse, ...]:
+def frame_samples(pictures: Pictures) -> tuple[FrameSample, ...]:
     import av
 
-    watcher = Watcher()
+    sampler = FrameSampler()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         with av.open(str(path), "w") as target:
@@ -123,8 +123,8 @@ def glimpses(pictures: Pictures) -> tuple[Glimpse, ...]:
             target.mux(stream.encode(None))
         with av.open(str(path)) as source:
             for n, frame in enumerate(source.decode(video=0)):
-                watcher.see(frame, round(n * 1e6 / FPS))
-    return watcher.glimpses()
+                sampler.add(frame, round(n * 1e6 / FPS))
+    return sampler.frame_samples()
 
 
 def beside(one: Pictures, other: Pictures) -> Pictures:
@@ -228,7 +228,7 @@ def mouth_cases(clips: Sequence[Clip]) -> Iterator[Case]:
         seen = observed(clip.pictures, clip.wave)
 
         def spoken(wave: NDArray[np.float32], seen: Observed = seen) -> Observed:
-            return Observed(seen.segment, wave, seen.speech, seen.glimpses)
+            return Observed(seen.segment, wave, seen.speech, seen.frame_samples)
 
         yield f"{clip.name} with {voice.name}", spoken(np.resize(voice.wave, len(clip.pictures) * 640)), True
         if clip.talks:
@@ -320,7 +320,7 @@ def compare_cost(bars: Bars, quick: bool) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         talk = make_talk(make_unit(Path(folder)), "talk", 1 if quick else 10)
-        segments, heard = utterances(talk), listen(talk)
+        segments, heard = utterances(talk), decode_audio(talk)
         rounds = 3 if quick else 5
         speech = tuple((s.start_us, s.end_us) for s in segments)
 
@@ -328,7 +328,7 @@ def compare_cost(bars: Bars, quick: bool) -> None:
             for segment, seen in zip(segments, watch(talk, segments), strict=True):
                 wave = piece(heard.wave, SAMPLE_RATE, (segment.start_us, segment.end_us))
                 measure_all(Observed(segment, wave, speech, seen, 0.001))
-                sound_print(wave)
+                audio_fingerprint(wave)
 
         def copied() -> None:
             our_copy(talk, segments, Path(folder) / "copies", look=True)
@@ -350,11 +350,11 @@ def compare_cost(bars: Bars, quick: bool) -> None:
     bars.bar("check_cost_of_copies_vs_decode", (copy.cpu - blind.cpu) / plain.cpu, "<=", 1.25)
 
 
-def watch(talk: Path, segments: Sequence[Segment]) -> list[tuple[Glimpse, ...]]:
+def watch(talk: Path, segments: Sequence[Segment]) -> list[tuple[FrameSample, ...]]:
     """Decode it all, and look at the segments."""
     import av
 
-    watchers, at = [Watcher() for _ in segments], 0
+    samplers, at = [FrameSampler() for _ in segments], 0
     with av.open(str(talk)) as source:
         source.streams.video[0].codec_context.thread_count = 1
         for frame in source.decode(video=0):
@@ -362,8 +362,8 @@ def watch(talk: Path, segments: Sequence[Segment]) -> list[tuple[Glimpse, ...]]:
             while at < len(segments) and segments[at].end_us <= time_us:
                 at += 1
             if at < len(segments) and segments[at].start_us <= time_us:
-                watchers[at].see(frame, time_us)
-    return [watcher.glimpses() for watcher in watchers]
+                samplers[at].add(frame, time_us)
+    return [sampler.frame_samples() for sampler in samplers]
 
 
 def measure(bars: Bars, data: Path | None, quick: bool) -> None:

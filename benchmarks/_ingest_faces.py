@@ -123,9 +123,9 @@ def tallies(folder: Path, judged: bool, every: int) -> dict[str, Tally]:
         for picture, marks in marked_frames(path, video["frames"], every):
             for version, shown, boxes in versions(picture, marks):
                 began = time.process_time()
-                sightings = search(shown)
+                detections = search(shown)
                 counted[version].seconds.append(time.process_time() - began)
-                counted[version].add([s.box for s in sightings if s.score >= SURE], boxes)
+                counted[version].add([s.box for s in detections if s.score >= SURE], boxes)
     return counted
 
 

@@ -34,10 +34,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.checks.burnt_in_text import BurntInText
-from annotate.media.blur import without_lettering
-from annotate.media.glimpses import Watcher
-from annotate.media.lettering import LineSearch
-from annotate.types import Glimpse, Observed, Segment
+from annotate.media.blur import without_onscreen_text
+from annotate.media.frame_sampling import FrameSampler
+from annotate.media.onscreen_text import LineSearch
+from annotate.types import FrameSample, Observed, Segment
 from benchmarks._bars import Bars
 
 Pictures = list[NDArray[np.uint8]]
@@ -135,13 +135,13 @@ def encoded(pictures: Pictures) -> bytes:
     return made.getvalue()
 
 
-def glimpses(clip: bytes, cost: Cost) -> tuple[Glimpse, ...]:
+def frame_samples(clip: bytes, cost: Cost) -> tuple[FrameSample, ...]:
     """What ingest sees in a clip; the costs are added up."""
     import av
 
-    watcher = Watcher()
+    sampler = FrameSampler()
     timed = _Timed()
-    watcher._text = timed
+    sampler._text = timed
     with av.open(io.BytesIO(clip)) as source:
         source.streams.video[0].codec_context.thread_count = 1
         pictures = source.decode(video=0)
@@ -151,8 +151,8 @@ def glimpses(clip: bytes, cost: Cost) -> tuple[Glimpse, ...]:
             cost.decoding += time.process_time() - began
             if frame is None:
                 break
-            watcher.see(frame, round((frame.time or 0.0) * 1e6))
-    found = watcher.glimpses()
+            sampler.add(frame, round((frame.time or 0.0) * 1e6))
+    found = sampler.frame_samples()
     cost.searching += timed.seconds
     cost.clips += 1
     return found
@@ -165,9 +165,9 @@ class _Timed(LineSearch):
         super().__init__()
         self.seconds = 0.0
 
-    def look(self, glimpse: int, gray: NDArray[np.uint8], time_us: int) -> None:
+    def add(self, index: int, luma: NDArray[np.uint8], time_us: int) -> None:
         began = time.process_time()
-        super().look(glimpse, gray, time_us)
+        super().add(index, luma, time_us)
         self.seconds += time.process_time() - began
 
     def lines(self) -> dict[int, tuple[object, ...]]:  # type: ignore[override]
@@ -177,7 +177,7 @@ class _Timed(LineSearch):
         return dict(found)
 
 
-def is_found(seen: tuple[Glimpse, ...]) -> bool:
+def is_found(seen: tuple[FrameSample, ...]) -> bool:
     segment = Segment(0, SECONDS * 1_000_000)
     share = BurntInText().measure(Observed(segment, np.zeros(16, np.float32), (), seen))
     return share is not None and share > LIMIT
@@ -221,10 +221,10 @@ def measure(bars: Bars, data: Path | None, quick: bool) -> None:
         if (folder / name).is_file()
         for pictures in windows(folder / name)
     ]
-    glimpses(encoded(clips[0]), Cost())  # loads the networks
+    frame_samples(encoded(clips[0]), Cost())  # loads the networks
     cost = Cost()
     alarms = [
-        is_found(glimpses(encoded([p[:, ::-1] for p in pictures] if mirrored else pictures), cost))
+        is_found(frame_samples(encoded([p[:, ::-1] for p in pictures] if mirrored else pictures), cost))
         for pictures in clips
         for mirrored in (False, True)
     ]
@@ -234,13 +234,13 @@ def measure(bars: Bars, data: Path | None, quick: bool) -> None:
     for n, ((script, contrast, height), pictures) in enumerate(zip(cells, cycle(clips), strict=False)):
         text = SENTENCES[script][n % len(SENTENCES[script])]
         clip = encoded(with_line(pictures, height, contrast, text))
-        seen = glimpses(clip, cost)
+        seen = frame_samples(clip, cost)
         found[contrast].append(is_found(seen))
         if not found[contrast][-1]:
             print(f"  lettering: missed: {('English', 'Chinese')[script]}, {height:.1%}, contrast {contrast}")
         if contrast >= 60 and height >= 0.04 and len(found[contrast]) % 4 == 0:
             before, after = (
-                shared_letters(text, read(c)) >= 2 for c in (clip, without_lettering(clip, seen))
+                shared_letters(text, read(c)) >= 2 for c in (clip, without_onscreen_text(clip, seen))
             )
             legible.append((before, after))
     for contrast, hits in found.items():

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.corpus.duplicates import SAME_SOUND, normal
-from annotate.media.sound_print import in_common, sound_print
+from annotate.media.audio_fingerprint import audio_fingerprint, in_common
 from benchmarks._bars import Bars, arguments
 
 RATE = 16_000
@@ -117,13 +117,13 @@ NOT_JUDGED = ("noise at 10 dB",)
 
 def _sound(bars: Bars, clips: Mapping[str, Wave], *, judged_twins: bool) -> None:
     began = time.process_time()
-    prints = {name: sound_print(wave) for name, wave in clips.items()}
+    prints = {name: audio_fingerprint(wave) for name, wave in clips.items()}
     cost = (time.process_time() - began) / sum(len(wave) / RATE for wave in clips.values())
     print(f"{len(clips)} clips; {1000 * cost:.1f} ms of CPU per second of sound\n")
     print(f"{'copy':<20} {'found':>6} {'fewest':>7} {'median':>7}  numbers that agree ({SAME_SOUND} needed)")
     found = planted = 0
     for name, change in COPIES.items():
-        agreeing = [in_common(sound_print(change(wave)), prints[clip]) for clip, wave in clips.items()]
+        agreeing = [in_common(audio_fingerprint(change(wave)), prints[clip]) for clip, wave in clips.items()]
         hits = sum(count >= SAME_SOUND for count in agreeing)
         share, median = hits / len(agreeing), statistics.median(agreeing)
         print(f"{name:<20} {share:>6.2f} {min(agreeing):>7} {median:>7g}")

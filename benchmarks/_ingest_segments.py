@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.media.sound import listen
-from annotate.media.thumbnails import key_pictures
+from annotate.media.audio import decode_audio
+from annotate.media.keyframes import keyframes
 from annotate.segmenters._level import block_power
 from annotate.segmenters.postprocess import utterances
 from annotate.segmenters.scenes import Scenes
@@ -216,7 +216,7 @@ def spoken_examples() -> Iterator[tuple[Wave, str]]:
     """The example videos and what is said in them."""
     for path in sorted(VIDEOS.glob("grid_*.mpg")):
         (cue,) = read_transcript(path.with_suffix(".srt"), path).cues
-        yield listen(path).wave, cue.text
+        yield decode_audio(path).wave, cue.text
 
 
 def spoken_files(data: Path) -> Iterator[tuple[Wave, str]]:
@@ -282,12 +282,12 @@ def compare_scenes(bars: Bars, quick: bool) -> None:
 
 
 def by_ear(video: Path) -> None:
-    heard_all = listen(video)
+    heard_all = decode_audio(video)
     utterances(heard(heard_all.wave), None, LengthRules(), heard_all.end_us)
 
 
 def by_eye(video: Path, seconds: int) -> None:
-    footage = Footage(np.zeros(0, np.float32), seconds * 1_000_000, pictures=lambda: key_pictures(video))
+    footage = Footage(np.zeros(0, np.float32), seconds * 1_000_000, pictures=lambda: keyframes(video))
     Scenes().segment(footage, LengthRules())
 
 

@@ -24,7 +24,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from annotate.media.sound import listen
+from annotate.media.audio import decode_audio
 from annotate.segmenters.postprocess import utterances
 from annotate.segmenters.silero_vad import SileroVad
 from annotate.speakers.guess import guess_speakers
@@ -101,7 +101,7 @@ def joined(folder: Path) -> Scene:
     name = "five_speakers_gap1.5s.mp4"
     with (folder / "reference.csv").open(encoding="utf-8") as stream:
         clips = [row for row in csv.DictReader(stream) if row["file"] == name]
-    heard = listen(folder / name)
+    heard = decode_audio(folder / name)
     rules = LengthRules()
     speech = SileroVad(preset="near").segment(Footage(heard.wave, heard.end_us), rules)
     waves, speakers = [], []
@@ -114,7 +114,7 @@ def joined(folder: Path) -> Scene:
 
 def real_time_share(minutes: int) -> float:
     """CPU seconds per second of sound, in samples of five seconds."""
-    voice = listen(EXAMPLE).wave[: 15 * RATE]
+    voice = decode_audio(EXAMPLE).wave[: 15 * RATE]
     waves = [np.roll(voice, 997 * n)[: 5 * RATE] for n in range(12 * minutes)]
     began = time.process_time()
     guess_speakers(waves)

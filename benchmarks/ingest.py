@@ -47,11 +47,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.executors.process import ONE_THREAD
+from annotate.media.audio import SAMPLE_RATE, decode_audio
 from annotate.media.cut import cut, snap
-from annotate.media.glimpses import Watcher
+from annotate.media.frame_sampling import FrameSampler
 from annotate.media.probe import probe
 from annotate.media.remux import cannot_copy, copy
-from annotate.media.sound import SAMPLE_RATE, listen
 from annotate.segmenters.postprocess import pad
 from annotate.segmenters.silero_vad import speech_probability, voicing
 from annotate.transcripts.read import read_transcript
@@ -164,7 +164,7 @@ def _clock(seconds: float) -> str:
 
 def utterances(talk: Path) -> list[Segment]:
     """As ingest would cut them."""
-    heard = listen(talk)
+    heard = decode_audio(talk)
     cues = [Segment(c.start_us, c.end_us, c.text) for c in told(talk.with_suffix(".srt"), heard.end_us)]
     return snap(pad(cues, 100_000, heard.end_us), heard)
 
@@ -175,20 +175,20 @@ def told(path: Path, duration_us: int) -> tuple[Cue, ...]:
 
 def our_cut(talk: Path, segments: Sequence[Segment], media: Path) -> None:
     wanted = [(SampleMedia.under(media, f"{n:016x}"), s) for n, s in enumerate(segments)]
-    cut(talk, probe(talk), listen(talk), wanted)
+    cut(talk, probe(talk), decode_audio(talk), wanted)
 
 
 def cut_without_faces(talk: Path, segments: Sequence[Segment], media: Path) -> None:
-    with patch.object(Watcher, "see", lambda *_: None):
+    with patch.object(FrameSampler, "add", lambda *_: None):
         our_cut(talk, segments, media)
 
 
 def our_copy(talk: Path, segments: Sequence[Segment], media: Path, *, look: bool = False) -> None:
     """Without looking at pictures, unless asked to."""
     wanted = [(SampleMedia.under(media, f"{n:016x}"), s) for n, s in enumerate(segments)]
-    found, heard = probe(talk), listen(talk)
+    found, heard = probe(talk), decode_audio(talk)
     assert not cannot_copy(found, heard)
-    with nullcontext() if look else patch.object(Watcher, "see", lambda *_: None):
+    with nullcontext() if look else patch.object(FrameSampler, "add", lambda *_: None):
         copy(talk, found, heard, wanted)
 
 
@@ -240,8 +240,8 @@ def compare_cuts(bars: Bars, unit: Path, quick: bool) -> None:
 
 
 def compare_vad(bars: Bars, unit: Path, quick: bool) -> None:
-    spoken = listen(VIDEOS / "autoeditor_voice_noface_42s.mp4").wave
-    some = np.concatenate([listen(unit).wave, spoken])[: SAMPLE_RATE * (20 if quick else 80)]
+    spoken = decode_audio(VIDEOS / "autoeditor_voice_noface_42s.mp4").wave
+    some = np.concatenate([decode_audio(unit).wave, spoken])[: SAMPLE_RATE * (20 if quick else 80)]
     long = np.resize(some, SAMPLE_RATE * 600)
     official = official_network()
     found, expected = speech_probability(some), official_probability(official, some)

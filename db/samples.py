@@ -74,7 +74,7 @@ def put_samples(session: Session, video: models.Video, prepared: Sequence[Prepar
             row.words = words_of(p.segment)
         if row.speaker_origin not in ("table", models.BY_HAND) and not p.keeps_text:
             row.speaker, row.speaker_origin = p.speaker, p.speaker_origin
-        row.sound_print = list(p.sound_print)
+        row.sound_print = list(p.audio_fingerprint)
         row.status = SampleStatus.OK
         row.media_sha256 = dict(p.media_sha256)
         session.add(row)

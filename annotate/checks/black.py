@@ -19,5 +19,5 @@ class Black:
 
     def measure(self, observed: Observed) -> float | None:
         """0 to 1; None when no picture was looked at."""
-        dark = [g.brightness <= DARK and g.contrast <= EVEN for g in observed.glimpses]
+        dark = [g.brightness <= DARK and g.contrast <= EVEN for g in observed.frame_samples]
         return sum(dark) / len(dark) if dark else None

@@ -14,5 +14,5 @@ class BurntInText:
 
     def measure(self, observed: Observed) -> float | None:
         """0 to 1; None when no picture was searched."""
-        found = [bool(g.lettering) for g in observed.glimpses if g.lettering is not None]
+        found = [bool(g.onscreen_text) for g in observed.frame_samples if g.onscreen_text is not None]
         return sum(found) / len(found) if found else None

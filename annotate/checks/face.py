@@ -14,5 +14,5 @@ class Face:
 
     def measure(self, observed: Observed) -> float | None:
         """0 to 1; None when no picture was searched."""
-        counts = [len(g.faces) for g in observed.glimpses if g.faces is not None]
+        counts = [len(g.faces) for g in observed.frame_samples if g.faces is not None]
         return sum(count > 0 for count in counts) / len(counts) if counts else None

@@ -14,5 +14,5 @@ class Faces:
 
     def measure(self, observed: Observed) -> float | None:
         """At least 0; None when no picture was searched."""
-        counts = [len(g.faces) for g in observed.glimpses if g.faces is not None]
+        counts = [len(g.faces) for g in observed.frame_samples if g.faces is not None]
         return sum(counts) / len(counts) if counts else None

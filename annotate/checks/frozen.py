@@ -22,7 +22,7 @@ class Frozen:
     def measure(self, observed: Observed) -> float | None:
         """0 to 1; None when too few pictures were looked at."""
         whole = still = run = 0
-        for before, here in pairwise(observed.glimpses):
+        for before, here in pairwise(observed.frame_samples):
             if here.change is None:
                 continue
             lasted = here.time_us - before.time_us

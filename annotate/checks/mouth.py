@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import check
-from annotate.types import Glimpse, Observed
+from annotate.types import FrameSample, Observed
 
 RATE = 16_000
 WINDOW_US = 80_000
@@ -31,8 +31,8 @@ class MouthMovesWithVoice:
 
     def measure(self, observed: Observed) -> float | None:
         """-1 to 1, the best within 0.16 s of each other; None without a single face followed for 1.2 s."""
-        counts = [len(g.faces) for g in observed.glimpses if g.faces is not None]
-        seen = [g for g in observed.glimpses if g.mouth is not None]
+        counts = [len(g.faces) for g in observed.frame_samples if g.faces is not None]
+        seen = [g for g in observed.frame_samples if g.mouth is not None]
         if sum(c == 1 for c in counts) * 2 < len(counts) or len(seen) < LEAST:
             return None
         voice = smooth(loudness(observed, seen))
@@ -40,8 +40,8 @@ class MouthMovesWithVoice:
         return max(correlation(moved, voice, lag) for lag in range(-LAG, LAG + 1))
 
 
-def loudness(observed: Observed, seen: Sequence[Glimpse]) -> NDArray[np.float64]:
-    """(glimpses,) of the sound around each, in dB above the floor."""
+def loudness(observed: Observed, seen: Sequence[FrameSample]) -> NDArray[np.float64]:
+    """(frame_samples,) of the sound around each, in dB above the floor."""
     at = np.array([g.time_us - observed.segment.start_us for g in seen])
     power = np.concatenate([[0.0], np.cumsum(np.square(voiced(observed.wave)))])
     first, last = (

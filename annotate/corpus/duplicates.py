@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from annotate.config.sections import RepeatSettings
-from annotate.media.sound_print import in_common, key_of
+from annotate.media.audio_fingerprint import in_common, key_of
 from annotate.types import PreparedSample, Split, Verdict
 from db import checks, repeats
 from db.engine import Session
@@ -27,7 +27,7 @@ _WITHOUT_SPACES = re.compile(
 
 def remember(session: Session, prepared: Sequence[PreparedSample]) -> None:
     """Store what the new samples of a video have in common with those of others."""
-    prints = {p.id: p.sound_print for p in prepared}
+    prints = {p.id: p.audio_fingerprint for p in prepared}
     keys = {name: [key_of(number) for number in own[:_INDEXED]] for name, own in prints.items()}
     repeats.put_keys(session, TEXT, {p.id: _text_key(p.segment.text) for p in prepared})
     repeats.put_keys(session, SOUND, keys)

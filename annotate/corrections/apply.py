@@ -248,7 +248,7 @@ def _put_cut(
     row.transcript, row.transcript_raw, row.words = text.text, text.raw, words_of(text)
     row.transcript_origin = cut.text.origin
     row.speaker, row.speaker_origin = cut.speaker, cut.speaker_origin
-    row.sound_print, row.media_sha256 = list(made.sound_print), dict(made.media_sha256)
+    row.sound_print, row.media_sha256 = list(made.audio_fingerprint), dict(made.media_sha256)
     row.status, row.by_hand = SampleStatus.OK, True
     row.predecessors = list(dict.fromkeys([*row.predecessors, *predecessors]))
     session.add(row)

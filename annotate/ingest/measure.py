@@ -6,16 +6,16 @@ import numpy as np
 
 from annotate.checks.language import UNKNOWN
 from annotate.checks.snr import DIGITAL_SILENCE, frame_powers
-from annotate.media.sound import SAMPLE_RATE, Heard, piece
+from annotate.media.audio import SAMPLE_RATE, DecodedAudio, piece
 from annotate.registry import CHECKS
-from annotate.types import Glimpse, Observed, Segment, Speech, Transcript
+from annotate.types import FrameSample, Observed, Segment, Speech, Transcript
 
 
 def observe(
     segments: Sequence[Segment],
-    glimpses: Sequence[tuple[Glimpse, ...]],
+    frame_samples: Sequence[tuple[FrameSample, ...]],
     voices: Speech,
-    heard: Heard,
+    heard: DecodedAudio,
     transcript: Transcript | None,
 ) -> list[Observed]:
     """One for each segment of a video."""
@@ -24,11 +24,11 @@ def observe(
     language = transcript.language if transcript else ""
     return [
         Observed(s, piece(heard.wave, SAMPLE_RATE, (s.start_us, s.end_us)), speech, g, noise, language)
-        for s, g in zip(segments, glimpses, strict=True)
+        for s, g in zip(segments, frame_samples, strict=True)
     ]
 
 
-def background(heard: Heard, voices: Speech) -> float:
+def background(heard: DecodedAudio, voices: Speech) -> float:
     """Root mean square between the voices; 0 where there is no such moment.
 
     The usual moment counts: a slammed door is not the background, nor is the digital silence of an edit.

@@ -10,15 +10,15 @@ from annotate.executors._alive import alive
 from annotate.ingest.corrected import Cut, join_corrected
 from annotate.ingest.measure import measure, observe
 from annotate.ingest.voice_share import LEAST_SHARE, sound_at_fault, voice_share
-from annotate.media.blur import hide_lettering
+from annotate.media.audio import DecodedAudio, decode_audio, loudest
+from annotate.media.audio_fingerprint import audio_fingerprint
+from annotate.media.blur import hide_onscreen_text
 from annotate.media.cut import CutSample, cut, snap, varies
+from annotate.media.keyframes import keyframes
 from annotate.media.probe import Probe, probe
 from annotate.media.reading import read_subtitles
 from annotate.media.remux import cannot_copy, copy
-from annotate.media.rescue import rescue
-from annotate.media.sound import Heard, listen, loudest
-from annotate.media.sound_print import sound_print
-from annotate.media.thumbnails import key_pictures
+from annotate.media.repair import repair
 from annotate.permissions import make_folder
 from annotate.registry import SEGMENTERS, TRANSCRIBERS
 from annotate.segmenters.postprocess import joined_short, utterances
@@ -90,7 +90,7 @@ def _prepare_rescued(job: VideoJob, facts: dict[str, object]) -> tuple[list[Prep
     """The same from a copy that lives as long as the cutting."""
     make_folder(job.media)
     with temporary_folder(job.media) as folder:
-        rescued = rescue(job.path, folder, alive)
+        rescued = repair(job.path, folder, alive)
         try:
             return _prepare(job, rescued, facts)
         except MediaError as error:
@@ -102,8 +102,8 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     """Samples and notes of the file `path`, the job's video or its rescued copy; fills in `facts`."""
     found = probe(path)
     facts.update(found.facts())
-    heard = listen(path, alive)
-    facts.update(duration_us=heard.end_us, variable_frame_rate=varies(heard.picture_us))
+    heard = decode_audio(path, alive)
+    facts.update(duration_us=heard.end_us, variable_frame_rate=varies(heard.frame_us))
     if job.only_corrected:
         transcript, left_out = None, 0
         _, voices = _speech(job, path, heard, None)
@@ -128,7 +128,7 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     segments = [replace(s, text=s.text or text) for s, text in zip(segments, read, strict=True)]
     if job.plan.hide_subtitles:
         made = _hidden(wanted, made, heard)
-    seen = observe(segments, [c.glimpses for c in made], voices, heard, transcript)
+    seen = observe(segments, [c.frame_samples for c in made], voices, heard, transcript)
     seen = [replace(o, language=c.language or o.language) for o, c in zip(seen, cuts, strict=True)]
     origin = transcript.origin if transcript else ""
     guessed = _guessed(job, seen)
@@ -144,12 +144,12 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
         )
     if left_out:
         notes.append("utterances left out where samples were corrected by hand")
-    if not any(g.faces for c in made for g in c.glimpses):
+    if not any(g.faces for c in made for g in c.frame_samples):
         notes.append("no face seen")
     return samples, notes
 
 
-def _snapped(job: VideoJob, heard: Heard) -> list[Segment]:
+def _snapped(job: VideoJob, heard: DecodedAudio) -> list[Segment]:
     """The corrected samples with their ends at pictures.
 
     Raises `MediaError` with code ``outside`` where one ends after the video.
@@ -165,7 +165,7 @@ def _snapped(job: VideoJob, heard: Heard) -> list[Segment]:
     return snap(inside, heard)
 
 
-def _how_to_cut(job: VideoJob, found: Probe, heard: Heard) -> tuple[Cutter, list[str]]:
+def _how_to_cut(job: VideoJob, found: Probe, heard: DecodedAudio) -> tuple[Cutter, list[str]]:
     """The way that the plan asks for, or else the exact one, and what is odd about it."""
     notes = [] if found.sound_tracks == 1 else ["has several sound tracks: the default one was taken"]
     if job.plan.cut != "copy":
@@ -179,12 +179,12 @@ def _read(
     job: VideoJob,
     wanted: Sequence[tuple[SampleMedia, Segment]],
     made: Sequence[CutSample],
-    heard: Heard,
+    heard: DecodedAudio,
 ) -> list[str]:
     """What is burnt into the pictures of each sample that has no transcript; empty for the others."""
     texts = []
     for (media, segment), sample in zip(wanted, made, strict=True):
-        lettered = any(glimpse.lettering for glimpse in sample.glimpses)
+        lettered = any(frame.onscreen_text for frame in sample.frame_samples)
         if not job.plan.read_subtitles or segment.text or not lettered:
             texts.append("")
             continue
@@ -194,17 +194,17 @@ def _read(
 
 
 def _hidden(
-    wanted: Sequence[tuple[SampleMedia, Segment]], made: Sequence[CutSample], heard: Heard
+    wanted: Sequence[tuple[SampleMedia, Segment]], made: Sequence[CutSample], heard: DecodedAudio
 ) -> list[CutSample]:
     """The same, without the text that was seen in them, in their silent clips."""
     hidden = []
     for (media, _), sample in zip(wanted, made, strict=True):
         alive(heard.end_us, heard.end_us)
-        hidden.append(hide_lettering(media, sample))
+        hidden.append(hide_onscreen_text(media, sample))
     return hidden
 
 
-def _check_sound(job: VideoJob, heard: Heard) -> None:
+def _check_sound(job: VideoJob, heard: DecodedAudio) -> None:
     seconds = heard.end_us / 1e6
     if seconds < SHORTEST_SECONDS:
         raise MediaError(
@@ -221,7 +221,7 @@ def _check_sound(job: VideoJob, heard: Heard) -> None:
         )
 
 
-def _transcript(job: VideoJob, heard: Heard) -> Transcript | None:
+def _transcript(job: VideoJob, heard: DecodedAudio) -> Transcript | None:
     """What is said, as far as somebody wrote it down, or a machine can.
 
     Raises `MediaError` with code ``no-cues`` when what was written cannot be used.
@@ -256,7 +256,7 @@ def _transcript_path(job: VideoJob) -> str:
     return job.sidecar_source or (str(job.sidecar) if job.sidecar else "")
 
 
-def _transcribed(job: VideoJob, heard: Heard) -> Transcript | None:
+def _transcribed(job: VideoJob, heard: DecodedAudio) -> Transcript | None:
     """What a machine hears; None when none is set up."""
     how = job.plan.transcribing
     if not how.model:
@@ -265,10 +265,12 @@ def _transcribed(job: VideoJob, heard: Heard) -> Transcript | None:
     return usable(engine.transcribe(heard.wave, alive), heard.end_us)
 
 
-def _speech(job: VideoJob, path: Path, heard: Heard, transcript: Transcript | None) -> tuple[Speech, Speech]:
+def _speech(
+    job: VideoJob, path: Path, heard: DecodedAudio, transcript: Transcript | None
+) -> tuple[Speech, Speech]:
     """What becomes utterances, and where voices are heard; by ear they are the same, found once."""
     plan = job.plan
-    footage = Footage(heard.wave, heard.end_us, transcript, partial(key_pictures, path, alive))
+    footage = Footage(heard.wave, heard.end_us, transcript, partial(keyframes, path, alive))
 
     def run(name: str) -> Speech:
         return SEGMENTERS.get(name)(preset=plan.vad_preset).segment(footage, plan.lengths)
@@ -281,7 +283,9 @@ def _speech(job: VideoJob, path: Path, heard: Heard, transcript: Transcript | No
     return run(plan.segmenter_with_transcript), voices
 
 
-def _nothing_said(job: VideoJob, found: Probe, heard: Heard, transcript: Transcript | None) -> MediaError:
+def _nothing_said(
+    job: VideoJob, found: Probe, heard: DecodedAudio, transcript: Transcript | None
+) -> MediaError:
     """No utterance by ear. Where a transcript says that somebody talks, the sound is at fault."""
     hint = "a transcript of the same name beside the video says where the utterances are"
     if transcript:
@@ -315,7 +319,7 @@ def _sample(
         transcript_origin=origin if segment.text else "",
         media_sha256=cut_sample.sha256,
         measures=measure(observed),
-        sound_print=sound_print(observed.wave),
+        audio_fingerprint=audio_fingerprint(observed.wave),
         speaker=speaker,
         speaker_origin="transcript" if named else GUESSED if speaker else "",
     )

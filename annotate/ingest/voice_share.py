@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from annotate.media.audio import DecodedAudio, loudest
 from annotate.media.probe import Probe
-from annotate.media.sound import Heard, loudest
 from annotate.types import Segment, Speech
 
 LEAST_SHARE = 0.1
@@ -23,7 +23,7 @@ def voice_share(segments: Sequence[Segment], voices: Speech) -> float:
     return min(1.0, common / total) if total else 1.0
 
 
-def sound_at_fault(found: Probe, heard: Heard) -> str:
+def sound_at_fault(found: Probe, heard: DecodedAudio) -> str:
     """Why no voice may be heard in the sound of a video, the likeliest reason first."""
     level = loudest(heard.wave)
     if found.sound_tracks > 1:

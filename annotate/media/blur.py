@@ -1,4 +1,4 @@
-"""Makes burnt-in text unreadable in a clip without sound, so that the words do not reach the vision pass."""
+"""Blurs burnt-in text in the silent clip, so that the raters of the vision pass cannot read the words."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -12,78 +12,80 @@ from numpy.typing import NDArray
 from annotate.media.clip import ClipEncoder
 from annotate.media.cut import CutSample
 from annotate.media.files import write_atomic
-from annotate.media.lettering import FROM, lasting, lines
-from annotate.media.picture import gray
-from annotate.types import Box, Glimpse, SampleMedia
+from annotate.media.frames import gray
+from annotate.media.onscreen_text import FROM, lasting, lines
+from annotate.orientation import copy_colours
+from annotate.types import Box, FrameSample, SampleMedia
 
 if TYPE_CHECKING:
     import av
 
 _MARGIN = 0.5
-"""Of the height of the highest line, above and below all lines: tails of letters, shadows, outlines."""
-_LOOK_SECONDS = 0.5
+"""Share of the height of the highest line that is hidden above and below all lines: descenders, shadows and
+outlines."""
+_SEARCH_SECONDS = 0.5
 
 
-def hide_lettering(media: SampleMedia, made: CutSample) -> CutSample:
-    """Write the silent clip of a sample anew where text is seen in it.
+def hide_onscreen_text(media: SampleMedia, sample: CutSample) -> CutSample:
+    """Rewrite the silent clip of a sample in which text is detected, and return the sample with its new hash.
 
-    The clip is searched again, more often than the checks need it: a line that stands for half a second is
+    The clip is searched more often than the checks need, because a line that is shown for half a second is
     enough to give words away.
     """
     silent = media.silent.read_bytes()
-    hidden = without_lettering(silent, made.glimpses)
-    if hidden is silent:
-        return made
-    return replace(made, sha256={**made.sha256, "V": write_atomic(media.silent, hidden)})
+    without_text = without_onscreen_text(silent, sample.frame_samples)
+    if without_text is silent:
+        return sample
+    return replace(sample, sha256={**sample.sha256, "V": write_atomic(media.silent, without_text)})
 
 
-def without_lettering(silent: bytes, glimpses: Sequence[Glimpse]) -> bytes:
-    """The clip with the rows hidden in which text stands; the very same bytes where none does.
+def without_onscreen_text(silent: bytes, frame_samples: Sequence[FrameSample]) -> bytes:
+    """The clip with the rows that show text hidden in all frames; the same object where there is no text.
 
-    All columns are hidden, for another line may be longer, and all pictures. The result is searched again:
-    rows in which lines are still found are hidden too, and what a mosaic left is evened out.
+    Rows are hidden over the whole width, because another line may be longer. The result is searched again:
+    rows that still show lines are hidden too, and a mosaic that did not suffice is replaced by row means.
     """
-    found = [line for glimpse in glimpses for line in glimpse.lettering or ()]
-    made, left = silent, [*found, *seen_lines(silent)]
-    for even in (False, True, True):
-        if not left:
+    lines_to_hide = [line for sample in frame_samples for line in sample.onscreen_text or ()]
+    clip, remaining = silent, [*lines_to_hide, *text_lines(silent)]
+    for by_row_means in (False, True, True):
+        if not remaining:
             break
-        found += left
-        made = hidden(silent, found, even=even)
-        left = seen_lines(made)
-    if left:
-        made = hidden(silent, [Box(0.0, FROM, 1.0, 1.0 - FROM)], even=True)
-    return made
+        lines_to_hide += remaining
+        clip = hide_rows(silent, lines_to_hide, by_row_means=by_row_means)
+        remaining = text_lines(clip)
+    if remaining:
+        clip = hide_rows(silent, [Box(0.0, FROM, 1.0, 1.0 - FROM)], by_row_means=True)
+    return clip
 
 
-def seen_lines(clip: bytes) -> list[Box]:
-    """The lines of text in a clip, those of each look after the other."""
-    looks, next_look = [], 0.0
-    for frame in _pictures(clip):
-        if (frame.time or 0.0) >= next_look:
-            next_look = (frame.time or 0.0) + _LOOK_SECONDS
-            looks.append(lines(gray(frame)))
-    return [line for look in lasting(looks) for line in look]
+def text_lines(clip: bytes) -> list[Box]:
+    """The lines of text in a clip, in order of the searched frames."""
+    searches, next_search = [], 0.0
+    for frame in _frames(clip):
+        if (frame.time or 0.0) >= next_search:
+            next_search = (frame.time or 0.0) + _SEARCH_SECONDS
+            searches.append(lines(gray(frame)))
+    return [line for found in lasting(searches) for line in found]
 
 
-def hidden(clip: bytes, found: Sequence[Box], *, even: bool) -> bytes:
-    """The pictures of a clip, with the rows around the lines `found` hidden; no sound.
+def hide_rows(clip: bytes, text: Sequence[Box], *, by_row_means: bool) -> bytes:
+    """The clip, without sound, with the rows around the lines `text` hidden in every frame.
 
-    They become a mosaic of squares as high as a line, or, where `even`, each row takes its own mean.
+    The rows become a mosaic of squares as high as a line, or with `by_row_means` each row gets its mean.
     """
     import av
 
     with av.open(io.BytesIO(clip), "r") as source:
         video = source.streams.video[0]
         fps, size = Fraction(video.average_rate or 25), (video.width, video.height)
-    # The encoder wants sound; it is thrown away.
+    # The encoder needs sound; its output with sound is thrown away.
     encoder = ClipEncoder(fps, size, (16_000, 1))
-    for frame in _pictures(clip):
-        encoder.picture(_without(frame, found, even))
+    for frame in _frames(clip):
+        encoder.add_frame(_with_hidden_rows(frame, text, by_row_means))
     return encoder.finish(np.zeros((1, 1600), np.float32))[1]
 
 
-def _pictures(clip: bytes) -> Iterator["av.VideoFrame"]:
+def _frames(clip: bytes) -> Iterator["av.VideoFrame"]:
     import av
 
     with av.open(io.BytesIO(clip), "r") as source:
@@ -91,33 +93,32 @@ def _pictures(clip: bytes) -> Iterator["av.VideoFrame"]:
         yield from source.decode(source.streams.video[0])
 
 
-def _without(frame: "av.VideoFrame", found: Sequence[Box], even: bool) -> "av.VideoFrame":
+def _with_hidden_rows(frame: "av.VideoFrame", text: Sequence[Box], by_row_means: bool) -> "av.VideoFrame":
     import av
 
     planes = np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8)
     height, width = frame.height, frame.width
-    line = max(box.height for box in found)
-    top = min(box.top for box in found) - _MARGIN * line
-    bottom = max(box.top + box.height for box in found) + _MARGIN * line
-    # Both colour planes lie behind the brightness, half as wide and half as high.
-    colour = planes[height:].reshape(2, height // 2, width // 2)
-    for plane in (planes[:height], *colour):
+    line = max(box.height for box in text)
+    top = min(box.top for box in text) - _MARGIN * line
+    bottom = max(box.top + box.height for box in text) + _MARGIN * line
+    # Both chroma planes follow the luma plane, half as wide and half as high.
+    chroma = planes[height:].reshape(2, height // 2, width // 2)
+    for plane in (planes[:height], *chroma):
         first, last = (
             max(0, int(top * plane.shape[0])),
             min(plane.shape[0], int(np.ceil(bottom * plane.shape[0]))),
         )
-        if even:
+        if by_row_means:
             plane[first:last] = plane[first:last].mean(axis=1, keepdims=True)
         else:
             _mosaic(plane[first:last], max(2, round(line * plane.shape[0])))
-    made = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-    made.colorspace, made.color_range = frame.colorspace, frame.color_range
-    made.color_primaries, made.color_trc = frame.color_primaries, frame.color_trc
-    return made
+    hidden = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    copy_colours(frame, hidden)
+    return hidden
 
 
 def _mosaic(rows: NDArray[np.uint8], cell: int) -> None:
-    """Leave one value for each square of `cell` pixels, in place."""
+    """Replace each square of `cell` x `cell` pixels by its mean, smoothed between squares, in place."""
     import cv2
 
     high, wide = rows.shape

@@ -1,4 +1,4 @@
-"""Encodes one sample: the clip with picture and sound, the same without sound, and the plain wave."""
+"""Encodes one sample: the clip with video and audio, the silent clip, and the waveform."""
 
 import io
 import wave as riff
@@ -9,68 +9,64 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.media.sound import SAMPLE_RATE
+from annotate.media.audio import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import av
     from av.container import OutputContainer
 
 _MUXER = {"movflags": "faststart", "fflags": "+bitexact"}
-"""The index comes first, so that a browser can seek; nothing of the day or the machine gets in."""
+"""The index comes first, so that browsers can seek; no date and no machine name get into the file."""
 
 
 class ClipEncoder:
-    """H.264 and AAC in mp4, made in memory: a clip is small, and a full disk is met in one place."""
+    """Encodes H.264 and AAC into mp4, in memory: only the final writing has to handle a full disk."""
 
     def __init__(self, fps: Fraction, size: tuple[int, int], audio: tuple[int, int]) -> None:
-        """`size` in pixels (width, height), `audio` as (samples per second, channels)."""
+        """`size` is (width, height) in pixels, `audio` is (samples per second, channels)."""
         self._file = MemoryFile()
         self._container = self._file.open()
         self._step = 1 / fps
-        self._pictures = 0
+        self._frames = 0
         self._packets: list[av.Packet[Any]] = []
         self._rate, channels = audio
         self._layout = "mono" if channels == 1 else "stereo"
-        # One thread: the number of processors must not change the bytes, and workers share them already.
-        # Nor must the kind of processor; and x264's AVX-512 code reads memory that was never written, so that
-        # the same pictures gave other bytes from call to call (seen under MALLOC_PERTURB_).
+        # One thread, so that the bytes do not depend on the number of processors, which workers share anyway.
+        # Nor may they depend on the kind of processor: x264's AVX-512 code reads uninitialised memory, so the
+        # same frames gave different bytes from call to call (seen under MALLOC_PERTURB_).
         reproducible = "cpu-independent=1"
         options = {"preset": "veryfast", "crf": "23", "threads": "1", "x264-params": reproducible}
         self._video = self._container.add_stream("libx264", rate=fps, options=options)
         self._video.width, self._video.height = size
         self._video.pix_fmt = "yuv420p"
-        # At this many bits the cheap search comes nearer to the source than the usual one, for a third of
-        # the cost.
+        # At this bit rate the fast coder is closer to the source than the default, at a third of the cost.
         self._audio = self._container.add_stream(
             "aac", rate=self._rate, layout=self._layout, options={"aac_coder": "fast"}
         )
         self._audio.bit_rate = 96_000 * channels
 
-    def picture(self, frame: "av.VideoFrame") -> None:
-        """Append a yuv420p picture of the right size."""
+    def add_frame(self, frame: "av.VideoFrame") -> None:
+        """Append a yuv420p frame of the given size."""
         import av
 
-        if not self._pictures:
-            self._keep_colours(frame)
-        frame.pts, frame.time_base = self._pictures, self._step
+        if not self._frames:
+            # Without colour tags a browser guesses them from the size of the frame.
+            context = self._video.codec_context
+            context.colorspace, context.color_range = frame.colorspace, frame.color_range
+            context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
+        frame.pts, frame.time_base = self._frames, self._step
         frame.pict_type = av.video.frame.PictureType.NONE
         self._packets += self._video.encode(frame)
-        self._pictures += 1
-
-    def _keep_colours(self, frame: "av.VideoFrame") -> None:
-        """Say what the numbers mean; a browser would guess by the size of the picture."""
-        context = self._video.codec_context
-        context.colorspace, context.color_range = frame.colorspace, frame.color_range
-        context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
+        self._frames += 1
 
     def finish(self, sound: NDArray[np.float32]) -> tuple[bytes, bytes]:
-        """Add the (channels, samples) sound; return the finished file, and the same without sound."""
+        """Add the (channels, samples) audio; return the finished file, and the same file without audio."""
         import av
 
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound), "fltp", self._layout)
         frame.sample_rate, frame.pts, frame.time_base = self._rate, 0, Fraction(1, self._rate)
         self._packets += self._video.encode(None)
-        # From here on the stream knows what its packets need to be decoded.
+        # Only now the stream has the extradata that its packets need to be decoded.
         self._container.start_encoding()
         silent = _packed(self._video, self._packets)
         self._packets += [*self._audio.encode(frame), *self._audio.encode(None)]
@@ -78,7 +74,7 @@ class ClipEncoder:
             self._container.mux(packet)
         self._container.close()
         self._packets.clear()
-        return self._file.taken(), silent
+        return self._file.take(), silent
 
 
 def _decoding_time(packet: "av.Packet[Any]") -> float:
@@ -87,7 +83,7 @@ def _decoding_time(packet: "av.Packet[Any]") -> float:
 
 
 def _packed(encoded: "av.VideoStream", packets: Sequence["av.Packet[Any]"]) -> bytes:
-    """The same pictures, packet for packet, in a file that has no sound stream."""
+    """The packets of the video stream in a file of their own, without an audio stream."""
     file = MemoryFile()
     with file.open() as container:
         stream = container.add_stream_from_template(encoded)
@@ -95,11 +91,11 @@ def _packed(encoded: "av.VideoStream", packets: Sequence["av.Packet[Any]"]) -> b
             packet.stream = stream
             container.mux(packet)
             packet.stream = encoded
-    return file.taken()
+    return file.take()
 
 
 def wav(samples: NDArray[np.float32]) -> bytes:
-    """16 kHz mono samples in [-1, 1] as a 16-bit PCM wave file."""
+    """The bytes of a 16-bit PCM wave file with these 16 kHz mono samples in [-1, 1]."""
     buffer = io.BytesIO()
     with riff.open(buffer, "wb") as file:
         file.setnchannels(1)
@@ -110,7 +106,7 @@ def wav(samples: NDArray[np.float32]) -> bytes:
 
 
 class MemoryFile:
-    """A file in memory that the muxer can open a second time, to move the index to the front."""
+    """A file in memory that the muxer can open a second time to move the index to the front."""
 
     name = "clip.mp4"
 
@@ -121,13 +117,13 @@ class MemoryFile:
         self.tell = self._buffer.tell
 
     def open(self, **options: str) -> "OutputContainer":
-        """The container to write, with options of the mp4 muxer."""
+        """Open the output container; `options` go to the mp4 muxer."""
         import av
 
         return av.open(self, "w", format="mp4", options=_MUXER | options, io_open=self._again)
 
-    def taken(self) -> bytes:
-        """The finished file, once: the container lives on in a cycle, which must not keep the bytes."""
+    def take(self) -> bytes:
+        """Return the file and free it: a reference cycle keeps the container, but must not keep the bytes."""
         content = self._buffer.getvalue()
         self._buffer.close()
         return content

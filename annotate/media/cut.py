@@ -1,4 +1,4 @@
-"""Cuts all samples of one video in a single decoding pass, exact to the picture and to the sample."""
+"""Cuts all samples of one video in a single decoding pass, accurate to the frame and the audio sample."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.media.clip import ClipEncoder, wav
-from annotate.media.display_times import DisplayTimes
-from annotate.media.files import write_atomic
-from annotate.media.glimpses import Watcher
-from annotate.media.picture import Upright
-from annotate.media.probe import Probe
-from annotate.media.sound import (
+from annotate.media.audio import (
     SAMPLE_RATE,
     Clock,
-    Heard,
+    DecodedAudio,
     Resampler,
     Timeline,
+    no_heartbeat,
     piece,
     sample_at,
     start_us,
-    tell_nobody,
 )
+from annotate.media.clip import ClipEncoder, wav
+from annotate.media.display_times import DisplayTimes
+from annotate.media.files import write_atomic
+from annotate.media.frame_sampling import FrameSampler
+from annotate.media.frames import Upright
+from annotate.media.probe import Probe
 from annotate.media.source import broken, media_packets, media_streams, open_source
-from annotate.types import Glimpse, SampleMedia, Segment
+from annotate.types import FrameSample, SampleMedia, Segment
 
 if TYPE_CHECKING:
     import av
 
 _LONGEST_SIDE = 1280
-"""Larger pictures are made smaller: raters see them in a part of a page."""
+"""Larger frames are scaled down, because raters see them in a part of a page."""
 _USUAL_RATES = (
     Fraction(24000, 1001),
     *map(Fraction, (24, 25)),
@@ -43,46 +43,46 @@ _USUAL_RATES = (
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _SNAP_US = 50_000
 _NEVER = np.iinfo(np.int64).max
-_NEAR_US = 100_000
-"""Pictures this close to a sample are decoded too: clocks of packets and pictures may differ a little."""
+_MARGIN_US = 100_000
+"""Frames this close to a sample are decoded too, because times of packets and frames may differ a little."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutSample:
-    """What was written for one segment."""
+    """The files written for one segment, and what was measured in its frames."""
 
     sha256: Mapping[str, str]
-    """By pass (A, V, M)."""
-    glimpses: tuple[Glimpse, ...]
-    """What was seen in some of its pictures."""
+    """Hash of the file of each pass (A, V, M)."""
+    frame_samples: tuple[FrameSample, ...]
+    """Measurements of some of its frames."""
 
 
-def varies(picture_us: NDArray[np.int64]) -> bool:
-    """Whether pictures come at uneven times: more than 2 % of the steps are a fifth off the usual one."""
-    if len(picture_us) < 3:
+def varies(frame_us: NDArray[np.int64]) -> bool:
+    """Whether the frame rate is variable: more than 2 % of the steps differ from the median by a fifth."""
+    if len(frame_us) < 3:
         return False
-    steps = np.diff(picture_us)
+    steps = np.diff(frame_us)
     usual = np.median(steps)
     return bool((np.abs(steps - usual) > usual / 5).mean() > 0.02)
 
 
-def frame_rate(probe: Probe, picture_us: NDArray[np.int64]) -> Fraction:
-    """Constant pictures per second of the clips: the source's, or its usual one; at most 60."""
+def frame_rate(probe: Probe, frame_us: NDArray[np.int64]) -> Fraction:
+    """The constant frame rate of the clips: that of the source, or the usual rate next to it; at most 60."""
     fps = probe.fps
-    if varies(picture_us):
-        fps = 1e6 / float(np.median(np.diff(picture_us)))
+    if varies(frame_us):
+        fps = 1e6 / float(np.median(np.diff(frame_us)))
     near = min(_USUAL_RATES, key=lambda rate: abs(float(rate) - fps))
     if abs(float(near) - fps) < 0.005 * fps:
         return near
     return Fraction(min(max(fps, 1.0), 60.0)).limit_denominator(1000)
 
 
-def snap(segments: Sequence[Segment], heard: Heard) -> list[Segment]:
-    """Move both ends of each segment to the nearest picture, if one is within 50 ms.
+def snap(segments: Sequence[Segment], decoded: DecodedAudio) -> list[Segment]:
+    """Move both ends of each segment to the nearest frame, if there is one within 50 ms.
 
-    Picture and sound of a clip then start at the very same moment, and neighbours stay disjoint.
+    Video and audio of a clip then start at the same moment, and adjacent segments stay disjoint.
     """
-    grid = np.append(heard.picture_us, heard.end_us)
+    grid = np.append(decoded.frame_us, decoded.end_us)
 
     def nearest(time: int) -> int:
         after = int(np.searchsorted(grid[1:], time))
@@ -96,107 +96,111 @@ def snap(segments: Sequence[Segment], heard: Heard) -> list[Segment]:
 def cut(
     path: Path,
     probe: Probe,
-    heard: Heard,
+    decoded: DecodedAudio,
     samples: Sequence[tuple[SampleMedia, Segment]],
-    alive: Callable[[int], None] = tell_nobody,
+    heartbeat: Callable[[int], None] = no_heartbeat,
 ) -> list[CutSample]:
-    """Write clip, wave and silent clip of every sample (ordered, disjoint), each file all or nothing.
+    """Write clip, waveform and silent clip of every sample (ordered, disjoint), each file atomically.
 
-    `alive` is called wherever the work gets on, with how far it is, in microseconds.
-    Raises `MediaError` with code ``broken`` when no picture can be decoded, ``disk-full`` without room.
+    `heartbeat` is called with the position in microseconds as the work proceeds. Raises `MediaError` with
+    code ``broken`` when no frame can be decoded, and ``disk-full`` when the disk is full.
     """
     segments = [segment for _, segment in samples]
     try:
-        return _cut(path, probe, heard, samples, alive, _Route(heard, segments, heard.entry_us))
-    except _LostTheWay:
-        return _cut(path, probe, heard, samples, alive, _Route(heard, segments, heard.entry_us[:0]))
+        return _cut(
+            path, probe, decoded, samples, heartbeat, _DecodingPlan(decoded, segments, decoded.entry_us)
+        )
+    except _SeekFailed:
+        return _cut(
+            path, probe, decoded, samples, heartbeat, _DecodingPlan(decoded, segments, decoded.entry_us[:0])
+        )
 
 
 def _cut(
     path: Path,
     probe: Probe,
-    heard: Heard,
+    decoded: DecodedAudio,
     samples: Sequence[tuple[SampleMedia, Segment]],
-    alive: Callable[[int], None],
-    route: "_Route",
+    heartbeat: Callable[[int], None],
+    plan: "_DecodingPlan",
 ) -> list[CutSample]:
-    fps, size = frame_rate(probe, heard.picture_us), size_of(probe)
+    fps, size = frame_rate(probe, decoded.frame_us), size_of(probe)
     with open_source(path) as container:
         video, audio = media_streams(container)
         timeline = Timeline(container, "mono" if probe.channels == 1 else "stereo")
         rate = probe.audio_rate if probe.audio_rate in _AAC_RATES else 48_000
-        jobs = [_Job(m, s, heard, fps, size, (rate, timeline.channels)) for m, s in samples]
-        sound = _Sound(timeline, Resampler(timeline.rate, rate, timeline.channels), jobs)
+        jobs = [_Job(m, s, decoded, fps, size, (rate, timeline.channels)) for m, s in samples]
+        audio_track = _AudioTrack(timeline, Resampler(timeline.rate, rate, timeline.channels), jobs)
         clock = Clock(video, start_us(container))
         times = DisplayTimes(container, video)
-        pictures = _Pictures(jobs, Upright(size, probe.upright), clock, times, route)
+        video_track = _VideoTrack(jobs, Upright(size, probe.upright), clock, times, plan)
         video.codec_context.thread_count = 1
-        for packet, is_picture in media_packets(container, video, audio):
-            alive(timeline.position * 1_000_000 // timeline.rate)
-            (pictures if is_picture else sound).feed(packet)
-            # The last one first, for a long video has many.
+        for packet, is_video in media_packets(container, video, audio):
+            heartbeat(timeline.position * 1_000_000 // timeline.rate)
+            (video_track if is_video else audio_track).feed(packet)
+            # From the end, because a long video has many finished ones at the start.
             if all(job.complete for job in reversed(jobs)):
                 break
-        sound.end()
-        if not pictures.end():
+        audio_track.end()
+        if not video_track.end():
             raise broken(path, "holds no picture that can be decoded")
         return [job.result() for job in jobs]
 
 
 def size_of(probe: Probe) -> tuple[int, int]:
-    """Width and height of the clips: upright, square pixels, even, at most 1280 on the longer side."""
+    """Width and height of the clips in square pixels: upright, even, at most 1280 on the longer side."""
     shrink = min(1.0, _LONGEST_SIDE / max(probe.shown))
     width, height = (max(2, int(side * shrink) // 2 * 2) for side in probe.shown)
     return width, height
 
 
 class _Job:
-    """One sample while its pictures and its sound come in."""
+    """One sample while its frames and its audio arrive."""
 
     def __init__(
         self,
         media: SampleMedia,
         segment: Segment,
-        heard: Heard,
+        decoded: DecodedAudio,
         fps: Fraction,
         size: tuple[int, int],
         audio: tuple[int, int],
     ) -> None:
-        self.media, self.segment, self.heard, self.fps = media, segment, heard, fps
+        self.media, self.segment, self.decoded, self.fps = media, segment, decoded, fps
         self.frames = max(1, round(segment.seconds * fps))
         self.shown = 0
         self.first, self.last = (sample_at(t, audio[0]) for t in (segment.start_us, segment.end_us))
-        self._sound: list[NDArray[np.float32]] = []
+        self._blocks: list[NDArray[np.float32]] = []
         self._samples = 0
         self._settings = (fps, size, audio)
         self._encoder: ClipEncoder | None = None
-        self._watcher = Watcher()
+        self._frame_sampler = FrameSampler()
         self._result: CutSample | None = None
 
     @property
     def next_us(self) -> float:
-        """The time whose picture is wanted next."""
+        """The time of the next frame of the clip, in microseconds of the video."""
         return self.segment.start_us + self.shown * self.fps.denominator * 1_000_000 / self.fps.numerator
 
     @property
     def complete(self) -> bool:
         return self._result is not None
 
-    def picture(self, frame: "av.VideoFrame") -> None:
-        """Take the next picture."""
+    def add_frame(self, frame: "av.VideoFrame") -> None:
+        """Take the next frame."""
         if self._encoder is None:
             self._encoder = ClipEncoder(*self._settings)
-        self._watcher.see(frame, round(self.next_us))
-        self._encoder.picture(frame)
+        self._frame_sampler.add(frame, round(self.next_us))
+        self._encoder.add_frame(frame)
         self.shown += 1
         self._finish_if_whole()
 
-    def hear(self, block: NDArray[np.float32], position: int) -> None:
-        """Take what falls into the sample of a block that starts at sample `position`."""
+    def add_audio(self, block: NDArray[np.float32], position: int) -> None:
+        """Take the part of a block that lies in the clip; `position` is the block's first audio sample."""
         part = block[:, max(0, self.first - position) : max(0, self.last - position)]
         if part.shape[1]:
-            # A copy: a view would keep the sound around it.
-            self._sound.append(part.copy())
+            # A copy, because a view would keep the whole block.
+            self._blocks.append(part.copy())
             self._samples += part.shape[1]
             self._finish_if_whole()
 
@@ -205,29 +209,29 @@ class _Job:
             self.result()
 
     def result(self) -> CutSample:
-        """Write the files, once; sound that the source does not have is silence."""
+        """Write the files, once; audio that the source lacks is silence."""
         if self._result is None:
             assert self._encoder is not None
             missing = np.zeros((self._settings[2][1], self.last - self.first - self._samples), np.float32)
-            clip, silent = self._encoder.finish(np.concatenate([*self._sound, missing], axis=1))
-            samples = piece(self.heard.wave, SAMPLE_RATE, (self.segment.start_us, self.segment.end_us))
+            clip, silent = self._encoder.finish(np.concatenate([*self._blocks, missing], axis=1))
+            samples = piece(self.decoded.wave, SAMPLE_RATE, (self.segment.start_us, self.segment.end_us))
             self._result = CutSample(
                 {
                     "A": write_atomic(self.media.audio, wav(samples)),
                     "V": write_atomic(self.media.silent, silent),
                     "M": write_atomic(self.media.clip, clip),
                 },
-                self._watcher.glimpses(),
+                self._frame_sampler.frame_samples(),
             )
-            # A watcher keeps the last pictures, and a long video has hundreds of samples.
-            del self._watcher
+            # The sampler keeps the last frames, and a long video has hundreds of samples.
+            del self._frame_sampler
             self._encoder = None
-            self._sound.clear()
+            self._blocks.clear()
         return self._result
 
 
-class _Sound:
-    """Hands the sound out to the samples."""
+class _AudioTrack:
+    """Distributes the audio to the samples."""
 
     def __init__(self, timeline: Timeline, resampler: Resampler, jobs: Sequence[_Job]) -> None:
         self._timeline, self._resampler, self._jobs = timeline, resampler, list(jobs)
@@ -247,97 +251,99 @@ class _Sound:
         for job in self._jobs:
             if job.first >= end:
                 break
-            job.hear(block, self._position)
+            job.add_audio(block, self._position)
         while self._jobs and self._jobs[0].last <= end:
             self._jobs.pop(0)
         self._position = end
 
 
-class _LostTheWay(Exception):
-    """Decoding did not begin cleanly at a key picture."""
+class _SeekFailed(Exception):
+    """Decoding did not start cleanly at a keyframe."""
 
 
-class _Route:
-    """Which pictures have to be decoded: pauses are passed over where the result is the same."""
+class _DecodingPlan:
+    """Which frames have to be decoded: those between samples are skipped where the result is the same."""
 
-    def __init__(self, heard: Heard, segments: Sequence[Segment], entry_us: NDArray[np.int64]) -> None:
-        """`entry_us`: key pictures at which decoding may begin."""
-        shown = heard.picture_us if len(heard.picture_us) else np.zeros(1, np.int64)
+    def __init__(
+        self, decoded: DecodedAudio, segments: Sequence[Segment], entry_us: NDArray[np.int64]
+    ) -> None:
+        """`entry_us` are the times of the keyframes at which decoding may start."""
+        shown = decoded.frame_us if len(decoded.frame_us) else np.zeros(1, np.int64)
         starts, ends = (np.array([getattr(s, end) for s in segments]) for end in ("start_us", "end_us"))
         first = np.maximum(np.searchsorted(shown, starts, "right") - 1, 0)
         last = np.minimum(np.searchsorted(shown, ends), len(shown) - 1)
-        self._from = np.minimum(shown[first], starts) - _NEAR_US
-        self._to = np.maximum(shown[last], ends) + _NEAR_US
+        self._from = np.minimum(shown[first], starts) - _MARGIN_US
+        self._to = np.maximum(shown[last], ends) + _MARGIN_US
         entries = entry_us.tolist()
         self._next = dict(zip(entries, [*entries[1:], _NEVER], strict=False))
 
     def needs(self, from_us: int, to_us: int) -> bool:
-        """Whether a picture shown in this time may be part of a sample."""
+        """Whether a frame shown in this interval may be part of a sample."""
         reached = np.searchsorted(self._from, to_us, "right")
         return bool(reached and self._to[reached - 1] >= from_us)
 
-    def group(self, entry_us: int | None) -> int | None:
-        """The key picture after this one; None if this is none at which decoding may begin."""
+    def group_end(self, entry_us: int | None) -> int | None:
+        """The next keyframe after this one; None if decoding cannot start at this one."""
         return None if entry_us is None else self._next.get(entry_us)
 
 
-class _Pictures:
-    """Hands each sample, for each of its even moments, the picture nearest in time."""
+class _VideoTrack:
+    """Gives each sample, for each frame of its constant rate, the source frame nearest in time."""
 
     def __init__(
-        self, jobs: Sequence[_Job], upright: Upright, clock: Clock, times: DisplayTimes, route: _Route
+        self, jobs: Sequence[_Job], upright: Upright, clock: Clock, times: DisplayTimes, plan: _DecodingPlan
     ) -> None:
         self._jobs = list(jobs)
-        self._upright, self._clock, self._times, self._route = upright, clock, times, route
-        self._held: av.VideoFrame | None = None
-        self._held_us = 0.0
-        self._passing = False
+        self._upright, self._clock, self._times, self._plan = upright, clock, times, plan
+        self._frame: av.VideoFrame | None = None
+        self._frame_us = 0.0
+        self._skipping = False
         self._until_us = _NEVER
         self._entered_us: int | None = None
-        """The key picture at which decoding begins again; the next picture has to be that one."""
-        self._sparing = False
+        """The keyframe at which decoding resumes; the next decoded frame has to be this one."""
+        self._reference_only = False
 
     def feed(self, packet: "av.Packet[Any]") -> None:
         time = self._clock(packet)
-        if packet.is_keyframe and (until := self._route.group(time)) is not None:
+        if packet.is_keyframe and (until := self._plan.group_end(time)) is not None:
             self._until_us = until
-            if self._passing and time is not None and self._route.needs(time, until):
-                self._passing, self._entered_us = False, time
-        if not self._passing and self._over(packet):
+            if self._skipping and time is not None and self._plan.needs(time, until):
+                self._skipping, self._entered_us = False, time
+        if not self._skipping and self._unneeded(packet):
             self._drain(packet)
-            self._passing = True
-        if not self._passing:
-            self._spare(packet, time is not None and not self._route.needs(time, time))
+            self._skipping = True
+        if not self._skipping:
+            self._skip_non_reference(packet, time is not None and not self._plan.needs(time, time))
             self._decode(packet)
 
-    def _over(self, packet: "av.Packet[Any]") -> bool:
-        """Whether no sample needs this picture or any after it, up to the next key picture.
+    def _unneeded(self, packet: "av.Packet[Any]") -> bool:
+        """Whether no sample needs this frame or any after it, up to the next keyframe.
 
-        What follows in the file is shown no sooner than this one is decoded.
+        Later packets are shown no earlier than this one is decoded.
         """
-        decoded = self._clock.decoding(packet)
-        return decoded is not None and not self._route.needs(decoded, self._until_us)
+        decoding_us = self._clock.decoding(packet)
+        return decoding_us is not None and not self._plan.needs(decoding_us, self._until_us)
 
     def _drain(self, packet: "av.Packet[Any]") -> None:
-        """Take out what the decoder still holds, and make it forget the rest."""
+        """Use the frames that the decoder still buffers, then reset it."""
         from av.error import FFmpegError
 
         context: Any = packet.stream.codec_context
         try:
             for frame in context.decode(None):
                 frame.time_base = packet.time_base
-                self._see(frame)
+                self._add(frame)
         except FFmpegError:
             pass
         context.flush_buffers()
         self._times.restart()
 
-    def _spare(self, packet: "av.Packet[Any]", spare: bool) -> None:
-        """Far from any sample, pictures that no other is made from are not decoded."""
-        if self._times.stored and spare is not self._sparing:
+    def _skip_non_reference(self, packet: "av.Packet[Any]", skip: bool) -> None:
+        """Far from any sample, decode only frames that others refer to."""
+        if self._times.stored and skip is not self._reference_only:
             context: Any = packet.stream.codec_context
-            context.skip_frame = "NONREF" if spare else "DEFAULT"
-            self._sparing = spare
+            context.skip_frame = "NONREF" if skip else "DEFAULT"
+            self._reference_only = skip
 
     def _decode(self, packet: "av.Packet[Any]") -> None:
         from av.error import FFmpegError
@@ -348,9 +354,9 @@ class _Pictures:
         except FFmpegError:
             return
         for frame in frames:
-            self._see(frame)
+            self._add(frame)
 
-    def _see(self, frame: "av.VideoFrame") -> None:
+    def _add(self, frame: "av.VideoFrame") -> None:
         from av.video.frame import PictureType
 
         time = self._times(frame)
@@ -359,27 +365,24 @@ class _Pictures:
         time_us = time * 1e6 - self._clock.zero_us
         if self._entered_us is not None:
             if abs(time_us - self._entered_us) > 1_000 or frame.pict_type != PictureType.I:
-                raise _LostTheWay
+                raise _SeekFailed
             self._entered_us = None
-        self._take(frame, time_us)
-
-    def _take(self, frame: "av.VideoFrame", time_us: float) -> None:
-        if self._held is not None:
-            self._show((self._held_us + time_us) / 2)
-        self._held, self._held_us = frame, time_us
+        if self._frame is not None:
+            self._show((self._frame_us + time_us) / 2)
+        self._frame, self._frame_us = frame, time_us
 
     def end(self) -> bool:
-        """Hold the last picture until all samples are full; False if there never was one."""
-        if self._held is not None:
+        """Repeat the last frame until all samples are complete; False if no frame was decoded."""
+        if self._frame is not None:
             self._show(float("inf"))
-        return self._held is not None
+        return self._frame is not None
 
     def _show(self, until_us: float) -> None:
-        """Give out the held picture for all wanted moments before `until_us`."""
-        ready = None
+        """Give the current frame to all samples for their times before `until_us`."""
+        upright = None
         while self._jobs and self._jobs[0].next_us < until_us:
             job = self._jobs[0]
-            ready = ready or self._upright(self._held)  # type: ignore[arg-type]
-            job.picture(ready)
+            upright = upright or self._upright(self._frame)  # type: ignore[arg-type]
+            job.add_frame(upright)
             if job.shown == job.frames:
                 self._jobs.pop(0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.types import Box
-from annotate.yunet import SURE, Sighting, overlap
+from annotate.yunet import SURE, Detection, overlap
 
 if TYPE_CHECKING:
     import av
@@ -20,7 +20,7 @@ _BYSTANDER = 1 / 3
 _SAME = 0.25
 """Intersection over union from which two boxes, one after the other, are the same face."""
 _GAP_US = 2_200_000
-"""A face that is missed for no longer than this between two sightings was there all the time: one look a
+"""A face that is missed for no longer than this between two detections was there all the time: one look a
 second, and a little more."""
 
 
@@ -33,40 +33,40 @@ def for_search(frame: "av.VideoFrame") -> NDArray[np.uint8]:
     return np.asarray(small.to_ndarray(), np.uint8)
 
 
-def settle(looks: Sequence[Sequence[Sighting]], times_us: Sequence[int]) -> list[tuple[Box, ...]]:
+def settle(looks: Sequence[Sequence[Detection]], times_us: Sequence[int]) -> list[tuple[Box, ...]]:
     """The faces of each look at one shot, the largest first. `times_us` says when each look was.
 
     A face that is never seen surely is dropped. One that is missed for up to two seconds between two
-    sightings is kept, on the way from the one place to the other: a hand or a turned head hid it. What is
+    detections is kept, on the way from the one place to the other: a hand or a turned head hid it. What is
     much smaller than the largest face of a look is a bystander and left out.
     """
     faces: list[list[Box]] = [[] for _ in looks]
     for track in _tracks(looks, times_us):
-        if max(sighting.score for _, sighting in track) < SURE:
+        if max(detection.score for _, detection in track) < SURE:
             continue
-        for (n, sighting), (after, following) in zip(track, [*track[1:], track[-1]], strict=True):
-            faces[n].append(sighting.box)
+        for (n, detection), (after, following) in zip(track, [*track[1:], track[-1]], strict=True):
+            faces[n].append(detection.box)
             for between in range(n + 1, after):
                 way = (times_us[between] - times_us[n]) / (times_us[after] - times_us[n])
-                faces[between].append(_between(sighting.box, following.box, way))
+                faces[between].append(_between(detection.box, following.box, way))
     return [_without_bystanders(boxes) for boxes in faces]
 
 
-Track = list[tuple[int, Sighting]]
+Track = list[tuple[int, Detection]]
 """One face: (number of the look, where it was seen), in order."""
 
 
-def _tracks(looks: Sequence[Sequence[Sighting]], times_us: Sequence[int]) -> list[Track]:
+def _tracks(looks: Sequence[Sequence[Detection]], times_us: Sequence[int]) -> list[Track]:
     """Sightings that follow each other at one place, put together; the surest choose first."""
     tracks: list[Track] = []
     for n, look in enumerate(looks):
         open_tracks = [t for t in tracks if times_us[n] - times_us[t[-1][0]] <= _GAP_US]
-        for sighting in sorted(look, key=lambda s: -s.score):
-            shared = [overlap(sighting.box, track[-1][1].box) for track in open_tracks]
+        for detection in sorted(look, key=lambda s: -s.score):
+            shared = [overlap(detection.box, track[-1][1].box) for track in open_tracks]
             if shared and max(shared) > _SAME:
-                open_tracks.pop(int(np.argmax(shared))).append((n, sighting))
+                open_tracks.pop(int(np.argmax(shared))).append((n, detection))
             else:
-                tracks.append([(n, sighting)])
+                tracks.append([(n, detection)])
     return tracks
 
 

@@ -15,7 +15,7 @@ _FLAT = 8.0
 """Standard deviation, out of 255, that is added to that of a mouth, so that noise counts for little."""
 
 
-class Follower:
+class FaceTracker:
     """Knows where a face is, picture by picture, by its eyes and nose, which hardly change in speech."""
 
     def __init__(self, picture: NDArray[np.uint8], face: Box) -> None:
@@ -32,7 +32,7 @@ class Follower:
         self._at = (float(x), float(y))
         self._start = self._at
 
-    def follow(self, picture: NDArray[np.uint8]) -> Box | None:
+    def track(self, picture: NDArray[np.uint8]) -> Box | None:
         """Where the face is in the next picture; None once it is lost."""
         small = _shrunk(picture, self._factor)
         high, wide = self._pattern.shape

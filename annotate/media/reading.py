@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.media.lettering import lines
-from annotate.media.picture import gray
+from annotate.media.frames import gray
+from annotate.media.onscreen_text import lines
 from annotate.types import Box
 
 if TYPE_CHECKING:

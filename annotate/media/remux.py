@@ -1,7 +1,7 @@
-"""Cuts samples of one video by copying its packets, decoding no picture but key pictures for the checks.
+"""Cuts samples of one video by copying packets (remuxing); only keyframes are decoded, for the checks.
 
-A clip begins with the key picture before its sample. What lies before the first or after the last picture of
-the sample is hidden by an edit list (ISO/IEC 14496-12, 8.6.6), which players have to honour.
+A clip starts with the keyframe before its sample. An edit list (ISO/IEC 14496-12, 8.6.6), which players have
+to honour, hides what lies before the first and after the last frame of the sample.
 """
 
 import struct
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from annotate.media.audio import SAMPLE_RATE, Clock, DecodedAudio, no_heartbeat, piece, start_us
 from annotate.media.clip import MemoryFile, wav
 from annotate.media.cut import CutSample, size_of, varies
 from annotate.media.files import write_atomic
-from annotate.media.glimpses import Watcher
-from annotate.media.picture import Upright
+from annotate.media.frame_sampling import FrameSampler
+from annotate.media.frames import Upright
 from annotate.media.probe import Probe
-from annotate.media.sound import SAMPLE_RATE, Clock, Heard, piece, start_us, tell_nobody
 from annotate.media.source import media_packets, media_streams, open_source
 from annotate.orientation import TURNS
 from annotate.types import SampleMedia, Segment
@@ -27,63 +27,64 @@ if TYPE_CHECKING:
     import av
     from av.stream import Stream
 
-_LONGEST_HIDDEN_US = 20_000_000
+_MAX_HIDDEN_US = 20_000_000
 _TICKS = 1_000_000
-"""Per second, in which edit lists say how long a clip is."""
-_APART_US = 2_000_000
+"""Units per second of the durations in edit lists."""
+_INTERLEAVING_US = 2_000_000
+"""How far audio and video packets of the same time may be apart in the file."""
 _WARM_UP_US = 60_000
-"""Sound before a sample that its decoder needs to start: two AAC frames at 44.1 kHz."""
+"""Audio before a sample that the decoder needs to start: two AAC frames at 44.1 kHz."""
 
 
-def cannot_copy(probe: Probe, heard: Heard) -> str:
-    """Why copied packets of this video would not play in a browser, or not in time; empty if all is well."""
-    entries = np.append(heard.entry_us, heard.end_us)
-    rare = len(entries) < 2 or np.diff(entries, prepend=0).max() > _LONGEST_HIDDEN_US
+def cannot_copy(probe: Probe, decoded: DecodedAudio) -> str:
+    """Why copied packets of this video would not play, or not in sync, in a browser; empty if they would."""
+    entries = np.append(decoded.entry_us, decoded.end_us)
+    rare = len(entries) < 2 or np.diff(entries, prepend=0).max() > _MAX_HIDDEN_US
     playable = probe.video_codec == "h264" and probe.pixel_format in ("yuv420p", "yuvj420p")
     reasons = (
-        ("mp4" not in probe.container, "its container does not say when each picture is decoded"),
+        ("mp4" not in probe.container, "its container does not store decoding times"),
         (not playable, f"browsers may not play {probe.video_codec} ({probe.pixel_format})"),
-        (probe.upright not in TURNS, "browsers may not show it mirrored, or turned by this angle"),
-        (probe.audio_codec not in ("aac", "mp3"), f"{probe.audio_codec} sound does not belong into mp4"),
-        (varies(heard.picture_us), "its pictures come at uneven times"),
-        (rare, "key pictures are too rare"),
+        (probe.upright not in TURNS, "browsers may not support its mirroring or rotation"),
+        (probe.audio_codec not in ("aac", "mp3"), f"mp4 files do not support {probe.audio_codec} audio"),
+        (varies(decoded.frame_us), "its frame rate is variable"),
+        (rare, "its keyframes are more than 20 s apart"),
     )
-    return next((reason for holds, reason in reasons if holds), "")
+    return next((reason for applies, reason in reasons if applies), "")
 
 
 def copy(
     path: Path,
     probe: Probe,
-    heard: Heard,
+    decoded: DecodedAudio,
     samples: Sequence[tuple[SampleMedia, Segment]],
-    alive: Callable[[int], None] = tell_nobody,
+    heartbeat: Callable[[int], None] = no_heartbeat,
 ) -> list[CutSample]:
-    """As `annotate.media.cut.cut`, for a video about which `cannot_copy` says nothing.
+    """Write the files that `annotate.media.cut.cut` writes, for a video that `cannot_copy` accepts.
 
-    Pictures keep their size. Glimpses are of key pictures: those of the sample, else the one before it.
+    Frames keep their size. Only keyframes are sampled for the checks: those of the sample, or else the one
+    before it. Raises `MediaError` as `cut` does.
     """
     with open_source(path) as container:
         video, audio = media_streams(container)
         zero = start_us(container)
-        jobs = [_Job(m, s, heard, (video, audio), zero) for m, s in samples]
+        jobs = [_Job(m, s, decoded, (video, audio), zero) for m, s in samples]
         video.codec_context.thread_count = 1
-        looking = _Looking(jobs, Upright(size_of(probe), probe.upright))
+        keyframes = _KeyframeDecoder(jobs, Upright(size_of(probe), probe.upright))
         clock, waiting, active = Clock(video, zero), iter(jobs), list[_Job]()
         ahead = next(waiting, None)
-        for packet, is_picture in media_packets(container, video, audio):
+        for packet, is_video in media_packets(container, video, audio):
             if packet.dts is None:
                 continue
             time = _time_us(packet, zero)
-            alive(round(time))
-            # In the file sound may lie a little before the pictures of its time, or after.
-            while ahead and time >= ahead.entry_us - _APART_US:
+            heartbeat(round(time))
+            while ahead and time >= ahead.entry_us - _INTERLEAVING_US:
                 active.append(ahead)
                 ahead = next(waiting, None)
             for job in active:
-                job.take(packet, is_picture)
-            if is_picture and packet.is_keyframe and (shown := clock(packet)) is not None:
-                looking.at(packet, shown)
-            for job in [job for job in active if job.over]:
+                job.take(packet, is_video)
+            if is_video and packet.is_keyframe and (shown := clock(packet)) is not None:
+                keyframes.decode(packet, shown)
+            for job in [job for job in active if job.complete]:
                 job.result()
                 active.remove(job)
         return [job.result() for job in jobs]
@@ -95,7 +96,7 @@ def _time_us(packet: "av.Packet[Any]", zero_us: int) -> float:
 
 
 class _Copy:
-    """The packets of one stream that a clip needs, and its own clock."""
+    """The packets of one stream that a clip needs, with times relative to the clip."""
 
     def __init__(self, stream: "Stream", from_us: int, to_us: int, zero_us: int) -> None:
         self.stream = stream
@@ -103,59 +104,59 @@ class _Copy:
         self._from, self._to = (round((t + zero_us) / 1_000_000 / base) for t in (from_us, to_us))
         self._near = round(Fraction(1, 1000) / base)
         self._packets: list[tuple[av.Packet[Any], int, int]] = []
-        self.over = False
+        self.complete = False
 
     def take(self, packet: "av.Packet[Any]") -> None:
-        """Keep a packet, unless it and all that follow are decoded after the clip's end."""
+        """Keep a packet, unless it and all that follow are decoded after the end of the clip."""
         assert packet.dts is not None
-        self.over = self.over or packet.dts >= self._to
-        if not self.over:
+        self.complete = self.complete or packet.dts >= self._to
+        if not self.complete:
             shown = packet.dts if packet.pts is None else packet.pts
             self._packets.append((packet, shown, packet.dts))
 
-    def moved(self) -> "Iterator[tuple[float, av.Packet[Any]]]":
-        """Seconds and packets of the clip, whose first shown picture or sample has the time 0."""
+    def shifted(self) -> "Iterator[tuple[float, av.Packet[Any]]]":
+        """Decoding times in seconds and packets; the first shown frame or sample has time 0."""
         zero = min([shown for _, shown, _ in self._packets] or [0], key=lambda t: abs(t - self._from))
         if abs(zero - self._from) > self._near:
             zero = self._from
         base = self.stream.time_base or Fraction(1)
-        for packet, shown, decoded in self._packets:
-            # They were moved before, for the other file.
-            packet.time_base, packet.pts, packet.dts = base, shown - zero, decoded - zero
+        for packet, shown, decoding in self._packets:
+            # A packet may have been shifted before, for another file.
+            packet.time_base, packet.pts, packet.dts = base, shown - zero, decoding - zero
             yield packet.dts * base.numerator / base.denominator, packet
 
 
 class _Job:
-    """One sample while its packets come in."""
+    """One sample while its packets arrive."""
 
     def __init__(
         self,
         media: SampleMedia,
         segment: Segment,
-        heard: Heard,
+        decoded: DecodedAudio,
         streams: "tuple[av.VideoStream, av.AudioStream]",
         zero_us: int,
     ) -> None:
-        self.media, self.segment, self._heard = media, segment, heard
-        entries = heard.entry_us
+        self.media, self.segment, self._decoded = media, segment, decoded
+        entries = decoded.entry_us
         start, end = segment.start_us, segment.end_us
         self.entry_us = int(entries[max(0, int(np.searchsorted(entries, start, "right")) - 1)])
         inside = entries[(entries >= start) & (entries < end)].tolist()
-        self.looks = frozenset[int](inside or [self.entry_us])
-        self.watcher = Watcher()
+        self.sampled_us = frozenset[int](inside or [self.entry_us])
+        self.frame_sampler = FrameSampler()
         self._video, self._audio = (_Copy(s, start, end, zero_us) for s in streams)
         self._clocks = (Clock(streams[0], zero_us), Clock(streams[1], zero_us))
         self._entered = False
         self._result: CutSample | None = None
 
     @property
-    def over(self) -> bool:
-        return self._video.over and self._audio.over
+    def complete(self) -> bool:
+        return self._video.complete and self._audio.complete
 
-    def take(self, packet: "av.Packet[Any]", is_picture: bool) -> None:
+    def take(self, packet: "av.Packet[Any]", is_video: bool) -> None:
         """Keep the packet if the clip needs it."""
-        time = self._clocks[0 if is_picture else 1](packet)
-        if is_picture:
+        time = self._clocks[0 if is_video else 1](packet)
+        if is_video:
             self._entered = self._entered or (packet.is_keyframe and time == self.entry_us)
             if self._entered:
                 self._video.take(packet)
@@ -169,29 +170,29 @@ class _Job:
             span = (self.segment.start_us, self.segment.end_us)
             self._result = CutSample(
                 {
-                    "A": write_atomic(self.media.audio, wav(piece(self._heard.wave, SAMPLE_RATE, span))),
+                    "A": write_atomic(self.media.audio, wav(piece(self._decoded.wave, SAMPLE_RATE, span))),
                     "V": write_atomic(self.media.silent, _file([self._video], length)),
                     "M": write_atomic(self.media.clip, _file([self._video, self._audio], length)),
                 },
-                self.watcher.glimpses(),
+                self.frame_sampler.frame_samples(),
             )
-            # A watcher keeps the last pictures, and a long video has hundreds of samples.
-            del self._video, self._audio, self.watcher
+            # The sampler keeps the last frames, and a long video has hundreds of samples.
+            del self._video, self._audio, self.frame_sampler
         return self._result
 
 
-class _Looking:
-    """Shows key pictures, and no others, to the watchers of the samples that are waiting for them."""
+class _KeyframeDecoder:
+    """Decodes the keyframes that samples need, and no other frames."""
 
     def __init__(self, jobs: Sequence[_Job], upright: Upright) -> None:
         self._upright = upright
         self._jobs: dict[int, list[_Job]] = {}
         for job in jobs:
-            for time in job.looks:
+            for time in job.sampled_us:
                 self._jobs.setdefault(time, []).append(job)
 
-    def at(self, packet: "av.Packet[Any]", time_us: int) -> None:
-        """Decode a key picture if somebody waits for it."""
+    def decode(self, packet: "av.Packet[Any]", time_us: int) -> None:
+        """Decode the keyframe shown at `time_us` if any sample needs it."""
         from av.error import FFmpegError
 
         jobs = self._jobs.pop(time_us, [])
@@ -205,50 +206,50 @@ class _Looking:
         context.flush_buffers()
         for frame in frames[:1]:
             frame.time_base = packet.time_base
-            picture = self._upright(frame)
+            upright = self._upright(frame)
             for job in jobs:
-                job.watcher.see(picture, time_us)
+                job.frame_sampler.add(upright, time_us)
 
 
 def _file(copies: "Iterable[_Copy]", length_us: int) -> bytes:
-    """The packets as an mp4 file that shows `length_us` from the time 0."""
-    file, moved = MemoryFile(), list[tuple[float, Any, Any]]()
+    """The packets as an mp4 file that plays from time 0 for `length_us` microseconds."""
+    file, packets = MemoryFile(), list[tuple[float, Any, Any]]()
     with file.open(movie_timescale=str(_TICKS)) as container:
         for copied in copies:
             stream = container.add_stream_from_template(copied.stream)
-            moved += [(time, packet, stream) for time, packet in copied.moved()]
-        for _, packet, stream in sorted(moved, key=lambda m: m[0]):
+            packets += [(time, packet, stream) for time, packet in copied.shifted()]
+        for _, packet, stream in sorted(packets, key=lambda p: p[0]):
             source, packet.stream = packet.stream, stream
             container.mux(packet)
             packet.stream = source
-    return _shown_for(file.taken(), length_us)
+    return _with_duration(file.take(), length_us)
 
 
-def _shown_for(content: bytes, length_us: int) -> bytes:
-    """Have all edit lists of a movie end after this time, and the movie with them."""
-    made = bytearray(content)
-    for kind, at in _boxes(made, 0, len(made)):
+def _with_duration(content: bytes, length_us: int) -> bytes:
+    """The mp4 file with this duration in its header and at the end of its edit lists."""
+    movie = bytearray(content)
+    for kind, at in _boxes(movie, 0, len(movie)):
         if kind in (b"mvhd", b"tkhd"):
-            wide = made[at] == 1
+            wide = movie[at] == 1
             place = {b"mvhd": (16, 24), b"tkhd": (20, 28)}[kind][wide]
-            struct.pack_into(">Q" if wide else ">I", made, at + place, length_us)
+            struct.pack_into(">Q" if wide else ">I", movie, at + place, length_us)
         elif kind == b"elst":
-            _end_edits(made, at, length_us)
-    return bytes(made)
+            _end_edits(movie, at, length_us)
+    return bytes(movie)
 
 
-def _end_edits(made: bytearray, at: int, length_us: int) -> None:
-    """The last of the edits lasts as long as the others leave it."""
-    layout = struct.Struct(">Qqi" if made[at] == 1 else ">Iii")
-    (count,) = struct.unpack_from(">I", made, at + 4)
+def _end_edits(movie: bytearray, at: int, length_us: int) -> None:
+    """Set the duration of the last edit so that all edits together last `length_us`."""
+    layout = struct.Struct(">Qqi" if movie[at] == 1 else ">Iii")
+    (count,) = struct.unpack_from(">I", movie, at + 4)
     places = [at + 8 + n * layout.size for n in range(count)]
-    edits = [layout.unpack_from(made, place) for place in places]
-    left = length_us - sum(edit[0] for edit in edits[:-1])
-    layout.pack_into(made, places[-1], max(0, left), *edits[-1][1:])
+    edits = [layout.unpack_from(movie, place) for place in places]
+    remaining = length_us - sum(edit[0] for edit in edits[:-1])
+    layout.pack_into(movie, places[-1], max(0, remaining), *edits[-1][1:])
 
 
 def _boxes(content: bytearray, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-    """Kind and first byte of the content of the boxes that tell times, also inside of others."""
+    """Type and content offset of the boxes that hold durations, nested ones included."""
     while start + 8 <= end:
         size, kind = struct.unpack_from(">I4s", content, start)
         inner = start + 8

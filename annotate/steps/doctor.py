@@ -193,7 +193,7 @@ def text_detector() -> Finding:
     """The network that finds burnt-in text is installed and runs."""
     import numpy as np
 
-    from annotate.media.lettering import lines
+    from annotate.media.onscreen_text import lines
 
     try:
         found = lines(np.random.default_rng(0).integers(0, 255, (96, 96)).astype(np.uint8))

@@ -1,6 +1,6 @@
 """The nouns of the system: frozen, small, and free of SQL and torch."""
 
-from annotate.types.checks import Box, Glimpse, Observed, Rule, Verdict
+from annotate.types.checks import Box, FrameSample, Observed, Rule, Verdict
 from annotate.types.cutting import (
     JOINED_SPEECH,
     Corrected,
@@ -62,7 +62,7 @@ __all__ = [
     "Finished",
     "Footage",
     "Form",
-    "Glimpse",
+    "FrameSample",
     "Kind",
     "Known",
     "Label",

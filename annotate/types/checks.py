@@ -19,8 +19,8 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
-    """What was seen in one of the pictures of a sample that were looked at."""
+class FrameSample:
+    """What was measured in one frame of a clip; about twelve frames a second are sampled."""
 
     time_us: int
     """From the video's start."""
@@ -29,15 +29,15 @@ class Glimpse:
     contrast: float
     """Standard deviation of the brightness, 0 to 0.5."""
     change: float | None = None
-    """Mean absolute difference in brightness from the glimpse before, 0 to 1, in that of 8 x 8 parts of the
-    picture that changed most; None for the first."""
+    """Mean absolute difference in brightness from the sampled frame before, 0 to 1, in that of 8 x 8
+    blocks of the frame that changed most; None for the first."""
     faces: tuple[Box, ...] | None = None
-    """The largest first; None where no face was searched for."""
+    """The largest first; None where the frame was not searched for faces."""
     mouth: float | None = None
-    """How much the mouth of the largest face moved since the glimpse before, a twelfth of a second ago, 0 to
+    """How much the mouth of the largest face moved since the sampled frame before, 80 ms earlier, 0 to
     1; None where unknown."""
-    lettering: tuple[Box, ...] | None = None
-    """Around each line of what looks like burnt-in text; None where none was searched for."""
+    onscreen_text: tuple[Box, ...] | None = None
+    """A box around each line of burnt-in text; None where the frame was not searched for text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Observed:
     """(samples,) of the sample alone, 16 kHz mono in [-1, 1]."""
     speech: tuple[tuple[int, int], ...]
     """Where a voice was heard, in microseconds from the video's start."""
-    glimpses: tuple[Glimpse, ...] = ()
+    frame_samples: tuple[FrameSample, ...] = ()
     """In order; few, or those of key pictures only, when the clip was cut without decoding it."""
     noise: float = 0.0
     """Root mean square of the video's own background, between the voices."""

@@ -124,7 +124,7 @@ class PreparedSample:
     """Who talks, as far as the video itself tells; empty when it does not."""
     speaker_origin: str = ""
     """``transcript``, ``voice`` (guessed from the sound) or empty."""
-    sound_print: tuple[int, ...] = ()
+    audio_fingerprint: tuple[int, ...] = ()
     """Numbers that two recordings of the same sound share many of."""
     keeps_text: bool = False
     """Its text and speaker are those that are stored already, because it was corrected by hand."""

@@ -1,4 +1,4 @@
-"""Checks on pictures: what they say of glimpses that are known."""
+"""Checks on pictures: what they say of frame_samples that are known."""
 
 import tomllib
 from importlib.resources import files
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from annotate.registry import CHECKS
-from annotate.types import Box, Glimpse, Observed, Segment
+from annotate.types import Box, FrameSample, Observed, Segment
 from benchmarks._ingest_checks import LIMITS
 
 FACE = Box(0.3, 0.2, 0.3, 0.4)
@@ -19,17 +19,17 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def measure(name: str, glimpses: tuple[Glimpse, ...], wave: np.ndarray | None = None) -> float | None:
-    end = (glimpses[-1].time_us + STEP) if glimpses else 1_000_000
+def measure(name: str, samples: tuple[FrameSample, ...], wave: np.ndarray | None = None) -> float | None:
+    end = (samples[-1].time_us + STEP) if samples else 1_000_000
     sound = np.zeros(end * 16 // 1000, np.float32) if wave is None else wave
-    value = CHECKS.get(name)().measure(Observed(Segment(0, end), sound, (), glimpses))
+    value = CHECKS.get(name)().measure(Observed(Segment(0, end), sound, (), samples))
     assert not isinstance(value, str)
     return value
 
 
-def faces(*counts: int | None) -> tuple[Glimpse, ...]:
+def faces(*counts: int | None) -> tuple[FrameSample, ...]:
     return tuple(
-        Glimpse(n * STEP, 0.5, 0.2, faces=None if count is None else (FACE,) * count)
+        FrameSample(n * STEP, 0.5, 0.2, faces=None if count is None else (FACE,) * count)
         for n, count in enumerate(counts)
     )
 
@@ -46,8 +46,8 @@ def test_nothing_is_said_without_a_picture(name: str) -> None:
     assert measure(name, ()) is None
 
 
-def changes(*values: float | None) -> tuple[Glimpse, ...]:
-    return tuple(Glimpse(n * STEP, 0.5, 0.2, change=value) for n, value in enumerate(values))
+def changes(*values: float | None) -> tuple[FrameSample, ...]:
+    return tuple(FrameSample(n * STEP, 0.5, 0.2, change=value) for n, value in enumerate(values))
 
 
 def test_a_still_stretch_counts_from_its_beginning() -> None:
@@ -59,32 +59,32 @@ def test_a_moment_of_holding_still_does_not_count() -> None:
 
 
 def test_two_key_pictures_that_are_the_same_are_a_still_picture() -> None:
-    assert measure("frozen", (Glimpse(0, 0.5, 0.2), Glimpse(2_000_000, 0.5, 0.2, change=0.0))) == 1
+    assert measure("frozen", (FrameSample(0, 0.5, 0.2), FrameSample(2_000_000, 0.5, 0.2, change=0.0))) == 1
 
 
 def test_black_is_dark_and_even() -> None:
-    black, night = Glimpse(0, 0.06, 0.001), Glimpse(STEP, 0.1, 0.09)
-    assert measure("black", (black, night, Glimpse(2 * STEP, 0.5, 0.2))) == pytest.approx(1 / 3)
+    black, night = FrameSample(0, 0.06, 0.001), FrameSample(STEP, 0.1, 0.09)
+    assert measure("black", (black, night, FrameSample(2 * STEP, 0.5, 0.2))) == pytest.approx(1 / 3)
 
 
 def test_text_is_the_share_of_looks_that_show_lines() -> None:
     found = ((FACE,), (), None, (FACE,))
-    looked = tuple(Glimpse(n * STEP, 0.5, 0.2, lettering=lines) for n, lines in enumerate(found))
+    looked = tuple(FrameSample(n * STEP, 0.5, 0.2, onscreen_text=lines) for n, lines in enumerate(found))
     assert measure("burnt-in-text", looked) == pytest.approx(2 / 3)
 
 
-def talk(rng: np.random.Generator, glimpses: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    """Syllables: (glimpses,) how loud, and the wave."""
-    loud = np.convolve(rng.random(glimpses + 4), np.ones(5) / 5, "valid") ** 4
+def talk(rng: np.random.Generator, frame_samples: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Syllables: (frame_samples,) how loud, and the wave."""
+    loud = np.convolve(rng.random(frame_samples + 4), np.ones(5) / 5, "valid") ** 4
     loud /= loud.max()
-    wave = np.repeat(loud, STEP * 16 // 1000) * rng.normal(0, 0.2, glimpses * STEP * 16 // 1000)
+    wave = np.repeat(loud, STEP * 16 // 1000) * rng.normal(0, 0.2, frame_samples * STEP * 16 // 1000)
     return loud, wave.astype(np.float32)
 
 
-def mouths(moved: np.ndarray, count: int = 1) -> tuple[Glimpse, ...]:
+def mouths(moved: np.ndarray, count: int = 1) -> tuple[FrameSample, ...]:
     seen = dict.fromkeys(range(0, len(moved), 6), (FACE,) * count)
     return tuple(
-        Glimpse(n * STEP, 0.5, 0.2, faces=seen.get(n), mouth=float(m) if n else None)
+        FrameSample(n * STEP, 0.5, 0.2, faces=seen.get(n), mouth=float(m) if n else None)
         for n, m in enumerate(moved)
     )
 

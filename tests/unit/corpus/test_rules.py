@@ -184,7 +184,8 @@ def placed(session: Session, name: str, split: Split | None, text: str, sound: t
     sample.sound_print = list(sound)
     session.flush()
     remember(
-        session, [PreparedSample(sample.id, Segment(0, 1, text), "subtitles", {}, {}, sound_print=sound)]
+        session,
+        [PreparedSample(sample.id, Segment(0, 1, text), "subtitles", {}, {}, audio_fingerprint=sound)],
     )
     return sample.id
 

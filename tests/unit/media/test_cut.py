@@ -14,10 +14,10 @@ import pytest
 import soundfile
 import soxr
 
-from annotate.media.cut import _Pictures, _Route, cut, snap
+from annotate.media.audio import DecodedAudio, Timeline, decode_audio
+from annotate.media.cut import _DecodingPlan, _VideoTrack, cut, snap
 from annotate.media.files import write_atomic
 from annotate.media.probe import probe
-from annotate.media.sound import Heard, Timeline, listen
 from annotate.media.source import open_source
 from annotate.types import SampleMedia, Segment
 from tests.support.media_factory import RATE, decoded, make_video, number_of, speech
@@ -26,7 +26,7 @@ SPANS = (Segment(400_000, 1_200_000), Segment(1_200_000, 2_600_000))
 
 
 def cut_all(path: Path, media: Path, spans: tuple[Segment, ...] = SPANS) -> list[SampleMedia]:
-    heard = listen(path)
+    heard = decode_audio(path)
     wanted = [(SampleMedia.under(media, f"{n:016d}"), s) for n, s in enumerate(snap(spans, heard))]
     cut(path, probe(path), heard, wanted)
     return [m for m, _ in wanted]
@@ -74,7 +74,7 @@ def test_the_sound_of_a_clip_is_in_step_with_its_pictures(plain: tuple[Path, lis
 
 def test_a_finished_sample_keeps_nothing_of_its_sound_in_memory(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", seconds=24)
-    heard = listen(source)
+    heard = decode_audio(source)
     spans = [Segment(n * 1_000_000, (n + 1) * 1_000_000) for n in range(24)]
 
     def peak(count: int) -> int:
@@ -210,12 +210,12 @@ def test_passing_over_pauses_changes_no_byte_of_a_clip(
     source = make_video(tmp_path / f"a{ending}", seconds=5, codec=codec, encoder=options)
     spans = (Segment(600_000, 1_000_000), Segment(2_760_000, 3_000_000), Segment(4_200_000, 4_600_000))
     decoded: list[int] = []
-    see = _Pictures._see
-    monkeypatch.setattr(_Pictures, "_see", lambda self, frame: decoded.append(1) or see(self, frame))
+    see = _VideoTrack._see
+    monkeypatch.setattr(_VideoTrack, "_see", lambda self, frame: decoded.append(1) or see(self, frame))
     brief = [m.clip.read_bytes() for m in cut_all(source, tmp_path / "brief", spans)]
     count = len(decoded)
-    heard = replace(listen(source), entry_us=np.zeros(0, np.int64))
-    monkeypatch.setattr(_Route, "needs", lambda *_: True)
+    heard = replace(decode_audio(source), entry_us=np.zeros(0, np.int64))
+    monkeypatch.setattr(_DecodingPlan, "needs", lambda *_: True)
     wanted = [
         (SampleMedia.under(tmp_path / "full", f"{n:016d}"), s) for n, s in enumerate(snap(spans, heard))
     ]
@@ -236,14 +236,14 @@ def test_sound_that_has_holes_stays_in_time(tmp_path: Path) -> None:
                 continue
             packet.stream = copies[packet.stream.index]
             out.mux(packet)
-    wave = listen(holed).wave
+    wave = decode_audio(holed).wave
     assert abs(len(wave) - 2 * 16_000) < 1_000
     assert np.abs(wave[10_000:15_000]).max() < 0.01
     assert np.abs(wave[17_000:30_000]).max() > 0.2
 
 
 def test_segments_snap_to_the_nearest_picture_and_stay_disjoint() -> None:
-    heard = Heard(np.zeros(0, np.float32), np.arange(0, 2_000_000, 40_000), 2_000_000)
+    heard = DecodedAudio(np.zeros(0, np.float32), np.arange(0, 2_000_000, 40_000), 2_000_000)
     spans = [Segment(95_000, 611_000), Segment(611_000, 1_995_000)]
     assert snap(spans, heard) == [Segment(80_000, 600_000), Segment(600_000, 2_000_000)]
 
@@ -272,9 +272,9 @@ def test_samples_that_are_no_sound_are_silence_and_spoil_nothing_after_them(
     nothing: float, tmp_path: Path
 ) -> None:
     wave = speech()
-    clean = listen(with_sound(tmp_path / "clean.mkv", wave, "mono", "pcm_f32le")).wave
+    clean = decode_audio(with_sound(tmp_path / "clean.mkv", wave, "mono", "pcm_f32le")).wave
     wave[RATE // 2 : RATE // 2 + 9] = nothing
-    spoilt = listen(with_sound(tmp_path / "spoilt.mkv", wave, "mono", "pcm_f32le")).wave
+    spoilt = decode_audio(with_sound(tmp_path / "spoilt.mkv", wave, "mono", "pcm_f32le")).wave
     assert np.isfinite(spoilt).all() and np.abs(spoilt).max() < 2
     np.testing.assert_allclose(spoilt[9_000:], clean[9_000:], atol=1e-3)
 
@@ -324,13 +324,14 @@ from pathlib import Path
 from annotate.errors import MediaError
 from annotate.media.cut import cut
 from annotate.media.probe import probe
-from annotate.media.sound import listen
+from annotate.media.audio import decode_audio
 from annotate.types import SampleMedia, Segment
 source, media = map(Path, sys.argv[1:])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 try:
-    cut(source, probe(source), listen(source), [(SampleMedia.under(media, "0" * 16), Segment(0, 1_000_000))])
+    sample = SampleMedia.under(media, "0" * 16)
+    cut(source, probe(source), decode_audio(source), [(sample, Segment(0, 1_000_000))])
 except MediaError as error:
     print(json.dumps([error.code, error.hint]))
 """

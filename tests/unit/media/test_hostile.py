@@ -13,9 +13,9 @@ import pytest
 
 from annotate.executors.process import ProcessExecutor
 from annotate.ingest.prepare import prepare
+from annotate.media.audio import decode_audio
 from annotate.media.cut import cut
 from annotate.media.probe import probe
-from annotate.media.sound import listen
 from annotate.types import (
     CutPlan,
     Failed,
@@ -265,7 +265,7 @@ def test_no_damage_hangs_or_ends_a_run_and_each_has_its_reason(tmp_path: Path) -
 
 def test_a_cut_that_cannot_begin_at_a_key_picture_is_made_without_passing_over_any(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", seconds=5, encoder={"g": "12"})
-    heard = listen(path)
+    heard = decode_audio(path)
     heard.entry_us[:] += 40_000
     wanted = [(SampleMedia.under(tmp_path, "0" * 16), Segment(4_000_000, 4_400_000))]
     assert len(partial(cut, path, probe(path), heard, wanted)()) == 1

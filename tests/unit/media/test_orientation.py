@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from annotate.features._frames import frames
+from annotate.media.audio import decode_audio
 from annotate.media.cut import cut, size_of
-from annotate.media.picture import Upright
+from annotate.media.frames import Upright
+from annotate.media.keyframes import keyframes
 from annotate.media.probe import probe
 from annotate.media.remux import cannot_copy, copy
-from annotate.media.sound import listen
-from annotate.media.thumbnails import key_pictures
 from annotate.types import SampleMedia, Segment
 from tests.support.media_factory import make_video, set_display_matrix
 
@@ -99,7 +99,7 @@ def assert_alike(picture: NDArray[np.uint8], expected: NDArray[np.uint8]) -> Non
 
 
 def test_clips_thumbnails_and_features_show_what_ffmpeg_shows(turned: Path, tmp_path: Path) -> None:
-    found, heard = probe(turned), listen(turned)
+    found, heard = probe(turned), decode_audio(turned)
     sample = SampleMedia.under(tmp_path, "0" * 16)
     cut(turned, found, heard, [(sample, Segment(0, 400_000))])
     expected = as_ffmpeg_shows_it(turned, "gray")
@@ -108,13 +108,13 @@ def test_clips_thumbnails_and_features_show_what_ffmpeg_shows(turned: Path, tmp_
         assert_alike(first_picture(clip).to_ndarray(format="gray"), expected)
         assert probe(sample.clip).upright == ()
     assert_alike(next(frames(sample.silent, 1, 1000, "gray")), expected)
-    assert_alike(next(key_pictures(turned))[1], as_ffmpeg_shows_it(turned, "rgb24"))
+    assert_alike(next(keyframes(turned))[1], as_ffmpeg_shows_it(turned, "rgb24"))
 
 
 @pytest.mark.parametrize("name", EIGHT)
 def test_a_copied_clip_is_seen_as_ffmpeg_shows_its_source(name: str, tmp_path: Path) -> None:
     source = turned_video(tmp_path / "a.mp4", EIGHT[name])
-    found, heard = probe(source), listen(source)
+    found, heard = probe(source), decode_audio(source)
     plain = name in ("as-stored", "clockwise", "half-turn", "counter-clockwise")
     assert bool(cannot_copy(found, heard)) is not plain
     if plain:
@@ -152,7 +152,7 @@ def test_other_containers_and_odd_sizes_are_turned_too(
         source = _remuxed(plain, tmp_path / f"a.{container}")
     assert probe(source).upright
     sample = SampleMedia.under(tmp_path, "0" * 16)
-    cut(source, probe(source), listen(source), [(sample, Segment(0, 400_000))])
+    cut(source, probe(source), decode_audio(source), [(sample, Segment(0, 400_000))])
     expected = as_ffmpeg_shows_it(source, "gray")
     even = expected[: expected.shape[0] // 2 * 2, : expected.shape[1] // 2 * 2]
     assert_alike(first_picture(sample.clip).to_ndarray(format="gray"), even)

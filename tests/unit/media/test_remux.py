@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from annotate.ingest import prepare as _prepare
+from annotate.media.audio import decode_audio
 from annotate.media.cut import CutSample, snap
 from annotate.media.probe import probe
 from annotate.media.remux import cannot_copy, copy
-from annotate.media.sound import listen
 from annotate.types import CutPlan, SampleMedia, Segment, VideoJob, VideoStatus
 from tests.support.media_factory import RATE, decoded, make_video, number_of
 
@@ -20,7 +20,7 @@ SPANS = (Segment(420_000, 1_200_000), Segment(2_760_000, 4_200_000))
 
 
 def copied(source: Path, media: Path) -> list[tuple[SampleMedia, CutSample]]:
-    heard = listen(source)
+    heard = decode_audio(source)
     wanted = [(SampleMedia.under(media, f"{n:016d}"), s) for n, s in enumerate(snap(SPANS, heard))]
     assert cannot_copy(probe(source), heard) == ""
     return [(m, c) for (m, _), c in zip(wanted, copy(source, probe(source), heard, wanted), strict=True)]
@@ -66,7 +66,7 @@ def test_copying_gives_the_same_bytes_each_time(tmp_path: Path) -> None:
 
 def test_copying_looks_at_key_pictures_alone(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", seconds=5, encoder={"g": "15"})
-    seen = [[g.time_us for g in c.glimpses] for _, c in copied(source, tmp_path / "media")]
+    seen = [[g.time_us for g in c.frame_samples] for _, c in copied(source, tmp_path / "media")]
     assert seen == [[600_000], [3_000_000, 3_600_000]]
 
 
@@ -76,22 +76,22 @@ def test_copying_looks_at_key_pictures_alone(tmp_path: Path) -> None:
         ({"codec": "mpeg4"}, "may not play"),
         ({"codec": "libx265", "encoder": {"x265-params": "log-level=none:pools=1"}}, "may not play"),
         ({"pix_fmt": "yuv420p10le"}, "may not play"),
-        ({"vfr": True}, "uneven"),
+        ({"vfr": True}, "variable"),
         ({"name": "a.mkv"}, "container"),
     ],
-    ids=["mpeg4", "hevc", "10-bit", "uneven", "matroska"],
+    ids=["mpeg4", "hevc", "10-bit", "variable", "matroska"],
 )
-def test_what_copies_would_not_show_rightly_is_told(
+def test_videos_that_copies_would_show_wrongly_are_refused_with_a_reason(
     made: dict[str, object], why: str, tmp_path: Path
 ) -> None:
     source = make_video(tmp_path / str(made.pop("name", "a.mp4")), **made)  # type: ignore[arg-type]
-    assert why in cannot_copy(probe(source), listen(source))
+    assert why in cannot_copy(probe(source), decode_audio(source))
 
 
-def test_rare_key_pictures_are_told(tmp_path: Path) -> None:
+def test_rare_keyframes_are_reported(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4")
-    heard = replace(listen(source), end_us=60_000_000)
-    assert "too rare" in cannot_copy(probe(source), heard)
+    heard = replace(decode_audio(source), end_us=60_000_000)
+    assert "20 s apart" in cannot_copy(probe(source), heard)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 
 from annotate.errors import MediaError
 from annotate.media import source
+from annotate.media.audio import decode_audio
 from annotate.media.probe import probe
-from annotate.media.rescue import rescue
-from annotate.media.sound import listen
+from annotate.media.repair import repair
 from tests.support.media_factory import make_video
 
 
@@ -46,7 +46,7 @@ def test_text_and_lists_of_other_files_are_broken_whatever_their_name(text: str,
     fake.write_text(text.format(real=real.as_uri(), name=real.name))
     assert code_of(fake) == "broken"
     with pytest.raises(MediaError):
-        rescue(fake, tmp_path)
+        repair(fake, tmp_path)
 
 
 def test_a_file_without_its_index_is_broken(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_file_whose_end_is_missing_is_truncated(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", seconds=6, options={"movflags": "faststart"})
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 5 // 10])
     with pytest.raises(MediaError, match="cut off") as caught:
-        listen(path)
+        decode_audio(path)
     assert caught.value.code == "truncated"
 
 
@@ -92,8 +92,8 @@ def test_a_name_is_only_a_name(name: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_second_decoder_makes_a_copy_that_the_first_reads(tmp_path: Path) -> None:
     path = make_video(tmp_path / "-odd name%d.mp4")
-    copy = rescue(path, tmp_path)
-    assert abs(listen(copy).end_us - listen(path).end_us) < 50_000
+    copy = repair(path, tmp_path)
+    assert abs(decode_audio(copy).end_us - decode_audio(path).end_us) < 50_000
 
 
 def test_the_second_decoder_shows_signs_of_life_and_has_a_limit(
@@ -106,7 +106,7 @@ def test_the_second_decoder_shows_signs_of_life_and_has_a_limit(
     monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", lambda: str(slow))
     signs: list[int] = []
     with pytest.raises(MediaError) as caught:
-        rescue(make_video(tmp_path / "a.mp4", seconds=1), tmp_path, signs.append)
+        repair(make_video(tmp_path / "a.mp4", seconds=1), tmp_path, signs.append)
     assert (caught.value.code, signs) == ("broken", [0, 0])
     assert limit.read_text() == "600\n"
 

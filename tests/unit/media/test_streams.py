@@ -9,10 +9,10 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from annotate.media.audio import DecodedAudio, decode_audio
 from annotate.media.cut import cut
 from annotate.media.probe import Probe, probe
 from annotate.media.remux import cannot_copy, copy
-from annotate.media.sound import Heard, listen
 from annotate.types import SampleMedia, Segment
 from tests.support.media_factory import make_video, number_of
 
@@ -27,9 +27,9 @@ def ffmpeg_pictures(path: Path, size: tuple[int, int] = (160, 120)) -> NDArray[n
     return np.frombuffer(raw, np.uint8).reshape(-1, size[1], size[0])
 
 
-def whole_clip(path: Path, media: Path) -> tuple[SampleMedia, Probe, Heard]:
+def whole_clip(path: Path, media: Path) -> tuple[SampleMedia, Probe, DecodedAudio]:
     """Cut one sample that reaches from the start of a file to its end."""
-    found, heard = probe(path), listen(path)
+    found, heard = probe(path), decode_audio(path)
     sample = SampleMedia.under(media, "0" * 16)
     cut(path, found, heard, [(sample, Segment(0, heard.end_us))])
     return sample, found, heard
@@ -68,7 +68,7 @@ def test_a_whole_clip_holds_all_pictures_and_sound_in_either_order_of_streams(
 @pytest.mark.parametrize("sound_first", [True, False], ids=["sound-first", "picture-first"])
 def test_a_copied_clip_reaches_the_end_in_either_order_of_streams(sound_first: bool, tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", seconds=2, sound_first=sound_first, encoder=B_FRAMES["libx264"])
-    found, heard = probe(source), listen(source)
+    found, heard = probe(source), decode_audio(source)
     assert not cannot_copy(found, heard)
     sample = SampleMedia.under(tmp_path / "media", "0" * 16)
     copy(source, found, heard, [(sample, Segment(0, heard.end_us))])
@@ -77,7 +77,7 @@ def test_a_copied_clip_reaches_the_end_in_either_order_of_streams(sound_first: b
 
 def test_a_sample_amid_an_avi_file_with_late_pictures_shows_its_own(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.avi", seconds=4, encoder={"bf": "3", "g": "25"})
-    found, heard = probe(source), listen(source)
+    found, heard = probe(source), decode_audio(source)
     spans = (Segment(400_000, 1_200_000), Segment(2_800_000, 3_600_000))
     wanted = [(SampleMedia.under(tmp_path / "media", f"{n:016d}"), span) for n, span in enumerate(spans)]
     cut(source, found, heard, wanted)
@@ -92,7 +92,7 @@ def test_channels_of_opposite_phase_do_not_cancel_each_other(codec: str, tmp_pat
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-i", str(plain)]
     command += ["-c:v", "copy", "-af", "pan=stereo|c0=c0|c1=-1*c0", "-c:a", codec, str(wired)]
     subprocess.run(command, check=True)
-    wanted, heard = listen(plain).wave, listen(wired).wave
+    wanted, heard = decode_audio(plain).wave, decode_audio(wired).wave
     length = min(len(wanted), len(heard))
     assert np.corrcoef(wanted[:length], heard[:length])[0, 1] > 0.99
     assert heard.std() == pytest.approx(wanted.std(), rel=0.05)

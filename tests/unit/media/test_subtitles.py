@@ -6,12 +6,20 @@ import av
 import pytest
 
 from annotate.ingest.prepare import prepare
-from annotate.media.blur import without_lettering
-from annotate.media.lettering import LineSearch
+from annotate.media.audio import decode_audio
+from annotate.media.blur import without_onscreen_text
+from annotate.media.onscreen_text import LineSearch
 from annotate.media.reading import read_subtitles
-from annotate.media.sound import listen
 from annotate.types import CutPlan, SampleMedia, VideoJob
-from benchmarks._ingest_lettering import Cost, encoded, glimpses, is_found, shared_letters, windows, with_line
+from benchmarks._ingest_lettering import (
+    Cost,
+    encoded,
+    frame_samples,
+    is_found,
+    shared_letters,
+    windows,
+    with_line,
+)
 from tests.support.media_factory import EXAMPLES
 
 FACE = EXAMPLES / "grid_lbax4n.mpg"
@@ -27,12 +35,12 @@ def plain() -> list:
 def test_small_or_faint_lines_break_the_rule_of_the_presets(
     plain: list, text: str, height: float, contrast: int
 ) -> None:
-    assert is_found(glimpses(encoded(with_line(plain, height, contrast, text)), Cost()))
+    assert is_found(frame_samples(encoded(with_line(plain, height, contrast, text)), Cost()))
 
 
 def test_a_line_that_comes_in_late_is_found(plain: list) -> None:
     late = [*plain[:40], *with_line(plain, 0.06, 100, ENGLISH)[40:]]
-    assert any(g.lettering for g in glimpses(encoded(late), Cost()))
+    assert any(g.onscreen_text for g in frame_samples(encoded(late), Cost()))
 
 
 def test_a_clip_without_text_is_searched_once_in_three_seconds_where_nothing_changes(plain: list) -> None:
@@ -47,7 +55,7 @@ def test_a_hidden_line_cannot_be_read_any_more(plain: list, text: str, tmp_path:
     clip = encoded(with_line(plain, 0.07, 160, text))
     before, after = tmp_path / "before.mp4", tmp_path / "after.mp4"
     before.write_bytes(clip)
-    after.write_bytes(without_lettering(clip, ()))
+    after.write_bytes(without_onscreen_text(clip, ()))
     assert shared_letters(text, read_subtitles(before)) >= len(text.replace(" ", "")) - 2
     assert read_subtitles(after) == ""
 
@@ -84,5 +92,5 @@ def muxed(pictures: list, path: Path) -> None:
     height, width = pictures[0].shape[:2]
     encoder = ClipEncoder(Fraction(25), (width, height), (16_000, 1))
     for picture in pictures:
-        encoder.picture(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p"))
-    path.write_bytes(encoder.finish(listen(FACE).wave[None, :48_000])[0])
+        encoder.add_frame(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p"))
+    path.write_bytes(encoder.finish(decode_audio(FACE).wave[None, :48_000])[0])

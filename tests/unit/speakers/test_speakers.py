@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from annotate.media.sound import listen
+from annotate.media.audio import decode_audio
 from annotate.speakers import guess
 from annotate.speakers.guess import guess_speakers, is_numbered
 from annotate.speakers.voice import cepstrum, voice_of
@@ -29,7 +29,7 @@ def sentence() -> list[Wave]:
 
 
 def pieces(name: str, seconds: float) -> list[Wave]:
-    wave = listen(Path(__file__).parents[3] / "examples" / "videos" / name).wave
+    wave = decode_audio(Path(__file__).parents[3] / "examples" / "videos" / name).wave
     length = round(seconds * RATE)
     return [wave[at : at + length] for at in range(0, max(len(wave) - length, 1), length)]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from annotate.errors import MediaError
-from annotate.media.thumbnails import key_pictures
+from annotate.media.keyframes import keyframes
 from annotate.segmenters.scenes import Scenes
 from annotate.types import Footage, LengthRules
 from tests.support.media_factory import make_video
@@ -30,7 +30,7 @@ def coloured(path: Path, shown: list[tuple[float, int]], *, every_is_key: bool =
 
 def test_key_pictures_are_small_and_come_in_order_from_the_start(tmp_path: Path) -> None:
     path = coloured(tmp_path / "a.mp4", [(2, 30), (3, 200)])
-    found = list(key_pictures(path))
+    found = list(keyframes(path))
     assert [time for time, _ in found] == [0, 2_000_000]
     assert [picture.shape for _, picture in found] == [(90, 160, 3)] * 2
     assert found[0][1].mean() == pytest.approx(30, abs=12)
@@ -39,14 +39,14 @@ def test_key_pictures_are_small_and_come_in_order_from_the_start(tmp_path: Path)
 
 def test_at_most_two_pictures_in_a_second_are_read(tmp_path: Path) -> None:
     path = coloured(tmp_path / "a.mp4", [(3, 30)], every_is_key=True)
-    times = [time for time, _ in key_pictures(path)]
+    times = [time for time, _ in keyframes(path)]
     assert len(times) == 6
     assert min(np.diff(times)) >= 500_000
 
 
 def test_scenes_of_a_real_file_are_found(tmp_path: Path) -> None:
     path = coloured(tmp_path / "a.mp4", [(2, 30), (3, 120), (1.6, 220)])
-    footage = Footage(np.zeros(0, np.float32), 6_600_000, pictures=lambda: key_pictures(path))
+    footage = Footage(np.zeros(0, np.float32), 6_600_000, pictures=lambda: keyframes(path))
     found = Scenes().segment(footage, LengthRules()).segments
     assert [(s.start_us, s.end_us) for s in found] == [
         (0, 2_000_000),
@@ -56,9 +56,9 @@ def test_scenes_of_a_real_file_are_found(tmp_path: Path) -> None:
 
 
 def test_sound_alone_has_no_key_picture_and_a_playlist_is_refused(tmp_path: Path) -> None:
-    assert list(key_pictures(make_video(tmp_path / "a.mp3", video=False))) == []
+    assert list(keyframes(make_video(tmp_path / "a.mp3", video=False))) == []
     playlist = tmp_path / "a.mp4"
     playlist.write_text("#EXTM3U\nfile:///etc/passwd\n")
     with pytest.raises(MediaError) as caught:
-        list(key_pictures(playlist))
+        list(keyframes(playlist))
     assert caught.value.code == "broken"

@@ -1,4 +1,4 @@
-"""Reads small key pictures of a video: what can be seen of it without decoding it all."""
+"""Decodes small keyframes of a video, without decoding the frames between them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.media.sound import Clock, start_us, tell_nobody
+from annotate.media.audio import Clock, no_heartbeat, start_us
 from annotate.media.source import moving_stream, open_source
 from annotate.orientation import Turner, upright_filters
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     import av
 
 WIDTH = 160
-"""Pixels; smaller pictures stay as they are."""
-_APART_US = 500_000
-"""Some codecs make every picture a key picture: no more than two in a second are decoded."""
+"""Pixels; smaller frames keep their size."""
+_INTERVAL_US = 500_000
+"""No more than two keyframes a second are decoded, because in some codecs every frame is one."""
 
 
-def key_pictures(
-    path: Path, alive: Callable[[int], None] = tell_nobody
+def keyframes(
+    path: Path, heartbeat: Callable[[int], None] = no_heartbeat
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """(microseconds from the video's start, (height, width, 3) RGB) in order, turned upright.
+    """Yield (microseconds from the video's start, (height, width, 3) RGB) of upright keyframes, in order.
 
-    None where the video has no moving picture. `alive` is called as `media.sound.listen` does.
-    Raises `MediaError` as `open_source` does; a key picture that is damaged is left out.
+    Yields nothing for a file without a video stream, and skips damaged keyframes. `heartbeat` is called with
+    the position in microseconds. Raises `MediaError` as `open_source` does.
     """
     with open_source(path) as container:
         video = moving_stream(container)
@@ -37,11 +37,11 @@ def key_pictures(
         wanted_us, turner = 0, None
         for packet in container.demux(video):
             at = clock(packet)
-            alive(at or 0)
-            # The last packet is empty: it asks for what the decoder still holds.
+            heartbeat(at or 0)
+            # The last packet is empty: it flushes the decoder.
             if packet.size and (not packet.is_keyframe or at is None or at < wanted_us):
                 continue
-            wanted_us = (at or 0) + _APART_US
+            wanted_us = (at or 0) + _INTERVAL_US
             for frame in _decoded(packet):
                 if frame.time is not None and (time := round(frame.time * 1e6) - zero) >= 0:
                     turner = turner or Turner(upright_filters(frame))
@@ -60,6 +60,6 @@ def _decoded(packet: "av.Packet[av.VideoStream]") -> "list[av.VideoFrame]":
 def _small(frame: "av.VideoFrame", turner: Turner) -> NDArray[np.uint8]:
     width = min(WIDTH, frame.width)
     height = max(1, frame.height * width // frame.width)
-    # Averaged areas: single pixels would make every noise a change.
+    # Area averaging: with nearest-neighbour scaling noise would look like change.
     small = frame.reformat(width, height, "rgb24", interpolation="AREA", threads=1)
     return np.asarray(turner(small).to_ndarray(), np.uint8)

@@ -1,4 +1,4 @@
-"""Makes decoded pictures fit for a browser: upright, square pixels, one size, 8-bit yuv420p."""
+"""Converts decoded frames to what browsers show: upright, square pixels, one size, 8-bit yuv420p."""
 
 from typing import TYPE_CHECKING
 
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
 
 
 class Upright:
-    """Scales and turns pictures to one size; the source may change its own size on the way."""
+    """Scales frames to one size and turns them upright; the size of the source may change midway."""
 
     def __init__(self, size: tuple[int, int], filters: Filters) -> None:
-        """`size` is (width, height) of the upright picture, `filters` what turns the stored one upright."""
+        """`size` is (width, height) of the upright frame; `filters` turn the stored frame upright."""
         width, height = size
         self._flat = (height, width) if swaps_sides(filters) else (width, height)
         self._turner = Turner(filters)
 
     def __call__(self, frame: "av.VideoFrame") -> "av.VideoFrame":
-        """The picture as it shall be; the same frame if nothing is to be done."""
+        """The converted frame; the same object if nothing has to change."""
         if (frame.width, frame.height, frame.format.name) != (*self._flat, "yuv420p"):
             frame = self._scaled(frame)
         return self._turner(frame)
 
     def _scaled(self, frame: "av.VideoFrame") -> "av.VideoFrame":
         width, height = self._flat
-        # One thread: with more, the encoder was seen to get other bytes from one run to the next.
-        made = frame.reformat(
+        # One thread: with more, the bytes differed from run to run.
+        scaled = frame.reformat(
             width, height, "yuv420p", dst_color_range="MPEG", interpolation="BICUBIC", threads=1
         )
-        copy_colours(frame, made)
-        made.color_range = 1  # limited
-        return made
+        copy_colours(frame, scaled)
+        scaled.color_range = 1  # limited
+        return scaled
 
 
 def gray(frame: "av.VideoFrame") -> NDArray[np.uint8]:
-    """(height, width) brightness of a yuv420p picture."""
+    """(height, width) luma plane of a yuv420p frame."""
     plane = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
     return np.ascontiguousarray(rows[: frame.height, : frame.width])

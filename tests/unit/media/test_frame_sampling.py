@@ -14,15 +14,15 @@ import pytest
 from numpy.typing import NDArray
 
 from annotate.ingest.prepare import prepare
-from annotate.media.blur import hide_lettering, seen_lines, without_lettering
+from annotate.media.audio import decode_audio
+from annotate.media.blur import hide_onscreen_text, text_lines, without_onscreen_text
 from annotate.media.clip import ClipEncoder
 from annotate.media.cut import CutSample
 from annotate.media.faces import settle
-from annotate.media.glimpses import Watcher
-from annotate.media.lettering import lines
-from annotate.media.sound import listen
-from annotate.types import Box, CutPlan, Glimpse, SampleMedia, VideoJob
-from annotate.yunet import Sighting
+from annotate.media.frame_sampling import FrameSampler
+from annotate.media.onscreen_text import lines
+from annotate.types import Box, CutPlan, FrameSample, SampleMedia, VideoJob
+from annotate.yunet import Detection
 from tests.support.media_factory import EXAMPLES
 
 FACE = EXAMPLES / "grid_lbax4n.mpg"
@@ -34,12 +34,12 @@ def pictures(path: Path = FACE, count: int = 50) -> Pictures:
         return [frame.to_ndarray(format="bgr24") for frame in islice(source.decode(video=0), count)]
 
 
-def seen(shown: Sequence[NDArray[np.uint8]], every_us: int = 40_000) -> tuple[Glimpse, ...]:
-    watcher = Watcher()
+def seen(shown: Sequence[NDArray[np.uint8]], every_us: int = 40_000) -> tuple[FrameSample, ...]:
+    sampler = FrameSampler()
     for n, picture in enumerate(shown):
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
-        watcher.see(frame.reformat(format="yuv420p"), n * every_us)
-    return watcher.glimpses()
+        sampler.add(frame.reformat(format="yuv420p"), n * every_us)
+    return sampler.frame_samples()
 
 
 def subtitled(shown: Pictures, text: str = "I know that") -> Pictures:
@@ -56,7 +56,7 @@ def encoded(shown: Pictures) -> bytes:
     height, width = shown[0].shape[:2]
     encoder = ClipEncoder(Fraction(25), (width, height), (16_000, 1))
     for picture in shown:
-        encoder.picture(av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="yuv420p"))
+        encoder.add_frame(av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="yuv420p"))
     return encoder.finish(np.zeros((1, 1600), np.float32))[1]
 
 
@@ -97,41 +97,41 @@ SPOT, ELSEWHERE = Box(0.4, 0.2, 0.2, 0.3), Box(0.1, 0.7, 0.1, 0.1)
 TIMES_US = range(0, 10_000_000, 500_000)
 
 
-def settled(*looks: Sequence[Sighting]) -> list[tuple[Box, ...]]:
+def settled(*looks: Sequence[Detection]) -> list[tuple[Box, ...]]:
     return settle(looks, TIMES_US[: len(looks)])
 
 
 def test_what_is_never_seen_surely_is_no_face() -> None:
-    surely, faintly = Sighting(SPOT, 0.9), Sighting(ELSEWHERE, 0.5)
+    surely, faintly = Detection(SPOT, 0.9), Detection(ELSEWHERE, 0.5)
     assert settled([surely], [surely, faintly], [surely, faintly]) == [(SPOT,)] * 3
 
 
 def test_a_face_seen_faintly_counts_where_it_was_seen_surely_before() -> None:
-    assert settled([Sighting(SPOT, 0.9)], [Sighting(SPOT, 0.4)]) == [(SPOT,)] * 2
+    assert settled([Detection(SPOT, 0.9)], [Detection(SPOT, 0.4)]) == [(SPOT,)] * 2
 
 
 def test_a_face_missed_for_a_second_and_a_half_between_two_sightings_is_there_on_its_way() -> None:
     moved = Box(0.44, 0.2, 0.2, 0.3)
-    found = settled([Sighting(SPOT, 0.9)], [], [], [], [Sighting(moved, 0.9)])
+    found = settled([Detection(SPOT, 0.9)], [], [], [], [Detection(moved, 0.9)])
     assert [len(boxes) for boxes in found] == [1] * 5
     assert [boxes[0].left for boxes in found] == pytest.approx([0.4, 0.41, 0.42, 0.43, 0.44])
 
 
 def test_a_face_that_is_gone_for_longer_is_not_there_meanwhile() -> None:
-    gone: list[list[Sighting]] = [[]] * 4
-    assert settled([Sighting(SPOT, 0.9)], *gone, [Sighting(SPOT, 0.9)])[1:-1] == [()] * 4
+    gone: list[list[Detection]] = [[]] * 4
+    assert settled([Detection(SPOT, 0.9)], *gone, [Detection(SPOT, 0.9)])[1:-1] == [()] * 4
 
 
 def test_between_key_pictures_far_apart_nothing_is_guessed() -> None:
-    looks = [[Sighting(SPOT, 0.9)], [], [Sighting(SPOT, 0.9)]]
+    looks = [[Detection(SPOT, 0.9)], [], [Detection(SPOT, 0.9)]]
     assert settle(looks, [0, 3_000_000, 6_000_000])[1] == ()
 
 
 def test_people_small_in_the_background_are_no_further_faces() -> None:
     behind = Box(0.1, 0.1, 0.06, 0.09)
-    assert settled([Sighting(SPOT, 0.9), Sighting(behind, 0.9)]) == [(SPOT,)]
+    assert settled([Detection(SPOT, 0.9), Detection(behind, 0.9)]) == [(SPOT,)]
     beside = Box(0.1, 0.1, 0.1, 0.15)
-    assert settled([Sighting(SPOT, 0.9), Sighting(beside, 0.9)]) == [(SPOT, beside)]
+    assert settled([Detection(SPOT, 0.9), Detection(beside, 0.9)]) == [(SPOT, beside)]
 
 
 def turned(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -163,17 +163,17 @@ def test_lines_of_text_are_found_where_they_stand() -> None:
 
 def test_text_of_a_single_look_between_others_does_not_count() -> None:
     plain = pictures(count=40)
-    assert any(g.lettering for g in seen(subtitled(plain)))
+    assert any(g.onscreen_text for g in seen(subtitled(plain)))
     flashed = [*plain[:12], *subtitled(plain[12:16]), *plain[16:]]
-    assert not any(g.lettering for g in seen(flashed))
+    assert not any(g.onscreen_text for g in seen(flashed))
 
 
 def test_hidden_text_cannot_be_found_again_and_the_rest_stays() -> None:
     plain = pictures(count=30)
     clip = encoded(subtitled(plain))
-    made = without_lettering(clip, seen(subtitled(plain)))
-    assert seen_lines(clip)
-    assert not seen_lines(made)
+    made = without_onscreen_text(clip, seen(subtitled(plain)))
+    assert text_lines(clip)
+    assert not text_lines(made)
     with av.open(BytesIO(made)) as source:
         assert [s.type for s in source.streams] == ["video"]
         after = [frame.to_ndarray(format="bgr24") for frame in source.decode(video=0)]
@@ -191,7 +191,7 @@ def test_a_clip_without_text_keeps_its_bytes(tmp_path: Path) -> None:
     media.silent.parent.mkdir(parents=True)
     media.silent.write_bytes(encoded(plain))
     before, cut = media.silent.read_bytes(), CutSample({"V": "as before"}, seen(plain))
-    assert hide_lettering(media, cut) is cut
+    assert hide_onscreen_text(media, cut) is cut
     assert media.silent.read_bytes() == before
 
 
@@ -200,26 +200,26 @@ def test_hiding_writes_the_silent_clip_anew_and_tells_its_hash(tmp_path: Path) -
     media = SampleMedia.under(tmp_path, "0" * 16)
     media.silent.parent.mkdir(parents=True)
     media.silent.write_bytes(encoded(shown))
-    made = hide_lettering(media, CutSample({"M": "kept", "V": "as before"}, seen(shown)))
+    made = hide_onscreen_text(media, CutSample({"M": "kept", "V": "as before"}, seen(shown)))
     assert made.sha256["M"] == "kept"
     assert made.sha256["V"] != "as before"
-    assert not seen_lines(media.silent.read_bytes())
+    assert not text_lines(media.silent.read_bytes())
 
 
 def test_subtitles_are_hidden_from_the_vision_pass_alone_and_only_on_request(tmp_path: Path) -> None:
     shown = subtitled(pictures(count=75))
     encoder = ClipEncoder(Fraction(25), (360, 288), (16_000, 1))
     for picture in shown:
-        encoder.picture(av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="yuv420p"))
+        encoder.add_frame(av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="yuv420p"))
     video = tmp_path / "a.mp4"
-    video.write_bytes(encoder.finish(listen(FACE).wave[None, :48_000])[0])
+    video.write_bytes(encoder.finish(decode_audio(FACE).wave[None, :48_000])[0])
     sidecar = tmp_path / "a.srt"
     sidecar.write_text("1\n00:00:00,500 --> 00:00:02,500\nlay blue at x four now\n")
     for hide in (False, True):
         job = VideoJob(video, "0" * 64, tmp_path / str(hide), sidecar, CutPlan(hide_subtitles=hide))
         (sample,) = prepare(job).samples
         media = SampleMedia.under(job.media, sample.id)
-        assert seen_lines(media.clip.read_bytes())
-        assert bool(seen_lines(media.silent.read_bytes())) is not hide
+        assert text_lines(media.clip.read_bytes())
+        assert bool(text_lines(media.silent.read_bytes())) is not hide
         assert sample.media_sha256["V"] == hashlib.sha256(media.silent.read_bytes()).hexdigest()
         assert sample.measures["burnt-in-text"] == 1

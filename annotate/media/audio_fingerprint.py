@@ -28,7 +28,7 @@ _KEPT = 96
 _TIME_BITS = 12
 
 
-def sound_print(wave: NDArray[np.float32]) -> tuple[int, ...]:
+def audio_fingerprint(wave: NDArray[np.float32]) -> tuple[int, ...]:
     """Of a clip, 16 kHz mono: at most 96 numbers, those with the smallest hash first; none of silence."""
     if len(wave) < 2 * _WINDOW or float(np.abs(wave).max()) < 1e-3:
         return ()

@@ -36,12 +36,12 @@ _SLACK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class DecodedAudio:
     """The whole sound of a video, and its picture times."""
 
     wave: NDArray[np.float32]
     """16 kHz mono in [-1, 1]; its first sample is heard when the video starts."""
-    picture_us: NDArray[np.int64]
+    frame_us: NDArray[np.int64]
     """Sorted times at which a picture is first shown, from the video's start."""
     end_us: int
     """When the later of picture and sound ends."""
@@ -54,8 +54,8 @@ def start_us(container: "InputContainer") -> int:
     return container.start_time or 0
 
 
-def tell_nobody(done_us: int = 0) -> None:
-    """Stands for `alive` where nobody waits."""
+def no_heartbeat(done_us: int = 0) -> None:
+    """Stands for `heartbeat` where nobody waits."""
 
 
 class Clock:
@@ -81,10 +81,10 @@ class Clock:
         return round((packet.duration or 0) * self._up / self._down)
 
 
-def listen(path: Path, alive: Callable[[int], None] = tell_nobody) -> Heard:
+def decode_audio(path: Path, heartbeat: Callable[[int], None] = no_heartbeat) -> DecodedAudio:
     """Read all packets once: decode the sound, note the pictures' times.
 
-    `alive` is called meanwhile, with how far it is, in microseconds.
+    `heartbeat` is called meanwhile, with how far it is, in microseconds.
 
     Raises `MediaError` as `open_source` does, and with code ``truncated`` when the file ends well before it
     says it does.
@@ -96,7 +96,7 @@ def listen(path: Path, alive: Callable[[int], None] = tell_nobody) -> Heard:
         # It grows in place: a list of blocks would be copied into one wave at the end.
         wave, pictures = array("f"), _Pictures(Clock(video, start_us(container)))
         for packet, is_picture in media_packets(container, video, audio):
-            alive(timeline.position * 1_000_000 // timeline.rate)
+            heartbeat(timeline.position * 1_000_000 // timeline.rate)
             if is_picture:
                 pictures.note(packet)
                 continue
@@ -107,7 +107,7 @@ def listen(path: Path, alive: Callable[[int], None] = tell_nobody) -> Heard:
         wave.frombytes(resampler.flush()[0].tobytes())
         end = max(pictures.end_us, len(wave) * 1_000_000 // SAMPLE_RATE)
         _check_end(path, container.duration or 0, end)
-        return Heard(np.frombuffer(wave, np.float32), pictures.times(), end, pictures.entries())
+        return DecodedAudio(np.frombuffer(wave, np.float32), pictures.times(), end, pictures.entries())
 
 
 def _check_end(path: Path, announced_us: int, end_us: int) -> None:
