@@ -1,4 +1,4 @@
-"""Times as files write them, as microseconds."""
+"""Parses the times in transcripts, and returns them in microseconds."""
 
 import re
 
@@ -6,22 +6,28 @@ _SEPARATOR = r"\s*[:：]\s*"
 _CLOCK = re.compile(
     rf"([-\u2212+]?)(?:(?:(\d{{1,4}}){_SEPARATOR})?(\d{{1,4}}){_SEPARATOR})?(\d{{1,9}})(?:\s*[,.:;]\s*(\d{{1,20}}))?"
 )
+_TIMECODE = re.compile(rf"[-\u2212+]?\d{{1,4}}{_SEPARATOR}\d{{1,4}}{_SEPARATOR}\d{{1,2}}\s*[:：;]\s*\d{{2}}")
+"""SMPTE timecode: hours, minutes, seconds and frames; a semicolon precedes the frames of drop-frame counts."""
 _PLAIN = re.compile(r"[-\u2212+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d{1,3})?")
 _DAYS = re.compile(r"([-\u2212+]?)(\d{1,6})\s+days?,?\s*([-\u2212+]?)(.*)", re.IGNORECASE)
 _UNITS = re.compile(
     r"(.*?)\s*(?:(ms|msecs?|milliseconds?|millis)|s|secs?|seconds?)\.?", re.IGNORECASE | re.DOTALL
 )
 _LONGEST = 64
-"""Characters of a time in a table; longer ones are texts, which expressions that look ahead are slow at."""
+"""Maximum length of a time in a table. Longer cells are text, on which these expressions would be slow."""
 _LATEST_SECONDS = 1e9
 _DAY_US = 86_400_000_000
 
 
-def clock(text: str) -> int | None:
-    """Microseconds of ``1:02:03,456``, ``02:03.4`` or ``3.4``; None where it is no time.
+def clock(text: str, *, hundredths: bool = False) -> int | None:
+    """Microseconds of ``1:02:03,456``, ``02:03.4`` or ``3.4``; None if `text` is not a time.
 
-    Common slips are read too: a colon or semicolon before the fraction, blanks around a separator.
+    Common slips are accepted: a colon or semicolon before the fraction, and spaces around separators. Two
+    digits after a third colon (``00:00:01:12``) count frames: without the frame rate their time is unknown,
+    so the result is None. With `hundredths`, as in SubStation Alpha, they are hundredths of a second.
     """
+    if not hundredths and _TIMECODE.fullmatch(text.strip()):
+        return None
     match = _CLOCK.fullmatch(text.strip())
     if match is None:
         return None
@@ -34,9 +40,10 @@ def clock(text: str) -> int | None:
 
 
 def moment(text: str) -> int | None:
-    """Microseconds of a time in a table, as people, spreadsheets, pandas and numpy write it; or None.
+    """Microseconds of a time in a table, as people, spreadsheets, pandas and numpy write it, or None.
 
-    Beside what `clock` reads: ``1e-05``, ``.5``, ``2.``, ``0.30000000000000004``, ``1,5`` (in seconds),
+    It accepts what `clock` accepts, and
+    ``1e-05``, ``.5``, ``2.``, ``0.30000000000000004``, ``1,5`` (in seconds),
     ``0 days 00:00:01.5``, ``1 day, 0:00:01``, ``1.5 s`` and ``1500 ms``.
     """
     text = text.strip()
@@ -58,7 +65,7 @@ def moment(text: str) -> int | None:
 
 
 def microseconds(seconds: object) -> int | None:
-    """Of a number of seconds as JSON or Praat write it; None where it is no usable number."""
+    """Microseconds of a number of seconds as JSON or Praat write it; None if it is not usable as a time."""
     if isinstance(seconds, str):
         try:
             seconds = float(seconds)
@@ -66,7 +73,7 @@ def microseconds(seconds: object) -> int | None:
             return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
-    # What is no number is not below; and a number of hundreds of digits fits into no float.
+    # This is false for NaN too, and compares integers that are too large for a float.
     if not abs(seconds) <= _LATEST_SECONDS:
         return None
     return round(seconds * 1e6)

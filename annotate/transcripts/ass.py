@@ -49,7 +49,7 @@ def _lines(text: str) -> Iterator[Cue | Dropped]:
 
 
 def _cue(row: dict[str, str], where: str) -> Cue | Dropped:
-    start, end = clock(row.get("start", "")), clock(row.get("end", ""))
+    start, end = (clock(row.get(name, ""), hundredths=True) for name in ("start", "end"))
     if start is None or end is None or "text" not in row:
         return Dropped(DAMAGED, where)
     raw = row["text"]

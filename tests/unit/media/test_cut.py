@@ -210,8 +210,8 @@ def test_passing_over_pauses_changes_no_byte_of_a_clip(
     source = make_video(tmp_path / f"a{ending}", seconds=5, codec=codec, encoder=options)
     spans = (Segment(600_000, 1_000_000), Segment(2_760_000, 3_000_000), Segment(4_200_000, 4_600_000))
     decoded: list[int] = []
-    see = _VideoTrack._see
-    monkeypatch.setattr(_VideoTrack, "_see", lambda self, frame: decoded.append(1) or see(self, frame))
+    see = _VideoTrack._add
+    monkeypatch.setattr(_VideoTrack, "_add", lambda self, frame: decoded.append(1) or see(self, frame))
     brief = [m.clip.read_bytes() for m in cut_all(source, tmp_path / "brief", spans)]
     count = len(decoded)
     heard = replace(decode_audio(source), entry_us=np.zeros(0, np.int64))

@@ -36,6 +36,9 @@ THIRD = "3\n00:00:07,000 --> 00:00:09,000\nthird one"
         "2\n00:00:04,000 bis 00:00:06,000\nsecond one",
         "2.\n00:00:04,000 ~> 00:00:06,000\nsecond one",
         "2\n??:??:04,000 --> 00:00:06,000\nsecond one\n\nand more of it",
+        # Two digits after a third colon or semicolon count frames, and the file does not give their rate.
+        "2\n00:00:04:12 --> 00:00:06:00\nsecond one",
+        "2\n00:00:04;12 --> 00:00:06;00\nsecond one",
     ],
 )
 def test_a_cue_with_damaged_times_is_dropped_with_its_line_and_its_neighbours_stay(
@@ -202,6 +205,11 @@ def test_a_line_of_substation_alpha_with_damaged_times_is_dropped_and_counted(tm
     )
     assert cues(got) == [(3, 4, "b, c")]
     assert got.notes == ("dropped 1 subtitle cue with damaged times (a.ass, line 3)",)
+
+
+def test_substation_alpha_counts_hundredths_after_a_third_colon(tmp_path: Path) -> None:
+    got = read(tmp_path, f"{ASS}Dialogue: 0:00:01:12,0:00:02:50,a\n", "a.ass")
+    assert cues(got) == [(1.12, 2.5, "a")]
 
 
 LINE = st.text(

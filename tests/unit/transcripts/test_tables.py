@@ -27,6 +27,7 @@ from tests.support.transcript_files import cues, read, texts
         ("0 days 00:00:01.500000", 1_500_000), ("0 days", 0), ("1 day, 0:00:01", 86_401_000_000),
         ("-1 days +23:59:59.5", -500_000), ("0:00:01.500000", 1_500_000), ("1500 ms", 1_500_000),
         ("1.5 s", 1_500_000), ("nan", None), ("NaT", None), ("", None), ("1.2.3", None), ("1e999", None),
+        ("00:00:01:12", None), ("00:00:01;12", None), ("00:00:01:120", 1_120_000),
     ],
 )  # fmt: skip
 def test_a_time_is_read_however_it_is_written(written: str, us: int | None) -> None:
