@@ -7,7 +7,7 @@ _CLOCK = re.compile(
     rf"([-\u2212+]?)(?:(?:(\d{{1,4}}){_SEPARATOR})?(\d{{1,4}}){_SEPARATOR})?(\d{{1,9}})(?:\s*[,.:;]\s*(\d{{1,20}}))?"
 )
 _TIMECODE = re.compile(rf"[-\u2212+]?\d{{1,4}}{_SEPARATOR}\d{{1,4}}{_SEPARATOR}\d{{1,2}}\s*[:：;]\s*\d{{2}}")
-"""SMPTE timecode: hours, minutes, seconds and frames; a semicolon precedes the frames of drop-frame counts."""
+"""SMPTE timecode: hours, minutes, seconds, frames; a semicolon precedes the frames of drop-frame counts."""
 _PLAIN = re.compile(r"[-\u2212+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d{1,3})?")
 _DAYS = re.compile(r"([-\u2212+]?)(\d{1,6})\s+days?,?\s*([-\u2212+]?)(.*)", re.IGNORECASE)
 _UNITS = re.compile(
