@@ -13,7 +13,6 @@ from annotate.errors import AnnotateError
 from annotate.types import Modality, Role, Split
 from db.chunks import AHEAD
 from db.models import (
-    IMPORTED,
     UNANSWERED,
     Batch,
     BatchItem,
@@ -24,6 +23,7 @@ from db.models import (
     Sample,
     SampleStatus,
     Video,
+    VideoOrigin,
 )
 from db.votes import answer_counts
 
@@ -96,8 +96,8 @@ def candidates(
         for words in (False, True)
     }
     found = []
-    for sample_id, split, transcript, settings_hash in _usable(session):
-        left = can_ask[settings_hash != IMPORTED, bool(transcript.strip())]
+    for sample_id, split, transcript, origin in _usable(session):
+        left = can_ask[origin == VideoOrigin.CUT, bool(transcript.strip())]
         if sample_id not in asked and sample_id not in labelled:  # nearly all of a large pool
             if left:
                 found.append(Candidate(sample_id, SPLITS[split], left, False, NO_ROLES, NO_TASKS))
@@ -141,7 +141,7 @@ def _left(modality: Modality) -> Select[str]:
 
 
 def _without_clip() -> ColumnElement[bool]:
-    return exists().where(Video.sha256 == Sample.video_sha256, Video.settings_hash == IMPORTED)
+    return exists().where(Video.sha256 == Sample.video_sha256, Video.origin == VideoOrigin.IMPORTED)
 
 
 def without_clip(session: Session) -> int:
@@ -224,15 +224,15 @@ def _active_only(asked: Mapping[str, States]) -> list[str]:
 
 
 def _usable(session: Session) -> Iterable[tuple[str, str, str, str]]:
-    """Id, split, transcript, and what its video was cut by."""
+    """Id, split, transcript, and the origin of the video."""
     query = (
-        select(Sample.id, Sample.split, Sample.transcript, Video.settings_hash)
+        select(Sample.id, Sample.split, Sample.transcript, Video.origin)
         .join(Video, Video.sha256 == Sample.video_sha256)
         .where(Sample.status == SampleStatus.OK, Sample.split.is_not(None))
     )
     # Ordered in Python: the databases do not agree on the order of text.
     rows = session.execute(query.execution_options(yield_per=AHEAD))
-    return sorted((sample_id, str(split), text, made_by) for sample_id, split, text, made_by in rows)
+    return sorted((sample_id, str(split), text, origin) for sample_id, split, text, origin in rows)
 
 
 def _items(session: Session) -> dict[str, States]:

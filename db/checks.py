@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from annotate.types import Rule, Verdict
 from db import models
 from db.chunks import chunks
-from db.models import INACTIVE, SampleStatus
+from db.models import INACTIVE, SampleStatus, VideoOrigin
 
 REPEATED_SOUND, REPEATED_TEXT = "repeated-sound", "repeated-text"
 REPEATS = (REPEATED_SOUND, REPEATED_TEXT)
@@ -159,7 +159,7 @@ def unmeasured(session: Session, names: Iterable[str]) -> dict[str, int]:
     Imported samples have nothing that it could be measured on.
     """
     row, sample = models.SampleCheck, models.Sample
-    imported = select(models.Video.sha256).where(models.Video.settings_hash == models.IMPORTED)
+    imported = select(models.Video.sha256).where(models.Video.origin == VideoOrigin.IMPORTED)
     found: dict[str, int] = {}
     for name in sorted(names):
         measured = select(row.sample_id).where(row.sample_id == sample.id, row.name == name).exists()

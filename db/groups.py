@@ -14,7 +14,7 @@ from annotate.types import GUESSED, Split, Told, Turn, VideoStatus
 from db import models
 from db.checks import REPEATS
 from db.chunks import chunks
-from db.models import INACTIVE, SampleStatus
+from db.models import INACTIVE, SampleStatus, VideoOrigin
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def fixed_videos(session: Session) -> set[str]:
     """Videos (sha256) whose split must not move any more: a question about one of their samples was drawn,
     or somebody's answer or a label is stored, or a corpus of others brought them."""
     sample, video = models.Sample, models.Video
-    fixed = set(session.scalars(select(video.sha256).where(video.settings_hash == models.IMPORTED)))
+    fixed = set(session.scalars(select(video.sha256).where(video.origin == VideoOrigin.IMPORTED)))
     for judged in (models.BatchItem, models.Annotation, models.Label):
         query = select(sample.video_sha256).join(judged, judged.sample_id == sample.id).distinct()
         fixed |= set(session.scalars(query))

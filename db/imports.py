@@ -12,23 +12,22 @@ from annotate.types import Modality, Split, VideoStatus
 from db.chunks import chunks
 from db.models import (
     BY_HAND,
-    IMPORTED,
     Annotation,
     AnnotationState,
     Annotator,
     Base,
+    Corpus,
     Feature,
     FeatureShard,
     Sample,
     SampleStatus,
     Video,
+    VideoOrigin,
     now,
 )
 
 ROWS = 5_000
 """That one statement brings in."""
-CORPUS = "corpus"
-"""Key of `Video.facts`: what the corpus is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,8 @@ def corpus_samples(session: Session, corpus: str) -> dict[str, Stored]:
             Sample.speaker,
         )
         .join(Video, Video.sha256 == Sample.video_sha256)
-        .where(Video.settings_hash == IMPORTED, Video.facts[CORPUS].as_string() == corpus)
+        .join(Corpus, Corpus.id == Video.corpus_id)
+        .where(Corpus.name == corpus)
     )
     # More columns than the types of a row can tell.
     rows: Iterable[Sequence[Any]] = session.execute(query)
@@ -110,37 +110,38 @@ def corpus_samples(session: Session, corpus: str) -> dict[str, Stored]:
 
 
 def corpora(session: Session) -> list[str]:
-    """What the corpora are called that were imported so far, sorted."""
-    query = select(Video.facts[CORPUS].as_string()).where(Video.settings_hash == IMPORTED).distinct()
-    return sorted(session.scalars(query))
+    """Names of the imported corpora, sorted."""
+    return sorted(session.scalars(select(Corpus.name)))
 
 
 def put_videos(session: Session, corpus: str, videos: Sequence[NewVideo]) -> None:
-    """Add the videos that are not there yet; of others only what their samples are called is renewed."""
-    known: dict[str, Mapping[str, Any]] = {}
+    """Add the videos that are not stored yet; of the others, update only the names of their samples."""
+    row = session.scalar(select(Corpus).where(Corpus.name == corpus))
+    if row is None:
+        row = Corpus(name=corpus)
+        session.add(row)
+        session.flush()
+    stored: dict[str, Mapping[str, Any]] = {}
     for some in chunks([video.sha256 for video in videos]):
         query = select(Video.sha256, Video.facts).where(Video.sha256.in_(some))
-        known |= {sha256: facts for sha256, facts in session.execute(query)}  # noqa: C416
+        stored |= {sha256: facts for sha256, facts in session.execute(query)}  # noqa: C416
+    facts = {v.sha256: {"samples": dict(sorted(v.keys.items()))} for v in videos}
     _insert(
         session,
         Video,
         [
             {
                 "sha256": v.sha256, "name": v.name, "status": VideoStatus.OK, "reason": "", "detail": "",
-                "facts": _facts(corpus, v), "settings_hash": IMPORTED, "rules_hash": "", "speaker": v.speaker,
-                "episode": "", "split": v.split,
+                "facts": facts[v.sha256], "settings_hash": "", "rules_hash": "", "speaker": v.speaker,
+                "episode": "", "split": v.split, "origin": VideoOrigin.IMPORTED, "corpus_id": row.id,
             }
             for v in videos
-            if v.sha256 not in known
+            if v.sha256 not in stored
         ],
     )  # fmt: skip
-    changed = [v for v in videos if v.sha256 in known and known[v.sha256] != _facts(corpus, v)]
+    changed = [sha256 for sha256 in stored if stored[sha256] != facts[sha256]]
     if changed:
-        session.execute(update(Video), [{"sha256": v.sha256, "facts": _facts(corpus, v)} for v in changed])
-
-
-def _facts(corpus: str, video: NewVideo) -> dict[str, Any]:
-    return {CORPUS: corpus, "samples": dict(sorted(video.keys.items()))}
+        session.execute(update(Video), [{"sha256": sha256, "facts": facts[sha256]} for sha256 in changed])
 
 
 def put_samples(session: Session, samples: Sequence[NewSample], known: Mapping[str, Stored]) -> None:

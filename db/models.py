@@ -127,8 +127,14 @@ UNANSWERED = frozenset({BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemSta
 BY_HAND = "hand"
 """Origin of a transcript or speaker that somebody corrected: nothing but another correction changes it."""
 
-IMPORTED = "imported"
-"""`Video.settings_hash` of one that only a table tells of: nobody has its footage, nor clips of it."""
+
+class VideoOrigin(StrEnum):
+    """How a video and its samples came into the project."""
+
+    CUT = "cut"
+    """The project read its file and cut it."""
+    IMPORTED = "imported"
+    """A corpus was imported from tables: there is neither footage nor a clip of any sample."""
 
 
 class Base(DeclarativeBase):
@@ -151,6 +157,15 @@ class Base(DeclarativeBase):
     }
 
 
+class Corpus(Base):
+    """A corpus of others whose samples were imported."""
+
+    __tablename__ = "corpus"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+
+
 class Video(Base):
     """A source file, known by its content."""
 
@@ -166,9 +181,10 @@ class Video(Base):
     detail: Mapped[str] = mapped_column(default="")
     """What a person needs to understand the reason."""
     facts: Mapped[dict[str, Any]]
-    """Duration, streams, codecs, rotation: what the probe found."""
+    """What the probe measured: duration, streams, codecs, rotation. Of an imported video: under ``samples``
+    the names that its corpus gives to the samples, by sample id."""
     settings_hash: Mapped[str]
-    """Of everything that decides the cut; another hash means: cut again. See `IMPORTED`."""
+    """Of everything that decides the cut; another hash means: cut again. Empty for imported videos."""
     rules_hash: Mapped[str] = mapped_column(default="")
     """Of the rules that its samples were judged by; another hash means: judge again."""
     speaker: Mapped[str]
@@ -179,6 +195,9 @@ class Video(Base):
     """Given per group at the end of an ingest; drawn anew only while nobody was asked about the group."""
     removed_at: Mapped[datetime | None]
     """When somebody removed it with `annotate remove`; None while it takes part."""
+    origin: Mapped[str] = mapped_column(default=VideoOrigin.CUT, server_default=VideoOrigin.CUT)
+    corpus_id: Mapped[int | None] = mapped_column(ForeignKey("corpus.id"), index=True)
+    """The corpus that it was imported with; None for a video that the project cut."""
 
 
 class VideoFile(Base):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from annotate.types import Split, VideoOutcome, VideoStatus
 from db import models
 from db.chunks import chunks
-from db.models import INACTIVE, SampleStatus
+from db.models import INACTIVE, SampleStatus, VideoOrigin
 from db.samples import put_samples
 
 
@@ -188,7 +188,7 @@ def any_cut_here(session: Session) -> bool:
     query = (
         select(models.Sample.id)
         .join(models.Video, models.Video.sha256 == models.Sample.video_sha256)
-        .where(models.Sample.status == SampleStatus.OK, models.Video.settings_hash != models.IMPORTED)
+        .where(models.Sample.status == SampleStatus.OK, models.Video.origin == VideoOrigin.CUT)
     )
     return session.scalars(query.limit(1)).first() is not None
 

@@ -11,7 +11,7 @@ from annotate.types import Cue, Segment
 from annotate.wording import counted
 from db import checks, corrections, models
 from db.engine import Session
-from db.models import BY_HAND, IMPORTED, INACTIVE, SampleStatus
+from db.models import BY_HAND, INACTIVE, SampleStatus, VideoOrigin
 
 LEAST_US = 100_000
 """No sample is shorter, whoever cuts it."""
@@ -219,7 +219,7 @@ def _moved(old_us: int, new_us: int | None) -> int:
 def require_span(session: Session, row: models.Sample, start_us: int, end_us: int) -> None:
     """Raise `Unfit` unless the stretch can be a sample of the same video."""
     video = session.get_one(models.Video, row.video_sha256)
-    if video.settings_hash == IMPORTED:
+    if video.origin == VideoOrigin.IMPORTED:
         raise Unfit(f"sample {row.id} was imported without its video, so it cannot be cut otherwise")
     if start_us < 0 or end_us - start_us < LEAST_US:
         raise Unfit(

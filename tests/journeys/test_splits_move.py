@@ -12,7 +12,7 @@ from annotate.types import Told
 from db import models
 from db.engine import reading, writing
 from db.groups import fixed_videos
-from db.models import IMPORTED, SampleStatus
+from db.models import SampleStatus, VideoOrigin
 from tests.conftest import MakeProject, RunAnnotate
 from tests.journeys.test_groups import ask, cut, sample_rows, settle, splits, with_splits
 from tests.support.factories import add_label
@@ -108,7 +108,7 @@ def _mark(project: Project, name: str, evidence: str) -> None:
         if evidence == "label":
             add_label(session, sample, "sentiment.M", 1.0)
         elif evidence == "imported":
-            session.get_one(models.Video, name).settings_hash = IMPORTED
+            session.get_one(models.Video, name).origin = VideoOrigin.IMPORTED
         else:
             rater = models.Annotator(name="import:x")
             session.add(rater)

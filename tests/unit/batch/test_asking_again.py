@@ -14,7 +14,6 @@ from db.batches import Candidate, candidates, something_left
 from db.engine import reading, writing
 from db.labels import read_labels
 from db.models import (
-    IMPORTED,
     UNANSWERED,
     Annotation,
     Annotator,
@@ -22,6 +21,7 @@ from db.models import (
     BatchItem,
     BatchItemState,
     Sample,
+    VideoOrigin,
     now,
 )
 from db.outbox import reopen_unanswered
@@ -193,7 +193,7 @@ def test_what_was_imported_or_cannot_be_shown_is_left_alone(session: Session) ->
     answer(session, BatchItem(sample_id=labelled.id, modality="T"), "table", "glad", "file#1")
     rebuild_labels(session, [TASK])
     video = asked(session, footage, V).sample_id
-    session.get_one(type(add_video(session, "x")), footage.video_sha256).settings_hash = IMPORTED
+    session.get_one(type(add_video(session, "x")), footage.video_sha256).origin = VideoOrigin.IMPORTED
     asked(session, mute, T)
     mute.transcript = " "
     session.flush()

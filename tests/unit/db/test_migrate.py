@@ -1,5 +1,6 @@
 """Promises of the schema: it is made by migrations alone, on both databases, and never half."""
 
+import json
 import os
 import stat
 import subprocess
@@ -15,12 +16,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from annotate.errors import SchemaMismatch
+from annotate.project import Project
 from annotate.steps.init import init
 from annotate.steps.migrate import migrate
 from annotate.steps.recheck import recheck
 from db import models
 from db.annotations import History, standing_answers
 from db.engine import open_engine, reading, writing
+from db.imports import corpora, corpus_samples
 from db.migrate import MIGRATIONS, require_current
 from db.models import Base
 from tests.conftest import ROOT
@@ -270,3 +273,63 @@ def test_the_backup_of_an_old_database_is_private_even_if_that_was_not(project):
     _to(project.engine, "0003")
     (project.root / "annotate.db").chmod(0o644)
     assert stat.S_IMODE(Path(migrate(project).backup).stat().st_mode) == 0o600
+
+
+IMPORTED_ROWS = (
+    *(
+        "INSERT INTO video (sha256, name, status, reason, detail, facts, settings_hash, rules_hash, speaker, "
+        f"episode) VALUES ('{sha256}', '{sha256}', 'ok', '', '', '{facts}', 'imported', '', 'anna', '')"
+        for sha256, facts in (
+            ("w", '{"corpus": "90 % Übung", "samples": {"t": "w$_$1"}}'),
+            ("x", '{"corpus": "90 % Übung", "samples": {}}'),
+            ("y", '{"corpus": "CMU-MOSI", "samples": {}}'),
+        )
+    ),
+    "INSERT INTO sample (id, video_sha256, start_us, end_us, transcript, transcript_origin, transcript_raw, "
+    "words, speaker, speaker_origin, sound_print, status, split, media_sha256) VALUES "
+    "('t', 'w', 0, 1000000, 'a word', 'transcript', '', '[]', '', '', '[]', 'ok', 'train', '{}')",
+)
+
+
+def _origins(session):
+    rows = session.query(models.Video).order_by(models.Video.sha256)
+    names = {corpus.id: corpus.name for corpus in session.query(models.Corpus)}
+    return [(row.sha256, row.origin, names.get(row.corpus_id), row.settings_hash, row.facts) for row in rows]
+
+
+def test_imported_videos_of_the_seventh_version_get_their_corpus_and_go_back(each_project):
+    engine = each_project.engine
+    _to(engine, "0007")
+    with writing(engine) as session:
+        for statement in (*OLD_ROWS[:2], *OLD_ANSWERS, *IMPORTED_ROWS):
+            session.execute(text(statement))
+        stored = "SELECT sha256, CAST(facts AS VARCHAR), settings_hash FROM video ORDER BY sha256"
+        before = [(i, json.loads(facts), h) for i, facts, h in session.execute(text(stored))]
+    assert migrate(each_project)
+    cut, imported = models.VideoOrigin.CUT, models.VideoOrigin.IMPORTED
+    with writing(engine) as session:
+        assert _origins(session) == [
+            ("v", cut, None, "old", {}),
+            ("w", imported, "90 % Übung", "", {"samples": {"t": "w$_$1"}}),
+            ("x", imported, "90 % Übung", "", {"samples": {}}),
+            ("y", imported, "CMU-MOSI", "", {"samples": {}}),
+        ]
+        assert list(corpus_samples(session, "90 % Übung")) == ["t"]
+        session.add(models.Corpus(name="added after the migration"))
+    _to(engine, "0007")
+    with reading(engine) as session:
+        assert [(i, json.loads(facts), h) for i, facts, h in session.execute(text(stored))] == before
+        assert session.execute(text("SELECT id FROM sample ORDER BY id")).all() == [("s",), ("t",)]
+        assert session.execute(text("SELECT value FROM annotation")).all() == [("0",)]
+    assert migrate(each_project)
+    with reading(engine) as session:
+        assert corpora(session) == ["90 % Übung", "CMU-MOSI"]
+        assert session.get_one(models.Sample, "t").video_sha256 == "w"
+
+
+def test_a_project_in_a_folder_with_a_percent_sign_is_migrated(tmp_path):
+    init(tmp_path / "90 %(done)s", preset="mosi")
+    project = Project.open(tmp_path / "90 %(done)s")
+    _to(project.engine, "0007")
+    assert migrate(project)
+    require_current(project.engine)
