@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from annotate.doctor import installation, storage, studio
+from annotate.doctor.findings import Finding, State
 from annotate.labelstudio.exposure import exposures
 from annotate.project import Project
 from annotate.steps import doctor as step
-from annotate.steps.doctor import Finding, State, doctor
+from annotate.steps.doctor import doctor
 from db.engine import writing
 from db.models import Label
 from tests.conftest import RunAnnotate
@@ -31,11 +33,11 @@ def states(project: Project | None) -> dict[str, str]:
     ],
 )  # fmt: skip
 def test_a_sqlite_with_the_wal_reset_bug_is_told(version: tuple[int, ...], expected: State) -> None:
-    assert step.sqlite(version).state is expected
+    assert installation.sqlite(version).state is expected
 
 
 def test_a_foreign_owner_of_our_package_names_is_named() -> None:
-    finding = step.packages({"db": ["other-tool", "annotate-clips"], "cli": ["annotate_clips"]})
+    finding = installation.packages({"db": ["other-tool", "annotate-clips"], "cli": ["annotate_clips"]})
     assert finding.state is State.FAIL
     assert finding.detail == "db also belongs to other-tool"
     assert "pipx" in finding.do
@@ -45,7 +47,7 @@ def test_a_foreign_owner_of_our_package_names_is_named() -> None:
     ("version", "expected"), [("1.7.2", State.OK), ("1.8.0", State.WARN), ("2.0", State.WARN)]
 )
 def test_a_scikit_learn_at_which_modal_breaks_is_told(version: str, expected: State) -> None:
-    assert step.scikit_learn(version).state is expected
+    assert installation.scikit_learn(version).state is expected
 
 
 def test_a_part_that_cannot_be_loaded_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +85,8 @@ def test_a_fresh_project_is_healthy_on_either_database(
 def test_a_full_disk_fails_and_a_filling_one_warns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for free, expected in ((10**6, State.FAIL), (10**9, State.WARN), (10**11, State.OK)):
         usage = type("Usage", (), {"free": free})
-        monkeypatch.setattr(step.shutil, "disk_usage", lambda _, usage=usage: usage)
-        assert step.disk(tmp_path).state is expected
+        monkeypatch.setattr(storage.shutil, "disk_usage", lambda _, usage=usage: usage)
+        assert storage.disk(tmp_path).state is expected
 
 
 def test_a_database_of_another_version_fails_with_the_way_out(
@@ -99,16 +101,17 @@ def test_a_database_of_another_version_fails_with_the_way_out(
 
 def test_another_writing_command_is_only_a_warning(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, "INSTALLATION", {})
+    monkeypatch.setattr(step, "PROJECT", {"writer lock": storage.lock})
     done, held = threading.Event(), threading.Event()
 
     def hold() -> None:
         with Project(project.root, project.settings).writing():
             held.set()
-            done.wait(10)
+            done.wait()
 
     thread = threading.Thread(target=hold)
     thread.start()
-    held.wait(10)
+    held.wait()
     try:
         report = doctor(project)
     finally:
@@ -125,7 +128,7 @@ def test_a_password_that_others_can_read_fails(
 
     monkeypatch.setenv("ANNOTATE_STATE", str(tmp_path / "state"))
     path = save_credentials(project.root, Credentials.new())
-    assert step.login(project).state is State.OK
+    assert studio.login(project).state is State.OK
     path.chmod(0o644)
     monkeypatch.setattr(step, "INSTALLATION", {})
     report = doctor(project)
