@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from annotate.progress import Bar
 
@@ -30,7 +32,10 @@ PLAIN_SECONDS = 30.0
 """How often a line tells how far it is, where there is no terminal."""
 
 SPEED_SECONDS = 300.0
-"""The time left is told from what was done for so long."""
+"""The time left is estimated from what was done in this time."""
+
+MEASURED_SHARE = 0.01
+"""No time left is shown before this share of the work is done: small files that come first tell nothing."""
 
 
 _NAME_WIDTH = 14
@@ -114,8 +119,6 @@ def _as_row(value: Any) -> dict[str, Any]:
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> Table:
-    from rich.text import Text
-
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     columns = list(dict.fromkeys(key for row in rows for key in row))
     for column in columns:
@@ -207,7 +210,7 @@ class _PlainBar:
         """Nothing was shown."""
 
     def _left(self, now: float) -> str:
-        if not self._total or not self._done:
+        if not self._total or self._done < MEASURED_SHARE * self._total:
             return ""
         seconds = (now - self._began) * max(self._total - self._done, 0) / self._done
         return f"{timedelta(seconds=round(seconds))} left"
@@ -227,7 +230,7 @@ class Terminal:
             BarColumn(),
             TextColumn("{task.fields[count]}"),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
+            _TimeLeft(),
             TextColumn("{task.fields[note]}", markup=False),
         )
         with _Rated(*columns, console=_err, transient=True, speed_estimate_period=SPEED_SECONDS) as progress:
@@ -239,6 +242,15 @@ class Terminal:
         _err.print(line, markup=False)
 
 
+class _TimeLeft(TimeRemainingColumn):
+    """The time left, once enough is done to estimate it."""
+
+    def render(self, task: Task) -> Text:
+        if not task.total or task.completed < MEASURED_SHARE * task.total:
+            return Text("-:--:--", style="progress.remaining")
+        return super().render(task)
+
+
 class _Rated(Progress):
     """Fills in how much is done and how many units pass per second, and shows lines below the bar."""
 
@@ -247,8 +259,6 @@ class _Rated(Progress):
         super().__init__(*columns, **options)
 
     def get_renderables(self) -> Any:
-        from rich.text import Text
-
         for task in self.tasks:
             unit = task.fields["unit"]
             task.fields["count"] = _count(task.completed, task.total, unit)

@@ -37,6 +37,7 @@ from annotate.temporary import is_temporary
 from annotate.wording import counted
 from db import stats
 from db.engine import reading
+from db.models import BatchItemState
 from db.outbox import ls_projects
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "videos"
@@ -247,9 +248,12 @@ def _round(project: Project, diary: _Diary, raters: list[ScriptedRater], n: int)
 
 def _answer(project: Project, diary: _Diary, raters: list[ScriptedRater], passes: str) -> int:
     url, _ = address(project)
+    open_state = BatchItemState.OPEN.name.lower()
     with reading(project.engine) as session:
         open_projects = ls_projects(session)
-    with diary.progress.bar("scripted raters", None) as bar:
+        questions = sum(n for _, state, n in stats.questions(session) if state == open_state)
+    per_question = min(project.settings.protocol.raters, len(raters))
+    with diary.progress.bar("scripted raters", questions * per_question) as bar:
         return diary.run(
             f"(scripted raters, {passes})",
             lambda: answer_open_questions(

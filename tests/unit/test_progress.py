@@ -111,6 +111,27 @@ def test_without_a_terminal_a_line_is_told_now_and_then(monkeypatch: pytest.Monk
     ]
 
 
+def test_no_time_left_is_promised_before_enough_was_done_to_estimate_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = _shown(monkeypatch, soft_wrap=True)
+    now = Clock()
+    monkeypatch.setattr(time, "monotonic", now)
+    with Terminal().bar("ingest", 30_000_000, "B") as bar:
+        for done in (11_000, 2_989_000):
+            now.now += 31.0
+            bar.advance(done)
+    assert out.getvalue().splitlines() == ["ingest: 11 kB/30 MB", "ingest: 3 MB/30 MB, 0:09:18 left"]
+    column = console._TimeLeft()
+    with console.Progress(column, console=console._err, get_time=now) as progress:
+        progress.add_task("ingest", total=1000)
+        (task,) = progress.tasks
+        for completed, shown in ((0, True), (5, True), (500, False)):
+            now.now += 10.0
+            progress.update(task.id, completed=completed)
+            assert (column.render(task).plain == "-:--:--") is shown
+
+
 def test_short_work_says_nothing_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     out = _shown(monkeypatch)
     with Terminal().bar("look", 10) as bar:
