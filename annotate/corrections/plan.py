@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 
-from annotate.segmenters.words import Said, joined, pieces, with_words
+from annotate.segmenters.words import TimedWords, joined, pieces, with_words
 from annotate.types import Cue, Segment
 from annotate.wording import counted
 from db import checks, corrections, models
@@ -268,7 +268,7 @@ def _text_of(row: models.Sample, span: tuple[int, int], text: str | None) -> Tex
 
 def _within(row: models.Sample, span: tuple[int, int]) -> Text:
     own = corrections.segment_of(row)
-    held = Said(tuple(pieces([_cue(own)]))).among(span) if own.words else []
+    held = TimedWords(tuple(pieces([_cue(own)]))).among(span) if own.words else []
     if not own.words or len(held) == len(own.words):
         return Text(replace(own, start_us=span[0], end_us=span[1]), row.transcript_origin)
     return Text(with_words(Segment(*span), held), row.transcript_origin if held else "")

@@ -1,4 +1,4 @@
-"""Tells when decoded pictures are shown, also where a file does not say so itself."""
+"""Computes the presentation times of decoded frames, even if the file does not store them."""
 
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 class DisplayTimes:
-    """Times of the pictures of a stream, in the order in which its decoder gives them out.
+    """Presentation times of the frames of a stream, in the order in which its decoder returns them.
 
-    AVI keeps no times of display: those that FFmpeg makes up are wrong for pictures that are decoded in
-    another order than they are shown in (B-frames). There the decoder gives out one picture for each that it
-    takes in, some pictures late: each is shown at the time of decoding that it came out at, less that delay.
-    A picture without any time follows its predecessor.
+    AVI stores no presentation times, and those that FFmpeg makes up are wrong for B-frames, which are decoded
+    in another order than they are shown. For AVI the decoder returns one frame per packet with a constant
+    delay, so a frame is shown at the decoding time at which it was returned, less that delay. A frame without
+    any timestamp follows its predecessor.
     """
 
     def __init__(self, container: "InputContainer", stream: "VideoStream") -> None:
         self.stored = container.format.name != "avi"
-        """Whether the times of packets are those at which their pictures are shown."""
+        """Whether the timestamps of packets are presentation times."""
         self._base = stream.time_base or Fraction(1, 1_000_000)
         rate = stream.average_rate or Fraction(25)
         self._step = max(1, round(1 / rate / self._base))
@@ -29,16 +29,16 @@ class DisplayTimes:
         self._delay: int | None = None
 
     def enter(self, packet: "av.Packet[Any]") -> None:
-        """Note the next packet that is decoded: the first after a restart tells the decoder's delay."""
+        """Register the next packet to decode; the first after a restart determines the decoder's delay."""
         if self._entered is None:
             self._entered = packet.dts
 
     def restart(self) -> None:
-        """The decoder was emptied."""
+        """Forget the delay, after the decoder was flushed."""
         self._entered = self._delay = None
 
     def __call__(self, frame: "av.VideoFrame") -> float | None:
-        """Seconds on the clock of the container; None before the first time that the file gives."""
+        """Seconds in the time of the container; None before the first timestamp of the file."""
         units = frame.pts if self.stored else self._decoded(frame.dts)
         if units is None and self._last is not None:
             units = self._last + self._step

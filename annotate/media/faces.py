@@ -1,4 +1,4 @@
-"""Tells from several looks which faces are there (those that `annotate.yunet` finds in single pictures)."""
+"""Tracks the faces that `annotate.yunet` detects in single frames over the frames of a shot."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     import av
 
 AREA = 80_000
-"""Pixels of a picture that is searched, about: at 377 x 212 a face of a tenth of the height has 21 pixels."""
+"""Approximate pixels of a searched frame: at 377 x 212 a face of a tenth of the height has 21 pixels."""
 _BYSTANDER = 1 / 3
-"""Faces smaller than this share of the largest one in the picture are people in the background."""
+"""Faces smaller than this share of the largest one in the frame are people in the background."""
 _SAME = 0.25
-"""Intersection over union from which two boxes, one after the other, are the same face."""
+"""Intersection over union above which two successive boxes show the same face."""
 _GAP_US = 2_200_000
 """A face that is missed for no longer than this between two detections was there all the time: one look a
 second, and a little more."""
 
 
 def for_search(frame: "av.VideoFrame") -> NDArray[np.uint8]:
-    """(height, width, 3) BGR: a decoded picture, made small enough to be searched."""
+    """A decoded frame as (height, width, 3) BGR, scaled down for the search."""
     scale = min(1.0, sqrt(AREA / (frame.width * frame.height)))
     width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
     # One thread: workers share the processor already.
@@ -33,15 +33,15 @@ def for_search(frame: "av.VideoFrame") -> NDArray[np.uint8]:
     return np.asarray(small.to_ndarray(), np.uint8)
 
 
-def settle(looks: Sequence[Sequence[Detection]], times_us: Sequence[int]) -> list[tuple[Box, ...]]:
-    """The faces of each look at one shot, the largest first. `times_us` says when each look was.
+def settle(searches: Sequence[Sequence[Detection]], times_us: Sequence[int]) -> list[tuple[Box, ...]]:
+    """The faces in each searched frame of one shot, the largest first; `times_us` are the frames' times.
 
-    A face that is never seen surely is dropped. One that is missed for up to two seconds between two
-    detections is kept, on the way from the one place to the other: a hand or a turned head hid it. What is
-    much smaller than the largest face of a look is a bystander and left out.
+    A face that is never detected with certainty is dropped. A face that is missed for up to two seconds
+    between two detections, because a hand or a turned head hid it, is interpolated. Faces that are much
+    smaller than the largest one of a frame are bystanders and left out.
     """
-    faces: list[list[Box]] = [[] for _ in looks]
-    for track in _tracks(looks, times_us):
+    faces: list[list[Box]] = [[] for _ in searches]
+    for track in _tracks(searches, times_us):
         if max(detection.score for _, detection in track) < SURE:
             continue
         for (n, detection), (after, following) in zip(track, [*track[1:], track[-1]], strict=True):
@@ -53,15 +53,15 @@ def settle(looks: Sequence[Sequence[Detection]], times_us: Sequence[int]) -> lis
 
 
 Track = list[tuple[int, Detection]]
-"""One face: (number of the look, where it was seen), in order."""
+"""One face: (index of the searched frame, detection), in order."""
 
 
-def _tracks(looks: Sequence[Sequence[Detection]], times_us: Sequence[int]) -> list[Track]:
-    """Sightings that follow each other at one place, put together; the surest choose first."""
+def _tracks(searches: Sequence[Sequence[Detection]], times_us: Sequence[int]) -> list[Track]:
+    """Successive detections at one place, joined greedily in order of their scores."""
     tracks: list[Track] = []
-    for n, look in enumerate(looks):
+    for n, detections in enumerate(searches):
         open_tracks = [t for t in tracks if times_us[n] - times_us[t[-1][0]] <= _GAP_US]
-        for detection in sorted(look, key=lambda s: -s.score):
+        for detection in sorted(detections, key=lambda d: -d.score):
             shared = [overlap(detection.box, track[-1][1].box) for track in open_tracks]
             if shared and max(shared) > _SAME:
                 open_tracks.pop(int(np.argmax(shared))).append((n, detection))

@@ -1,4 +1,4 @@
-"""Writes media files whole, and says what a failed reading or writing means to the user."""
+"""Writes media files atomically, and turns errors of the file system into messages for the user."""
 
 import errno
 import hashlib
@@ -12,7 +12,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def unreadable(path: Path, error: OSError) -> MediaError:
-    """What to tell the user when the system refuses to read `path`."""
+    """The error for a file that the operating system refuses to read."""
     return MediaError(
         f"{path} cannot be read: {error.strerror}",
         code="unreadable",
@@ -21,9 +21,9 @@ def unreadable(path: Path, error: OSError) -> MediaError:
 
 
 def write_atomic(path: Path, content: bytes) -> str:
-    """Write `content` to `path`, all or nothing and safe against power loss; return its sha256.
+    """Write `content` to `path` atomically and durably; return its sha256 in hexadecimal.
 
-    Raises `MediaError` with code ``disk-full`` when there is no room; nothing is left behind then.
+    Raises `MediaError` with code ``disk-full`` when the disk is full; no partial file remains.
     """
     try:
         write_whole(path, content)
@@ -35,7 +35,7 @@ def write_atomic(path: Path, content: bytes) -> str:
 
 
 def disk_full(path: Path) -> MediaError:
-    """What to tell the user when there is no room for `path`."""
+    """The error for a full disk."""
     return MediaError(
         f"no room left on the disk while writing {path}",
         code="disk-full",

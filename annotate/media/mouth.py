@@ -1,4 +1,4 @@
-"""Follows a face between two searches, and tells how much its mouth moves."""
+"""Tracks a face between two searches, and measures how much its mouth moves."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,20 +6,20 @@ from numpy.typing import NDArray
 from annotate.types import Box
 
 WIDE, HIGH = 40, 28
-"""Pixels of a mouth as it is compared."""
+"""Size in pixels at which mouths are compared."""
 _SIDE = 32
-"""About how many pixels wide a face is when it is followed."""
+"""Approximate width in pixels of a face while it is tracked."""
 _LOST = 0.5
-"""Correlation with the face as it was last found below which it is no longer there."""
+"""Correlation with the detected face below which tracking has lost it."""
 _FLAT = 8.0
-"""Standard deviation, out of 255, that is added to that of a mouth, so that noise counts for little."""
+"""Added to the standard deviation of a mouth (out of 255), so that noise counts for little."""
 
 
 class FaceTracker:
-    """Knows where a face is, picture by picture, by its eyes and nose, which hardly change in speech."""
+    """Tracks a face from frame to frame by its eyes and nose, which hardly change in speech."""
 
     def __init__(self, picture: NDArray[np.uint8], face: Box) -> None:
-        """`picture`, (height, width), is the one in which the face was just found."""
+        """`picture`, (height, width), is the frame in which `face` was detected."""
         self._factor = max(1, round(face.width * picture.shape[1] / _SIDE))
         small = _shrunk(picture, self._factor)
         self._box, self._shape = face, small.shape
@@ -33,7 +33,7 @@ class FaceTracker:
         self._start = self._at
 
     def track(self, picture: NDArray[np.uint8]) -> Box | None:
-        """Where the face is in the next picture; None once it is lost."""
+        """The box of the face in the next frame; None once tracking has lost it."""
         small = _shrunk(picture, self._factor)
         high, wide = self._pattern.shape
         reach = max(3, wide // 5)
@@ -54,7 +54,7 @@ class FaceTracker:
 
 
 class _Pattern:
-    """A small picture that is looked for in a slightly larger one; OpenCV's way has a high fixed price."""
+    """Template matching in a small window; OpenCV's function has a high fixed cost."""
 
     def __init__(self, picture: NDArray[np.uint8]) -> None:
         self.shape = picture.shape
@@ -63,10 +63,10 @@ class _Pattern:
         self._flat = flat / max(float(np.linalg.norm(flat)), 1e-6)
 
     def match(self, window: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(rows, columns) the correlation with each place in the window, -1 to 1."""
+        """(rows, columns) correlation with the template at each position of the window, -1 to 1."""
         places = np.lib.stride_tricks.sliding_window_view(window.astype(np.float32), self.shape)
         flat = places.reshape(-1, len(self._flat))
-        # The pattern has mean 0, so that of a place does not matter above the line.
+        # The template has mean 0, so the mean of the window does not matter in the numerator.
         squares = np.einsum("ij,ij->i", flat, flat) - np.square(flat.sum(axis=1)) / max(len(self._flat), 1)
         found = flat @ self._flat / np.sqrt(np.maximum(squares, 1e-6))
         return np.asarray(found.reshape(places.shape[:2]), np.float32)
@@ -82,7 +82,7 @@ def _shrunk(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 
 
 def _between(row: NDArray[np.float32], at: int) -> float:
-    """How far the top of a parabola through the best value and its neighbours lies from it."""
+    """Offset of the peak of a parabola through the best value and its neighbours."""
     if not 0 < at < len(row) - 1:
         return 0.0
     before, here, after = (float(v) for v in row[at - 1 : at + 2])
@@ -91,13 +91,13 @@ def _between(row: NDArray[np.float32], at: int) -> float:
 
 
 def mouth(picture: NDArray[np.uint8], face: Box) -> NDArray[np.float32]:
-    """(HIGH, WIDE) of a (height, width) picture: the lower middle of a face, at mean 0, about deviation 1."""
+    """(HIGH, WIDE) mouth region of a face in a (height, width) frame, with mean 0 and deviation about 1."""
     import cv2
 
     height, width = picture.shape
     scale = face.width * width * 0.5 / WIDE
     x, y = (face.left + 0.25 * face.width) * width, (face.top + 0.62 * face.height) * height
-    # Shrunk first where it is large, for sampling every few pixels would flicker.
+    # Large faces are averaged down first, because sampling every few pixels would flicker.
     factor = max(1, round(scale))
     left, top = max(0, int(x)), max(0, int(y))
     part = picture[top : int(y + HIGH * scale) + 2, left : int(x + WIDE * scale) + 2]
@@ -112,5 +112,5 @@ def mouth(picture: NDArray[np.uint8], face: Box) -> NDArray[np.float32]:
 
 
 def motion(mouth: NDArray[np.float32], before: NDArray[np.float32]) -> float:
-    """How much a mouth moved from one picture to the next, 0 to 1; about 0.05 at rest, 0.3 in speech."""
+    """How much a mouth moved between two frames, 0 to 1; about 0.05 at rest, 0.3 in speech."""
     return min(1.0, float(np.abs(mouth - before).mean()))

@@ -1,4 +1,4 @@
-"""Finds out what a media file holds, without ffprobe."""
+"""Reads the properties of a media file, without ffprobe."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _LONGEST_PIXEL = 10
-"""Longer side of a pixel divided by the shorter; more is damage, and would leave a strip of the picture."""
+"""Largest aspect ratio of a pixel; more is damage, and would reduce the frame to a strip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The facts of a file. Sizes are those of the stored picture, before rotation."""
+    """The properties of a media file. Sizes are those of the stored frame, before rotation."""
 
     container: str
     duration_us: int
-    """As the container announces it; 0 when it does not."""
+    """The duration in the container's header; 0 if there is none."""
     streams: int
     video_codec: str
     width: int
@@ -32,31 +32,30 @@ class Probe:
     pixel_aspect: float
     """Width of a pixel divided by its height."""
     fps: float
-    """Average pictures per second."""
+    """Average frames per second."""
     rotation: int
-    """Degrees counter-clockwise by which the picture is turned for viewing, when it is not mirrored: 0, 90,
-    180 or 270."""
+    """Counter-clockwise rotation for display in degrees (0, 90, 180 or 270); 0 for mirrored video."""
     upright: Filters
-    """FFmpeg filters that show the stored picture as its display matrix says, mirroring included."""
+    """FFmpeg filters that apply the display matrix to the stored frame, mirroring included."""
     audio_codec: str
     audio_rate: int
     channels: int
     sound_tracks: int = 1
-    """Of which the one is taken that is marked as the default, else the first."""
+    """Number of audio tracks. The one marked as default is used, or else the first."""
 
     def facts(self) -> dict[str, object]:
-        """The same as JSON-able key and value."""
+        """The properties as a JSON-serialisable dict."""
         return asdict(self)
 
     @property
     def shown(self) -> tuple[float, float]:
-        """Width and height as seen by a viewer: square pixels, turned upright."""
+        """Width and height as displayed: upright, in square pixels."""
         width, height = self.width * self.pixel_aspect, float(self.height)
         return (height, width) if swaps_sides(self.upright) else (width, height)
 
 
 def probe(path: Path) -> Probe:
-    """Open the file, and decode its first picture.
+    """Open the file and decode its first frame.
 
     Raises `MediaError` as `open_source` does, and with code ``no-video`` or ``no-audio``.
     """
@@ -105,6 +104,6 @@ def _facts(container: "InputContainer", first: "VideoFrame") -> Probe:
 
 
 def _pixel_aspect(video: "VideoStream") -> float:
-    """Width of a pixel divided by its height; 1 where the file does not say, or says what cannot be."""
+    """Width of a pixel divided by its height; 1 if the file stores none or an impossible value."""
     aspect = float(video.sample_aspect_ratio or 1)
     return aspect if 1 / _LONGEST_PIXEL <= aspect <= _LONGEST_PIXEL else 1.0

@@ -1,7 +1,7 @@
-"""Reads burnt-in subtitles, so that clips without a transcript can get one.
+"""Recognises burnt-in subtitles (OCR), so that clips without a transcript get one.
 
-The reader is PP-OCRv6's small one (Chinese, English and other scripts), run by the package `rapidocr`, which
-carries its weights; nothing is downloaded.
+The recogniser is the small PP-OCRv6 model (Chinese, English and other scripts). The package `rapidocr` runs
+it and includes its weights; nothing is downloaded.
 """
 
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 0.5
 _LEAST_SCORE = 0.6
-"""Below this, the reader is guessing."""
+"""Confidence below which a reading is a guess."""
 _SAME_TEXT = 0.6
-"""Similarity (Ratcliff and Obershelp) from which two readings are of the same subtitle."""
+"""Similarity (Ratcliff and Obershelp) above which two readings show the same subtitle."""
 _MARGIN = 0.15
-"""Of a line's height, left around it when it is cut out."""
+"""Margin around a cropped line, as a share of its height."""
 
 
 def read_subtitles(clip: Path) -> str:
-    """The text of the subtitles in the lower part of a clip, each once, in order; empty without any."""
+    """The subtitles in the lower part of a clip, each once, in order; empty if there are none."""
     import av
 
     readings: list[tuple[float, str]] = []
@@ -47,26 +47,26 @@ def read_subtitles(clip: Path) -> str:
 
 
 def _read(frame: "av.VideoFrame") -> tuple[float, str] | None:
-    """(mean score, text) of the lines of one picture, from the top; None where nothing can be read."""
-    found = lines(gray(frame.reformat(format="yuv420p")))
-    if not found:
+    """(mean score, text) of the lines of one frame, from the top; None if nothing can be read."""
+    boxes = lines(gray(frame.reformat(format="yuv420p")))
+    if not boxes:
         return None
     picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
     scores, texts = [], []
-    for row in _rows(found):
+    for row in _rows(boxes):
         for line in row:
-            result = _reader()(_cut(picture, line), use_det=False, use_cls=False, use_rec=True)
+            result = _reader()(_crop(picture, line), use_det=False, use_cls=False, use_rec=True)
             for text, score in zip(result.txts or (), result.scores or (), strict=True):
-                if score >= _LEAST_SCORE and (said := " ".join(text.split())):
-                    texts.append(said)
+                if score >= _LEAST_SCORE and (words := " ".join(text.split())):
+                    texts.append(words)
                     scores.append(float(score))
     return (sum(scores) / len(scores), _joined(texts)) if texts else None
 
 
-def _rows(found: Sequence[Box]) -> list[list[Box]]:
-    """Lines beside each other in one row, from the left; rows from the top."""
+def _rows(boxes: Sequence[Box]) -> list[list[Box]]:
+    """Rows from the top; lines side by side share a row, from the left."""
     rows: list[list[Box]] = []
-    for line in sorted(found, key=lambda b: b.top + b.height / 2):
+    for line in sorted(boxes, key=lambda b: b.top + b.height / 2):
         middle = line.top + line.height / 2
         if rows and middle < rows[-1][0].top + rows[-1][0].height:
             rows[-1].append(line)
@@ -75,7 +75,7 @@ def _rows(found: Sequence[Box]) -> list[list[Box]]:
     return [sorted(row, key=lambda b: b.left) for row in rows]
 
 
-def _cut(picture: NDArray[np.uint8], line: Box) -> NDArray[np.uint8]:
+def _crop(picture: NDArray[np.uint8], line: Box) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
     margin = _MARGIN * line.height * height
     top, bottom = (line.top * height - margin, (line.top + line.height) * height + margin)
@@ -86,7 +86,7 @@ def _cut(picture: NDArray[np.uint8], line: Box) -> NDArray[np.uint8]:
 
 
 def _each_once(readings: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
-    """The surest of the readings, one after the other, of the same subtitle."""
+    """The reading with the highest score of each run of readings of the same subtitle."""
     kept: list[tuple[float, str]] = []
     for score, text in readings:
         if kept and SequenceMatcher(None, kept[-1][1], text, autojunk=False).ratio() >= _SAME_TEXT:
@@ -97,7 +97,7 @@ def _each_once(readings: Sequence[tuple[float, str]]) -> list[tuple[float, str]]
 
 
 def _joined(texts: Sequence[str]) -> str:
-    """With a space between two texts, except between Chinese or Japanese characters."""
+    """The texts joined by spaces, except between Chinese or Japanese characters."""
     made = texts[0] if texts else ""
     for before, text in pairwise(texts):
         made += text if before[-1] > "\u2e80" and text[0] > "\u2e80" else f" {text}"

@@ -1,4 +1,4 @@
-"""The only way foreign media files are opened: white-listed, limited, and never taken for an address."""
+"""Opens media files safely: with allow-lists of formats and protocols, limits, and never as a URL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 PROTOCOLS = "file"
 FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,mp3,aac,flac"
-"""Demuxers that hold media themselves. A playlist, of which every format can name other files, is none."""
+"""Allowed demuxers. Playlist formats are not among them, because they can refer to other files."""
 
-MAX_PIXELS = 35_389_440  # 8192 x 4320: a picture of more is an attack or a mistake
+MAX_PIXELS = 35_389_440  # 8192 x 4320: a larger frame is an attack or a mistake
 MAX_STREAMS = 64
 MAX_SECONDS = 4 * 3600
 MAX_HOLE_SECONDS = 600
-"""Sound or pictures that stay away for longer mean that the clock jumped."""
+"""A longer gap in audio or video means that the timestamps jumped."""
 
 
 class TimeJump(Exception):
-    """The time stamps leap by more than any pause; the argument says how far, in seconds."""
+    """Timestamps jump by more than any pause; the argument is the size of the jump in seconds."""
 
 
 def address(path: Path) -> str:
-    """`path` as FFmpeg takes it literally, whatever its name looks like (``http:a.mp4``, ``-i.mp4``)."""
+    """`path` in a form that FFmpeg takes literally, whatever its name is (``http:a.mp4``, ``-i.mp4``)."""
     return f"file:{path.absolute()}"
 
 
 @contextmanager
 def open_source(path: Path) -> Iterator["InputContainer"]:
-    """Open a foreign media file for reading and close it at the end.
+    """Open an untrusted media file for reading, and close it at the end.
 
-    Raises `MediaError` with code ``empty``, ``unreadable``, ``broken`` (no media file, damaged, a playlist),
-    ``too-large`` or ``too-long``. Damage that FFmpeg meets later, inside the block, is ``broken`` too.
+    Raises `MediaError` with code ``empty``, ``unreadable``, ``broken`` (not a media file, damaged, a
+    playlist), ``too-large`` or ``too-long``. Damage that FFmpeg detects inside the block is ``broken`` too.
     """
     import av
 
@@ -69,12 +69,12 @@ def _opened(path: Path) -> "InputContainer":
 
 
 def broken(path: Path, why: str = "is no media file, or a damaged one") -> MediaError:
-    """What to tell the user about a file that cannot be decoded."""
+    """The error for a file that cannot be decoded."""
     return MediaError(f"{path} {why}", code="broken", hint="play the file, and copy or export it again")
 
 
 def moving_stream(container: "InputContainer") -> "VideoStream | None":
-    """The first stream of pictures that is no cover; None when there is none."""
+    """The first video stream that is not a cover image; None if there is none."""
     from av.stream import Disposition
 
     streams = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
@@ -82,7 +82,7 @@ def moving_stream(container: "InputContainer") -> "VideoStream | None":
 
 
 def sound_stream(container: "InputContainer") -> "AudioStream | None":
-    """The track that players choose: the first that is marked as the default, else the first."""
+    """The audio track that players choose: the first one marked as default, or else the first."""
     from av.stream import Disposition
 
     streams = [s for s in container.streams.audio if _decodable(s) and s.codec_context.sample_rate]
@@ -91,12 +91,12 @@ def sound_stream(container: "InputContainer") -> "AudioStream | None":
 
 
 def _decodable(stream: Any) -> bool:
-    """Whether there is a decoder; of an unknown or damaged kind of stream there is none."""
+    """Whether there is a decoder for the stream; unknown and damaged streams have none."""
     return stream.codec_context is not None
 
 
 def media_streams(container: "InputContainer") -> "tuple[VideoStream, AudioStream]":
-    """Pictures and sound of a file in which `probe` found both."""
+    """The video and the audio stream of a file that `probe` accepted."""
     video, audio = moving_stream(container), sound_stream(container)
     assert video is not None and audio is not None
     return video, audio
@@ -105,11 +105,10 @@ def media_streams(container: "InputContainer") -> "tuple[VideoStream, AudioStrea
 def media_packets(
     container: "InputContainer", video: "VideoStream", audio: "AudioStream"
 ) -> "Iterator[tuple[av.Packet[Any], bool]]":
-    """The packets of both streams in the order of the file, each with whether it belongs to `video`.
+    """The packets of both streams in file order, each with whether it belongs to `video`.
 
-    At the end of the file each stream gets one packet without content, which makes its decoder give out what
-    it still holds. PyAV leaves the `stream_index` of these packets at 0, whichever stream they belong to:
-    only `packet.stream` says whose they are.
+    At the end of the file each stream gets one empty packet, which flushes its decoder. PyAV leaves the
+    `stream_index` of these packets at 0: only `packet.stream` tells to which stream they belong.
     """
     for packet in container.demux(video, audio):
         yield packet, packet.stream.index == video.index

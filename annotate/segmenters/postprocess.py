@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.segmenters._runs import runs_of
-from annotate.segmenters.words import Said, Span, pieces, with_words
+from annotate.segmenters.words import Span, TimedWords, pieces, with_words
 from annotate.types import Cue, LengthRules, Segment, Speech, Transcript
 
 _VOICED = 0.35
@@ -34,17 +34,17 @@ def utterances(
     somebody meant is only divided, where its words have times and it is too long. Utterances without a text
     of their own get the words said in them.
     """
-    said = Said(tuple(pieces(transcript.cues if transcript else ())))
+    spoken = TimedWords(tuple(pieces(transcript.cues if transcript else ())))
     rules = _Rules.of(lengths)
     if speech.meant:
-        found = [part for s in speech.segments for part in _meant(s, speech, said, rules)]
+        found = [part for s in speech.segments for part in _meant(s, speech, spoken, rules)]
     else:
-        spans, ground = _stretches(speech, turns(transcript, said), said, rules), _Ground(speech, said)
+        spans, ground = _stretches(speech, turns(transcript, spoken), spoken, rules), _Ground(speech, spoken)
         parts = [p for span in spans for p in divide(span, ground, rules)]
         # Frames may reach beyond the end by a part of one.
         inside = [(start, min(end, duration_us)) for start, end in parts]
-        found = [with_words(Segment(*p), said.among(p)) for p in inside if p[0] < p[1]]
-    return pad(found, rules.pad_us, duration_us, rules.whole_us, said.spans, faint=_Faint(speech))
+        found = [with_words(Segment(*p), spoken.among(p)) for p in inside if p[0] < p[1]]
+    return pad(found, rules.pad_us, duration_us, rules.whole_us, spoken.spans, faint=_Faint(speech))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +75,18 @@ class _Rules:
         )  # fmt: skip
 
 
-def _meant(segment: Segment, speech: Speech, said: Said, rules: _Rules) -> list[Segment]:
+def _meant(segment: Segment, speech: Speech, spoken: TimedWords, rules: _Rules) -> list[Segment]:
     """A cue, whole or in parts that take their words along; a window or scene with the words said in it."""
     if not segment.text and not segment.words:
-        span = _outside_words((segment.start_us, segment.end_us), said)
+        span = _outside_words((segment.start_us, segment.end_us), spoken)
         return (
-            [with_words(replace(segment, start_us=span[0], end_us=span[1]), said.among(span))] if span else []
+            [with_words(replace(segment, start_us=span[0], end_us=span[1]), spoken.among(span))]
+            if span
+            else []
         )
     if segment.end_us - segment.start_us <= rules.whole_us or not segment.words:
         return [segment]
-    own = Said(tuple(pieces([_cue(segment)])))
+    own = TimedWords(tuple(pieces([_cue(segment)])))
     parts = divide((segment.start_us, segment.end_us), _Ground(speech, own), rules)
     # The first and the last part also hold the words that their source puts outside of the cue.
     edges = [0, *(start for start, _ in parts[1:]), 1 << 62]
@@ -102,16 +104,16 @@ def _cue(segment: Segment) -> Cue:
     )  # fmt: skip
 
 
-def _outside_words(span: Span, said: Said) -> Span | None:
+def _outside_words(span: Span, spoken: TimedWords) -> Span | None:
     """Both ends moved to the start of the word they lie in, so that neighbours still meet."""
-    start, end = (word[0] if (word := said.covering(at)) else at for at in span)
+    start, end = (word[0] if (word := spoken.covering(at)) else at for at in span)
     return (start, end) if start < end else None
 
 
-def _stretches(speech: Speech, divides: Sequence[int], said: Said, rules: _Rules) -> list[Span]:
+def _stretches(speech: Speech, divides: Sequence[int], spoken: TimedWords, rules: _Rules) -> list[Span]:
     """Raw stretches with whole words, of one speaker each, joined over short gaps."""
     raw = [(s.start_us, s.end_us) for s in speech.segments]
-    whole = join(sorted([*raw, *(w for span in raw for w in said.touched(span))]), lambda a, b: b <= a)
+    whole = join(sorted([*raw, *(w for span in raw for w in spoken.touched(span))]), lambda a, b: b <= a)
     single = [part for span in whole for part in split_at(span, divides)]
 
     def one_turn(end: int, start: int) -> bool:
@@ -167,14 +169,14 @@ def split_at(span: Span, times: Sequence[int]) -> list[Span]:
     return list(pairwise([span[0], *inside, span[1]]))
 
 
-def turns(transcript: Transcript | None, said: Said) -> list[int]:
+def turns(transcript: Transcript | None, spoken: TimedWords) -> list[int]:
     """When another speaker takes over: in the middle of the pause, and never inside a word."""
     cues = sorted(transcript.cues if transcript else (), key=lambda c: c.start_us)
     found = set()
     for before, after in pairwise(c for c in cues if c.speaker):
         if before.speaker != after.speaker:
             middle = (max(before.start_us, min(before.end_us, after.start_us)) + after.start_us) // 2
-            word = said.covering(middle)
+            word = spoken.covering(middle)
             found.add(min(word, key=lambda edge: abs(edge - middle)) if word else middle)
     return sorted(found)
 
@@ -184,7 +186,7 @@ class _Ground:
     """What tells where a stretch may be cut."""
 
     speech: Speech
-    said: Said
+    spoken: TimedWords
 
     @cached_property
     def pauses(self) -> list[Span]:
@@ -217,7 +219,7 @@ class _Ground:
         voicing, step = self.speech.voicing, self.speech.step_us
         if voicing is None or not len(voicing):
             start, end = max(gaps, key=lambda gap: gap[1] - gap[0])
-            return end if len(gaps) == 1 and not self.said.spans else (start + end) // 2
+            return end if len(gaps) == 1 and not self.spoken.spans else (start + end) // 2
         best = []
         for start, end in gaps:
             first = min(start // step, len(voicing) - 1)
@@ -248,20 +250,20 @@ def _cut(span: Span, ground: _Ground, rules: _Rules) -> Span | None:
     """Where to stop and where to resume; None if the rest is a single word."""
     start, end = span
     high = max(start + 1, min(start + rules.most_us, end - rules.least_us))
-    ends = ground.said.sentence_ends_us
+    ends = ground.spoken.sentence_ends_us
     last = bisect_right(ends, high) - 1
     if last >= 0 and ends[last] >= start + rules.least_us:
-        _, resume = ground.said.gaps((ends[last], end))[0]
+        _, resume = ground.spoken.gaps((ends[last], end))[0]
         return ends[last], resume if resume < end else ends[last]
     low = min(high, start + max(1, int(rules.most_us * (1 - _LAST_SHARE))))
     for window in ((low, high), (start + rules.least_us, high)):
-        if gaps := ground.said.gaps(window):
+        if gaps := ground.spoken.gaps(window):
             quiet = ground.quietest(gaps)
             return ground.longest_pause(gaps) or (quiet, quiet)
     # A long word reaches over all of it: what comes before it is a part of its own, unless it is nothing.
-    if (gaps := ground.said.gaps((start + 1, high))) and gaps[-1][1] - start >= _LEAST_PART_US:
+    if (gaps := ground.spoken.gaps((start + 1, high))) and gaps[-1][1] - start >= _LEAST_PART_US:
         return gaps[-1][1], gaps[-1][1]
-    after = ground.said.gaps((high, end))[0][0]
+    after = ground.spoken.gaps((high, end))[0][0]
     return (after, after) if after < end else None
 
 

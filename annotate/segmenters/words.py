@@ -78,7 +78,7 @@ def _glued(before: str, after: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Said:
+class TimedWords:
     """Everything that is said in a video, by time."""
 
     pieces: tuple[Piece, ...]

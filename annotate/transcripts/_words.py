@@ -1,4 +1,4 @@
-"""Words and their times: those that nobody timed are put between their neighbours."""
+"""Words and their times; missing times are interpolated between the neighbouring words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from annotate.types import Cue, Word
 
 PAUSE_US = 500_000
-"""A pause of this length between two words ends an utterance, where only words are written down."""
+"""A pause of this length between two words ends an utterance, in files that hold only words."""
 
 _CJK = ("\u3040", "\u9fff"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff")
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A word as a file tells it: both times, one or none."""
+class TimedWord:
+    """A word of a file with both of its times, one of them or none."""
 
     text: str
     start_us: int | None = None
@@ -21,15 +21,15 @@ class Heard:
     speaker: str = ""
 
 
-def timed(heard: Sequence[Heard], start_us: int, end_us: int) -> tuple[Word, ...]:
+def timed(timed_words: Sequence[TimedWord], start_us: int, end_us: int) -> tuple[Word, ...]:
     """Words in order within their cue; missing and impossible times are interpolated and flagged.
 
-    The room between two words with times is shared by those without in proportion to their letters.
+    Words without times share the time between their timed neighbours in proportion to their letters.
     """
     words: list[Word] = []
-    waiting: list[Heard] = []
+    waiting: list[TimedWord] = []
     at = start_us
-    for word in heard:
+    for word in timed_words:
         if word.start_us is None or word.start_us < at or _backwards(word):
             waiting.append(word)
             continue
@@ -44,11 +44,11 @@ def timed(heard: Sequence[Heard], start_us: int, end_us: int) -> tuple[Word, ...
     return tuple(words + _spread(waiting, at, max(at, end_us)))
 
 
-def _backwards(word: Heard) -> bool:
+def _backwards(word: TimedWord) -> bool:
     return word.start_us is not None and word.end_us is not None and word.end_us < word.start_us
 
 
-def _spread(words: Sequence[Heard], start_us: int, end_us: int) -> list[Word]:
+def _spread(words: Sequence[TimedWord], start_us: int, end_us: int) -> list[Word]:
     letters = [max(1, len(word.text)) for word in words]
     edges = (
         [start_us + (end_us - start_us) * sum(letters[:n]) // sum(letters) for n in range(len(words) + 1)]
@@ -59,7 +59,7 @@ def _spread(words: Sequence[Heard], start_us: int, end_us: int) -> list[Word]:
 
 
 def joined(texts: Sequence[str]) -> str:
-    """A line of words: with spaces, but for scripts that are written without."""
+    """The words joined by spaces, except in scripts that are written without spaces."""
     line = ""
     for text in texts:
         tight = not line or (is_cjk(line[-1]) and is_cjk(text[:1]))
@@ -72,7 +72,7 @@ def is_cjk(character: str) -> bool:
 
 
 def by_pauses(words: Sequence[Word], speaker: str = "") -> list[Cue]:
-    """Cues for words that nobody grouped: divided where nobody talks for half a second."""
+    """Group words into cues, divided at pauses of half a second or more."""
     groups: list[list[Word]] = []
     for word in sorted(words, key=lambda w: w.start_us):
         if groups and word.start_us - groups[-1][-1].end_us < PAUSE_US:

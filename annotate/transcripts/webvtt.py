@@ -10,7 +10,7 @@ from dataclasses import replace
 from annotate.transcripts._captions import DAMAGED, UNTIMED, Caption, damaged_times, once, times
 from annotate.transcripts._text import language_code, plain
 from annotate.transcripts._times import clock
-from annotate.transcripts._words import Heard, timed
+from annotate.transcripts._words import TimedWord, timed
 from annotate.types import Cue, Dropped, Transcript, Word
 
 _ASIDE = re.compile(r"(NOTE|STYLE|REGION)(\s|$)")
@@ -93,12 +93,12 @@ def _words(caption: Caption, raw: str) -> tuple[Word, ...]:
     first, *rest = _STAMP.split(raw)
     if not rest:
         return ()
-    heard = _heard(first, caption.start_us)
+    words = _timed_words(first, caption.start_us)
     for stamp, piece in zip(rest[::2], rest[1::2], strict=True):
-        heard += _heard(piece, clock(stamp))
-    return timed(heard, caption.start_us, caption.end_us)
+        words += _timed_words(piece, clock(stamp))
+    return timed(words, caption.start_us, caption.end_us)
 
 
-def _heard(piece: str, start_us: int | None) -> list[Heard]:
+def _timed_words(piece: str, start_us: int | None) -> list[TimedWord]:
     words = plain(piece, markup=True).split()
-    return [Heard(word, None if n else start_us) for n, word in enumerate(words)]
+    return [TimedWord(word, None if n else start_us) for n, word in enumerate(words)]

@@ -20,7 +20,7 @@ from typing import Any
 from annotate.transcripts._captions import DAMAGED
 from annotate.transcripts._text import Malformed, language_code, plain
 from annotate.transcripts._times import microseconds
-from annotate.transcripts._words import Heard, by_pauses, is_cjk, joined, timed
+from annotate.transcripts._words import TimedWord, by_pauses, is_cjk, joined, timed
 from annotate.types import Cue, Dropped, Transcript, Word
 
 _END_OF_VIDEO = 1e6
@@ -179,9 +179,9 @@ def _single_words(segments: Sequence[dict[str, Any]]) -> bool:
 
 def _timed_words(items: Sequence[dict[str, Any]]) -> list[Word]:
     words = []
-    for heard in _heard(items, ""):
-        if heard.start_us is not None and heard.end_us is not None and heard.end_us > heard.start_us:
-            words.append(Word(heard.text, heard.start_us, heard.end_us))
+    for word in _given_words(items, ""):
+        if word.start_us is not None and word.end_us is not None and word.end_us > word.start_us:
+            words.append(Word(word.text, word.start_us, word.end_us))
     return words
 
 
@@ -207,11 +207,11 @@ def _cues(segment: dict[str, Any], start: int, end: int, loose: Sequence[_Placed
     raw = _text(segment.get("text"))
     speaker = plain(_text(segment.get("speaker")))
     listed = segment.get("words")
-    heard = _heard(_dicts(listed) or _within(loose, start, end), speaker)
-    words = timed(heard, start, end)
+    given = _given_words(_dicts(listed) or _within(loose, start, end), speaker)
+    words = timed(given, start, end)
     turns = [
         (who, list(turn))
-        for who, turn in groupby(zip(heard, words, strict=True), lambda pair: pair[0].speaker)
+        for who, turn in groupby(zip(given, words, strict=True), lambda pair: pair[0].speaker)
     ]
     if len(turns) < 2:
         yield Cue(start, end, plain(raw), raw, turns[0][0] if turns else speaker, words)
@@ -251,15 +251,17 @@ def _within(loose: Sequence[_Placed], start_us: int, end_us: int) -> list[dict[s
     return [word for _, word in loose[first : bisect_left(loose, end_us, lo=first, key=_begin)]]
 
 
-def _heard(found: Sequence[dict[str, Any]], speaker: str) -> list[Heard]:
-    """Words with the speaker of each; who is not named goes on talking."""
-    heard: list[Heard] = []
-    named = next((who for word in found if (who := _speaker(word))), speaker)
-    for word in found:
+def _given_words(items: Sequence[dict[str, Any]], speaker: str) -> list[TimedWord]:
+    """Words with their times and speakers; a word without a speaker has that of the word before."""
+    words: list[TimedWord] = []
+    named = next((who for word in items if (who := _speaker(word))), speaker)
+    for word in items:
         named = _speaker(word) or named
         if text := plain(_text(word.get("word", word.get("text")))):
-            heard.append(Heard(text, microseconds(word.get("start")), microseconds(word.get("end")), named))
-    return heard
+            words.append(
+                TimedWord(text, microseconds(word.get("start")), microseconds(word.get("end")), named)
+            )
+    return words
 
 
 def _speaker(word: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ def test_a_line_that_comes_in_late_is_found(plain: list) -> None:
 def test_a_clip_without_text_is_searched_once_in_three_seconds_where_nothing_changes(plain: list) -> None:
     search = LineSearch()
     for n in range(4):
-        search.look(n, plain[0][..., 1], n * 800_000)
+        search.add(n, plain[0][..., 1], n * 800_000)
     assert search.lines() == {1: ()}
 
 
