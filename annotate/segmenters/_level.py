@@ -1,18 +1,18 @@
-"""Evens out how loud a recording is, so that near and far voices are heard alike."""
+"""Automatic gain control, so that near and far voices are equally loud."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 512
-"""Samples of 16 kHz whose loudness is one number: 32 ms."""
+"""Samples of a block at 16 kHz: 32 ms."""
 _AROUND = 31
-"""Blocks on either side that tell how loud it is around a block: a second."""
+"""Blocks on either side over which the level around a block is averaged: one second."""
 _MOST_DB = 40.0
-"""What is still quiet when so much is added is no voice."""
+"""Largest gain. Audio that is still quiet after it contains no voice."""
 
 
 def block_power(wave: NDArray[np.float32], block: int = BLOCK) -> NDArray[np.float64]:
-    """(samples,) -> (ceil(samples / block),) mean square of each block; the last may be a part of one."""
+    """(samples,) -> (ceil(samples / block),) mean square of each block; the last block may be shorter."""
     whole = len(wave) // block * block
     blocks = wave[:whole].reshape(-1, block)
     # Summed without a square of the whole wave, which can be hours long.
@@ -22,10 +22,10 @@ def block_power(wave: NDArray[np.float32], block: int = BLOCK) -> NDArray[np.flo
 
 
 def gains(power: NDArray[np.float64], level_db: float) -> NDArray[np.float32]:
-    """(blocks,) what to multiply each block by so that the sound around it has `level_db` (0: full scale).
+    """(blocks,) factors that bring the level around each block to `level_db` dBFS.
 
-    How loud it is around a block is the mean power within a second, weighted by the power itself: a pause
-    counts for nothing, so it is made no louder than the voices beside it. At most 40 dB are added.
+    The level around a block is the mean power within a second, weighted by the power itself: pauses have
+    no weight, so they are amplified no more than the voices next to them. The gain is at most 40 dB.
     """
     loud = _around(power**2, _AROUND) / np.maximum(_around(power, _AROUND), 1e-20)
     level = _around(loud, _AROUND // 2)
@@ -34,7 +34,7 @@ def gains(power: NDArray[np.float64], level_db: float) -> NDArray[np.float32]:
 
 
 def _around(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
-    """(n,) mean of each value and of those up to `reach` before and after it."""
+    """(n,) moving average over `reach` values before and after each value."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     at = np.arange(len(values))
     first, last = np.maximum(at - reach, 0), np.minimum(at + reach + 1, len(values))

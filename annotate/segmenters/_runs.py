@@ -1,4 +1,4 @@
-"""Runs of frames in which a voice is heard, out of one number per frame."""
+"""Turns probabilities per frame into runs of speech frames."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Run = tuple[int, int]
-"""First frame, and the frame after the last."""
+"""The first frame of a run and the frame after its last."""
 
 
 def speech_runs(probability: NDArray[np.float32], on: float, off: float) -> list[Run]:
-    """Runs of frames that start at `on` or more and last until the probability falls below `off`."""
+    """Runs that start where the probability reaches `on` and end where it falls below `off` (hysteresis)."""
     runs: list[Run] = []
     start: int | None = None
     for frame, p in enumerate(probability.tolist()):

@@ -11,14 +11,14 @@ _ABBREVIATIONS = frozenset((
     "u.k", "ph.d",
 ))  # fmt: skip
 _NEAR = 64
-"""Characters before and after a mark that are looked at: a whole text for each mark would take long."""
+"""Characters before and after a mark that are examined; whole texts would make it quadratic."""
 
 
 def sentence_ends(text: str) -> list[int]:
     """Offsets in `text` just after each mark, with its closing quotes, that ends a sentence.
 
-    No end is the point in "Mr. Li", "3.5", "e.g. this" or "J. Smith", nor dots after which a small letter
-    goes on.
+    The point in "Mr. Li", "3.5", "e.g. this" or "J. Smith" does not end a sentence, nor do dots before a
+    lower-case letter.
     """
     return [
         m.end()

@@ -1,4 +1,4 @@
-"""Finds speech by its loudness above the background: light, for clean recordings and small machines."""
+"""Voice activity detection by level above the background: fast, for clean recordings."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,12 @@ _SECOND = 50
 """Frames."""
 _SILENCE_DB = -70.0
 _ABOVE_DB = {"near": 10.0, "far": 6.0}
-"""By preset: how far above the background a voice is as likely as not."""
+"""Preset -> level above the background at which voicing is 0.5."""
 _SLOPE_DB = 3.0
 _BRIDGE = 8
-"""Frames: the closed lips of a plosive are no pause."""
+"""Frames; shorter gaps are bridged, such as the closure of a plosive."""
 _BLIP = 5
-"""Frames: a click is no voice."""
+"""Frames; shorter runs, such as clicks, are dropped."""
 
 
 @segmenter("energy")
@@ -31,19 +31,19 @@ class Energy:
         self.above = _ABOVE_DB[preset]
 
     def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
-        """Stretches that are louder than what lies around them; each 20 ms has its voicing, 0 to 1."""
+        """The spans that are louder than their background, and the voicing of each 20 ms, 0 to 1."""
         level = 10 * np.log10(np.maximum(block_power(footage.wave, _FRAME), 1e-12))
         above = level - background_db(level) - self.above
         voicing = (1 / (1 + np.exp(-above / _SLOPE_DB))).astype(np.float32)
         runs = [r for r in bridge(speech_runs(voicing, 0.5, 0.35), _BRIDGE) if r[1] - r[0] >= _BLIP]
-        # The last frame may be a part of one.
+        # The last frame may be incomplete.
         end_us = len(footage.wave) * 1_000_000 // 16_000
-        found = tuple(Segment(a * _STEP_US, min(b * _STEP_US, end_us)) for a, b in runs)
-        return Speech(found, voicing=voicing, step_us=_STEP_US)
+        segments = tuple(Segment(a * _STEP_US, min(b * _STEP_US, end_us)) for a, b in runs)
+        return Speech(segments, voicing=voicing, step_us=_STEP_US)
 
 
 def background_db(level: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(frames,) dB -> (frames,) how loud it is between voices: the quietest tenth within five seconds."""
+    """(frames,) dB -> (frames,) background level in dB: the tenth percentile within five seconds."""
     if not len(level):
         return level
     seconds = np.array_split(level, max(1, len(level) // _SECOND))

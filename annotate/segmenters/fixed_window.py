@@ -1,4 +1,4 @@
-"""Divides a video into windows of one length, whatever is said in it."""
+"""Divides a video into windows of equal length."""
 
 from annotate.registry import segmenter
 from annotate.types import Footage, LengthRules, Segment, Speech
@@ -9,10 +9,10 @@ class FixedWindow:
     """Windows of `ingest.max_seconds`, one after the other."""
 
     def __init__(self, *, preset: str = "near") -> None:
-        """Nothing is listened to, so `preset` means nothing."""
+        """`preset` has no effect, because this segmenter does not use the audio."""
 
     def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
-        """The last window is kept if it has the least length."""
+        """The windows in order; the last one is dropped if it is shorter than the minimum length."""
         size, least = round(lengths.max_seconds * 1e6), round(lengths.min_seconds * 1e6)
         starts = range(0, footage.duration_us, size)
         windows = [Segment(at, min(at + size, footage.duration_us)) for at in starts]

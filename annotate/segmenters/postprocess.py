@@ -1,4 +1,4 @@
-"""Turns what a segmenter found into utterances of a usable length: the same rules for every segmenter."""
+"""Turns the output of any segmenter into utterances of a usable length."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -14,34 +14,37 @@ from annotate.segmenters.words import Span, TimedWords, pieces, with_words
 from annotate.types import Cue, LengthRules, Segment, Speech, Transcript
 
 _VOICED = 0.35
-"""Where voicing is lower, there is a pause."""
+"""Voicing below this is a pause."""
 _REACH_US = 500_000
-"""How far a stretch that is too short to stand alone may be from the neighbour that it is joined to."""
+"""Largest gap between a span that is too short to stand alone and the neighbour that it is joined to."""
 _LEAST_PART_US = 100_000
-"""Nothing shorter is cut off."""
+"""Shortest part that is cut off."""
 _LAST_SHARE = 0.4
-"""A cut is looked for in this last share of what fits, so that parts are not needlessly short."""
+"""Cuts are placed in this last share of the allowed length, so that parts are not needlessly short."""
 
 
 def utterances(
     speech: Speech, transcript: Transcript | None, lengths: LengthRules, duration_us: int
 ) -> list[Segment]:
-    """Ordered, disjoint utterances within the video, padded; no end lies inside a word whose times are known.
+    """Ordered, disjoint, padded utterances within the video; no boundary lies inside a word with known times.
 
-    Raw stretches are divided where the speaker changes, joined over short gaps, and divided at their best
-    pauses when too long. Those that are too short to stand alone are joined to the nearest neighbour in
-    reach; one that has none stays an utterance, however short, so that nothing that was heard is lost. What
-    somebody meant is only divided, where its words have times and it is too long. Utterances without a text
-    of their own get the words said in them.
+    Spans of speech are split at speaker changes, joined over short gaps, and split at their best pauses when
+    too long. Spans that are too short to stand alone are joined to the nearest neighbour in reach; a span
+    without one stays an utterance, so that no speech is lost. Segments that are meant as utterances
+    (`Speech.meant`) are split only if they are too long and their words have times. Utterances without a text
+    of their own get the words spoken in them.
     """
     spoken = TimedWords(tuple(pieces(transcript.cues if transcript else ())))
     rules = _Rules.of(lengths)
     if speech.meant:
         found = [part for s in speech.segments for part in _meant(s, speech, spoken, rules)]
     else:
-        spans, ground = _stretches(speech, turns(transcript, spoken), spoken, rules), _Ground(speech, spoken)
-        parts = [p for span in spans for p in divide(span, ground, rules)]
-        # Frames may reach beyond the end by a part of one.
+        spans, evidence = (
+            _stretches(speech, turns(transcript, spoken), spoken, rules),
+            _CutEvidence(speech, spoken),
+        )
+        parts = [p for span in spans for p in divide(span, evidence, rules)]
+        # The last frame of voicing may extend beyond the end of the video.
         inside = [(start, min(end, duration_us)) for start, end in parts]
         found = [with_words(Segment(*p), spoken.among(p)) for p in inside if p[0] < p[1]]
     return pad(found, rules.pad_us, duration_us, rules.whole_us, spoken.spans, faint=_Faint(speech))
@@ -49,14 +52,14 @@ def utterances(
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """`LengthRules` in microseconds, with room left for the padding."""
+    """`LengthRules` in microseconds, less the padding."""
 
     alone_us: int
-    """A shorter stretch is too short to stand alone."""
+    """A shorter span is too short to stand alone."""
     least_us: int
     most_us: int
     whole_us: int
-    """Of an utterance with its padding."""
+    """Longest utterance with its padding."""
     pad_us: int
     bridge_us: int
 
@@ -76,7 +79,7 @@ class _Rules:
 
 
 def _meant(segment: Segment, speech: Speech, spoken: TimedWords, rules: _Rules) -> list[Segment]:
-    """A cue, whole or in parts that take their words along; a window or scene with the words said in it."""
+    """A cue, whole or split with its words; a window or scene with the words spoken in it."""
     if not segment.text and not segment.words:
         span = _outside_words((segment.start_us, segment.end_us), spoken)
         return (
@@ -87,8 +90,8 @@ def _meant(segment: Segment, speech: Speech, spoken: TimedWords, rules: _Rules) 
     if segment.end_us - segment.start_us <= rules.whole_us or not segment.words:
         return [segment]
     own = TimedWords(tuple(pieces([_cue(segment)])))
-    parts = divide((segment.start_us, segment.end_us), _Ground(speech, own), rules)
-    # The first and the last part also hold the words that their source puts outside of the cue.
+    parts = divide((segment.start_us, segment.end_us), _CutEvidence(speech, own), rules)
+    # The first and the last part also get the words whose times lie outside of the cue.
     edges = [0, *(start for start, _ in parts[1:]), 1 << 62]
     held = [own.among(span) for span in pairwise(edges)]
     return [
@@ -105,13 +108,13 @@ def _cue(segment: Segment) -> Cue:
 
 
 def _outside_words(span: Span, spoken: TimedWords) -> Span | None:
-    """Both ends moved to the start of the word they lie in, so that neighbours still meet."""
+    """Move both ends to the start of the word that they divide, so that adjacent windows still meet."""
     start, end = (word[0] if (word := spoken.covering(at)) else at for at in span)
     return (start, end) if start < end else None
 
 
 def _stretches(speech: Speech, divides: Sequence[int], spoken: TimedWords, rules: _Rules) -> list[Span]:
-    """Raw stretches with whole words, of one speaker each, joined over short gaps."""
+    """Spans of whole words and of one speaker each, joined over short gaps."""
     raw = [(s.start_us, s.end_us) for s in speech.segments]
     whole = join(sorted([*raw, *(w for span in raw for w in spoken.touched(span))]), lambda a, b: b <= a)
     single = [part for span in whole for part in split_at(span, divides)]
@@ -126,14 +129,14 @@ def _stretches(speech: Speech, divides: Sequence[int], spoken: TimedWords, rules
 
 
 def _join_short(spans: Sequence[Span], one_turn: Callable[[int, int], bool], rules: _Rules) -> list[Span]:
-    """Join each span that is too short to stand alone to its nearer neighbour, if one is in reach.
+    """Join each span that is too short to stand alone to its nearest neighbour, if one is in reach.
 
-    `one_turn` says of the end of one span and the start of the next whether one speaker has both.
+    `one_turn` returns whether the end of one span and the start of the next belong to the same speaker.
     """
     joined, at = list(spans), 0
 
     def gap(left: int) -> int | None:
-        """Between a span and the next, if they can be joined."""
+        """The gap between a span and the next, or None if they may not be joined."""
         if not 0 <= left < len(joined) - 1:
             return None
         (start, end), (after, last) = joined[left : left + 2]
@@ -153,7 +156,7 @@ def _join_short(spans: Sequence[Span], one_turn: Callable[[int, int], bool], rul
 
 
 def join(spans: Sequence[Span], belong: Callable[[int, int], bool]) -> list[Span]:
-    """Join ordered spans where `belong` says so of the end of one and the start of the next."""
+    """Join ordered spans wherever `belong(end, next_start)` is true."""
     joined: list[Span] = []
     for start, end in spans:
         if joined and belong(joined[-1][1], start):
@@ -164,33 +167,33 @@ def join(spans: Sequence[Span], belong: Callable[[int, int], bool]) -> list[Span
 
 
 def split_at(span: Span, times: Sequence[int]) -> list[Span]:
-    """A span divided at those of the ordered `times` that lie inside it."""
+    """The span split at those of the ordered `times` that lie inside it."""
     inside = times[bisect_right(times, span[0]) : bisect_right(times, span[1] - 1)]
     return list(pairwise([span[0], *inside, span[1]]))
 
 
 def turns(transcript: Transcript | None, spoken: TimedWords) -> list[int]:
-    """When another speaker takes over: in the middle of the pause, and never inside a word."""
+    """Times of speaker changes: the middle of the pause, and never inside a word."""
     cues = sorted(transcript.cues if transcript else (), key=lambda c: c.start_us)
-    found = set()
+    changes = set()
     for before, after in pairwise(c for c in cues if c.speaker):
         if before.speaker != after.speaker:
             middle = (max(before.start_us, min(before.end_us, after.start_us)) + after.start_us) // 2
             word = spoken.covering(middle)
-            found.add(min(word, key=lambda edge: abs(edge - middle)) if word else middle)
-    return sorted(found)
+            changes.add(min(word, key=lambda edge: abs(edge - middle)) if word else middle)
+    return sorted(changes)
 
 
 @dataclass(frozen=True)
-class _Ground:
-    """What tells where a stretch may be cut."""
+class _CutEvidence:
+    """The voicing and the words that determine where a span may be cut."""
 
     speech: Speech
     spoken: TimedWords
 
     @cached_property
     def pauses(self) -> list[Span]:
-        """Where no voice is heard, ordered; empty where nobody listened."""
+        """Spans without voice, in order; empty without voicing."""
         if self.speech.voicing is None:
             return []
         step = self.speech.step_us
@@ -201,7 +204,7 @@ class _Ground:
         return [end for _, end in self.pauses]
 
     def longest_pause(self, gaps: Sequence[Span]) -> Span | None:
-        """The longest stretch without voice in any of `gaps`, the first of equals."""
+        """The longest pause in any of `gaps`, the first of equals."""
         ends = self._pause_ends
         found = []
         for start, end in gaps:
@@ -212,9 +215,9 @@ class _Ground:
         return max(found, key=lambda pause: pause[1] - pause[0], default=None)
 
     def quietest(self, gaps: Sequence[Span]) -> int:
-        """The moment in `gaps` at which a voice is least likely.
+        """The time in `gaps` at which a voice is least likely.
 
-        Where nobody listened, the middle of the longest between words, or the end where there are no words.
+        Without voicing it is the middle of the longest gap between words, or the end if there are no words.
         """
         voicing, step = self.speech.voicing, self.speech.step_us
         if voicing is None or not len(voicing):
@@ -228,42 +231,43 @@ class _Ground:
         return min(best)[1]
 
 
-def divide(span: Span, ground: _Ground, rules: _Rules) -> list[Span]:
-    """Cut a span until no part is too long; longer only where a single word is, shorter than the least only
-    where both cannot be.
+def divide(span: Span, evidence: _CutEvidence, rules: _Rules) -> list[Span]:
+    """Cut a span until no part is too long, unless it is a single word.
 
-    Each cut is made at the last end of a sentence that fits, else in the last 40 % of what fits: in the
-    longest pause, else where a voice is least likely.
+    Parts are shorter than the minimum only where both limits cannot hold. Each cut is made at the last end of
+    a sentence that fits, or else in the last 40 % of the allowed length: in the longest pause, or else where
+    a voice is least likely.
     """
     start, end = span
     parts: list[Span] = []
     while end - start > rules.most_us:
-        found = _cut((start, end), ground, rules)
-        if found is None:
+        cut = _cut((start, end), evidence, rules)
+        if cut is None:
             break
-        parts.append((start, found[0]))
-        start = found[1]
+        stop, resume = cut
+        parts.append((start, stop))
+        start = resume
     return [*parts, (start, end)]
 
 
-def _cut(span: Span, ground: _Ground, rules: _Rules) -> Span | None:
-    """Where to stop and where to resume; None if the rest is a single word."""
+def _cut(span: Span, evidence: _CutEvidence, rules: _Rules) -> Span | None:
+    """Where a part stops and where the next one resumes; None if the rest is a single word."""
     start, end = span
     high = max(start + 1, min(start + rules.most_us, end - rules.least_us))
-    ends = ground.spoken.sentence_ends_us
+    ends = evidence.spoken.sentence_ends_us
     last = bisect_right(ends, high) - 1
     if last >= 0 and ends[last] >= start + rules.least_us:
-        _, resume = ground.spoken.gaps((ends[last], end))[0]
+        _, resume = evidence.spoken.gaps((ends[last], end))[0]
         return ends[last], resume if resume < end else ends[last]
     low = min(high, start + max(1, int(rules.most_us * (1 - _LAST_SHARE))))
     for window in ((low, high), (start + rules.least_us, high)):
-        if gaps := ground.spoken.gaps(window):
-            quiet = ground.quietest(gaps)
-            return ground.longest_pause(gaps) or (quiet, quiet)
-    # A long word reaches over all of it: what comes before it is a part of its own, unless it is nothing.
-    if (gaps := ground.spoken.gaps((start + 1, high))) and gaps[-1][1] - start >= _LEAST_PART_US:
+        if gaps := evidence.spoken.gaps(window):
+            quiet = evidence.quietest(gaps)
+            return evidence.longest_pause(gaps) or (quiet, quiet)
+    # A long word covers the window: what precedes it becomes a part, unless it is too short.
+    if (gaps := evidence.spoken.gaps((start + 1, high))) and gaps[-1][1] - start >= _LEAST_PART_US:
         return gaps[-1][1], gaps[-1][1]
-    after = ground.spoken.gaps((high, end))[0][0]
+    after = evidence.spoken.gaps((high, end))[0][0]
     return (after, after) if after < end else None
 
 
@@ -275,10 +279,10 @@ def pad(
     words: Sequence[Span] = (),
     faint: "_Faint | None" = None,
 ) -> list[Segment]:
-    """Widen ordered, disjoint segments at both ends, by at most half of the gap to each neighbour.
+    """Pad ordered, disjoint segments at both ends, by at most half of the gap to each neighbour.
 
-    What lies beyond the video's ends is not added, nor what would make an utterance longer than `whole_us`,
-    nor any part of one of the ordered `words` outside of it, nor that in which nothing of a voice is left.
+    Padding stops at the ends of the video, at the length `whole_us`, at the next of the ordered `words`, and
+    where the voice has faded out (`faint`).
     """
     if not segments:
         return []
@@ -301,7 +305,7 @@ def pad(
 
 
 class _Faint:
-    """Tells for how long a voice is faintly heard before and after a stretch of speech."""
+    """Measures how long a voice fades in before a span of speech, and fades out after it."""
 
     def __init__(self, speech: Speech) -> None:
         self._heard: NDArray[np.bool_] | None = None
@@ -310,7 +314,7 @@ class _Faint:
         self._step = speech.step_us
 
     def around(self, start_us: int, end_us: int, room_us: int) -> tuple[int, int]:
-        """Microseconds before the start and after the end, `room_us` at most; all where nobody listened."""
+        """Microseconds before the start and after the end, at most `room_us`; `room_us` without voicing."""
         heard, step = self._heard, self._step
         if heard is None or not len(heard):
             return room_us, room_us
@@ -322,13 +326,13 @@ class _Faint:
         return min(start_us - first, room_us), min(last - end_us, room_us)
 
 
-def joined_short(speech: Speech, found: Sequence[Segment], lengths: LengthRules) -> list[Span]:
-    """The stretches too short to stand alone that became a part of an utterance of `found`, in order."""
-    starts = [s.start_us for s in found]
-    taken: list[list[Span]] = [[] for _ in found]
-    for stretch in speech.segments:
-        at = bisect_right(starts, (stretch.start_us + stretch.end_us) // 2) - 1
+def joined_short(speech: Speech, joined: Sequence[Segment], lengths: LengthRules) -> list[Span]:
+    """The spans of speech too short to stand alone that are parts of the utterances `joined`, in order."""
+    starts = [s.start_us for s in joined]
+    parts: list[list[Span]] = [[] for _ in joined]
+    for segment in speech.segments:
+        at = bisect_right(starts, (segment.start_us + segment.end_us) // 2) - 1
         if at >= 0 and not speech.meant:
-            taken[at].append((stretch.start_us, stretch.end_us))
+            parts[at].append((segment.start_us, segment.end_us))
     most = lengths.min_seconds / 2 * 1e6
-    return [(start, end) for spans in taken if len(spans) > 1 for start, end in spans if end - start < most]
+    return [(start, end) for spans in parts if len(spans) > 1 for start, end in spans if end - start < most]

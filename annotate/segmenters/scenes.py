@@ -1,4 +1,4 @@
-"""Divides a video where its picture changes, for footage without speech."""
+"""Divides a video at changes of scene, for footage without speech."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -10,11 +10,11 @@ from annotate.registry import segmenter
 from annotate.types import Footage, LengthRules, Segment, Speech
 
 _LEVELS = 8
-"""Each of red, green and blue is told apart in so many levels."""
+"""Number of levels to which each colour channel is quantised."""
 _PARTS = 2
-"""The picture's halves, both ways, are looked at one by one: the same colours elsewhere are another scene."""
+"""Number of parts in each direction with a histogram each, so that the place of a colour counts."""
 _CHANGED = 0.4
-"""Share of the picture that has other colours than the one before, where a scene begins."""
+"""Share of the frame whose colours differ from the frame before, above which a new scene begins."""
 
 
 @segmenter("scenes")
@@ -22,10 +22,10 @@ class Scenes:
     """From one change of colours in the key pictures to the next (Swain and Ballard, 1991)."""
 
     def __init__(self, *, preset: str = "near") -> None:
-        """Nothing is listened to, so `preset` means nothing."""
+        """`preset` has no effect, because this segmenter does not use the audio."""
 
     def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
-        """Scenes, joined when too short and divided evenly when too long; all of the video is in one."""
+        """The scenes, joined when too short and divided evenly when too long; they cover the whole video."""
         if footage.duration_us <= 0:
             return Speech((), meant=True)
         least, most = round(lengths.min_seconds * 1e6), round(lengths.max_seconds * 1e6)
@@ -36,7 +36,7 @@ class Scenes:
 
 
 def changes(pictures: Iterable[tuple[int, NDArray[np.uint8]]]) -> list[int]:
-    """Microseconds of the first picture of each scene but the first. An encoder puts a key picture there."""
+    """Times in microseconds at which new scenes begin. Encoders place a keyframe there."""
     found: list[int] = []
     before: NDArray[np.float64] | None = None
     for time_us, picture in pictures:
@@ -48,7 +48,7 @@ def changes(pictures: Iterable[tuple[int, NDArray[np.uint8]]]) -> list[int]:
 
 
 def colours(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(height, width, 3) RGB -> (2048,) share of the picture in each part of it and each range of colour."""
+    """(height, width, 3) RGB -> (2048,) colour histograms of the four quarters, with sum 1."""
     height, width = picture.shape[:2]
     level = (picture // (256 // _LEVELS)).astype(np.intp)
     code = (level[..., 0] * _LEVELS + level[..., 1]) * _LEVELS + level[..., 2]
@@ -59,7 +59,7 @@ def colours(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def merged(ends: Sequence[int], least: int) -> list[int]:
-    """Rising ends without those that make a scene shorter than `least`; the first and the last stay."""
+    """Ascending ends without those that would make a scene shorter than `least`; the first and last stay."""
     kept = [ends[0]]
     for end in ends[1:-1]:
         if end - kept[-1] >= least:
@@ -70,7 +70,7 @@ def merged(ends: Sequence[int], least: int) -> list[int]:
 
 
 def evenly(start: int, end: int, most: int) -> list[Segment]:
-    """The fewest equal parts of which none is longer than `most`."""
+    """The smallest number of equal parts that are no longer than `most`."""
     count = -(-(end - start) // most)
     edges = [start + (end - start) * n // count for n in range(count + 1)]
     return [Segment(a, b) for a, b in pairwise(edges)]

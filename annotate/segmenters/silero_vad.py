@@ -1,7 +1,7 @@
-"""Finds speech with the Silero voice-activity network, many frames at a time.
+"""Voice activity detection with the Silero network, many frames at a time.
 
 The weights are those of the silero-vad package (MIT, https://github.com/snakers4/silero-vad); the forward
-pass here gives the same probabilities as the package's own loop, about ten times sooner.
+pass here gives the same probabilities as the package's own loop, about ten times faster.
 """
 
 import hashlib
@@ -30,35 +30,35 @@ SAMPLE_RATE = 16_000
 FRAME = BLOCK
 """Samples per probability: 32 ms."""
 _CONTEXT = 64
-"""Samples of the frame before, which the network sees too."""
+"""Samples of the previous frame that are also input of the network."""
 _CHUNK = 512
-"""Frames per forward pass: fits the processor's cache, and bounds memory to some 15 MB at any length."""
+"""Frames per forward pass: fits the processor's cache, and limits memory to about 15 MB at any length."""
 _LEVEL_DB = -14.0
-"""How loud all voices are made, about, when the network listens a second time."""
+"""Approximate level of all voices in the second pass, in dBFS."""
 _SHA256 = "e1122837f4154c511485fe0b9c64455f7b929c96fbb8d79fbdb336383ebd3720"
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """When a voice is heard, for one distance of the microphone."""
+    """Thresholds of voice activity for one distance of the microphone."""
 
     on: float
-    """The probability at which a voice starts."""
+    """Probability at which speech starts."""
     off: float
-    """It lasts until the probability falls below."""
+    """Probability below which speech ends."""
     bridge_seconds: float
-    """A shorter hole is no pause: the closed lips of a plosive, or words that the room swallowed."""
+    """Shorter gaps are bridged: the closure of a plosive, or words lost in reverberation."""
     faint: float
-    """The probability down to which a voice fades in and out before it starts and after it ended."""
+    """Probability down to which a voice fades in before it starts and out after it ends."""
 
 
 PRESETS = {"near": Preset(0.4, 0.25, 0.1, 0.2), "far": Preset(0.25, 0.1, 0.5, 0.08)}
-"""The far one was chosen on meetings recorded across a table, the holes of the near one on read sentences."""
+"""`far` was tuned on meetings recorded across a table, the gaps of `near` on read sentences."""
 
-_BLIP_SECONDS = 0.1
-"""No voice is shorter."""
+_MIN_SECONDS = 0.1
+"""Shortest run of speech."""
 _LATE = 1
-"""Frames by which the network tells late that a voice starts or ends (measured on read sentences)."""
+"""Delay of the network in frames at the start and end of speech (measured on read sentences)."""
 
 
 @segmenter("silero-vad")
@@ -69,40 +69,40 @@ class SileroVad:
         self.preset = PRESETS[preset]
 
     def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
-        """Stretches of 16 kHz mono in which a voice is heard, and how likely it is in each 32 ms."""
+        """The spans with voice activity in 16 kHz mono, and the probability of each 32 ms."""
         wave, step = footage.wave, FRAME / SAMPLE_RATE
         probability = voicing(wave)
-        heard = speech_runs(probability, self.preset.on, self.preset.off)
-        runs = bridge(heard, ceil(self.preset.bridge_seconds / step))
-        found = tuple(_segment(a, b, len(wave)) for a, b in runs if (b - a) * step >= _BLIP_SECONDS)
+        active = speech_runs(probability, self.preset.on, self.preset.off)
+        runs = bridge(active, ceil(self.preset.bridge_seconds / step))
+        segments = tuple(_segment(a, b, len(wave)) for a, b in runs if (b - a) * step >= _MIN_SECONDS)
         step_us = FRAME * 1_000_000 // SAMPLE_RATE
-        return Speech(found, voicing=probability, step_us=step_us, faint=self.preset.faint)
+        return Speech(segments, voicing=probability, step_us=step_us, faint=self.preset.faint)
 
 
 def _segment(start: int, end: int, samples: int) -> Segment:
-    """Frames to microseconds; the last frame may be a part of one."""
+    """Convert frames to microseconds; the last frame may be incomplete."""
     first, last = (min(f * FRAME, samples) * 1_000_000 // SAMPLE_RATE for f in (start, end))
     return Segment(first, last)
 
 
 def voicing(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(samples,) of 16 kHz mono -> (ceil(samples / 512),) how likely a voice is in each 32 ms, 0 to 1.
+    """(samples,) of 16 kHz mono -> (ceil(samples / 512),) probability of a voice in each 32 ms.
 
-    It is as likely as in the recording as it is or as in one where all voices are about as loud: the network
-    misses quiet ones. Of the last frame it would tell after the end: it is taken to be like the one before.
+    It is the larger of the probabilities of the original and of a recording with levelled voices, because the
+    network misses quiet voices. The network is one frame late, so the last value is repeated.
     """
-    evened = gains(block_power(wave), _LEVEL_DB)
-    told = _probabilities(wave, np.stack([np.ones_like(evened), evened], axis=1)).max(axis=1)
-    return np.concatenate([told[_LATE:], told[-_LATE:]])
+    levelling = gains(block_power(wave), _LEVEL_DB)
+    likely = _probabilities(wave, np.stack([np.ones_like(levelling), levelling], axis=1)).max(axis=1)
+    return np.concatenate([likely[_LATE:], likely[-_LATE:]])
 
 
 def speech_probability(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(samples,) of 16 kHz mono -> (ceil(samples / 512),) probability that each 32 ms hold speech."""
+    """(samples,) of 16 kHz mono -> (ceil(samples / 512),) probability of speech in each 32 ms."""
     return _probabilities(wave, np.ones((-(-len(wave) // FRAME), 1), np.float32))[:, 0]
 
 
 def _probabilities(wave: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(samples,) and (frames, ways) -> (frames, ways): the network hears each frame at each of its gains."""
+    """(samples,) and gains (frames, ways) -> (frames, ways) probabilities of each frame at each gain."""
     import torch
 
     if not len(wave):
@@ -121,17 +121,17 @@ def _forward(wave: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np
     import torch
 
     lstm = _lstm()
-    # One after the other: the recurrent layer is quicker over one row at a time than over a batch of two.
+    # One way at a time: the recurrent layer is faster on single rows than on a batch of two.
     states: list[tuple[Tensor, Tensor] | None] = [None] * gain.shape[1]
     probabilities = []
     for first in range(0, len(wave), _CHUNK * FRAME):
         product = _first_layer(_frames(wave, first))
-        told = []
+        by_way = []
         for way, loudness in enumerate(gain[first // FRAME :][: len(product)].T):
             codes = _encode(product, torch.from_numpy(np.ascontiguousarray(loudness)))
             hidden, states[way] = lstm(codes, states[way])
-            told.append(_decode(hidden).numpy())
-        probabilities.append(np.stack(told, axis=1))
+            by_way.append(_decode(hidden).numpy())
+        probabilities.append(np.stack(by_way, axis=1))
     return np.concatenate(probabilities)
 
 

@@ -9,7 +9,7 @@ class Subtitles:
     """The cues of the transcript, one utterance each."""
 
     def __init__(self, *, preset: str = "near") -> None:
-        """Nothing is listened to, so `preset` means nothing."""
+        """`preset` has no effect, because this segmenter does not use the audio."""
 
     def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
         """Every cue, in order; where two overlap, the later one starts when the earlier one ends."""

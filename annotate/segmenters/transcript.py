@@ -15,7 +15,7 @@ class Sentences:
     """One utterance per sentence and speaker turn, out of the cues and words of the transcript."""
 
     def __init__(self, *, preset: str = "near") -> None:
-        """Nothing is listened to, so `preset` means nothing."""
+        """`preset` has no effect, because this segmenter does not use the audio."""
 
     def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
         """Cues that end within a sentence are joined with the next of the same speaker as long as they fit.

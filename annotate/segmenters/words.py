@@ -1,4 +1,4 @@
-"""Knows where the words of a transcript lie, and which of them an utterance holds."""
+"""Locates the words of a transcript in time, and assigns them to utterances."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -16,7 +16,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What is never divided: a word with the marks around it, or a cue whose words have no times."""
+    """A unit that is never divided: a word with its punctuation, or a cue whose words have no times."""
 
     start_us: int
     end_us: int
@@ -24,18 +24,18 @@ class Piece:
     raw: str
     speaker: str
     cue: int
-    """Position of its cue."""
+    """Index of its cue."""
     word: Word | None
     ends_sentence: bool
 
     @property
     def middle_us(self) -> int:
-        """It belongs to the utterance that holds this moment."""
+        """The midpoint; the piece belongs to the utterance that contains it."""
         return (self.start_us + self.end_us) // 2
 
 
 def pieces(cues: Iterable[Cue]) -> list[Piece]:
-    """All pieces of all cues, cue by cue."""
+    """The pieces of all cues, in order of the cues."""
     return [piece for number, cue in enumerate(cues) for piece in _pieces(cue, number)]
 
 
@@ -44,29 +44,29 @@ def _pieces(cue: Cue, number: int) -> list[Piece]:
         whole = len(cue.text.rstrip()) in sentence_ends(cue.text)
         return [Piece(cue.start_us, cue.end_us, cue.text, cue.raw, cue.speaker, number, None, whole)]
     texts, raws = _slices(cue.text, cue.words), _slices(cue.raw, cue.words)
-    ends, found, at = sentence_ends("".join(texts)), [], 0
+    ends, parts, at = sentence_ends("".join(texts)), [], 0
     for word, text, raw in zip(cue.words, texts, raws, strict=True):
         last = any(at < end <= at + len(text) for end in ends)
-        found.append(Piece(word.start_us, word.end_us, text, raw, cue.speaker, number, word, last))
+        parts.append(Piece(word.start_us, word.end_us, text, raw, cue.speaker, number, word, last))
         at += len(text)
-    return found
+    return parts
 
 
 def _slices(text: str, words: Sequence[Word]) -> list[str]:
-    """`text` divided before each word but the first; the bare words where it does not hold them in order."""
+    """`text` divided before each word but the first; the bare words if `text` lacks them in this order."""
     starts, at = [], 0
     for word in words:
-        found = text.find(word.text, at)
-        if found < 0:
+        start = text.find(word.text, at)
+        if start < 0:
             bare = [w.text for w in words]
             return [a if _glued(a, b) else f"{a} " for a, b in pairwise([*bare, ""])]
-        starts.append(found)
-        at = found + len(word.text)
+        starts.append(start)
+        at = start + len(word.text)
     return [text[a:b] for a, b in pairwise([0, *starts[1:], len(text)])]
 
 
 def joined(texts: Iterable[str]) -> str:
-    """One text: no space between scripts that have none, one between others."""
+    """The texts joined by spaces, except between characters of scripts without spaces."""
     whole = ""
     for text in (" ".join(t.split()) for t in texts):
         whole += text if _glued(whole, text) else f" {text}"
@@ -79,7 +79,7 @@ def _glued(before: str, after: str) -> bool:
 
 @dataclass(frozen=True)
 class TimedWords:
-    """Everything that is said in a video, by time."""
+    """All words of a video in order of time."""
 
     pieces: tuple[Piece, ...]
 
@@ -90,14 +90,14 @@ class TimedWords:
 
     @cached_property
     def spans(self) -> list[Span]:
-        """Where words are spoken, ordered and disjoint; words that overlap are one span."""
-        found: list[Span] = []
+        """The time spans of words, ordered and disjoint; overlapping words form one span."""
+        merged: list[Span] = []
         for start, end in sorted((p.start_us, p.end_us) for p in self.pieces if p.word):
-            if found and start < found[-1][1]:
-                found[-1] = (found[-1][0], max(end, found[-1][1]))
+            if merged and start < merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
             elif start < end:
-                found.append((start, end))
-        return found
+                merged.append((start, end))
+        return merged
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -105,35 +105,35 @@ class TimedWords:
 
     @cached_property
     def sentence_ends_us(self) -> list[int]:
-        """Ends of words that end a sentence while nobody else speaks, in order."""
+        """Ends of words at which a sentence ends and nobody else speaks, in order."""
         free = {end for _, end in self.spans}
         return sorted({p.end_us for p in self.pieces if p.word and p.ends_sentence and p.end_us in free})
 
     def among(self, span: Span) -> list[Piece]:
-        """The pieces whose middle lies in `span`, in order."""
+        """The pieces whose midpoint is in `span`, in order."""
         ordered, middles = self._by_middle
         return ordered[bisect_left(middles, span[0]) : bisect_left(middles, span[1])]
 
     def touched(self, span: Span) -> list[Span]:
-        """The spans of words that reach into the inside of `span`."""
+        """The spans of words that overlap `span`."""
         first = bisect_right(self._starts, span[0]) - 1
         first += first < 0 or self.spans[first][1] <= span[0]
         return self.spans[first : bisect_left(self._starts, span[1])]
 
     def covering(self, time_us: int) -> Span | None:
-        """The words that are being spoken at a time, if it would cut them."""
-        found = self.touched((time_us, time_us + 1))
-        return found[0] if found and found[0][0] < time_us else None
+        """The span of words that a cut at this time would divide, or None."""
+        touched = self.touched((time_us, time_us + 1))
+        return touched[0] if touched and touched[0][0] < time_us else None
 
     def gaps(self, span: Span) -> list[Span]:
-        """Where in `span` no word is cut, both ends included: some gaps are a moment without length."""
+        """Where in `span` a cut divides no word, both ends included; a gap may have length 0."""
         edges = [span[0], *(at for touched in self.touched(span) for at in touched), span[1]]
-        found = list(zip(edges[::2], edges[1::2], strict=True))
-        return [(start, end) for start, end in found if start <= end]
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        return [(start, end) for start, end in pairs if start <= end]
 
 
 def with_words(segment: Segment, held: Sequence[Piece]) -> Segment:
-    """The segment with what is said in it; who says most of it is its speaker."""
+    """The segment with the text and words of `held`; its speaker is the one who speaks the longest."""
     if not held:
         return segment
     lines = [list(of_cue) for _, of_cue in groupby(held, key=lambda p: p.cue)]
