@@ -1,4 +1,4 @@
-"""Writes files so that a kill or a power cut leaves them whole or not there."""
+"""Writes files atomically and durably: after a kill or a power cut they are complete or absent."""
 
 import os
 import stat
@@ -10,11 +10,11 @@ from annotate.temporary import temporary_name
 
 
 def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
-    """Put `content` at `path`, all or nothing; its folder is made. Two processes may do so at once.
+    """Write `content` to `path` atomically, and create its folder. Safe with concurrent writers.
 
-    The file gets the permission bits `mode`; without them it keeps those that it has, and a new one can be
-    used by whoever can use its folder. Raises `OSError`; nothing is left behind then. Killed, it leaves a
-    file that `annotate.temporary.sweep` deletes.
+    The file gets the permission bits `mode`; by default an existing file keeps its bits, and a new one gets
+    those of its folder. Raises `OSError` and leaves no file behind. A killed process leaves a temporary file
+    that `annotate.temporary.sweep` deletes.
     """
     make_folder(path.parent)
     partial = path.with_name(temporary_name())
@@ -22,7 +22,7 @@ def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
             file.flush()
-            with suppress(PermissionError):  # some file systems, such as FAT, keep no permissions
+            with suppress(PermissionError):  # some file systems, such as FAT, have no permissions
                 os.fchmod(file.fileno(), _mode_of(path) if mode is None else mode)
             os.fsync(file.fileno())
         partial.replace(path)
@@ -40,7 +40,7 @@ def _mode_of(path: Path) -> int:
 
 
 def sync(path: Path) -> None:
-    """Return once a file's content, or a folder's list of names, is on the disk."""
+    """Flush a file's content, or a folder's directory entries, to the disk (fsync)."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,11 +1,10 @@
-"""Features on disk: immutable, ragged safetensors shards, read piece by piece.
+"""Stores features on disk in immutable, ragged safetensors shards that are read sample by sample.
 
 A shard holds four tensors: ``values`` (flat, 16-bit floats; 32-bit when a number would not fit),
-``offsets`` (int64, where each sample's values start, one more than there are samples), ``samples``
-(the sample ids, 16 bytes each) and ``checksums`` (CRC-32 of each sample's bytes, begun at ``dim``, so
-that a reader notices rot in what it reads without reading the rest). The number of values per frame
-stands in the metadata as ``dim``. Sixteen bits keep three decimal digits, more than any extractor's
-numbers carry.
+``offsets`` (int64, the start of each sample's values and the end of the last), ``samples`` (the sample
+ids, 16 bytes each) and ``checksums`` (CRC-32 of each sample's bytes, initialised with ``dim``, so that a
+reader detects damage without reading the whole shard). The metadata field ``dim`` is the number of values
+per frame. Sixteen bits keep three decimal digits, which is more than the precision of any extractor.
 """
 
 import hashlib
@@ -35,7 +34,7 @@ _DTYPES = {"F16": "<f2", "F32": "<f4", "I64": "<i8", "U32": "<u4", "U8": "|u1"}
 
 @dataclass(frozen=True, slots=True)
 class ShardInfo:
-    """A shard that lies safely on disk."""
+    """A shard that was written to disk."""
 
     path: str
     """Relative to the store's folder."""
@@ -65,7 +64,7 @@ class FeatureStore:
         return ShardInfo(relative, sha256, tuple(sample_id for sample_id, _ in items))
 
     def read(self, path: str, positions: Sequence[int]) -> list[NDArray[np.float32]]:
-        """The (frames, dim) arrays at `positions`, in that order; nothing else is read.
+        """The (frames, dim) arrays at `positions`, in that order, without reading others.
 
         Raises `FeatureError` when the shard is missing or damaged.
         """
@@ -73,7 +72,7 @@ class FeatureStore:
             return [shard.sample(position) for position in positions]
 
     def intact(self, path: str, sha256: str) -> bool:
-        """Whether the shard is there with exactly the bytes that were written. Reads all of it."""
+        """Whether the shard exists with exactly the bytes that were written. Reads the whole file."""
         try:
             with (self.root / path).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == sha256
@@ -81,20 +80,20 @@ class FeatureStore:
             return False
 
     def sweep(self, known: set[str]) -> int:
-        """Delete temporary files of a killed run, and shards that are not among the `known` paths; how many.
+        """Delete temporary files of killed runs and shards not among the `known` paths; return how many.
 
-        A file counts as a shard of ours when it lies where `write` puts it and is called after the hash of
-        its content. Every other file stays.
+        A file counts as a shard only if it is where `write` puts shards and is named after the hash of its
+        content. All other files stay.
         """
         strays = [
             p for p in self.root.glob("*/*/*.safetensors") if p.relative_to(self.root).as_posix() not in known
         ]
-        orphans = [stray for stray in strays if self._is_ours(stray)]
+        orphans = [stray for stray in strays if self._is_shard(stray)]
         for orphan in orphans:
             orphan.unlink()
         return len(orphans) + sweep(self.root.rglob(PATTERN))
 
-    def _is_ours(self, path: Path) -> bool:
+    def _is_shard(self, path: Path) -> bool:
         if path.is_symlink() or not re.fullmatch(r"[0-9a-f]{16}", path.stem):
             return False
         with path.open("rb") as file:
@@ -124,7 +123,7 @@ def _serialise(items: Sequence[tuple[str, NDArray[np.float32]]]) -> bytes:
 
 
 class _Shard:
-    """One open shard: its header is checked, its values are read on demand."""
+    """An open shard: opening validates the header, and values are read on demand."""
 
     def __init__(self, path: Path, file: int) -> None:
         self._path, self._file = path, file
@@ -155,7 +154,7 @@ class _Shard:
         return np.frombuffer(content, dtype).astype(np.float32).reshape(-1, self._dim)
 
     def _header(self) -> tuple[dict[str, tuple[np.dtype[Any], int, int]], int]:
-        """Type, first byte and length in bytes of each tensor, and the number of values per frame."""
+        """Dtype, offset and length in bytes of each tensor, and the number of values per frame."""
         size = os.fstat(self._file).st_size
         length = int.from_bytes(os.pread(self._file, 8, 0), "little")
         if size < 8 or length > size - 8:

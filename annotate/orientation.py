@@ -1,4 +1,4 @@
-"""Turns pictures upright as the display matrix of their file says, by the rules of FFmpeg's autorotate."""
+"""Turns frames upright according to their display matrix, by the rules of FFmpeg's autorotate."""
 
 from math import atan2, degrees, floor, hypot, isnan, nan
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import av
 
 Filters = tuple[str, ...]
-"""FFmpeg filters, to be applied in this order; none for a picture that is shown as it is stored."""
+"""FFmpeg filters in order of application; empty for frames that are shown as stored."""
 
 TURNS: dict[Filters, int] = {
     (): 0,
@@ -17,15 +17,15 @@ TURNS: dict[Filters, int] = {
     ("hflip", "vflip"): 180,
     ("transpose=clock",): 270,
 }
-"""Degrees counter-clockwise of the filters that turn a picture without mirroring it."""
+"""Counter-clockwise degrees of the filters that rotate a frame without mirroring it."""
 
 
 def upright_filters(frame: "av.VideoFrame") -> Filters:
-    """The filters that show a decoded picture as its display matrix says: the file's, or H.264's own.
+    """The filters that apply the display matrix of a decoded frame, from the container or from H.264.
 
-    All eight orientations, mirrored ones included, and other angles in whole degrees. A matrix that says
-    nothing, because one of its columns is zero, turns nothing. The same rules as ffmpeg's ``-autorotate``
-    (`insert_filter` calls of fftools/ffmpeg_filter.c), so that clips look as they do in common players.
+    They cover all eight orientations, mirrored ones included, and other angles in whole degrees. A degenerate
+    matrix (with a zero column) has no effect. The rules are those of ffmpeg's ``-autorotate`` (the calls of
+    `insert_filter` in fftools/ffmpeg_filter.c), so that clips look as they do in common players.
     """
     from av.sidedata.sidedata import Type
 
@@ -46,7 +46,7 @@ def upright_filters(frame: "av.VideoFrame") -> Filters:
 
 
 def _clockwise_degrees(a: int, b: int, c: int, d: int) -> float:
-    """By how many whole degrees (a, b; c, d) turns a picture, 0 to 359; NaN when a column is zero."""
+    """Rotation of the matrix (a, b; c, d) in whole degrees, 0 to 359; NaN if a column is zero."""
     first, second = hypot(a, c), hypot(b, d)
     if not first or not second:
         return nan
@@ -56,12 +56,12 @@ def _clockwise_degrees(a: int, b: int, c: int, d: int) -> float:
 
 
 def swaps_sides(filters: Filters) -> bool:
-    """Whether the upright picture is as wide as the stored one is high."""
+    """Whether the filters swap width and height."""
     return any(step.startswith("transpose") for step in filters)
 
 
 class Turner:
-    """Applies the filters of `upright_filters` to pictures of one size and format."""
+    """Applies the filters of `upright_filters` to frames."""
 
     def __init__(self, filters: Filters) -> None:
         self._filters = filters
@@ -69,29 +69,29 @@ class Turner:
         self._graph: Any = None
 
     def __call__(self, frame: "av.VideoFrame") -> "av.VideoFrame":
-        """The upright picture; the same frame if nothing is to be done."""
+        """The upright frame; the same object if there are no filters."""
         if not self._filters:
             return frame
         shape = (frame.width, frame.height, frame.format.name)
         if shape != self._shape:
             self._graph, self._shape = self._build(frame), shape
         self._graph.push(frame)
-        made: av.VideoFrame = self._graph.pull()
-        # The filters forget what the colours mean.
-        copy_colours(frame, made)
-        return made
+        upright: av.VideoFrame = self._graph.pull()
+        # The filters drop the colour properties.
+        copy_colours(frame, upright)
+        return upright
 
     def _build(self, frame: "av.VideoFrame") -> Any:
         import av
 
         graph = av.filter.Graph()
-        # One thread: the number of processors must not matter, and workers share them already.
+        # One thread: the result must not depend on the number of processors, which workers share anyway.
         graph.threads = 1
         source = graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
         )
         nodes = [source]
-        # `vflip` alone only says that the rows lie in the other order; readers of planes want them in this.
+        # `vflip` alone only sets a negative line size; `copy` reorders the rows for readers of planes.
         for step in (*self._filters, "copy") if self._filters == ("vflip",) else self._filters:
             name, _, arguments = step.partition("=")
             nodes.append(graph.add(name, arguments or None))
@@ -99,7 +99,7 @@ class Turner:
         return graph
 
 
-def copy_colours(source: "av.VideoFrame", made: "av.VideoFrame") -> None:
-    """Mark a picture made of another with what that one's numbers mean as colours."""
-    made.colorspace, made.color_range = source.colorspace, source.color_range
-    made.color_primaries, made.color_trc = source.color_primaries, source.color_trc
+def copy_colours(source: "av.VideoFrame", target: "av.VideoFrame") -> None:
+    """Copy colour space, range, primaries and transfer function to a frame derived from `source`."""
+    target.colorspace, target.color_range = source.colorspace, source.color_range
+    target.color_primaries, target.color_trc = source.color_primaries, source.color_trc

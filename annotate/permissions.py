@@ -1,4 +1,4 @@
-"""Who may read and write the files of a project, whatever the user's umask is."""
+"""Permissions of the files of a project, independent of the user's umask."""
 
 import os
 import stat
@@ -8,18 +8,18 @@ from pathlib import Path
 
 
 class Access(StrEnum):
-    """Who besides the owner may use the files of a project: the setting `storage.access`."""
+    """Who may use the files of a project besides the owner (the setting `storage.access`)."""
 
     OWNER = "owner"
     """Nobody."""
     GROUP = "group"
-    """The members of the group that the project folder belongs to: they read and write."""
+    """Members of the group of the project folder may read and write."""
     EVERYONE = "everyone"
-    """The group as above; everybody else on the machine reads."""
+    """As `GROUP`, and everybody else on the machine may read."""
 
     @property
     def folder_mode(self) -> int:
-        """Permission bits of a folder. New files get its group, not that of the user who makes them."""
+        """Permission bits of a folder, with setgid: new files get the group of the folder."""
         return {Access.OWNER: 0o700, Access.GROUP: 0o2770, Access.EVERYONE: 0o2775}[self]
 
     @property
@@ -29,20 +29,20 @@ class Access(StrEnum):
 
     @property
     def chmod_less(self) -> str:
-        """What ``chmod`` takes from files that are open to more people."""
+        """Argument of ``chmod`` that removes excess permissions."""
         return {Access.OWNER: "go-rwx", Access.GROUP: "o-rwx", Access.EVERYONE: "o-w"}[self]
 
     @property
     def chmod_more(self) -> str:
-        """What ``chmod`` gives to files that are open to fewer people."""
+        """Argument of ``chmod`` that adds missing permissions."""
         return {Access.OWNER: "u+rwX", Access.GROUP: "g+rwX", Access.EVERYONE: "g+rwX,o+rX"}[self]
 
     def too_wide(self, path: Path) -> bool:
-        """Whether others than these can use the file or folder `path`. Raises `OSError`."""
+        """Whether more people than intended can use the file or folder `path`. Raises `OSError`."""
         return bool(stat.S_IMODE(path.stat().st_mode) & 0o077 & ~self._mode(path))
 
     def too_narrow(self, path: Path) -> bool:
-        """Whether some of these cannot use the file or folder `path`. Raises `OSError`."""
+        """Whether some intended users cannot use the file or folder `path`. Raises `OSError`."""
         return bool(self._mode(path) & 0o077 & ~path.stat().st_mode)
 
     def _mode(self, path: Path) -> int:
@@ -50,34 +50,34 @@ class Access(StrEnum):
 
 
 def may_write(path: Path) -> bool:
-    """Whether this process may write to `path`; a disk that is mounted read-only counts as well."""
+    """Whether this process may write to `path`; False on read-only file systems."""
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def make_folder(folder: Path, mode: int | None = None) -> None:
-    """Make `folder` unless it is there, and the folders above it that are missing.
+    """Create `folder` and its missing parents, unless they exist.
 
-    A new folder has exactly the permission bits `mode`; without them those of the folder that it lies in,
-    so that whoever may use the one may use the other. Raises `OSError`.
+    A new folder gets the permission bits `mode`, or by default those of its parent, so that the same people
+    may use both. Raises `OSError`.
     """
     if folder.is_dir():
         return
     make_folder(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-        with suppress(OSError):  # some file systems, such as FAT, keep no permissions
+        with suppress(OSError):  # some file systems, such as FAT, have no permissions
             folder.chmod(_inherited(folder.parent) if mode is None else mode)
     if not folder.is_dir():
         raise FileExistsError(17, os.strerror(17), str(folder))
 
 
 def file_mode_in(folder: Path) -> int:
-    """The permission bits of a new file in `folder`: whoever may use the one may use the other."""
+    """Permission bits of a new file in `folder`, so that the same people may use both."""
     return _inherited(folder) & 0o666
 
 
 def _inherited(folder: Path) -> int:
-    """Bits for a folder in `folder`. One that everybody may write to, such as /tmp, passes nothing on."""
+    """Permission bits of a new folder in `folder`; private in a sticky folder such as /tmp."""
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & stat.S_ISVTX:
         return 0o700

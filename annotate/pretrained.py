@@ -1,7 +1,7 @@
-"""Pretrained models in the folder format of `transformers`: where they lie, and how they are opened.
+"""Finds and loads pretrained models in the folder format of `transformers`.
 
-Only safetensors weights are read and no code of the model's is run. A hub name is looked up in the local
-cache first and downloaded once; a folder never touches the network.
+Only safetensors weights are read, and no code of the model is run. A hub name is looked up in the local cache
+first and downloaded once; a folder never needs the network.
 """
 
 import re
@@ -12,14 +12,14 @@ from typing import Any
 from annotate.errors import ConfigError
 
 FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
-"""What may be in a model: numbers and tables, nothing that runs."""
+"""Files of a model that are downloaded: weights and tables, but no code."""
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def find(model: str, key: str) -> Path:
-    """The folder of `model`, a path or a hub name, which the settings name under `key`.
+    """The folder of `model`, a path or a hub name; `key` is the setting that holds it.
 
-    Raises `ConfigError` when no model is named, it cannot be had, or `transformers` is missing.
+    Raises `ConfigError` when `model` is empty or cannot be found, or when `transformers` is missing.
     """
     if not model:
         raise ConfigError(f"{key} is empty", hint=f"set {key} in annotate.toml to a folder or a hub name")
@@ -29,15 +29,17 @@ def find(model: str, key: str) -> Path:
             hint="pip install -e '.[pretrained]' in the checkout of annotate",
         )
     path = Path(model).expanduser()
-    found = path if path.is_dir() else _from_hub(model, key)
+    folder = path if path.is_dir() else _from_hub(model, key)
     for needed in ("config.json", "*.safetensors"):
-        if not any(found.glob(needed)):
-            raise ConfigError(f"{key}: {found} holds no {needed}", hint="save the model as safetensors there")
-    return found
+        if not any(folder.glob(needed)):
+            raise ConfigError(
+                f"{key}: {folder} holds no {needed}", hint="save the model as safetensors there"
+            )
+    return folder
 
 
 def load(kind: Any, folder: Path, key: str, **options: Any) -> Any:
-    """What `kind`, a class of `transformers`, makes of the model in `folder`.
+    """Load the model in `folder` with `kind`, a class of `transformers`.
 
     Raises `ConfigError` when its files cannot be used.
     """
@@ -53,7 +55,7 @@ def load(kind: Any, folder: Path, key: str, **options: Any) -> Any:
 
 
 def load_network(folder: Path, key: str) -> Any:
-    """The network itself, in 32-bit floats, not training; of a two-tower model the picture half.
+    """Load the network in 32-bit floats and evaluation mode; of a two-tower model, the vision tower.
 
     Raises `ConfigError` like `load`.
     """
@@ -61,7 +63,7 @@ def load_network(folder: Path, key: str) -> Any:
     from transformers.utils import logging
 
     be_quiet: Any = logging.disable_progress_bar
-    be_quiet()  # its bars would tear ours
+    be_quiet()  # its progress bars would disturb ours
     loaded = load(AutoModel, folder, key, use_safetensors=True)
     return getattr(loaded, "vision_model", loaded).float().eval()
 

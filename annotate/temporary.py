@@ -1,8 +1,8 @@
-"""Temporary files and folders that nobody can mistake for a user's, and the deletion of those a kill left.
+"""Temporary files and folders with unmistakable names, and the deletion of those that a kill left behind.
 
-Each is called ``.annotate-<machine>-<process>-<started>-<random>.part``: 64 random bits that nobody guesses,
-and the process that made it. Only such names are ever deleted, and only once that process has ended. Whether
-a process of another machine has ended cannot be told, so what it left is deleted when it is a day old.
+The name ``.annotate-<machine>-<process>-<started>-<random>.part`` holds 64 random bits and identifies the
+process that created it. Only such names are ever deleted, and only after that process has ended. Processes of
+other machines cannot be observed, so their files are deleted once they are a day old.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 STALE_SECONDS = 86_400.0
-"""What a process of another machine wrote last so long ago is taken for left over."""
+"""Age after which files of a process on another machine count as abandoned."""
 
 _NAME = re.compile(
     r"\.annotate-(?P<machine>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-(?P<started>[0-9a-f]{8})-[0-9a-f]{16}\.part"
@@ -33,12 +33,12 @@ def temporary_name() -> str:
 
 
 PATTERN = ".annotate-*.part"
-"""For `glob`: every temporary name fits, and perhaps other ones."""
+"""A glob pattern that matches every temporary name, and possibly others."""
 
 
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """A new private folder in `parent`, deleted with all it holds when the block ends."""
+    """Create a private folder in `parent` and delete it with its content when the block ends."""
     folder = parent / temporary_name()
     folder.mkdir(mode=0o700)
     try:
@@ -48,20 +48,20 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether the name is one that `temporary_name` gives."""
+    """Whether the name has the form of `temporary_name`."""
     return _NAME.fullmatch(path.name) is not None
 
 
 def is_of_this_machine(path: Path) -> bool:
-    """Whether the name was given by a process that this one could see."""
+    """Whether the name comes from a process on this machine and in this container."""
     name = _NAME.fullmatch(path.name)
     return name is not None and name["machine"] == _machine()
 
 
 def is_abandoned(path: Path, *, ours_too: bool = False) -> bool:
-    """Whether `path` is temporary and the process that made it has ended, as far as can be told.
+    """Whether `path` is temporary and the process that created it has ended, as far as is known.
 
-    `ours_too`: what this process made counts as abandoned as well.
+    With `ours_too`, files of this process count as abandoned as well.
     """
     name = _NAME.fullmatch(path.name)
     if name is None:
@@ -75,9 +75,9 @@ def is_abandoned(path: Path, *, ours_too: bool = False) -> bool:
 
 
 def sweep(paths: Iterable[Path], *, ours_too: bool = False) -> int:
-    """Delete those of `paths` that are abandoned, whether file or folder; how many there were.
+    """Delete the abandoned files and folders among `paths`; return how many there were.
 
-    `ours_too`: what this process made is deleted as well. What cannot be deleted is left.
+    With `ours_too`, files of this process are deleted as well. Files that cannot be deleted stay.
     """
     abandoned = [path for path in paths if is_abandoned(path, ours_too=ours_too)]
     for path in abandoned:
@@ -90,11 +90,11 @@ def sweep(paths: Iterable[Path], *, ours_too: bool = False) -> int:
 
 
 def process_start(pid: int) -> str:
-    """When a process started, in this boot of the machine; empty when it is gone or only a zombie."""
+    """Identifies the boot and the start time of a process; empty if it has ended or is a zombie."""
     if not Path("/proc/self/stat").exists():
         return _start_by_ps(pid)
     try:
-        # The name in brackets may hold spaces and brackets itself.
+        # The process name in parentheses may contain spaces and parentheses.
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return ""
@@ -103,7 +103,7 @@ def process_start(pid: int) -> str:
 
 
 def _start_by_ps(pid: int) -> str:
-    """The same where there is no /proc."""
+    """`process_start` for systems without /proc."""
     answer = subprocess.run(
         ["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
@@ -113,13 +113,13 @@ def _start_by_ps(pid: int) -> str:
 
 @cache
 def _own_start(pid: int) -> str:
-    """Of this process, whose number changes when it forks."""
+    """The digest for this process; cached by id, because a fork changes the id."""
     return _digest(process_start(pid))
 
 
 @cache
 def _machine() -> str:
-    """This machine, and on it the container whose processes can be seen: other ones have other numbers."""
+    """Identifies this machine and its process namespace: containers number their processes separately."""
     namespace = ""
     with suppress(OSError):
         namespace = str(Path("/proc/self/ns/pid").readlink())
@@ -131,9 +131,9 @@ def _digest(text: str) -> str:
 
 
 def _last_change(path: Path) -> float:
-    """When `path`, or anything in it, was written last."""
+    """The latest modification time of `path` and everything in it."""
     times = [0.0]
-    for one in (path, *path.rglob("*")):
+    for entry in (path, *path.rglob("*")):
         with suppress(OSError):
-            times.append(one.lstat().st_mtime)
+            times.append(entry.lstat().st_mtime)
     return max(times)

@@ -39,10 +39,8 @@ def utterances(
     if speech.meant:
         found = [part for s in speech.segments for part in _meant(s, speech, spoken, rules)]
     else:
-        spans, evidence = (
-            _stretches(speech, turns(transcript, spoken), spoken, rules),
-            _CutEvidence(speech, spoken),
-        )
+        spans = _stretches(speech, turns(transcript, spoken), spoken, rules)
+        evidence = _CutEvidence(speech, spoken)
         parts = [p for span in spans for p in divide(span, evidence, rules)]
         # The last frame of voicing may extend beyond the end of the video.
         inside = [(start, min(end, duration_us)) for start, end in parts]
