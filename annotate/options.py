@@ -1,46 +1,42 @@
 """Options of plug-ins: read from the settings, checked against the dataclass that the plug-in declares."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import Any
 
 from annotate.errors import ConfigError
+from annotate.protocols import NoOptions
 from annotate.registry import Registry
 
 LARGEST = 1e12
-"""Of any option: what is larger cannot be told from it, or is a slip. Below 0, or not a number, is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoOptions:
-    """Of a plug-in that has none."""
+"""Upper bound of every numeric option; larger, negative and NaN values are rejected."""
 
 
 def made_with(
     registry: Registry[Any], name: str, given: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]],
     table: str,
 ) -> Any:  # fmt: skip
-    """The plug-in with `given` in place of its defaults. One that stands on others (its class says
-    ``stands = True``) takes the options of all besides.
+    """Make the plug-in with `given` in place of its defaults.
 
-    Raises as `options_of`.
+    A strategy that ranks by means of others (its class says ``stands = True``) also gets `others`, the
+    options of all strategies. Raises as `options_of`.
     """
-    made, options = registry.get(name), options_of(registry, name, given, table)
-    if not hasattr(made, "Options"):
-        return made()
-    return made(options, others) if getattr(made, "stands", False) else made(options)
+    plugin, options = registry.get(name), options_of(registry, name, given, table)
+    if plugin.Options is NoOptions:
+        return plugin()
+    return plugin(options, others) if getattr(plugin, "stands", False) else plugin(options)
 
 
 def options_of(
     registry: Registry[Any], name: str, given: Mapping[str, Any], table: str = "train.options"
 ) -> Any:
-    """The plug-in's options with `given`, which stands in that table of the settings, in place of defaults.
+    """The options of the plug-in: `given`, read from `table` of the settings, over its defaults.
 
-    Raises `UnknownName` for the plug-in, `ConfigError` for an option it does not have, of another
-    type, or out of all bounds.
+    Raises `UnknownName` for the plug-in, `ConfigError` for an option that it does not have, that has another
+    type, or that is out of bounds.
     """
-    kind: type = getattr(registry.get(name), "Options", NoOptions)
+    kind = registry.get(name).Options
     known = {field.name: field for field in fields(kind)}
     values = {}
     for key, value in given.items():
@@ -55,12 +51,12 @@ def options_of(
         if default is not MISSING and not _fits(value, default):
             raise ConfigError(
                 f"{table}.{name}.{key} has to be like {default!r}, not {value!r}",
-                hint=f"mend it in [{table}.{name}]",
+                hint=f"change it in [{table}.{name}]",
             )
         if isinstance(value, int | float) and not 0 <= value <= LARGEST:
             raise ConfigError(
                 f"{table}.{name}.{key} cannot be {value!r}",
-                hint=f"mend it in [{table}.{name}]: a number from 0 to {LARGEST:.0e}",
+                hint=f"change it in [{table}.{name}]: a number from 0 to {LARGEST:.0e}",
             )
         values[key] = type(default)(value) if default is not MISSING else value
     return kind(**values)

@@ -1,8 +1,13 @@
-"""What a plug-in has to offer. Each kind is one small protocol."""
+"""What a plug-in has to offer. Each kind is one small protocol.
+
+Attributes with a value are optional: the registry gives the value to a class that does not declare them.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from types import MappingProxyType
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +35,22 @@ from annotate.types import (
 )
 
 
-class Segmenter(Protocol):
+@dataclass(frozen=True, slots=True)
+class NoOptions:
+    """The options of a plug-in that has none."""
+
+
+class Plugin(Protocol):
+    """What all kinds of plug-ins have in common; each kind says which arguments its classes are made with."""
+
+    Options: type = NoOptions
+    """A frozen dataclass of defaults, see `annotate.options`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Each kind has arguments of its own."""
+
+
+class Segmenter(Plugin, Protocol):
     """Finds where people talk in one video. Deterministic.
 
     Made with `preset`, ``near`` or ``far``: how far the microphone is; those that do not listen ignore it.
@@ -43,12 +63,10 @@ class Segmenter(Protocol):
         """
 
 
-class Check(Protocol):
+class Check(Plugin, Protocol):
     """Measures one fact about a sample. Whether that is good enough is said by the rule in the settings.
 
-    Made without arguments. Deterministic. May have an attribute `of_text` that is True: then `measure` uses
-    nothing but the text, words, language and speech of what it observes, and is run again on these alone when
-    a transcript is corrected.
+    Made without arguments. Deterministic.
     """
 
     unit: str
@@ -57,12 +75,15 @@ class Check(Protocol):
     """The reason that people read when the value is below the rule's minimum."""
     high: str
     """The same above its maximum, or when a word is not among those allowed."""
+    of_text: bool = False
+    """Whether `measure` uses nothing but text, words, language and speech of what it observes. Such a check
+    runs again on these alone when a transcript is corrected."""
 
     def measure(self, observed: Observed) -> float | str | None:
         """The value; None where it cannot be told."""
 
 
-class Transcriber(Protocol):
+class Transcriber(Plugin, Protocol):
     """Writes down what is said. Made with `model`, `language` (empty: found out) and `device`.
 
     Raises `AnnotateError` with a hint when it is made without what it needs.
@@ -72,7 +93,7 @@ class Transcriber(Protocol):
         """Of 16 kHz mono in [-1, 1], with the times of words; calls `alive` as it gets on."""
 
 
-class Executor(Protocol):
+class Executor(Plugin, Protocol):
     """Where units of work run. Made with `address`: which cluster; empty means this machine.
 
     What it starts for all its runs ends with its `with` block.
@@ -104,7 +125,7 @@ class Executor(Protocol):
         """
 
 
-class FeatureExtractor(Protocol):
+class FeatureExtractor(Plugin, Protocol):
     """Turns one modality of one sample into numbers. Deterministic, and the same on every machine.
 
     Made with `model`: a path or hub name of pretrained weights, or empty; those that need none ignore it.
@@ -114,22 +135,32 @@ class FeatureExtractor(Protocol):
     dim: int
     version: str
     """Changes whenever the numbers change; part of the folder name of the shards."""
+    tokens: bool = False
+    """Whether the features are token ids, which only some encoders can read, instead of measurements."""
+    made_elsewhere: bool = False
+    """Whether the features are imported, so that a changed sample does not make them out of date."""
 
     def extract(self, source: SampleSource) -> NDArray[np.float32]:
         """(frames, dim), at least one frame; a modality that is absent gives a single row of zeros."""
 
 
-class QueryStrategy(Protocol):
+class QueryStrategy(Plugin, Protocol):
     """Chooses which unlabelled samples people should judge next.
 
-    Made with its `Options` (a frozen dataclass of defaults, see `annotate.options`) when the class has any,
-    else without arguments.
+    Made with its `Options` when the class declares any, else without arguments.
     """
 
     needs: frozenset[Need]
     """What it reads of the pool; without a model the step chooses a strategy that needs none."""
-    kinds: frozenset[Kind]
+    kinds: frozenset[Kind] = frozenset(Kind)
     """Of tasks that it can rank; it is shown no others."""
+    options: Any = None
+    """The options that it was made with."""
+    stands: bool = False
+    """Whether it ranks by means of other strategies; it is then made with the options of all strategies,
+    besides its own."""
+    on: Mapping[str, "QueryStrategy"] = MappingProxyType({})
+    """By name: the strategies that it ranks by."""
     # Optional: `ranks_by_uncertainty = True` states that, all else equal, a sample that the model is unsure
     # of comes before those that it is sure of. The contract tests then demand that order.
 
@@ -140,7 +171,7 @@ class QueryStrategy(Protocol):
         """
 
 
-class Aggregator(Protocol):
+class Aggregator(Plugin, Protocol):
     """Turns the answers that several raters gave into one label per sample. Made without arguments.
 
     Deterministic; neither the order of the samples nor that of the raters changes a result.
@@ -168,7 +199,7 @@ class Aggregator(Protocol):
         """
 
 
-class Exporter(Protocol):
+class Exporter(Plugin, Protocol):
     """Writes a finished dataset in one format. Made without arguments."""
 
     needs_clips: bool

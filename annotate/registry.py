@@ -6,11 +6,12 @@ an underscore; other distributions announce theirs under an entry-point group su
 """
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from annotate.errors import UnknownName
 from annotate.protocols import (
@@ -19,31 +20,39 @@ from annotate.protocols import (
     Executor,
     Exporter,
     FeatureExtractor,
+    Plugin,
     QueryStrategy,
     Segmenter,
     Transcriber,
 )
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Plugin)
 C = TypeVar("C", bound=type)
 
 
 class Registry(Generic[T]):
     """All plug-ins of one kind, found when first asked for."""
 
-    def __init__(self, kind: str, package: str, group: str) -> None:
+    def __init__(self, kind: str, package: str, group: str, protocol: type = Plugin) -> None:
         self.kind = kind
         self.package = package
         self.group = f"annotate.{group}"
-        self._classes: dict[str, Callable[..., T]] = {}
+        self._optional = _optional_attributes(protocol)
+        self._classes: dict[str, type[T]] = {}
         self._searched = False
 
     def register(self, name: str) -> Callable[[C], C]:
-        """Class decorator; each kind offers it under its own short name, see below."""
+        """Class decorator; each kind offers it under its own short name, see below.
+
+        Optional attributes of the protocol that the class does not declare get their default.
+        """
 
         def add(cls: C) -> C:
             if name in self._classes:
                 raise ValueError(f"two {self.kind} plug-ins are called {name!r}")
+            for attribute, default in self._optional.items():
+                if not hasattr(cls, attribute):
+                    setattr(cls, attribute, default)
             self._classes[name] = cls
             return cls
 
@@ -54,7 +63,7 @@ class Registry(Generic[T]):
         self._search()
         return sorted(self._classes)
 
-    def get(self, name: str) -> Callable[..., T]:
+    def get(self, name: str) -> type[T]:
         """The class called `name`.
 
         Raises `UnknownName` with the nearest names.
@@ -84,19 +93,31 @@ class Registry(Generic[T]):
             entry.load()
 
 
+def _optional_attributes(protocol: type) -> dict[str, Any]:
+    """Attributes of a protocol that are annotated and have a value, inherited ones included."""
+    return {
+        name: vars(base)[name]
+        for base in reversed(protocol.__mro__)
+        for name in inspect.get_annotations(base)
+        if name in vars(base)
+    }
+
+
 SEGMENTERS: Registry[Segmenter] = Registry("segmenter", "annotate.segmenters", "segmenters")
-CHECKS: Registry[Check] = Registry("check", "annotate.checks", "checks")
+CHECKS: Registry[Check] = Registry("check", "annotate.checks", "checks", Check)
 TRANSCRIBERS: Registry[Transcriber] = Registry("transcriber", "annotate.transcribers", "transcribers")
 EXECUTORS: Registry[Executor] = Registry("executor", "annotate.executors", "executors")
-EXTRACTORS: Registry[FeatureExtractor] = Registry("extractor", "annotate.features", "extractors")
-STRATEGIES: Registry[QueryStrategy] = Registry("query strategy", "strategies", "strategies")
+EXTRACTORS: Registry[FeatureExtractor] = Registry(
+    "extractor", "annotate.features", "extractors", FeatureExtractor
+)
+STRATEGIES: Registry[QueryStrategy] = Registry("query strategy", "strategies", "strategies", QueryStrategy)
 # The families of the network stand on torch, so their base classes are in `annotate.learning`.
-ENCODERS: Registry[object] = Registry("encoder", "annotate.learning.encoders", "encoders")
-SHARINGS: Registry[object] = Registry("sharing", "annotate.learning.sharings", "sharings")
-FUSIONS: Registry[object] = Registry("fusion", "annotate.learning.fusions", "fusions")
-WEIGHTINGS: Registry[object] = Registry("weighting", "annotate.learning.weightings", "weightings")
-HEADS: Registry[object] = Registry("head", "annotate.learning.heads", "heads")
-ENSEMBLES: Registry[object] = Registry("ensemble", "annotate.learning.ensembles", "ensembles")
+ENCODERS: Registry[Plugin] = Registry("encoder", "annotate.learning.encoders", "encoders")
+SHARINGS: Registry[Plugin] = Registry("sharing", "annotate.learning.sharings", "sharings")
+FUSIONS: Registry[Plugin] = Registry("fusion", "annotate.learning.fusions", "fusions")
+WEIGHTINGS: Registry[Plugin] = Registry("weighting", "annotate.learning.weightings", "weightings")
+HEADS: Registry[Plugin] = Registry("head", "annotate.learning.heads", "heads")
+ENSEMBLES: Registry[Plugin] = Registry("ensemble", "annotate.learning.ensembles", "ensembles")
 AGGREGATORS: Registry[Aggregator] = Registry("aggregator", "annotate.consensus", "aggregators")
 EXPORTERS: Registry[Exporter] = Registry("exporter", "exporters", "exporters")
 

@@ -42,12 +42,7 @@ def _rankable(strategy: QueryStrategy, name: str, pool: Pool) -> Pool:
 
 def fitting(kinds: set[Kind]) -> list[str]:
     """Names of the strategies that can rank one of these kinds of tasks with a model."""
-    found = []
-    for name in STRATEGIES.names():
-        made = STRATEGIES.get(name)
-        if getattr(made, "kinds", frozenset(Kind)) & kinds:
-            found.append(name)
-    return found
+    return [name for name in STRATEGIES.names() if STRATEGIES.get(name).kinds & kinds]
 
 
 def _words(kinds: set[Kind] | frozenset[Kind]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any, cast
 
 from annotate.errors import ConfigError
-from annotate.options import NoOptions, made_with
+from annotate.options import made_with
 from annotate.project import Project
 from annotate.protocols import QueryStrategy
 from annotate.registry import STRATEGIES
@@ -28,17 +28,17 @@ def open_strategy(text: str, options: Options | None = None) -> QueryStrategy:
     return cast(QueryStrategy, made_with(STRATEGIES, name, given, options or {}, "batch.options"))
 
 
-def settings_of(strategy: Any) -> dict[str, Any]:
+def settings_of(strategy: QueryStrategy) -> dict[str, Any]:
     """Its options, defaults included, and those of the strategies that it stands on (``on``, by name): what
     decides, beside the pool, what it chooses."""
-    own = getattr(strategy, "options", None)
-    on = getattr(strategy, "on", {}) if getattr(strategy, "stands", False) else {}
-    inner = {name: settings_of(other) for name, other in sorted(on.items())}
-    return {"options": asdict(own) if is_dataclass(own) and not isinstance(own, type) else {}, "on": inner}
+    options = strategy.options
+    inner = {name: settings_of(other) for name, other in sorted(strategy.on.items())}
+    plain = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
+    return {"options": plain, "on": inner}
 
 
 def _first_option(name: str) -> str:
-    known = fields(getattr(STRATEGIES.get(name), "Options", NoOptions))
+    known = fields(STRATEGIES.get(name).Options)
     if not known or not isinstance(known[0].default, str):
         raise ConfigError(
             f"the query strategy {name!r} stands on no other, so nothing can follow a colon",

@@ -106,7 +106,7 @@ def _pooled(project: Project, modality: Modality, sample_ids: list[str]) -> NDAr
     """(n, dim), read piece by piece: the frames of a large corpus do not fit into memory at once."""
     from annotate.corpus.features import open_extractor, read_features
 
-    tokens = getattr(open_extractor(project, modality), "tokens", False)
+    tokens = open_extractor(project, modality).tokens
     pieces = [sample_ids[start : start + PIECE] for start in range(0, len(sample_ids), PIECE)]
     condense = counted if tokens else pooled
     return np.concatenate([condense(read_features(project, modality, piece)) for piece in pieces])

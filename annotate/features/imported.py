@@ -4,13 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import FeatureError
+from annotate.protocols import FeatureExtractor
 from annotate.types import Modality, SampleSource
 
 IMPORTED = "imported"
 """What ``[features]`` names where features come from `annotate import`."""
 
 
-class Imported:
+class Imported(FeatureExtractor):
     """Features of `modality` that others made."""
 
     dim = 0

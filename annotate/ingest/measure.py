@@ -54,9 +54,7 @@ def measure_text(segment: Segment, voiced_share: float, language: str) -> dict[s
     voiced = segment.start_us + round(voiced_share * (segment.end_us - segment.start_us))
     silence = np.zeros(0, np.float32)
     observed = Observed(segment, silence, ((segment.start_us, voiced),))
-    found = _measure(
-        observed, [name for name in CHECKS.names() if getattr(CHECKS.get(name), "of_text", False)]
-    )
+    found = _measure(observed, [name for name in CHECKS.names() if CHECKS.get(name).of_text])
     if found.get("language") == UNKNOWN and language:
         found["language"] = language
     return found

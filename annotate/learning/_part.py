@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from annotate.options import NoOptions
+from annotate.protocols import NoOptions
 
 
 class Part:

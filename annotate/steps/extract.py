@@ -120,7 +120,7 @@ def _fill(project: Project, work: _Work, inputs: Sequence[SampleInput]) -> None:
     with reading(project.engine) as session:
         known = features.input_hashes(session, work.name)
     hashed = [(sample, _input_hash(sample, work.modality)) for sample in inputs]
-    if getattr(work.extractor, "made_elsewhere", False):
+    if work.extractor.made_elsewhere:
         work.todo = [(sample, digest) for sample, digest in hashed if sample.sample_id not in known]
     else:
         work.todo = [(sample, digest) for sample, digest in hashed if known.get(sample.sample_id) != digest]

@@ -50,7 +50,7 @@ def require_readable(encoder: type[Encoder], modality: Modality, extractor: str)
     """Raises `ConfigError` when the features of `extractor` (``name@hash``) are numbers of tokens and the
     encoder wants measurements."""
     try:
-        tokens = getattr(EXTRACTORS.get(extractor.partition("@")[0]), "tokens", False)
+        tokens = EXTRACTORS.get(extractor.partition("@")[0]).tokens
     except UnknownName:
         return  # features of somebody who knows what they are
     if tokens and not encoder.reads_tokens:
