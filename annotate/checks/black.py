@@ -4,9 +4,9 @@ from annotate.registry import check
 from annotate.types import Observed
 
 DARK = 0.13
-"""Brightness, 0 to 1, up to which a picture may be black; television's black is 16 of 255."""
+"""Largest brightness, 0 to 1, of a black frame; black in television is 16 of 255."""
 EVEN = 0.03
-"""Standard deviation of the brightness up to which nothing is seen in a dark picture."""
+"""Largest standard deviation of the brightness of a black frame."""
 
 
 @check("black")
@@ -18,6 +18,6 @@ class Black:
     high = "black picture"
 
     def measure(self, observed: Observed) -> float | None:
-        """0 to 1; None when no picture was looked at."""
+        """0 to 1; None if no frame was sampled."""
         dark = [g.brightness <= DARK and g.contrast <= EVEN for g in observed.frame_samples]
         return sum(dark) / len(dark) if dark else None

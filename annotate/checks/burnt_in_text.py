@@ -13,6 +13,6 @@ class BurntInText:
     high = "burnt-in text"
 
     def measure(self, observed: Observed) -> float | None:
-        """0 to 1; None when no picture was searched."""
+        """0 to 1; None if no frame was searched."""
         found = [bool(g.onscreen_text) for g in observed.frame_samples if g.onscreen_text is not None]
         return sum(found) / len(found) if found else None

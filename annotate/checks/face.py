@@ -13,6 +13,6 @@ class Face:
     high = "a face in too many pictures"
 
     def measure(self, observed: Observed) -> float | None:
-        """0 to 1; None when no picture was searched."""
+        """0 to 1; None if no frame was searched."""
         counts = [len(g.faces) for g in observed.frame_samples if g.faces is not None]
         return sum(count > 0 for count in counts) / len(counts) if counts else None

@@ -13,6 +13,6 @@ class Faces:
     high = "too many faces"
 
     def measure(self, observed: Observed) -> float | None:
-        """At least 0; None when no picture was searched."""
+        """At least 0; None if no frame was searched."""
         counts = [len(g.faces) for g in observed.frame_samples if g.faces is not None]
         return sum(counts) / len(counts) if counts else None

@@ -1,4 +1,4 @@
-"""Whether the mouth that is seen belongs to the voice that is heard."""
+"""Whether the visible mouth moves in time with the voice."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from annotate.types import FrameSample, Observed
 
 RATE = 16_000
 WINDOW_US = 80_000
-"""Of sound around each glimpse."""
+"""Length of the audio around each sampled frame."""
 LAG = 2
-"""Glimpses by which mouth and voice may be apart: sound tracks are often a few pictures off."""
+"""Sampled frames by which mouth and voice may be offset: audio tracks are often a few frames off."""
 FLOOR_DB = 35.0
-"""Below the loudest moment; what is fainter counts as silence."""
+"""Level below the loudest moment under which audio counts as silence."""
 LEAST = 15
-"""Glimpses, 1.2 s: fewer agree by chance."""
+"""Fewest sampled frames (1.2 s): fewer correlate by chance."""
 REST = 0.02
-"""Added to the motion, so that its logarithm does not tell apart what is still."""
+"""Added to the motion, so that its logarithm ignores differences between still mouths."""
 
 
 @check("mouth-moves-with-voice")
@@ -41,7 +41,7 @@ class MouthMovesWithVoice:
 
 
 def loudness(observed: Observed, seen: Sequence[FrameSample]) -> NDArray[np.float64]:
-    """(frame_samples,) of the sound around each, in dB above the floor."""
+    """(frames,) level of the audio around each sampled frame, in dB above the floor."""
     at = np.array([g.time_us - observed.segment.start_us for g in seen])
     power = np.concatenate([[0.0], np.cumsum(np.square(voiced(observed.wave)))])
     first, last = (
@@ -53,7 +53,7 @@ def loudness(observed: Observed, seen: Sequence[FrameSample]) -> NDArray[np.floa
 
 
 def voiced(wave: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Without hum and hiss: between about 150 and 4000 Hz, by differences of running means."""
+    """Band-pass filter from about 150 to 4000 Hz, as a difference of moving averages."""
     sums = np.concatenate([[0.0], np.cumsum(wave, dtype=np.float64)])
 
     def mean(width: int) -> NDArray[np.float64]:
@@ -65,12 +65,12 @@ def voiced(wave: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of each and its two neighbours."""
+    """Moving average over three values."""
     return np.convolve(np.pad(values, 1, "edge"), np.full(3, 1 / 3), "valid")
 
 
 def correlation(one: NDArray[np.float64], other: NDArray[np.float64], lag: int) -> float:
-    """Of what is left when `other` is taken `lag` steps later; 0 where one of them does not change."""
+    """Pearson correlation of `one` with `other` at `lag` steps later; 0 if either is constant."""
     n = len(one)
     a, b = one[max(0, -lag) : n - max(0, lag)], other[max(0, lag) : n - max(0, -lag)]
     a, b = a - a.mean(), b - b.mean()
