@@ -42,13 +42,6 @@ few points."""
 VALID_SHARE = 0.2
 """Of the samples of a fold's training part, in whole groups: they tell when to stop."""
 
-MEASURES: Mapping[Kind, str] = {
-    Kind.REGRESSION: "r",
-    Kind.CLASSIFICATION: "accuracy",
-    Kind.MULTILABEL: "F1-micro",
-}
-"""What a task is compared by."""
-
 Array = NDArray[np.float64]
 Answers = Mapping[str, Array]
 """By task id, of the held-out samples in their order: (n,) values on the scale or indices of classes; of a

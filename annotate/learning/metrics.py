@@ -1,11 +1,13 @@
-"""Scores of one task against that task's own labels, as the MMSA framework defines them.
+"""Every score of a task against its own labels, and the one score per kind that it is judged by.
 
-The bins of CH-SIMS are for scales of [-1, 1], those of CMU-MOSI for [-3, 3] (Yu et al. 2020, Mao et al.
-2022; checked against MMSA 2.2.1). A score that a degenerate case leaves undefined is absent. Calibration is
-what MMSA does not look at.
+The scores are those of the MMSA framework: the bins of CH-SIMS for scales of [-1, 1], those of CMU-MOSI for
+[-3, 3] (Yu et al. 2020, Mao et al. 2022; checked against MMSA 2.2.1). Concordance, the usual score for
+affect, and calibration are added, because MMSA has neither. A score that a degenerate case leaves undefined
+is absent.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -20,10 +22,16 @@ SIMS_BORDERS = {
     "Acc-5": (-0.7, -0.1, 0.1, 0.7),
 }
 
+MEASURES: Mapping[Kind, str] = {
+    Kind.REGRESSION: "Corr",
+    Kind.CLASSIFICATION: "Acc",
+    Kind.MULTILABEL: "F1-micro",
+}
+"""The score that a task of each kind is judged by."""
 BINS = 15
-"""Of confidence, equally wide (Guo et al. 2017, section 5)."""
+"""Number of equally wide bins of confidence (Guo et al. 2017, section 5)."""
 LEVELS = np.arange(1, 20) / 20
-"""Quantiles at which the coverage of a regression is looked at."""
+"""Quantiles at which the coverage of a regression is checked."""
 
 Scores = dict[str, float]
 Values = NDArray[np.float32]
@@ -60,6 +68,34 @@ def scores_of(prediction: TaskPrediction, labels: Sequence[Label]) -> Scores:
         truth = np.array([[a.alias in ticks for a in dimension.answers] for ticks in ticked], bool)
         found = scores(prediction.task, prediction.ticked, truth)
     return {**found, "ece": calibration_error(prediction, truth)} if labels else found
+
+
+def main_score(task: Task, scores: Mapping[str, float]) -> float:
+    """The score that `task` is judged by (see `MEASURES`), 0 where it is undefined."""
+    return scores.get(MEASURES[task.dimension.kind], 0.0)
+
+
+def constant_scores(task: Task, train: Sequence[Label], truth: Sequence[Label]) -> Scores:
+    """``n`` and the main score of the best constant prediction: the most frequent of the `train` labels.
+
+    A constant does not correlate with anything, so a regression task scores 0, as does any task without
+    `train` labels.
+    """
+    kind = task.dimension.kind
+    if kind is Kind.REGRESSION or not train:
+        return {"n": len(truth), MEASURES[kind]: 0.0}
+    counts = Counter(label.value for label in train)
+    most_frequent = max(sorted(counts, key=str), key=lambda value: counts[value])
+    if kind is Kind.MULTILABEL:
+        aliases = [answer.alias for answer in task.dimension.answers]
+        ticked = [task.dimension.ticked(str(label.value)) for label in truth]
+        constant = task.dimension.ticked(str(most_frequent))
+        ticks = np.array([[alias in answers for alias in aliases] for answers in ticked], bool)
+        predicted = np.array([[alias in constant for alias in aliases]] * len(truth), bool)
+        score = multilabel(predicted, ticks).get("F1-micro", 0.0)
+    else:
+        score = float(np.mean([label.value == most_frequent for label in truth]))
+    return {"n": len(truth), MEASURES[kind]: score}
 
 
 def calibration_error(prediction: TaskPrediction, truth: Values | Ticks) -> float:
@@ -134,7 +170,7 @@ def mosi(predicted: Values, truth: Values) -> Scores:
 
 
 def regression(predicted: Values, truth: Values) -> Scores:
-    """A scale of no named corpus: MAE, Corr and the share of variance explained."""
+    """Any other scale: MAE, Corr, CCC and the share of variance explained."""
     found = _errors(predicted, truth)
     spread = np.square(truth - truth.mean(dtype=np.float64)).sum()
     if len(truth) > 1 and truth.min() < truth.max():
@@ -166,12 +202,25 @@ def multilabel(predicted: Ticks, truth: Ticks) -> Scores:
     return found
 
 
+def concordance(predicted: NDArray[np.floating], truth: NDArray[np.floating]) -> float | None:
+    """The concordance correlation coefficient (Lin 1989) of two (n,) arrays, n at least 1.
+
+    It is Pearson's r, made smaller by a wrong level or a wrong spread: 1 only where both arrays are equal, 0
+    where one of them is constant. None where both are the same constant.
+    """
+    x, y = predicted.astype(np.float64), truth.astype(np.float64)
+    spread = x.var() + y.var() + (x.mean() - y.mean()) ** 2
+    return float(2 * np.mean((x - x.mean()) * (y - y.mean())) / spread) if spread else None
+
+
 def _errors(predicted: Values, truth: Values) -> Scores:
-    found = {"MAE": float(np.abs(predicted - truth).mean(dtype=np.float64))}
-    # Of a constant the correlation is undefined; one that varies by rounding alone is a constant too.
+    """Every score of a regression that does not depend on its scale."""
+    errors = {"MAE": float(np.abs(predicted - truth).mean(dtype=np.float64))}
+    # The correlation of a constant is undefined; what varies by rounding alone is a constant too.
     if len(truth) > 1 and min(np.ptp(predicted), np.ptp(truth)) > 1e-6:
-        found["Corr"] = float(np.corrcoef(predicted.astype(np.float64), truth.astype(np.float64))[0, 1])
-    return found
+        errors["Corr"] = float(np.corrcoef(predicted.astype(np.float64), truth.astype(np.float64))[0, 1])
+    agreement = concordance(predicted, truth)
+    return errors if agreement is None else {**errors, "CCC": agreement}
 
 
 def _bins(values: Values, borders: tuple[float, ...]) -> NDArray[np.intp]:

@@ -77,8 +77,7 @@ def _see(
 def scores(world: World, taught: Taught) -> dict[str, dict[str, float]]:
     """By task id: every score on test. A task that the model does not know yet is answered by the most
     frequent label so far, a number by any."""
-    from annotate.learning.metrics import scores_of
-    from annotate.simulation.scores import concordance, without_model
+    from annotate.learning.metrics import constant_scores, scores_of
 
     found = {}
     for task in learned(world.tasks, world.recipe.unimodal_labels):
@@ -86,9 +85,9 @@ def scores(world: World, taught: Taught) -> dict[str, dict[str, float]]:
         truth = [world.labels[world.test[k], task.id] for k in rows]
         if task not in taught.tasks or taught.seen is None:
             said = [label for (_, task_id), label in taught.labels.items() if task_id == task.id]
-            found[task.id] = without_model(task, said, truth)
+            found[task.id] = constant_scores(task, said, truth)
             continue
         at: NDArray[np.intp] = np.array(rows, dtype=np.intp) + len(world.pool)
         prediction = taught.seen.predictions[task.id].of(at)
-        found[task.id] = scores_of(prediction, truth) | concordance(prediction, truth)
+        found[task.id] = scores_of(prediction, truth)
     return found

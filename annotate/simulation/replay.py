@@ -10,13 +10,13 @@ import numpy as np
 
 from annotate.batch.choosing import choose
 from annotate.batch.opening import open_strategy
+from annotate.learning.metrics import main_score
 from annotate.protocols import QueryStrategy
 from annotate.simulation.cost import Spent, measured
 from annotate.simulation.diagnostics import of_batch
 from annotate.simulation.ledger import Ledger, Question
 from annotate.simulation.model import Taught, scores, teach
 from annotate.simulation.pools import view
-from annotate.simulation.scores import main_score
 from annotate.simulation.world import Plan, World
 from annotate.types import Modality, Need, Pool
 

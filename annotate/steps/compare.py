@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 
 from annotate.comparison.candidates import Runs, assembler, make_arms, open_folder
-from annotate.comparison.crossval import MEASURES, Exam, Figure, Trial, judge, other_scores
+from annotate.comparison.crossval import Exam, Figure, Trial, judge, other_scores
 from annotate.comparison.verdict import Outcome, sentences
 from annotate.config.file import write_train
 from annotate.corpus.origins import read_places
 from annotate.errors import NothingToDo
 from annotate.learning.enough import lacking
+from annotate.learning.metrics import MEASURES
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected
 from annotate.rounds.model import recipe_of, seed_of
 from annotate.rounds.training_data import Material, read_material
-from annotate.types import Split, Task
+from annotate.types import Kind, Split, Task
 from annotate.variants import PRESENT, SINGLE_TASK
 from annotate.wording import counted, either
 
@@ -36,7 +37,8 @@ class CompareReport:
     single-task, paired, ``from`` and ``to``; ``parameters``, ``seconds`` of one fit (the median). A variant
     that does not learn every task has no points; its difference is over the tasks that it learns."""
     scores: list[Row]
-    """The same by task, with ``measure`` and ``verdict``: better, level or worse than single-task, or too few
+    """The same by task, with ``measure``, ``CCC`` of a regression task (concordance over all held-out
+    samples together, not in points) and ``verdict``: better, level or worse than single-task, or too few
     labels to tell."""
     verdict: list[str]
     winner: str
@@ -126,13 +128,14 @@ def _report(
 ) -> CompareReport:
     exam, seeds = outcome.exam, len({trial.seed for trial in outcome.trials})
     members = "/".join(map(str, sorted({arm.recipe.members for arm in outcome.arms})))
+    metrics = {a.name: other_scores(exam, outcome.trials, outcome.cells[a.name]) for a in outcome.arms}
     return CompareReport(
         basis=f"cross-validated on {counted(exam.group_count, 'group')} "
         f"({counted(len(exam.ids), 'sample')} of train and valid): "
         f"folds {len(outcome.trials) // seeds}, seeds {seeds}, members {members}; test was not looked at",
         variants=[_variant_row(outcome, arm.name) for arm in outcome.arms],
         scores=[
-            _score_row(outcome, task, arm.name)
+            _score_row(outcome, task, arm.name, metrics[arm.name][task.id])
             for task in outcome.tasks
             for arm in outcome.arms
             if task.id in outcome.figures[arm.name]
@@ -143,7 +146,7 @@ def _report(
         warnings=_warnings(outcome, material, folds, apply),
         next="annotate compare --apply" if outcome.winner != PRESENT and not apply else "annotate train",
         expected_seconds=expected.seconds(),
-        metrics={a.name: other_scores(exam, outcome.trials, outcome.cells[a.name]) for a in outcome.arms},
+        metrics=metrics,
     )
 
 
@@ -158,7 +161,7 @@ def _variant_row(outcome: Outcome, name: str) -> Row:
     }
 
 
-def _score_row(outcome: Outcome, task: Task, name: str) -> Row:
+def _score_row(outcome: Outcome, task: Task, name: str, scores: Mapping[str, float]) -> Row:
     difference = outcome.difference(name, task_id=task.id)
     return {
         "task": task.id,
@@ -166,6 +169,7 @@ def _score_row(outcome: Outcome, task: Task, name: str) -> Row:
         "variant": name,
         **_numbers(outcome.figures[name][task.id], ("points", "low", "high")),
         **_numbers(difference, ("difference", "from", "to")),
+        **({"CCC": scores.get("CCC")} if task.dimension.kind is Kind.REGRESSION else {}),
         "verdict": "" if name == SINGLE_TASK else _judged(outcome, task, difference),
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from annotate.batch.opening import open_strategy
 from annotate.errors import UsageError
-from annotate.learning.metrics import Scores
+from annotate.learning.metrics import MEASURES, Scores
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected, fewest_epochs, pace_of
@@ -22,7 +22,6 @@ from annotate.simulation.outcome import Outcome, outcome
 from annotate.simulation.savings import Reach
 from annotate.simulation.schedule import by_question
 from annotate.simulation.schedule import simulate as replay
-from annotate.simulation.scores import MEASURES
 from annotate.simulation.world import Plan, World
 from annotate.wording import counted, either
 

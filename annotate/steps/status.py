@@ -17,7 +17,7 @@ from db.engine import Session, reading
 from db.models import BatchItemState
 
 SHOWN_ROUNDS = 3
-SHOWN_SCORES = ("n", "MAE", "Corr", "Acc-2", "Has0", "Acc", "F1", "Acc-subset", "F1-micro")
+SHOWN_SCORES = ("n", "MAE", "Corr", "CCC", "Acc-2", "Has0", "Acc", "F1", "Acc-subset", "F1-micro")
 
 
 @dataclass(frozen=True, slots=True)

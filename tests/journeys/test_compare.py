@@ -51,7 +51,8 @@ def test_variants_are_scored_on_groups_they_never_saw_and_the_controls_take_part
     rows = _rows(report, "sentiment.M")
     assert set(rows) == {"fusion=gated", "present", "single-task", "no-unimodal-labels"}
     for row in report.scores:
-        assert row["low"] <= row["points"] <= row["high"] and row["measure"] == "r"
+        assert row["low"] <= row["points"] <= row["high"] and row["measure"] == "Corr"
+        assert row["CCC"] == report.metrics[row["variant"]][row["task"]]["CCC"]
     single = next(row for row in report.variants if row["variant"] == "single-task")
     assert (single["difference"], single["from"], single["to"]) == (0, 0, 0)
     assert single["parameters"] > next(r for r in report.variants if r["variant"] == "present")["parameters"]

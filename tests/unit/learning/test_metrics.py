@@ -1,5 +1,7 @@
 """The scores are those of the MMSA framework, and a degenerate case gives fewer scores, never a NaN."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from annotate.learning.metrics import confidence_error, coverage_error, scores, scores_of
+from annotate.learning.metrics import (
+    concordance,
+    confidence_error,
+    constant_scores,
+    coverage_error,
+    main_score,
+    scores,
+    scores_of,
+)
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
 
 
@@ -22,6 +32,7 @@ THEMES = Task(
     Modality.TEXT,
 )
 CLASSES = _task("angry", "happy", "sad")
+EMOTIONS = _task("calm", "happy", "sad")
 
 
 def _float32(values):
@@ -125,8 +136,59 @@ def test_multilabel_scores_equal_those_of_scikit_learn(n, seed, share):
 
 def test_another_scale_gets_explained_variance():
     found = scores(OTHER, _float32([1, 3, 5]), _float32([1, 3, 6]))
-    assert set(found) == {"n", "MAE", "Corr", "R2"}
+    assert set(found) == {"n", "MAE", "Corr", "CCC", "R2"}
     assert found["R2"] == pytest.approx(1 - 1 / (38 / 3))
+
+
+# By hand: means 2 and 3, variances 2/3 and 2/3, covariance 2/3: 2 * 2/3 / (2/3 + 2/3 + 1) = 4/7.
+# By hand: means 2 and 4, variances 2/3 and 8/3, covariance 4/3: 8/3 / (10/3 + 4) = 4/11.
+@pytest.mark.parametrize(
+    ("predicted", "truth", "expected"),
+    [
+        ([1, 2, 3], [1, 2, 3], 1.0),
+        ([1, 2, 3], [3, 2, 1], -1.0),
+        ([1, 2, 3], [2, 3, 4], 4 / 7),
+        ([1, 2, 3], [2, 4, 6], 4 / 11),
+        ([2, 2, 2], [1, 2, 3], 0.0),
+        ([2], [3], 0.0),
+    ],
+)
+def test_concordance_equals_values_computed_by_hand(predicted, truth, expected):
+    found = scores(OTHER, _float32(predicted), _float32(truth))
+    assert found["CCC"] == pytest.approx(expected)
+    assert concordance(_float32(predicted), _float32(truth)) == pytest.approx(expected)
+
+
+def test_two_equal_constants_have_no_concordance():
+    assert concordance(_float32([2, 2]), _float32([2, 2])) is None
+    assert "CCC" not in scores(OTHER, _float32([2, 2]), _float32([2, 2]))
+
+
+@pytest.mark.parametrize("task", [SIMS, MOSI, OTHER])
+def test_every_regression_scale_has_concordance_and_classes_have_none(task):
+    assert "CCC" in scores(task, _float32([0, 0.5, -0.5]), _float32([0.1, 0.4, -0.2]))
+    assert "CCC" not in scores(CLASSES, _float32([0, 1]), _float32([0, 1]))
+
+
+def test_what_a_task_is_judged_by_is_zero_where_it_is_undefined():
+    assert main_score(OTHER, {"Corr": 0.5, "MAE": 1.0}) == 0.5
+    assert main_score(OTHER, {"n": 3}) == 0.0
+
+
+def test_a_task_that_is_not_known_is_answered_by_its_most_frequent_label():
+    task = EMOTIONS
+    labels = [Label(str(i), task.id, v, {v: 1.0}, 1) for i, v in enumerate(("sad", "sad", "calm", "happy"))]
+    assert constant_scores(task, labels[:3], labels) == {"n": 4, "Acc": 0.5}
+    assert constant_scores(task, [], labels) == {"n": 4, "Acc": 0.0}
+
+
+def test_several_answers_that_are_not_known_score_by_their_ticks_as_the_model_does():
+    task = replace(EMOTIONS, dimension=replace(EMOTIONS.dimension, kind=Kind.MULTILABEL))
+    some = ("happy|sad", "happy|sad", "happy", "")
+    labels = [Label(str(i), task.id, v, {}, 1) for i, v in enumerate(some)]
+    assert constant_scores(task, labels, labels) == {"n": 4, "F1-micro": pytest.approx(2 * 5 / (8 + 5))}
+    assert constant_scores(task, labels[3:], labels) == {"n": 4, "F1-micro": 0.0}
+    assert constant_scores(task, labels[3:], labels[3:]) == {"n": 1, "F1-micro": 0.0}
 
 
 @pytest.mark.parametrize("task", [SIMS, MOSI, OTHER, CLASSES])

@@ -18,13 +18,11 @@ from annotate.simulation.model import Taught, watched
 from annotate.simulation.pools import view
 from annotate.simulation.replay import Run
 from annotate.simulation.schedule import cells_of, require_strategies, with_base
-from annotate.simulation.scores import concordance, without_model
 from annotate.simulation.world import Plan, World, require_possible
-from annotate.types import Kind, Label, Modality, Need, Task
+from annotate.types import Kind, Label, Modality, Need
 from benchmarks._generated import Plan as Made
 from benchmarks._generated import generate
 from benchmarks._worlds import world_of
-from tests.support.pools import EMOTION, SENTIMENT, predict
 
 TINY = Recipe(hidden=4, members=2, epochs=2, batch_size=16)
 PLAN = Plan(8, 6, 20)
@@ -194,34 +192,7 @@ def test_a_run_taken_up_in_the_middle_ends_the_same(world):
     assert [(p.asked, p.score) for p in rest.rounds()] == [(p.asked, p.score) for p in whole[1:]]
 
 
-# -- scores and diagnostics --------------------------------------------------------------------------
-
-
-def test_concordance_is_one_for_the_truth_and_smaller_for_the_right_order_on_a_wrong_scale():
-    task = Task(SENTIMENT, M)
-    truth = [Label(str(i), task.id, v, {}, 1) for i, v in enumerate((-1.0, 0.0, 0.5, 1.0))]
-    said = predict(task, 4, np.random.default_rng(0))
-    right = np.array([label.value for label in truth], np.float32)
-    assert concordance(replace(said, mean=right), truth)["CCC"] == pytest.approx(1)
-    assert concordance(replace(said, mean=right / 2), truth)["CCC"] < 0.9
-    assert concordance(replace(said, mean=np.zeros(4, np.float32)), truth)["CCC"] == 0
-    assert concordance(predict(Task(EMOTION, M), 4, np.random.default_rng(0)), truth) == {}
-
-
-def test_a_task_that_is_not_known_is_answered_by_its_most_frequent_label():
-    task = Task(EMOTION, M)
-    labels = [Label(str(i), task.id, v, {v: 1.0}, 1) for i, v in enumerate(("sad", "sad", "calm", "happy"))]
-    assert without_model(task, labels[:3], labels) == {"n": 4, "Acc": 0.5}
-    assert without_model(task, [], labels) == {"n": 4, "Acc": 0.0}
-
-
-def test_several_answers_that_are_not_known_score_by_their_ticks_as_the_model_does():
-    task = Task(replace(EMOTION, kind=Kind.MULTILABEL), M)
-    some = ("happy|sad", "happy|sad", "happy", "")
-    labels = [Label(str(i), task.id, v, {}, 1) for i, v in enumerate(some)]
-    assert without_model(task, labels, labels) == {"n": 4, "F1-micro": pytest.approx(2 * 5 / (8 + 5))}
-    assert without_model(task, labels[3:], labels) == {"n": 4, "F1-micro": 0.0}
-    assert without_model(task, labels[3:], labels[3:]) == {"n": 1, "F1-micro": 0.0}
+# -- diagnostics --------------------------------------------------------------------------
 
 
 def test_batches_are_described_by_classes_speakers_and_repeats(world):
