@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from annotate.learning.ensemble import fit_ensemble, prepare
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.folds import grouped_folds
 from annotate.learning.fusions.concat import Concat
 from annotate.learning.members import Members
 from annotate.learning.predict import predict
+from annotate.learning.prepared import prepare
 from annotate.learning.recipe import Recipe
 from annotate.learning.trainer import fit
 from annotate.registry import FUSIONS, fusion

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.learning.ensemble import TrainingSet
+from annotate.learning.prepared import TrainingSet
 from annotate.registry import EXPORTERS
 from annotate.types import UNIMODAL, Dataset, DatasetRow, Modality, SampleMedia, Split
 from benchmarks._generated import Plan, generate

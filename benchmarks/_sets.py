@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from annotate.learning.batches import Place
-    from annotate.learning.ensemble import TrainingSet
+    from annotate.learning.prepared import TrainingSet
 
 Rows = list[NDArray[np.float32]]
 """Per sample (frames, dim); no frame where the modality is missing."""
@@ -77,7 +77,7 @@ class Corpus:
         self, train: Sequence[str], valid: Sequence[str], tasks: Sequence[Task] | None = None
     ) -> "TrainingSet":
         """What a model of `tasks` (default: all) is fitted to; samples without any label are left out."""
-        from annotate.learning.ensemble import TrainingSet
+        from annotate.learning.prepared import TrainingSet
 
         chosen = self.tasks if tasks is None else tuple(tasks)
         return TrainingSet(

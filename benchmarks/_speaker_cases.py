@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.learning.batches import Batch
-from annotate.learning.ensemble import Prepared, fit_members, prepare
+from annotate.learning.ensemble import fit_members
 from annotate.learning.ensembles.base import State
 from annotate.learning.folds import grouped_folds
 from annotate.learning.members import ask, restore
+from annotate.learning.prepared import Prepared, prepare
 from annotate.learning.recipe import Recipe
 from annotate.types import Kind, Modality, Task
 from benchmarks._generated import Plan, generate

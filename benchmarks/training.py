@@ -33,9 +33,10 @@ from torch import Tensor
 from annotate.learning.batches import CHUNK, Batch, make_inputs, read_condensed
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
-from annotate.learning.ensemble import Prepared, fit_ensemble, fit_members, prepare
+from annotate.learning.ensemble import fit_ensemble, fit_members
 from annotate.learning.network import MultiTaskNet, encoder_class
 from annotate.learning.predict import predict
+from annotate.learning.prepared import Prepared, prepare
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Output
 from annotate.types import Modality

@@ -26,7 +26,7 @@ from annotate.variants import ALWAYS, SHORTLIST, Variant, fill, read_variants, u
 
 if TYPE_CHECKING:
     from annotate.comparison.crossval import Assemble, Cell, Exam, Fit, Trial
-    from annotate.learning.ensemble import TrainingSet
+    from annotate.learning.prepared import TrainingSet
     from annotate.learning.recipe import Recipe
 
 FOLDER = "comparisons"
@@ -82,7 +82,7 @@ def _apart(present: TrainSettings) -> dict[str, Any]:
 
 def assembler(project: Project, material: Material, exam: "Exam") -> "Assemble":
     """Makes training sets of the project's samples."""
-    from annotate.learning.ensemble import TrainingSet
+    from annotate.learning.prepared import TrainingSet
 
     read, places = reader(project), read_places(project)
 

@@ -26,7 +26,7 @@ from annotate.types import Kind, Label, Task
 from annotate.wording import counted, either
 
 if TYPE_CHECKING:
-    from annotate.learning.ensemble import TrainingSet
+    from annotate.learning.prepared import TrainingSet
     from annotate.learning.recipe import Recipe
     from annotate.progress import Progress
 

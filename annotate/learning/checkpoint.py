@@ -21,8 +21,7 @@ from annotate.learning.ensembles.base import Combination
 from annotate.learning.heads.base import Target
 from annotate.learning.members import Members, restore
 from annotate.learning.recipe import Recipe
-from annotate.learning.search import Search, Tried
-from annotate.learning.trainer import Fitted
+from annotate.learning.results import Fitted, Search, Tried
 from annotate.permissions import make_folder
 from annotate.temporary import temporary_name
 from annotate.types import Answer, Dimension, Kind, Modality, Task

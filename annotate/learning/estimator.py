@@ -11,8 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from annotate.errors import ModelError
 from annotate.learning.enough import FEWEST_VALID, lacking
-from annotate.learning.ensemble import TrainingSet, fit_ensemble
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.predict import see
+from annotate.learning.prepared import TrainingSet
 from annotate.learning.recipe import Recipe
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
 

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from annotate.errors import ConfigError
-
-if TYPE_CHECKING:
-    from annotate.learning.trainer import Epoch
+from annotate.learning.results import Epoch
 
 
 def require_tensorboard() -> None:
@@ -32,7 +30,7 @@ class Events:
         """Another training begins: some ensembles need several."""
         self.trainings += 1
 
-    def __call__(self, epoch: "Epoch") -> None:
+    def __call__(self, epoch: Epoch) -> None:
         """What an earlier run wrote of this epoch and later ones is no longer shown."""
         if self.writer is None:
             from torch.utils.tensorboard import SummaryWriter
@@ -48,7 +46,7 @@ class Events:
         self.writer = None
 
 
-def values(epoch: "Epoch") -> Mapping[str, float]:
+def values(epoch: Epoch) -> Mapping[str, float]:
     """By the name that TensorBoard shows them under."""
     found = {f"train loss/{task_id}": loss for task_id, loss in epoch.losses.items()}
     found |= {f"weight/{task_id}": weight for task_id, weight in epoch.weights().items()}

@@ -1,25 +1,24 @@
 """Which of a sharing's candidate options fit the labels at hand: each is tried on valid."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
 
+from annotate.learning.batches import Batch
 from annotate.learning.device import repeatable
 from annotate.learning.members import Members
+from annotate.learning.prepared import Prepared
 from annotate.learning.recipe import Recipe
+from annotate.learning.results import Search, Tried
 from annotate.learning.seeds import member_seed
 from annotate.learning.sharings.base import Sharing
 from annotate.learning.trainer import fit
 from annotate.options import options_of
 from annotate.registry import SHARINGS
 from annotate.wording import counted
-
-if TYPE_CHECKING:
-    from annotate.learning.batches import Batch
-    from annotate.learning.ensemble import Prepared
 
 FEWEST = 10
 """Samples below which their loss tells no candidate from another."""
@@ -32,39 +31,7 @@ PLACE = 101
 """Of the search among the seeds of a training."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One candidate."""
-
-    options: Mapping[str, Any]
-    loss: float
-    """On samples that it did not learn from, after the best epoch: the mean over the tasks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What was chosen, and among what."""
-
-    name: str
-    """Of the sharing."""
-    chosen: Mapping[str, Any]
-    """Those of its options that the candidates differ in."""
-    judged_on: str
-    """What decided, in words."""
-    tried: tuple[Tried, ...] = ()
-    """The best first; empty where there was nothing to judge by."""
-
-    def said(self) -> str:
-        """A sentence for the user."""
-        options = _listed(self.chosen)
-        if not self.tried:
-            return f"{self.name} took {options} by default: {self.judged_on}"
-        best = f"loss {self.tried[0].loss:.3f} on {self.judged_on}"
-        rest = f"; next {_listed(self.tried[1].options)} with {self.tried[1].loss:.3f}"
-        return f"{self.name} chose {options} among {len(self.tried)}: {best}{rest}"
-
-
-def search(prepared: "Prepared", seed: int) -> "tuple[Recipe, Search | None]":
+def search(prepared: Prepared, seed: int) -> tuple[Recipe, Search | None]:
     """The recipe with the sharing's options chosen, and how; None where there was nothing to choose.
 
     Raises `ConfigError` for options that cannot be, `ModelError` when a loss is no longer a number.
@@ -92,7 +59,7 @@ def search(prepared: "Prepared", seed: int) -> "tuple[Recipe, Search | None]":
     return recipes[order[0]], Search(recipe.sharing, tried[0].options, judged_on, tried)
 
 
-def _divide(prepared: "Prepared", seed: int) -> "tuple[Batch, Batch | None, str]":
+def _divide(prepared: Prepared, seed: int) -> tuple[Batch, Batch | None, str]:
     """Who is learned from, who judges, and that in words; nobody where groups are too few or too small."""
     if prepared.valid is not None:
         return prepared.train, prepared.valid, counted(len(prepared.valid), "valid sample")
@@ -108,7 +75,7 @@ def _divide(prepared: "Prepared", seed: int) -> "tuple[Batch, Batch | None, str]
 
 
 def _losses(
-    prepared: "Prepared", recipes: Sequence[Recipe], train: "Batch", judges: "Batch", seeds: Sequence[int]
+    prepared: Prepared, recipes: Sequence[Recipe], train: Batch, judges: Batch, seeds: Sequence[int]
 ) -> list[float]:
     """Of each recipe the mean over the seeds, which decide first weights and order; all side by side."""
     nets = [replace(prepared, recipe=recipe).network(seed) for recipe in recipes for seed in seeds]
@@ -128,10 +95,3 @@ def _with(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
 
 def _only(options: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {key: options[key] for key in keys}
-
-
-def _listed(options: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{key} {' > '.join(value) if isinstance(value, tuple | list) else value}"
-        for key, value in options.items()
-    )

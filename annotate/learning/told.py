@@ -1,6 +1,6 @@
 """Tells whoever waits how a training gets on."""
 
-from annotate.learning.trainer import Epoch
+from annotate.learning.results import Epoch
 from annotate.progress import Bar
 
 MOST_CHARACTERS = 70

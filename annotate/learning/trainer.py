@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import cast
 
@@ -12,12 +11,13 @@ from torch import Tensor
 
 from annotate.errors import ModelError
 from annotate.learning.batches import Batch
-from annotate.learning.conflict import Conflict, Looks
+from annotate.learning.conflict import Looks
 from annotate.learning.lesson import Lesson
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, Weights, ask, repeat
 from annotate.learning.memory import Room
 from annotate.learning.recipe import Recipe
+from annotate.learning.results import Epoch, Fitted
 from annotate.learning.resume import Keeper, Kept, name_of
 from annotate.learning.sampling import Sampler, Step
 from annotate.learning.stopping import Stopping
@@ -31,38 +31,6 @@ UNWATCHED_STEPS, UNWATCHED_EPOCHS = 60, 30
 
 With 20 and 60 labels of RAVDESS, longer gave the same accuracy and ever worse probabilities.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """How the training of one network went; it holds the weights of its best epoch."""
-
-    epochs: int
-    """How many were run."""
-    best_epoch: int
-    valid_loss: float | None
-    """Of the best epoch; None without valid labels."""
-    losses: Mapping[str, float] = field(default_factory=dict)
-    """By task id: the train loss of the last epoch."""
-    conflicts: tuple[Conflict, ...] = ()
-    """Of each two tasks that share weights: how far their gradients agreed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What is known at the end of an epoch, for progress and logs."""
-
-    number: int
-    """From 1."""
-    most: int
-    """After so many the training ends in any case."""
-    losses: Mapping[str, float]
-    """By task id: the train loss, mean over the members."""
-    valid_loss: float | None
-    running: int
-    """Members that have not stopped."""
-    weights: Callable[[], Mapping[str, float]] = dict
-    """Computed when asked for, by task id: what the weighting multiplies its loss by."""
 
 
 def fit(

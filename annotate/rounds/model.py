@@ -185,7 +185,8 @@ def _forget_unfinished(project: Project, done: Path) -> None:
 def _fit(
     project: Project, material: Material, seed: int, device: str, progress: Progress, keep: Path
 ) -> "Checkpoint":
-    from annotate.learning.ensemble import TrainingSet, fit_ensemble
+    from annotate.learning.ensemble import fit_ensemble
+    from annotate.learning.prepared import TrainingSet
 
     recipe = recipe_of(project)
     tasks = learned(material.trainable(), recipe.unimodal_labels)

@@ -60,8 +60,9 @@ def _see(
     world: World, labels: dict[tuple[str, str], Label], valid: Sequence[str], tasks: tuple[Task, ...],
     seed: int,
 ) -> "Seen":  # fmt: skip
-    from annotate.learning.ensemble import TrainingSet, fit_ensemble
+    from annotate.learning.ensemble import fit_ensemble
     from annotate.learning.predict import see
+    from annotate.learning.prepared import TrainingSet
 
     def labelled(ids: Sequence[str]) -> list[str]:
         return [i for i in ids if any((i, task.id) in labels for task in tasks)]

@@ -9,11 +9,12 @@ import torch
 
 from annotate.errors import ConfigError
 from annotate.learning.batches import Batch
-from annotate.learning.ensemble import TrainingSet, fit_ensemble
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, repeat
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
+from annotate.learning.prepared import TrainingSet
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs
 from annotate.options import options_of

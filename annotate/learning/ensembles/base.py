@@ -12,7 +12,7 @@ from torch import Tensor
 from annotate.learning._part import Part
 from annotate.learning.batches import Batch
 from annotate.learning.heads.base import Head, Raw
-from annotate.learning.trainer import Fitted
+from annotate.learning.results import Fitted
 
 State = Mapping[str, Tensor]
 """The weights of one network, by name, on the CPU."""

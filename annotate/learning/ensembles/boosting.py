@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from annotate.learning.ensembles.base import Combination, Ensemble, State, Trained, Workshop
 from annotate.learning.heads.base import Raw
+from annotate.learning.results import Fitted
 from annotate.learning.seeds import member_seed
-from annotate.learning.trainer import Fitted
 from annotate.registry import ensemble
 from annotate.types import Kind, Task
 

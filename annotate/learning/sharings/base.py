@@ -1,9 +1,9 @@
 """What a sharing is, and the pieces that most of them are made of."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +14,22 @@ from annotate.learning.fusions.base import Fusion
 from annotate.learning.tensors import Code, Inputs, Shared
 from annotate.types import Modality, Task
 
-if TYPE_CHECKING:
-    from annotate.learning.network import MultiTaskNet
-
 Heads = Callable[[str, Tensor], Tensor]
 """(task id, (n, hidden) code) -> (n, outputs): what the task's own head says about a code."""
 
-Practise = Callable[["Sequence[MultiTaskNet]", Sequence[str], int], None]
+
+class Network(Protocol):
+    """The members of `annotate.learning.network.MultiTaskNet` that a sharing may use before the training."""
+
+    tasks: tuple[Task, ...]
+    sharing: "Sharing"
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Every weight with its name."""
+        ...
+
+
+Practise = Callable[[Sequence[Network], Sequence[str], int], None]
 """(networks, task ids, epochs): train them in place, side by side, on the labels of these tasks only."""
 
 
@@ -64,7 +73,7 @@ class Sharing(Part, nn.Module, ABC):
         return 1.0
 
     @classmethod
-    def rehearse(cls, nets: "Sequence[MultiTaskNet]", practise: "Practise") -> None:
+    def rehearse(cls, nets: Sequence[Network], practise: Practise) -> None:
         """Called once before the training, with new networks that will be trained side by side. Most need
         nothing."""
 

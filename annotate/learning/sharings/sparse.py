@@ -3,20 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from annotate.errors import ConfigError
-from annotate.learning.sharings.base import Heads, Plan, Practise, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, Network, Plan, Practise, Sharing, Tower, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
-
-if TYPE_CHECKING:
-    from annotate.learning.network import MultiTaskNet
 
 M = Modality.MULTIMODAL.value
 
@@ -89,7 +86,7 @@ class Sparse(Sharing):
         return functional_call(self.reader, weights, (inputs, modality))
 
     @classmethod
-    def rehearse(cls, nets: "Sequence[MultiTaskNet]", practise: Practise) -> None:
+    def rehearse(cls, nets: Sequence[Network], practise: Practise) -> None:
         """Warm up, then find each task's part; the heads go back to the warm ones too."""
         options = cast(Sparse, nets[0].sharing).options
         practise(nets, [task.id for task in nets[0].tasks], options.warm_up)
@@ -160,12 +157,12 @@ def _buffer(name: str) -> str:
     return "mask-" + name.replace(".", "-")
 
 
-def _attend(nets: "Sequence[MultiTaskNet]", task_ids: Sequence[str]) -> None:
+def _attend(nets: Sequence[Network], task_ids: Sequence[str]) -> None:
     for net in nets:
         cast(Sparse, net.sharing).practised = set(task_ids)
 
 
-def _put_back(net: "MultiTaskNet", weights: Mapping[str, Tensor]) -> None:
+def _put_back(net: Network, weights: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             parameter.copy_(weights[name])

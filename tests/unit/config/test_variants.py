@@ -10,9 +10,10 @@ from annotate.config.sections import TrainSettings
 from annotate.config.settings import train_settings
 from annotate.errors import ConfigError, UsageError
 from annotate.learning.checked import require_parts
-from annotate.learning.ensemble import TrainingSet, fit_ensemble
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
+from annotate.learning.prepared import TrainingSet
 from annotate.learning.recipe import Recipe
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
 from annotate.variants import ALWAYS, PRESETS, SHORTLIST, fill, read_variants, unshared

@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 
 from annotate.errors import ConfigError, ModelError
 from annotate.learning import checkpoint
-from annotate.learning.ensemble import TrainingSet, fit_ensemble, prepare
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.members import Members
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
+from annotate.learning.prepared import TrainingSet, prepare
 from annotate.learning.recipe import Recipe
 from annotate.learning.trainer import _Run
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task

@@ -10,12 +10,13 @@ from annotate.errors import ConfigError
 from annotate.learning import checkpoint
 from annotate.learning.batches import Place
 from annotate.learning.checkpoint import Checkpoint
-from annotate.learning.ensemble import TrainingSet, fit_ensemble
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.ensembles.bagging import bootstrap
 from annotate.learning.ensembles.boosting import member_weight, sample_errors, step
 from annotate.learning.ensembles.stacking import combine
 from annotate.learning.heads._answers import classification, entropy, multilabel, regression
 from annotate.learning.predict import predict
+from annotate.learning.prepared import TrainingSet
 from annotate.learning.votes import elect
 from annotate.options import options_of
 from annotate.registry import ENSEMBLES

@@ -13,8 +13,8 @@ from annotate.errors import ConfigError
 from annotate.learning import events, resume
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.events import Events, require_tensorboard
+from annotate.learning.results import Epoch
 from annotate.learning.told import Told
-from annotate.learning.trainer import Epoch
 from annotate.progress import SILENT
 from tests.contracts.test_part_contract import SMALL, labelled
 from tests.support.needs import cannot

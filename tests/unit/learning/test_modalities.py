@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from annotate.errors import ModelError
-from annotate.learning.ensemble import TrainingSet, fit_ensemble
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.predict import predict
+from annotate.learning.prepared import TrainingSet
 from annotate.learning.recipe import Recipe
 from annotate.registry import FUSIONS, SHARINGS
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task

@@ -9,9 +9,10 @@ from annotate.learning import resume
 from annotate.learning.device import repeatable
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.recipe import Recipe
+from annotate.learning.results import Epoch, Fitted
 from annotate.learning.resume import Keeper, Kept
 from annotate.learning.told import losses, note
-from annotate.learning.trainer import Epoch, Fitted, fit
+from annotate.learning.trainer import fit
 from annotate.progress import SILENT
 from tests.contracts.test_part_contract import SMALL, labelled
 from tests.unit.learning.test_sampling import batch, generators, members

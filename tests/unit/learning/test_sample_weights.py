@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from annotate.learning.batches import Batch, Place
-from annotate.learning.ensemble import TrainingSet, fit_ensemble, prepare
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
+from annotate.learning.prepared import TrainingSet, prepare
 from annotate.learning.recipe import Recipe
 from annotate.learning.sample_weights import PRIOR_VOTES, Votes, Weigher
 from annotate.learning.tensors import Inputs

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from annotate.learning.ensemble import fit_ensemble, prepare
+from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.prepared import prepare
 from annotate.learning.recipe import Recipe
 from annotate.learning.search import AGAIN, SHARE, search
 from annotate.types import Modality

@@ -12,12 +12,13 @@ from annotate.learning.batches import Batch, Standardiser, make_inputs, read_con
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import choose_device, repeatable
 from annotate.learning.encoders.mean_pool import MeanPool
-from annotate.learning.ensemble import TrainingSet, fit_ensemble
+from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.heads._answers import classification, regression, softmax
 from annotate.learning.heads.base import Target
 from annotate.learning.losses import task_losses
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
+from annotate.learning.prepared import TrainingSet
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
