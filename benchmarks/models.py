@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 
 import benchmarks
+from annotate.config.baselines import PRESETS
 from annotate.config.sections import TrainSettings
 from annotate.learning.recipe import Recipe
-from annotate.variants import PRESETS
 from benchmarks import _quality as quality
 from benchmarks import _sets as sets
 from benchmarks._bars import Bars, arguments

@@ -88,7 +88,7 @@ def look(
     if round_id is None:
         return Sight(position, {}, bare(project, ordered), {}, needs, "cpu")
     from annotate.learning.device import choose_device
-    from annotate.rounds.model import view
+    from annotate.rounds.find import view
 
     seen = view(project, round_id, ordered, device=device, codes=Need.CODES in needs)
     chosen = choose_device(device or project.settings.train.device)

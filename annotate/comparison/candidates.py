@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annotate import temporary
+from annotate.comparison.variants import ALWAYS, SHORTLIST, Variant, read_variants, unshared
+from annotate.config.baselines import merge
 from annotate.config.sections import TrainSettings
 from annotate.config.settings import train_settings
 from annotate.corpus.origins import read_places
@@ -19,10 +21,8 @@ from annotate.learning.enough import learned
 from annotate.progress import Bar, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected, fewest_epochs, pace_of
-from annotate.rounds.model import reader
-from annotate.rounds.training_data import Material
+from annotate.rounds.training_data import Material, reader
 from annotate.types import Task
-from annotate.variants import ALWAYS, SHORTLIST, Variant, fill, read_variants, unshared
 
 if TYPE_CHECKING:
     from annotate.comparison.crossval import Assemble, Cell, Exam, Fit, Trial
@@ -63,7 +63,7 @@ def _arm(project: Project, variant: Variant, present: TrainSettings, members: in
 
     below = {} if variant.from_default else present.recipe()
     try:
-        train = train_settings({**fill(variant.changes, below), **_apart(present)})
+        train = train_settings({**merge(variant.changes, below), **_apart(present)})
         if variant.apart:
             train = train.model_copy(update={"options": unshared(train.options)})
         chosen = None if "members" in variant.changes else members

@@ -20,8 +20,8 @@ from annotate.comparison.crossval import (
     level_of_one,
     mean,
 )
+from annotate.comparison.variants import NO_UNIMODAL, PRESENT, SINGLE_TASK, unshared
 from annotate.types import Modality, Task
-from annotate.variants import NO_UNIMODAL, PRESENT, SINGLE_TASK, unshared
 
 if TYPE_CHECKING:
     from annotate.learning.recipe import Recipe

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from annotate.config.baselines import PRESETS, merge
 from annotate.permissions import Access
 from annotate.types import AND, Kind, Modality, Split
-from annotate.variants import PRESETS, fill
 
 LARGEST_SEED = 2**31 - 1
 """What both databases keep in a column of seeds."""
@@ -299,7 +299,7 @@ class TrainSettings(_Section):
     @classmethod
     def _preset_says_the_rest(cls, said: Any) -> Any:
         named = said.get("preset") if isinstance(said, dict) else None
-        return fill(said, PRESETS[named]) if isinstance(named, str) and named in PRESETS else said
+        return merge(said, PRESETS[named]) if isinstance(named, str) and named in PRESETS else said
 
     def recipe(self) -> dict[str, Any]:
         """The fields of `annotate.learning.recipe.Recipe`: what decides the model."""

@@ -6,7 +6,7 @@ from annotate.corpus.rules import Rules
 from annotate.doctor.findings import Finding, State
 from annotate.doctor.plugins import wrong_names
 from annotate.project import Project
-from annotate.rounds.model import overruled, recipe_of
+from annotate.rounds.settings import overruled, recipe_of
 from annotate.wording import counted, either
 
 

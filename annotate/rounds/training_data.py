@@ -5,9 +5,9 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from annotate.corpus.features import feature_names, outdated
+from annotate.corpus.features import feature_names, outdated, read_features
 from annotate.errors import FeatureError
 from annotate.learning.enough import lacking
 from annotate.project import Project
@@ -16,6 +16,9 @@ from db.batches import audit_sample_ids
 from db.engine import reading
 from db.features import input_hashes
 from db.rounds import labels_by_split
+
+if TYPE_CHECKING:
+    from annotate.learning.batches import FeatureReader
 
 GENERATION = 4
 """Raised by hand whenever the code would make another model of the same labels and settings."""
@@ -94,6 +97,11 @@ def read_material(project: Project, *, seed: int) -> Material:
         evidence=_hash(_content(tasks, labels, inputs, (Split.TRAIN, Split.VALID))),
         features=_hash(*_inputs(inputs, {i for found in labels.values() for i, _ in found})),
     )  # fmt: skip
+
+
+def reader(project: Project) -> "FeatureReader":
+    """Reads the features of the present settings."""
+    return lambda modality, sample_ids: read_features(project, modality, sample_ids)
 
 
 def _known(tasks: Sequence[Task], label: Label) -> bool:

@@ -14,8 +14,8 @@ from annotate.consensus.defaults import aggregate
 from annotate.corpus.origins import read_places
 from annotate.errors import NothingToDo, UsageError
 from annotate.project import Project
-from annotate.rounds.model import reader, recipe_of
-from annotate.rounds.training_data import Material, read_material
+from annotate.rounds.settings import recipe_of
+from annotate.rounds.training_data import Material, read_material, reader
 from annotate.simulation.world import World
 from annotate.types import Label, Split, Task
 from db.costs import lengths

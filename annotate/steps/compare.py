@@ -9,6 +9,7 @@ import numpy as np
 
 from annotate.comparison.candidates import Runs, assembler, make_arms, open_folder
 from annotate.comparison.crossval import Exam, Figure, Trial, judge, other_scores
+from annotate.comparison.variants import PRESENT, SINGLE_TASK
 from annotate.comparison.verdict import Outcome, sentences
 from annotate.config.file import write_train
 from annotate.corpus.origins import read_places
@@ -18,10 +19,9 @@ from annotate.learning.metrics import MEASURES
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected
-from annotate.rounds.model import recipe_of, seed_of
+from annotate.rounds.settings import recipe_of, seed_of
 from annotate.rounds.training_data import Material, read_material
 from annotate.types import Kind, Split, Task
-from annotate.variants import PRESENT, SINGLE_TASK
 from annotate.wording import counted, either
 
 Row = dict[str, Any]

@@ -166,7 +166,7 @@ def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatc
 
 def _present_round(project: Project) -> tuple[int | None, str]:
     """The model a dry run ranks with, and a note about it: the fitting one, else the latest."""
-    from annotate.rounds.model import find_round
+    from annotate.rounds.find import find_round
     from annotate.rounds.training_data import read_material
 
     note = "dry run: nothing was trained, written or sent"
@@ -187,7 +187,7 @@ def _ask(project: Project, request: Request, progress: Progress) -> NextBatchRep
     from annotate.labelling.connection import connect
     from annotate.labelling.match import adopt_unknown
     from annotate.labelling.take_down import take_down
-    from annotate.rounds.model import ensure_round
+    from annotate.rounds.train import ensure_round
 
     # An old schema is reported first: nobody should start Label Studio only to be told to migrate then.
     require_current(project.engine)

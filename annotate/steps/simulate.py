@@ -14,7 +14,7 @@ from annotate.learning.metrics import MEASURES, Scores
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected, fewest_epochs, pace_of
-from annotate.rounds.model import seed_of
+from annotate.rounds.settings import seed_of
 from annotate.simulation.cells import identity, name_of
 from annotate.simulation.expected import short_training
 from annotate.simulation.from_project import open_world, world_of

@@ -7,7 +7,9 @@ from typing import Any
 from annotate.errors import NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.rounds.model import RoundRecord, find_round, recipe_of, seed_of, train_round
+from annotate.rounds.find import RoundRecord, find_round
+from annotate.rounds.settings import recipe_of, seed_of
+from annotate.rounds.train import train_round
 from annotate.rounds.training_data import Material, read_material
 
 

@@ -9,7 +9,8 @@ import pytest
 from annotate.config import settings as config
 from annotate.errors import ConfigError, ModelError
 from annotate.project import Project
-from annotate.rounds.model import ensure_round, view
+from annotate.rounds.find import view
+from annotate.rounds.train import ensure_round
 from annotate.steps import doctor as step
 from annotate.steps.doctor import doctor
 from annotate.steps.train import train
@@ -191,7 +192,7 @@ def test_a_preset_that_the_file_says_over_is_told_of(project, annotate):
     finding = _check(project, "network")
     assert finding["state"] == "warn" and "batch_size" in finding["detail"]
     fill(project, speakers=4, each=4)
-    assert any("the preset mtfn is said over for" in line for line in train(project).warnings)
+    assert any("the preset mtfn is overridden for" in line for line in train(project).warnings)
 
 
 def test_a_model_of_other_settings_is_trained_anew_and_the_old_one_still_reads(project):

@@ -25,7 +25,7 @@ from annotate.labelstudio.interface import NOTHING, labeling_config
 from annotate.labelstudio.scripted import scripted_choices
 from annotate.project import Project
 from annotate.registry import STRATEGIES
-from annotate.rounds.model import view
+from annotate.rounds.find import view
 from annotate.rounds.training_data import read_material
 from annotate.steps.export import export
 from annotate.steps.pull import PassReport, pull

@@ -11,7 +11,8 @@ from annotate.corpus.features import feature_names
 from annotate.errors import FeatureError, ModelError, NothingToDo, UsageError
 from annotate.learning import lesson
 from annotate.rounds import model as _model
-from annotate.rounds.model import ensure_round, view
+from annotate.rounds.find import view
+from annotate.rounds.train import ensure_round
 from annotate.steps.train import train
 from annotate.types import Modality, Role, Split
 from db import models
@@ -137,7 +138,7 @@ def test_other_features_than_those_trained_with_are_refused(project, monkeypatch
     found = fill(project, speakers=3)
     first = train(project).round
     monkeypatch.setattr(
-        "annotate.rounds.model.feature_names", lambda p: {**feature_names(p), Modality.AUDIO: "other@1"}
+        "annotate.rounds.find.feature_names", lambda p: {**feature_names(p), Modality.AUDIO: "other@1"}
     )
     with pytest.raises(ModelError, match="audio") as error:
         view(project, first, found[Split.TEST])
@@ -247,7 +248,7 @@ def test_a_model_that_an_older_copy_of_the_database_does_not_know_stays(project)
 def test_a_crash_between_model_and_row_leaves_no_round(project, monkeypatch):
     fill(project, speakers=3)
     with monkeypatch.context() as patch:
-        patch.setattr("annotate.rounds.model.add_round", lambda *_, **__: 1 / 0)
+        patch.setattr("annotate.rounds.train.add_round", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train(project)
     assert _rounds(project) == []

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from annotate.rounds.model import UNFINISHED
+from annotate.rounds.housekeeping import UNFINISHED
 from annotate.types import Split
 from tests.conftest import ROOT
 from tests.support.material import fill, relabel

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from annotate.comparison.variants import ALWAYS, SHORTLIST, read_variants, unshared
+from annotate.config.baselines import PRESETS, merge
 from annotate.config.sections import TrainSettings
 from annotate.config.settings import train_settings
 from annotate.errors import ConfigError, UsageError
@@ -16,7 +18,6 @@ from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
 from annotate.learning.recipe import Recipe
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
-from annotate.variants import ALWAYS, PRESETS, SHORTLIST, fill, read_variants, unshared
 
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
 TASKS = tuple(Task(SENTIMENT, m) for m in Modality)
@@ -100,7 +101,7 @@ def test_an_unknown_variant_names_those_there_are():
 
 def test_every_variant_of_the_shortlist_can_be_made():
     for variant in read_variants(",".join(SHORTLIST)):
-        require_parts(Recipe(**train_settings(fill(variant.changes, TrainSettings().recipe())).recipe()))
+        require_parts(Recipe(**train_settings(merge(variant.changes, TrainSettings().recipe())).recipe()))
 
 
 # -- presets --------------------------------------------------------------------------------------

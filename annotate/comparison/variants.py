@@ -1,4 +1,4 @@
-"""Named ways to train: sets of changes to `[train]`, among them the baselines of CH-SIMS."""
+"""Variants of `[train]` by name or by changed key, as `annotate compare --variants` reads them."""
 
 import re
 import tomllib
@@ -6,81 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from annotate.config.baselines import PRESETS, Changes, merge
 from annotate.errors import UsageError
-
-Changes = Mapping[str, Any]
-"""Keys of `[train]` with their values; `options` by plug-in, as in the file."""
-
-PRESETS: Mapping[str, Changes] = {
-    "mlf-dnn": {
-        "hidden": 32,
-        "batch_size": 32,
-        "learning_rate": 2e-3,
-        "weight_decay": 0.0,
-        "dropout": 0.3,
-        "patience": 8,
-        "encoder": "mean-pool",
-        "fusion": "concat",
-        "sharing": "hard",
-        "weighting": "fixed",
-        "regression_head": "mean",
-        "options": {
-            "text": {"inner": 64},
-            "audio": {"inner": 32},
-            "vision": {"inner": 64},
-            "hard": {"trunk": False},
-            "concat": {"layers": 2},
-            "fixed": {"M": 0.6, "T": 0.2, "A": 0.8, "V": 0.8},
-            "mean": {"bend": 0.0},
-        },
-    },
-    "mtfn": {
-        "hidden": 64,
-        "batch_size": 64,
-        "learning_rate": 5e-3,
-        "weight_decay": 0.0,
-        "dropout": 0.2,
-        "patience": 8,
-        "encoder": "mean-pool",
-        "fusion": "tensor",
-        "sharing": "hard",
-        "weighting": "fixed",
-        "regression_head": "mean",
-        "options": {
-            "text": {"inner": 256},
-            "audio": {"inner": 32},
-            "vision": {"inner": 256},
-            "hard": {"trunk": False},
-            "tensor": {"size": 20},
-            "fixed": {"M": 0.6, "T": 0.4, "A": 0.0, "V": 1.0},
-            "mean": {"bend": 0.0},
-        },
-    },
-    "mlmf": {
-        "hidden": 64,
-        "batch_size": 128,
-        "learning_rate": 1e-3,
-        "weight_decay": 0.0,
-        "dropout": 0.3,
-        "patience": 8,
-        "encoder": "mean-pool",
-        "fusion": "low-rank",
-        "sharing": "hard",
-        "weighting": "fixed",
-        "regression_head": "mean",
-        "options": {
-            "text": {"inner": 256},
-            "audio": {"inner": 32},
-            "vision": {"inner": 256},
-            "hard": {"trunk": False},
-            "low-rank": {"size": 64, "rank": 3},
-            "fixed": {"M": 0.2, "T": 1.0, "A": 0.4, "V": 0.8},
-            "mean": {"bend": 0.0},
-        },
-    },
-}
-"""The multi-task baselines of CH-SIMS (Yu et al. 2020; hyper-parameters as MMSA 2.2.1 has them for it): what
-an inner layer is as wide as, the width behind the fusion, dropout, loss weights, absolute error, no decay."""
 
 SINGLE_TASK, PRESENT, DEFAULT, NO_UNIMODAL = "single-task", "present", "default", "no-unimodal-labels"
 ALWAYS = (PRESENT, SINGLE_TASK, NO_UNIMODAL)
@@ -134,7 +61,7 @@ def _variant(name: str) -> Variant:
     found: dict[str, Any] = {}
     parts = name.split("+")
     for part in parts:
-        found = fill(_changes(part), found)
+        found = merge(_changes(part), found)
     return Variant(name, found, from_default=DEFAULT in parts, apart=SINGLE_TASK in parts)
 
 
@@ -170,13 +97,3 @@ def unshared(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, An
         name: {key: False if key == "shared" else value for key, value in said.items()}
         for name, said in options.items()
     }
-
-
-def fill(said: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
-    """`below`, with what is said in its place; tables inside are filled in the same way."""
-    found = dict(below)
-    for key, value in said.items():
-        under = found.get(key)
-        both = isinstance(value, Mapping) and isinstance(under, Mapping)
-        found[key] = fill(value, under) if both and isinstance(under, Mapping) else value
-    return found

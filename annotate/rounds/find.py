@@ -1,0 +1,82 @@
+"""Finds the trained model that fits the present labels, and lets it predict samples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from annotate.corpus.features import feature_names
+from annotate.corpus.origins import read_places
+from annotate.errors import ModelError
+from annotate.project import Project
+from annotate.rounds.training_data import Material, reader
+from annotate.types import Task
+from db.engine import reading
+from db.rounds import get_round, round_of
+
+if TYPE_CHECKING:
+    from annotate.learning.checkpoint import Checkpoint
+    from annotate.learning.predict import Seen
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """What is known about one trained model."""
+
+    id: int
+    seconds: float
+    settings: Mapping[str, Any]
+    """``device``, ``epochs`` per member, ``labels`` by task and split, ``extractors``, ``recipe``,
+    ``warnings``, ``notes``, ``search``: how options of the sharing were chosen, if they were, and
+    ``conflicts``: by two tasks that share weights, how far their gradients agreed."""
+    metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
+    """By split, by task id, by score."""
+
+
+def find_round(project: Project, material: Material) -> RoundRecord | None:
+    """The newest round of exactly this material whose model still lies in its folder."""
+    with reading(project.engine) as session:
+        row = round_of(session, material.hash)
+        if row is None or not (project.models / row.model).is_dir():
+            return None
+        return RoundRecord(row.id, row.seconds, row.settings, row.metrics)
+
+
+def view(
+    project: Project, round_id: int, sample_ids: Sequence[str], *, device: str | None = None,
+    codes: bool = False,
+) -> "Seen":  # fmt: skip
+    """What a round's model says about samples, in that order; what its heads read only with `codes`.
+
+    Tasks that had too few labels are absent. Raises `ModelError` when the round or its checkpoint is
+    missing, damaged, or made with other features; `FeatureError` when features are missing.
+    """
+    from annotate.learning.checkpoint import read, require_features
+    from annotate.learning.device import choose_device
+    from annotate.learning.predict import see
+
+    chosen = choose_device(device or project.settings.train.device)
+    with reading(project.engine) as session:
+        row = get_round(session, round_id)
+        if row is None:
+            raise ModelError(f"there is no round {round_id}", hint="run `annotate train`")
+        folder = project.models / row.model
+    checkpoint = read(folder)
+    require_features(checkpoint, feature_names(project))
+    _require_tasks(checkpoint, project)
+    return see(checkpoint, reader(project), sample_ids, chosen, read_places(project), codes=codes)
+
+
+def _require_tasks(checkpoint: "Checkpoint", project: Project) -> None:
+    """What the model answers has to mean what `annotate.toml` says."""
+    present = {task.id: task for task in project.settings.tasks()}
+    for task in checkpoint.tasks:
+        now = present.get(task.id)
+        if now is None or now.dimension.kind is not task.dimension.kind or _values(now) != _values(task):
+            raise ModelError(
+                f"the model was trained when {task.id} had other answers than annotate.toml has now",
+                hint="run `annotate train`",
+            )
+
+
+def _values(task: Task) -> list[float | str]:
+    return [answer.value for answer in task.dimension.answers]

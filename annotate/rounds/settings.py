@@ -1,0 +1,39 @@
+"""The settings that decide a training: seed, model and preset."""
+
+from typing import TYPE_CHECKING
+
+from annotate.config.baselines import PRESETS, merge
+from annotate.config.sections import TrainSettings
+from annotate.project import Project
+
+if TYPE_CHECKING:
+    from annotate.learning.recipe import Recipe
+
+
+def seed_of(project: Project, seed: int | None) -> int:
+    """The seed asked for, else the project's."""
+    return project.settings.project.seed if seed is None else seed
+
+
+def recipe_of(project: Project) -> "Recipe":
+    """What `[train]` says.
+
+    Raises `ConfigError` for a plug-in or an option that does not exist, or a package that is missing.
+    """
+    from annotate.learning.checked import require_parts
+    from annotate.learning.recipe import Recipe
+
+    if project.settings.train.tensorboard:
+        from annotate.learning.events import require_tensorboard
+
+        require_tensorboard()
+    recipe = Recipe(**project.settings.train.recipe())
+    require_parts(recipe, {task.dimension.kind for task in project.settings.tasks()})
+    return recipe
+
+
+def overruled(train: TrainSettings) -> list[str]:
+    """The keys of `[train]` that its preset would have otherwise."""
+    said = train.recipe()
+    wanted = merge(PRESETS.get(train.preset, {}), said)
+    return [key for key in said if wanted[key] != said[key]]

@@ -1,0 +1,143 @@
+"""Trains the model of the present labels and stores it as a round."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annotate.corpus.origins import read_places
+from annotate.errors import ConfigError
+from annotate.learning.enough import learned
+from annotate.permissions import make_folder
+from annotate.progress import SILENT, Progress
+from annotate.project import Project
+from annotate.rounds.find import RoundRecord, find_round
+from annotate.rounds.housekeeping import UNFINISHED, forget_unfinished, sweep_models
+from annotate.rounds.scores import score_model
+from annotate.rounds.settings import recipe_of, seed_of
+from annotate.rounds.training_data import Material, read_material, reader
+from annotate.rounds.warnings import warnings_of_model, warnings_of_project
+from annotate.types import Split
+from db.engine import writing
+from db.rounds import add_round
+
+if TYPE_CHECKING:
+    from annotate.learning.checkpoint import Checkpoint
+
+KEEP_SECONDS = 3600.0
+"""How long a trained model waits for another writing command before it is given up."""
+
+
+def ensure_round(
+    project: Project, *, device: str | None, seed: int | None, progress: Progress = SILENT
+) -> int | None:
+    """Id of the round that fits the present labels, features and settings, trained now if there is none.
+
+    None when there are too few labels to train. The caller does not hold `project.writing()`: others
+    may write while the model is trained. Raises `ModelError`, `FeatureError` and `ProjectBusy`.
+    """
+    recipe_of(project)  # what cannot be is said before anything is computed
+    material = read_material(project, seed=seed_of(project, seed))
+    if not material.trainable():
+        return None
+    found = find_round(project, material)
+    if found is not None:
+        return found.id
+    return train_round(project, material, device=device, seed=seed, progress=progress).id
+
+
+def train_round(
+    project: Project, material: Material, *, device: str | None, seed: int | None, progress: Progress,
+    force: bool = False,
+) -> RoundRecord:  # fmt: skip
+    """Train on `material`, which has a trainable task, and take the writer lock only to keep the model.
+
+    A round of the same material that another command wrote meanwhile is taken instead, unless `force`.
+    The model's folder is in place before its row, so that no row lacks its model; a folder without a row
+    is what a crash left and is swept by the next training.
+    """
+    from annotate.learning.checkpoint import claim, write
+    from annotate.learning.device import choose_device
+
+    chosen = choose_device(device or project.settings.train.device)
+    make_folder(project.models)  # where that cannot be, it is said before the work is done
+    started = time.monotonic()
+    keep = project.models / UNFINISHED / material.hash
+    checkpoint = _fit(project, material, seed_of(project, seed), chosen, progress, keep)
+    metrics = score_model(project, checkpoint, material, chosen)
+    seconds = time.monotonic() - started
+    settings = _settings(project, checkpoint, material, chosen)
+    with project.writing(wait_seconds=KEEP_SECONDS):
+        found = None if force else find_round(project, material)
+        if found is not None:
+            return found
+        name = sweep_models(project)
+        write(checkpoint, project.models / name, unclaimed=True)
+        with writing(project.engine) as session:
+            round_id = add_round(
+                session,
+                seed=seed_of(project, seed),
+                labels_hash=material.hash,
+                settings=settings,
+                metrics=metrics,
+                model=name,
+                seconds=seconds,
+            )
+        claim(project.models / name)
+    forget_unfinished(project, keep)
+    return RoundRecord(round_id, seconds, settings, metrics)
+
+
+def _fit(
+    project: Project, material: Material, seed: int, device: str, progress: Progress, keep: Path
+) -> "Checkpoint":
+    from annotate.learning.ensemble import fit_ensemble
+    from annotate.learning.prepared import TrainingSet
+
+    recipe = recipe_of(project)
+    tasks = learned(material.trainable(), recipe.unimodal_labels)
+    training_set = TrainingSet(
+        tasks=tasks,
+        train=material.sample_ids(Split.TRAIN, tasks),
+        valid=material.sample_ids(Split.VALID, tasks),
+        labels={**material.labels[Split.TRAIN], **material.labels[Split.VALID]},
+        read=reader(project),
+        extractors=material.extractors,
+        places=read_places(project),
+    )
+    events = _events(project, keep.name[:12])
+    return fit_ensemble(
+        training_set, recipe, seed=seed, device=device, progress=progress, keep=keep, events=events
+    )
+
+
+def _events(project: Project, name: str) -> Path | None:
+    """The folder for the log of one training, made before anything is learned; None when none is wanted."""
+    said = project.settings.train.tensorboard
+    if not said:
+        return None
+    folder = project.root / said / name
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"train.tensorboard: the folder {folder} cannot be made: {error.strerror}",
+            hint='name another folder, or set it to ""',
+        ) from error
+    return folder
+
+
+def _settings(project: Project, checkpoint: "Checkpoint", material: Material, device: str) -> dict[str, Any]:
+    from annotate.learning.conflict import together
+
+    return {
+        "device": device,
+        "epochs": [fitted.epochs for fitted in checkpoint.fitted],
+        "labels": material.counts(),
+        "extractors": {m.value: name for m, name in material.extractors.items()},
+        "recipe": project.settings.train.recipe(),
+        "warnings": [*warnings_of_model(checkpoint, material), *warnings_of_project(project, material)],
+        "notes": list(checkpoint.notes),
+        "conflicts": [asdict(found) for found in together(one.conflicts for one in checkpoint.fitted)],
+        "search": None if checkpoint.search is None else asdict(checkpoint.search),
+    }
