@@ -52,16 +52,18 @@ def fit_ensemble(
     progress: Progress = SILENT,
     keep: Path | None = None,
     events: Path | None = None,
+    cache_graphs: bool = False,
 ) -> Checkpoint:
     """Train the ensemble that `recipe` names.
 
     Killed and started again with the same folder `keep`, it goes on where it was, to the same weights. What
-    TensorBoard shows is written into the folder `events`.
+    TensorBoard shows is written into the folder `events`. `cache_graphs` speeds up many trainings of one kind
+    (see `annotate.learning.graph_cache`).
     Raises `ModelError` when features or the loss are not finite or the memory is too small, `UnknownName` or
     `ConfigError` when the recipe names what is not there.
     """
     keeper = None if keep is None else Keeper(keep, progress.say)
-    prepared = replace(prepare(training_set, recipe, device), keeper=keeper)
+    prepared = replace(prepare(training_set, recipe, device), keeper=keeper, cache_graphs=cache_graphs)
     chosen, found = search(prepared, seed)
     prepared = replace(prepared, recipe=chosen)
     with progress.bar("train", recipe.epochs) as bar:
@@ -142,7 +144,7 @@ def fit_members(
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         fitted = fit(
             members, train, prepared.valid, prepared.recipe, generators, on_epoch, sample_weights=weights,
-            keeper=prepared.keeper,
+            keeper=prepared.keeper, cache_graphs=prepared.cache_graphs,
         )  # fmt: skip
     return list(members.states()), fitted
 
@@ -160,7 +162,15 @@ def _practise(
     members = Members(nets, prepared.device)
     generators = [torch.Generator().manual_seed(member_seed(seed, 1)) for seed in seeds]
     recipe = replace(prepared.recipe, epochs=epochs, compile=False)  # too short for it
-    fit(members, replace(train, known=known), None, recipe, generators, keeper=prepared.keeper)
+    fit(
+        members,
+        replace(train, known=known),
+        None,
+        recipe,
+        generators,
+        keeper=prepared.keeper,
+        cache_graphs=prepared.cache_graphs,
+    )
     for net, state in zip(nets, members.states(), strict=True):
         net.load_state_dict(state)
 

@@ -68,6 +68,8 @@ class Prepared:
     """(n,) numbers of the train samples' groups."""
     device: str
     keeper: Keeper | None = None
+    cache_graphs: bool = False
+    """As in `annotate.learning.train_step.TrainStep`."""
 
     def network(self, seed: int) -> MultiTaskNet:
         """A new one; `seed` decides its first weights."""

@@ -83,7 +83,15 @@ def _losses(
     with repeatable(seeds[0], prepared.device):
         members = Members(nets, prepared.device)
         recipe = replace(recipes[0], compile=False)  # one network after the other would be compiled
-        fitted = fit(members, train, judges, recipe, generators, keeper=prepared.keeper)
+        fitted = fit(
+            members,
+            train,
+            judges,
+            recipe,
+            generators,
+            keeper=prepared.keeper,
+            cache_graphs=prepared.cache_graphs,
+        )
     losses = np.array([one.valid_loss for one in fitted], np.float64)
     return [float(loss) for loss in losses.reshape(len(recipes), len(seeds)).mean(axis=1)]
 

@@ -12,7 +12,6 @@ from torch import Tensor
 from annotate.errors import ModelError
 from annotate.learning.batches import Batch
 from annotate.learning.conflict import Looks
-from annotate.learning.lesson import Lesson
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, Weights, ask, repeat
 from annotate.learning.memory import Room
@@ -21,6 +20,7 @@ from annotate.learning.results import Epoch, Fitted
 from annotate.learning.resume import Keeper, Kept, name_of
 from annotate.learning.sampling import Sampler, Step
 from annotate.learning.stopping import Stopping
+from annotate.learning.train_step import TrainStep
 from annotate.learning.weightings.base import Weighting, mean_of_present
 from annotate.options import options_of
 from annotate.registry import WEIGHTINGS
@@ -33,7 +33,7 @@ With 20 and 60 labels of RAVDESS, longer gave the same accuracy and ever worse p
 """
 
 
-def fit(
+def fit(  # noqa: PLR0913 - one for each part of a training
     members: Members,
     train: Batch,
     valid: Batch | None,
@@ -43,15 +43,16 @@ def fit(
     *,
     sample_weights: Tensor | None = None,
     keeper: Keeper | None = None,
+    cache_graphs: bool = False,
 ) -> list[Fitted]:
     """Train in place until the valid labels say that each member has learned enough (see `Stopping`).
 
     Without valid labels a fixed number of epochs is run. `generators`, one per member, decide which samples
     and tasks follow each other (see `Sampler`). `sample_weights` (members, n) multiply the weights of
     `train`. With a `keeper`, a training that was killed goes on, and ends with the weights it would have had.
-    Raises `ModelError` when a loss is no longer a number.
+    `cache_graphs` as in `TrainStep`. Raises `ModelError` when a loss is no longer a number.
     """
-    run = _Run(members, train, valid, recipe, generators, sample_weights)
+    run = _Run(members, train, valid, recipe, generators, sample_weights, cache_graphs=cache_graphs)
     name = "" if keeper is None else run.name()
     kept = None if keeper is None else keeper.find(name)
     if kept is not None:
@@ -76,12 +77,14 @@ class _Run:
         recipe: Recipe,
         generators: Sequence[torch.Generator],
         sample_weights: Tensor | None,
+        *,
+        cache_graphs: bool = False,
     ) -> None:
         self.members, self.train, self.valid, self.recipe = members, train, valid, recipe
         self.generators, self.sample_weights = generators, sample_weights
         self.heads = [members.net.head(task) for task in members.net.tasks]
         self.weighting = make_weighting(members, recipe)
-        self.lesson = Lesson(members, self.weighting, recipe)
+        self.train_step = TrainStep(members, self.weighting, recipe, cache_graphs=cache_graphs)
         self.room = Room()
         self.optimizer = make_optimizer(members, self.weighting, recipe)
         self.head_parameters = [members.of_head(task) for task in members.net.tasks]
@@ -136,13 +139,13 @@ class _Run:
         return losses, present
 
     def _taught(self, batch: Batch, counted: Tensor) -> tuple[Tensor, Tensor]:
-        """As the lesson; begun anew, the weighting's numbers too, in smaller pieces while memory is short."""
+        """`TrainStep`, repeated in smaller pieces with the weighting reset while memory is short."""
         before = [(buffer, buffer.clone()) for buffer in self.weighting.buffers()]
 
         def work(pieces: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
             for buffer, value in before if pieces else ():
                 buffer.copy_(value)
-            return self.lesson(batch, counted, pieces)
+            return self.train_step(batch, counted, pieces)
 
         return self.room.compute(batch.inputs, self.members.net.needs_context, work)
 

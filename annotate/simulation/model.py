@@ -70,7 +70,7 @@ def _see(
     training_set = TrainingSet(
         tasks, labelled(world.pool), labelled(valid), labels, world.read, world.extractors, world.places
     )
-    checkpoint = fit_ensemble(training_set, world.recipe, seed=seed, device=world.device)
+    checkpoint = fit_ensemble(training_set, world.recipe, seed=seed, device=world.device, cache_graphs=True)
     everything = [*world.pool, *world.test]
     return see(checkpoint, world.read, everything, world.device, world.places, codes=True)
 

@@ -1,4 +1,4 @@
-"""What one batch teaches: each task's loss, and the gradient of everything that is learned."""
+"""One training step up to the optimizer: the loss of each task and the gradients of all parameters."""
 
 import logging
 from collections.abc import Callable, Hashable, Sequence
@@ -11,21 +11,24 @@ from torch.func import functional_call
 from annotate.learning.batches import Batch
 from annotate.learning.compiled import compiled
 from annotate.learning.device import halves
+from annotate.learning.graph_cache import GraphCache, Tensors, tested_torch
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
 from annotate.learning.memory import in_pieces
 from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs, Output
-from annotate.learning.traced import Found, Traced
 from annotate.learning.weightings.base import Weighting
 
 log = logging.getLogger(__name__)
 
 
-class Lesson:
-    """Forward and back for all members at once, written down (see `Traced`) where that can be."""
+class TrainStep:
+    """Forward and backward for all members at once."""
 
-    def __init__(self, members: Members, weighting: Weighting, recipe: Recipe) -> None:
+    def __init__(
+        self, members: Members, weighting: Weighting, recipe: Recipe, *, cache_graphs: bool = False
+    ) -> None:
+        """With `cache_graphs` see `annotate.learning.graph_cache`; the results are the same."""
         self.members, self.weighting = members, weighting
         weights = list(members.parameters.values())
         self.half = halves(recipe.precision, weights[0].device, sum(p[0].numel() for p in weights))
@@ -34,42 +37,44 @@ class Lesson:
         self.own = dict(weighting.named_parameters())
         self.learned = [*members.parameters.values(), *self.own.values()]
         self.kept = [*members.buffers.values(), *weighting.buffers()]
-        self.traced = Traced(self._written, self._kind(recipe))
+        self.cache: GraphCache | None = None
+        if cache_graphs and tested_torch(torch.__version__):
+            self.cache = GraphCache(self._of_tensors, self._kind(recipe))
         self.like: Batch | None = None
 
     def _kind(self, recipe: Recipe) -> Hashable:
-        """What decides the operations of a step, up to the batch."""
+        """Everything but the batch that decides the operations of a step."""
         tensors = [*self.learned, *self.kept]
         shapes = tuple((tuple(t.shape), t.dtype, str(t.device)) for t in tensors)
         return repr(recipe), repr(self.members.net.tasks), self.members.sees, shapes
 
     def __call__(self, batch: Batch, counted: Tensor, pieces: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
-        """(members, tasks) losses and whether they are learned from; the gradients lie in ``.grad``.
+        """(members, tasks) losses and whether they count; the gradients are in ``.grad``.
 
         `counted` as in `task_losses`; `pieces` as in `in_pieces`.
         """
-        found = None if pieces else self._quickly(batch, counted)
-        if found is None:
-            return self._slowly(batch, counted, pieces)
-        losses, present, *gradients = found
+        results = None if pieces else self._run_graph(batch, counted)
+        if results is None:
+            return self._run(batch, counted, pieces)
+        losses, present, *gradients = results
         for parameter, gradient in zip(self.learned, gradients, strict=True):
             parameter.grad = gradient
         assert losses is not None and present is not None
         return losses, present
 
-    def _slowly(self, batch: Batch, counted: Tensor, pieces: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def _run(self, batch: Batch, counted: Tensor, pieces: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         if self.compiled is not None and not pieces:
             try:
-                return self._step_by_step(self.compiled, batch, counted, pieces)
+                return self._compute(self.compiled, batch, counted, pieces)
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:  # no compiler, or a part that none can compile: errors of many kinds
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
                 log.warning("train.compile: the network cannot be compiled here and runs as it is: %s", first)
                 self.compiled = None
-        return self._step_by_step(self.members, batch, counted, pieces)
+        return self._compute(self.members, batch, counted, pieces)
 
-    def _step_by_step(
+    def _compute(
         self, forward: Callable[[Inputs], Output], batch: Batch, counted: Tensor, pieces: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor]:
         for parameter in self.learned:
@@ -80,17 +85,18 @@ class Lesson:
         self.weighting.backward(losses, present, output.penalty, list(self.members.parameters.values()))
         return losses.detach(), present
 
-    def _quickly(self, batch: Batch, counted: Tensor) -> Found | None:
-        able = self.members.vectorised and self.weighting.direct and self.members.net.training
-        if not able or self.half or self.compiled is not None:
+    def _run_graph(self, batch: Batch, counted: Tensor) -> Tensors | None:
+        """The step by a cached graph; None when there is none."""
+        possible = self.members.vectorised and self.weighting.direct and self.members.net.training
+        if self.cache is None or not possible or self.half or self.compiled is not None:
             return None
         self.like = batch = replace(batch, inputs=self.members.shown(batch.inputs))
         given = [*self.learned, *self.kept, counted.to(batch.device), *batch.tensors()]
         shape = tuple(values.shape for values in batch.inputs.values.values())
-        return self.traced(tuple(counted.any(dim=0).tolist()), given, shape)
+        return self.cache(tuple(counted.any(dim=0).tolist()), given, shape)
 
-    def _written(self, asked: Sequence[bool], tensors: Sequence[Tensor]) -> Found:
-        """The same as `_step_by_step`, as a function of tensors: nothing is kept in ``.grad``."""
+    def _of_tensors(self, asked: Sequence[bool], tensors: Sequence[Tensor]) -> Tensors:
+        """The same as `_compute` as a pure function of tensors: nothing is left in ``.grad``."""
         assert self.like is not None
         rest = iter(tensors)
         net = {name: next(rest).detach().requires_grad_() for name in self.members.parameters}
@@ -104,5 +110,5 @@ class Lesson:
             weighed = functional_call(self.weighting, {**own, **weighing}, (losses, present))
             total = (weighed + output.penalty).sum()
             gradients = torch.autograd.grad(total, [*net.values(), *own.values()], allow_unused=True)
-        # In the order of its parameter's numbers: the fused optimizer looks at nothing else.
+        # With the strides of its parameter: the fused optimizer does not look at strides.
         return [losses.detach(), present, *(None if g is None else g.contiguous() for g in gradients)]
