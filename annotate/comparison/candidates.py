@@ -25,7 +25,7 @@ from annotate.rounds.training_data import Material, reader
 from annotate.types import Task
 
 if TYPE_CHECKING:
-    from annotate.comparison.crossval import Assemble, Cell, Exam, Fit, Trial
+    from annotate.comparison.crossval import Assemble, EvaluationSet, Fit, Fold, FoldResult
     from annotate.learning.prepared import TrainingSet
     from annotate.learning.recipe import Recipe
 
@@ -34,7 +34,7 @@ FOLDER = "comparisons"
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class Candidate:
     """One way to train."""
 
     name: str
@@ -43,21 +43,23 @@ class Arm:
     recipe: "Recipe"
 
 
-def make_arms(project: Project, chosen: str | None, members: int | None) -> list[Arm]:
+def make_candidates(project: Project, chosen: str | None, members: int | None) -> list[Candidate]:
     """Those `chosen`, else the shortlist without what is the same twice; some always take part.
 
     Raises `UsageError` for a variant that cannot be read, `ConfigError` for what it names and is not there.
     """
     present = project.settings.train
     variants = read_variants(",".join(SHORTLIST) if chosen is None else chosen)
-    arms = [_arm(project, variant, present, members) for variant in variants]
+    candidates = [_make_candidate(project, variant, present, members) for variant in variants]
     if chosen is not None:
-        return arms
-    seen = [arm.recipe for arm in arms if arm.name in ALWAYS]
-    return [arm for arm in arms if arm.name in ALWAYS or arm.recipe not in seen]
+        return candidates
+    seen = [candidate.recipe for candidate in candidates if candidate.name in ALWAYS]
+    return [candidate for candidate in candidates if candidate.name in ALWAYS or candidate.recipe not in seen]
 
 
-def _arm(project: Project, variant: Variant, present: TrainSettings, members: int | None) -> Arm:
+def _make_candidate(
+    project: Project, variant: Variant, present: TrainSettings, members: int | None
+) -> Candidate:
     from annotate.learning.checked import require_parts
     from annotate.learning.recipe import Recipe
 
@@ -72,7 +74,7 @@ def _arm(project: Project, variant: Variant, present: TrainSettings, members: in
     except ConfigError as error:
         hint = "say another value in --variants" if error.hint.startswith("mend ") else error.hint
         raise UsageError(f"the variant {variant.name!r} cannot be: {error}", hint=hint) from error
-    return Arm(variant.name, train, recipe)
+    return Candidate(variant.name, train, recipe)
 
 
 def _apart(present: TrainSettings) -> dict[str, Any]:
@@ -80,18 +82,18 @@ def _apart(present: TrainSettings) -> dict[str, Any]:
     return {"device": present.device, "tensorboard": present.tensorboard}
 
 
-def assembler(project: Project, material: Material, exam: "Exam") -> "Assemble":
+def assembler(project: Project, material: Material, evaluation: "EvaluationSet") -> "Assemble":
     """Makes training sets of the project's samples."""
     from annotate.learning.prepared import TrainingSet
 
     read, places = reader(project), read_places(project)
 
     def labelled(ids: Sequence[str], tasks: Sequence[Task]) -> list[str]:
-        return [i for i in ids if any((i, task.id) in exam.labels for task in tasks)]
+        return [i for i in ids if any((i, task.id) in evaluation.labels for task in tasks)]
 
     def assemble(train: Sequence[str], valid: Sequence[str], tasks: Sequence[Task]) -> "TrainingSet":
         return TrainingSet(
-            tuple(tasks), labelled(train, tasks), labelled(valid, tasks), exam.labels, read,
+            tuple(tasks), labelled(train, tasks), labelled(valid, tasks), evaluation.labels, read,
             material.extractors, places,
         )  # fmt: skip
 
@@ -100,69 +102,84 @@ def assembler(project: Project, material: Material, exam: "Exam") -> "Assemble":
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Fits every arm in every trial; what is done lies in a folder, and is not done again."""
+    """Fits every candidate in every fold; what is done lies in a folder, and is not done again."""
 
-    exam: "Exam"
+    evaluation: "EvaluationSet"
     assemble: "Assemble"
     device: str
     folder: Path
 
     def of(
-        self, arms: Sequence[Arm], trials: Sequence["Trial"], progress: Progress
-    ) -> dict[str, list["Cell"]]:
-        """By arm: a cell for each trial. Trial by trial, so that all arms get on alike."""
-        found: dict[str, list[Cell]] = {arm.name: [] for arm in arms}
-        with progress.bar("compare", len(arms) * len(trials)) as bar:
-            for trial in trials:
-                for arm in arms:
-                    found[arm.name].append(self._cell(arm, trial, bar))
-                    bar.advance(1, note=f"{arm.name}, fold {trial.fold + 1}, seed {trial.seed}")
+        self, candidates: Sequence[Candidate], folds: Sequence["Fold"], progress: Progress
+    ) -> dict[str, list["FoldResult"]]:
+        """By candidate: a result for each fold. Fold by fold, so that all candidates get on alike."""
+        found: dict[str, list[FoldResult]] = {candidate.name: [] for candidate in candidates}
+        with progress.bar("compare", len(candidates) * len(folds)) as bar:
+            for fold in folds:
+                for candidate in candidates:
+                    found[candidate.name].append(self._result(candidate, fold, bar))
+                    bar.advance(1, note=f"{candidate.name}, fold {fold.number + 1}, seed {fold.seed}")
             bar.drop("fit")
         return found
 
-    def expected(self, arms: Sequence[Arm], trials: Sequence["Trial"], progress: Progress) -> Expected:
-        """How long the fits that are left will take, by two short ones of each arm in the first trial."""
+    def expected(
+        self, candidates: Sequence[Candidate], folds: Sequence["Fold"], progress: Progress
+    ) -> Expected:
+        """The time of the remaining fits, from two short ones of each candidate in the first fold."""
         count, least, most = 0, 0.0, 0.0
-        with progress.bar("expected time", len(arms)) as bar:
-            for arm in arms:
-                left = sum(not (self.folder / f"{self._key(arm, t)}.json").exists() for t in trials)
+        with progress.bar("expected time", len(candidates)) as bar:
+            for candidate in candidates:
+                left = sum(not (self.folder / f"{self._key(candidate, t)}.json").exists() for t in folds)
                 if left:
-                    recipe = arm.recipe
-                    pace = pace_of(partial(self._short, arm, trials[0]))
+                    recipe = candidate.recipe
+                    pace = pace_of(partial(self._short, candidate, folds[0]))
                     least += left * pace.of(fewest_epochs(recipe.epochs, recipe.patience))
                     most += left * pace.of(recipe.epochs)
                 count += left
-                bar.advance(1, note=arm.name)
+                bar.advance(1, note=candidate.name)
         return Expected(count, least, most)
 
-    def _short(self, arm: Arm, trial: "Trial", epochs: int) -> None:
+    def _short(self, candidate: Candidate, fold: "Fold", epochs: int) -> None:
         from annotate.comparison.crossval import network_fit
 
-        network_fit(self.exam, replace(arm.recipe, epochs=epochs), self.assemble, self.device)(trial)
+        network_fit(self.evaluation, replace(candidate.recipe, epochs=epochs), self.assemble, self.device)(
+            fold
+        )
 
-    def _cell(self, arm: Arm, trial: "Trial", bar: Bar) -> "Cell":
-        from annotate.comparison.crossval import network_fit, read_cell, write_cell
+    def _result(self, candidate: Candidate, fold: "Fold", bar: Bar) -> "FoldResult":
+        from annotate.comparison.crossval import network_fit, read_result, write_result
 
-        path = self.folder / f"{self._key(arm, trial)}.json"
-        found = read_cell(path)
+        path = self.folder / f"{self._key(candidate, fold)}.json"
+        found = read_result(path)
         if found is None:
-            fit: Fit = network_fit(self.exam, arm.recipe, self.assemble, self.device, _Within(bar, arm.name))
-            found = fit(trial)
+            fit: Fit = network_fit(
+                self.evaluation,
+                candidate.recipe,
+                self.assemble,
+                self.device,
+                _FitProgress(bar, candidate.name),
+            )
+            found = fit(fold)
             with suppress(FileNotFoundError):  # a comparison of newer labels threw the folder away
-                write_cell(found, path)
+                write_result(found, path)
         return found
 
-    def _key(self, arm: Arm, trial: "Trial") -> str:
+    def _key(self, candidate: Candidate, fold: "Fold") -> str:
         """The same for what gives the same: without tasks of one modality their labels change nothing."""
-        tasks = learned(self.exam.tasks, arm.recipe.unimodal_labels)
-        recipe = {**asdict(arm.recipe), "unimodal_labels": True}
-        return _hash([recipe, [task.id for task in tasks], asdict(trial), self.device])
+        tasks = learned(self.evaluation.tasks, candidate.recipe.unimodal_labels)
+        # Under the names that earlier versions hashed, so that their finished fits are still found.
+        parts = {
+            "seed": fold.seed, "fold": fold.number,
+            "train": fold.train, "valid": fold.valid, "held_out": fold.held_out,
+        }  # fmt: skip
+        recipe = {**asdict(candidate.recipe), "unimodal_labels": True}
+        return _hash([recipe, [task.id for task in tasks], parts, self.device])
 
 
-def open_folder(project: Project, material: Material, exam: "Exam") -> Path:
+def open_folder(project: Project, material: Material, evaluation: "EvaluationSet") -> Path:
     """Where the fits to the present labels and groups lie; those to others are thrown away."""
     root = project.root / FOLDER
-    name = _hash([material.evidence, exam.ids, exam.groups.tolist()])
+    name = _hash([material.evidence, evaluation.ids, evaluation.groups.tolist()])
     for other in root.iterdir() if root.is_dir() else ():
         if other.name != name and re.fullmatch(_HASH, other.name):
             _delete_fits(other)
@@ -186,7 +203,7 @@ def _hash(content: Any) -> str:
 _HASH = "[0-9a-f]{24}"
 
 
-class _Within:
+class _FitProgress:
     """The progress of one fit, shown below the bar of all."""
 
     def __init__(self, bar: Bar, name: str) -> None:
@@ -195,14 +212,14 @@ class _Within:
     @contextmanager
     def bar(self, title: str, total: float | None, unit: str = "") -> Iterator[Bar]:
         """Not one more bar: a line."""
-        yield _Line(self._bar, self._name)
+        yield _FitBar(self._bar, self._name)
 
     def say(self, line: str) -> None:
         """Shown below the bar too."""
         self._bar.line("fit", f"{self._name}: {line}")
 
 
-class _Line:
+class _FitBar:
     def __init__(self, bar: Bar, name: str) -> None:
         self._bar, self._name = bar, name
 

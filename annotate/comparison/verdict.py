@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from annotate.comparison.candidates import Arm
-from annotate.comparison.crossval import (
-    LEVEL,
-    Cell,
-    Exam,
-    Figure,
-    Trial,
-    Verdict,
-    choose,
-    judge,
-    level_of_one,
-    mean,
-)
+from annotate.comparison.candidates import Candidate
+from annotate.comparison.crossval import EvaluationSet, Fold, FoldResult
+from annotate.comparison.estimates import LEVEL, Estimate, Verdict, choose, judge, level_of_one, mean
 from annotate.comparison.variants import NO_UNIMODAL, PRESENT, SINGLE_TASK, unshared
 from annotate.types import Modality, Task
 
@@ -32,51 +22,54 @@ OF_MANY_TASKS = ("sharing", "weighting", "sampling", "stopping", "options")
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What the cells of a comparison say."""
+    """What the results of a comparison say."""
 
-    exam: Exam
-    trials: Sequence[Trial]
-    arms: Sequence[Arm]
-    cells: Mapping[str, Sequence[Cell]]
+    evaluation: EvaluationSet
+    folds: Sequence[Fold]
+    candidates: Sequence[Candidate]
+    results: Mapping[str, Sequence[FoldResult]]
     rng: np.random.Generator
 
     @cached_property
-    def figures(self) -> dict[str, dict[str, Figure]]:
-        """By arm, by task id."""
-        draws = self.exam.draws(self.rng)
-        return {a.name: self.exam.figures(self.trials, self.cells[a.name], draws) for a in self.arms}
+    def estimates(self) -> dict[str, dict[str, Estimate]]:
+        """By candidate, by task id."""
+        draws = self.evaluation.draws(self.rng)
+        return {
+            a.name: self.evaluation.estimates(self.folds, self.results[a.name], draws)
+            for a in self.candidates
+        }
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
-        """Those that were learned in some trial."""
-        return tuple(task for task in self.exam.tasks if task.id in self.figures[SINGLE_TASK])
+        """Those that were learned in some fold."""
+        return tuple(task for task in self.evaluation.tasks if task.id in self.estimates[SINGLE_TASK])
 
     @cached_property
-    def pooled(self) -> dict[str, Figure]:
-        """By arm that learns every task: the mean over the tasks."""
-        whole = {n: found for n, found in self.figures.items() if len(found) == len(self.tasks)}
+    def pooled(self) -> dict[str, Estimate]:
+        """By candidate that learns every task: the mean over the tasks."""
+        whole = {n: found for n, found in self.estimates.items() if len(found) == len(self.tasks)}
         return {name: mean(list(found.values())) for name, found in whole.items()}
 
-    def difference(self, name: str, other: str = SINGLE_TASK, task_id: str = "") -> Figure:
+    def difference(self, name: str, other: str = SINGLE_TASK, task_id: str = "") -> Estimate:
         """Over the tasks that both learn, or in one of them."""
-        mine, its = self.figures[name], self.figures[other]
+        mine, its = self.estimates[name], self.estimates[other]
         both = [task_id] if task_id else [t for t in mine if t in its]
         return mean([mine[t] - its[t] for t in both])
 
     @cached_property
     def parameters(self) -> dict[str, int]:
-        """By arm, of all members; the most of any trial."""
-        return {name: max(cell.parameters for cell in cells) for name, cells in self.cells.items()}
+        """By candidate, of all members; the most of any fold."""
+        return {name: max(result.parameters for result in results) for name, results in self.results.items()}
 
     @cached_property
     def single(self) -> "Recipe":
         """That of the control."""
-        return next(arm.recipe for arm in self.arms if arm.name == SINGLE_TASK)
+        return next(candidate.recipe for candidate in self.candidates if candidate.name == SINGLE_TASK)
 
     @cached_property
     def shared(self) -> list[str]:
-        """The arms that learn every task and share something between tasks."""
-        return [a.name for a in self.arms if a.name in self.pooled and not self._apart(a.recipe)]
+        """The candidates that learn every task and share something between tasks."""
+        return [a.name for a in self.candidates if a.name in self.pooled and not self._apart(a.recipe)]
 
     def _apart(self, recipe: "Recipe") -> bool:
         return recipe.sharing == self.single.sharing and unshared(recipe.options) == recipe.options
@@ -86,13 +79,15 @@ class Outcome:
         """Those of them that differ from single-task in nothing but what tasks have to do with each other:
         only their difference is due to multi-task learning."""
         same = {name: getattr(self.single, name) for name in OF_MANY_TASKS}
-        arms = [arm for arm in self.arms if arm.name in self.shared]
-        return [arm.name for arm in arms if replace(arm.recipe, **same) == self.single]
+        candidates = [candidate for candidate in self.candidates if candidate.name in self.shared]
+        return [
+            candidate.name for candidate in candidates if replace(candidate.recipe, **same) == self.single
+        ]
 
     @cached_property
     def winner(self) -> str:
         """See `annotate.comparison.crossval.choose`; with too little to tell by, the present settings."""
-        if self.exam.too_few:
+        if self.evaluation.too_few:
             return PRESENT
         return choose(self.pooled, self.parameters, PRESENT)
 
@@ -100,14 +95,14 @@ class Outcome:
 def sentences(outcome: Outcome) -> list[str]:
     """The verdict. An interval is wider here than in the tables, the more variants there are to be the lucky
     one."""
-    if outcome.exam.too_few:
-        return [f"{outcome.exam.too_few}; the figures show what chance makes of them"]
+    if outcome.evaluation.too_few:
+        return [f"{outcome.evaluation.too_few}; the estimates show what chance makes of them"]
     return [*_overall(outcome), *_by_task(outcome), *_unimodal(outcome)]
 
 
-def _said(figure: Figure, level: float = LEVEL) -> str:
-    low, high = figure.interval(level)
-    return f"{figure.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+def _said(estimate: Estimate, level: float = LEVEL) -> str:
+    low, high = estimate.interval(level)
+    return f"{estimate.value:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
 def _overall(outcome: Outcome) -> list[str]:
@@ -138,7 +133,7 @@ def _by_task(outcome: Outcome) -> list[str]:
     lines = []
     level = level_of_one(len(outcome.shared) * len(outcome.tasks))
     for task in outcome.tasks if len(outcome.tasks) > 1 else ():
-        if outcome.exam.few_labels(task):
+        if outcome.evaluation.few_labels(task):
             continue
         found = {name: outcome.difference(name, task_id=task.id) for name in outcome.alike}
         for word, verdict in (("helped", Verdict.BETTER), ("hurt", Verdict.WORSE)):
@@ -148,11 +143,11 @@ def _by_task(outcome: Outcome) -> list[str]:
     return lines
 
 
-def _named(found: Mapping[str, Figure], verdict: Verdict, level: float) -> str:
+def _named(found: Mapping[str, Estimate], verdict: Verdict, level: float) -> str:
     return ", ".join(
-        f"{name} ({_said(figure, level)})"
-        for name, figure in found.items()
-        if judge(figure, level) is verdict
+        f"{name} ({_said(estimate, level)})"
+        for name, estimate in found.items()
+        if judge(estimate, level) is verdict
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from annotate.comparison.candidates import Runs, assembler, make_arms, open_folder
-from annotate.comparison.crossval import Exam, Figure, Trial, judge, other_scores
+from annotate.comparison.candidates import Runs, assembler, make_candidates, open_folder
+from annotate.comparison.crossval import EvaluationSet, Fold, other_scores
+from annotate.comparison.estimates import Estimate, judge
 from annotate.comparison.variants import PRESENT, SINGLE_TASK
 from annotate.comparison.verdict import Outcome, sentences
 from annotate.config.file import write_train
@@ -75,24 +76,29 @@ def compare(  # noqa: PLR0913 - one for each option
 
     chosen = choose_device(device or project.settings.train.device)
     recipe_of(project)  # what annotate.toml cannot mean is no variant's fault
-    arms = make_arms(project, variants, members)
+    candidates = make_candidates(project, variants, members)
     first = seed_of(project, seed)
     material = read_material(project, seed=first)
-    exam = _exam(project, material)
-    trials = exam.trials(folds, range(first, first + seeds))
-    _require_learnable(exam, trials)
-    runs = Runs(exam, assembler(project, material, exam), chosen, open_folder(project, material, exam))
-    if exam.too_few:
-        progress.say(f"{exam.too_few}. Label more first; Ctrl-C stops this")
-    expected = runs.expected(arms, trials, progress)
+    evaluation = _evaluation_set(project, material)
+    planned = evaluation.split(folds, range(first, first + seeds))
+    _require_learnable(evaluation, planned)
+    runs = Runs(
+        evaluation,
+        assembler(project, material, evaluation),
+        chosen,
+        open_folder(project, material, evaluation),
+    )
+    if evaluation.too_few:
+        progress.say(f"{evaluation.too_few}. Label more first; Ctrl-C stops this")
+    expected = runs.expected(candidates, planned, progress)
     progress.say(expected.sentence())
-    cells = runs.of(arms, trials, progress)
-    outcome = Outcome(exam, trials, arms, cells, np.random.default_rng(first))
+    results = runs.of(candidates, planned, progress)
+    outcome = Outcome(evaluation, planned, candidates, results, np.random.default_rng(first))
     written = _write(project, outcome) if apply else []
     return _report(outcome, material, folds, written, apply, expected)
 
 
-def _exam(project: Project, material: Material) -> Exam:
+def _evaluation_set(project: Project, material: Material) -> EvaluationSet:
     """The samples of train and valid with a label of a task that can be learned."""
     labels = {**material.labels[Split.TRAIN], **material.labels[Split.VALID]}
     missing = {t: lacking(t, [x for x in labels.values() if x.task_id == t.id]) for t in material.tasks}
@@ -105,11 +111,11 @@ def _exam(project: Project, material: Material) -> Exam:
         )
     known = {task.id for task in tasks}
     ids = tuple(sorted({sample_id for sample_id, task_id in labels if task_id in known}))
-    return Exam(tasks, ids, np.array([p.group for p in read_places(project)(ids)]), labels)
+    return EvaluationSet(tasks, ids, np.array([p.group for p in read_places(project)(ids)]), labels)
 
 
-def _require_learnable(exam: Exam, trials: Sequence[Trial]) -> None:
-    if not any(exam.learnable(trial) for trial in trials):
+def _require_learnable(evaluation: EvaluationSet, folds: Sequence[Fold]) -> None:
+    if not any(evaluation.learnable(fold) for fold in folds):
         raise NothingToDo(
             "too few labels to compare anything: with a part of them held out, no task can be learned",
             hint="run `annotate next-batch`, let raters answer in Label Studio, then `annotate pull`",
@@ -120,25 +126,29 @@ def _write(project: Project, outcome: Outcome) -> list[str]:
     """The winner's settings, if it is another than the present one."""
     if outcome.winner == PRESENT:
         return []
-    return write_train(project, next(arm.train for arm in outcome.arms if arm.name == outcome.winner))
+    return write_train(
+        project, next(candidate.train for candidate in outcome.candidates if candidate.name == outcome.winner)
+    )
 
 
 def _report(
     outcome: Outcome, material: Material, folds: int, written: list[str], apply: bool, expected: Expected
 ) -> CompareReport:
-    exam, seeds = outcome.exam, len({trial.seed for trial in outcome.trials})
-    members = "/".join(map(str, sorted({arm.recipe.members for arm in outcome.arms})))
-    metrics = {a.name: other_scores(exam, outcome.trials, outcome.cells[a.name]) for a in outcome.arms}
+    evaluation, seeds = outcome.evaluation, len({fold.seed for fold in outcome.folds})
+    members = "/".join(map(str, sorted({candidate.recipe.members for candidate in outcome.candidates})))
+    metrics = {
+        a.name: other_scores(evaluation, outcome.folds, outcome.results[a.name]) for a in outcome.candidates
+    }
     return CompareReport(
-        basis=f"cross-validated on {counted(exam.group_count, 'group')} "
-        f"({counted(len(exam.ids), 'sample')} of train and valid): "
-        f"folds {len(outcome.trials) // seeds}, seeds {seeds}, members {members}; test was not looked at",
-        variants=[_variant_row(outcome, arm.name) for arm in outcome.arms],
+        basis=f"cross-validated on {counted(evaluation.group_count, 'group')} "
+        f"({counted(len(evaluation.ids), 'sample')} of train and valid): "
+        f"folds {len(outcome.folds) // seeds}, seeds {seeds}, members {members}; test was not looked at",
+        variants=[_variant_row(outcome, candidate.name) for candidate in outcome.candidates],
         scores=[
-            _score_row(outcome, task, arm.name, metrics[arm.name][task.id])
+            _score_row(outcome, task, candidate.name, metrics[candidate.name][task.id])
             for task in outcome.tasks
-            for arm in outcome.arms
-            if task.id in outcome.figures[arm.name]
+            for candidate in outcome.candidates
+            if task.id in outcome.estimates[candidate.name]
         ],
         verdict=sentences(outcome),
         winner=outcome.winner,
@@ -157,7 +167,7 @@ def _variant_row(outcome: Outcome, name: str) -> Row:
         **_numbers(whole, ("points", "low", "high")),
         **_numbers(outcome.difference(name), ("difference", "from", "to")),
         "parameters": outcome.parameters[name],
-        "seconds": round(median(cell.seconds for cell in outcome.cells[name]), 1),
+        "seconds": round(median(result.seconds for result in outcome.results[name]), 1),
     }
 
 
@@ -167,36 +177,36 @@ def _score_row(outcome: Outcome, task: Task, name: str, scores: Mapping[str, flo
         "task": task.id,
         "measure": MEASURES[task.dimension.kind],
         "variant": name,
-        **_numbers(outcome.figures[name][task.id], ("points", "low", "high")),
+        **_numbers(outcome.estimates[name][task.id], ("points", "low", "high")),
         **_numbers(difference, ("difference", "from", "to")),
         **({"CCC": scores.get("CCC")} if task.dimension.kind is Kind.REGRESSION else {}),
         "verdict": "" if name == SINGLE_TASK else _judged(outcome, task, difference),
     }
 
 
-def _judged(outcome: Outcome, task: Task, difference: Figure) -> str:
-    if outcome.exam.too_few or outcome.exam.few_labels(task):
+def _judged(outcome: Outcome, task: Task, difference: Estimate) -> str:
+    if outcome.evaluation.too_few or outcome.evaluation.few_labels(task):
         return "too few labels"
     return judge(difference).value
 
 
-def _numbers(figure: Figure | None, names: tuple[str, str, str]) -> Row:
-    if figure is None:
+def _numbers(estimate: Estimate | None, names: tuple[str, str, str]) -> Row:
+    if estimate is None:
         return dict.fromkeys(names)
-    return {name: round(n, 2) for name, n in zip(names, (figure.value, *figure.interval()), strict=True)}
+    return {name: round(n, 2) for name, n in zip(names, (estimate.value, *estimate.interval()), strict=True)}
 
 
 def _warnings(outcome: Outcome, material: Material, folds: int, apply: bool) -> list[str]:
-    groups, found = outcome.exam.group_count, []
-    if outcome.exam.too_few:
-        found.append(f"{outcome.exam.too_few}; no interval here can be trusted")
+    groups, found = outcome.evaluation.group_count, []
+    if outcome.evaluation.too_few:
+        found.append(f"{outcome.evaluation.too_few}; no interval here can be trusted")
     if groups < folds:
         found.append(
             f"{folds} folds were asked for, but there {either(groups, 'is', 'are')} only "
             f"{counted(groups, 'group')}"
         )
-    if apply and outcome.exam.too_few:
-        found.append(f"nothing was written: {outcome.exam.too_few}")
+    if apply and outcome.evaluation.too_few:
+        found.append(f"nothing was written: {outcome.evaluation.too_few}")
     elif apply and outcome.winner == PRESENT:
         found.append("nothing was written: no variant is better than the present settings beyond chance")
     left = [task.id for task in material.tasks if task not in outcome.tasks]

@@ -98,8 +98,11 @@ def test_single_task_shares_no_table_and_no_words_of_the_user_make_it(project, m
 
 
 def test_a_variant_that_says_its_members_has_them(project):
-    arms = {arm.name: arm.recipe.members for arm in _arms.make_arms(project, "members=3,fusion=gated", 2)}
-    assert arms == {
+    candidates = {
+        candidate.name: candidate.recipe.members
+        for candidate in _arms.make_candidates(project, "members=3,fusion=gated", 2)
+    }
+    assert candidates == {
         "members=3": 3,
         "fusion=gated": 2,
         "present": 2,
@@ -142,20 +145,20 @@ def test_neither_test_labels_nor_audit_samples_change_anything(project):
         ))  # fmt: skip
     first = compare(project, variants="present", folds=2)
     assert "24 samples" in first.basis
-    cells = sorted((project.root / _arms.FOLDER).rglob("*.json"))
+    results = sorted((project.root / _arms.FOLDER).rglob("*.json"))
     for sample_id in (audit, *found[Split.TEST]):
         relabel(project, sample_id, "sentiment.T", -1.0)
     again = compare(project, variants="present", folds=2)
     assert replace(again, expected_seconds=first.expected_seconds) == first
-    assert sorted((project.root / _arms.FOLDER).rglob("*.json")) == cells
+    assert sorted((project.root / _arms.FOLDER).rglob("*.json")) == results
 
 
 def test_what_is_done_is_not_done_again_and_is_swept_when_a_label_changes(project, monkeypatch):
     found = fill(project, speakers=5, each=4)
     first = compare(project, variants="present", folds=2)
     folder = project.root / _arms.FOLDER
-    cells = {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")}
-    assert len(cells) == 6
+    results = {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")}
+    assert len(results) == 6
     with monkeypatch.context() as patch:
         patch.setattr("annotate.learning.ensemble.fit_ensemble", lambda *_, **__: 1 / 0)
         again = compare(project, variants="present", folds=2)
@@ -164,10 +167,10 @@ def test_what_is_done_is_not_done_again_and_is_swept_when_a_label_changes(projec
             compare(project, variants="fusion=gated", folds=2)
     more = compare(project, variants="fusion=gated", folds=2)
     assert _rows(more, "sentiment.M")["present"] == _rows(first, "sentiment.M")["present"]
-    assert cells.items() <= {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")}.items()
+    assert results.items() <= {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")}.items()
     relabel(project, found[Split.TRAIN][0], "sentiment.T", 0.1)
     compare(project, variants="present", folds=2)
-    assert not cells.keys() & set(folder.rglob("*.json"))
+    assert not results.keys() & set(folder.rglob("*.json"))
 
 
 @pytest.mark.slow
@@ -352,7 +355,7 @@ def test_too_few_samples_and_the_expected_time_are_told_before_training_and_the_
     assert 0 < report.expected_seconds["least"] <= report.expected_seconds["most"]
     assert report.verdict == [
         "12 samples are too few for a verdict: 30 or more are needed; "
-        "the figures show what chance makes of them"
+        "the estimates show what chance makes of them"
     ]
     assert {row["verdict"] for row in report.scores} <= {"", "too few labels"}
     assert report.winner == "present"

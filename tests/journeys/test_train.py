@@ -9,7 +9,7 @@ import pytest
 
 from annotate.corpus.features import feature_names
 from annotate.errors import FeatureError, ModelError, NothingToDo, UsageError
-from annotate.learning import lesson
+from annotate.learning import train_step
 from annotate.rounds import model as _model
 from annotate.rounds.find import view
 from annotate.rounds.train import ensure_round
@@ -107,13 +107,13 @@ def test_a_sample_whose_features_failed_is_left_out_and_counted(project):
 
 def test_a_training_that_fails_writes_nothing(project, monkeypatch):
     fill(project, speakers=3)
-    losses_of = lesson.task_losses
+    losses_of = train_step.task_losses
 
     def poisoned(*args):
         losses, present = losses_of(*args)
         return losses * np.nan, present
 
-    monkeypatch.setattr(lesson, "task_losses", poisoned)
+    monkeypatch.setattr(train_step, "task_losses", poisoned)
     with pytest.raises(ModelError, match="no longer a number"):
         train(project)
     assert _rounds(project) == []

@@ -7,20 +7,15 @@ import pytest
 from sklearn.metrics import f1_score
 
 from annotate.comparison.crossval import (
-    Cell,
-    Exam,
-    Figure,
-    Verdict,
-    choose,
+    EvaluationSet,
+    FoldResult,
     grouped_folds,
-    judge,
-    level_of_one,
-    mean,
     other_scores,
-    read_cell,
+    read_result,
     truths,
-    write_cell,
+    write_result,
 )
+from annotate.comparison.estimates import Estimate, Verdict, choose, judge, level_of_one, mean
 from annotate.errors import ModelError, UsageError
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
 
@@ -36,7 +31,7 @@ THEMES = Task(
 )
 
 
-def exam(groups=8, each=6, gaps=0.0, seed=0):
+def evaluation(groups=8, each=6, gaps=0.0, seed=0):
     rng = np.random.default_rng(seed)
     n = groups * each
     ids = tuple(f"{i:03d}" for i in range(n))
@@ -51,15 +46,15 @@ def exam(groups=8, each=6, gaps=0.0, seed=0):
             if rng.random() >= gaps:
                 labels[i, task.id] = Label(i, task.id, value, {}, 1)
     names = np.array([f"s{k % groups}" for k in range(n)])
-    return Exam((SENTIMENT, EMOTION, THEMES), ids, names, labels)
+    return EvaluationSet((SENTIMENT, EMOTION, THEMES), ids, names, labels)
 
 
-def right(found, trial):
+def right(found, fold):
     """What is true, where there is a label, and filler elsewhere."""
     answers = {}
     for task in found.tasks:
         rows = []
-        for i in trial.held_out:
+        for i in fold.held_out:
             label = found.labels.get((i, task.id))
             filler = [0.0, 0.0] if task is THEMES else 0.0
             rows.append(filler if label is None else truths(task, [label])[0])
@@ -67,41 +62,41 @@ def right(found, trial):
     return answers
 
 
-def noisy(found, trial, noise, seed):
-    rng = np.random.default_rng([seed, trial.seed, trial.fold])
-    answers = right(found, trial)
-    answers[SENTIMENT.id] = answers[SENTIMENT.id] + noise * rng.normal(size=len(trial.held_out))
-    return Cell({SENTIMENT.id: answers[SENTIMENT.id]}, 10, 0.0)
+def noisy(found, fold, noise, seed):
+    rng = np.random.default_rng([seed, fold.seed, fold.number])
+    answers = right(found, fold)
+    answers[SENTIMENT.id] = answers[SENTIMENT.id] + noise * rng.normal(size=len(fold.held_out))
+    return FoldResult({SENTIMENT.id: answers[SENTIMENT.id]}, 10, 0.0)
 
 
 # -- who is trained on what -----------------------------------------------------------------------
 
 
 def test_no_group_is_in_two_parts_of_a_trial_and_every_sample_is_held_out_once_per_seed():
-    found = exam(groups=11, each=7)
+    found = evaluation(groups=11, each=7)
     of = dict(zip(found.ids, found.groups, strict=True))
-    trials = found.trials(5, [0, 1])
-    assert len(trials) == 10
-    for trial in trials:
-        parts = [{of[i] for i in part} for part in (trial.train, trial.valid, trial.held_out)]
+    folds = found.split(5, [0, 1])
+    assert len(folds) == 10
+    for fold in folds:
+        parts = [{of[i] for i in part} for part in (fold.train, fold.valid, fold.held_out)]
         assert sum(len(part) for part in parts) == 11
         assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
-        assert 0 < len(trial.valid) <= 0.3 * (77 - len(trial.held_out))
+        assert 0 < len(fold.valid) <= 0.3 * (77 - len(fold.held_out))
     for seed in (0, 1):
-        held = [i for trial in trials if trial.seed == seed for i in trial.held_out]
+        held = [i for fold in folds if fold.seed == seed for i in fold.held_out]
         assert sorted(held) == list(found.ids)
-    assert trials == found.trials(5, [0, 1])
-    assert [t.held_out for t in trials[:5]] != [t.held_out for t in trials[5:]]
+    assert folds == found.split(5, [0, 1])
+    assert [t.held_out for t in folds[:5]] != [t.held_out for t in folds[5:]]
 
 
 def test_too_few_valid_samples_are_trained_on_instead():
-    assert all(trial.valid == () for trial in exam(groups=6, each=2).trials(3, [0]))
+    assert all(fold.valid == () for fold in evaluation(groups=6, each=2).split(3, [0]))
 
 
 def test_fewer_groups_than_folds_make_fewer_folds_and_one_group_none():
-    assert len(exam(groups=3).trials(5, [0])) == 3
+    assert len(evaluation(groups=3).split(5, [0])) == 3
     with pytest.raises(ModelError, match="one group") as raised:
-        exam(groups=1).trials(5, [0])
+        evaluation(groups=1).split(5, [0])
     assert "another speaker" in raised.value.hint
     with pytest.raises(UsageError):
         grouped_folds(np.array(["a", "b"]), 3, np.random.default_rng(0))
@@ -111,91 +106,91 @@ def test_fewer_groups_than_folds_make_fewer_folds_and_one_group_none():
 
 
 def test_figures_are_the_scores_that_others_compute():
-    found = exam(gaps=0.2)
-    trials = found.trials(4, [3])
+    found = evaluation(gaps=0.2)
+    folds = found.split(4, [3])
     rng = np.random.default_rng(0)
-    cells = []
-    for trial in trials:
-        answers = right(found, trial)
-        answers[SENTIMENT.id] = answers[SENTIMENT.id] + rng.normal(size=len(trial.held_out))
-        answers[EMOTION.id] = rng.integers(0, 3, len(trial.held_out)).astype(float)
-        answers[THEMES.id] = rng.integers(0, 2, (len(trial.held_out), 2)).astype(float)
-        cells.append(Cell(answers, 1, 0.0))
-    figures = found.figures(trials, cells, found.draws(rng, 50))
+    results = []
+    for fold in folds:
+        answers = right(found, fold)
+        answers[SENTIMENT.id] = answers[SENTIMENT.id] + rng.normal(size=len(fold.held_out))
+        answers[EMOTION.id] = rng.integers(0, 3, len(fold.held_out)).astype(float)
+        answers[THEMES.id] = rng.integers(0, 2, (len(fold.held_out), 2)).astype(float)
+        results.append(FoldResult(answers, 1, 0.0))
+    estimates = found.estimates(folds, results, found.draws(rng, 50))
     said, truth = {t.id: [] for t in found.tasks}, {t.id: [] for t in found.tasks}
-    for trial, cell in zip(trials, cells, strict=True):
-        correct = right(found, trial)
+    for fold, result in zip(folds, results, strict=True):
+        correct = right(found, fold)
         for task in found.tasks:
-            known = [(i, task.id) in found.labels for i in trial.held_out]
+            known = [(i, task.id) in found.labels for i in fold.held_out]
             centre = 1.0 if task is SENTIMENT else 0.0
-            for into, values in ((said, cell.answers[task.id][known]), (truth, correct[task.id][known])):
+            for into, values in ((said, result.answers[task.id][known]), (truth, correct[task.id][known])):
                 into[task.id].append(values - centre * values.mean(axis=0))
     s, t = ({k: np.concatenate(v) for k, v in part.items()} for part in (said, truth))
-    assert figures[SENTIMENT.id].value == pytest.approx(
+    assert estimates[SENTIMENT.id].value == pytest.approx(
         100 * np.corrcoef(s[SENTIMENT.id], t[SENTIMENT.id])[0, 1]
     )
-    assert figures[EMOTION.id].value == pytest.approx(100 * np.mean(s[EMOTION.id] == t[EMOTION.id]))
-    assert figures[THEMES.id].value == pytest.approx(
+    assert estimates[EMOTION.id].value == pytest.approx(100 * np.mean(s[EMOTION.id] == t[EMOTION.id]))
+    assert estimates[THEMES.id].value == pytest.approx(
         100 * f1_score(t[THEMES.id], s[THEMES.id], average="micro")
     )
-    others = other_scores(found, trials, cells)
-    assert others[EMOTION.id]["Acc"] == pytest.approx(figures[EMOTION.id].value / 100)
+    others = other_scores(found, folds, results)
+    assert others[EMOTION.id]["Acc"] == pytest.approx(estimates[EMOTION.id].value / 100)
     assert set(others[THEMES.id]) >= {"Acc-subset", "F1-macro"}
 
 
 def test_each_draw_is_the_score_of_the_groups_drawn():
-    found = exam(groups=4, each=5)
-    trials = found.trials(2, [0])
-    cells = [noisy(found, trial, 1.0, 0) for trial in trials]
+    found = evaluation(groups=4, each=5)
+    folds = found.split(2, [0])
+    results = [noisy(found, fold, 1.0, 0) for fold in folds]
     draws = np.array([[2.0, 0, 1, 1], [0, 2, 0, 2]])
-    figure = found.figures(trials, cells, draws)[SENTIMENT.id]
+    estimate = found.estimates(folds, results, draws)[SENTIMENT.id]
     names = np.unique(found.groups)
     for k, weights in enumerate(draws):
         xs, ys = [], []
-        for trial, cell in zip(trials, cells, strict=True):
-            at = {i: r for r, i in enumerate(trial.held_out)}
+        for fold, result in zip(folds, results, strict=True):
+            at = {i: r for r, i in enumerate(fold.held_out)}
             x, y = [], []
             for name, times in zip(names, weights, strict=True):
                 for i in np.array(found.ids)[found.groups == name]:
                     if i in at:
-                        x += [cell.answers[SENTIMENT.id][at[i]]] * int(times)
+                        x += [result.answers[SENTIMENT.id][at[i]]] * int(times)
                         y += [found.labels[i, SENTIMENT.id].value] * int(times)
             xs += list(np.array(x) - np.mean(x)) if x else []
             ys += list(np.array(y) - np.mean(y)) if y else []
-        assert figure.draws[k] == pytest.approx(100 * np.corrcoef(xs, ys)[0, 1])
+        assert estimate.draws[k] == pytest.approx(100 * np.corrcoef(xs, ys)[0, 1])
 
 
 def test_saying_the_mean_of_the_train_labels_is_worth_nothing_rather_than_less():
-    found = exam()
-    trials = found.trials(4, [0])
-    cells = []
-    for trial in trials:
-        constant = np.mean([found.labels[i, SENTIMENT.id].value for i in trial.train])
-        cells.append(Cell({SENTIMENT.id: np.full(len(trial.held_out), constant)}, 1, 0.0))
-    figure = found.figures(trials, cells, found.draws(np.random.default_rng(0), 20))[SENTIMENT.id]
-    assert figure.value == 0 and (figure.draws == 0).all()
+    found = evaluation()
+    folds = found.split(4, [0])
+    results = []
+    for fold in folds:
+        constant = np.mean([found.labels[i, SENTIMENT.id].value for i in fold.train])
+        results.append(FoldResult({SENTIMENT.id: np.full(len(fold.held_out), constant)}, 1, 0.0))
+    estimate = found.estimates(folds, results, found.draws(np.random.default_rng(0), 20))[SENTIMENT.id]
+    assert estimate.value == 0 and (estimate.draws == 0).all()
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     hits = 0
     for seed in range(40):
-        found = exam(groups=30, each=4, seed=seed)
-        trials = found.trials(5, [0])
-        figure = found.figures(
-            trials,
-            [noisy(found, t, 1.0, seed) for t in trials],
+        found = evaluation(groups=30, each=4, seed=seed)
+        folds = found.split(5, [0])
+        estimate = found.estimates(
+            folds,
+            [noisy(found, t, 1.0, seed) for t in folds],
             found.draws(np.random.default_rng(seed), 400),
         )[SENTIMENT.id]
-        low, high = figure.interval()
+        low, high = estimate.interval()
         hits += low <= 100 / np.sqrt(2) <= high
     assert hits >= 33
 
 
 def test_the_same_draws_make_a_difference_far_narrower_than_its_parts():
-    found = exam(groups=12, each=5)
-    trials, draws = found.trials(4, [0]), found.draws(np.random.default_rng(0))
-    one = found.figures(trials, [noisy(found, t, 1.0, 5) for t in trials], draws)[SENTIMENT.id]
-    same = found.figures(trials, [noisy(found, t, 1.02, 5) for t in trials], draws)[SENTIMENT.id]
+    found = evaluation(groups=12, each=5)
+    folds, draws = found.split(4, [0]), found.draws(np.random.default_rng(0))
+    one = found.estimates(folds, [noisy(found, t, 1.0, 5) for t in folds], draws)[SENTIMENT.id]
+    same = found.estimates(folds, [noisy(found, t, 1.02, 5) for t in folds], draws)[SENTIMENT.id]
     width = np.diff((one - same).interval())[0]
     assert width < 0.2 * np.diff(one.interval())[0]
     assert judge(one - same) is Verdict.BETTER
@@ -205,7 +200,7 @@ def test_the_same_draws_make_a_difference_far_narrower_than_its_parts():
 
 
 def around(value, spread=1.0, seed=0):
-    return Figure(value, value + spread * np.random.default_rng(seed).normal(size=2000))
+    return Estimate(value, value + spread * np.random.default_rng(seed).normal(size=2000))
 
 
 def test_a_difference_is_level_when_its_interval_holds_zero():
@@ -235,7 +230,7 @@ def test_of_variants_level_with_the_best_the_smallest_wins_but_never_one_below_t
         "present": around(50, 0.5, 1),
         "a": around(60, 3, 2),
         "b": around(59, 3, 3),
-        "c": Figure(49.0, 49 + 40 * np.random.default_rng(4).normal(size=2000)),
+        "c": Estimate(49.0, 49 + 40 * np.random.default_rng(4).normal(size=2000)),
     }
     assert choose(found, sizes, "present") == "b"
 
@@ -247,18 +242,18 @@ def test_the_mean_of_figures_is_taken_draw_by_draw():
     assert np.allclose(both.draws, (one.draws + two.draws) / 2)
 
 
-# -- cells on the disk ----------------------------------------------------------------------------
+# -- results on the disk ----------------------------------------------------------------------------
 
 
 def test_a_cell_comes_back_as_it_was_and_a_damaged_one_is_none(tmp_path):
-    cell = Cell({"a.T": np.array([0.1, -1 / 3]), "b.M": np.array([[1.0, 0.0]])}, 7, 1.5)
-    path = tmp_path / "deep" / "cell.json"
-    assert read_cell(path) is None
-    write_cell(cell, path)
-    back = read_cell(path)
+    result = FoldResult({"a.T": np.array([0.1, -1 / 3]), "b.M": np.array([[1.0, 0.0]])}, 7, 1.5)
+    path = tmp_path / "deep" / "result.json"
+    assert read_result(path) is None
+    write_result(result, path)
+    back = read_result(path)
     assert back is not None and (back.parameters, back.seconds) == (7, 1.5)
-    assert all(np.array_equal(back.answers[k], cell.answers[k]) for k in cell.answers)
+    assert all(np.array_equal(back.answers[k], result.answers[k]) for k in result.answers)
     path.write_text(path.read_text()[:-5])
-    assert read_cell(path) is None
+    assert read_result(path) is None
     path.write_text(json.dumps([1]))
-    assert read_cell(path) is None
+    assert read_result(path) is None

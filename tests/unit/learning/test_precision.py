@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from annotate.learning import lesson
+from annotate.learning import train_step
 from annotate.learning.device import HALVING_PAYS, halves
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.recipe import Recipe
@@ -34,14 +34,14 @@ def train(**changes):
 
 def test_bfloat16_learns_as_well_and_computes_the_layers_but_not_the_heads_in_it(monkeypatch):
     seen = {}
-    step = lesson.in_pieces
+    step = train_step.in_pieces
 
     def watched(*args):
         output = step(*args)
         seen.update({task_id: raw.dtype for task_id, raw in output.heads.items()})
         return output
 
-    monkeypatch.setattr(lesson, "in_pieces", watched)
+    monkeypatch.setattr(train_step, "in_pieces", watched)
     made, _, half = train(precision="bfloat16")
     assert set(seen.values()) == {torch.float32}
     assert all(p.dtype == torch.float32 for p in made.parameters.values())
@@ -95,7 +95,7 @@ def test_where_nothing_can_be_compiled_it_is_said_once_and_the_weights_are_those
         return run
 
     plain, _, _ = train()
-    monkeypatch.setattr(lesson, "compiled", compiled)
+    monkeypatch.setattr(train_step, "compiled", compiled)
     made, _, _ = train(compile=True)
     assert all(torch.equal(p, plain.parameters[name]) for name, p in made.parameters.items())
     assert [record.getMessage() for record in caplog.records] == [
