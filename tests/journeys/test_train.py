@@ -10,7 +10,7 @@ import pytest
 from annotate.corpus.features import feature_names
 from annotate.errors import FeatureError, ModelError, NothingToDo, UsageError
 from annotate.learning import train_step
-from annotate.rounds import model as _model
+from annotate.rounds import train as rounds_train
 from annotate.rounds.find import view
 from annotate.rounds.train import ensure_round
 from annotate.steps.train import train
@@ -279,8 +279,8 @@ def test_while_a_model_is_trained_another_process_may_write(project, monkeypatch
         written.append(done.stdout.strip() or done.stderr)
         return fit(*args, **options)
 
-    written, fit = [], _model._fit
-    monkeypatch.setattr(_model, "_fit", slowly)
+    written, fit = [], rounds_train._fit
+    monkeypatch.setattr(rounds_train, "_fit", slowly)
     train(project)
     ensure_round(project, device=None, seed=7)
     assert written == ["wrote", "wrote"]
@@ -290,12 +290,12 @@ def test_of_two_trainings_at_once_the_round_that_was_kept_first_counts_unless_fo
     fill(project)
 
     def overtaken(*args, **options):
-        monkeypatch.setattr(_model, "_fit", fit)
+        monkeypatch.setattr(rounds_train, "_fit", fit)
         ensure_round(project, device=None, seed=None)
         return fit(*args, **options)
 
-    fit = _model._fit
+    fit = rounds_train._fit
     for force, rounds in ((False, 1), (True, 2)):
-        monkeypatch.setattr(_model, "_fit", overtaken)
+        monkeypatch.setattr(rounds_train, "_fit", overtaken)
         assert train(project, force=force).round == rounds
         assert len(_rounds(project)) == rounds
