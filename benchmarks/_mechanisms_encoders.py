@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.types import Modality
 from benchmarks._bars import Bars
 from benchmarks._generated import SPREAD, STEPS, Plan, generate
@@ -22,7 +22,7 @@ from benchmarks._mechanisms_sharing import Made, gain, learned
 from benchmarks._sets import UTTERANCE_US, Corpus, scale, told
 
 SEEDS, QUICK_SEEDS = range(5), range(1)
-RECIPE = Recipe(
+RECIPE = ModelConfig(
     hidden=32, members=1, epochs=25, patience=25, batch_size=64, learning_rate=1e-2, dropout=0.0,
     encoder="mean-pool",
 )  # fmt: skip

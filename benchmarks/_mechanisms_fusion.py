@@ -19,9 +19,9 @@ from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.folds import grouped_folds
 from annotate.learning.fusions.concat import Concat
 from annotate.learning.members import Members
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
 from annotate.learning.prepared import prepare
-from annotate.learning.recipe import Recipe
 from annotate.learning.trainer import fit
 from annotate.registry import FUSIONS, fusion
 from annotate.types import UNIMODAL, Modality
@@ -35,7 +35,7 @@ SEEDS, QUICK_SEEDS = 5, 1
 FOLDS = 4
 DRAWS = 1000
 TASK = "sentiment.M"
-RECIPE = Recipe(hidden=32, members=2, epochs=40, patience=10, dropout=0.1, learning_rate=3e-3)
+RECIPE = ModelConfig(hidden=32, members=2, epochs=40, patience=10, dropout=0.1, learning_rate=3e-3)
 INTERACTION = Plan(samples=480, groups=20, tasks=(TASK,), directions=1, interaction=True)
 """The truth is the sum of the products of what two modalities show."""
 CONTEXT = Plan(samples=480, groups=20, tasks=(TASK,), context=True, feature_noise=1.0, missing_modalities=0.1)
@@ -173,8 +173,8 @@ def costs(bars: Bars, rounds: int = ROUNDS, *, several: bool = True) -> None:
     """CPU time of a step of five members with hidden 64, against one with `concat`; and parameters."""
     torch.set_num_threads(1)
     names = [name for name in FUSIONS.names() if name != "linear side by side"]
-    single = _relative(names, Recipe(encoder="mean-pool", epochs=STEPS), 1, rounds)
-    longer = Recipe(encoder="transformer", epochs=STEPS // 4)
+    single = _relative(names, ModelConfig(encoder="mean-pool", epochs=STEPS), 1, rounds)
+    longer = ModelConfig(encoder="transformer", epochs=STEPS // 4)
     many = _relative(names, longer, 16, rounds) if several else dict.fromkeys(names, np.nan)
     print("| fusion | parameters | network | step, one row | step, 16 rows |\n|---|---|---|---|---|")
     for name in names:
@@ -187,18 +187,18 @@ def costs(bars: Bars, rounds: int = ROUNDS, *, several: bool = True) -> None:
 
 def _parameters(name: str) -> tuple[int, int]:
     """Of the fusion, and of the network around it with one row per modality."""
-    net = _prepared(Recipe(fusion=name), 1).network(0)
+    net = _prepared(ModelConfig(fusion=name), 1).network(0)
     counts = {key: p.numel() for key, p in net.named_parameters()}
     return sum(n for key, n in counts.items() if ".fusion." in key), sum(counts.values())
 
 
-def _prepared(recipe: Recipe, rows: int) -> Any:
+def _prepared(recipe: ModelConfig, rows: int) -> Any:
     plan = Plan(samples=32, groups=2, videos=2, dims=DIMS, frames=(rows, rows))
     corpus = generate(plan, np.random.default_rng(0))
     return prepare(corpus.training_set(corpus.ids(), []), recipe, "cpu")
 
 
-def _relative(names: Sequence[str], recipe: Recipe, rows: int, rounds: int) -> dict[str, float]:
+def _relative(names: Sequence[str], recipe: ModelConfig, rows: int, rounds: int) -> dict[str, float]:
     """By fusion: median over the rounds of its CPU seconds by those of `concat` in the same round."""
     seconds: dict[str, list[float]] = {name: [] for name in names}
     made = {name: _prepared(replace(recipe, fusion=name), rows) for name in names}

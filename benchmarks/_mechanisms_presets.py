@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from annotate.config.sections import TrainSettings
 from annotate.errors import UsageError
 from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
-from annotate.learning.recipe import Recipe
 from annotate.types import Modality
 from benchmarks._bars import Bars
 from benchmarks._generated import Plan, generate
@@ -146,9 +146,11 @@ def ours(content: Mapping[str, Any], name: str, seeds: int, epochs: int) -> list
     return [predict(one, training_set.read, test)[0][m].mean.astype(float) for one in made]
 
 
-def recipe_of(name: str, epochs: int) -> Recipe:
+def recipe_of(name: str, epochs: int) -> ModelConfig:
     """The preset as it is, but one network, and no more epochs than the other has."""
-    return Recipe(**TrainSettings.model_validate({"preset": name, "members": 1, "epochs": epochs}).recipe())
+    return ModelConfig(
+        **TrainSettings.model_validate({"preset": name, "members": 1, "epochs": epochs}).recipe()
+    )
 
 
 def mmsa_folder() -> Path:

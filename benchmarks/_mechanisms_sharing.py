@@ -17,8 +17,8 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
-from annotate.learning.recipe import Recipe
 from annotate.learning.sharings.mixture_of_experts import SparseGate
 from benchmarks._bars import Bars
 from benchmarks._generated import Plan, generate
@@ -28,7 +28,9 @@ Skills = Mapping[str, NDArray[np.float64]]
 """By task id: (held-out speakers,) points; their mean is the skill."""
 
 SEEDS, QUICK_SEEDS = range(5), range(1)
-RECIPE = Recipe(hidden=16, members=1, epochs=80, patience=20, batch_size=64, learning_rate=5e-3, dropout=0.1)
+RECIPE = ModelConfig(
+    hidden=16, members=1, epochs=80, patience=20, batch_size=64, learning_rate=5e-3, dropout=0.1
+)
 STEADY = replace(RECIPE, members=3, epochs=60, patience=15)
 """Three networks: chance moves one by more than the sharings differ."""
 TRAIN, VALID, GROUPS = 8, 6, 34
@@ -65,13 +67,13 @@ class Made:
     skills: Skills
 
 
-def trained(plan: Plan, recipe: Recipe, seed: int, tasks: Sequence[str] | None = None) -> Made:
+def trained(plan: Plan, recipe: ModelConfig, seed: int, tasks: Sequence[str] | None = None) -> Made:
     """A model on the plan's corpus of that seed, for all tasks or those named."""
     return learned(generate(plan, np.random.default_rng(seed)), recipe, seed, tasks)
 
 
 def learned(
-    corpus: Corpus, recipe: Recipe, seed: int, tasks: Sequence[str] | None = None, train: int = TRAIN
+    corpus: Corpus, recipe: ModelConfig, seed: int, tasks: Sequence[str] | None = None, train: int = TRAIN
 ) -> Made:
     """A model that learned from so many speakers."""
     taught, valid, held_out = _parts(corpus, seed, train)
@@ -138,7 +140,7 @@ def _arm(
     plan: Plan,
     seeds: Sequence[int],
     tasks: Sequence[str] | None = None,
-    recipe: Recipe = RECIPE,
+    recipe: ModelConfig = RECIPE,
     **changes: Any,
 ) -> list[Made]:
     return [trained(plan, replace(recipe, **changes), seed, tasks) for seed in seeds]

@@ -15,8 +15,8 @@ import torch
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.folds import grouped_folds
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
-from annotate.learning.recipe import Recipe
 from annotate.learning.sharings.sparse import Sparse
 from annotate.types import UNIMODAL, Label, Modality
 from benchmarks._bars import Bars
@@ -24,7 +24,9 @@ from benchmarks._generated import Plan, generate
 from benchmarks._sets import Corpus, shares
 
 SEEDS, QUICK_SEEDS = range(5), range(1)
-RECIPE = Recipe(hidden=32, members=1, epochs=40, patience=15, batch_size=64, learning_rate=5e-3, dropout=0.0)
+RECIPE = ModelConfig(
+    hidden=32, members=1, epochs=40, patience=15, batch_size=64, learning_rate=5e-3, dropout=0.0
+)
 # Three networks, because one alone sometimes finds no wave at all; at half the rate, none is done in time.
 CHAINED = replace(RECIPE, members=3, learning_rate=1e-2)
 # A fusion without a bend of its own: any other is one more layer for the multimodal task, and blurs which it
@@ -79,7 +81,7 @@ class Made:
         return sum(p.numel() for p in self.checkpoint.load("cpu").net.parameters())
 
 
-def trained(corpus: Corpus, seed: int, sharing: str, recipe: Recipe = RECIPE, **options: Any) -> Made:
+def trained(corpus: Corpus, seed: int, sharing: str, recipe: ModelConfig = RECIPE, **options: Any) -> Made:
     """Of five parts of the speakers one is held out, one valid."""
     folds = grouped_folds(corpus.groups, 5, np.random.default_rng([seed, 1]))
     ids = np.array(corpus.ids())

@@ -23,7 +23,7 @@ from annotate.learning.conflict import together
 from annotate.learning.ensemble import fit_members
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.trainer import fit
 from annotate.learning.weightings._gradients import task_gradients
 from annotate.learning.weightings.base import Weighting, mean_of_present
@@ -54,7 +54,7 @@ NARROW = replace(RECIPE, hidden=8)
 LEVEL: Mapping[str, float] = {"asymmetry": 0.0}
 """GradNorm that only levels. Gains over equal weights on seeds 100 to 104: 0.2 of r; with an asymmetry of 0.5
 -0.1, of 1.5, the default, -0.4, of 1.5 and a fifth of the rate -0.4."""
-WIDE = Recipe(epochs=15, patience=15)
+WIDE = ModelConfig(epochs=15, patience=15)
 
 NOISES = {"a.M": 0.2, "b.M": 0.6, "c.M": 1.2, "d.M": 2.4}
 NOISY = Plan(samples=500, feature_noise=1.0, relatedness=0.7, tasks=tuple(NOISES), noise=NOISES, dims=TWO)
@@ -156,7 +156,11 @@ def _try_all(case: Case, table: Tensor) -> tuple[Array, Array]:
 
 
 def _trained(
-    case: Case, recipe: Recipe, name: str, options: Mapping[str, Any], look: Callable[[], None] = lambda: None
+    case: Case,
+    recipe: ModelConfig,
+    name: str,
+    options: Mapping[str, Any],
+    look: Callable[[], None] = lambda: None,
 ) -> Members:
     """The networks as their last epoch left them; `look` is called after each epoch."""
     watched = f"watched-{name}"
@@ -169,7 +173,7 @@ def _trained(
 
 
 def _against_equal(
-    bars: Bars, name: str, plan: Plan, recipe: Recipe, seeds: Sequence[int], *others: Mapping[str, Any]
+    bars: Bars, name: str, plan: Plan, recipe: ModelConfig, seeds: Sequence[int], *others: Mapping[str, Any]
 ) -> None:
     """Points more than equal weights, with the weighting's own options, then with `others`."""
     if len(seeds) == 1:
@@ -282,7 +286,7 @@ def conflicts(bars: Bars, seeds: Sequence[int]) -> None:
 def _cost(case: Case) -> float:
     """CPU seconds that looking adds to the training of five members at full width."""
     made, looks = case.prepared(WIDE), 0.0
-    take = conflict.Looks.take
+    take = conflict.GradientProbe.take
 
     def timed(*given: Any) -> None:
         nonlocal looks
@@ -290,7 +294,7 @@ def _cost(case: Case) -> float:
         take(*given)
         looks += time.process_time() - began
 
-    with patch.object(conflict.Looks, "take", timed):
+    with patch.object(conflict.GradientProbe, "take", timed):
         started = time.process_time()
         fit_members(made, list(range(5)))
         whole = time.process_time() - started

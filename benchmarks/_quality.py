@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.folds import grouped_folds
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
-from annotate.learning.recipe import Recipe
 from annotate.types import Kind, Task
 from benchmarks._sets import Corpus
 
@@ -97,7 +97,7 @@ def _whole_groups(
     return rows[np.isin(corpus.groups[rows], kept)]
 
 
-def network(recipe: Recipe) -> Method:
+def network(recipe: ModelConfig) -> Method:
     """The method of training `recipe`."""
 
     def run(corpus: Corpus, train: list[str], valid: list[str], held_out: list[str], seed: int) -> Answers:
@@ -281,18 +281,18 @@ class Keeper:
         return found
 
 
-def method_key(name: str, recipe: Recipe | None) -> str:
+def method_key(name: str, recipe: ModelConfig | None) -> str:
     """A folder name that changes with the recipe."""
     said = "" if recipe is None else json.dumps(asdict(recipe), sort_keys=True, default=list)
     return f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
 
 def run_method(
-    corpus: Corpus, cells: Sequence[Cell], keeper: Keeper, name: str, method: Recipe | Method
+    corpus: Corpus, cells: Sequence[Cell], keeper: Keeper, name: str, method: ModelConfig | Method
 ) -> Iterator[tuple[str, Sums]]:
     """Each cell's sums by its name; a recipe is trained, anything else called."""
-    recipe = method if isinstance(method, Recipe) else None
-    fit = network(method) if isinstance(method, Recipe) else method
+    recipe = method if isinstance(method, ModelConfig) else None
+    fit = network(method) if isinstance(method, ModelConfig) else method
     for cell in cells:
         yield cell.name, keeper.get(method_key(name, recipe), cell, partial(_judge, corpus, cell, fit))
 

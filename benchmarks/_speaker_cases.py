@@ -12,8 +12,8 @@ from annotate.learning.ensemble import fit_members
 from annotate.learning.ensembles.base import State
 from annotate.learning.folds import grouped_folds
 from annotate.learning.members import ask, restore
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.prepared import Prepared, prepare
-from annotate.learning.recipe import Recipe
 from annotate.types import Kind, Modality, Task
 from benchmarks._generated import Plan, generate
 from benchmarks._sets import Corpus
@@ -22,7 +22,9 @@ Array = NDArray[np.float64]
 
 NETWORKS = 3
 """Of each arm of the grid and per seed, from other first weights: one alone moves by a point."""
-RECIPE = Recipe(hidden=32, members=1, epochs=40, patience=10, batch_size=64, learning_rate=5e-3, dropout=0.1)
+RECIPE = ModelConfig(
+    hidden=32, members=1, epochs=40, patience=10, batch_size=64, learning_rate=5e-3, dropout=0.1
+)
 
 TWO = dict.fromkeys((Modality.TEXT, Modality.AUDIO), 12)
 KINDS = Plan(
@@ -50,17 +52,17 @@ class Case:
         held_out, valid = (sorted(ids[fold].tolist()) for fold in folds[:2])
         return cls(corpus, seed, sorted(ids[np.concatenate(folds[2:])].tolist()), valid, held_out)
 
-    def prepared(self, recipe: Recipe) -> Prepared:
+    def prepared(self, recipe: ModelConfig) -> Prepared:
         """To be trained on."""
         return prepare(self.corpus.training_set(self.train, self.valid), recipe, "cpu")
 
-    def exam(self, recipe: Recipe) -> Batch:
+    def exam(self, recipe: ModelConfig) -> Batch:
         """The held-out samples as the networks read them."""
         found = prepare(self.corpus.training_set(self.train, self.held_out), recipe, "cpu").valid
         assert found is not None
         return found
 
-    def skills(self, recipe: Recipe, states: Sequence[State]) -> Array:
+    def skills(self, recipe: ModelConfig, states: Sequence[State]) -> Array:
         """(networks,) points of each, mean over the tasks; of classes, 100 times the share that is right."""
         made = self.prepared(recipe)
         members = restore(made.widths, made.tasks, recipe, states, "cpu")
@@ -94,7 +96,7 @@ def firsts(case: Case) -> list[int]:
     return [100 * case.seed + k for k in range(NETWORKS)]
 
 
-def skill(case: Case, recipe: Recipe) -> float:
+def skill(case: Case, recipe: ModelConfig) -> float:
     """Points, the mean over networks from other first weights."""
     states, _ = fit_members(case.prepared(recipe), firsts(case))
     return float(case.skills(recipe, states).mean())

@@ -18,8 +18,8 @@ from annotate.learning.ensembles.base import State
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, ask, restore
 from annotate.learning.metrics import confidence_error
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
-from annotate.learning.recipe import Recipe
 from annotate.types import Kind, Label
 from benchmarks._bars import Bars
 from benchmarks._generated import Plan
@@ -117,7 +117,7 @@ def _with_a_rare_class(case: Case) -> Case:
     return replace(case, corpus=replace(case.corpus, labels=labels))
 
 
-def _macro_f1(case: Case, recipe: Recipe, task_id: str) -> float:
+def _macro_f1(case: Case, recipe: ModelConfig, task_id: str) -> float:
     made = case.prepared(recipe)
     states, _ = fit_members(made, firsts(case))
     said = ask(restore(made.widths, made.tasks, recipe, states, "cpu"), case.exam(recipe).inputs)

@@ -10,7 +10,7 @@ from annotate.batch.known import numbered
 from annotate.config.sections import CostSettings
 from annotate.corpus.embeddings import embed, pooled
 from annotate.learning.folds import grouped_folds
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.simulation.world import World
 from annotate.types import UNIMODAL, Modality, Task
 from benchmarks._sets import Corpus
@@ -20,7 +20,7 @@ TESTS, VALIDS = 5, 8
 
 
 def world_of(
-    corpus: Corpus, recipe: Recipe, *, pool: int = 1500, valid: int = 300, test: int = 1000,
+    corpus: Corpus, recipe: ModelConfig, *, pool: int = 1500, valid: int = 300, test: int = 1000,
     tests: Sequence[str] = (),
 ) -> World:  # fmt: skip
     """A world of the corpus's learnable tasks, at most so many samples each, always the same ones.

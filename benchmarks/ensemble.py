@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from annotate.config.sections import TrainSettings
 from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
-from annotate.learning.recipe import Recipe
 from annotate.types import UNIMODAL, Kind, Modality, Task, TaskPrediction
 from benchmarks import _sets
 from benchmarks._bars import Bars, arguments
@@ -93,7 +93,7 @@ def judged(case: Case, labels: int | None, seed: int, members: int) -> tuple[Arr
     drawn = rng.permutation(ids[inside])[:labels].tolist()
     cut = len(drawn) // 5
     training_set = corpus.training_set(drawn[cut:], drawn[:cut], (case.task,))
-    recipe = Recipe(**TrainSettings(members=members).recipe())
+    recipe = ModelConfig(**TrainSettings(members=members).recipe())
     checkpoint = fit_ensemble(training_set, recipe, seed=seed, device="cpu")
     prediction = predict(checkpoint, corpus.read, ids[~inside].tolist())[0][task_id]
     error, wrong = _errors(prediction, [corpus.labels[i, task_id].value for i in ids[~inside]])

@@ -27,7 +27,7 @@ import numpy as np
 from annotate.batch.costs import Costs, LeadTime, PassCost, learn
 from annotate.batch.opening import open_strategy
 from annotate.config.sections import CostSettings
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.threads import one_thread
 from annotate.simulation.curves import Curves
 from annotate.simulation.questions import single_questions
@@ -45,7 +45,7 @@ WHOLE, SINGLE = "whole", "single"
 SHARE = 0.95
 """Of the score with all labels."""
 SEEDS = range(5)
-RECIPE = Recipe(hidden=24, members=5, epochs=80, patience=10, learning_rate=3e-3)
+RECIPE = ModelConfig(hidden=24, members=5, epochs=80, patience=10, learning_rate=3e-3)
 """Small and quick: what is shown is the way of asking."""
 PLAN = Plan(20, 20, 240)
 SAMPLES, GROUPS, POOL = 700, 30, 240

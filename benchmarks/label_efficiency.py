@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from annotate.console import Terminal
 from annotate.errors import ModelError
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.registry import STRATEGIES
 from annotate.simulation.curves import Curves, mean_interval
 from annotate.simulation.schedule import BASE, Unit, cells_of, rehearse, require_strategies, simulate
@@ -81,11 +81,11 @@ def load(one: Set, data: Path | None) -> World:
         made = generate(
             Made(samples=300, groups=12, tasks=tuple(kinds), kinds=kinds), np.random.default_rng(1)
         )
-        return world_of(made, Recipe(members=2, hidden=8, epochs=20, patience=5))
+        return world_of(made, ModelConfig(members=2, hidden=8, epochs=20, patience=5))
     folder, read = LOADERS[one.name]
     by_dialogue: Callable[[Path], Corpus] = partial(emotiontalk, by="dialogue")
     corpus = (by_dialogue if one.name == "emotiontalk" else read)(data / folder)
-    return world_of(corpus, Recipe(), pool=one.pool, tests=one.tests)
+    return world_of(corpus, ModelConfig(), pool=one.pool, tests=one.tests)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ import torch
 import benchmarks
 from annotate.config.baselines import PRESETS
 from annotate.config.sections import TrainSettings
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from benchmarks import _quality as quality
 from benchmarks import _sets as sets
 from benchmarks._bars import Bars, arguments
@@ -41,11 +41,11 @@ FAMILIES = {
     for module in pkgutil.iter_modules(benchmarks.__path__)
     if module.name.startswith("_mechanisms_")
 }
-DEFAULT = Recipe()
-METHODS: dict[str, Recipe | quality.Method] = {
+DEFAULT = ModelConfig()
+METHODS: dict[str, ModelConfig | quality.Method] = {
     "default": DEFAULT,
     "single-task": replace(DEFAULT, sharing="none"),
-    **{name: Recipe(**TrainSettings.model_validate({"preset": name}).recipe()) for name in PRESETS},
+    **{name: ModelConfig(**TrainSettings.model_validate({"preset": name}).recipe()) for name in PRESETS},
     "linear": quality.linear,
     "boosting": quality.boosting,
 }

@@ -34,10 +34,10 @@ from annotate.learning.batches import CHUNK, Batch, make_inputs, read_condensed
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
 from annotate.learning.ensemble import fit_ensemble, fit_members
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet, encoder_class
 from annotate.learning.predict import predict
 from annotate.learning.prepared import Prepared, prepare
-from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Output
 from annotate.types import Modality
 from benchmarks._bars import Bars, arguments
@@ -93,7 +93,7 @@ def corpus(samples: int, dims: Mapping[Modality, int], frames: tuple[int, int] =
 def prepared(setup: Setup, dims: Mapping[Modality, int], samples: int = 1_000) -> Prepared:
     """Those samples for train and a fifth as many for valid, and nobody stops early."""
     made = corpus(samples + samples // 5, dims)
-    recipe = Recipe(epochs=setup.epochs, patience=setup.epochs)
+    recipe = ModelConfig(epochs=setup.epochs, patience=setup.epochs)
     ids = made.ids()
     return prepare(made.training_set(ids[:samples], ids[samples:]), recipe, setup.device)
 
@@ -176,7 +176,7 @@ def a_round(setup: Setup, bars: Bars) -> None:
     labelled, pool = corpus(LABELLED, NARROW), corpus(POOL, NARROW)
     ids = labelled.ids()
     training_set = labelled.training_set(ids[LABELLED // 5 :], ids[: LABELLED // 5])
-    recipe = Recipe()
+    recipe = ModelConfig()
 
     def ours() -> Checkpoint:
         checkpoint = fit_ensemble(training_set, recipe, seed=0, device=setup.device)
@@ -217,7 +217,7 @@ def predict_many(count: int, device: str) -> None:
     labelled = corpus(100, WIDE, (FRAMES, FRAMES))
     ids = labelled.ids()
     training_set = labelled.training_set(ids[20:], ids[:20])
-    checkpoint = fit_ensemble(training_set, Recipe(epochs=1), seed=0, device=device)
+    checkpoint = fit_ensemble(training_set, ModelConfig(epochs=1), seed=0, device=device)
 
     def read(modality: Modality, sample_ids: Sequence[str]) -> Rows:
         return [labelled.features[modality][int(i) % len(labelled)].copy() for i in sample_ids]

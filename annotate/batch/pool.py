@@ -88,9 +88,9 @@ def look(
     if round_id is None:
         return Sight(position, {}, bare(project, ordered), {}, needs, "cpu")
     from annotate.learning.device import choose_device
-    from annotate.rounds.find import view
+    from annotate.rounds.find import predict_round
 
-    seen = view(project, round_id, ordered, device=device, codes=Need.CODES in needs)
+    seen = predict_round(project, round_id, ordered, device=device, codes=Need.CODES in needs)
     chosen = choose_device(device or project.settings.train.device)
     return Sight(position, seen.predictions, seen.embeddings, seen.codes, needs, chosen)
 

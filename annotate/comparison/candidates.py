@@ -17,17 +17,17 @@ from annotate.config.sections import TrainSettings
 from annotate.config.settings import train_settings
 from annotate.corpus.origins import read_places
 from annotate.errors import ConfigError, UsageError
-from annotate.learning.enough import learned
+from annotate.learning.requirements import trainable
 from annotate.progress import Bar, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected, fewest_epochs, pace_of
-from annotate.rounds.training_data import Material, reader
+from annotate.rounds.training_data import TrainingData, reader
 from annotate.types import Task
 
 if TYPE_CHECKING:
     from annotate.comparison.crossval import Assemble, EvaluationSet, Fit, Fold, FoldResult
+    from annotate.learning.model_config import ModelConfig
     from annotate.learning.prepared import TrainingSet
-    from annotate.learning.recipe import Recipe
 
 FOLDER = "comparisons"
 """In the project: finished fits, by what they were made of."""
@@ -40,7 +40,7 @@ class Candidate:
     name: str
     train: TrainSettings
     """What `--apply` would write."""
-    recipe: "Recipe"
+    recipe: "ModelConfig"
 
 
 def make_candidates(project: Project, chosen: str | None, members: int | None) -> list[Candidate]:
@@ -60,8 +60,8 @@ def make_candidates(project: Project, chosen: str | None, members: int | None) -
 def _make_candidate(
     project: Project, variant: Variant, present: TrainSettings, members: int | None
 ) -> Candidate:
-    from annotate.learning.checked import require_parts
-    from annotate.learning.recipe import Recipe
+    from annotate.learning.model_config import ModelConfig
+    from annotate.learning.validate import require_plugins
 
     below = {} if variant.from_default else present.recipe()
     try:
@@ -69,8 +69,8 @@ def _make_candidate(
         if variant.apart:
             train = train.model_copy(update={"options": unshared(train.options)})
         chosen = None if "members" in variant.changes else members
-        recipe = Recipe(**{**train.recipe(), "members": chosen or train.members})
-        require_parts(recipe, {task.dimension.kind for task in project.settings.tasks()})
+        recipe = ModelConfig(**{**train.recipe(), "members": chosen or train.members})
+        require_plugins(recipe, {task.dimension.kind for task in project.settings.tasks()})
     except ConfigError as error:
         hint = "say another value in --variants" if error.hint.startswith("mend ") else error.hint
         raise UsageError(f"the variant {variant.name!r} cannot be: {error}", hint=hint) from error
@@ -82,7 +82,7 @@ def _apart(present: TrainSettings) -> dict[str, Any]:
     return {"device": present.device, "tensorboard": present.tensorboard}
 
 
-def assembler(project: Project, material: Material, evaluation: "EvaluationSet") -> "Assemble":
+def assembler(project: Project, data: TrainingData, evaluation: "EvaluationSet") -> "Assemble":
     """Makes training sets of the project's samples."""
     from annotate.learning.prepared import TrainingSet
 
@@ -94,7 +94,7 @@ def assembler(project: Project, material: Material, evaluation: "EvaluationSet")
     def assemble(train: Sequence[str], valid: Sequence[str], tasks: Sequence[Task]) -> "TrainingSet":
         return TrainingSet(
             tuple(tasks), labelled(train, tasks), labelled(valid, tasks), evaluation.labels, read,
-            material.extractors, places,
+            data.extractors, places,
         )  # fmt: skip
 
     return assemble
@@ -166,7 +166,7 @@ class Runs:
 
     def _key(self, candidate: Candidate, fold: "Fold") -> str:
         """The same for what gives the same: without tasks of one modality their labels change nothing."""
-        tasks = learned(self.evaluation.tasks, candidate.recipe.unimodal_labels)
+        tasks = trainable(self.evaluation.tasks, candidate.recipe.unimodal_labels)
         # Under the names that earlier versions hashed, so that their finished fits are still found.
         parts = {
             "seed": fold.seed, "fold": fold.number,
@@ -176,10 +176,10 @@ class Runs:
         return _hash([recipe, [task.id for task in tasks], parts, self.device])
 
 
-def open_folder(project: Project, material: Material, evaluation: "EvaluationSet") -> Path:
+def open_folder(project: Project, data: TrainingData, evaluation: "EvaluationSet") -> Path:
     """Where the fits to the present labels and groups lie; those to others are thrown away."""
     root = project.root / FOLDER
-    name = _hash([material.evidence, evaluation.ids, evaluation.groups.tolist()])
+    name = _hash([data.data_hash, evaluation.ids, evaluation.groups.tolist()])
     for other in root.iterdir() if root.is_dir() else ():
         if other.name != name and re.fullmatch(_HASH, other.name):
             _delete_fits(other)

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from annotate.comparison.estimates import Array, Estimate, estimate, mean
 from annotate.durable import write_whole
 from annotate.errors import ModelError
-from annotate.learning.enough import FEWEST_VALID, lacking, learned
 from annotate.learning.folds import grouped_folds
+from annotate.learning.requirements import FEWEST_VALID, missing_labels, trainable
 from annotate.types import Kind, Label, Task
 from annotate.wording import counted, either
 
 if TYPE_CHECKING:
+    from annotate.learning.model_config import ModelConfig
     from annotate.learning.prepared import TrainingSet
-    from annotate.learning.recipe import Recipe
     from annotate.progress import Progress
 
 DRAWS = 2000
@@ -131,7 +131,7 @@ class EvaluationSet:
 
     def learnable(self, fold: Fold) -> tuple[Task, ...]:
         """The tasks that the training part of a fold has enough labels of."""
-        return tuple(t for t in self.tasks if not lacking(t, self.labels_of(t, fold.train)))
+        return tuple(t for t in self.tasks if not missing_labels(t, self.labels_of(t, fold.train)))
 
     def draws(self, rng: np.random.Generator, count: int = DRAWS) -> Array:
         """(count, groups) how often each group is drawn, groups in sorted order."""
@@ -233,7 +233,7 @@ label of them."""
 
 def network_fit(
     evaluation: EvaluationSet,
-    recipe: "Recipe",
+    recipe: "ModelConfig",
     assemble: Assemble,
     device: str,
     progress: "Progress | None" = None,
@@ -245,7 +245,7 @@ def network_fit(
     from annotate.progress import SILENT
 
     def fit(fold: Fold) -> FoldResult:
-        tasks = learned(evaluation.learnable(fold), recipe.unimodal_labels)
+        tasks = trainable(evaluation.learnable(fold), recipe.unimodal_labels)
         if not tasks:
             return FoldResult({}, 0, 0.0)
         started = time.monotonic()

@@ -14,7 +14,7 @@ from annotate.comparison.variants import NO_UNIMODAL, PRESENT, SINGLE_TASK, unsh
 from annotate.types import Modality, Task
 
 if TYPE_CHECKING:
-    from annotate.learning.recipe import Recipe
+    from annotate.learning.model_config import ModelConfig
 
 OF_MANY_TASKS = ("sharing", "weighting", "sampling", "stopping", "options")
 """Fields of a recipe that say what tasks have to do with each other."""
@@ -62,7 +62,7 @@ class Outcome:
         return {name: max(result.parameters for result in results) for name, results in self.results.items()}
 
     @cached_property
-    def single(self) -> "Recipe":
+    def single(self) -> "ModelConfig":
         """That of the control."""
         return next(candidate.recipe for candidate in self.candidates if candidate.name == SINGLE_TASK)
 
@@ -71,7 +71,7 @@ class Outcome:
         """The candidates that learn every task and share something between tasks."""
         return [a.name for a in self.candidates if a.name in self.pooled and not self._apart(a.recipe)]
 
-    def _apart(self, recipe: "Recipe") -> bool:
+    def _apart(self, recipe: "ModelConfig") -> bool:
         return recipe.sharing == self.single.sharing and unshared(recipe.options) == recipe.options
 
     @cached_property

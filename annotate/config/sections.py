@@ -302,7 +302,7 @@ class TrainSettings(_Section):
         return merge(said, PRESETS[named]) if isinstance(named, str) and named in PRESETS else said
 
     def recipe(self) -> dict[str, Any]:
-        """The fields of `annotate.learning.recipe.Recipe`: what decides the model."""
+        """The fields of `annotate.learning.model_config.ModelConfig`: what decides the model."""
         return self.model_dump(exclude={"device", "preset", "tensorboard"})
 
 

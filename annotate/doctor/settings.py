@@ -21,11 +21,11 @@ def rules(project: Project) -> Finding:
 def network(project: Project) -> Finding:
     """`[train]` names plug-ins and options that exist, this machine has what it asks for, and nothing
     overrides its preset."""
-    from annotate.learning.able import lacks
+    from annotate.learning.hardware import missing
 
     recipe_of(project)
     train = project.settings.train
-    problems = list(lacks(train.device, train.precision, compiles=train.compile))
+    problems = list(missing(train.device, train.precision, compiles=train.compile))
     over = overruled(train)
     if over:
         keys = ", ".join(over)

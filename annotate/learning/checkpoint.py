@@ -20,7 +20,7 @@ from annotate.learning.conflict import Conflict
 from annotate.learning.ensembles.base import Combination
 from annotate.learning.heads.base import Target
 from annotate.learning.members import Members, restore
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.results import Fitted, Search, Tried
 from annotate.permissions import make_folder
 from annotate.temporary import temporary_name
@@ -39,7 +39,7 @@ TENSORS, FACTS, UNCLAIMED = "model.safetensors", "model.json", ".annotate-unclai
 class Checkpoint:
     """Everything a prediction needs, and what it was made from."""
 
-    recipe: Recipe
+    recipe: ModelConfig
     tasks: tuple[Task, ...]
     """Those that have a head; a task without enough labels has none."""
     extractors: Mapping[Modality, str]
@@ -193,7 +193,7 @@ def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Chec
     if not fitted:
         raise _damaged("it has no network")
     return Checkpoint(
-        recipe=Recipe(**{**facts["recipe"], "balance": tuple(facts["recipe"]["balance"])}),
+        recipe=ModelConfig(**{**facts["recipe"], "balance": tuple(facts["recipe"]["balance"])}),
         tasks=tasks,
         extractors=extractors,
         widths={Modality(key): width for key, width in facts["widths"].items()},

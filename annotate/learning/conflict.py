@@ -18,9 +18,9 @@ from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
 
 LARGEST_SHARE = 0.03
-"""Of the training's steps that may be spent on looking, see `Looks.due`."""
+"""Of the training's steps that may be spent on looking, see `GradientProbe.due`."""
 FEWEST = 3
-"""Looks after which tasks that were never seen to share anything are looked at no more."""
+"""GradientProbe after which tasks that were never seen to share anything are looked at no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Conflict:
     """That were looked at, those of each member by itself."""
 
 
-class Looks:
-    """What was seen so far, by member and two tasks."""
+class GradientProbe:
+    """How far the gradients of each two tasks agreed so far, by member."""
 
     def __init__(self, heads: Sequence[Head], members: int) -> None:
         self.heads = heads

@@ -13,22 +13,22 @@ from torch import Tensor
 from annotate.learning.batches import Batch
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
-from annotate.learning.enough import FEWEST_VALID
-from annotate.learning.ensembles.base import Ensemble, State, Trained, Workshop
+from annotate.learning.ensembles.base import Ensemble, EnsembleContext, State, Trained
 from annotate.learning.events import Events
 from annotate.learning.heads._answers import Shares
 from annotate.learning.heads.base import Head, Raw
 from annotate.learning.members import Members, restore
 from annotate.learning.memory import fits_or_says
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import raw_outputs
 from annotate.learning.prepared import Prepared, TrainingSet, prepare
-from annotate.learning.recipe import Recipe
+from annotate.learning.progress import ProgressReporter
+from annotate.learning.requirements import FEWEST_VALID
 from annotate.learning.results import Epoch, Fitted, Search
-from annotate.learning.resume import Keeper
+from annotate.learning.resume import Checkpointer
 from annotate.learning.search import search
 from annotate.learning.seeds import member_seed
-from annotate.learning.told import Told
 from annotate.learning.trainer import fit
 from annotate.options import options_of
 from annotate.progress import SILENT, Progress
@@ -45,7 +45,7 @@ network has seen the answers."""
 @fits_or_says()
 def fit_ensemble(
     training_set: TrainingSet,
-    recipe: Recipe,
+    recipe: ModelConfig,
     *,
     seed: int,
     device: str,
@@ -62,12 +62,16 @@ def fit_ensemble(
     Raises `ModelError` when features or the loss are not finite or the memory is too small, `UnknownName` or
     `ConfigError` when the recipe names what is not there.
     """
-    keeper = None if keep is None else Keeper(keep, progress.say)
-    prepared = replace(prepare(training_set, recipe, device), keeper=keeper, cache_graphs=cache_graphs)
+    checkpointer = None if keep is None else Checkpointer(keep, progress.say)
+    prepared = replace(
+        prepare(training_set, recipe, device), checkpointer=checkpointer, cache_graphs=cache_graphs
+    )
     chosen, found = search(prepared, seed)
     prepared = replace(prepared, recipe=chosen)
     with progress.bar("train", recipe.epochs) as bar:
-        trained = _train(prepared, seed, [Told(bar), *([] if events is None else [Events(events)])])
+        trained = _train(
+            prepared, seed, [ProgressReporter(bar), *([] if events is None else [Events(events)])]
+        )
     with repeatable(seed, device):
         noise = _noise(prepared, trained)
     return Checkpoint(
@@ -93,7 +97,7 @@ def _notes(prepared: Prepared, trained: Trained, found: Search | None) -> tuple[
     return (*([found.said()] if found else []), *net.sharing.notes(), *trained.notes)
 
 
-def _train(prepared: Prepared, seed: int, watchers: Sequence[Told | Events]) -> Trained:
+def _train(prepared: Prepared, seed: int, watchers: Sequence[ProgressReporter | Events]) -> Trained:
     def tell(epoch: Epoch) -> None:
         for watcher in watchers:
             watcher(epoch)
@@ -115,7 +119,7 @@ def _train(prepared: Prepared, seed: int, watchers: Sequence[Told | Events]) -> 
     options = options_of(ENSEMBLES, recipe.ensemble, recipe.options_for(recipe.ensemble))
     ensemble = cast(Ensemble, ENSEMBLES.get(recipe.ensemble)(options))
     return ensemble.train(
-        Workshop(
+        EnsembleContext(
             members=recipe.members,
             heads=prepared.heads,
             train=prepared.train,
@@ -135,21 +139,21 @@ def fit_members(
     sees: Sequence[str] = (),
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> tuple[list[State], list[Fitted]]:
-    """One network per seed, side by side; see `Workshop.fit`."""
+    """One network per seed, side by side; see `EnsembleContext.fit`."""
     nets = [prepared.network(seed) for seed in seeds]
     train = prepared.train if rows is None else prepared.train.take(rows)
     with repeatable(seeds[0], prepared.device):
-        nets[0].sharing.rehearse(nets, partial(_practise, prepared, train, seeds))
+        nets[0].sharing.pretrain(nets, partial(_train_tasks, prepared, train, seeds))
         members = Members(nets, prepared.device, sees)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         fitted = fit(
             members, train, prepared.valid, prepared.recipe, generators, on_epoch, sample_weights=weights,
-            keeper=prepared.keeper, cache_graphs=prepared.cache_graphs,
+            checkpointer=prepared.checkpointer, cache_graphs=prepared.cache_graphs,
         )  # fmt: skip
     return list(members.states()), fitted
 
 
-def _practise(
+def _train_tasks(
     prepared: Prepared,
     train: Batch,
     seeds: Sequence[int],
@@ -168,7 +172,7 @@ def _practise(
         None,
         recipe,
         generators,
-        keeper=prepared.keeper,
+        checkpointer=prepared.checkpointer,
         cache_graphs=prepared.cache_graphs,
     )
     for net, state in zip(nets, members.states(), strict=True):

@@ -10,11 +10,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from annotate.errors import ModelError
-from annotate.learning.enough import FEWEST_VALID, lacking
 from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import see
 from annotate.learning.prepared import TrainingSet
-from annotate.learning.recipe import Recipe
+from annotate.learning.requirements import FEWEST_VALID, missing_labels
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
 
 CELLS = 9
@@ -40,7 +40,7 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
         self,
         tasks: Sequence[Task] | None = None,
         columns: Columns | None = None,
-        recipe: Recipe | None = None,
+        recipe: ModelConfig | None = None,
         valid: float = 0.2,
         seed: int = 0,
         device: str = "cpu",
@@ -81,7 +81,7 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
         training = TrainingSet(
             self.tasks_, train, valid, labels, self._reader(rows), dict.fromkeys(self.columns_, "columns")
         )
-        recipe = self.recipe or Recipe()
+        recipe = self.recipe or ModelConfig()
         self.checkpoint_ = fit_ensemble(training, recipe, seed=self.seed, device=self.device)
         if len(self.tasks_) == 1 and self.tasks_[0].dimension.kind is Kind.CLASSIFICATION:
             values = {str(value): value for value in np.asarray(y).ravel().tolist()}
@@ -145,7 +145,7 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
 
     def _require_enough(self, labels: Mapping[tuple[str, str], Label]) -> None:
         for task in self.tasks_:
-            lacks = lacking(task, [label for (_, t), label in labels.items() if t == task.id])
+            lacks = missing_labels(task, [label for (_, t), label in labels.items() if t == task.id])
             if lacks:
                 raise ModelError(f"{task.id} cannot be learned yet", hint=f"it needs {lacks}")
 

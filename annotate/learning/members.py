@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from annotate.learning.memory import Room, in_pieces
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
-from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs, Output
 from annotate.types import UNIMODAL, Modality, Task
 
@@ -97,7 +97,7 @@ class Members:
 def restore(
     widths: Mapping[Modality, int],
     tasks: Sequence[Task],
-    recipe: Recipe,
+    recipe: ModelConfig,
     states: Sequence[Mapping[str, Tensor]],
     device: str,
     sees: Sequence[str] = (),

@@ -13,8 +13,8 @@ from annotate.learning._part import Part
 from annotate.learning.encoders.base import Encoder
 from annotate.learning.fusions.base import Fusion
 from annotate.learning.heads.base import Head
-from annotate.learning.recipe import Recipe
-from annotate.learning.sharings.base import Plan, Sharing
+from annotate.learning.model_config import ModelConfig
+from annotate.learning.sharings.base import NetworkPlan, Sharing
 from annotate.learning.tensors import Inputs, Output
 from annotate.options import options_of
 from annotate.registry import ENCODERS, FUSIONS, HEADS, SHARINGS
@@ -24,7 +24,7 @@ from annotate.types import Modality, Task
 class MultiTaskNet(nn.Module):
     """Encoders, fusion and what is shared are the sharing's; one head per task on top."""
 
-    def __init__(self, widths: Mapping[Modality, int], tasks: Sequence[Task], recipe: Recipe) -> None:
+    def __init__(self, widths: Mapping[Modality, int], tasks: Sequence[Task], recipe: ModelConfig) -> None:
         """`widths`: of a condensed row, by modality with features.
 
         Raises `UnknownName` for a plug-in, `ConfigError` for its options.
@@ -36,7 +36,7 @@ class MultiTaskNet(nn.Module):
         self.recipe = recipe
         self.common = nn.ModuleDict()
         heads = [make_head(task, recipe) for task in tasks]
-        plan = Plan(
+        plan = NetworkPlan(
             tasks=self.tasks,
             widths={m.value: widths[m] for m in Modality if m in widths},
             hidden=recipe.hidden,
@@ -86,7 +86,7 @@ class MultiTaskNet(nn.Module):
         return any(part.needs_context for part in self.modules() if isinstance(part, Part))
 
 
-def encoder_class(modality: Modality, recipe: Recipe) -> type[Encoder]:
+def encoder_class(modality: Modality, recipe: ModelConfig) -> type[Encoder]:
     """The class of one modality's encoder, for what is done before there is a network.
 
     Raises `UnknownName`, or `ConfigError` when the encoder named in the recipe cannot serve the modality.
@@ -102,7 +102,7 @@ def encoder_class(modality: Modality, recipe: Recipe) -> type[Encoder]:
     return found
 
 
-def make_head(task: Task, recipe: Recipe) -> Head:
+def make_head(task: Task, recipe: ModelConfig) -> Head:
     """A new head.
 
     Raises `UnknownName`, or `ConfigError` when the head named in the recipe serves another kind.
@@ -112,13 +112,15 @@ def make_head(task: Task, recipe: Recipe) -> Head:
     return cast(Head, HEADS.get(name)(recipe.hidden, task, options))
 
 
-def bare_heads(tasks: Sequence[Task], recipe: Recipe) -> tuple[Head, ...]:
+def bare_heads(tasks: Sequence[Task], recipe: ModelConfig) -> tuple[Head, ...]:
     """Heads for what needs no trained weights: encoding labels, reading outputs. Draws no random number."""
     with torch.device("meta"):
         return tuple(make_head(task, recipe) for task in tasks)
 
 
-def _make_encoder(widths: Mapping[Modality, int], recipe: Recipe, common: nn.ModuleDict, key: str) -> Encoder:
+def _make_encoder(
+    widths: Mapping[Modality, int], recipe: ModelConfig, common: nn.ModuleDict, key: str
+) -> Encoder:
     modality = Modality(key)
     made = encoder_class(modality, recipe)
     name = recipe.encoder_of(modality)
@@ -130,7 +132,7 @@ def _make_encoder(widths: Mapping[Modality, int], recipe: Recipe, common: nn.Mod
     return encoder
 
 
-def _inner_encoder(recipe: Recipe, name: str, width: int) -> Encoder:
+def _inner_encoder(recipe: ModelConfig, name: str, width: int) -> Encoder:
     options = options_of(ENCODERS, name, recipe.options_for(name))
     return cast(Encoder, ENCODERS.get(name)(width, recipe.hidden, recipe.dropout, options))
 
@@ -145,14 +147,14 @@ def _share(encoder: Encoder, part: str, common: nn.ModuleDict, key: str) -> None
     object.__setattr__(encoder, part, common[key])
 
 
-def _make_fusion(widths: Mapping[Modality, int], recipe: Recipe) -> Fusion:
+def _make_fusion(widths: Mapping[Modality, int], recipe: ModelConfig) -> Fusion:
     options = options_of(FUSIONS, recipe.fusion, recipe.options_for(recipe.fusion))
     _require_readable(widths, recipe)
     ordered = {m.value: widths[m] for m in Modality if m in widths}
     return cast(Fusion, FUSIONS.get(recipe.fusion)(ordered, recipe.hidden, recipe.dropout, options))
 
 
-def _require_readable(widths: Mapping[Modality, int], recipe: Recipe) -> None:
+def _require_readable(widths: Mapping[Modality, int], recipe: ModelConfig) -> None:
     reads_rows = cast(type[Fusion], FUSIONS.get(recipe.fusion)).reads_rows
     if reads_rows and any(encoder_class(m, recipe).reads_tokens for m in widths):
         raise ConfigError(

@@ -15,14 +15,14 @@ from annotate.learning.heads.base import Head, Raw
 from annotate.learning.members import Members, ask
 from annotate.learning.network import bare_heads, encoder_class
 from annotate.learning.tensors import Inputs
-from annotate.learning.votes import elect
+from annotate.learning.voting import majority_vote
 from annotate.types import TaskPrediction
 
 Codes = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Predictions:
     """What a model makes of n samples."""
 
     predictions: dict[str, TaskPrediction]
@@ -50,7 +50,7 @@ def predict(
     device: str = "cpu",
     places: Places | None = None,
 ) -> tuple[dict[str, TaskPrediction], NDArray[np.float32]]:
-    """Predictions by task id, and (n, hidden) embeddings: see `Seen`, and `see` for what is raised."""
+    """Predictions by task id, and (n, hidden) embeddings: see `Predictions`, and `see` for what is raised."""
     seen = see(checkpoint, read, sample_ids, device, places)
     return seen.predictions, seen.embeddings
 
@@ -63,7 +63,7 @@ def see(
     places: Places | None = None,
     *,
     codes: bool = False,
-) -> Seen:
+) -> Predictions:
     """Everything the model can tell about samples; what the heads read only with `codes`.
 
     Features are read about `CHUNK` samples at a time, and nothing but the answers is kept. `places` is needed
@@ -86,7 +86,7 @@ def see(
             _keep(kept, rows, chunk.codes, len(sample_ids))
             for head in readers:
                 _put(said[head.task.id], rows, _read(checkpoint, head, chunk.heads[head.task.id]))
-    return Seen(said, embeddings, kept)
+    return Predictions(said, embeddings, kept)
 
 
 def _keep(kept: Codes, rows: NDArray[np.intp], found: Codes, count: int) -> None:
@@ -161,4 +161,4 @@ def _read(checkpoint: Checkpoint, head: Head, raw: Raw) -> TaskPrediction:
     together = read(raw, shares=shares)
     if not checkpoint.combination.voted:
         return together
-    return elect(together, [read(raw[[k]]) for k in range(len(raw))])
+    return majority_vote(together, [read(raw[[k]]) for k in range(len(raw))])

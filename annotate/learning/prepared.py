@@ -22,11 +22,11 @@ from annotate.learning.batches import (
 from annotate.learning.device import repeatable
 from annotate.learning.encoders._tokens import require_readable
 from annotate.learning.encoders.base import Encoder
-from annotate.learning.enough import FEWEST_VALID
 from annotate.learning.heads.base import Head, Target
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet, bare_heads, encoder_class
-from annotate.learning.recipe import Recipe
-from annotate.learning.resume import Keeper
+from annotate.learning.requirements import FEWEST_VALID
+from annotate.learning.resume import Checkpointer
 from annotate.learning.sample_weights import Weigher, label_weights
 from annotate.types import UNIMODAL, Label, Modality, Task
 
@@ -56,7 +56,7 @@ class TrainingSet:
 class Prepared:
     """A training set as tensors on the device."""
 
-    recipe: Recipe
+    recipe: ModelConfig
     tasks: tuple[Task, ...]
     heads: tuple[Head, ...]
     widths: Mapping[Modality, int]
@@ -67,7 +67,7 @@ class Prepared:
     groups: NDArray[np.intp]
     """(n,) numbers of the train samples' groups."""
     device: str
-    keeper: Keeper | None = None
+    checkpointer: Checkpointer | None = None
     cache_graphs: bool = False
     """As in `annotate.learning.train_step.TrainStep`."""
 
@@ -84,7 +84,7 @@ class Prepared:
         return net
 
 
-def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:
+def prepare(training_set: TrainingSet, recipe: ModelConfig, device: str) -> Prepared:
     """Read, condense, standardise and encode; with fewer than `FEWEST_VALID` valid samples there are none.
 
     Raises `ModelError` for a task of a modality without features, and for features that cannot be used.
@@ -126,7 +126,7 @@ def prepare(training_set: TrainingSet, recipe: Recipe, device: str) -> Prepared:
     )
 
 
-def _encoder_classes(training_set: TrainingSet, recipe: Recipe) -> dict[Modality, type[Encoder]]:
+def _encoder_classes(training_set: TrainingSet, recipe: ModelConfig) -> dict[Modality, type[Encoder]]:
     """By modality; each can read its features."""
     classes = {m: encoder_class(m, recipe) for m in training_set.extractors}
     for m, extractor in training_set.extractors.items():

@@ -19,7 +19,7 @@ from torch import Tensor
 from annotate import temporary
 from annotate.durable import write_whole
 from annotate.learning.batches import Batch
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 
 FORMAT = 2
 EVERY_SECONDS = 20.0
@@ -34,7 +34,7 @@ _FACTS = "facts"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class TrainingState:
     """The state of a training at the end of an epoch."""
 
     tensors: Mapping[str, Tensor]
@@ -44,7 +44,7 @@ class Kept:
 
 
 @dataclass
-class Keeper:
+class Checkpointer:
     """Writes the states of trainings into a folder, each under the name of what is trained on what."""
 
     folder: Path
@@ -55,7 +55,7 @@ class Keeper:
     """Until when nothing more is written."""
     _told: bool = field(default=False, init=False)
 
-    def find(self, name: str) -> Kept | None:
+    def find(self, name: str) -> TrainingState | None:
         """What was kept under `name`; None when there is nothing, or when it is damaged."""
         self._kept = time.monotonic()
         path = self.folder / f"{name}{SUFFIX}"
@@ -74,7 +74,7 @@ class Keeper:
             self._tell(f"an unfinished training is found: it goes on after epoch {kept.facts['epoch']}")
         return kept
 
-    def keep(self, name: str, state: Callable[[], Kept], *, ended: bool = False) -> None:
+    def keep(self, name: str, state: Callable[[], TrainingState], *, ended: bool = False) -> None:
         """Write the state if it is time to. A disk that is full costs the state, not the training."""
         started = time.monotonic()
         if started - self._kept < (ENDED_SECONDS if ended else EVERY_SECONDS) or started < self._rests:
@@ -105,7 +105,7 @@ def delete_states(folder: Path) -> None:
 
 
 def name_of(
-    recipe: Recipe, sees: Sequence[str], batches: Iterable[Batch | None], weights: Mapping[str, Tensor],
+    recipe: ModelConfig, sees: Sequence[str], batches: Iterable[Batch | None], weights: Mapping[str, Tensor],
     others: Iterable[Tensor],
 ) -> str:  # fmt: skip
     """The name of a training: a hash of all that decides its result, torch's version among it.
@@ -147,19 +147,19 @@ def _of_batch(batch: Batch) -> dict[str, Tensor]:
     return {f"{part}.{name}": tensor for part, found in parts.items() for name, tensor in found.items()}
 
 
-def _bytes(state: Kept) -> bytes:
+def _bytes(state: TrainingState) -> bytes:
     """A checksum, then the tensors; the facts are one of them."""
     facts = torch.frombuffer(bytearray(json.dumps(dict(state.facts)).encode()), dtype=torch.uint8)
     content = save({_FACTS: facts, **{name: tensor.contiguous() for name, tensor in state.tensors.items()}})
     return hashlib.sha256(content).digest() + content
 
 
-def _parse(content: bytes) -> Kept | None:
+def _parse(content: bytes) -> TrainingState | None:
     """None when it is damaged."""
     try:
         if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
             return None
         tensors = load(content[_DIGEST:])
-        return Kept(tensors, json.loads(tensors.pop(_FACTS).numpy().tobytes()))
+        return TrainingState(tensors, json.loads(tensors.pop(_FACTS).numpy().tobytes()))
     except (ValueError, KeyError, SafetensorError):
         return None

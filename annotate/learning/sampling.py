@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from annotate.learning.batches import Batch
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 
 
 class Step(NamedTuple):
@@ -33,7 +33,7 @@ class Sampler:
     """
 
     def __init__(
-        self, train: Batch, task_ids: Sequence[str], recipe: Recipe, *, members: int, whole_videos: bool,
+        self, train: Batch, task_ids: Sequence[str], recipe: ModelConfig, *, members: int, whole_videos: bool,
         sample_weights: Tensor | None = None,
     ) -> None:  # fmt: skip
         """`train` is without members in front; `sample_weights` (members, n)."""

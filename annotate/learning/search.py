@@ -10,8 +10,8 @@ import torch
 from annotate.learning.batches import Batch
 from annotate.learning.device import repeatable
 from annotate.learning.members import Members
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.prepared import Prepared
-from annotate.learning.recipe import Recipe
 from annotate.learning.results import Search, Tried
 from annotate.learning.seeds import member_seed
 from annotate.learning.sharings.base import Sharing
@@ -31,7 +31,7 @@ PLACE = 101
 """Of the search among the seeds of a training."""
 
 
-def search(prepared: Prepared, seed: int) -> tuple[Recipe, Search | None]:
+def search(prepared: Prepared, seed: int) -> tuple[ModelConfig, Search | None]:
     """The recipe with the sharing's options chosen, and how; None where there was nothing to choose.
 
     Raises `ConfigError` for options that cannot be, `ModelError` when a loss is no longer a number.
@@ -75,7 +75,7 @@ def _divide(prepared: Prepared, seed: int) -> tuple[Batch, Batch | None, str]:
 
 
 def _losses(
-    prepared: Prepared, recipes: Sequence[Recipe], train: Batch, judges: Batch, seeds: Sequence[int]
+    prepared: Prepared, recipes: Sequence[ModelConfig], train: Batch, judges: Batch, seeds: Sequence[int]
 ) -> list[float]:
     """Of each recipe the mean over the seeds, which decide first weights and order; all side by side."""
     nets = [replace(prepared, recipe=recipe).network(seed) for recipe in recipes for seed in seeds]
@@ -89,14 +89,14 @@ def _losses(
             judges,
             recipe,
             generators,
-            keeper=prepared.keeper,
+            checkpointer=prepared.checkpointer,
             cache_graphs=prepared.cache_graphs,
         )
     losses = np.array([one.valid_loss for one in fitted], np.float64)
     return [float(loss) for loss in losses.reshape(len(recipes), len(seeds)).mean(axis=1)]
 
 
-def _with(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+def _with(recipe: ModelConfig, options: Mapping[str, Any]) -> ModelConfig:
     """The recipe with every option of its sharing said."""
     return replace(recipe, options={**recipe.options, recipe.sharing: dict(options)})
 

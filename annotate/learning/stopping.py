@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.weightings.base import mean_of_present
 from annotate.types import Modality, Task
 
@@ -25,7 +25,7 @@ class Stopping:
     tasks are main; a task without valid labels never stops by itself.
     """
 
-    def __init__(self, members: int, tasks: Sequence[Task], recipe: Recipe) -> None:
+    def __init__(self, members: int, tasks: Sequence[Task], recipe: ModelConfig) -> None:
         self.patience, self.task_wise = recipe.patience, recipe.stopping == "task-wise"
         self.multimodal = torch.tensor([task.modality is Modality.MULTIMODAL for task in tasks])
         self.best_loss = torch.full((members,), math.inf)

@@ -15,7 +15,7 @@ from annotate.learning.graph_cache import GraphCache, Tensors, tested_torch
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
 from annotate.learning.memory import in_pieces
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.tensors import Inputs, Output
 from annotate.learning.weightings.base import Weighting
 
@@ -26,7 +26,7 @@ class TrainStep:
     """Forward and backward for all members at once."""
 
     def __init__(
-        self, members: Members, weighting: Weighting, recipe: Recipe, *, cache_graphs: bool = False
+        self, members: Members, weighting: Weighting, recipe: ModelConfig, *, cache_graphs: bool = False
     ) -> None:
         """With `cache_graphs` see `annotate.learning.graph_cache`; the results are the same."""
         self.members, self.weighting = members, weighting
@@ -42,7 +42,7 @@ class TrainStep:
             self.cache = GraphCache(self._of_tensors, self._kind(recipe))
         self.like: Batch | None = None
 
-    def _kind(self, recipe: Recipe) -> Hashable:
+    def _kind(self, recipe: ModelConfig) -> Hashable:
         """Everything but the batch that decides the operations of a step."""
         tensors = [*self.learned, *self.kept]
         shapes = tuple((tuple(t.shape), t.dtype, str(t.device)) for t in tensors)

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from annotate.errors import ModelError
 from annotate.learning.batches import Batch
-from annotate.learning.conflict import Looks
+from annotate.learning.conflict import GradientProbe
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, Weights, ask, repeat
 from annotate.learning.memory import Room
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.results import Epoch, Fitted
-from annotate.learning.resume import Keeper, Kept, name_of
+from annotate.learning.resume import Checkpointer, TrainingState, name_of
 from annotate.learning.sampling import Sampler, Step
 from annotate.learning.stopping import Stopping
 from annotate.learning.train_step import TrainStep
@@ -37,32 +37,32 @@ def fit(  # noqa: PLR0913 - one for each part of a training
     members: Members,
     train: Batch,
     valid: Batch | None,
-    recipe: Recipe,
+    recipe: ModelConfig,
     generators: Sequence[torch.Generator],
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     *,
     sample_weights: Tensor | None = None,
-    keeper: Keeper | None = None,
+    checkpointer: Checkpointer | None = None,
     cache_graphs: bool = False,
 ) -> list[Fitted]:
     """Train in place until the valid labels say that each member has learned enough (see `Stopping`).
 
     Without valid labels a fixed number of epochs is run. `generators`, one per member, decide which samples
     and tasks follow each other (see `Sampler`). `sample_weights` (members, n) multiply the weights of
-    `train`. With a `keeper`, a training that was killed goes on, and ends with the weights it would have had.
-    `cache_graphs` as in `TrainStep`. Raises `ModelError` when a loss is no longer a number.
+    `train`. With a `checkpointer`, a training that was killed goes on, and ends with the weights it would
+    have had. `cache_graphs` as in `TrainStep`. Raises `ModelError` when a loss is no longer a number.
     """
     run = _Run(members, train, valid, recipe, generators, sample_weights, cache_graphs=cache_graphs)
-    name = "" if keeper is None else run.name()
-    kept = None if keeper is None else keeper.find(name)
+    name = "" if checkpointer is None else run.name()
+    kept = None if checkpointer is None else checkpointer.find(name)
     if kept is not None:
         run.restore(kept)
     while run.epoch < run.epochs and bool(run.stopping.running.any()):
         on_epoch(run.one_epoch())
-        if keeper is not None:
-            keeper.keep(name, run.state)
-    if keeper is not None:
-        keeper.keep(name, run.state, ended=True)
+        if checkpointer is not None:
+            checkpointer.keep(name, run.state)
+    if checkpointer is not None:
+        checkpointer.keep(name, run.state, ended=True)
     return run.finish()
 
 
@@ -74,7 +74,7 @@ class _Run:
         members: Members,
         train: Batch,
         valid: Batch | None,
-        recipe: Recipe,
+        recipe: ModelConfig,
         generators: Sequence[torch.Generator],
         sample_weights: Tensor | None,
         *,
@@ -93,7 +93,7 @@ class _Run:
             members=members.count, whole_videos=members.net.needs_context, sample_weights=sample_weights,
         )  # fmt: skip
         self.stopping = Stopping(members.count, members.net.tasks, recipe)
-        self.looks = Looks(self.heads, members.count)
+        self.probe = GradientProbe(self.heads, members.count)
         self.epochs = recipe.epochs if valid else _unwatched_epochs(recipe, self.sampler.steps)
         self.epoch = 0
         self.best: Weights = members.weights()
@@ -193,11 +193,11 @@ class _Run:
 
     def _look(self) -> None:
         """At the gradients of each task, now and then; the training goes on as if nobody had looked."""
-        if self.looks.due(self.epoch * self.sampler.steps):
+        if self.probe.due(self.epoch * self.sampler.steps):
             generators = [torch.Generator().manual_seed(self.epoch) for _ in self.generators]
             step = next(iter(self.sampler.epoch(generators)))
             with suppress(torch.OutOfMemoryError):  # it is only a look
-                self.looks.take(self.members, self._batch(step.indices[:, : self.room.rows or None]))
+                self.probe.take(self.members, self._batch(step.indices[:, : self.room.rows or None]))
 
     def _remember(self, better: Tensor) -> None:
         if not bool(better.any()):
@@ -213,7 +213,7 @@ class _Run:
         batches, weights = (self.train, self.valid), self.members.weights()
         return name_of(self.recipe, self.members.sees, batches, weights, [*chance, *factors])
 
-    def state(self) -> Kept:
+    def state(self) -> TrainingState:
         """All that decides how it goes on."""
         tensors = {f"{part}.{name}": t for part, found in self._parts().items() for name, t in found.items()}
         for i, generator in enumerate(self.generators):
@@ -222,9 +222,9 @@ class _Run:
         if self.train.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.train.device)
         facts = {"epoch": self.epoch, "rows": self.room.rows}
-        return Kept({n: t.detach().cpu().clone() for n, t in tensors.items()}, facts)
+        return TrainingState({n: t.detach().cpu().clone() for n, t in tensors.items()}, facts)
 
-    def restore(self, kept: Kept) -> None:
+    def restore(self, kept: TrainingState) -> None:
         """Be where `state` was asked."""
         self.epoch, self.room.rows = kept.facts["epoch"], kept.facts["rows"]
         for name, tensor in kept.tensors.items():
@@ -257,7 +257,7 @@ class _Run:
             "best": self.best,
             "weighting": dict(self.weighting.state_dict(keep_vars=True)),
             "stopping": self.stopping.tensors(),
-            "looks": self.looks.tensors(),
+            "looks": self.probe.tensors(),
             "run": {"losses": self.losses},
             "moments": moments,
         }
@@ -275,18 +275,18 @@ class _Run:
             int(self.stopping.best_epoch[k]),
             None if self.valid is None else float(self.stopping.best_loss[k]),
             {task_id: loss for task_id, loss in losses.items() if not math.isnan(loss)},
-            self.looks.of(k),
+            self.probe.of(k),
         )
 
 
-def make_weighting(members: Members, recipe: Recipe) -> Weighting:
+def make_weighting(members: Members, recipe: ModelConfig) -> Weighting:
     """The weighting that the recipe names, on the device of the members."""
     options = options_of(WEIGHTINGS, recipe.weighting, recipe.options_for(recipe.weighting))
     made = WEIGHTINGS.get(recipe.weighting)(members.net.tasks, members.count, options)
     return cast(Weighting, made).to(next(iter(members.parameters.values())).device)
 
 
-def make_optimizer(members: Members, weighting: Weighting, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(members: Members, weighting: Weighting, recipe: ModelConfig) -> torch.optim.Optimizer:
     """AdamW over all members at once; parameters with a rate of their own form groups of their own."""
     rates: dict[float, list[Tensor]] = {}
     for name, parameter in members.parameters.items():
@@ -323,7 +323,7 @@ def _clip(parameters: Sequence[Tensor]) -> None:
     torch._foreach_mul_(gradients, [shaped[gradient.dim()] for gradient in gradients])
 
 
-def _unwatched_epochs(recipe: Recipe, steps: int) -> int:
+def _unwatched_epochs(recipe: ModelConfig, steps: int) -> int:
     return min(recipe.epochs, max(UNWATCHED_EPOCHS, math.ceil(UNWATCHED_STEPS / max(steps, 1))))
 
 

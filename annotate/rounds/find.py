@@ -8,14 +8,14 @@ from annotate.corpus.features import feature_names
 from annotate.corpus.origins import read_places
 from annotate.errors import ModelError
 from annotate.project import Project
-from annotate.rounds.training_data import Material, reader
+from annotate.rounds.training_data import TrainingData, reader
 from annotate.types import Task
 from db.engine import reading
 from db.rounds import get_round, round_of
 
 if TYPE_CHECKING:
     from annotate.learning.checkpoint import Checkpoint
-    from annotate.learning.predict import Seen
+    from annotate.learning.predict import Predictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +32,19 @@ class RoundRecord:
     """By split, by task id, by score."""
 
 
-def find_round(project: Project, material: Material) -> RoundRecord | None:
-    """The newest round of exactly this material whose model still lies in its folder."""
+def find_round(project: Project, data: TrainingData) -> RoundRecord | None:
+    """The newest round of exactly this data whose model still lies in its folder."""
     with reading(project.engine) as session:
-        row = round_of(session, material.hash)
+        row = round_of(session, data.hash)
         if row is None or not (project.models / row.model).is_dir():
             return None
         return RoundRecord(row.id, row.seconds, row.settings, row.metrics)
 
 
-def view(
+def predict_round(
     project: Project, round_id: int, sample_ids: Sequence[str], *, device: str | None = None,
     codes: bool = False,
-) -> "Seen":  # fmt: skip
+) -> "Predictions":  # fmt: skip
     """What a round's model says about samples, in that order; what its heads read only with `codes`.
 
     Tasks that had too few labels are absent. Raises `ModelError` when the round or its checkpoint is

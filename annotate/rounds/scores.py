@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from annotate.corpus.origins import read_places
 from annotate.project import Project
-from annotate.rounds.training_data import Material, reader
+from annotate.rounds.training_data import TrainingData, reader
 from annotate.types import Split
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ SCORED = (Split.VALID, Split.TEST)
 
 
 def score_model(
-    project: Project, checkpoint: "Checkpoint", material: Material, device: str
+    project: Project, checkpoint: "Checkpoint", data: TrainingData, device: str
 ) -> dict[str, dict[str, dict[str, float]]]:
     """By split, by task id: every score against that task's own labels; without labels it is absent."""
     from annotate.learning.metrics import scores_of
@@ -23,12 +23,12 @@ def score_model(
     found: dict[str, dict[str, dict[str, float]]] = {}
     places = read_places(project)
     for split in SCORED:
-        ids = material.sample_ids(split, checkpoint.tasks)
+        ids = data.sample_ids(split, checkpoint.tasks)
         position = {sample_id: i for i, sample_id in enumerate(ids)}
         predictions, _ = predict(checkpoint, reader(project), ids, device, places)
         found[split.value] = {}
         for task in checkpoint.tasks:
-            labels = material.of_task(task, split)
+            labels = data.of_task(task, split)
             if labels:
                 rows = [position[label.sample_id] for label in labels]
                 found[split.value][task.id] = scores_of(predictions[task.id].of(rows), labels)

@@ -7,7 +7,7 @@ from annotate.config.sections import TrainSettings
 from annotate.project import Project
 
 if TYPE_CHECKING:
-    from annotate.learning.recipe import Recipe
+    from annotate.learning.model_config import ModelConfig
 
 
 def seed_of(project: Project, seed: int | None) -> int:
@@ -15,20 +15,20 @@ def seed_of(project: Project, seed: int | None) -> int:
     return project.settings.project.seed if seed is None else seed
 
 
-def recipe_of(project: Project) -> "Recipe":
+def recipe_of(project: Project) -> "ModelConfig":
     """What `[train]` says.
 
     Raises `ConfigError` for a plug-in or an option that does not exist, or a package that is missing.
     """
-    from annotate.learning.checked import require_parts
-    from annotate.learning.recipe import Recipe
+    from annotate.learning.model_config import ModelConfig
+    from annotate.learning.validate import require_plugins
 
     if project.settings.train.tensorboard:
         from annotate.learning.events import require_tensorboard
 
         require_tensorboard()
-    recipe = Recipe(**project.settings.train.recipe())
-    require_parts(recipe, {task.dimension.kind for task in project.settings.tasks()})
+    recipe = ModelConfig(**project.settings.train.recipe())
+    require_plugins(recipe, {task.dimension.kind for task in project.settings.tasks()})
     return recipe
 
 

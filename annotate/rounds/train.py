@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from annotate.corpus.origins import read_places
 from annotate.errors import ConfigError
-from annotate.learning.enough import learned
+from annotate.learning.requirements import trainable
 from annotate.permissions import make_folder
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -15,7 +15,7 @@ from annotate.rounds.find import RoundRecord, find_round
 from annotate.rounds.housekeeping import UNFINISHED, forget_unfinished, sweep_models
 from annotate.rounds.scores import score_model
 from annotate.rounds.settings import recipe_of, seed_of
-from annotate.rounds.training_data import Material, read_material, reader
+from annotate.rounds.training_data import TrainingData, read_training_data, reader
 from annotate.rounds.warnings import warnings_of_model, warnings_of_project
 from annotate.types import Split
 from db.engine import writing
@@ -37,22 +37,22 @@ def ensure_round(
     may write while the model is trained. Raises `ModelError`, `FeatureError` and `ProjectBusy`.
     """
     recipe_of(project)  # what cannot be is said before anything is computed
-    material = read_material(project, seed=seed_of(project, seed))
-    if not material.trainable():
+    data = read_training_data(project, seed=seed_of(project, seed))
+    if not data.trainable():
         return None
-    found = find_round(project, material)
+    found = find_round(project, data)
     if found is not None:
         return found.id
-    return train_round(project, material, device=device, seed=seed, progress=progress).id
+    return train_round(project, data, device=device, seed=seed, progress=progress).id
 
 
 def train_round(
-    project: Project, material: Material, *, device: str | None, seed: int | None, progress: Progress,
+    project: Project, data: TrainingData, *, device: str | None, seed: int | None, progress: Progress,
     force: bool = False,
 ) -> RoundRecord:  # fmt: skip
-    """Train on `material`, which has a trainable task, and take the writer lock only to keep the model.
+    """Train on `data`, which has a trainable task, and take the writer lock only to keep the model.
 
-    A round of the same material that another command wrote meanwhile is taken instead, unless `force`.
+    A round of the same data that another command wrote meanwhile is taken instead, unless `force`.
     The model's folder is in place before its row, so that no row lacks its model; a folder without a row
     is what a crash left and is swept by the next training.
     """
@@ -62,13 +62,13 @@ def train_round(
     chosen = choose_device(device or project.settings.train.device)
     make_folder(project.models)  # where that cannot be, it is said before the work is done
     started = time.monotonic()
-    keep = project.models / UNFINISHED / material.hash
-    checkpoint = _fit(project, material, seed_of(project, seed), chosen, progress, keep)
-    metrics = score_model(project, checkpoint, material, chosen)
+    keep = project.models / UNFINISHED / data.hash
+    checkpoint = _fit(project, data, seed_of(project, seed), chosen, progress, keep)
+    metrics = score_model(project, checkpoint, data, chosen)
     seconds = time.monotonic() - started
-    settings = _settings(project, checkpoint, material, chosen)
+    settings = _settings(project, checkpoint, data, chosen)
     with project.writing(wait_seconds=KEEP_SECONDS):
-        found = None if force else find_round(project, material)
+        found = None if force else find_round(project, data)
         if found is not None:
             return found
         name = sweep_models(project)
@@ -77,7 +77,7 @@ def train_round(
             round_id = add_round(
                 session,
                 seed=seed_of(project, seed),
-                labels_hash=material.hash,
+                labels_hash=data.hash,
                 settings=settings,
                 metrics=metrics,
                 model=name,
@@ -89,20 +89,20 @@ def train_round(
 
 
 def _fit(
-    project: Project, material: Material, seed: int, device: str, progress: Progress, keep: Path
+    project: Project, data: TrainingData, seed: int, device: str, progress: Progress, keep: Path
 ) -> "Checkpoint":
     from annotate.learning.ensemble import fit_ensemble
     from annotate.learning.prepared import TrainingSet
 
     recipe = recipe_of(project)
-    tasks = learned(material.trainable(), recipe.unimodal_labels)
+    tasks = trainable(data.trainable(), recipe.unimodal_labels)
     training_set = TrainingSet(
         tasks=tasks,
-        train=material.sample_ids(Split.TRAIN, tasks),
-        valid=material.sample_ids(Split.VALID, tasks),
-        labels={**material.labels[Split.TRAIN], **material.labels[Split.VALID]},
+        train=data.sample_ids(Split.TRAIN, tasks),
+        valid=data.sample_ids(Split.VALID, tasks),
+        labels={**data.labels[Split.TRAIN], **data.labels[Split.VALID]},
         read=reader(project),
-        extractors=material.extractors,
+        extractors=data.extractors,
         places=read_places(project),
     )
     events = _events(project, keep.name[:12])
@@ -127,16 +127,16 @@ def _events(project: Project, name: str) -> Path | None:
     return folder
 
 
-def _settings(project: Project, checkpoint: "Checkpoint", material: Material, device: str) -> dict[str, Any]:
+def _settings(project: Project, checkpoint: "Checkpoint", data: TrainingData, device: str) -> dict[str, Any]:
     from annotate.learning.conflict import together
 
     return {
         "device": device,
         "epochs": [fitted.epochs for fitted in checkpoint.fitted],
-        "labels": material.counts(),
-        "extractors": {m.value: name for m, name in material.extractors.items()},
+        "labels": data.counts(),
+        "extractors": {m.value: name for m, name in data.extractors.items()},
         "recipe": project.settings.train.recipe(),
-        "warnings": [*warnings_of_model(checkpoint, material), *warnings_of_project(project, material)],
+        "warnings": [*warnings_of_model(checkpoint, data), *warnings_of_project(project, data)],
         "notes": list(checkpoint.notes),
         "conflicts": [asdict(found) for found in together(one.conflicts for one in checkpoint.fitted)],
         "search": None if checkpoint.search is None else asdict(checkpoint.search),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from annotate.corpus.features import feature_names, outdated, read_features
 from annotate.errors import FeatureError
-from annotate.learning.enough import lacking
+from annotate.learning.requirements import missing_labels
 from annotate.project import Project
 from annotate.types import UNIMODAL, Kind, Label, Modality, Split, Task
 from db.batches import audit_sample_ids
@@ -25,7 +25,7 @@ GENERATION = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingData:
     """What a model may learn from: labels by split; audit samples teach nothing and are not among them."""
 
     tasks: tuple[Task, ...]
@@ -37,7 +37,7 @@ class Material:
     """Labelled samples that are left out because features are missing."""
     hash: str
     """Over everything that decides the model except the device."""
-    evidence: str
+    data_hash: str
     """Over the features and labels of train and valid alone, whatever the settings."""
     features: str
     """Over the features of every labelled sample."""
@@ -52,7 +52,7 @@ class Material:
 
     def missing(self, task: Task) -> str:
         """What a head of `task` still needs; empty when nothing."""
-        return lacking(task, self.of_task(task, Split.TRAIN))
+        return missing_labels(task, self.of_task(task, Split.TRAIN))
 
     def sample_ids(self, split: Split, tasks: Sequence[Task]) -> list[str]:
         """Samples with a label of one of `tasks`, ordered."""
@@ -65,7 +65,7 @@ class Material:
         return {t.id: {split.value: found[split][t.id] for split in Split} for t in self.tasks}
 
 
-def read_material(project: Project, *, seed: int) -> Material:
+def read_training_data(project: Project, *, seed: int) -> TrainingData:
     """Read the labels whose task and answer `annotate.toml` still knows, of samples with features.
 
     Raises `FeatureError` when there are labels but not one labelled sample has features.
@@ -91,10 +91,10 @@ def read_material(project: Project, *, seed: int) -> Material:
         raise FeatureError(
             f"no labelled sample has features{outdated(project)}", hint="run `annotate extract`"
         )
-    return Material(
+    return TrainingData(
         tasks, labels, extractors, len(without),
         hash=_hash(_content(tasks, labels, inputs, Split), seed, project.settings.train.recipe()),
-        evidence=_hash(_content(tasks, labels, inputs, (Split.TRAIN, Split.VALID))),
+        data_hash=_hash(_content(tasks, labels, inputs, (Split.TRAIN, Split.VALID))),
         features=_hash(*_inputs(inputs, {i for found in labels.values() for i, _ in found})),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from annotate.corpus.gaps import gap_warnings
 from annotate.corpus.origins import read_places
 from annotate.project import Project
 from annotate.rounds.settings import overruled
-from annotate.rounds.training_data import Material
+from annotate.rounds.training_data import TrainingData
 from annotate.types import Kind, Split, Task
 from annotate.wording import counted, either
 from db.engine import reading
@@ -19,22 +19,20 @@ FEW_LABELS = 30
 """Test labels below which the scores say little."""
 
 
-def warnings_of_model(checkpoint: "Checkpoint", material: Material) -> list[str]:
+def warnings_of_model(checkpoint: "Checkpoint", data: TrainingData) -> list[str]:
     """What the training lacked: heads, valid labels, features, different labels, test labels."""
-    found = [
-        f"{t.id} has no head: it needs {material.missing(t)}" for t in material.tasks if material.missing(t)
-    ]
+    found = [f"{t.id} has no head: it needs {data.missing(t)}" for t in data.tasks if data.missing(t)]
     tasks = checkpoint.tasks
     if any(fitted.valid_loss is None for fitted in checkpoint.fitted):
         found.append("too few valid labels to tell when to stop: trained for a fixed number of epochs")
-    if material.without_features:
+    if data.without_features:
         found.append(
-            f"{counted(material.without_features, 'labelled sample')} "
-            f"{either(material.without_features, 'has', 'have')} no features: run `annotate extract`"
+            f"{counted(data.without_features, 'labelled sample')} "
+            f"{either(data.without_features, 'has', 'have')} no features: run `annotate extract`"
         )
-    found += _odd_labels(material, tasks)
+    found += _odd_labels(data, tasks)
     for task in tasks:
-        count = len(material.of_task(task, Split.TEST))
+        count = len(data.of_task(task, Split.TEST))
         if count == 0:
             found.append(f"{task.id} has no test labels, so no test scores")
         elif count < FEW_LABELS:
@@ -42,23 +40,23 @@ def warnings_of_model(checkpoint: "Checkpoint", material: Material) -> list[str]
     return found
 
 
-def warnings_of_project(project: Project, material: Material) -> list[str]:
+def warnings_of_project(project: Project, data: TrainingData) -> list[str]:
     """What the settings and samples of the project do to a training: overridden keys, one group, gaps."""
     found, train = [], project.settings.train
     over = overruled(train)
     if over:
         found.append(f"the preset {train.preset} is overridden for {', '.join(over)}: see `annotate doctor`")
-    ids = material.sample_ids(Split.TRAIN, material.trainable())
+    ids = data.sample_ids(Split.TRAIN, data.trainable())
     if len({place.group for place in read_places(project)(ids)}) < 2:
         found.append("all train labels are of one group, such as one speaker: of others nothing is known")
     with reading(project.engine) as session:
         return [*found, *gap_warnings(project, session)]
 
 
-def _odd_labels(material: Material, tasks: Sequence[Task]) -> list[str]:
+def _odd_labels(data: TrainingData, tasks: Sequence[Task]) -> list[str]:
     return [
         f"all train labels of {task.id} are the same: its head can learn nothing else"
         for task in tasks
         if task.dimension.kind is Kind.REGRESSION
-        and len({label.value for label in material.of_task(task, Split.TRAIN)}) < 2
+        and len({label.value for label in data.of_task(task, Split.TRAIN)}) < 2
     ]

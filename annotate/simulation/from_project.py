@@ -15,7 +15,7 @@ from annotate.corpus.origins import read_places
 from annotate.errors import NothingToDo, UsageError
 from annotate.project import Project
 from annotate.rounds.settings import recipe_of
-from annotate.rounds.training_data import Material, read_material, reader
+from annotate.rounds.training_data import TrainingData, read_training_data, reader
 from annotate.simulation.world import World
 from annotate.types import Label, Split, Task
 from db.costs import lengths
@@ -39,10 +39,10 @@ def world_of(
     `FeatureError` when features are missing, `ConfigError` when `[train]` names what is not there.
     """
     recipe = recipe_of(project)
-    material = read_material(project, seed=project.settings.project.seed)
-    chosen = _tasks(material, tasks)
-    labels = {key: label for split in Split for key, label in material.labels[split].items()}
-    pool = _whole(material, Split.TRAIN, chosen)
+    data = read_training_data(project, seed=project.settings.project.seed)
+    chosen = _tasks(data, tasks)
+    labels = {key: label for split in Split for key, label in data.labels[split].items()}
+    pool = _whole(data, Split.TRAIN, chosen)
     said = _votes(project, chosen) if votes else {}
     with reading(project.engine) as session:
         who, seconds = talkers(session, pool), lengths(session, pool)
@@ -51,11 +51,11 @@ def world_of(
     return World(
         tasks=chosen,
         pool=tuple(pool),
-        valid=tuple(material.sample_ids(Split.VALID, chosen)),
-        test=tuple(material.sample_ids(Split.TEST, chosen)),
+        valid=tuple(data.sample_ids(Split.VALID, chosen)),
+        test=tuple(data.sample_ids(Split.TEST, chosen)),
         labels=_of(labels, chosen),
         read=reader(project),
-        extractors=material.extractors,
+        extractors=data.extractors,
         places=read_places(project),
         bare=bare(project, pool),
         groups={"speaker": numbered(speakers), "video": numbered(videos)},
@@ -66,14 +66,14 @@ def world_of(
         options=batch.options,
         costs=costs_of(project),
         votes={key: given for key, given in said.items() if key in labels},
-        features=material.features,
+        features=data.features,
         agree=aggregate,
     )
 
 
-def _tasks(material: Material, wanted: Sequence[str]) -> tuple[Task, ...]:
+def _tasks(data: TrainingData, wanted: Sequence[str]) -> tuple[Task, ...]:
     """In the order of the settings."""
-    known = {task.id: task for task in material.tasks}
+    known = {task.id: task for task in data.tasks}
     for task_id in wanted:
         if task_id not in known:
             close = get_close_matches(task_id, known, n=1)
@@ -82,21 +82,21 @@ def _tasks(material: Material, wanted: Sequence[str]) -> tuple[Task, ...]:
                 hint=f"did you mean {close[0]!r}?" if close else f"one of {', '.join(known)}",
             )
     if wanted:
-        return tuple(task for task in material.tasks if task.id in wanted)
-    return tuple(task for task in material.tasks if material.of_task(task, Split.TRAIN))
+        return tuple(task for task in data.tasks if task.id in wanted)
+    return tuple(task for task in data.tasks if data.of_task(task, Split.TRAIN))
 
 
-def _whole(material: Material, split: Split, tasks: Sequence[Task]) -> list[str]:
+def _whole(data: TrainingData, split: Split, tasks: Sequence[Task]) -> list[str]:
     """Samples that have the label of every task, ordered.
 
     Raises `NothingToDo` that counts what there is.
     """
-    labels = material.labels[split]
-    ids = material.sample_ids(split, tasks)
+    labels = data.labels[split]
+    ids = data.sample_ids(split, tasks)
     found = [i for i in ids if all((i, task.id) in labels for task in tasks)]
     if found:
         return found
-    counts = ", ".join(f"{task.id} {len(material.of_task(task, split))}" for task in tasks)
+    counts = ", ".join(f"{task.id} {len(data.of_task(task, split))}" for task in tasks)
     raise NothingToDo(
         f"no train sample has all its labels, so nothing can be replayed ({counts or 'there are no labels'})",
         hint="name with --tasks those that are labelled together"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.learning.enough import lacking, learned
+from annotate.learning.requirements import missing_labels, trainable
 from annotate.learning.seeds import member_seed
 from annotate.simulation.ledger import Ledger
 from annotate.simulation.world import Plan, World
 from annotate.types import Label, Task
 
 if TYPE_CHECKING:
-    from annotate.learning.predict import Seen
+    from annotate.learning.predict import Predictions
 
 VALID, FIT = 1, 2
 """What a seed of a run is for, beside others."""
@@ -28,7 +28,7 @@ class Taught:
     """By (sample id, task id), those of valid included."""
     tasks: tuple[Task, ...]
     """What the model knows; none: there is no model."""
-    seen: "Seen | None"
+    seen: "Predictions | None"
     """The pool, then test, through the model."""
 
 
@@ -46,8 +46,8 @@ def teach(world: World, plan: Plan, ledger: Ledger, seed: int, turn: int) -> Tau
     Raises what `fit_ensemble` raises.
     """
     told = ledger.told()
-    tasks = tuple(task for task in world.tasks if not lacking(task, told[task.id]))
-    tasks = learned(tasks, world.recipe.unimodal_labels)
+    tasks = tuple(task for task in world.tasks if not missing_labels(task, told[task.id]))
+    tasks = trainable(tasks, world.recipe.unimodal_labels)
     valid = watched(world, plan, min(ledger.samples, len(world.pool)), seed)
     labels = dict(ledger.labels)
     labels |= {(i, t.id): world.labels[i, t.id] for i in valid for t in tasks if (i, t.id) in world.labels}
@@ -59,7 +59,7 @@ def teach(world: World, plan: Plan, ledger: Ledger, seed: int, turn: int) -> Tau
 def _see(
     world: World, labels: dict[tuple[str, str], Label], valid: Sequence[str], tasks: tuple[Task, ...],
     seed: int,
-) -> "Seen":  # fmt: skip
+) -> "Predictions":  # fmt: skip
     from annotate.learning.ensemble import fit_ensemble
     from annotate.learning.predict import see
     from annotate.learning.prepared import TrainingSet
@@ -81,7 +81,7 @@ def scores(world: World, taught: Taught) -> dict[str, dict[str, float]]:
     from annotate.learning.metrics import constant_scores, scores_of
 
     found = {}
-    for task in learned(world.tasks, world.recipe.unimodal_labels):
+    for task in trainable(world.tasks, world.recipe.unimodal_labels):
         rows = [k for k, i in enumerate(world.test) if (i, task.id) in world.labels]
         truth = [world.labels[world.test[k], task.id] for k in rows]
         if task not in taught.tasks or taught.seen is None:

@@ -14,7 +14,7 @@ from annotate.wording import counted, either
 
 if TYPE_CHECKING:
     from annotate.learning.batches import FeatureReader, Places
-    from annotate.learning.recipe import Recipe
+    from annotate.learning.model_config import ModelConfig
 
 Agree = Callable[[str, Task, Sequence[str]], Label]
 """(sample id, task, what each rater said, one at least) -> the label."""
@@ -42,7 +42,7 @@ class World:
     """(pool,)"""
     costs: Costs
     """What one rater needs for a question, by pass."""
-    recipe: "Recipe"
+    recipe: "ModelConfig"
     device: str = "cpu"
     cold_start: str = "herding"
     """The strategy that stands in for one that needs a model while none can be trained."""

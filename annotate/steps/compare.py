@@ -15,13 +15,13 @@ from annotate.comparison.verdict import Outcome, sentences
 from annotate.config.file import write_train
 from annotate.corpus.origins import read_places
 from annotate.errors import NothingToDo
-from annotate.learning.enough import lacking
 from annotate.learning.metrics import MEASURES
+from annotate.learning.requirements import missing_labels
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected
 from annotate.rounds.settings import recipe_of, seed_of
-from annotate.rounds.training_data import Material, read_material
+from annotate.rounds.training_data import TrainingData, read_training_data
 from annotate.types import Kind, Split, Task
 from annotate.wording import counted, either
 
@@ -78,15 +78,15 @@ def compare(  # noqa: PLR0913 - one for each option
     recipe_of(project)  # what annotate.toml cannot mean is no variant's fault
     candidates = make_candidates(project, variants, members)
     first = seed_of(project, seed)
-    material = read_material(project, seed=first)
-    evaluation = _evaluation_set(project, material)
+    data = read_training_data(project, seed=first)
+    evaluation = _evaluation_set(project, data)
     planned = evaluation.split(folds, range(first, first + seeds))
     _require_learnable(evaluation, planned)
     runs = Runs(
         evaluation,
-        assembler(project, material, evaluation),
+        assembler(project, data, evaluation),
         chosen,
-        open_folder(project, material, evaluation),
+        open_folder(project, data, evaluation),
     )
     if evaluation.too_few:
         progress.say(f"{evaluation.too_few}. Label more first; Ctrl-C stops this")
@@ -95,13 +95,13 @@ def compare(  # noqa: PLR0913 - one for each option
     results = runs.of(candidates, planned, progress)
     outcome = Outcome(evaluation, planned, candidates, results, np.random.default_rng(first))
     written = _write(project, outcome) if apply else []
-    return _report(outcome, material, folds, written, apply, expected)
+    return _report(outcome, data, folds, written, apply, expected)
 
 
-def _evaluation_set(project: Project, material: Material) -> EvaluationSet:
+def _evaluation_set(project: Project, data: TrainingData) -> EvaluationSet:
     """The samples of train and valid with a label of a task that can be learned."""
-    labels = {**material.labels[Split.TRAIN], **material.labels[Split.VALID]}
-    missing = {t: lacking(t, [x for x in labels.values() if x.task_id == t.id]) for t in material.tasks}
+    labels = {**data.labels[Split.TRAIN], **data.labels[Split.VALID]}
+    missing = {t: missing_labels(t, [x for x in labels.values() if x.task_id == t.id]) for t in data.tasks}
     tasks = tuple(task for task, what in missing.items() if not what)
     if not tasks:
         needs = "; ".join(f"{task.id} needs {what}" for task, what in missing.items())
@@ -132,7 +132,7 @@ def _write(project: Project, outcome: Outcome) -> list[str]:
 
 
 def _report(
-    outcome: Outcome, material: Material, folds: int, written: list[str], apply: bool, expected: Expected
+    outcome: Outcome, data: TrainingData, folds: int, written: list[str], apply: bool, expected: Expected
 ) -> CompareReport:
     evaluation, seeds = outcome.evaluation, len({fold.seed for fold in outcome.folds})
     members = "/".join(map(str, sorted({candidate.recipe.members for candidate in outcome.candidates})))
@@ -153,7 +153,7 @@ def _report(
         verdict=sentences(outcome),
         winner=outcome.winner,
         written=written,
-        warnings=_warnings(outcome, material, folds, apply),
+        warnings=_warnings(outcome, data, folds, apply),
         next="annotate compare --apply" if outcome.winner != PRESENT and not apply else "annotate train",
         expected_seconds=expected.seconds(),
         metrics=metrics,
@@ -196,7 +196,7 @@ def _numbers(estimate: Estimate | None, names: tuple[str, str, str]) -> Row:
     return {name: round(n, 2) for name, n in zip(names, (estimate.value, *estimate.interval()), strict=True)}
 
 
-def _warnings(outcome: Outcome, material: Material, folds: int, apply: bool) -> list[str]:
+def _warnings(outcome: Outcome, data: TrainingData, folds: int, apply: bool) -> list[str]:
     groups, found = outcome.evaluation.group_count, []
     if outcome.evaluation.too_few:
         found.append(f"{outcome.evaluation.too_few}; no interval here can be trusted")
@@ -209,12 +209,12 @@ def _warnings(outcome: Outcome, material: Material, folds: int, apply: bool) -> 
         found.append(f"nothing was written: {outcome.evaluation.too_few}")
     elif apply and outcome.winner == PRESENT:
         found.append("nothing was written: no variant is better than the present settings beyond chance")
-    left = [task.id for task in material.tasks if task not in outcome.tasks]
+    left = [task.id for task in data.tasks if task not in outcome.tasks]
     if left:
         found.append(f"too few labels of {', '.join(left)}: left out")
-    if material.without_features:
+    if data.without_features:
         found.append(
-            f"{counted(material.without_features, 'labelled sample')} "
-            f"{either(material.without_features, 'has', 'have')} no features: run `annotate extract`"
+            f"{counted(data.without_features, 'labelled sample')} "
+            f"{either(data.without_features, 'has', 'have')} no features: run `annotate extract`"
         )
     return found

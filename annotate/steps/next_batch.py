@@ -167,13 +167,13 @@ def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatc
 def _present_round(project: Project) -> tuple[int | None, str]:
     """The model a dry run ranks with, and a note about it: the fitting one, else the latest."""
     from annotate.rounds.find import find_round
-    from annotate.rounds.training_data import read_material
+    from annotate.rounds.training_data import read_training_data
 
     note = "dry run: nothing was trained, written or sent"
-    material = read_material(project, seed=project.settings.project.seed)
-    if not material.trainable():
+    data = read_training_data(project, seed=project.settings.project.seed)
+    if not data.trainable():
         return None, note
-    found = find_round(project, material)
+    found = find_round(project, data)
     if found is not None:
         return found.id, note
     with reading(project.engine) as session:

@@ -10,7 +10,7 @@ from annotate.project import Project
 from annotate.rounds.find import RoundRecord, find_round
 from annotate.rounds.settings import recipe_of, seed_of
 from annotate.rounds.train import train_round
-from annotate.rounds.training_data import Material, read_material
+from annotate.rounds.training_data import TrainingData, read_training_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,19 @@ def train(
         choose_device(device)
     recipe_of(project)  # what cannot be is said before anything is computed
     with project.writing():  # so that what another command is about to write is learned from too
-        material = read_material(project, seed=seed_of(project, seed))
-    _require_labels(material)
-    found = None if force else find_round(project, material)
+        data = read_training_data(project, seed=seed_of(project, seed))
+    _require_labels(data)
+    found = None if force else find_round(project, data)
     if found is not None:
         return _report(found, f"nothing changed since round {found.id}; `--force` trains all the same")
-    made = train_round(project, material, device=device, seed=seed, progress=progress, force=force)
+    made = train_round(project, data, device=device, seed=seed, progress=progress, force=force)
     return _report(made, "")
 
 
-def _require_labels(material: Material) -> None:
-    if material.trainable():
+def _require_labels(data: TrainingData) -> None:
+    if data.trainable():
         return
-    needs = "; ".join(f"{task.id} needs {material.missing(task)}" for task in material.tasks)
+    needs = "; ".join(f"{task.id} needs {data.missing(task)}" for task in data.tasks)
     raise NothingToDo(
         f"too few labels to train: {needs}",
         hint="run `annotate next-batch`, let raters answer in Label Studio, then `annotate pull`",

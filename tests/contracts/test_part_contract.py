@@ -12,10 +12,10 @@ from annotate.learning.batches import Batch
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, repeat
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
-from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs
 from annotate.options import options_of
 from annotate.registry import ENCODERS, ENSEMBLES, FUSIONS, HEADS, LEARNING, SHARINGS, WEIGHTINGS
@@ -31,12 +31,12 @@ TASKS = (
     Task(THEMES, Modality.MULTIMODAL),
 )
 DIMS = {Modality.TEXT: 2, Modality.AUDIO: 4, Modality.VISION: 3}
-SMALL = Recipe(hidden=8, members=2, epochs=3, patience=3, batch_size=8, dropout=0.0)
+SMALL = ModelConfig(hidden=8, members=2, epochs=3, patience=3, batch_size=8, dropout=0.0)
 MODEL = "tiny-text"
 """Where a pretrained model lies, below the folder that the tests run in."""
 
 
-def encoding(name: str) -> Recipe:
+def encoding(name: str) -> ModelConfig:
     """With the encoder, for the modalities that it serves."""
     options = {name: {"model": MODEL}} if hasattr(ENCODERS.get(name).Options, "model") else {}
     if ENCODERS.get(name).modalities == UNIMODAL:
@@ -54,7 +54,7 @@ NETWORKS = [
 """One for each part that stands in the network's own path."""
 
 
-def _name(recipe: Recipe) -> str:
+def _name(recipe: ModelConfig) -> str:
     changed = [
         f"{f.name}={v}"
         for f in fields(recipe)
@@ -91,11 +91,11 @@ def _one_thread():
     torch.manual_seed(0)
 
 
-def condensed(recipe: Recipe, frames: dict[Modality, list[np.ndarray]]) -> dict[str, list[np.ndarray]]:
+def condensed(recipe: ModelConfig, frames: dict[Modality, list[np.ndarray]]) -> dict[str, list[np.ndarray]]:
     return {m: [ENCODERS.get(recipe.encoder_of(m)).condense(f) for f in rows] for m, rows in frames.items()}
 
 
-def make(recipe: Recipe, n: int = 6, seed: int = 0) -> tuple[MultiTaskNet, Inputs]:
+def make(recipe: ModelConfig, n: int = 6, seed: int = 0) -> tuple[MultiTaskNet, Inputs]:
     """A network in evaluation mode, and n samples of three videos: 2 to 5 frames of small whole numbers."""
     from annotate.learning.batches import Place, make_inputs
 

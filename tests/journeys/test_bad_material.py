@@ -9,7 +9,7 @@ import pytest
 from annotate.config import settings as config
 from annotate.errors import ConfigError, ModelError
 from annotate.project import Project
-from annotate.rounds.find import view
+from annotate.rounds.find import predict_round
 from annotate.rounds.train import ensure_round
 from annotate.steps import doctor as step
 from annotate.steps.doctor import doctor
@@ -136,7 +136,7 @@ def test_a_sample_without_any_modality_is_learned_from_all_the_same(project, ann
 
     found = fill(project, speakers=5, each=5, change=empty)
     report = _learned(annotate("train", "--json", cwd=project.root))
-    seen = view(project, report["round"], found[Split.TEST])
+    seen = predict_round(project, report["round"], found[Split.TEST])
     said, codes = seen.predictions, seen.embeddings
     assert all(np.isfinite(one.mean).all() for one in said.values())
     assert np.isfinite(codes).all()
@@ -149,7 +149,7 @@ def test_features_that_got_another_width_since_the_model_was_trained(project, an
     wide = {m: [(i, np.ones((2, d + 1), np.float32)) for i in found[Split.TEST]] for m, d in DIMS.items()}
     store(project, wide)
     with pytest.raises(ModelError, match="another width") as raised:
-        view(project, made, found[Split.TEST])
+        predict_round(project, made, found[Split.TEST])
     assert "annotate train" in raised.value.hint
 
 
@@ -203,7 +203,7 @@ def test_a_model_of_other_settings_is_trained_anew_and_the_old_one_still_reads(p
     second = ensure_round(edited, device=None, seed=None)
     assert second not in (None, first)
     for made in (first, second):
-        assert view(edited, made, found[Split.TEST]).predictions.keys() == {
+        assert predict_round(edited, made, found[Split.TEST]).predictions.keys() == {
             "sentiment.T", "sentiment.A", "sentiment.V", "sentiment.M",
         }  # fmt: skip
 
@@ -245,11 +245,11 @@ def test_facts_of_a_model_that_are_damaged_are_told_of_one_by_one(project):
     ):
         facts.write_text(json.dumps({**told, **changes}), encoding="utf-8")
         with pytest.raises(ModelError, match=said) as raised:
-            view(project, made, found[Split.TEST])
+            predict_round(project, made, found[Split.TEST])
         assert raised.value.hint == "run `annotate train --force`"
     facts.write_text("[" * 100_000, encoding="utf-8")
     with pytest.raises(ModelError, match="RecursionError"):
-        view(project, made, found[Split.TEST])
+        predict_round(project, made, found[Split.TEST])
 
 
 def test_a_model_of_other_answers_is_refused(project):
@@ -258,7 +258,7 @@ def test_a_model_of_other_answers_is_refused(project):
     assert made is not None
     edited = _edit(project, '{ value = 1.0, label = "positive" }', '{ value = 3.0, label = "positive" }')
     with pytest.raises(ModelError, match="other answers") as raised:
-        view(edited, made, found[Split.TEST])
+        predict_round(edited, made, found[Split.TEST])
     assert raised.value.hint == "run `annotate train`"
 
 
@@ -301,7 +301,7 @@ def test_doctor_says_what_compiling_needs(project, monkeypatch):
     monkeypatch.setenv("ANNOTATE_TRAIN__COMPILE", "true")
     monkeypatch.setenv("ANNOTATE_TRAIN__DEVICE", "cpu")
     monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setattr("annotate.learning.able.COMPILERS", ())
+    monkeypatch.setattr("annotate.learning.hardware.COMPILERS", ())
     finding = _check(Project.open(project.root), "network")
     assert finding["state"] == "warn" and "C++ compiler" in finding["detail"]
 

@@ -25,8 +25,8 @@ from annotate.labelstudio.interface import NOTHING, labeling_config
 from annotate.labelstudio.scripted import scripted_choices
 from annotate.project import Project
 from annotate.registry import STRATEGIES
-from annotate.rounds.find import view
-from annotate.rounds.training_data import read_material
+from annotate.rounds.find import predict_round
+from annotate.rounds.training_data import read_training_data
 from annotate.steps.export import export
 from annotate.steps.pull import PassReport, pull
 from annotate.steps.status import status
@@ -187,7 +187,7 @@ def test_a_head_needs_labels_of_the_present_answers_that_differ(
             add_label(session, sample, "themes.T", value)
         ids = [sample.id for sample in samples]
     store_features(project, {i: np.zeros((2, 3), np.float32) for i in ids})
-    material = read_material(project, seed=0)
+    material = read_training_data(project, seed=0)
     task = next(task for task in project.settings.tasks() if task.id == "themes.T")
     assert material.missing(task) == needed
     assert (task in material.trainable()) == (needed == "")
@@ -284,7 +284,7 @@ def test_what_was_ticked_is_learned_scored_shown_and_ranked(
     shown = next(row for row in status(opened).scores if row["task"] == "themes.T")
     assert shown["F1-micro"] == row["F1-micro"]
 
-    seen = view(opened, report.round, ids[Split.TEST], codes=True)
+    seen = predict_round(opened, report.round, ids[Split.TEST], codes=True)
     predictions, embeddings = seen.predictions, seen.embeddings
     said = predictions["themes.T"]
     assert said.members.shape == (2, 12, 3)

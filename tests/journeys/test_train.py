@@ -11,7 +11,7 @@ from annotate.corpus.features import feature_names
 from annotate.errors import FeatureError, ModelError, NothingToDo, UsageError
 from annotate.learning import train_step
 from annotate.rounds import train as rounds_train
-from annotate.rounds.find import view
+from annotate.rounds.find import predict_round
 from annotate.rounds.train import ensure_round
 from annotate.steps.train import train
 from annotate.types import Modality, Role, Split
@@ -60,7 +60,7 @@ def test_three_labels_are_too_few_and_four_are_enough(project):
     assert report.scores == []
     assert any("sentiment.A has no test labels" in warning for warning in report.warnings)
     assert any("sentiment.T has no head" in warning for warning in report.warnings)
-    predictions = view(project, report.round, found[Split.TEST]).predictions
+    predictions = predict_round(project, report.round, found[Split.TEST]).predictions
     assert set(predictions) == {"sentiment.A"}
 
 
@@ -126,12 +126,12 @@ def test_a_damaged_or_missing_model_says_how_to_get_a_new_one(project):
     weights = project.models / "0001" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9])
     with pytest.raises(ModelError) as error:
-        view(project, first, found[Split.TEST])
+        predict_round(project, first, found[Split.TEST])
     assert error.value.hint == "run `annotate train --force`"
     with pytest.raises(ModelError, match="no round 99"):
-        view(project, 99, found[Split.TEST])
+        predict_round(project, 99, found[Split.TEST])
     again = train(project, force=True).round
-    assert view(project, again, found[Split.TEST]).embeddings.shape == (8, 8)
+    assert predict_round(project, again, found[Split.TEST]).embeddings.shape == (8, 8)
 
 
 def test_other_features_than_those_trained_with_are_refused(project, monkeypatch):
@@ -141,7 +141,7 @@ def test_other_features_than_those_trained_with_are_refused(project, monkeypatch
         "annotate.rounds.find.feature_names", lambda p: {**feature_names(p), Modality.AUDIO: "other@1"}
     )
     with pytest.raises(ModelError, match="audio") as error:
-        view(project, first, found[Split.TEST])
+        predict_round(project, first, found[Split.TEST])
     assert error.value.hint == "run `annotate train`"
 
 
@@ -161,11 +161,11 @@ def test_a_project_is_trained_scored_and_seen(each_project):
     assert any("12 test labels: these scores say little" in warning for warning in report.warnings)
     pairs = {(row["task"], row["other"]): row for row in report.conflicts}
     assert len(pairs) == 6 and all(-1 <= row["cosine"] <= 1 for row in pairs.values())
-    seen = view(project, report.round, found[Split.TEST])
+    seen = predict_round(project, report.round, found[Split.TEST])
     predictions, codes = seen.predictions, seen.embeddings
     assert predictions["sentiment.T"].members.shape == (2, 12, 3)
     assert codes.shape == (12, 8)
-    reverse = view(project, report.round, found[Split.TEST][::-1]).predictions
+    reverse = predict_round(project, report.round, found[Split.TEST][::-1]).predictions
     assert np.allclose(reverse["sentiment.T"].mean[::-1], predictions["sentiment.T"].mean, atol=1e-6)
     with reading(project.engine) as session:
         stored = session.get(models.Round, report.round)
@@ -184,7 +184,8 @@ def test_nothing_is_trained_twice_unless_forced(each_project):
     forced = train(project, force=True)
     assert forced.round != first.round
     one, other = (
-        view(project, r, found[Split.TEST]).predictions["sentiment.M"] for r in (first.round, forced.round)
+        predict_round(project, r, found[Split.TEST]).predictions["sentiment.M"]
+        for r in (first.round, forced.round)
     )
     assert np.array_equal(one.members, other.members)
     assert train(project, seed=5).round not in (first.round, forced.round)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
-from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 
@@ -21,7 +21,7 @@ def network(
 ) -> MultiTaskNet:
     """Without dropout, so that two networks can be compared."""
     torch.manual_seed(seed)
-    recipe = Recipe(hidden=hidden, dropout=0.0, sharing=sharing, options={sharing: options})
+    recipe = ModelConfig(hidden=hidden, dropout=0.0, sharing=sharing, options={sharing: options})
     return MultiTaskNet(WIDTHS, tasks, recipe)
 
 

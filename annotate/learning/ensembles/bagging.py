@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from annotate.learning.ensembles.base import Ensemble, Trained, Workshop
+from annotate.learning.ensembles.base import Ensemble, EnsembleContext, Trained
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
 
@@ -12,11 +12,11 @@ from annotate.registry import ensemble
 class Bagging(Ensemble):
     """Every member sees a bootstrap sample of the groups; the mean (Breiman 1996)."""
 
-    def train(self, workshop: Workshop) -> Trained:
+    def train(self, context: EnsembleContext) -> Trained:
         """A group drawn twice weighs two, so that all members still train side by side."""
-        weights = torch.from_numpy(bootstrap(workshop.groups, workshop.members, workshop.seed))
-        seeds = [member_seed(workshop.seed, k) for k in range(workshop.members)]
-        states, fitted = workshop.fit(seeds, weights.to(workshop.train.device))
+        weights = torch.from_numpy(bootstrap(context.groups, context.members, context.seed))
+        seeds = [member_seed(context.seed, k) for k in range(context.members)]
+        states, fitted = context.fit(seeds, weights.to(context.train.device))
         return Trained(tuple(states), tuple(fitted))
 
 

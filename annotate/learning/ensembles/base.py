@@ -29,7 +29,7 @@ class Combination:
     sees: tuple[str, ...] = ()
     """By network: keys of the modalities that it is shown, as ``"TA"``; empty: all see everything."""
     voted: bool = False
-    """The members vote (see `annotate.learning.votes`); otherwise their mean is the answer."""
+    """The members vote (see `annotate.learning.voting`); otherwise their mean is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class EnsembleContext:
     """What an ensemble is made with."""
 
     members: int
@@ -71,5 +71,5 @@ class Ensemble(Part, ABC):
         self.options = options
 
     @abstractmethod
-    def train(self, workshop: Workshop) -> Trained:
+    def train(self, context: EnsembleContext) -> Trained:
         """The members, and how to read them together."""

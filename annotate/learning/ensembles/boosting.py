@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from annotate.learning.ensembles.base import Combination, Ensemble, State, Trained, Workshop
+from annotate.learning.ensembles.base import Combination, Ensemble, EnsembleContext, State, Trained
 from annotate.learning.heads.base import Raw
 from annotate.learning.results import Fitted
 from annotate.learning.seeds import member_seed
@@ -21,36 +21,36 @@ SMALLEST_ERROR = 1e-3
 class Boosting(Ensemble):
     """Members one after the other, hard samples weigh more (AdaBoost, Freund & Schapire 1997)."""
 
-    def train(self, workshop: Workshop) -> Trained:
+    def train(self, context: EnsembleContext) -> Trained:
         """All tasks share one weight per sample, as they share the network: the mean of what each would give.
 
         Each task's members count by their own alpha; where every member is no better than chance, equally.
         """
-        count = len(workshop.train)
+        count = len(context.train)
         weights: NDArray[np.float64] = np.ones(count)
         states: list[State] = []
         fitted: list[Fitted] = []
-        alphas: dict[str, list[float]] = {head.task.id: [] for head in workshop.heads}
-        for k in range(workshop.members):
-            factor = torch.from_numpy(weights.astype(np.float32))[None].to(workshop.train.device)
-            made, how = workshop.fit([member_seed(workshop.seed, k)], factor)
+        alphas: dict[str, list[float]] = {head.task.id: [] for head in context.heads}
+        for k in range(context.members):
+            factor = torch.from_numpy(weights.astype(np.float32))[None].to(context.train.device)
+            made, how = context.fit([member_seed(context.seed, k)], factor)
             states += made
             fitted += how
-            weights = self._next_weights(workshop, workshop.ask(made, workshop.train), weights, alphas)
+            weights = self._next_weights(context, context.ask(made, context.train), weights, alphas)
         return Trained(tuple(states), tuple(fitted), Combination(shares=_shares(alphas)))
 
     def _next_weights(
         self,
-        workshop: Workshop,
+        context: EnsembleContext,
         said: Mapping[str, Raw],
         weights: NDArray[np.float64],
         alphas: dict[str, list[float]],
     ) -> NDArray[np.float64]:
         steps = []
-        for head in workshop.heads:
+        for head in context.heads:
             task = head.task
-            known = workshop.train.known[task.id].cpu().numpy()
-            target = workshop.train.targets[task.id].cpu().double().numpy()[known]
+            known = context.train.known[task.id].cpu().numpy()
+            target = context.train.targets[task.id].cpu().double().numpy()[known]
             wrong = sample_errors(task, head.answer(said[task.id])[0, known], target)
             error = float((weights[known] * wrong).sum() / max(weights[known].sum(), 1e-12))
             alpha = max(member_weight(task, error), 0.0)

@@ -1,6 +1,6 @@
 """The same labels, other first weights."""
 
-from annotate.learning.ensembles.base import Ensemble, Trained, Workshop
+from annotate.learning.ensembles.base import Ensemble, EnsembleContext, Trained
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
 
@@ -9,8 +9,8 @@ from annotate.registry import ensemble
 class Deep(Ensemble):
     """The same labels, other first weights and order; the mean (Lakshminarayanan et al. 2017)."""
 
-    def train(self, workshop: Workshop) -> Trained:
+    def train(self, context: EnsembleContext) -> Trained:
         """All members side by side. A bootstrap sample per member instead cost 2 to 4 points of accuracy with
         20 to 50 % of the labels of RAVDESS, and disagreement told errors apart no better."""
-        states, fitted = workshop.fit([member_seed(workshop.seed, k) for k in range(workshop.members)])
+        states, fitted = context.fit([member_seed(context.seed, k) for k in range(context.members)])
         return Trained(tuple(states), tuple(fitted))

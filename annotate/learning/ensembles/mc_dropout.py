@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from annotate.errors import ConfigError
-from annotate.learning.ensembles.base import Combination, Ensemble, Trained, Workshop
+from annotate.learning.ensembles.base import Combination, Ensemble, EnsembleContext, Trained
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
 
@@ -29,7 +29,7 @@ class McDropout(Ensemble):
 
     Options: ClassVar[type] = McDropoutOptions
 
-    def train(self, workshop: Workshop) -> Trained:
+    def train(self, context: EnsembleContext) -> Trained:
         """A single network, whatever the recipe's number of members; without dropout all passes agree."""
-        states, fitted = workshop.fit([member_seed(workshop.seed, 0)])
+        states, fitted = context.fit([member_seed(context.seed, 0)])
         return Trained(tuple(states), tuple(fitted), Combination(passes=self.options.passes))

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from annotate.errors import ConfigError
-from annotate.learning.ensembles.base import Combination, Ensemble, Trained, Workshop
+from annotate.learning.ensembles.base import Combination, Ensemble, EnsembleContext, Trained
 from annotate.learning.folds import grouped_folds
 from annotate.learning.heads.base import Head, Raw
 from annotate.learning.seeds import member_seed
@@ -48,50 +48,50 @@ class Stacking(Ensemble):
 
     Options: ClassVar[type] = StackingOptions
 
-    def train(self, workshop: Workshop) -> Trained:
+    def train(self, context: EnsembleContext) -> Trained:
         """Each base is the mean of `members` networks; all networks train side by side, once per fold for the
         weights and once on everything. Folds divide no group."""
-        views = self._views(workshop)
-        sees = tuple(view for view in views for _ in range(workshop.members))
-        answers = self._out_of_fold(workshop, views, sees)
-        states, fitted = workshop.fit(_seeds(workshop, 0, len(sees)), sees=sees)
-        weights = {head.task.id: _weigh(workshop, head, answers[head.task.id]) for head in workshop.heads}
-        shares = {i: tuple(np.repeat(w / workshop.members, workshop.members)) for i, w in weights.items()}
+        views = self._views(context)
+        sees = tuple(view for view in views for _ in range(context.members))
+        answers = self._out_of_fold(context, views, sees)
+        states, fitted = context.fit(_seeds(context, 0, len(sees)), sees=sees)
+        weights = {head.task.id: _weigh(context, head, answers[head.task.id]) for head in context.heads}
+        shares = {i: tuple(np.repeat(w / context.members, context.members)) for i, w in weights.items()}
         combination = Combination(shares=shares, sees=sees)
         return Trained(tuple(states), tuple(fitted), combination, _notes(views, weights))
 
-    def _views(self, workshop: Workshop) -> tuple[str, ...]:
+    def _views(self, context: EnsembleContext) -> tuple[str, ...]:
         """Of the modalities that there are features of, each set once."""
-        present = workshop.train.inputs.values
+        present = context.train.inputs.values
         found = ["".join(key for key in view if key in present) for view in self.options.views]
         return tuple(dict.fromkeys(view for view in found if view)) or ("".join(present),)
 
     def _out_of_fold(
-        self, workshop: Workshop, views: Sequence[str], sees: Sequence[str]
+        self, context: EnsembleContext, views: Sequence[str], sees: Sequence[str]
     ) -> Mapping[str, Array]:
         """By task id: (views, n, width) what each base says about the train samples, all of them in groups
         that it did not learn from; NaN where no network of the fold learned the task."""
-        train = workshop.train
+        train = context.train
         found = {
             head.task.id: np.full((len(views), len(train), head.width(head.task)), np.nan)
-            for head in workshop.heads
+            for head in context.heads
         }
-        groups = len(np.unique(workshop.groups))
+        groups = len(np.unique(context.groups))
         if groups < 2 or len(views) < 2:
             return found
-        rng = np.random.default_rng([workshop.seed, 2])
-        for fold, held_out in enumerate(grouped_folds(workshop.groups, min(self.options.folds, groups), rng)):
+        rng = np.random.default_rng([context.seed, 2])
+        for fold, held_out in enumerate(grouped_folds(context.groups, min(self.options.folds, groups), rng)):
             rest = torch.from_numpy(np.setdiff1d(np.arange(len(train)), held_out)).to(train.device)
-            states, _ = workshop.fit(_seeds(workshop, fold + 1, len(sees)), rows=rest, sees=sees)
-            said = workshop.ask(states, train.take(torch.from_numpy(held_out).to(train.device)), sees=sees)
-            for head in workshop.heads:
+            states, _ = context.fit(_seeds(context, fold + 1, len(sees)), rows=rest, sees=sees)
+            said = context.ask(states, train.take(torch.from_numpy(held_out).to(train.device)), sees=sees)
+            for head in context.heads:
                 if bool(train.known[head.task.id][rest].any()):
                     found[head.task.id][:, held_out] = _bases(head, said[head.task.id], len(views))
         return found
 
 
-def _seeds(workshop: Workshop, place: int, count: int) -> list[int]:
-    return [member_seed(workshop.seed, place, k) for k in range(count)]
+def _seeds(context: EnsembleContext, place: int, count: int) -> list[int]:
+    return [member_seed(context.seed, place, k) for k in range(count)]
 
 
 def _bases(head: Head, raw: Raw, count: int) -> Array:
@@ -100,12 +100,12 @@ def _bases(head: Head, raw: Raw, count: int) -> Array:
     return said.reshape(count, -1, *said.shape[1:]).mean(axis=1)
 
 
-def _weigh(workshop: Workshop, head: Head, said: Array) -> Array:
+def _weigh(context: EnsembleContext, head: Head, said: Array) -> Array:
     """(views,) weights of one task."""
-    known = workshop.train.known[head.task.id].cpu().numpy() & np.isfinite(said).all(axis=(0, 2))
+    known = context.train.known[head.task.id].cpu().numpy() & np.isfinite(said).all(axis=(0, 2))
     if known.sum() < FEWEST:
         return np.eye(len(said))[0]
-    return combine(said[:, known], workshop.train.targets[head.task.id].cpu().double().numpy()[known])
+    return combine(said[:, known], context.train.targets[head.task.id].cpu().double().numpy()[known])
 
 
 def combine(said: Array, truth: Array) -> Array:

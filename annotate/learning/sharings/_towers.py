@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from annotate.learning.sharings.base import Plan, Sharing, Tower
+from annotate.learning.sharings.base import NetworkPlan, Sharing, Tower
 from annotate.types import Modality, Task
 
 
@@ -16,7 +16,7 @@ class TowerPerTask(Sharing):
     The tower of a task of one modality encodes nothing but that modality.
     """
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
         self.towers = nn.ModuleDict({key(task): Tower(plan, _sees(task)) for task in plan.tasks})
 

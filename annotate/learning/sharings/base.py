@@ -29,12 +29,12 @@ class Network(Protocol):
         ...
 
 
-Practise = Callable[[Sequence[Network], Sequence[str], int], None]
+TrainTasks = Callable[[Sequence[Network], Sequence[str], int], None]
 """(networks, task ids, epochs): train them in place, side by side, on the labels of these tasks only."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class NetworkPlan:
     """What a sharing is made of: it decides how many of each there are and who uses which."""
 
     tasks: tuple[Task, ...]
@@ -51,7 +51,7 @@ class Plan:
 
 
 class Sharing(Part, nn.Module, ABC):
-    """Inputs -> one code per task. Made with a `Plan` and options."""
+    """Inputs -> one code per task. Made with a `NetworkPlan` and options."""
 
     listens: ClassVar[bool] = False
     """Whether a task of one modality may learn of another through what its head answers."""
@@ -59,7 +59,7 @@ class Sharing(Part, nn.Module, ABC):
     """Whether networks of different `candidates` differ in their buffers only, so that they can be trained
     side by side."""
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__()
         self.options = options
         self.tasks = plan.tasks
@@ -73,7 +73,7 @@ class Sharing(Part, nn.Module, ABC):
         return 1.0
 
     @classmethod
-    def rehearse(cls, nets: Sequence[Network], practise: Practise) -> None:
+    def pretrain(cls, nets: Sequence[Network], train_tasks: TrainTasks) -> None:
         """Called once before the training, with new networks that will be trained side by side. Most need
         nothing."""
 
@@ -95,7 +95,7 @@ class Tower(nn.Module):
     """An encoder per modality, a layer that they share, a fusion on top: a whole network up to the heads."""
 
     def __init__(
-        self, plan: Plan, modalities: Sequence[str] | None = None, shared: nn.Module | None = None
+        self, plan: NetworkPlan, modalities: Sequence[str] | None = None, shared: nn.Module | None = None
     ) -> None:
         """With `modalities`, only those are encoded and nothing is fused. `shared`: what stands in the
         shared layer's place, (..., hidden) -> (..., hidden)."""

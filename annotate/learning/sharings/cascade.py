@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from annotate.errors import ConfigError
 from annotate.learning.sharings._towers import key
-from annotate.learning.sharings.base import Heads, Plan, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task
@@ -39,7 +39,7 @@ class Cascade(Sharing):
     Options: ClassVar[type] = CascadeOptions
     listens = True
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, self.candidates(plan.tasks, options)[0])
         self.tower = Tower(plan)
         ranks = {modality: rank for rank, modality in enumerate(self.options.order)}

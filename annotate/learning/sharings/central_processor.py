@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from annotate.errors import ConfigError
 from annotate.learning.encoders.base import attention, masked
 from annotate.learning.encoders.transformer import places
-from annotate.learning.sharings.base import Heads, Plan, Sharing, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, nothing
 from annotate.learning.tensors import Code, Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
@@ -40,7 +40,7 @@ class CentralProcessor(Sharing):
 
     Options: ClassVar[type] = CentralProcessorOptions
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
         if options.stretches < 1:
             raise ConfigError(

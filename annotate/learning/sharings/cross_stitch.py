@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from annotate.learning.fusions.base import Fusion
 from annotate.learning.sharings._towers import TowerPerTask
-from annotate.learning.sharings.base import Heads, Plan, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, nothing
 from annotate.learning.tensors import Code, Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task
@@ -34,7 +34,7 @@ class CrossStitch(TowerPerTask):
 
     Options: ClassVar[type] = CrossStitchOptions
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
         fused = [task for task in plan.tasks if task.modality is Modality.MULTIMODAL]
         self.seen_by = {

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.sharings.base import Heads, Plan, Sharing, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task
@@ -35,7 +35,7 @@ class EncoderDecoder(Sharing):
 
     Options: ClassVar[type] = EncoderDecoderOptions
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
         self.sources, self.targets = _numbered(plan.tasks, options.map)
         self.banks = nn.ModuleList(
@@ -64,7 +64,7 @@ class EncoderDecoder(Sharing):
 class _Bank(nn.Module):
     """The encoders that tasks of some modalities read, and a fusion where one of them is multimodal."""
 
-    def __init__(self, plan: Plan, modalities: set[str]) -> None:
+    def __init__(self, plan: NetworkPlan, modalities: set[str]) -> None:
         super().__init__()
         wanted = [m for m in plan.widths if m in modalities or M in modalities]
         self.encoders = nn.ModuleDict({m: plan.encoder(m) for m in wanted})

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from annotate.learning.sharings.base import Heads, Plan, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
@@ -24,7 +24,7 @@ class Hard(Sharing):
 
     Options: ClassVar[type] = HardOptions
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
         self.tower = Tower(plan, shared=None if options.trunk else nn.Identity())
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from annotate.errors import ConfigError
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.sharings.base import Heads, Plan, Sharing, Trunk, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Trunk, nothing
 from annotate.learning.tensors import Code, Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task
@@ -41,7 +41,7 @@ class Hierarchical(Sharing):
     Options: ClassVar[type] = HierarchicalOptions
     alike = True
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, self.candidates(plan.tasks, options)[0])
         self.encoders = nn.ModuleDict({m: plan.encoder(m) for m in plan.widths})
         self.trunk = nn.ModuleList(

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from annotate.errors import ConfigError
 from annotate.learning.sharings._experts import Experts, mixture
-from annotate.learning.sharings.base import Heads, Plan, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
@@ -34,7 +34,7 @@ class MixtureOfExperts(Sharing):
 
     Options: ClassVar[type] = MixtureOptions
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
         if not 1 <= options.active < options.experts:
             raise ConfigError(

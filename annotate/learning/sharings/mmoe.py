@@ -8,7 +8,7 @@ from torch import nn
 from annotate.errors import ConfigError
 from annotate.learning.sharings._experts import Experts, mixture
 from annotate.learning.sharings._towers import key
-from annotate.learning.sharings.base import Heads, Plan, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
@@ -30,7 +30,7 @@ class Mmoe(Sharing):
 
     Options: ClassVar[type] = MmoeOptions
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
         if options.experts < 1:
             raise ConfigError(

@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from annotate.learning.sharings._ties import stacked, ties
 from annotate.learning.sharings._towers import TowerPerTask, key
-from annotate.learning.sharings.base import Heads, Plan, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 
@@ -32,7 +32,7 @@ class SoftL2(TowerPerTask):
 
     Options: ClassVar[type] = SoftL2Options
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
         self.tied = ties(self.towers)
         with torch.no_grad():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from annotate.learning.sharings._ties import stacked, ties
 from annotate.learning.sharings._towers import TowerPerTask
-from annotate.learning.sharings.base import Heads, Plan, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 
@@ -35,7 +35,7 @@ class SoftTraceNorm(TowerPerTask):
 
     Options: ClassVar[type] = TraceNormOptions
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
         parameters = {tower: dict(module.named_parameters()) for tower, module in self.towers.items()}
         self.tied = {

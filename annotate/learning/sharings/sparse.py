@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from annotate.errors import ConfigError
-from annotate.learning.sharings.base import Heads, Network, Plan, Practise, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, Network, NetworkPlan, Sharing, Tower, TrainTasks, nothing
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
@@ -40,7 +40,7 @@ class Sparse(Sharing):
 
     Options: ClassVar[type] = SparseOptions
 
-    def __init__(self, plan: Plan, options: Any) -> None:
+    def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
         _require_sparse(options)
         self.reader = _Reader(plan)
@@ -50,7 +50,7 @@ class Sparse(Sharing):
             reads = torch.tensor([self._reads(task.modality.value, name) for task in plan.tasks])
             mask = reads.view(-1, *[1] * weight.dim()).expand(-1, *weight.shape).clone()
             self.register_buffer(_buffer(name), mask)
-        self.practised = {task.id for task in plan.tasks}
+        self.attended = {task.id for task in plan.tasks}
         """The tasks that are worth their time now: all, but in the rehearsal."""
 
     @staticmethod
@@ -68,7 +68,7 @@ class Sparse(Sharing):
         found = {
             task.id: self._code(i, task.modality.value, inputs)
             for i, task in enumerate(self.tasks)
-            if task.id in self.practised
+            if task.id in self.attended
         }
         idle = torch.zeros_like(next(iter(found.values())))
         codes = {task.id: found.get(task.id, idle) for task in self.tasks}
@@ -86,16 +86,16 @@ class Sparse(Sharing):
         return functional_call(self.reader, weights, (inputs, modality))
 
     @classmethod
-    def rehearse(cls, nets: Sequence[Network], practise: Practise) -> None:
+    def pretrain(cls, nets: Sequence[Network], train_tasks: TrainTasks) -> None:
         """Warm up, then find each task's part; the heads go back to the warm ones too."""
         options = cast(Sparse, nets[0].sharing).options
-        practise(nets, [task.id for task in nets[0].tasks], options.warm_up)
+        train_tasks(nets, [task.id for task in nets[0].tasks], options.warm_up)
         warm = [{n: p.detach().clone() for n, p in net.named_parameters()} for net in nets]
         for step in range(1, options.rounds + 1):
             share = options.keep ** (step / options.rounds)
             for i, task in enumerate(nets[0].tasks):
                 _attend(nets, [task.id])
-                practise(nets, [task.id], options.epochs)
+                train_tasks(nets, [task.id], options.epochs)
                 for net, weights in zip(nets, warm, strict=True):
                     cast(Sparse, net.sharing).prune(i, share)
                     _put_back(net, weights)
@@ -141,7 +141,7 @@ class Sparse(Sharing):
 class _Reader(nn.Module):
     """A tower that is asked for one code at a time."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: NetworkPlan) -> None:
         super().__init__()
         self.tower = Tower(plan)
 
@@ -159,7 +159,7 @@ def _buffer(name: str) -> str:
 
 def _attend(nets: Sequence[Network], task_ids: Sequence[str]) -> None:
     for net in nets:
-        cast(Sparse, net.sharing).practised = set(task_ids)
+        cast(Sparse, net.sharing).attended = set(task_ids)
 
 
 def _put_back(net: Network, weights: Mapping[str, Tensor]) -> None:

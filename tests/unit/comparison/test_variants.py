@@ -11,12 +11,12 @@ from annotate.config.baselines import PRESETS, merge
 from annotate.config.sections import TrainSettings
 from annotate.config.settings import train_settings
 from annotate.errors import ConfigError, UsageError
-from annotate.learning.checked import require_parts
 from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
-from annotate.learning.recipe import Recipe
+from annotate.learning.validate import require_plugins
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
 
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
@@ -25,7 +25,7 @@ WIDTHS = {Modality.TEXT: 20, Modality.AUDIO: 12, Modality.VISION: 10}
 
 
 def recipe(name, **changes):
-    return replace(Recipe(**TrainSettings(preset=name).recipe()), **changes)
+    return replace(ModelConfig(**TrainSettings(preset=name).recipe()), **changes)
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -101,7 +101,9 @@ def test_an_unknown_variant_names_those_there_are():
 
 def test_every_variant_of_the_shortlist_can_be_made():
     for variant in read_variants(",".join(SHORTLIST)):
-        require_parts(Recipe(**train_settings(merge(variant.changes, TrainSettings().recipe())).recipe()))
+        require_plugins(
+            ModelConfig(**train_settings(merge(variant.changes, TrainSettings().recipe())).recipe())
+        )
 
 
 # -- presets --------------------------------------------------------------------------------------
@@ -215,10 +217,10 @@ def test_absolute_error_is_what_the_baselines_minimise():
 )
 def test_what_is_not_there_is_said_with_what_was_meant(changes, message, hint):
     with pytest.raises(ConfigError) as raised:
-        require_parts(replace(Recipe(), **changes))
+        require_plugins(replace(ModelConfig(), **changes))
     assert message in str(raised.value)
     assert hint in raised.value.hint
 
 
 def test_options_of_a_plug_in_that_is_not_used_do_no_harm():
-    require_parts(Recipe(options={"low-rank": {"rank": 2}}))
+    require_plugins(ModelConfig(options={"low-rank": {"rank": 2}}))

@@ -7,11 +7,11 @@ import torch
 
 from annotate.learning import conflict as conflicts
 from annotate.learning.batches import Batch
-from annotate.learning.conflict import Conflict, Looks, together
+from annotate.learning.conflict import Conflict, GradientProbe, together
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
-from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs
 from annotate.learning.trainer import fit
 from annotate.types import Answer, Dimension, Kind, Modality, Task
@@ -21,7 +21,7 @@ TASKS = tuple(
     Task(Dimension(name, Kind.REGRESSION, (Answer(-1.0, "no"), Answer(1.0, "yes"))), T)
     for name in ("plain", "same", "opposite")
 )
-RECIPE = Recipe(hidden=8, members=2, epochs=12, batch_size=16, dropout=0.2)
+RECIPE = ModelConfig(hidden=8, members=2, epochs=12, batch_size=16, dropout=0.2)
 PLAIN, SAME, OPPOSITE = (task.id for task in TASKS)
 
 
@@ -56,8 +56,8 @@ def members(recipe=RECIPE, tasks=TASKS, equal_heads=True):
     return Members(nets)
 
 
-def look(made: Members, found: Batch) -> Looks:
-    looks = Looks([made.net.head(t) for t in made.net.tasks], made.count)
+def look(made: Members, found: Batch) -> GradientProbe:
+    looks = GradientProbe([made.net.head(t) for t in made.net.tasks], made.count)
     looks.take(made, found.take(torch.arange(len(found)).expand(made.count, -1)))
     return looks
 

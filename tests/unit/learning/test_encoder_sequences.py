@@ -13,15 +13,17 @@ from annotate.learning.batches import Place, make_inputs
 from annotate.learning.encoders._gru import BiGru
 from annotate.learning.encoders.transformer import Block
 from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
-from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Frames
 from annotate.options import options_of
 from annotate.registry import ENCODERS
 from annotate.types import Modality
 from benchmarks._generated import Plan, generate
 
-QUICK = Recipe(hidden=32, members=1, epochs=15, patience=15, batch_size=64, dropout=0.0, learning_rate=1e-2)
+QUICK = ModelConfig(
+    hidden=32, members=1, epochs=15, patience=15, batch_size=64, dropout=0.0, learning_rate=1e-2
+)
 ONE = {"tasks": ("sentiment.T",), "feature_noise": 0.1, "groups": 15}
 
 

@@ -14,10 +14,10 @@ from annotate.errors import ConfigError, ModelError
 from annotate.learning import checkpoint
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.members import Members
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet, prepare
-from annotate.learning.recipe import Recipe
 from annotate.learning.trainer import _Run
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
 from tests.support.needs import cannot
@@ -33,7 +33,7 @@ TASKS = tuple(
 )
 GOOD, BAD = 7, 9
 """Numbers of the words that decide."""
-LOOKED_UP = Recipe(
+LOOKED_UP = ModelConfig(
     hidden=16, members=2, epochs=15, patience=15, batch_size=32, dropout=0.0, learning_rate=1e-2,
     text_encoder="lookup-table", options={"lookup-table": {"rows": 64, "columns": 8}},
 )  # fmt: skip
@@ -55,7 +55,7 @@ def model(tmp_path_factory):
     return save_text_model(tmp_path_factory.mktemp("model") / "tiny", rows=64)
 
 
-def further(model: Path, **options) -> Recipe:
+def further(model: Path, **options) -> ModelConfig:
     return replace(
         LOOKED_UP, text_encoder="pretrained-text", epochs=2,
         options={"pretrained-text": {"model": str(model), **options}},
@@ -82,7 +82,7 @@ def training_set(n=120, extractor="words") -> TrainingSet:
     )  # fmt: skip
 
 
-def net(recipe: Recipe) -> MultiTaskNet:
+def net(recipe: ModelConfig) -> MultiTaskNet:
     return MultiTaskNet({Modality.TEXT: 1}, TASKS, recipe)
 
 

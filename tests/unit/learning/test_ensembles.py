@@ -17,7 +17,7 @@ from annotate.learning.ensembles.stacking import combine
 from annotate.learning.heads._answers import classification, entropy, multilabel, regression
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
-from annotate.learning.votes import elect
+from annotate.learning.voting import majority_vote
 from annotate.options import options_of
 from annotate.registry import ENSEMBLES
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
@@ -247,7 +247,7 @@ def test_a_stacked_ensemble_says_the_same_when_it_is_read_again(tmp_path, stacke
 def ballots(task, members):
     """Each member's own answer, and their mean, from (members, n, answers) probabilities."""
     make = multilabel if task.dimension.kind is Kind.MULTILABEL else classification
-    return elect(make(task, members), [make(task, members[[k]]) for k in range(len(members))])
+    return majority_vote(make(task, members), [make(task, members[[k]]) for k in range(len(members))])
 
 
 def test_a_majority_outvotes_one_who_is_surer():
@@ -274,7 +274,7 @@ def test_votes_on_ticks_are_counted_answer_by_answer():
 def test_of_numbers_the_median_is_taken_which_one_wild_member_does_not_move():
     means = np.array([[0.1], [0.2], [-0.9]])
     each = [regression(SCALE, means[[k]], 0.1) for k in range(3)]
-    voted = elect(regression(SCALE, means, 0.1), each)
+    voted = majority_vote(regression(SCALE, means, 0.1), each)
     assert voted.mean[0] == pytest.approx(0.1)
     assert regression(SCALE, means, 0.1).mean[0] == pytest.approx(-0.2)
 

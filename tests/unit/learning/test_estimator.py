@@ -8,11 +8,13 @@ from sklearn.exceptions import NotFittedError
 
 from annotate.errors import ModelError
 from annotate.learning.estimator import MultiTaskModel
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.modal import as_modal
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 
-QUICK = Recipe(hidden=16, members=2, epochs=20, patience=20, batch_size=16, learning_rate=2e-2, dropout=0.0)
+QUICK = ModelConfig(
+    hidden=16, members=2, epochs=20, patience=20, batch_size=16, learning_rate=2e-2, dropout=0.0
+)
 MOOD = Task(
     Dimension("mood", Kind.CLASSIFICATION, tuple(Answer(a, a) for a in ("bad", "good"))), Modality.TEXT
 )

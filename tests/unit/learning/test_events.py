@@ -13,8 +13,8 @@ from annotate.errors import ConfigError
 from annotate.learning import events, resume
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.events import Events, require_tensorboard
+from annotate.learning.progress import ProgressReporter
 from annotate.learning.results import Epoch
-from annotate.learning.told import Told
 from annotate.progress import SILENT
 from tests.contracts.test_part_contract import SMALL, labelled
 from tests.support.needs import cannot
@@ -144,7 +144,7 @@ def epoch(number: int, most: int = 9) -> Epoch:
 
 def test_a_bar_counts_the_epochs_of_all_trainings_and_expects_what_is_left():
     bar = Shown()
-    tell = Told(bar)
+    tell = ProgressReporter(bar)
     tell.begin()
     tell(epoch(4))  # it goes on after a kill
     tell(epoch(5))
@@ -163,7 +163,7 @@ def test_without_a_terminal_a_line_tells_epoch_loss_and_time_left(monkeypatch, c
     clock = [0.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: clock[0])
     with Terminal().bar("train", 200) as bar:
-        tell = Told(bar)
+        tell = ProgressReporter(bar)
         tell.begin()
         for number in range(1, 11):
             clock[0] += 4.0

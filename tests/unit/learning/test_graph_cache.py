@@ -7,12 +7,12 @@ import torch
 
 from annotate.learning import graph_cache
 from annotate.learning.members import Members
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.trainer import _Run
 from annotate.registry import ENCODERS, FUSIONS, SHARINGS, WEIGHTINGS
 from tests.unit.learning.test_sampling import batch, generators, members
 
-RECIPE = Recipe(hidden=8, members=2, epochs=3, batch_size=4, dropout=0.3)
+RECIPE = ModelConfig(hidden=8, members=2, epochs=3, batch_size=4, dropout=0.3)
 MOST_LABELS = torch.tensor([[True, True, False, True]] * 5 + [[True, False, True, True]] * 3)
 """(n, tasks)"""
 ALL_LABELS = torch.ones(8, 4, dtype=torch.bool)
@@ -24,7 +24,7 @@ def no_graphs_from_before(monkeypatch):
 
 
 def begun(
-    made: Members, recipe: Recipe, known: torch.Tensor = ALL_LABELS, *, cache_graphs: bool = True
+    made: Members, recipe: ModelConfig, known: torch.Tensor = ALL_LABELS, *, cache_graphs: bool = True
 ) -> _Run:
     torch.manual_seed(1)
     return _Run(made, batch(known), None, recipe, generators(made.count), None, cache_graphs=cache_graphs)
@@ -36,11 +36,11 @@ def weights_after(run: _Run) -> dict[str, torch.Tensor]:
     return run.members.weights()
 
 
-def trained(made: Members, recipe: Recipe, known: torch.Tensor = ALL_LABELS) -> dict[str, torch.Tensor]:
+def trained(made: Members, recipe: ModelConfig, known: torch.Tensor = ALL_LABELS) -> dict[str, torch.Tensor]:
     return weights_after(begun(made, recipe, known))
 
 
-def fresh(count: int, recipe: Recipe) -> Members:
+def fresh(count: int, recipe: ModelConfig) -> Members:
     torch.manual_seed(0)
     return members(count, recipe)
 

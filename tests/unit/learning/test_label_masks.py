@@ -8,8 +8,8 @@ import torch
 from annotate.learning.batches import Batch
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
-from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs, Output
 from annotate.learning.trainer import evaluate, fit
 from annotate.options import options_of
@@ -22,7 +22,7 @@ ANSWERS = {
     Kind.MULTILABEL: tuple(Answer(v, v) for v in "xyz"),
 }
 TASKS = tuple(Task(Dimension(kind.value, kind, answers), Modality.TEXT) for kind, answers in ANSWERS.items())
-RECIPE = Recipe(hidden=8, members=2, epochs=3, batch_size=8, dropout=0.0)
+RECIPE = ModelConfig(hidden=8, members=2, epochs=3, batch_size=8, dropout=0.0)
 FILLERS = (float("nan"), float("inf"), float("-inf"), 1e30)
 
 

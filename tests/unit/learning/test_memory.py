@@ -16,17 +16,17 @@ from annotate.learning import resume
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.members import ask
 from annotate.learning.memory import cut, fits_or_says, in_pieces
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
-from annotate.learning.recipe import Recipe
-from annotate.learning.resume import Keeper
+from annotate.learning.resume import Checkpointer
 from annotate.learning.trainer import evaluate, fit
 from annotate.learning.weightings.base import Weighting
 from tests.contracts.test_part_contract import SMALL, labelled
 from tests.unit.learning.test_resume import Killed
 from tests.unit.learning.test_sampling import batch, generators, members
 
-RECIPE = Recipe(hidden=8, members=2, epochs=3, batch_size=8, dropout=0.0)
+RECIPE = ModelConfig(hidden=8, members=2, epochs=3, batch_size=8, dropout=0.0)
 FULL = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 4 GiB"
 forward = MultiTaskNet.forward
 
@@ -66,7 +66,7 @@ def memory(monkeypatch):
     return make
 
 
-def train(recipe, keeper=None, killed_after=None, n=20):
+def train(recipe, checkpointer=None, killed_after=None, n=20):
     torch.manual_seed(0)
     video = torch.tensor([0] * 3 + [1] * 2 + [2] * 5 + [3] * 4 + [4] * 6)[:n]
     data, valid = (batch(torch.rand(n, 4) < 0.8, video) for _ in range(2))
@@ -76,7 +76,7 @@ def train(recipe, keeper=None, killed_after=None, n=20):
         if epoch.number == killed_after:
             raise Killed
 
-    fit(made, data, valid, recipe, generators(recipe.members), on_epoch, keeper=keeper)
+    fit(made, data, valid, recipe, generators(recipe.members), on_epoch, checkpointer=checkpointer)
     return {**made.weights(), **{f"answers {i}": said for i, said in ask(made, data.inputs).heads.items()}}
 
 
@@ -239,8 +239,8 @@ def test_killed_after_it_was_halved_it_ends_with_the_same_weights(memory, tmp_pa
     recipe = replace(RECIPE, dropout=0.4)
     clean = train(recipe)
     with pytest.raises(Killed):
-        train(recipe, Keeper(tmp_path), killed_after=2)
-    assert same(clean, train(recipe, Keeper(tmp_path)), 0)
+        train(recipe, Checkpointer(tmp_path), killed_after=2)
+    assert same(clean, train(recipe, Checkpointer(tmp_path)), 0)
 
 
 def test_being_asked_leaves_what_is_learned_alone(memory):

@@ -8,15 +8,15 @@ import torch
 
 from annotate.errors import ModelError
 from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
-from annotate.learning.recipe import Recipe
 from annotate.registry import FUSIONS, SHARINGS
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
 
 T, A, V, M = Modality
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, (Answer(-1.0, "no"), Answer(1.0, "yes")))
-RECIPE = Recipe(hidden=8, members=1, epochs=1, dropout=0.0)
+RECIPE = ModelConfig(hidden=8, members=1, epochs=1, dropout=0.0)
 
 
 @pytest.fixture(autouse=True)

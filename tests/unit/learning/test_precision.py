@@ -10,12 +10,12 @@ import torch
 from annotate.learning import train_step
 from annotate.learning.device import HALVING_PAYS, halves
 from annotate.learning.ensemble import fit_ensemble
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.trainer import evaluate, fit
 from tests.contracts.test_part_contract import MODEL, NETWORKS, _name, labelled, models  # noqa: F401
 from tests.unit.learning.test_sampling import batch, generators, members
 
-RECIPE = Recipe(hidden=16, members=2, epochs=20, batch_size=8, dropout=0.0, learning_rate=1e-2)
+RECIPE = ModelConfig(hidden=16, members=2, epochs=20, batch_size=8, dropout=0.0, learning_rate=1e-2)
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 

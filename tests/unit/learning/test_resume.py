@@ -8,16 +8,16 @@ import torch
 from annotate.learning import resume
 from annotate.learning.device import repeatable
 from annotate.learning.ensemble import fit_ensemble
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
+from annotate.learning.progress import losses, note
 from annotate.learning.results import Epoch, Fitted
-from annotate.learning.resume import Keeper, Kept
-from annotate.learning.told import losses, note
+from annotate.learning.resume import Checkpointer, TrainingState
 from annotate.learning.trainer import fit
 from annotate.progress import SILENT
 from tests.contracts.test_part_contract import SMALL, labelled
 from tests.unit.learning.test_sampling import batch, generators, members
 
-RECIPE = Recipe(hidden=8, members=2, epochs=7, patience=4, batch_size=4, dropout=0.4)
+RECIPE = ModelConfig(hidden=8, members=2, epochs=7, patience=4, batch_size=4, dropout=0.4)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ class Killed(Exception):
     """Stands for the kill."""
 
 
-def train(recipe, keeper=None, killed_after=None, seed=3):
+def train(recipe, checkpointer=None, killed_after=None, seed=3):
     """The weights and how it went; the labels are noise, so that members stop at epochs of their own."""
     seen: list[int] = []
 
@@ -43,7 +43,9 @@ def train(recipe, keeper=None, killed_after=None, seed=3):
         data = batch(torch.rand(10, 4) < 0.8)
         valid = batch(torch.rand(10, 4) < 0.8)
         made = members(recipe.members, recipe)
-        fitted = fit(made, data, valid, recipe, generators(recipe.members, seed), on_epoch, keeper=keeper)
+        fitted = fit(
+            made, data, valid, recipe, generators(recipe.members, seed), on_epoch, checkpointer=checkpointer
+        )
     return made.weights(), fitted, seen
 
 
@@ -67,8 +69,8 @@ def test_killed_and_started_again_it_ends_with_the_very_same_weights(tmp_path, c
     recipe = replace(RECIPE, **changed)
     clean = train(recipe)
     with pytest.raises(Killed):
-        train(recipe, Keeper(tmp_path), killed_after=4)
-    again = train(recipe, Keeper(tmp_path))
+        train(recipe, Checkpointer(tmp_path), killed_after=4)
+    again = train(recipe, Checkpointer(tmp_path))
     assert again[2][0] == 4  # the epoch whose end was not kept is run again
     assert same(clean, again)
 
@@ -87,7 +89,7 @@ MODELS = {
 """Where a model takes more than one training, or more than labels decide one."""
 
 
-class KilledBy(Keeper):
+class KilledBy(Checkpointer):
     """Writes at the end of every epoch, and dies after so many."""
 
     left = 0
@@ -112,7 +114,7 @@ def test_a_model_of_several_trainings_is_the_same_however_often_they_are_killed(
         )
 
     clean = model()
-    monkeypatch.setattr("annotate.learning.ensemble.Keeper", KilledBy)
+    monkeypatch.setattr("annotate.learning.ensemble.Checkpointer", KilledBy)
     kills, said = 0, []
     for left in (1, 3, 6, 100):
         monkeypatch.setattr(KilledBy, "left", left)
@@ -130,9 +132,9 @@ def test_a_model_of_several_trainings_is_the_same_however_often_they_are_killed(
 
 def test_without_the_state_of_dropout_the_weights_would_differ(tmp_path, monkeypatch):
     with pytest.raises(Killed):
-        train(RECIPE, Keeper(tmp_path), killed_after=4)
+        train(RECIPE, Checkpointer(tmp_path), killed_after=4)
     monkeypatch.setattr(torch, "set_rng_state", lambda state: None)
-    assert not same(train(RECIPE), train(RECIPE, Keeper(tmp_path)))
+    assert not same(train(RECIPE), train(RECIPE, Checkpointer(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -140,36 +142,36 @@ def test_without_the_state_of_dropout_the_weights_would_differ(tmp_path, monkeyp
 )
 def test_a_state_of_other_settings_or_another_seed_is_left_aside_with_a_word(tmp_path, changed, seed):
     with pytest.raises(Killed):
-        train(RECIPE, Keeper(tmp_path), killed_after=3)
+        train(RECIPE, Checkpointer(tmp_path), killed_after=3)
     said: list[str] = []
     recipe = replace(RECIPE, **changed)
-    again = train(recipe, Keeper(tmp_path, said.append), seed=seed)
+    again = train(recipe, Checkpointer(tmp_path, said.append), seed=seed)
     assert again[2][0] == 1 and "left aside" in said[0]
     assert same(train(recipe, seed=seed), again)
 
 
 def test_a_state_of_another_torch_is_left_aside(tmp_path, monkeypatch):
     with pytest.raises(Killed):
-        train(RECIPE, Keeper(tmp_path), killed_after=3)
+        train(RECIPE, Checkpointer(tmp_path), killed_after=3)
     monkeypatch.setattr(torch, "__version__", "0.0")
-    assert train(RECIPE, Keeper(tmp_path))[2][0] == 1
+    assert train(RECIPE, Checkpointer(tmp_path))[2][0] == 1
 
 
 @pytest.mark.parametrize("damage", [lambda c: c[:-7], lambda c: b"", lambda c: c[:50] + b"x" + c[51:]])
 def test_a_damaged_state_is_left_aside_with_a_word(tmp_path, damage):
     with pytest.raises(Killed):
-        train(RECIPE, Keeper(tmp_path), killed_after=3)
+        train(RECIPE, Checkpointer(tmp_path), killed_after=3)
     (state,) = tmp_path.glob("*.state")
     state.write_bytes(damage(state.read_bytes()))
     said: list[str] = []
-    again = train(RECIPE, Keeper(tmp_path, said.append))
+    again = train(RECIPE, Checkpointer(tmp_path, said.append))
     assert again[2][0] == 1 and "damaged" in said[0]
 
 
 def test_a_disk_that_is_full_costs_the_state_and_not_the_training(tmp_path):
     (tmp_path / "file").write_text("")
     said: list[str] = []
-    again = train(RECIPE, Keeper(tmp_path / "file" / "x", said.append))
+    again = train(RECIPE, Checkpointer(tmp_path / "file" / "x", said.append))
     assert same(train(RECIPE), again)
     assert "could not be kept" in said[-1] or "cannot be read" in said[0]
 
@@ -178,16 +180,16 @@ def test_keeping_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     monkeypatch.setattr(resume, "LARGEST_SHARE", 0.02)
     clock = [0.0]
     monkeypatch.setattr(resume.time, "monotonic", lambda: clock[0])
-    keeper, written = Keeper(tmp_path), []
+    checkpointer, written = Checkpointer(tmp_path), []
 
-    def state() -> Kept:
+    def state() -> TrainingState:
         clock[0] += 1.0  # a slow disk
         written.append(clock[0])
-        return Kept({}, {})
+        return TrainingState({}, {})
 
     for _ in range(1000):
         clock[0] += 1.0
-        keeper.keep("a", state)
+        checkpointer.keep("a", state)
     assert len(written) / clock[0] <= 0.02 + 1 / clock[0]
 
 
@@ -195,12 +197,12 @@ def test_a_training_is_kept_at_its_end_when_it_took_long(tmp_path, monkeypatch):
     monkeypatch.setattr(resume, "EVERY_SECONDS", 20.0)
     clock = [0.0]
     monkeypatch.setattr(resume.time, "monotonic", lambda: clock[0])
-    keeper = Keeper(tmp_path)
+    checkpointer = Checkpointer(tmp_path)
     for name, seconds in (("short", 4.0), ("long", 6.0)):
-        keeper.find(name)
+        checkpointer.find(name)
         clock[0] += seconds
         for ended in (False, True):
-            keeper.keep(name, lambda: Kept({}, {}), ended=ended)
+            checkpointer.keep(name, lambda: TrainingState({}, {}), ended=ended)
     assert [path.stem for path in tmp_path.iterdir()] == ["long"]
 
 

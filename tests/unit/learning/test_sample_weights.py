@@ -10,10 +10,10 @@ from annotate.learning.batches import Batch, Place
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet, prepare
-from annotate.learning.recipe import Recipe
 from annotate.learning.sample_weights import PRIOR_VOTES, Votes, Weigher
 from annotate.learning.tensors import Inputs
 from annotate.learning.trainer import evaluate, fit
@@ -156,7 +156,7 @@ def test_no_labels_give_no_weights():
 
 # -- what they do ---------------------------------------------------------------------------------
 
-PLAIN = Recipe(hidden=8, dropout=0.0, members=1, epochs=8, patience=20, batch_size=64)
+PLAIN = ModelConfig(hidden=8, dropout=0.0, members=1, epochs=8, patience=20, batch_size=64)
 HEADS_OF = {SCALE: ("mean", "gaussian", "ordinal"), CLASSES: ("softmax",), TICKS: ("sigmoid",)}
 
 
@@ -187,7 +187,7 @@ def doubled(found: Batch, row: int) -> Batch:
     return replace(found, weights={i: w * factor for i, w in found.weights.items()})
 
 
-def losses_and_gradients(found: Batch, recipe: Recipe):
+def losses_and_gradients(found: Batch, recipe: ModelConfig):
     torch.manual_seed(1)
     net = MultiTaskNet(dict.fromkeys((T, A, V), 4), TASKS, recipe)
     losses, _ = task_losses([net.head(t) for t in TASKS], net(found.inputs), found)

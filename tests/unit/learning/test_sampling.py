@@ -7,8 +7,8 @@ import torch
 
 from annotate.learning.batches import Batch
 from annotate.learning.members import Members
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
-from annotate.learning.recipe import Recipe
 from annotate.learning.sampling import Sampler
 from annotate.learning.tensors import Inputs
 from annotate.learning.trainer import _Run, fit
@@ -17,7 +17,7 @@ from annotate.types import UNIMODAL, Answer, Dimension, Kind, Modality, Task
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
 TASKS = tuple(Task(SENTIMENT, m) for m in Modality)
 IDS = [task.id for task in TASKS]
-RECIPE = Recipe(hidden=8, members=2, epochs=3, batch_size=4, dropout=0.0, weight_decay=0.5)
+RECIPE = ModelConfig(hidden=8, members=2, epochs=3, batch_size=4, dropout=0.0, weight_decay=0.5)
 WIDTHS = dict.fromkeys(UNIMODAL, 3)
 
 
@@ -44,7 +44,7 @@ def generators(count: int = 2, seed: int = 5) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed + k) for k in range(count)]
 
 
-def members(count: int = 2, recipe: Recipe = RECIPE) -> Members:
+def members(count: int = 2, recipe: ModelConfig = RECIPE) -> Members:
     return Members([MultiTaskNet(WIDTHS, TASKS, recipe) for _ in range(count)])
 
 

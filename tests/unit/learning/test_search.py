@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from annotate.learning.ensemble import fit_ensemble
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.prepared import prepare
-from annotate.learning.recipe import Recipe
 from annotate.learning.search import AGAIN, SHARE, search
 from annotate.types import Modality
 from benchmarks._generated import Plan, generate
 
-QUICK = Recipe(hidden=8, members=1, epochs=4, patience=4, batch_size=32, learning_rate=1e-2, dropout=0.0)
+QUICK = ModelConfig(hidden=8, members=1, epochs=4, patience=4, batch_size=32, learning_rate=1e-2, dropout=0.0)
 HIERARCHICAL = replace(QUICK, sharing="hierarchical", options={"hierarchical": {"layers": 2}})
 CASCADE = replace(QUICK, sharing="cascade")
 PLAN = Plan(samples=80, tasks=("sentiment.T", "sentiment.M"), dims={Modality.TEXT: 4})

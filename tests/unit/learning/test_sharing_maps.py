@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from annotate.errors import ConfigError
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
-from annotate.learning.recipe import Recipe
 from annotate.learning.sharings.central_processor import _links
 from annotate.learning.tensors import Inputs
 from annotate.types import Dimension, Modality, Task
@@ -104,7 +104,7 @@ def test_a_map_that_is_none_is_refused():
 def central(tasks=TASKS, **options) -> MultiTaskNet:
     torch.manual_seed(0)
     said = {"central-processor": options, "temporal-cnn": {"kernels": (1,)}}
-    recipe = Recipe(
+    recipe = ModelConfig(
         hidden=HIDDEN, dropout=0.0, encoder="temporal-cnn", sharing="central-processor", options=said
     )
     return MultiTaskNet(WIDTHS, tasks, recipe).eval()

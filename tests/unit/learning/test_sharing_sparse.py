@@ -15,7 +15,7 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-def practise(nets, task_ids, epochs) -> None:
+def train_tasks(nets, task_ids, epochs) -> None:
     """As a trainer would, so many steps."""
     inputs, targets = samples()
     for net in nets:
@@ -27,12 +27,12 @@ def rehearsed(**options):
     warm = {}
 
     def practised(nets, task_ids, epochs):
-        practise(nets, task_ids, epochs)
+        train_tasks(nets, task_ids, epochs)
         if not warm:  # the warm-up comes first
             warm.update({n: p.detach().clone() for n, p in nets[0].named_parameters()})
 
     net = network("sparse", keep=KEEP, rounds=2, warm_up=5, epochs=4, **options)
-    Sparse.rehearse([net], practised)
+    Sparse.pretrain([net], practised)
     return net, warm
 
 

@@ -5,17 +5,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.stopping import Stopping
 from annotate.learning.trainer import _Run
 from annotate.types import Modality
 from tests.unit.learning.test_sampling import TASKS, batch, generators, heads, members
 
 T, M = 0, 3
-RECIPE = Recipe(hidden=8, members=1, epochs=40, patience=2, batch_size=4, dropout=0.0, stopping="task-wise")
+RECIPE = ModelConfig(
+    hidden=8, members=1, epochs=40, patience=2, batch_size=4, dropout=0.0, stopping="task-wise"
+)
 
 
-def look(losses: list[list[float]], recipe: Recipe = RECIPE, absent: tuple[int, ...] = ()) -> Stopping:
+def look(losses: list[list[float]], recipe: ModelConfig = RECIPE, absent: tuple[int, ...] = ()) -> Stopping:
     """One member, valid losses per epoch of T, A, V, M."""
     made = Stopping(1, TASKS, recipe)
     present = torch.tensor([[i not in absent for i in range(4)]])

@@ -16,10 +16,10 @@ from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.heads._answers import classification, regression, softmax
 from annotate.learning.heads.base import Target
 from annotate.learning.losses import task_losses
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
-from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs
 from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
 
@@ -27,7 +27,7 @@ T, A, V, M = Modality
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
 EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("angry", "happy", "sad")))
 TASKS = (*(Task(SENTIMENT, m) for m in Modality), Task(EMOTION, M))
-RECIPE = Recipe(
+RECIPE = ModelConfig(
     hidden=16, members=3, epochs=60, patience=20, batch_size=16, learning_rate=5e-3, weight_decay=1e-2,
     dropout=0.1,
 )  # fmt: skip
@@ -168,7 +168,7 @@ def test_a_modality_that_is_missing_everywhere_breaks_nothing():
 # -- masks ----------------------------------------------------------------------------------------
 
 
-PLAIN = Recipe(hidden=8, dropout=0.0)
+PLAIN = ModelConfig(hidden=8, dropout=0.0)
 
 
 def _net():
@@ -274,7 +274,7 @@ def test_targets_are_centred_on_the_train_labels():
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(corpus):
     training_set = corpus.training_set(corpus.ids[:40], corpus.ids[40:60])
-    short = Recipe(16, 2, 5, 5, 16, 1e-3, 1e-2, 0.3)
+    short = ModelConfig(16, 2, 5, 5, 16, 1e-3, 1e-2, 0.3)
     first, again, other = (
         fit_ensemble(training_set, short, seed=s, device="cpu") for s in (4, 4, 5)
     )  # fmt: skip
@@ -294,7 +294,7 @@ def test_training_leaves_the_random_state_of_the_caller_alone(corpus):
     expected = torch.rand(3)
     torch.manual_seed(0)
     fit_ensemble(
-        corpus.training_set(corpus.ids[:8]), Recipe(8, 1, 2, 2, 8, 1e-3, 0, 0.3), seed=1, device="cpu"
+        corpus.training_set(corpus.ids[:8]), ModelConfig(8, 1, 2, 2, 8, 1e-3, 0, 0.3), seed=1, device="cpu"
     )
     assert torch.equal(torch.rand(3), expected)
     assert not torch.are_deterministic_algorithms_enabled()
@@ -315,7 +315,7 @@ def test_every_task_is_learned_better_than_the_constant(trained, corpus):
 
 
 def test_training_stops_early_and_keeps_the_best_epoch(corpus):
-    recipe = Recipe(16, 2, 400, 5, 16, 1e-2, 0.0, 0.0)
+    recipe = ModelConfig(16, 2, 400, 5, 16, 1e-2, 0.0, 0.0)
     made = fit_ensemble(
         corpus.training_set(corpus.ids[:30], corpus.ids[100:140]), recipe, seed=0, device="cpu"
     )

@@ -7,8 +7,8 @@ import torch
 
 from annotate.errors import ConfigError
 from annotate.learning.members import Members
+from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
-from annotate.learning.recipe import Recipe
 from annotate.learning.tensors import Inputs
 from annotate.learning.weightings.pcgrad import project
 from annotate.options import options_of
@@ -182,7 +182,7 @@ def seen_in_a_network(name, losses_of=lambda losses: losses):
     """The weighting after one backward pass over a small network, and the network's gradients by name."""
     torch.manual_seed(0)
     widths = {Modality.TEXT: 3, Modality.AUDIO: 4}
-    members = Members([MultiTaskNet(widths, TASKS, Recipe(hidden=6, dropout=0.0))])
+    members = Members([MultiTaskNet(widths, TASKS, ModelConfig(hidden=6, dropout=0.0))])
     values = {"T": torch.randn(1, 5, 1, 3), "A": torch.randn(1, 5, 1, 4)}
     masks = {m: torch.ones(1, 5, 1, dtype=torch.bool) for m in values}
     order = torch.arange(5)[None]

@@ -9,7 +9,7 @@ import pytest
 from annotate.batch.costs import PassCost
 from annotate.batch.opening import open_strategy, settings_of
 from annotate.errors import NothingToDo, UnknownName, UsageError
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.simulation.cells import Cells, identity
 from annotate.simulation.curves import Curves
 from annotate.simulation.diagnostics import of_batch
@@ -24,7 +24,7 @@ from benchmarks._generated import Plan as Made
 from benchmarks._generated import generate
 from benchmarks._worlds import world_of
 
-TINY = Recipe(hidden=4, members=2, epochs=2, batch_size=16)
+TINY = ModelConfig(hidden=4, members=2, epochs=2, batch_size=16)
 PLAN = Plan(8, 6, 20)
 T, M = Modality.TEXT, Modality.MULTIMODAL
 

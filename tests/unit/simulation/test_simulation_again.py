@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from annotate.batch.costs import PassCost
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.simulation.diagnostics import of_batch
 from annotate.simulation.ledger import Ledger, Question
 from annotate.simulation.model import Taught
@@ -34,7 +34,9 @@ def world_with(*passes, people=3, recipe=None) -> World:
     """Classes in every pass; people say the truth seven times in ten, else anything."""
     kinds = {f"sentiment.{m.value}": Kind.CLASSIFICATION for m in passes}
     plan = Made(samples=120, groups=12, tasks=tuple(kinds), kinds=kinds)
-    made = world_of(generate(plan, np.random.default_rng(0)), recipe or Recipe(hidden=4, members=1, epochs=2))
+    made = world_of(
+        generate(plan, np.random.default_rng(0)), recipe or ModelConfig(hidden=4, members=1, epochs=2)
+    )
     rng = np.random.default_rng(1)
     votes = {
         (i, task_id): tuple(
@@ -98,7 +100,7 @@ def test_a_sample_is_no_copy_of_itself(world):
 
 
 def test_active_lab_asks_some_questions_twice_for_the_same_money():
-    recipe = Recipe(hidden=8, members=1, epochs=20, batch_size=16, learning_rate=0.01)
+    recipe = ModelConfig(hidden=8, members=1, epochs=20, batch_size=16, learning_rate=0.01)
     world, plan = world_with(M, recipe=recipe), Plan(40, 30, 70)
     for name, twice in (("active-lab", True), ("margin", False)):
         points = list(Run(world, plan, name, seed=1).rounds())

@@ -10,7 +10,7 @@ from annotate.learning.device import choose_device
 COMPILERS = ("g++", "clang++", "c++", "cl")
 
 
-def lacks(device: str, precision: str, *, compiles: bool) -> Sequence[tuple[str, str]]:
+def missing(device: str, precision: str, *, compiles: bool) -> Sequence[tuple[str, str]]:
     """What makes a training slower than it is meant to be, and what to do.
 
     Raises `UsageError` for a device of no such name, `ModelError` for one that is not there.

@@ -11,7 +11,7 @@ FEWEST_VALID = 10
 noise. Stopping by five cost 7 and 3 points of accuracy with 20 and 60 labels of RAVDESS."""
 
 
-def lacking(task: Task, labels: Sequence[Label]) -> str:
+def missing_labels(task: Task, labels: Sequence[Label]) -> str:
     """What a head of `task` still needs beside these train labels of it; empty when nothing."""
     if len(labels) < FEWEST_LABELS:
         few = FEWEST_LABELS - len(labels)
@@ -24,7 +24,7 @@ def lacking(task: Task, labels: Sequence[Label]) -> str:
     return ""
 
 
-def learned(tasks: Sequence[Task], unimodal_labels: bool) -> tuple[Task, ...]:
+def trainable(tasks: Sequence[Task], unimodal_labels: bool) -> tuple[Task, ...]:
     """Those of the tasks that get a head: without `unimodal_labels` the multimodal ones, if there are any."""
     together = tuple(task for task in tasks if task.modality is Modality.MULTIMODAL)
     return tuple(tasks) if unimodal_labels or not together else together

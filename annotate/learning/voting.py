@@ -14,7 +14,7 @@ OPINION = 1e-3
 are fewer than a thousand, enough to end a tie by who is surer."""
 
 
-def elect(together: TaskPrediction, each: Sequence[TaskPrediction]) -> TaskPrediction:
+def majority_vote(together: TaskPrediction, each: Sequence[TaskPrediction]) -> TaskPrediction:
     """The majority of what each member answers by itself, of a number the median; `together`: their mean.
 
     A class is one vote, and so is each tick of a multilabel task; probabilities are then shares of the votes,

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from annotate.errors import ConfigError, UnknownName
-from annotate.learning.recipe import Recipe
+from annotate.learning.model_config import ModelConfig
 from annotate.options import options_of
 from annotate.registry import ENCODERS, ENSEMBLES, FUSIONS, HEADS, LEARNING, SHARINGS, WEIGHTINGS, Registry
 from annotate.types import UNIMODAL, Kind
@@ -13,7 +13,7 @@ from annotate.types import UNIMODAL, Kind
 WORDS = tuple(m.word for m in UNIMODAL)
 
 
-def require_parts(recipe: Recipe, kinds: Iterable[Kind] = Kind) -> None:
+def require_plugins(recipe: ModelConfig, kinds: Iterable[Kind] = Kind) -> None:
     """Raises `ConfigError` for a plug-in or an option of `[train]` that does not exist, or for a head that
     serves another kind; `kinds` are those of the project's dimensions."""
     _require_names(recipe)
@@ -44,7 +44,7 @@ def _require(registry: Registry[Any], key: str, name: str, options: Mapping[str,
         raise ConfigError(f"train.{key}: {error}", hint=error.hint) from error
 
 
-def _require_head(recipe: Recipe, kind: Kind) -> None:
+def _require_head(recipe: ModelConfig, kind: Kind) -> None:
     key, name = f"{kind.value}_head", recipe.head_of(kind)
     _require(HEADS, key, name, recipe.options_for(name))
     served = {n: getattr(HEADS.get(n), "kind", None) for n in HEADS.names()}
@@ -55,7 +55,7 @@ def _require_head(recipe: Recipe, kind: Kind) -> None:
         )
 
 
-def _require_names(recipe: Recipe) -> None:
+def _require_names(recipe: ModelConfig) -> None:
     """Options of a plug-in that is not used change nothing; of one that does not exist, they are an error."""
     known = [*WORDS, *(name for registry in LEARNING for name in registry.names())]
     for name in recipe.options:

@@ -7,7 +7,7 @@ MOST_CHARACTERS = 70
 """Of the losses beside the bar, so that a line of a terminal holds them."""
 
 
-class Told:
+class ProgressReporter:
     """Shows the end of each epoch on a bar that counts epochs, one training after the other."""
 
     def __init__(self, bar: Bar) -> None:

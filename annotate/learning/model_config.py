@@ -10,7 +10,7 @@ Options = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ModelConfig:
     """What to train; `annotate.config.sections.TrainSettings` explains each field."""
 
     hidden: int = 64
