@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, case, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
+from annotate.types import Task
 from db import models
 from db.chunks import chunks
 from db.models import UNANSWERED, AnnotationState, BatchItemState, SampleStatus
@@ -107,27 +108,24 @@ def questions(session: Session) -> list[tuple[str, str, int]]:
     return sorted((m, BatchItemState(s).name.lower(), n) for m, s, n in session.execute(query))
 
 
-def judged_without(
-    session: Session, modality: str, task_id: str, others: Sequence[str], *, to_ask: bool = False
-) -> int:
-    """Samples with a closed question in a pass, and labels of `others` (task ids), but none of `task_id`.
+def judged_without(session: Session, task: Task, others: Sequence[str], *, to_ask: bool = False) -> int:
+    """Samples with a closed question in the pass of `task` and labels of `others` (ids), but none of `task`.
 
     With `to_ask` without those that have an unanswered question in the pass, or that were asked for this task
     alone before: what `annotate next-batch --tasks` can ask.
     """
     sample, item, label = models.Sample, models.BatchItem, models.Label
     own = exists().where(label.sample_id == sample.id)
-    asked = exists().where(item.sample_id == sample.id, item.modality == modality)
-    dimension = task_id.rpartition(".")[0]
+    asked = exists().where(item.sample_id == sample.id, item.modality == task.modality)
     answered = asked.where(
         item.state == BatchItemState.CLOSED,
-        ("," + item.dimensions + ",").contains(f",{dimension},", autoescape=True),
+        ("," + item.dimensions + ",").contains(f",{task.dimension.name},", autoescape=True),
     )
     query = select(func.count(sample.id.distinct())).where(
         sample.status == SampleStatus.OK,
         asked.where(item.state == BatchItemState.CLOSED),
         own.where(label.task_id.in_(others)),
-        ~own.where(label.task_id == task_id),
+        ~own.where(label.task_id == task.id),
     )
     if to_ask:
         query = query.where(~asked.where(item.state.in_(UNANSWERED)), ~answered)

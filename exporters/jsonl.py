@@ -9,7 +9,6 @@ from annotate.errors import ExportError
 from annotate.registry import exporter
 from annotate.types import Dataset, DatasetRow, Dimension, Kind, Label, Split
 from exporters._card import write_card
-from exporters._manifest import dimensions
 
 CONTENTS = (
     "- `train.jsonl`, `valid.jsonl`, `test.jsonl`: one sample per line, UTF-8.",
@@ -33,7 +32,7 @@ class JsonLines:
 
         Raises `ExportError` for a label that is not a number, or of a multilabel task no set of answers.
         """
-        several = {d.name: d for d in dimensions(dataset) if d.kind is Kind.MULTILABEL}
+        several = {t.id: t.dimension for t in dataset.tasks if t.dimension.kind is Kind.MULTILABEL}
         files = [_write_split(dataset, split, folder, several) for split in Split]
         return [*files, write_card(dataset, folder, contents=CONTENTS)]
 
@@ -79,7 +78,7 @@ def _object(row: DatasetRow, several: Mapping[str, Dimension]) -> dict[str, Any]
 
 
 def _label(label: Label, several: Mapping[str, Dimension]) -> dict[str, Any]:
-    dimension = several.get(label.task_id.partition(".")[0])
+    dimension = several.get(label.task_id)
     return {
         "value": label.value if dimension is None else _ticked(label, dimension),
         "distribution": dict(sorted(label.distribution.items())),

@@ -46,16 +46,12 @@ def gaps(project: Project, session: Session, *, to_ask: bool = False) -> dict[st
     except ConfigError:
         return {}  # `annotate export` says what is wrong
     tasks = project.settings.tasks()
-    by_pass = {m: [t.id for t in tasks if t.modality is m] for m in project.settings.passes}
-    found = {
-        task_id: stats.judged_without(
-            session, modality, task_id, [i for i in ids if i != task_id], to_ask=to_ask
-        )
-        for modality, ids in by_pass.items()
-        for task_id in ids
-        if len(ids) > 1 and task_id in required
-    }
-    return {task_id: count for task_id, count in found.items() if count}
+    counts = {}
+    for task in tasks:
+        others = [t.id for t in tasks if t.modality is task.modality and t.id != task.id]
+        if others and task.id in required:
+            counts[task.id] = stats.judged_without(session, task, others, to_ask=to_ask)
+    return {task_id: count for task_id, count in counts.items() if count}
 
 
 def gap_warnings(project: Project, session: Session) -> list[str]:
