@@ -11,7 +11,6 @@ from annotate.errors import ProjectBusy
 from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
-from annotate.steps import pull as pull_module
 from annotate.steps.init import init
 from annotate.steps.pull import PassReport, PullReport, pull
 from db import outbox
@@ -69,7 +68,7 @@ def test_who_waits_too_long_is_told_and_nothing_is_written(
     ask(folders[0], add_samples(folders[0], 1))
     push_outbox(folders[0], client)
     patient = outbox.sole_labeller
-    monkeypatch.setattr(pull_module.outbox, "sole_labeller", lambda engine: patient(engine, wait_seconds=0.3))
+    monkeypatch.setattr(outbox, "sole_labeller", lambda engine: patient(engine, wait_seconds=0.3))
     with patient(folders[0].engine), pytest.raises(ProjectBusy, match="annotate pull") as busy:
         pull(folders[1])
     assert busy.value.hint and busy.value.exit_code == 1

@@ -1,0 +1,134 @@
+"""Pull the answers of all passes, and let the questions that they finish or free move on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from annotate.errors import NothingToDo
+from annotate.labelling.labels import rebuild_labels
+from annotate.labelling.pull_pass import Missing, Pass, ReadPass, Tally, read_pass, settle_missing
+from annotate.labelling.push import (
+    asked_forms,
+    find_ls_project,
+    follow_raters,
+    known_ls_project,
+    known_marker,
+    leave_lost_project,
+)
+from annotate.labelstudio.client import LabelStudioClient
+from annotate.progress import SILENT, Bar, Progress
+from annotate.project import Project
+from annotate.types import Form, Modality
+from annotate.wording import counted
+from db import outbox
+from db.engine import reading, writing
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Questions that changed their state because of new answers or settings."""
+
+    closed: int
+    """Answered or skipped by as many raters as the settings ask for."""
+    withdrawn: int
+    """Not sent yet, and no longer wanted."""
+    released: int
+    """Multimodal questions whose earlier passes are closed now."""
+
+
+def require_asked(project: Project, *, on_server: bool = False) -> None:
+    """Raise `NothingToDo` when no question was ever sent.
+
+    Before the server was read, a project with a marker passes, because Label Studio may hold questions that
+    a restored database does not know. `on_server` says that the server was read.
+    """
+    with reading(project.engine) as session:
+        asked = outbox.asked_forms(session) or outbox.queued(session)
+    if not asked and (on_server or not known_marker(project)):
+        raise NothingToDo("nothing was asked yet", hint="annotate next-batch -n 20")
+
+
+def asked_passes(project: Project) -> list[Modality]:
+    """The passes of the protocol, then those that it had before, whose answers are pulled as well."""
+    with reading(project.engine) as session:
+        forms = outbox.asked_forms(session)
+    return list(dict.fromkeys([*project.settings.passes, *(form.modality for form in forms)]))
+
+
+def pull_answers(
+    project: Project, client: LabelStudioClient, *, full: bool = False,
+    when_missing: Missing = Missing.REPORT, progress: Progress = SILENT,
+) -> Tally:  # fmt: skip
+    """Store the new and changed answers of every pass, then settle the missing ones; returns what was new.
+
+    The labels of the samples concerned are made again. `full` reads every answer again. The caller holds
+    `project.writing()` and `outbox.sole_labeller`. Raises `LabelStudioError`; what was stored until then
+    stays.
+    """
+    tally = Tally()
+    emails = client.emails()
+    passes = []
+    with progress.bar("reading answers", None) as bar:
+        for form in asked_forms(project, client, project.settings.passes):
+            read = _read_form(project, client, form, emails, full, tally, bar)
+            if read is not None:
+                passes.append(read)
+    settle_missing(passes, when_missing)
+    return tally
+
+
+def advance_questions(project: Project, *, rebuild: bool = False) -> Advanced:
+    """Close answered questions, withdraw unwanted ones, and queue those that waited for earlier passes.
+
+    `rebuild` makes every label again in the same transaction. The caller holds `project.writing()`.
+    """
+    settings = project.settings
+    dimensions = [dimension.name for dimension in settings.dimension_list()]
+    with writing(project.engine) as session:
+        closed = outbox.close_answered(session, settings.protocol.raters)
+        withdrawn = outbox.withdraw_unwanted(session, settings.passes, dimensions)
+        released = outbox.release(session, settings.passes)
+        if rebuild:
+            rebuild_labels(session, settings.tasks())
+    return Advanced(closed, withdrawn, released)
+
+
+def _read_form(
+    project: Project, client: LabelStudioClient, form: Form, emails: Mapping[int, str],
+    full: bool, tally: Tally, bar: Bar,
+) -> ReadPass | None:  # fmt: skip
+    """Store the new answers to a form; None where this Label Studio has no project for it."""
+    ls_project = find_ls_project(project, client, form)
+    if ls_project is None:
+        with reading(project.engine) as session:
+            known = outbox.asked_forms(session)
+        if form in known:
+            others = [other for other in known if other != form]
+            _leave_missing_project(project, client, form, others, tally)
+        return None
+    tally.problems += follow_raters(project, client, form, ls_project)
+    return read_pass(Pass(project, client, form, ls_project, emails, tally), full=full, bar=bar)
+
+
+def _leave_missing_project(
+    project: Project, client: LabelStudioClient, form: Form, others: list[Form], tally: Tally
+) -> None:
+    """Withdraw the open questions of a form whose project was deleted.
+
+    It was deleted if this is the server that had it: the local one, or one that has the project of another
+    form. Otherwise the address may be wrong, and nothing is withdrawn.
+    """
+    is_local = not project.settings.labelstudio.url
+    if is_local or any(known_ls_project(project, client, other) for other in others):
+        lost = leave_lost_project(project, form)
+        tally.withdrawn += lost
+        if lost:
+            tally.problems.append(
+                f"the {form.words} was deleted in Label Studio with "
+                f"{counted(lost, 'open question')}: "
+                "`annotate next-batch` can ask them again; answers that were pulled are kept"
+            )
+        return
+    tally.problems.append(
+        f"the questions of the {form.words} are not on {client.base_url}: "
+        "if that is the wrong Label Studio, correct labelstudio.url; answers given there are kept"
+    )
