@@ -41,11 +41,11 @@ def questions_of(session: Session, form: Form) -> list[BatchItem]:
 
 def transcripts(session: Session, sample_ids: Collection[str]) -> dict[str, str]:
     """Transcripts of those of the samples that this database has, in whatever state."""
-    found: dict[str, str] = {}
+    transcript_of: dict[str, str] = {}
     for some in chunks(sorted(set(sample_ids))):
         query = select(Sample.id, Sample.transcript).where(Sample.id.in_(some))
-        found |= {sample_id: transcript for sample_id, transcript in session.execute(query)}  # noqa: C416
-    return found
+        transcript_of |= {sample_id: transcript for sample_id, transcript in session.execute(query)}  # noqa: C416
+    return transcript_of
 
 
 def adopt(

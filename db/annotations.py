@@ -1,4 +1,4 @@
-"""Annotations: what raters did, as rows that are only ever added."""
+"""Annotations: an append-only log of what raters answered, edited, skipped and deleted."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from db.chunks import chunks
 from db.models import Annotation, AnnotationState, Annotator, BatchItem, Event, now
 
 DELETED = "deleted"
-"""Begins the revision of a row that says that an answer is gone from the server."""
+"""Prefix of the revision of a row that records that an answer is gone from the server."""
 UNUSABLE = "unusable-answer"
 INCOMPLETE = "incomplete"
 """Key in the audit trail that marks a revision with an unusable answer, so that its rater is not done yet."""
@@ -23,7 +23,7 @@ KEPT = "kept-answers"
 
 
 class Change(StrEnum):
-    """What a revision was to us."""
+    """How a revision from the server differs from what is stored."""
 
     NONE = "none"
     """Stored before."""
@@ -32,7 +32,7 @@ class Change(StrEnum):
     SKIP = "skip"
     UNUSABLE = "unusable"
     RETURN = "return"
-    """The answer had been taken back, and is there again."""
+    """The answer had been deleted, and is there again."""
     OTHERS_EDIT = "others-edit"
     """Somebody other than the rater changed it; the rater's own last version still counts."""
     OTHERS_ANSWER = "others-answer"
@@ -70,7 +70,7 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingAnswer:
+class LiveAnswer:
     """An annotation that counts: answered or skipped, and not known to be gone from the server."""
 
     question_id: int
@@ -98,8 +98,8 @@ def server_time(revision: str) -> str:
     return revision.partition(">")[0]
 
 
-class History:
-    """What is stored about some questions; rows are added through it."""
+class AnnotationLog:
+    """The stored annotations of some questions, and the only way to add rows to them."""
 
     def __init__(self, session: Session, items: Collection[BatchItem]) -> None:
         self._session = session
@@ -172,10 +172,10 @@ class History:
             return self._name(rows[-1].annotator_id)
         return revision.rater or self._free_name(revision)
 
-    def take_back(self, answers: Collection[StandingAnswer], at: datetime | None = None) -> int:
-        """Store that these answers are gone from the server; says how many were not known to be.
+    def mark_deleted(self, answers: Collection[LiveAnswer], at: datetime | None = None) -> int:
+        """Store that these answers are gone from the server; returns how many were live until now.
 
-        Their questions must be among those of this history.
+        Their questions must be among those that this log was made with.
         """
         gone = 0
         for answer in answers:
@@ -183,8 +183,8 @@ class History:
                 rows for (origin, _), rows in self._of(answer.question_id).items()
                 if origin == answer.origin
             ]  # fmt: skip
-            standing = [row for rows in chains if (row := _newest(rows)) and row.state in STANDING]
-            for row in standing:
+            live = [row for rows in chains if (row := _newest(rows)) and row.state in LIVE]
+            for row in live:
                 self._add(
                     Annotation(
                         sample_id=row.sample_id, task_id=row.task_id, annotator_id=row.annotator_id,
@@ -194,11 +194,11 @@ class History:
                         raw=row.raw,
                     )
                 )  # fmt: skip
-            gone += bool(standing)
+            gone += bool(live)
         return gone
 
     def note_unusable(self, problem: Mapping[str, Any]) -> bool:
-        """Keep an answer that cannot be used in the audit trail; says whether it is news."""
+        """Keep an answer that cannot be used in the audit trail; returns whether it is new."""
         digest = hashlib.sha256(json.dumps(dict(problem), sort_keys=True).encode()).hexdigest()
         known = select(Event.id).where(Event.digest == digest, Event.kind == UNUSABLE)
         if self._session.scalar(known.limit(1)) is not None:
@@ -232,9 +232,9 @@ class History:
         return Change.OTHERS_EDIT if own else Change.OTHERS_ANSWER
 
     def _restore_own(self, item: BatchItem, origin: str, revision: Revision, task_id: str) -> bool:
-        """Make the rater's own last version the present state, and say whether there is one.
+        """Make the rater's own last version the present state, and return whether there is one.
 
-        It is not when the answer was taken back and is there again, or when an earlier version of this
+        There is none when the answer was deleted and is there again, or when an earlier version of this
         program took the editor's words for the rater's.
         """
         rows = [
@@ -312,12 +312,12 @@ class History:
 
     def _annotator(self, name: str) -> int:
         if name not in self._annotators:
-            found = self._session.scalar(select(Annotator).where(Annotator.name == name))
-            if found is None:
-                found = Annotator(name=name)
-                self._session.add(found)
+            annotator = self._session.scalar(select(Annotator).where(Annotator.name == name))
+            if annotator is None:
+                annotator = Annotator(name=name)
+                self._session.add(annotator)
                 self._session.flush()
-            self._annotators[name] = found.id
+            self._annotators[name] = annotator.id
         return self._annotators[name]
 
     def _name(self, annotator_id: int) -> str:
@@ -343,7 +343,7 @@ class History:
         return names[-1]
 
 
-STANDING = frozenset({AnnotationState.ANSWERED, AnnotationState.SKIPPED})
+LIVE = frozenset({AnnotationState.ANSWERED, AnnotationState.SKIPPED})
 """States of an answer that counts as given."""
 
 
@@ -358,7 +358,7 @@ def _state(revision: Revision, task_id: str, earlier: Annotation | None) -> Anno
         return AnnotationState.SKIPPED
     if task_id in revision.values:
         return AnnotationState.ANSWERED
-    # What was said before was replaced by something unusable: it is not said any more.
+    # An earlier answer was replaced by an unusable one, so it does not count any more.
     replaced = earlier is not None and earlier.state != AnnotationState.DELETED
     return AnnotationState.DELETED if replaced else None
 
@@ -372,7 +372,7 @@ def edited_by_other(raw: Mapping[str, Any]) -> bool:
     return editor is not None and editor != raw.get("completed_by")
 
 
-def keep(session: Session, answers: Collection[StandingAnswer]) -> None:
+def keep(session: Session, answers: Collection[LiveAnswer]) -> None:
     """Let these answers count from now on although their server has lost them."""
     kept = sorted([answer.question_id, answer.origin] for answer in answers)
     session.add(Event(kind=KEPT, payload={"answers": kept}))
@@ -392,32 +392,34 @@ def unusable_origins(session: Session) -> set[str]:
     }
 
 
-def standing_answers(session: Session, server: str) -> list[StandingAnswer]:
+def live_answers(session: Session, server: str) -> list[LiveAnswer]:
     """The answers of a server that count now, one per annotation, ordered by question and origin."""
-    row = Annotation
+    column = Annotation
     query = (
         select(
-            row.id, row.batch_item_id, row.sample_id, row.origin, row.task_id, row.state, row.ls_task_id,
-            row.revision, row.stored_at, Annotator.name,
+            column.id, column.batch_item_id, column.sample_id, column.origin, column.task_id, column.state,
+            column.ls_task_id, column.revision, column.stored_at, Annotator.name,
         )
-        .join(Annotator, Annotator.id == row.annotator_id)
-        .where(row.origin.startswith(f"{server}#", autoescape=True), row.state != AnnotationState.EDITED)
-        .order_by(row.id)
+        .join(Annotator, Annotator.id == column.annotator_id)
+        .where(
+            column.origin.startswith(f"{server}#", autoescape=True), column.state != AnnotationState.EDITED
+        )
+        .order_by(column.id)
     )  # fmt: skip
     latest: dict[tuple[int, str, str], Any] = {}
-    for found in session.execute(query):
-        latest[found.batch_item_id, found.origin, found.task_id] = found
-    standing = [found for found in latest.values() if found.state in STANDING]
-    older = sorted(found.id for found in standing if found.ls_task_id is None)
+    for row in session.execute(query):
+        latest[row.batch_item_id, row.origin, row.task_id] = row
+    live = [row for row in latest.values() if row.state in LIVE]
+    older = sorted(row.id for row in live if row.ls_task_id is None)
     task_of: dict[int, int] = {}
     for some in chunks(older):
-        for row_id, raw in session.execute(select(row.id, row.raw).where(row.id.in_(some))):
+        for row_id, raw in session.execute(select(column.id, column.raw).where(column.id.in_(some))):
             task_of[row_id] = int(raw.get("task") or 0)
     answers = {
-        (found.batch_item_id, found.origin): StandingAnswer(
-            found.batch_item_id, found.sample_id, found.origin, found.ls_task_id or task_of[found.id],
-            found.name, server_time(found.revision), found.stored_at,
+        (row.batch_item_id, row.origin): LiveAnswer(
+            row.batch_item_id, row.sample_id, row.origin, row.ls_task_id or task_of[row.id],
+            row.name, server_time(row.revision), row.stored_at,
         )
-        for found in standing
+        for row in live
     }  # fmt: skip
     return [answers[key] for key in sorted(answers)]

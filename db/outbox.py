@@ -99,12 +99,12 @@ def marker(session: Session, known: str = "") -> str:
 
     `known` is used by a database that has none, because it was restored from a backup.
     """
-    found = stored_marker(session)
-    if not found:
-        found = known or f"annotate:{uuid.uuid4().hex}"
-        session.add(Event(kind=MARKER, payload={"id": found.removeprefix("annotate:")}))
+    marker_id = stored_marker(session)
+    if not marker_id:
+        marker_id = known or f"annotate:{uuid.uuid4().hex}"
+        session.add(Event(kind=MARKER, payload={"id": marker_id.removeprefix("annotate:")}))
         session.flush()
-    return found
+    return marker_id
 
 
 def stored_marker(session: Session) -> str:
@@ -224,11 +224,11 @@ def leave_lost_project(session: Session, form: Form) -> int:
 
 def questions(session: Session, question_ids: Sequence[int]) -> dict[int, BatchItem]:
     """Questions by id, whatever their state."""
-    found: dict[int, BatchItem] = {}
+    by_id: dict[int, BatchItem] = {}
     for some in chunks(question_ids):
         query = select(BatchItem).where(BatchItem.id.in_(some))
-        found |= {question.id: question for question in session.scalars(query)}
-    return found
+        by_id |= {question.id: question for question in session.scalars(query)}
+    return by_id
 
 
 def asked_questions(session: Session, ls_project_id: int, modality: Modality) -> list[BatchItem]:
@@ -273,13 +273,13 @@ def reopen_unanswered(session: Session, question_ids: Collection[int], raters: i
 
 def _unanswered(session: Session, sample_ids: Sequence[str]) -> set[tuple[str, str]]:
     """(sample id, pass) of what somebody still has to answer."""
-    found: set[tuple[str, str]] = set()
+    unanswered: set[tuple[str, str]] = set()
     for some in chunks(sample_ids):
         query = select(BatchItem.sample_id, BatchItem.modality).where(
             BatchItem.sample_id.in_(some), BatchItem.state.in_(UNANSWERED)
         )
-        found |= {(sample_id, modality) for sample_id, modality in session.execute(query)}
-    return found
+        unanswered |= {(sample_id, modality) for sample_id, modality in session.execute(query)}
+    return unanswered
 
 
 def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]]:

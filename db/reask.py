@@ -51,20 +51,20 @@ def ask_again_with_new_text(session: Session, passes: Sequence[Modality]) -> int
         )
         .order_by(BatchItem.id)
     )
-    found = list(session.execute(query))
-    withdraw(session, [item.id for item, _ in found], "the transcript of its sample was corrected")
+    outdated = list(session.execute(query))
+    withdraw(session, [item.id for item, _ in outdated], "the transcript of its sample was corrected")
     _withdraw_wordless(session)
     session.flush()
-    for item, text in found:
+    for item, text in outdated:
         wanted = item.modality in passes and (text.strip() or item.modality != Modality.TEXT)
         if wanted and not _is_asked(session, item.sample_id, Modality(item.modality), item.dimensions):
             _add(session, item, item.sample_id, passes)
     release(session, passes)
-    return len(found)
+    return len(outdated)
 
 
 def _withdraw_wordless(session: Session) -> None:
-    """Text questions that nobody has seen, about samples without words."""
+    """Withdraw unsent text questions about samples without a transcript."""
     query = (
         select(BatchItem.id)
         .join(Sample, Sample.id == BatchItem.sample_id)
@@ -147,10 +147,10 @@ def without_known_text(session: Session) -> dict[tuple[int, str], list[str]]:
         item.transcript.is_(None),
         item.ls_project_id.is_not(None),
     )
-    found: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+    keys: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
     for project, modality, key in session.execute(query.order_by(item.id)):
-        found[int(project or 0), modality].append(key)
-    return dict(found)
+        keys[int(project or 0), modality].append(key)
+    return dict(keys)
 
 
 def note_texts(session: Session, texts: Mapping[str, str]) -> None:
@@ -180,8 +180,8 @@ def judged_on_other_text(session: Session) -> list[Judged]:
         .where(item.transcript.is_not(None), item.transcript != Sample.transcript)
         .where(Sample.status == SampleStatus.OK)
     )
-    found = [Judged(s, Modality(m), text or "") for s, m, text in session.execute(query)]
-    return sorted(found, key=lambda one: (one.sample_id, one.modality.value))
+    judged = [Judged(s, Modality(m), text or "") for s, m, text in session.execute(query)]
+    return sorted(judged, key=lambda question: (question.sample_id, question.modality.value))
 
 
 def judged_texts(session: Session) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -200,15 +200,15 @@ def judged_texts(session: Session) -> dict[str, dict[str, tuple[str, ...]]]:
         .order_by(row.id)
     )  # fmt: skip
     revisions = {(r.batch_item_id, r.origin, r.task_id): r for r in session.execute(query)}
-    said: dict[tuple[str, str, int, str], str | None] = {}
+    text_of_answer: dict[tuple[str, str, int, str], str | None] = {}
     for r in sorted(revisions.values(), key=lambda r: (r.created_at, r.id)):
         if r.state == AnnotationState.ANSWERED:
-            said[r.sample_id, r.task_id, r.annotator_id, r.modality] = r.transcript
-    found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for (sample_id, _, _, modality), text in said.items():
+            text_of_answer[r.sample_id, r.task_id, r.annotator_id, r.modality] = r.transcript
+    texts_of_sample: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for (sample_id, _, _, modality), text in text_of_answer.items():
         if text is not None:
-            found[sample_id][modality].add(text)
+            texts_of_sample[sample_id][modality].add(text)
     return {
         sample_id: {modality: tuple(sorted(texts)) for modality, texts in by_pass.items()}
-        for sample_id, by_pass in found.items()
+        for sample_id, by_pass in texts_of_sample.items()
     }

@@ -29,7 +29,7 @@ def origins(session: Session, sample_ids: Sequence[str]) -> dict[str, tuple[str,
     return {row[0]: (row[1], row[2]) for row in rows_of(session, query, sample.id, sample_ids)}
 
 
-def talkers(session: Session, sample_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+def speakers_of(session: Session, sample_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """(video's sha256, speaker) of each sample; that of its video where nobody said more."""
     sample, video = models.Sample, models.Video
     query = select(sample.id, video.sha256, sample.speaker, video.speaker).join(

@@ -23,30 +23,32 @@ def answers_by_rater(
     """By (sample id, task id), of these samples: the latest live answer by the rater's id, in order.
 
     An answer counts when it is neither superseded, skipped nor deleted, and when its dimension takes it or,
-    on a scale, when it is a number that somebody else found by averaging.
+    on a scale, when it is a number that others found by averaging.
     """
     dimensions = {task.id: task.dimension for task in tasks}
     # Few samples of a large pool have an answer.
     ids = sample_ids if len(sample_ids) <= CHUNK else judged_samples(session) & set(sample_ids)
-    row = Annotation
+    column = Annotation
     # Not whole rows: the record that the server sent is the largest column and takes the longest to read.
-    query = select(
-        row.id, row.origin, row.sample_id, row.task_id, row.annotator_id, row.state, row.value,
-        row.created_at, row.batch_item_id,
-    ).where(
-        row.task_id.in_(list(dimensions)), row.state != AnnotationState.EDITED
-    ).order_by(row.id)  # fmt: skip
+    query = (
+        select(
+            column.id, column.origin, column.sample_id, column.task_id, column.annotator_id, column.state,
+            column.value, column.created_at, column.batch_item_id,
+        )
+        .where(column.task_id.in_(list(dimensions)), column.state != AnnotationState.EDITED)
+        .order_by(column.id)
+    )  # fmt: skip
     answers: dict[tuple[str, str], dict[int, str]] = {}
     for chunk in chunks(sorted(ids)):
         # A restored server gives the number of an answer to an answer of another question.
         latest = {
-            (found.batch_item_id, found.origin, found.task_id): found
-            for found in session.execute(query.where(row.sample_id.in_(chunk)))
+            (row.batch_item_id, row.origin, row.task_id): row
+            for row in session.execute(query.where(column.sample_id.in_(chunk)))
         }
         # Of two live answers of one rater the newer one counts.
-        for found in sorted(latest.values(), key=lambda found: (found.created_at, found.id)):
-            if found.state == AnnotationState.ANSWERED and _is_usable(dimensions[found.task_id], found.value):
-                answers.setdefault((found.sample_id, found.task_id), {})[found.annotator_id] = found.value
+        for row in sorted(latest.values(), key=lambda row: (row.created_at, row.id)):
+            if row.state == AnnotationState.ANSWERED and _is_usable(dimensions[row.task_id], row.value):
+                answers.setdefault((row.sample_id, row.task_id), {})[row.annotator_id] = row.value
     return {key: dict(sorted(by_rater.items())) for key, by_rater in answers.items()}
 
 

@@ -39,12 +39,12 @@ def withdraw_of_samples(session: Session, sample_ids: Sequence[str], reason: str
 
 def count_unanswered(session: Session, sha256s: Sequence[str]) -> int:
     """Questions about the videos that somebody still has to answer."""
-    found = 0
+    count = 0
     for chunk in chunks(sha256s):
         query = select(func.count()).select_from(BatchItem).join(Sample, Sample.id == BatchItem.sample_id)
         query = query.where(Sample.video_sha256.in_(chunk), BatchItem.state.in_(UNANSWERED))
-        found += session.scalar(query) or 0
-    return found
+        count += session.scalar(query) or 0
+    return count
 
 
 def still_served(session: Session) -> list[ServedQuestion]:

@@ -14,7 +14,7 @@ from annotate.types import UNIMODAL, Kind, Known, Modality, Need, Pool, Task, Ta
 from db.batches import Candidate
 from db.engine import reading
 from db.labels import read_labels
-from db.samples import talkers
+from db.samples import speakers_of
 from db.votes import answers_by_rater
 
 PIECE = 4096
@@ -143,7 +143,7 @@ def _votes(project: Project, *sample_ids: Sequence[str]) -> list[dict[str, Votes
 def _groups(project: Project, sample_ids: Sequence[str]) -> dict[str, NDArray[np.intp]]:
     """By ``speaker`` and ``video``: (n,) numbers."""
     with reading(project.engine) as session:
-        found = talkers(session, sample_ids)
+        found = speakers_of(session, sample_ids)
     videos, speakers = ([found[i][part] for i in sample_ids] for part in (0, 1))
     return {"speaker": numbered(speakers), "video": numbered(videos)}
 

@@ -16,7 +16,7 @@ from annotate.storage.clips import PASSES, Wanted
 from annotate.types import Form, Modality
 from annotate.wording import counted
 from db import adoption, features, health, outbox
-from db.annotations import kept_answers, number_of, standing_answers, unusable_origins
+from db.annotations import kept_answers, live_answers, number_of, unusable_origins
 from db.engine import reading
 from db.models import BatchItem, BatchItemState
 
@@ -134,7 +134,7 @@ class Deep:
     ) -> list[str]:  # fmt: skip
         with reading(self.project.engine) as session:
             kept = kept_answers(session)
-            standing = standing_answers(session, there.created_at)
+            standing = live_answers(session, there.created_at)
             unusable = {
                 number_of(o) for o in unusable_origins(session) if o.startswith(f"{there.created_at}#")
             }

@@ -4,7 +4,7 @@ from annotate.doctor.findings import Finding, State
 from annotate.errors import LabelStudioError
 from annotate.labelling.connection import address
 from annotate.labelstudio.credentials import credentials_file, read_credentials
-from annotate.labelstudio.exposure import exposures
+from annotate.labelstudio.security import security_problems
 from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
 
@@ -25,7 +25,7 @@ def label_studio(project: Project) -> Finding:
         return Finding(State.OK, "not running", "annotate studio up")
     try:
         url, token = address(project)
-        problems = exposures(url, token, timeout=settings.timeout_seconds)
+        problems = security_problems(url, token, timeout=settings.timeout_seconds)
     except LabelStudioError as error:
         return Finding(State.FAIL, str(error), error.hint)
     if problems:

@@ -65,12 +65,14 @@ def match_tasks(
         questions = adoption.questions_of(session, form)
         transcripts = adoption.transcripts(session, [task.sample for task in listed])
         matcher = _Matcher(questions, ls_project.id, frozenset(task.id for task in listed), transcripts)
-        found = {task.id: matcher.question_of(task) for task in listed}
-        known = {n: q for n, q in found.items() if q and q.ls_task_id == n and matcher.is_placed(q)}
+        question_of_task = {task.id: matcher.question_of(task) for task in listed}
+        known = {
+            n: q for n, q in question_of_task.items() if q and q.ls_task_id == n and matcher.is_placed(q)
+        }
         read_at = {number: question.ls_updated_at for number, question in known.items()}
         pushed_at = {number: q.pushed_at for number, q in known.items() if q.pushed_at}
         withdrawn = frozenset(n for n, q in known.items() if q.state == BatchItemState.WITHDRAWN)
-        unknown = [task for task in listed if found[task.id] is None and matcher.is_ours(task)]
+        unknown = [task for task in listed if question_of_task[task.id] is None and matcher.is_ours(task)]
         asked = {q.sample_id for q in questions if q.state == BatchItemState.OPEN and matcher.is_placed(q)}
         # An unanswered task about a sample that is asked in another task would only ask it twice.
         doubles = [t.id for t in unknown if matcher.can_adopt(t) and t.sample in asked and not t.annotations]
@@ -79,7 +81,7 @@ def match_tasks(
             session, ls_project.id, form,
             [UnknownTask(task.id, task.key, task.sample) for task in adoptable], matcher.numbers,
         )  # fmt: skip
-        matched = {number: q.id for number, q in {**found, **new}.items() if q is not None}
+        matched = {number: q.id for number, q in {**question_of_task, **new}.items() if q is not None}
         adoption.follow_tasks(session, ls_project.id, _tasks_of_questions(listed, matched))
         # A restored server gives the number of a task to another question, which must stay in the queue.
         placed = withdrawals.placed(session, ls_project.id, form.modality)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from annotate.types import Modality
 from annotate.wording import counted
-from db.annotations import StandingAnswer
+from db.annotations import LiveAnswer
 
 FEW = 5
 """So many answers of a pass may be deleted between two pulls."""
@@ -48,17 +48,17 @@ class ServerAnswers:
     """By number of a task that was known before this pull: when it was sent."""
 
 
-def doubt(missing: Sequence[StandingAnswer], standing: int, server: ServerAnswers) -> str:
+def doubt(missing: Sequence[LiveAnswer], live: int, server: ServerAnswers) -> str:
     """Why the missing answers may not have been deleted by anybody; empty when they were.
 
-    `standing` counts the answers of the pass that were pulled, the missing ones included.
+    `live` counts the answers of the pass that were pulled, the missing ones included.
 
     Label Studio never gives a number twice, on SQLite (AUTOINCREMENT) or on Postgres (a sequence), unless its
     database is replaced. So an answer above the highest number on the server, or one whose number belongs to
     another answer now, tells of a restored backup, unless every missing answer is known to be deleted.
     """
-    if len(missing) > FEW and len(missing) > SHARE * standing:
-        return f"{len(missing)} of {counted(standing, 'answer')} are gone at once"
+    if len(missing) > FEW and len(missing) > SHARE * live:
+        return f"{len(missing)} of {counted(live, 'answer')} are gone at once"
     if any(answer.number in server.all_numbers for answer in missing):
         return "their numbers belong to other answers now"
     highest = max(server.numbers, default=0)
@@ -70,19 +70,19 @@ def doubt(missing: Sequence[StandingAnswer], standing: int, server: ServerAnswer
     return ""
 
 
-def describe(modality: Modality, answers: Sequence[StandingAnswer]) -> list[MissingAnswer]:
+def describe(modality: Modality, answers: Sequence[LiveAnswer]) -> list[MissingAnswer]:
     """The rows of a report, the newest answer first."""
     newest_first = sorted(answers, key=lambda answer: -answer.number)
     return [MissingAnswer(a.sample_id, modality.value, a.rater, a.ls_task_id, a.number) for a in newest_first]
 
 
-def _alone(missing: Sequence[StandingAnswer]) -> set[int]:
+def _alone(missing: Sequence[LiveAnswer]) -> set[int]:
     """Tasks that miss exactly one answer."""
     counts = Counter(answer.ls_task_id for answer in missing)
     return {task for task, count in counts.items() if count == 1}
 
 
-def _deleted(answer: StandingAnswer, alone: Collection[int], server: ServerAnswers) -> bool:
+def _deleted(answer: LiveAnswer, alone: Collection[int], server: ServerAnswers) -> bool:
     """Whether somebody deleted the answer on a server that had held it.
 
     A deletion changes the task later than the answer, later than an earlier pull read it, and without a

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from annotate.errors import NothingToDo
 from annotate.labelling.labels import rebuild_labels
-from annotate.labelling.pull_pass import Missing, Pass, ReadPass, Tally, read_pass, settle_missing
+from annotate.labelling.pull_pass import Missing, PullContext, ReadPass, Tally, read_pass, settle_missing
 from annotate.labelling.push import (
     asked_forms,
     find_ls_project,
@@ -106,7 +106,7 @@ def _read_form(
             _leave_missing_project(project, client, form, others, tally)
         return None
     tally.problems += follow_raters(project, client, form, ls_project)
-    return read_pass(Pass(project, client, form, ls_project, emails, tally), full=full, bar=bar)
+    return read_pass(PullContext(project, client, form, ls_project, emails, tally), full=full, bar=bar)
 
 
 def _leave_missing_project(

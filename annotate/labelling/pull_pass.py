@@ -11,12 +11,12 @@ from annotate.labelling.labels import rebuild_labels
 from annotate.labelling.match import Matched, match_tasks
 from annotate.labelling.missing import MissingAnswer, ServerAnswers, describe, doubt
 from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
-from annotate.labelstudio.convert import Statement, Unreadable, statement
+from annotate.labelstudio.convert import ParsedAnnotation, Unreadable, parse_annotation
 from annotate.progress import Bar
 from annotate.project import Project
 from annotate.types import Form, Modality, Task
 from db import annotations, outbox, withdrawals
-from db.annotations import INCOMPLETE, Change, History, Revision, StandingAnswer, standing_answers
+from db.annotations import INCOMPLETE, AnnotationLog, Change, LiveAnswer, Revision, live_answers
 from db.engine import Session, reading, writing
 from db.models import BatchItem, BatchItemState
 
@@ -36,7 +36,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Pass:
+class PullContext:
     """One form of a pass that is pulled, with what every part of the pull needs."""
 
     project: Project
@@ -64,7 +64,7 @@ class Pass:
 
 
 @dataclass
-class _Seen:
+class _Observed:
     """What reading the changed tasks showed."""
 
     present: set[tuple[int, str]] = field(default_factory=set)
@@ -91,33 +91,33 @@ class Missing(StrEnum):
 class ReadPass:
     """A pass whose new answers are stored, and whose missing ones are not looked at yet."""
 
-    way: Pass
+    context: PullContext
     matched: Matched
     read: frozenset[int]
     """Numbers of the tasks that were read whole."""
-    seen: _Seen
+    observed: _Observed
 
 
-def read_pass(way: Pass, *, full: bool, bar: Bar) -> ReadPass:
+def read_pass(context: PullContext, *, full: bool, bar: Bar) -> ReadPass:
     """Store every answer of a pass that is new or changed.
 
     Which tasks to read is decided by their time of last change and by the numbers of their answers, compared
     with what was stored; no clock is trusted to go forward.
     """
-    matched = match_tasks(way.project, way.client, way.form, way.ls_project)
-    way.tally.problems += matched.problems
-    way.tally.adopted += matched.adopted
-    with reading(way.project.engine) as session:
-        ours = _numbers_of_tasks(standing_answers(session, way.server))
+    matched = match_tasks(context.project, context.client, context.form, context.ls_project)
+    context.tally.problems += matched.problems
+    context.tally.adopted += matched.adopted
+    with reading(context.project.engine) as session:
+        ours = _numbers_of_tasks(live_answers(session, context.server))
     to_read = [
         task for task in matched.listed
         if task.id in matched.questions and (full or _is_changed(task, matched, ours))
     ]  # fmt: skip
-    seen = _Seen()
-    for page in way.client.whole_tasks(way.ls_project.id, [task.id for task in to_read]):
-        _store_page(way, matched, page, seen)
-        bar.advance(len(page), note=way.modality.word)
-    return ReadPass(way, matched, frozenset(task.id for task in to_read), seen)
+    observed = _Observed()
+    for page in context.client.whole_tasks(context.ls_project.id, [task.id for task in to_read]):
+        _store_page(context, matched, page, observed)
+        bar.advance(len(page), note=context.modality.word)
+    return ReadPass(context, matched, frozenset(task.id for task in to_read), observed)
 
 
 def settle_missing(passes: Sequence[ReadPass], when_missing: Missing) -> None:
@@ -126,34 +126,36 @@ def settle_missing(passes: Sequence[ReadPass], when_missing: Missing) -> None:
     Where there is doubt in one pass that anybody deleted them, nothing is marked or withdrawn in any: a
     backup restores all passes.
     """
-    all_numbers = frozenset(number for one in passes for number in _numbers(one))
-    standing = [_standing(one.way) for one in passes]
-    missing = [_missing(one, answers) for one, answers in zip(passes, standing, strict=True)]
+    all_numbers = frozenset(number for read_form in passes for number in _numbers(read_form))
+    live = [_live(read_form.context) for read_form in passes]
+    missing = [_missing(read_form, answers) for read_form, answers in zip(passes, live, strict=True)]
     doubts = [
-        _doubt(one, gone, len(answers), all_numbers)
-        for one, gone, answers in zip(passes, missing, standing, strict=True)
+        _doubt(read_form, gone, len(answers), all_numbers)
+        for read_form, gone, answers in zip(passes, missing, live, strict=True)
     ]
     doubtful = any(doubts)
-    for one, gone, why in zip(passes, missing, doubts, strict=True):
-        way = one.way
+    for read_form, gone, why in zip(passes, missing, doubts, strict=True):
+        context = read_form.context
         if doubtful and when_missing is Missing.KEEP:
-            _keep(way, one.matched, gone)
+            _keep(context, read_form.matched, gone)
         elif doubtful and when_missing is Missing.REPORT:
-            way.tally.doubts += [f"{way.form.words}: {why}"] if why else []
-            way.tally.missing += describe(way.modality, gone)
+            context.tally.doubts += [f"{context.form.words}: {why}"] if why else []
+            context.tally.missing += describe(context.modality, gone)
         else:
-            _mark_deleted(way, gone)
-            _withdraw_lost(way, one.matched)
-        latest = max((task.updated_at for task in one.matched.listed), key=datetime.fromisoformat, default="")
-        with writing(way.project.engine) as session:
-            outbox.move_cursor(session, way.modality, way.server, latest)
-        _remove_doubles(way, one.matched)
+            _mark_deleted(context, gone)
+            _withdraw_lost(context, read_form.matched)
+        latest = max(
+            (task.updated_at for task in read_form.matched.listed), key=datetime.fromisoformat, default=""
+        )
+        with writing(context.project.engine) as session:
+            outbox.move_cursor(session, context.modality, context.server, latest)
+        _remove_doubles(context, read_form.matched)
 
 
-def _numbers_of_tasks(standing: Iterable[StandingAnswer]) -> dict[tuple[int, int], list[int]]:
+def _numbers_of_tasks(live: Iterable[LiveAnswer]) -> dict[tuple[int, int], list[int]]:
     """Numbers of the answers that count, by question and task; twice where the server gave one again."""
     numbers: dict[tuple[int, int], list[int]] = {}
-    for answer in standing:
+    for answer in live:
         numbers.setdefault((answer.question_id, answer.ls_task_id), []).append(answer.number)
     return numbers
 
@@ -168,84 +170,86 @@ def _is_changed(task: ListedTask, matched: Matched, ours: Mapping[tuple[int, int
     )
 
 
-def _store_page(way: Pass, matched: Matched, page: Sequence[Mapping[str, Any]], seen: _Seen) -> None:
+def _store_page(
+    context: PullContext, matched: Matched, page: Sequence[Mapping[str, Any]], observed: _Observed
+) -> None:
     """Rows and labels of some tasks, in one transaction."""
     changes: Counter[tuple[Modality, str]] = Counter()
     problems: list[str] = []
-    with writing(way.project.engine) as session:
+    with writing(context.project.engine) as session:
         items = outbox.questions(session, [matched.questions[task["id"]] for task in page])
-        history = History(session, items.values())
+        log = AnnotationLog(session, items.values())
         for task in page:
             item = items[matched.questions[task["id"]]]
-            seen.changed_at[task["id"]] = task["updated_at"]
-            seen.earlier[task["id"]] = [task["created_at"]]
-            _store_task(way, history, item, task, seen, changes, problems)
+            observed.changed_at[task["id"]] = task["updated_at"]
+            observed.earlier[task["id"]] = [task["created_at"]]
+            _store_task(context, log, item, task, observed, changes, problems)
             if item.ls_task_id == task["id"]:
                 item.ls_updated_at = task["updated_at"]
-        unusable = seen.unusable & items.keys()
-        outbox.reopen_unanswered(session, unusable, way.project.settings.protocol.raters)
-        rebuild_labels(session, way.tasks, {item.sample_id for item in items.values()})
-    way.tally.changes += changes
-    way.tally.problems += problems
+        unusable = observed.unusable & items.keys()
+        outbox.reopen_unanswered(session, unusable, context.project.settings.protocol.raters)
+        rebuild_labels(session, context.tasks, {item.sample_id for item in items.values()})
+    context.tally.changes += changes
+    context.tally.problems += problems
 
 
 def _store_task(
-    way: Pass, history: History, item: BatchItem, task: Mapping[str, Any], seen: _Seen,
+    context: PullContext, log: AnnotationLog, item: BatchItem, task: Mapping[str, Any], observed: _Observed,
     changes: Counter[tuple[Modality, str]], problems: list[str],
 ) -> None:  # fmt: skip
     for annotation in task["annotations"]:
         number = annotation.get("id") if isinstance(annotation, dict) else None
         if isinstance(number, int):
-            seen.numbers.add(number)
+            observed.numbers.add(number)
         try:
-            said = statement(annotation, [task.dimension for task in way.tasks])
+            parsed = parse_annotation(annotation, [task.dimension for task in context.tasks])
         except Unreadable as error:
-            problems += _unusable(way, history, item, number, "", (str(error),))
-            seen.changed.add(task["id"])
-            seen.present |= {(item.id, origin) for origin in history.origins_of(item, way.server, number)}
+            problems += _unusable(context, log, item, number, "", (str(error),))
+            observed.changed.add(task["id"])
+            observed.present |= {(item.id, origin) for origin in log.origins_of(item, context.server, number)}
             continue
-        revision = _revision(way, said, annotation)
-        change = history.add(item, revision, [task.id for task in way.tasks])
-        seen.present.add((item.id, history.origin_of(item, revision)))
-        seen.earlier[task["id"]].append(said.revision)
-        if change is not Change.NONE or not said.complete:
+        revision = _revision(context, parsed, annotation)
+        change = log.add(item, revision, [task.id for task in context.tasks])
+        observed.present.add((item.id, log.origin_of(item, revision)))
+        observed.earlier[task["id"]].append(parsed.revision)
+        if change is not Change.NONE or not parsed.complete:
             problems += _unusable(
-                way, history, item, number, said.revision, said.problems, complete=said.complete
+                context, log, item, number, parsed.revision, parsed.problems, complete=parsed.complete
             )
         if change is Change.NONE:
             continue
-        seen.changed.add(task["id"])
-        changes[way.modality, change] += 1
-        if said.problems:
-            seen.unusable.add(item.id)
-        problems += _others_edit(way, item, change, revision)
+        observed.changed.add(task["id"])
+        changes[context.modality, change] += 1
+        if parsed.problems:
+            observed.unusable.add(item.id)
+        problems += _others_edit(context, item, change, revision)
 
 
-def _revision(way: Pass, said: Statement, raw: dict[str, Any]) -> Revision:
+def _revision(context: PullContext, parsed: ParsedAnnotation, raw: dict[str, Any]) -> Revision:
     return Revision(
-        server=way.server,
-        number=said.annotation_id,
-        ls_task_id=said.ls_task_id,
-        revision=said.revision,
-        rater=_name(way, said.rater),
-        named=said.rater in way.emails,
-        editor=_name(way, said.editor),
-        created_at=said.created_at,
-        changed_at=said.changed_at,
-        seconds=said.seconds,
-        skipped=said.skipped,
-        values={f"{name}.{way.modality.value}": alias for name, alias in said.answers.items()},
+        server=context.server,
+        number=parsed.annotation_id,
+        ls_task_id=parsed.ls_task_id,
+        revision=parsed.revision,
+        rater=_name(context, parsed.rater),
+        named=parsed.rater in context.emails,
+        editor=_name(context, parsed.editor),
+        created_at=parsed.created_at,
+        changed_at=parsed.changed_at,
+        seconds=parsed.seconds,
+        skipped=parsed.skipped,
+        values={f"{name}.{context.modality.value}": alias for name, alias in parsed.answers.items()},
         raw=raw,
     )
 
 
-def _name(way: Pass, user: int | None) -> str:
-    return "" if user is None else way.emails.get(user, f"user:{user}")
+def _name(context: PullContext, user: int | None) -> str:
+    return "" if user is None else context.emails.get(user, f"user:{user}")
 
 
 def _unusable(
-    way: Pass, history: History, item: BatchItem, number: object, revision: str, problems: Iterable[str],
-    *, complete: bool = True,
+    context: PullContext, log: AnnotationLog, item: BatchItem, number: object, revision: str,
+    problems: Iterable[str], *, complete: bool = True,
 ) -> list[str]:  # fmt: skip
     """An answer that cannot be used is kept in the audit trail once, and reported whenever it is read.
 
@@ -254,21 +258,21 @@ def _unusable(
     """
     messages = []
     for problem in problems:
-        facts = {"origin": f"{way.server}#{number}", "revision": revision, "problem": problem}
+        facts = {"origin": f"{context.server}#{number}", "revision": revision, "problem": problem}
         if not complete:
             facts[INCOMPLETE] = "yes"
-        history.note_unusable({**facts, "sample": item.sample_id, "modality": item.modality})
+        log.note_unusable({**facts, "sample": item.sample_id, "modality": item.modality})
         messages.append(
-            f"annotation {number} of sample {item.sample_id} ({way.modality.word}): {problem}; it does "
+            f"annotation {number} of sample {item.sample_id} ({context.modality.word}): {problem}; it does "
             f"not count until its rater opens task {item.ls_task_id} in Label Studio and updates it"
         )
     return messages
 
 
-def _others_edit(way: Pass, item: BatchItem, change: Change, revision: Revision) -> list[str]:
+def _others_edit(context: PullContext, item: BatchItem, change: Change, revision: Revision) -> list[str]:
     about = (
-        f"annotation {revision.number} of sample {item.sample_id} ({way.modality.word}): {revision.editor} "
-        f"changed the answer of {revision.rater or 'a deleted account'}"
+        f"annotation {revision.number} of sample {item.sample_id} ({context.modality.word}): "
+        f"{revision.editor} changed the answer of {revision.rater or 'a deleted account'}"
     )
     if change is Change.OTHERS_EDIT:
         return [f"{about}; the rater's own last version still counts"]
@@ -280,93 +284,93 @@ def _others_edit(way: Pass, item: BatchItem, change: Change, revision: Revision)
     return []
 
 
-def _missing(one: ReadPass, standing: Sequence[StandingAnswer]) -> list[StandingAnswer]:
-    """Those of the `standing` answers that are gone from the server."""
-    matched = one.matched
-    unread = {number: question for number, question in matched.questions.items() if number not in one.read}
+def _missing(read_form: ReadPass, live: Sequence[LiveAnswer]) -> list[LiveAnswer]:
+    """Those of the `live` answers that are gone from the server."""
+    matched = read_form.matched
+    unread = {
+        number: question for number, question in matched.questions.items() if number not in read_form.read
+    }
     return [
-        answer for answer in standing
-        if (answer.question_id, answer.origin) not in one.seen.present
+        answer for answer in live
+        if (answer.question_id, answer.origin) not in read_form.observed.present
         and unread.get(answer.ls_task_id) != answer.question_id
         and answer.ls_task_id not in matched.unclear
     ]  # fmt: skip
 
 
-def _standing(way: Pass) -> list[StandingAnswer]:
+def _live(context: PullContext) -> list[LiveAnswer]:
     """What counts and should be on the server."""
-    with reading(way.project.engine) as session:
+    with reading(context.project.engine) as session:
         kept = annotations.kept_answers(session)
-        return [a for a in standing_answers(session, way.server) if (a.question_id, a.origin) not in kept]
+        return [a for a in live_answers(session, context.server) if (a.question_id, a.origin) not in kept]
 
 
-def _numbers(one: ReadPass) -> set[int]:
+def _numbers(read_form: ReadPass) -> set[int]:
     """Of every answer of the pass on the server."""
-    return one.seen.numbers.union(*(task.answer_numbers or () for task in one.matched.listed))
+    return read_form.observed.numbers.union(*(task.answer_numbers or () for task in read_form.matched.listed))
 
 
-def _doubt(
-    one: ReadPass, missing: Sequence[StandingAnswer], standing: int, all_numbers: frozenset[int]
-) -> str:
-    matched, seen = one.matched, one.seen
+def _doubt(read_form: ReadPass, missing: Sequence[LiveAnswer], live: int, all_numbers: frozenset[int]) -> str:
+    matched, observed = read_form.matched, read_form.observed
     server = ServerAnswers(
-        numbers=frozenset(_numbers(one)),
+        numbers=frozenset(_numbers(read_form)),
         all_numbers=all_numbers,
-        changed_at={task.id: task.updated_at for task in matched.listed} | seen.changed_at,
-        changed=matched.withdrawn.union(seen.changed),
+        changed_at={task.id: task.updated_at for task in matched.listed} | observed.changed_at,
+        changed=matched.withdrawn.union(observed.changed),
         read_at=matched.read_at,
         pushed_at=matched.pushed_at,
-        earlier=seen.earlier,
+        earlier=observed.earlier,
     )
-    return doubt(missing, standing, server)
+    return doubt(missing, live, server)
 
 
-def _mark_deleted(way: Pass, missing: Sequence[StandingAnswer]) -> None:
+def _mark_deleted(context: PullContext, missing: Sequence[LiveAnswer]) -> None:
     if not missing:
         return
-    with writing(way.project.engine) as session:
+    with writing(context.project.engine) as session:
         items = outbox.questions(session, sorted({answer.question_id for answer in missing}))
-        deleted = History(session, items.values()).take_back(missing)
-        outbox.reopen_unanswered(session, set(items), way.project.settings.protocol.raters)
-        rebuild_labels(session, way.tasks, {item.sample_id for item in items.values()})
-    way.tally.changes[way.modality, annotations.DELETED] += deleted
+        deleted = AnnotationLog(session, items.values()).mark_deleted(missing)
+        outbox.reopen_unanswered(session, set(items), context.project.settings.protocol.raters)
+        rebuild_labels(session, context.tasks, {item.sample_id for item in items.values()})
+    context.tally.changes[context.modality, annotations.DELETED] += deleted
 
 
-def _keep(way: Pass, matched: Matched, missing: Sequence[StandingAnswer]) -> None:
+def _keep(context: PullContext, matched: Matched, missing: Sequence[LiveAnswer]) -> None:
     """Lost answers go on counting; closed questions stay closed, and open ones can be asked again."""
-    with writing(way.project.engine) as session:
+    with writing(context.project.engine) as session:
         if missing:
             annotations.keep(session, missing)
-        outbox.close_answered(session, way.project.settings.protocol.raters)
+        outbox.close_answered(session, context.project.settings.protocol.raters)
         session.flush()
-        lost = _lost(way, session, matched)
+        lost = _lost(context, session, matched)
         closed = [item.id for item in lost if item.state == BatchItemState.CLOSED]
         withdrawals.forget_place(session, closed)
-    way.tally.kept += len(missing)
-    _withdraw_lost(way, matched)
+    context.tally.kept += len(missing)
+    _withdraw_lost(context, matched)
 
 
-def _withdraw_lost(way: Pass, matched: Matched) -> None:
+def _withdraw_lost(context: PullContext, matched: Matched) -> None:
     """Questions whose task was deleted in Label Studio can be asked again."""
-    with writing(way.project.engine) as session:
-        lost = [item.id for item in _lost(way, session, matched)]
-        way.tally.withdrawn += outbox.withdraw(session, lost, "deleted in Label Studio")
+    with writing(context.project.engine) as session:
+        lost = [item.id for item in _lost(context, session, matched)]
+        context.tally.withdrawn += outbox.withdraw(session, lost, "deleted in Label Studio")
         withdrawals.forget_place(session, lost)
 
 
-def _lost(way: Pass, session: Session, matched: Matched) -> list[BatchItem]:
+def _lost(context: PullContext, session: Session, matched: Matched) -> list[BatchItem]:
     """Open and closed questions that no task of the server stands for."""
     there = set(matched.questions.values())
-    asked = outbox.asked_questions(session, way.ls_project.id, way.modality)
+    asked = outbox.asked_questions(session, context.ls_project.id, context.modality)
     return [item for item in asked if item.id not in there and item.ls_task_id not in matched.unclear]
 
 
-def _remove_doubles(way: Pass, matched: Matched) -> None:
+def _remove_doubles(context: PullContext, matched: Matched) -> None:
     """A question may stand there twice when a slow server stored an import that was given up."""
-    with reading(way.project.engine) as session:
-        asked = outbox.asked_questions(session, way.ls_project.id, way.modality)
+    with reading(context.project.engine) as session:
+        asked = outbox.asked_questions(session, context.ls_project.id, context.modality)
         ours = {item.id: item.ls_task_id for item in asked}
     for task in matched.listed:
         question = matched.questions.get(task.id)
         doubled = question in ours and ours[question] != task.id and not task.annotations
         if doubled or task.id in matched.doubles:
-            way.client.delete_task(task.id)
+            context.client.delete_task(task.id)

@@ -84,9 +84,9 @@ def known_ls_project(project: Project, client: LabelStudioClient, form: Form) ->
         rows = outbox.ls_project_rows(session, form.modality, form.dimensions)
         known = [(row.ls_project_id, row.server) for row in rows]
     for ls_project_id, created_at in known:
-        found = client.project(ls_project_id)
-        if found is not None and found.created_at == created_at:
-            return found
+        ls_project = client.project(ls_project_id)
+        if ls_project is not None and ls_project.created_at == created_at:
+            return ls_project
     return None
 
 
@@ -98,12 +98,12 @@ def asked_forms(project: Project, client: LabelStudioClient, passes: Sequence[Mo
     """
     with reading(project.engine) as session:
         known = outbox.asked_forms(session)
-    marker, found = known_marker(project), []
+    marker, forms_on_server = known_marker(project), []
     if marker:
         own = re.compile(rf"{re.escape(marker)}:([a-z0-9_,]+):([{''.join(Modality)}])(?![A-Za-z])")
         marked = [own.search(listed.description) for listed in client.marked_projects(f"{marker}:")]
-        found = [Form(Modality(match[2]), match[1]) for match in marked if match]
-    return list(dict.fromkeys([*map(Form, passes), *known, *sorted(found)]))
+        forms_on_server = [Form(Modality(match[2]), match[1]) for match in marked if match]
+    return list(dict.fromkeys([*map(Form, passes), *known, *sorted(forms_on_server)]))
 
 
 def leave_lost_project(project: Project, form: Form) -> int:
@@ -256,20 +256,22 @@ def _ensure_ls_project(project: Project, client: LabelStudioClient, form: Form) 
     page_hash = hashlib.sha256(page.encode()).hexdigest()
     marker = _marker(project, form)
     # One that was made just before a crash is found by its marker.
-    found = known_ls_project(project, client, form) or client.marked_project(marker)
-    if found is None:
+    ls_project = known_ls_project(project, client, form) or client.marked_project(marker)
+    if ls_project is None:
         leave_lost_project(project, form)
-        found = client.create_project(
+        ls_project = client.create_project(
             _title(settings.project.name, form), marker, page, settings.protocol.raters
         )
-    elif found.label_config != page:
+    elif ls_project.label_config != page:
         # The settings changed, or somebody changed the page there.
-        _change_page(client, found, form, page)
+        _change_page(client, ls_project, form, page)
     if modality is not Modality.TEXT:
-        client.serve_folder(found.id, str(project.media / modality.value))
+        client.serve_folder(ls_project.id, str(project.media / modality.value))
     with writing(project.engine) as session:
-        outbox.remember_project(session, modality, found.created_at, found.id, page_hash, form.dimensions)
-    return found
+        outbox.remember_project(
+            session, modality, ls_project.created_at, ls_project.id, page_hash, form.dimensions
+        )
+    return ls_project
 
 
 def _title(name: str, form: Form) -> str:
@@ -279,9 +281,9 @@ def _title(name: str, form: Form) -> str:
     return title if len(title) <= TITLE else f"{title[: TITLE - 3]}..."
 
 
-def _change_page(client: LabelStudioClient, found: StudioProject, form: Form, page: str) -> None:
+def _change_page(client: LabelStudioClient, ls_project: StudioProject, form: Form, page: str) -> None:
     try:
-        client.change_page(found.id, page)
+        client.change_page(ls_project.id, page)
     except UnsureOutcome:
         raise
     except LabelStudioError as error:
@@ -299,13 +301,13 @@ def _place(
     for pause in PAUSES:
         time.sleep(pause)
         try:
-            found = client.find_by_keys(ls_project_id, [item.key for item in items])
-            placed = {key: _keep_one(client, tasks) for key, tasks in found.items()}
+            tasks_by_key = client.find_by_keys(ls_project_id, [item.key for item in items])
+            placed = {key: _keep_one(client, tasks) for key, tasks in tasks_by_key.items()}
             missing = [item for item in items if item.key not in placed]
             if missing:
                 numbers = client.import_tasks(ls_project_id, [_question(item) for item in missing])
                 placed |= {item.key: number for item, number in zip(missing, numbers, strict=True)}
-            return placed, set(found)
+            return placed, set(tasks_by_key)
         except UnsureOutcome as error:
             failure = error
     raise failure or AssertionError("PAUSES is empty")

@@ -66,8 +66,8 @@ def _here(project: Project, client: "LabelStudioClient", modality: Modality) -> 
     """Numbers of the projects of a pass that are on this server."""
     with reading(project.engine) as session:
         known = [(row.ls_project_id, row.server) for row in outbox.ls_project_rows(session, modality)]
-    found = ((number, created_at, client.project(number)) for number, created_at in known)
-    return {number for number, created_at, at in found if at is not None and at.created_at == created_at}
+    projects = ((number, created_at, client.project(number)) for number, created_at in known)
+    return {number for number, created_at, at in projects if at is not None and at.created_at == created_at}
 
 
 def _take_down(project: Project, client: "LabelStudioClient", questions: list[ServedQuestion]) -> None:

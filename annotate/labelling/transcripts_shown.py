@@ -29,8 +29,8 @@ def follow_transcripts(project: Project, client: "LabelStudioClient") -> int:
             for row in outbox.ls_project_rows(session, modality)
         }
     for (ls_project_id, _), keys in unknown.items():
-        found = client.project(ls_project_id)
-        if found is None or found.created_at != servers.get(ls_project_id):
+        ls_project = client.project(ls_project_id)
+        if ls_project is None or ls_project.created_at != servers.get(ls_project_id):
             continue
         listed = client.find_by_keys(ls_project_id, keys)
         texts = {key: tasks[0].shown.get("text") for key, tasks in listed.items()}
@@ -44,7 +44,7 @@ def judged_otherwise(judged: Sequence[Judged]) -> list[str]:
     """A line about finished questions whose raters saw another transcript than the sample has now."""
     if not judged:
         return []
-    named = dict.fromkeys(one.sample_id for one in judged)
+    named = dict.fromkeys(question.sample_id for question in judged)
     listed = ", ".join(list(named)[:LISTED]) + (", ..." if len(named) > LISTED else "")
     return [
         f"{counted(len(judged), 'finished question')} {either(len(judged), 'was', 'were')} judged on another "

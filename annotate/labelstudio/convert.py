@@ -16,7 +16,7 @@ NO_TRANSCRIPT = "(no transcript)"
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ParsedAnnotation:
     """One annotation as one rater left it, read and checked."""
 
     annotation_id: int
@@ -34,7 +34,7 @@ class Statement:
     answers: Mapping[str, str]
     """By dimension: the alias, or the ticked ones of a multilabel dimension, joined; none when skipped."""
     problems: tuple[str, ...]
-    """What was said and cannot be used."""
+    """Answers that are missing or cannot be used, in words."""
     complete: bool
     """Whether no dimension has an answer that cannot be used; one that was not asked yet does not count."""
 
@@ -61,15 +61,15 @@ def question(
     return {"data": data, "predictions": [guess]}
 
 
-def statement(annotation: Any, dimensions: Sequence[Dimension]) -> Statement:
-    """Read one annotation.
+def parse_annotation(annotation: Any, dimensions: Sequence[Dimension]) -> ParsedAnnotation:
+    """Read and check one annotation.
 
-    Raises `Unreadable` when it is none; answers that do not exist become `problems`.
+    Raises `Unreadable` when it is not an annotation; answers that no dimension has become `problems`.
     """
     try:
         skipped = bool(annotation["was_cancelled"])
         answers, problems = ({}, {}) if skipped else _answers(annotation["result"], dimensions)
-        return Statement(
+        return ParsedAnnotation(
             annotation_id=_number(annotation["id"]),
             ls_task_id=_number(annotation["task"]),
             rater=_user(annotation["completed_by"]),
@@ -89,7 +89,7 @@ def statement(annotation: Any, dimensions: Sequence[Dimension]) -> Statement:
 
 def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{value!r} is no number of anything")
+        raise TypeError(f"{value!r} is not an id")
     return value
 
 
@@ -111,14 +111,14 @@ def _seconds(value: Any) -> float | None:
 
 
 def _answers(result: Any, dimensions: Sequence[Dimension]) -> tuple[dict[str, str], dict[str, str]]:
-    """By dimension: what was answered, and what is wrong with the rest."""
+    """The usable answers by dimension, and what is wrong with the others by dimension."""
     answers: dict[str, str] = {}
     problems: dict[str, str] = {}
     for dimension in dimensions:
         given = _given(result, dimension.name)
-        said = _said(given, dimension)
-        if said is not None:
-            answers[dimension.name] = said
+        answer = _stored_answer(given, dimension)
+        if answer is not None:
+            answers[dimension.name] = answer
         elif not given:
             problems[dimension.name] = f"{dimension.name} is not answered"
         else:
@@ -127,8 +127,8 @@ def _answers(result: Any, dimensions: Sequence[Dimension]) -> tuple[dict[str, st
     return answers, problems
 
 
-def _said(given: Sequence[Any], dimension: Dimension) -> str | None:
-    """What is stored of what was chosen; None when it is nothing that can be meant."""
+def _stored_answer(given: Sequence[Any], dimension: Dimension) -> str | None:
+    """The answer to store for these choices; None when they cannot be used."""
     if dimension.kind is Kind.MULTILABEL:
         # `NOTHING` beside anything else contradicts itself, so it only counts alone.
         if given == [NOTHING.alias]:

@@ -20,7 +20,7 @@ from annotate.simulation.world import World
 from annotate.types import Label, Split, Task
 from db.costs import lengths
 from db.engine import reading
-from db.samples import talkers
+from db.samples import speakers_of
 from db.votes import read_votes
 
 
@@ -45,7 +45,7 @@ def world_of(
     pool = _whole(data, Split.TRAIN, chosen)
     said = _votes(project, chosen) if votes else {}
     with reading(project.engine) as session:
-        who, seconds = talkers(session, pool), lengths(session, pool)
+        who, seconds = speakers_of(session, pool), lengths(session, pool)
     videos, speakers = ([who[i][part] for i in pool] for part in (0, 1))
     batch = project.settings.batch
     return World(

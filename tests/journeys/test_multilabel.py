@@ -20,7 +20,7 @@ from annotate.feature_store import FeatureStore
 from annotate.labelling.labels import rebuild_labels
 from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
-from annotate.labelstudio.convert import statement
+from annotate.labelstudio.convert import parse_annotation
 from annotate.labelstudio.interface import NOTHING, labeling_config
 from annotate.labelstudio.scripted import scripted_choices
 from annotate.project import Project
@@ -32,7 +32,7 @@ from annotate.steps.pull import PassReport, pull
 from annotate.steps.status import status
 from annotate.steps.train import train
 from annotate.types import Kind, Known, Modality, Pool, Split, Task, TaskPrediction, rows_of
-from db.annotations import Change, History, Revision
+from db.annotations import AnnotationLog, Change, Revision
 from db.engine import reading, writing
 from db.features import add_shard
 from db.labels import read_labels
@@ -85,21 +85,21 @@ def judge(project: Project, said: Mapping[str, Sequence[str]], second: int = 0) 
     changes = []
     with writing(project.engine) as session:
         item = next(iter(items(project).values()))
-        history = History(session, [item])
+        log = AnnotationLog(session, [item])
         for number, (rater, ticks) in enumerate(said.items()):
             raw = {
                 "id": number, "task": 7, "completed_by": 2, "was_cancelled": False, "lead_time": 2.0,
                 "created_at": "2026-01-02T03:04:05Z", "updated_at": f"2026-01-02T03:05:{second:02}Z",
                 "result": page_sends("0", *ticks),
             }  # fmt: skip
-            read = statement(raw, project.settings.dimension_list())
+            read = parse_annotation(raw, project.settings.dimension_list())
             values = {f"{name}.T": alias for name, alias in read.answers.items()}
             revision = Revision(
                 server="s", number=number, ls_task_id=7, revision=read.revision, rater=rater, named=True,
                 editor="", created_at=read.created_at, changed_at=read.changed_at, seconds=read.seconds,
                 skipped=read.skipped, values=values, raw=raw,
             )  # fmt: skip
-            changes.append(history.add(item, revision, [task.id for task in project.settings.tasks(T)]))
+            changes.append(log.add(item, revision, [task.id for task in project.settings.tasks(T)]))
         rebuild_labels(session, project.settings.tasks(), [item.sample_id])
     return changes
 
@@ -331,7 +331,7 @@ def test_scripted_raters_tick_what_the_page_offers(project: Project) -> None:
     said = [scripted_choices(f"{n:04}", T, dimension, "ann") for n in range(200)]
     for choices in said:
         result = page_sends("0", *choices)
-        assert statement(raw_of(result), [dimension]).problems == ()
+        assert parse_annotation(raw_of(result), [dimension]).problems == ()
     counts = {len(choices) for choices in said}
     assert counts == {1, 2, 3} and [NOTHING.alias] in said
     agreed = [scripted_choices(f"{n:04}", T, dimension, "bob") == said[n] for n in range(200)]

@@ -21,7 +21,7 @@ from annotate.steps.init import init
 from annotate.steps.migrate import migrate
 from annotate.steps.recheck import recheck
 from db import models
-from db.annotations import History, standing_answers
+from db.annotations import AnnotationLog, live_answers
 from db.engine import open_engine, reading, writing
 from db.imports import corpora, corpus_samples
 from db.migrate import MIGRATIONS, require_current
@@ -122,8 +122,8 @@ def test_a_project_of_the_first_version_is_brought_up_with_all_its_rows_and_back
             session.execute(text(statement))
     assert migrate(each_project)
     with writing(engine) as session:
-        assert not History(session, []).note_unusable({"problem": "sad and happy", "origin": "ls#1"})
-        assert History(session, []).note_unusable({"problem": "sad and happy", "origin": "ls#2"})
+        assert not AnnotationLog(session, []).note_unusable({"problem": "sad and happy", "origin": "ls#1"})
+        assert AnnotationLog(session, []).note_unusable({"problem": "sad and happy", "origin": "ls#2"})
     with reading(engine) as session:
         sample = session.get_one(models.Sample, "s")
         assert (sample.transcript, sample.split, sample.words, sample.speaker) == ("a word", "test", [], "")
@@ -218,11 +218,11 @@ def test_answers_of_the_fourth_version_are_read_and_other_questions_may_have_the
         session.execute(text(ANSWER_OF_ANOTHER_QUESTION))
     assert migrate(each_project)
     with writing(engine) as session:
-        [answer] = standing_answers(session, "2026-01-01T00:00:00.000000+00:00")
+        [answer] = live_answers(session, "2026-01-01T00:00:00.000000+00:00")
         assert (answer.question_id, answer.number, answer.ls_task_id) == (1, 7, 40)
         assert session.get_one(models.Annotation, 1).ls_task_id is None
         session.execute(text(ANSWER_OF_ANOTHER_QUESTION))
-        assert len(standing_answers(session, "2026-01-01T00:00:00.000000+00:00")) == 2
+        assert len(live_answers(session, "2026-01-01T00:00:00.000000+00:00")) == 2
     for statement in ("UPDATE annotation SET value = '1'", "DELETE FROM annotation"):
         with pytest.raises(DatabaseError, match="never"), writing(engine) as session:
             session.execute(text(statement))

@@ -2,13 +2,15 @@
 
 from annotate.project import Project
 from db import models
-from db.annotations import History
+from db.annotations import AnnotationLog
 from db.engine import reading, writing
 
 
 def note(project: Project, number: int) -> bool:
     with writing(project.engine) as session:
-        return History(session, []).note_unusable({"origin": f"ls#{number}", "problem": "sad and happy"})
+        return AnnotationLog(session, []).note_unusable(
+            {"origin": f"ls#{number}", "problem": "sad and happy"}
+        )
 
 
 def instructions_to_note(project: Project, number: int) -> int:
@@ -23,7 +25,7 @@ def instructions_to_note(project: Project, number: int) -> int:
         connection = session.connection().connection.driver_connection
         assert connection is not None
         connection.set_progress_handler(one_more, 1)
-        History(session, []).note_unusable({"origin": f"ls#{number}", "problem": "sad and happy"})
+        AnnotationLog(session, []).note_unusable({"origin": f"ls#{number}", "problem": "sad and happy"})
         connection.set_progress_handler(None, 1)
     return count
 
@@ -37,7 +39,7 @@ def test_an_unusable_answer_is_reported_once(each_project: Project) -> None:
 def test_noting_an_answer_costs_the_same_after_two_thousand_others(project: Project) -> None:
     few = instructions_to_note(project, 0)
     with writing(project.engine) as session:
-        history = History(session, [])
+        log = AnnotationLog(session, [])
         for number in range(1, 2000):
-            history.note_unusable({"origin": f"ls#{number}", "problem": "sad and happy"})
+            log.note_unusable({"origin": f"ls#{number}", "problem": "sad and happy"})
     assert instructions_to_note(project, 2000) < 3 * few

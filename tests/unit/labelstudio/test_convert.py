@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from annotate.labelstudio.convert import Unreadable, question, statement
+from annotate.labelstudio.convert import Unreadable, parse_annotation, question
 from annotate.labelstudio.interface import NOTHING
 from annotate.types import Answer, Dimension, Kind, Modality
 
@@ -33,14 +33,16 @@ def test_what_lacks_number_rater_or_time_is_unreadable(missing: str, value: obje
     said = annotation(chosen("sentiment", "1"))
     del said[missing]
     with pytest.raises(Unreadable):
-        statement(said, [SENTIMENT])
+        parse_annotation(said, [SENTIMENT])
     if missing != "was_cancelled" and (missing, value) != ("completed_by", None):
         with pytest.raises(Unreadable):
-            statement(said | {missing: value}, [SENTIMENT])
+            parse_annotation(said | {missing: value}, [SENTIMENT])
 
 
 def test_an_answer_of_a_deleted_account_is_nobodys_and_can_be_read() -> None:
-    said = statement(annotation(chosen("sentiment", "1"), completed_by=None, updated_by=None), [SENTIMENT])
+    said = parse_annotation(
+        annotation(chosen("sentiment", "1"), completed_by=None, updated_by=None), [SENTIMENT]
+    )
     assert (said.rater, said.editor, said.answers) == (None, None, {"sentiment": "1"})
 
 
@@ -52,13 +54,13 @@ def test_who_changed_an_answer_is_told_from_its_rater(
     completed_by: object, updated_by: object, editor: int | None
 ) -> None:
     sent = annotation(chosen("sentiment", "1"), completed_by=completed_by, updated_by=updated_by)
-    assert statement(sent, [SENTIMENT]).editor == editor
+    assert parse_annotation(sent, [SENTIMENT]).editor == editor
 
 
 @pytest.mark.parametrize("nonsense", [None, 3, "text", [], [1]])
 def test_what_is_no_annotation_is_unreadable(nonsense: object) -> None:
     with pytest.raises(Unreadable):
-        statement(nonsense, [SENTIMENT])
+        parse_annotation(nonsense, [SENTIMENT])
 
 
 @pytest.mark.parametrize(
@@ -68,12 +70,14 @@ def test_what_is_no_annotation_is_unreadable(nonsense: object) -> None:
      [chosen("sentiment", "1"), chosen("sentiment", "0")], [chosen("sentiment", 1)]],
 )  # fmt: skip
 def test_an_answer_that_the_page_cannot_give_is_a_problem_and_no_value(result: Any) -> None:
-    said = statement(annotation() | {"result": result}, [SENTIMENT])
+    said = parse_annotation(annotation() | {"result": result}, [SENTIMENT])
     assert said.answers == {} and len(said.problems) == 1
 
 
 def test_one_bad_dimension_leaves_the_other_one_usable() -> None:
-    said = statement(annotation(chosen("sentiment", "0"), chosen("emotion", "bored")), [SENTIMENT, EMOTION])
+    said = parse_annotation(
+        annotation(chosen("sentiment", "0"), chosen("emotion", "bored")), [SENTIMENT, EMOTION]
+    )
     assert said.answers == {"sentiment": "0"}
     assert "emotion" in said.problems[0]
 
@@ -88,26 +92,26 @@ def test_one_bad_dimension_leaves_the_other_one_usable() -> None:
 def test_ticks_that_contradict_each_other_or_do_not_exist_are_a_problem_and_no_value(
     choices: list[Any],
 ) -> None:
-    said = statement(annotation(chosen("themes", *choices)), [THEMES])
+    said = parse_annotation(annotation(chosen("themes", *choices)), [THEMES])
     assert said.answers == {} and len(said.problems) == 1
     assert "themes is" in said.problems[0]
 
 
 def test_a_page_left_empty_is_not_the_same_as_none_of_these() -> None:
-    assert statement(annotation(), [THEMES]).problems == ("themes is not answered",)
-    said = statement(annotation(chosen("themes", NOTHING.alias)), [THEMES])
+    assert parse_annotation(annotation(), [THEMES]).problems == ("themes is not answered",)
+    said = parse_annotation(annotation(chosen("themes", NOTHING.alias)), [THEMES])
     assert (said.answers, said.problems) == ({"themes": ""}, ())
 
 
 def test_ticks_are_stored_in_the_order_of_the_dimension() -> None:
-    said = statement(
+    said = parse_annotation(
         annotation(chosen("themes", "money", "work"), chosen("emotion", "sad")), [EMOTION, THEMES]
     )
     assert said.answers == {"emotion": "sad", "themes": "work|money"}
 
 
 def test_a_skip_has_no_answers_and_no_problems() -> None:
-    said = statement(annotation(chosen("sentiment", "1"), was_cancelled=True), [SENTIMENT])
+    said = parse_annotation(annotation(chosen("sentiment", "1"), was_cancelled=True), [SENTIMENT])
     assert said.skipped and said.answers == {} and said.problems == ()
 
 
@@ -120,7 +124,7 @@ def test_a_skip_has_no_answers_and_no_problems() -> None:
     ],
 )
 def test_time_spent_is_what_was_measured_or_nothing(lead_time: object, seconds: float | None) -> None:
-    assert statement(annotation(lead_time=lead_time), [SENTIMENT]).seconds == seconds
+    assert parse_annotation(annotation(lead_time=lead_time), [SENTIMENT]).seconds == seconds
 
 
 @pytest.mark.parametrize(

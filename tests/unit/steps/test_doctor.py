@@ -10,7 +10,7 @@ import pytest
 
 from annotate.doctor import installation, storage, studio
 from annotate.doctor.findings import Finding, State
-from annotate.labelstudio.exposure import exposures
+from annotate.labelstudio.security import security_problems
 from annotate.project import Project
 from annotate.steps import doctor as step
 from annotate.steps.doctor import doctor
@@ -175,11 +175,11 @@ def fake_studio() -> Iterator[Fake]:
 
 
 def test_a_safe_label_studio_gives_no_warning(fake_studio: Fake) -> None:
-    assert exposures(fake_studio("1.23.2", open_sign_up=False), "token") == []
+    assert security_problems(fake_studio("1.23.2", open_sign_up=False), "token") == []
 
 
 def test_an_old_label_studio_with_open_sign_up_gives_both_warnings(fake_studio: Fake) -> None:
-    told = [what for what, _ in exposures(fake_studio("1.9.0", open_sign_up=True), "token")]
+    told = [what for what, _ in security_problems(fake_studio("1.9.0", open_sign_up=True), "token")]
     assert len(told) == 2
     assert "1.9.0" in told[0]
     assert "sign up" in told[1]
@@ -193,7 +193,7 @@ def test_a_label_studio_that_other_machines_reach_is_told(fake_studio: Fake) -> 
             pytest.skip("this machine has no address but loopback")
         if probe.getsockname()[0].startswith("127."):
             pytest.skip("this machine has no address but loopback")
-    told = exposures(fake_studio("1.23.2", open_sign_up=False, host=""), "token")
+    told = security_problems(fake_studio("1.23.2", open_sign_up=False, host=""), "token")
     assert told == [("other machines can reach it", "start it with --internal-host 127.0.0.1")]
 
 

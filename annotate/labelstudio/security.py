@@ -1,4 +1,4 @@
-"""Find out whether a Label Studio lets in people it should not."""
+"""Check whether a Label Studio server is reachable or open to people who should not have access."""
 
 import re
 import socket
@@ -9,44 +9,44 @@ import httpx
 from annotate.labelstudio.access import is_loopback, read
 
 SAFE_VERSION = (1, 23, 1)
-"""The first whose defaults refuse webhooks and model servers on private addresses."""
+"""The first version whose defaults refuse webhooks and model servers on private addresses."""
 
 
-def exposures(url: str, token: str, timeout: float = 10.0) -> list[tuple[str, str]]:
-    """What is unsafe about the server at `url`: (what is wrong, what to do about it).
+def security_problems(url: str, token: str, timeout: float = 10.0) -> list[tuple[str, str]]:
+    """Security problems of the server at `url`, each as (what is wrong, how to fix it).
 
-    Raises `LabelStudioError` when it is not there or refuses the token.
+    Raises `LabelStudioError` when the server cannot be reached or refuses the token.
     """
     release = str(read(url, token, "/api/version/", timeout).get("release", ""))
-    found = []
+    problems = []
     if _numbers(release) < SAFE_VERSION:
         wanted = ".".join(map(str, SAFE_VERSION))
-        found.append(
+        problems.append(
             (
                 f"version {release or 'unknown'} is old: webhooks may reach private addresses",
                 f"install {wanted} or newer",
             )
         )
     if _sign_up_is_open(url, timeout):
-        found.append(
+        problems.append(
             (
                 "anybody who reaches it can sign up",
                 "start it with LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK=true",
             )
         )
     if is_loopback(url) and _answers_outside(httpx.URL(url).port or 80):
-        found.append(("other machines can reach it", "start it with --internal-host 127.0.0.1"))
-    return found
+        problems.append(("other machines can reach it", "start it with --internal-host 127.0.0.1"))
+    return problems
 
 
 def _numbers(release: str) -> tuple[int, ...]:
-    """``1.23.2`` as (1, 23, 2); what is no release counts as very old."""
-    found = re.match(r"\d+(\.\d+)*", release)
-    return tuple(map(int, found[0].split("."))) if found else ()
+    """``1.23.2`` as (1, 23, 2); anything else counts as very old."""
+    match = re.match(r"\d+(\.\d+)*", release)
+    return tuple(map(int, match[0].split("."))) if match else ()
 
 
 def _sign_up_is_open(url: str, timeout: float) -> bool:
-    """Whether a form without an invitation is looked at. It names nobody, so no user comes of it."""
+    """Whether the server accepts a sign-up form without an invitation; the empty form creates no user."""
     page = f"{url}/user/signup/"
     try:
         with httpx.Client(timeout=timeout, trust_env=not is_loopback(url)) as client:
