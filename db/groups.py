@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from annotate.types import GUESSED, Split, Told, Turn, VideoStatus
+from annotate.types import GUESSED, Split, Turn, VideoMetadata, VideoStatus
 from db import models
 from db.checks import REPEATS
 from db.chunks import chunks
@@ -236,7 +236,7 @@ def _asked(session: Session, sha256: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What was told but not stored, because a split would have to move."""
+    """Metadata that were not stored, because a split would have to move."""
 
     speakers: list[str]
     """Names of videos, sorted."""
@@ -245,11 +245,13 @@ class Refused:
     samples: int
 
 
-def put_told(session: Session, told: Mapping[str, Told], together: Collection[str]) -> Refused:
-    """Store what was told about videos (sha256); what is in `together` is in one split."""
-    speakers = {sha256: t.speaker for sha256, t in told.items() if t.speaker}
-    episodes = {sha256: t.episode for sha256, t in told.items() if t.episode}
-    turns = {sha256: t.turns for sha256, t in told.items() if t.turns}
+def put_metadata(
+    session: Session, metadata: Mapping[str, VideoMetadata], together: Collection[str]
+) -> Refused:
+    """Store the metadata of videos, by sha256; what is in `together` stays in one split."""
+    speakers = {sha256: video.speaker for sha256, video in metadata.items() if video.speaker}
+    episodes = {sha256: video.episode for sha256, video in metadata.items() if video.episode}
+    turns = {sha256: video.turns for sha256, video in metadata.items() if video.turns}
     tied = "speaker" in together
     return Refused(
         rename_speakers(session, speakers, tied=tied),

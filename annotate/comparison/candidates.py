@@ -15,7 +15,7 @@ from annotate.comparison.variants import ALWAYS, SHORTLIST, Variant, read_varian
 from annotate.config.baselines import merge
 from annotate.config.sections import TrainSettings
 from annotate.config.settings import train_settings
-from annotate.corpus.origins import read_places
+from annotate.corpus.origins import read_origins
 from annotate.errors import ConfigError, UsageError
 from annotate.learning.requirements import trainable
 from annotate.progress import Bar, Progress
@@ -86,7 +86,7 @@ def assembler(project: Project, data: TrainingData, evaluation: "EvaluationSet")
     """Makes training sets of the project's samples."""
     from annotate.learning.prepared import TrainingSet
 
-    read, places = reader(project), read_places(project)
+    read, places = reader(project), read_origins(project)
 
     def labelled(ids: Sequence[str], tasks: Sequence[Task]) -> list[str]:
         return [i for i in ids if any((i, task.id) in evaluation.labels for task in tasks)]

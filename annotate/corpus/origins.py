@@ -1,4 +1,4 @@
-"""Where samples come from: their video, their moment in it, and the group that is never divided."""
+"""Origins of samples: their video, their time in it, and the group that is never divided between splits."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from annotate.learning.batches import Place, Places
 
 
-def read_places(project: Project) -> "Places":
-    """A function that tells the places of samples, for what trains and predicts.
+def read_origins(project: Project) -> "Places":
+    """A function that returns the origins of samples, for training and prediction.
 
-    The groups are those of the splits: what hangs together by speaker, episode or repeat.
+    The groups are those of the splits: videos that share a speaker, an episode or a duplicate.
     """
     from annotate.learning.batches import Place
 
     with reading(project.engine) as session:
         groups = group(video_ties(session), same_sound(session), project.settings.splits.together).of
 
-    def places(sample_ids: Sequence[str]) -> "list[Place]":
+    def origins_of(sample_ids: Sequence[str]) -> "list[Place]":
         with reading(project.engine) as session:
-            found = origins(session, sample_ids)
-        return [Place(*found[i], groups.get(found[i][0], found[i][0])) for i in sample_ids]
+            stored = origins(session, sample_ids)
+        return [Place(*stored[i], groups.get(stored[i][0], stored[i][0])) for i in sample_ids]
 
-    return places
+    return origins_of

@@ -20,7 +20,8 @@ from annotate.corrections.plan import (
 from annotate.corrections.recut import recut
 from annotate.errors import UsageError
 from annotate.ingest.measure import measure_text
-from annotate.ingest.run import LOCK_SECONDS, settle_again
+from annotate.ingest.run import LOCK_SECONDS
+from annotate.ingest.settle import settle
 from annotate.labelling.take_down import take_down_if_reachable
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -163,7 +164,7 @@ def _write(
         _decide(session, name, decision.accepted, author, plan.reasons[name])
     replaced = _put_cuts(session, rules, plan.cuts, made, author, outcome)
     session.flush()
-    outcome.warnings += settle_again(project, session)
+    outcome.warnings += settle(project, session, changed=True).warnings
     outcome.withdrawn += _withdraw_unused(session, [*plan.speakers, *plan.decisions])
     for new, old in replaced.items():
         if session.get_one(models.Sample, new).status == SampleStatus.OK:

@@ -1,6 +1,5 @@
-"""Cuts samples whose ends somebody changed, in worker processes and by the code that ingest uses."""
+"""Cuts samples whose ends somebody changed, in worker processes and with the code that ingest uses."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -8,10 +7,11 @@ from itertools import product
 from pathlib import Path
 
 from annotate.errors import AnnotateError, MediaError, StorageError
-from annotate.ingest.files import SourceFile, find, stat_of
-from annotate.ingest.run import HASH_BYTES, cut_hash, earlier_cut_hashes
+from annotate.ingest.content import hash_file
+from annotate.ingest.cut_hash import cut_hash, earlier_cut_hashes
+from annotate.ingest.files import SourceFile, find_files, stat_of
 from annotate.ingest.scratch import marked, sweep
-from annotate.ingest.sources import AtHand, fetch, is_remote
+from annotate.ingest.sources import LocalSource, fetch, is_remote
 from annotate.ingest.worker import CannotWrite, cut
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -36,24 +36,24 @@ LISTED = 3
 def recut(
     project: Project, wanted: Mapping[str, Sequence[Corrected]], progress: Progress = SILENT
 ) -> dict[str, tuple[PreparedSample, ...]]:
-    """Cut the samples of each video (sha256), ordered and disjoint; their files lie in the media folder.
+    """Cut the ordered, disjoint samples of each video (sha256), and write their files into the media folder.
 
-    Each comes back with its ends at pictures, measured by every check. Raises `AnnotateError` when a video
-    is no longer where it was ingested from or cannot be cut; files of other samples stay as they are.
+    Each returned sample has its ends at frames, and was measured by every check. Raises `AnnotateError` when
+    a video is no longer where it was ingested from or cannot be cut; files of other samples stay.
     """
     settings = project.settings.ingest
     executor = EXECUTORS.get(settings.executor)(address=settings.address)
     project.clips.check()
     sweep(project.media)
-    made: dict[str, tuple[PreparedSample, ...]] = {}
-    sources: list[AtHand] = []
+    prepared: dict[str, tuple[PreparedSample, ...]] = {}
+    sources: list[LocalSource] = []
 
     def jobs() -> Iterator[VideoJob]:
         for sha256, corrected in wanted.items():
-            source = _source(project, sha256)
+            source = _find_source(project, sha256)
             sources.append(source)
             yield VideoJob(
-                source.path, sha256, project.media, None, _plan(project, sha256), store=project.clips.url,
+                source.path, sha256, project.media, None, _cut_plan(project, sha256), store=project.clips.url,
                 source=source.url, corrected=tuple(corrected), only_corrected=True,
             )  # fmt: skip
 
@@ -66,56 +66,57 @@ def recut(
             for outcome in outcomes:
                 if isinstance(outcome, Finished | Failed):
                     sha256 = outcome.unit.sha256
-                    if sha256 not in made:
+                    if sha256 not in prepared:
                         bar.advance()
-                    made[sha256] = _samples(project, outcome)
+                    prepared[sha256] = _samples(outcome)
         for source in sources:
             source.discard()
-    return made
+    return prepared
 
 
 def _samples(
-    project: Project, outcome: Finished[VideoJob, VideoOutcome | CannotWrite] | Failed[VideoJob]
+    outcome: Finished[VideoJob, VideoOutcome | CannotWrite] | Failed[VideoJob],
 ) -> tuple[PreparedSample, ...]:
+    """The samples of a video that was cut. Raises `AnnotateError` when it could not be."""
     job = outcome.unit
     name = job.source or str(job.path)
     if isinstance(outcome, Failed):
         reason = outcome.message.strip().rsplit("\n", 1)[-1]
         raise AnnotateError(f"{name} could not be cut: {reason}", hint="nothing was changed; run this again")
     if isinstance(outcome.value, CannotWrite):
-        hint = f"{outcome.value.do}, then run this again; nothing was changed"
+        hint = f"{outcome.value.remedy}, then run this again; nothing was changed"
         raise AnnotateError(outcome.value.message, hint=hint)
     if outcome.value.status is not VideoStatus.OK:
         raise AnnotateError(
             f"{name} could not be cut: {outcome.value.detail}",
-            hint="nothing was changed; correct what is named",
+            hint="nothing was changed; correct the cause",
         )
     return outcome.value.samples
 
 
-def _plan(project: Project, sha256: str) -> CutPlan:
-    """How the video was cut, so that a corrected sample looks like its neighbours.
+def _cut_plan(project: Project, sha256: str) -> CutPlan:
+    """The settings that the video was cut with, so that a corrected sample looks like its neighbours.
 
-    `ingest --cut` and `--hide-subtitles` overrule the settings for one run; the stored hash tells.
+    `ingest --cut` and `--hide-subtitles` override the settings for one run; the stored hash shows which.
     """
     with reading(project.engine) as session:
         row = videos.video(session, sha256)
-        known = row.settings_hash.partition(".")[0] if row else ""
-    present = project.settings.cut_plan()
-    ways = product((present.cut, "exact", "copy"), (present.hide_subtitles, False, True))
-    plans = [replace(present, cut=way, hide_subtitles=hidden) for way, hidden in ways]
-    return next((plan for plan in plans if known in {cut_hash(plan), *earlier_cut_hashes(plan)}), present)
+        stored = row.settings_hash.partition(".")[0] if row else ""
+    current = project.settings.cut_plan()
+    options = product((current.cut, "exact", "copy"), (current.hide_subtitles, False, True))
+    plans = [replace(current, cut=cut, hide_subtitles=hidden) for cut, hidden in options]
+    return next((plan for plan in plans if stored in {cut_hash(plan), *earlier_cut_hashes(plan)}), current)
 
 
-def _source(project: Project, sha256: str) -> AtHand:
-    """The video, at the first of its paths where it still lies."""
+def _find_source(project: Project, sha256: str) -> LocalSource:
+    """The video, at the first of its paths where it still exists."""
     with reading(project.engine) as session:
         paths = videos.paths_of(session, sha256)
         known = videos.known_files(session, paths)
     for path in paths:
         try:
-            (file,) = find([path], excluded=()).files
-            source = _at_hand(project, file, known[path])
+            (file,) = find_files([path], excluded=()).files
+            source = _local_source(project, file, known[path])
         except (AnnotateError, OSError, ValueError) as error:
             if isinstance(error, MediaError | StorageError) and is_url(path):
                 raise
@@ -126,25 +127,13 @@ def _source(project: Project, sha256: str) -> AtHand:
     listed = ", ".join(paths[:LISTED]) + (", ..." if len(paths) > LISTED else "")
     raise AnnotateError(
         f"the video is no longer at {listed or 'any known path'}, so no new clip can be cut from it",
-        hint="bring it back, or `annotate ingest` it where it lies now; then run this again",
+        hint="bring it back, or `annotate ingest` it where it is now; then run this again",
     )
 
 
-def _at_hand(project: Project, file: SourceFile, known: videos.KnownFile) -> AtHand:
+def _local_source(project: Project, file: SourceFile, known: videos.KnownFile) -> LocalSource:
     if is_remote(file):
-        return fetch(file, project.media, _tell_nobody)
+        return fetch(file, project.media)
     now = stat_of(file.path, None)
     same = now is not None and replace(now, sidecar_mtime_ns=known.stat.sidecar_mtime_ns) == known.stat
-    return AtHand(Path(file.path), None, known.sha256 if same else _sha256(file.path))
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as stream:
-        while block := stream.read(HASH_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _tell_nobody(done: int) -> None:
-    """No progress is shown while a video is fetched for a few samples."""
+    return LocalSource(Path(file.path), None, known.sha256 if same else hash_file(file.path))

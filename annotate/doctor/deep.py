@@ -12,7 +12,7 @@ from annotate.labelling.push import known_ls_project
 from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
 from annotate.progress import Progress
 from annotate.project import Project
-from annotate.storage.clips import PASSES, Wanted
+from annotate.storage.clips import PASSES, ExpectedFile
 from annotate.types import Form, Modality
 from annotate.wording import counted
 from db import adoption, features, health, outbox
@@ -56,7 +56,7 @@ class Deep:
         """Every clip is there, with the bytes that were written."""
         hashes = health.media_hashes(self.project.engine)
         wanted = [
-            Wanted(sample_id, modality, known[modality.value])
+            ExpectedFile(sample_id, modality, known[modality.value])
             for sample_id, known in sorted(hashes.items())
             for modality in PASSES
             if modality.value in known

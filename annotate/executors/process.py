@@ -1,7 +1,7 @@
-"""Worker processes that can be killed: a unit that hangs or takes its process down costs only itself.
+"""Worker processes that can be killed one by one: a unit that hangs or crashes costs only itself.
 
-Each worker has a pipe of its own, so a process that dies in the middle of a message damages no other.
-(A pool with one shared queue cannot promise that, nor tell a worker that left with exit code 0.)
+Each worker has a pipe of its own, so a process that dies in the middle of a message does not damage another.
+(A pool with one shared queue cannot promise that, nor notice a worker that exited with code 0.)
 """
 
 import ctypes
@@ -19,9 +19,9 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Self
 
 from annotate.errors import UsageError
-from annotate.executors._alive import ONE_THREAD, START_SECONDS, answer, telling
+from annotate.executors.heartbeat import ONE_THREAD, START_SECONDS, heartbeats_to, run_unit
 from annotate.registry import executor
-from annotate.types import Failed, Failure, Finished, R, Sign, U, Working
+from annotate.types import Failed, Failure, Finished, Heartbeat, R, U, Working
 
 _PR_SET_PDEATHSIG = 1
 
@@ -42,10 +42,10 @@ class ProcessExecutor:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        """Each run has ended what it started."""
+        """Nothing to do: each run ends what it started."""
 
     def slots(self) -> int:
-        """One per processor that we may use."""
+        """One per processor that this process may use."""
         return processors()
 
     def run(
@@ -59,71 +59,66 @@ class ProcessExecutor:
     ) -> Iterator[Working[U] | Finished[U, R] | Failed[U]]:
         """One outcome per unit, in any order; nothing is tried again.
 
-        A worker is killed once it has shown no sign of life (`alive`) for `deadline_seconds`.
-        `fn` is a top-level function (or a `functools.partial` of one) without shared state. At most `window`
-        units are drawn from `units` ahead of the workers. Closing the iterator kills the workers.
+        A worker is killed when it has sent no heartbeat for `deadline_seconds`. `fn` is a top-level function
+        (or a `functools.partial` of one) without shared state. At most `window` units are drawn from `units`
+        ahead of the workers. Closing the iterator kills the workers.
         """
-        crew: list[_Worker[U, R]] = []
-        ahead: deque[U] = deque()
+        pool: list[_Worker[U, R]] = []
+        queue: deque[U] = deque()
         source = iter(units)
-        drained = False
+        exhausted = False
         try:
             while True:
-                _hand_out(crew, ahead, fn, workers, deadline_seconds)
-                busy = [worker for worker in crew if worker.busy]
-                if not drained and len(ahead) < window:
-                    # While units can still be drawn, the workers are only looked at, not waited for.
-                    drained = not _draw(source, ahead)
-                    patience = 0.0
+                _assign(pool, queue, fn, workers, deadline_seconds)
+                busy = [worker for worker in pool if worker.busy]
+                if not exhausted and len(queue) < window:
+                    # While units can still be drawn, poll the workers without waiting for them.
+                    exhausted = not draw(source, queue)
+                    timeout = 0.0
                 elif busy:
-                    patience = _patience(busy)
+                    timeout = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
                 else:
                     return
-                for worker in _ready(busy, patience):
-                    yield worker.news(deadline_seconds)
+                for worker in _ready(busy, timeout):
+                    yield worker.outcome(deadline_seconds)
         finally:
-            for worker in crew:
+            for worker in pool:
                 worker.kill()
 
 
 def processors() -> int:
-    """How many of this machine we may use."""
+    """How many processors of this machine this process may use."""
     return (len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()) or 1
 
 
-def _draw(source: Iterator[U], ahead: deque[U]) -> bool:
-    """Put the next unit in line; False when there is none."""
+def draw(source: Iterator[U], queue: deque[U]) -> bool:
+    """Append the next unit of `source` to `queue`; False when there is none."""
     for unit in source:
-        ahead.append(unit)
+        queue.append(unit)
         return True
     return False
 
 
-def _hand_out(
-    crew: "list[_Worker[U, R]]", ahead: deque[U], fn: Callable[[U], R], workers: int, deadline_seconds: float
+def _assign(
+    pool: "list[_Worker[U, R]]", queue: deque[U], fn: Callable[[U], R], workers: int, deadline_seconds: float
 ) -> None:
-    """Give every idle worker a unit; start workers only as units wait for them."""
-    crew[:] = [worker for worker in crew if worker.alive]
-    idle = [worker for worker in crew if not worker.busy]
-    while ahead and (idle or len(crew) < workers):
+    """Give every idle worker a unit; start workers only when units wait for them."""
+    pool[:] = [worker for worker in pool if worker.alive]
+    idle = [worker for worker in pool if not worker.busy]
+    while queue and (idle or len(pool) < workers):
         if not idle:
             idle.append(_Worker(fn))
-            crew.append(idle[-1])
-        idle.pop().give(ahead.popleft(), deadline_seconds)
+            pool.append(idle[-1])
+        idle.pop().give(queue.popleft(), deadline_seconds)
 
 
-def _patience(busy: "list[_Worker[U, R]]") -> float:
-    """Seconds until the first deadline."""
-    return max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
-
-
-def _ready(busy: "list[_Worker[U, R]]", patience: float) -> "list[_Worker[U, R]]":
-    """The workers that have something to tell, are gone, or are past their deadline."""
+def _ready(busy: "list[_Worker[U, R]]", timeout: float) -> "list[_Worker[U, R]]":
+    """The workers that sent a message, have ended, or are past their deadline, within `timeout` seconds."""
     if not busy:
         return []
-    told = wait([worker.pipe for worker in busy], patience)
+    ready = wait([worker.pipe for worker in busy], timeout)
     now = time.monotonic()
-    return [worker for worker in busy if worker.pipe in told or now >= worker.deadline]
+    return [worker for worker in busy if worker.pipe in ready or now >= worker.deadline]
 
 
 class _Worker(Generic[U, R]):
@@ -131,17 +126,17 @@ class _Worker(Generic[U, R]):
 
     def __init__(self, fn: Callable[[U], R]) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, fn, os.getpid()), daemon=True)
-        with _quiet_start():
+        self.pipe, worker_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(worker_end, fn, os.getpid()), daemon=True)
+        with _worker_environment():
             self._process.start()
-        theirs.close()
+        worker_end.close()
         self.alive = True
         self.busy = False
         self.deadline = math.inf
 
     def give(self, unit: U, deadline_seconds: float) -> None:
-        """Hand over a unit. A worker that is gone already is noticed when its answer is read."""
+        """Send a unit. A worker that has ended already is noticed when its result is read."""
         self._unit = unit
         self.busy = True
         self.deadline = time.monotonic() + START_SECONDS + deadline_seconds
@@ -149,25 +144,25 @@ class _Worker(Generic[U, R]):
         with suppress(BrokenPipeError, ConnectionResetError):
             self.pipe.send_bytes(payload)
 
-    def news(self, deadline_seconds: float) -> "Working[U] | Finished[U, R] | Failed[U]":
-        """What there is to tell of a worker that spoke, is gone, or is past its deadline."""
+    def outcome(self, deadline_seconds: float) -> "Working[U] | Finished[U, R] | Failed[U]":
+        """The message of a worker that sent one; its failure when it has ended, or is past its deadline."""
         if not self.pipe.poll():
             self.kill()
             return Failed(
-                self._unit, Failure.TIMEOUT, f"got nowhere for {deadline_seconds:g} s and was stopped"
+                self._unit, Failure.TIMEOUT, f"made no progress for {deadline_seconds:g} s and was stopped"
             )
         try:
             kind, value = self.pipe.recv()
         except (EOFError, ConnectionResetError, pickle.UnpicklingError):
-            return Failed(self._unit, Failure.DIED, self._last_words())
-        if kind == "alive":
+            return Failed(self._unit, Failure.DIED, self._describe_exit())
+        if kind == "heartbeat":
             self.deadline = time.monotonic() + deadline_seconds
             return Working(self._unit, value)
         self.busy = False
         return Finished(self._unit, value) if kind == "done" else Failed(self._unit, Failure.ERROR, value)
 
     def kill(self) -> None:
-        """End the process, and whatever it started."""
+        """Kill the process, and all processes that it started."""
         if not self.alive:
             return
         self.alive = self.busy = False
@@ -178,25 +173,22 @@ class _Worker(Generic[U, R]):
         self._process.join()
         self.pipe.close()
 
-    def _last_words(self) -> str:
+    def _describe_exit(self) -> str:
         self._process.join(5)
         code = self._process.exitcode
         self.kill()
-        if code is not None and code < 0:
-            return f"its process was killed by signal {-code} ({_signal_name(-code)})"
-        return f"its process ended with exit code {code} before it was done"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "unknown"
+        if code is None or code >= 0:
+            return f"its process ended with exit code {code} before it was done"
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = "unknown"
+        return f"its process was killed by signal {-code} ({name})"
 
 
 @contextmanager
-def _quiet_start() -> Iterator[None]:
-    """What is started here uses one thread per library and never hears of Ctrl-C: the driver does."""
+def _worker_environment() -> Iterator[None]:
+    """Processes started inside the block use one thread per library, and leave Ctrl-C to the driver."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -209,26 +201,26 @@ def _quiet_start() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, fn: Callable[[Any], Any], driver: int) -> None:
-    """The worker: one unit after the other, until the driver closes the pipe or is gone."""
-    # A group of its own, so that whatever the unit starts is killed with it.
+    """The worker's loop: one unit after the other, until the driver closes the pipe or ends."""
+    # A process group of its own, so that all processes that the unit starts are killed with it.
     os.setpgrp()
     _die_with(driver)
 
-    def tell(sign: Sign) -> None:
-        pipe.send(("alive", sign))
+    def send(heartbeat: Heartbeat) -> None:
+        pipe.send(("heartbeat", heartbeat))
 
     while True:
         try:
             unit = pipe.recv()
-            with telling(tell):
-                made = answer(fn, unit)
-            pipe.send(made)
+            with heartbeats_to(send):
+                result = run_unit(fn, unit)
+            pipe.send(result)
         except (EOFError, BrokenPipeError):
             return
 
 
 def _die_with(driver: int) -> None:
-    """Have the kernel kill this process when the driver ends, however it ends."""
+    """Let the kernel kill this process when the driver ends, in whatever way."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

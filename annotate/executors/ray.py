@@ -1,7 +1,7 @@
-"""Tasks of a Ray cluster: many machines, or one that is started here for as long as a run takes.
+"""Runs units as tasks of a Ray cluster: on many machines, or in a local cluster that lasts for one run.
 
-Plain tasks (https://docs.ray.io/en/latest/ray-core/tasks.html), one per unit, which Ray never tries again by
-itself: how often a unit may take its worker down is counted where its outcomes are committed.
+Each unit is a plain task (https://docs.ray.io/en/latest/ray-core/tasks.html) that Ray never retries: how
+often a unit may take its worker down is counted where its outcomes are committed.
 """
 
 import contextlib
@@ -21,33 +21,33 @@ from typing import Any, Generic, Self
 
 from annotate import __version__
 from annotate.errors import AnnotateError
-from annotate.executors._alive import ONE_THREAD, START_SECONDS, answer, telling
-from annotate.executors.process import processors
+from annotate.executors.heartbeat import ONE_THREAD, START_SECONDS, heartbeats_to, run_unit
+from annotate.executors.process import draw, processors
 from annotate.registry import executor
-from annotate.types import Failed, Failure, Finished, R, Sign, U, Working
+from annotate.types import Failed, Failure, Finished, Heartbeat, R, U, Working
 
 log = logging.getLogger("annotate.ray")
 
-LOOK_SECONDS = 0.5
-"""How often signs of life are looked for."""
+POLL_SECONDS = 0.5
+"""How often heartbeats are read."""
 
 OBJECT_STORE_BYTES = 100 << 20
-"""Of a cluster that is started here: units and outcomes are small, and clips never pass through Ray."""
+"""Object store of a local cluster: units and outcomes are small, and clips never pass through Ray."""
 
 QUIET: Mapping[str, str] = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-"""No report to its makers; tasks without a GPU keep the environment they were given."""
+"""No usage statistics for the makers of Ray; tasks without a GPU keep their environment."""
 
-HERE: Mapping[str, str] = {
-    # Ray takes 127.0.0.1 for "any address of this machine" unless it is told that there is but one machine.
+LOCAL_CLUSTER: Mapping[str, str] = {
+    # Ray takes 127.0.0.1 for "any address of this machine" unless this says that there is only one machine.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
-    # What a unit has started is killed with its worker.
+    # All processes that a unit starts are killed with its worker.
     "RAY_process_group_cleanup_enabled": "1",
 }
-"""For a cluster that is started here: reached from this machine only, and only with our token."""
+"""For a local cluster: reachable from this machine only, and only with our token."""
 
 INSTALL = "pip install 'annotate-clips[ray]' on every machine of the cluster"
 
@@ -57,7 +57,7 @@ class RayExecutor:
     """Runs units as tasks of a Ray cluster, on many machines."""
 
     def __init__(self, *, address: str = "") -> None:
-        """`address` is ``host:port`` of a cluster that this machine is part of; empty starts one here.
+        """`address` is ``host:port`` of a cluster that this machine is part of; empty starts a local one.
 
         Raises `AnnotateError` when Ray is not installed.
         """
@@ -65,15 +65,15 @@ class RayExecutor:
             raise AnnotateError("the executor `ray` needs the package ray", hint=INSTALL)
         self._address = address
         self._ray: Any = None
-        self._ends = contextlib.ExitStack()
+        self._exit_stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        """Leave the cluster; one that was started here ends."""
+        """Leave the cluster; a local one is stopped."""
         self._ray = None
-        self._ends.close()
+        self._exit_stack.close()
 
     def slots(self) -> int:
         """One per processor of the cluster.
@@ -97,37 +97,39 @@ class RayExecutor:
 
         Raises `AnnotateError` when no cluster answers, or its machines cannot run this program.
         """
-        crew: _Crew[U, R] | None = None
-        ahead: deque[U] = deque()
+        tasks: _Tasks[U, R] | None = None
+        queue: deque[U] = deque()
         source = iter(units)
-        drained = False
+        exhausted = False
         try:
             while True:
-                if crew is None and ahead:
-                    crew = _Crew(self._join(workers), fn, deadline_seconds)
-                while crew is not None and ahead and len(crew) < workers:
-                    crew.give(ahead.popleft())
-                if not drained and len(ahead) < window:
-                    drained = not _draw(source, ahead)
-                    patience = 0.0
-                elif crew:
-                    patience = LOOK_SECONDS
+                if tasks is None and queue:
+                    tasks = _Tasks(self._join(workers), fn, deadline_seconds)
+                while tasks is not None and queue and len(tasks) < workers:
+                    tasks.submit(queue.popleft())
+                if not exhausted and len(queue) < window:
+                    exhausted = not draw(source, queue)
+                    timeout = 0.0
+                elif tasks:
+                    timeout = POLL_SECONDS
                 else:
                     return
-                if crew:
-                    yield from crew.news(patience)
+                if tasks:
+                    yield from tasks.outcomes(timeout)
         finally:
-            if crew is not None:
-                crew.dismiss()
+            if tasks is not None:
+                tasks.cancel()
 
     def _join(self, workers: int) -> Any:
-        """Ray, connected; a program that is connected already stays so when we leave."""
+        """The module `ray`, connected; a program that was connected before stays connected afterwards."""
         if self._ray is not None:
             return self._ray
         os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
         if not self._address:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-            os.environ.update({name: value for name, value in HERE.items() if name not in os.environ})
+            os.environ.update(
+                {name: value for name, value in LOCAL_CLUSTER.items() if name not in os.environ}
+            )
         import ray
 
         if not ray.is_initialized():
@@ -137,28 +139,28 @@ class RayExecutor:
 
     def _connect(self, ray: Any, workers: int) -> None:
         began = time.monotonic()
-        # Ray prints what it thinks of lost workers on stdout, where only the report belongs.
-        self._ends.enter_context(contextlib.redirect_stdout(_Log()))
+        # Ray prints messages about lost workers on stdout, where only the report belongs.
+        self._exit_stack.enter_context(contextlib.redirect_stdout(_Log()))
         try:
             if self._address:
                 ray.init(address=self._address, **_COMMON)
             else:
                 self._start(ray, workers)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            self._ends.close()
+            self._exit_stack.close()
             raise AnnotateError(
                 f"no Ray cluster answers at {self._address or 'this machine'}: {_first_line(error)}",
                 hint="this machine has to be part of the cluster: `ray start --address=HOST:PORT`; if the "
                 "cluster has a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here too",
             ) from error
-        self._ends.callback(ray.shutdown)
+        self._exit_stack.callback(ray.shutdown)
         log.info("Ray was ready after %.1f s", time.monotonic() - began)
 
     def _start(self, ray: Any, workers: int) -> None:
-        # Below /tmp wherever the system would rather have it: the names of its sockets must stay short.
+        # Always below /tmp, because the paths of its sockets must stay short.
         folder = tempfile.mkdtemp(prefix="annotate-ray-", dir="/tmp")
-        self._ends.callback(shutil.rmtree, folder, ignore_errors=True)
-        # Never look for a cluster: the address that an earlier run left in a file may be of a dead one.
+        self._exit_stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        # Never look for a running cluster: the address in the file of an earlier run may be stale.
         ray.init(
             address="local", num_cpus=workers, num_gpus=0, include_dashboard=False, _temp_dir=folder,
             object_store_memory=OBJECT_STORE_BYTES, _node_ip_address="127.0.0.1", **_COMMON,
@@ -173,17 +175,17 @@ _COMMON: Mapping[str, Any] = {
 
 
 @dataclass(slots=True)
-class _Flight(Generic[U]):
-    """A unit that Ray has."""
+class _InFlight(Generic[U]):
+    """A unit that was submitted to Ray."""
 
     number: int
     unit: U
     deadline: float = math.inf
-    """Counts from its first sign of life: until then it may wait for a free processor."""
+    """Starts with its first heartbeat: until then it may wait for a free processor."""
 
 
-class _Crew(Generic[U, R]):
-    """The units that Ray has now, and the actor that their signs of life go to."""
+class _Tasks(Generic[U, R]):
+    """The units that were submitted to Ray, and the actor that receives their heartbeats."""
 
     def __init__(self, ray: Any, fn: Callable[[U], R], deadline_seconds: float) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -191,48 +193,48 @@ class _Crew(Generic[U, R]):
         self._ray = ray
         self._fn = fn
         self._deadline_seconds = deadline_seconds
-        self._flights: dict[Any, _Flight[U]] = {}
+        self._in_flight: dict[Any, _InFlight[U]] = {}
         self._count = 0
         self._task = ray.remote(_work).options(num_cpus=1, max_retries=0)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._name = f"annotate-{secrets.token_hex(8)}"
         options = {"num_cpus": 0, "scheduling_strategy": here, "name": self._name}
-        self._desk = ray.remote(_Desk).options(**options).remote()
-        self._reading = self._desk.read.remote()
-        self._looked = time.monotonic()
+        self._receiver = ray.remote(_HeartbeatReceiver).options(**options).remote()
+        self._reading = self._receiver.read.remote()
+        self._last_poll = time.monotonic()
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._in_flight)
 
-    def give(self, unit: U) -> None:
+    def submit(self, unit: U) -> None:
         """Hand a unit to Ray."""
         self._count += 1
         ref = self._task.remote(self._fn, unit, self._name, self._count, __version__)
-        self._flights[ref] = _Flight(self._count, unit)
+        self._in_flight[ref] = _InFlight(self._count, unit)
 
-    def news(self, patience: float) -> Iterator[Working[U] | Finished[U, R] | Failed[U]]:
-        """What happened within `patience` seconds, or until the first outcome."""
-        ready, _ = self._ray.wait(list(self._flights), num_returns=1, timeout=patience)
+    def outcomes(self, timeout: float) -> Iterator[Working[U] | Finished[U, R] | Failed[U]]:
+        """The events of at most `timeout` seconds, or until the first unit is done."""
+        ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=timeout)
         for ref in ready:
-            yield self._outcome(ref, self._flights.pop(ref).unit)
+            yield self._result(ref, self._in_flight.pop(ref).unit)
         now = time.monotonic()
-        if now - self._looked >= LOOK_SECONDS:
-            self._looked = now
-            yield from self._signs(now)
-            yield from self._late(now)
+        if now - self._last_poll >= POLL_SECONDS:
+            self._last_poll = now
+            yield from self._heartbeats(now)
+            yield from self._overdue(now)
 
-    def _outcome(self, ref: Any, unit: U) -> Finished[U, R] | Failed[U]:
-        lost = self._ray.exceptions
+    def _result(self, ref: Any, unit: U) -> Finished[U, R] | Failed[U]:
+        errors = self._ray.exceptions
         try:
             kind, value = self._ray.get(ref)
         except (
-            lost.WorkerCrashedError,
-            lost.NodeDiedError,
-            lost.OutOfMemoryError,
-            lost.ObjectLostError,
+            errors.WorkerCrashedError,
+            errors.NodeDiedError,
+            errors.OutOfMemoryError,
+            errors.ObjectLostError,
         ) as error:
             return Failed(unit, Failure.DIED, f"its process ended before it was done: {_first_line(error)}")
-        except lost.RayError as error:
+        except errors.RayError as error:
             raise AnnotateError(
                 f"a machine of the Ray cluster cannot run this program: {_last_line(error)}", hint=INSTALL
             ) from error
@@ -243,87 +245,80 @@ class _Crew(Generic[U, R]):
             )
         return Finished(unit, value) if kind == "done" else Failed(unit, Failure.ERROR, value)
 
-    def _signs(self, now: float) -> Iterator[Working[U]]:
-        """What workers told since we last looked."""
+    def _heartbeats(self, now: float) -> Iterator[Working[U]]:
+        """The heartbeats since the last poll."""
         if not self._ray.wait([self._reading], timeout=0)[0]:
             return
         try:
-            signs: Mapping[int, Sign] = self._ray.get(self._reading)
+            heartbeats: Mapping[int, Heartbeat] = self._ray.get(self._reading)
         except self._ray.exceptions.RayError as error:
-            # Without signs of life no deadline would ever be kept.
+            # Without heartbeats no deadline could be kept.
             raise AnnotateError(
                 f"this machine's part of the Ray cluster died: {_first_line(error)}",
-                hint="see that it has memory left, then run this again: it goes on where it stopped",
+                hint="check that it has memory left, then run this again: it goes on where it stopped",
             ) from error
-        self._reading = self._desk.read.remote()
-        for flight in list(self._flights.values()):
-            if flight.number in signs:
-                flight.deadline = now + self._deadline_seconds
-                yield Working(flight.unit, signs[flight.number])
+        self._reading = self._receiver.read.remote()
+        for submitted in list(self._in_flight.values()):
+            if submitted.number in heartbeats:
+                submitted.deadline = now + self._deadline_seconds
+                yield Working(submitted.unit, heartbeats[submitted.number])
 
-    def _late(self, now: float) -> Iterator[Failed[U]]:
-        for ref, flight in list(self._flights.items()):
-            if now >= flight.deadline and not self._ray.wait([ref], timeout=0)[0]:
-                del self._flights[ref]
+    def _overdue(self, now: float) -> Iterator[Failed[U]]:
+        """Cancel the units that are past their deadline."""
+        for ref, submitted in list(self._in_flight.items()):
+            if now >= submitted.deadline and not self._ray.wait([ref], timeout=0)[0]:
+                del self._in_flight[ref]
                 self._ray.cancel(ref, force=True)
-                message = f"got nowhere for {self._deadline_seconds:g} s and was stopped"
-                yield Failed(flight.unit, Failure.TIMEOUT, message)
+                message = f"made no progress for {self._deadline_seconds:g} s and was stopped"
+                yield Failed(submitted.unit, Failure.TIMEOUT, message)
 
-    def dismiss(self) -> None:
-        """Stop whatever still runs, and wait until it has ended."""
-        for ref in self._flights:
+    def cancel(self) -> None:
+        """Cancel all units that still run, and wait until they have ended."""
+        for ref in self._in_flight:
             self._ray.cancel(ref, force=True)
-        if self._flights:
-            self._ray.wait(list(self._flights), num_returns=len(self._flights), timeout=START_SECONDS)
-        self._flights.clear()
-        self._ray.kill(self._desk)
+        if self._in_flight:
+            self._ray.wait(list(self._in_flight), num_returns=len(self._in_flight), timeout=START_SECONDS)
+        self._in_flight.clear()
+        self._ray.kill(self._receiver)
 
 
-class _Desk:
-    """An actor beside the driver, where signs of life wait to be read."""
+class _HeartbeatReceiver:
+    """An actor on the machine of the driver that keeps the last heartbeat of each unit until it is read."""
 
     def __init__(self) -> None:
-        self._signs: dict[int, Sign] = {}
+        self._heartbeats: dict[int, Heartbeat] = {}
 
-    def tell(self, number: int, sign: Sign) -> None:
-        self._signs[number] = sign
+    def send(self, number: int, heartbeat: Heartbeat) -> None:
+        self._heartbeats[number] = heartbeat
 
-    def read(self) -> dict[int, Sign]:
-        signs, self._signs = self._signs, {}
-        return signs
+    def read(self) -> dict[int, Heartbeat]:
+        heartbeats, self._heartbeats = self._heartbeats, {}
+        return heartbeats
 
 
 @lru_cache(maxsize=1)
-def _desk(name: str) -> Any:
-    """Looked up once per worker: a handle that travels with each unit costs more than all the rest."""
+def _receiver(name: str) -> Any:
+    """The actor, looked up once per worker: sending its handle with each unit costs more than the rest."""
     import ray
 
     return ray.get_actor(name)
 
 
-def _work(fn: Callable[[Any], Any], unit: Any, desk: str, number: int, version: str) -> tuple[str, Any]:
+def _work(fn: Callable[[Any], Any], unit: Any, receiver: str, number: int, version: str) -> tuple[str, Any]:
     """The task: one unit in a worker of the cluster."""
     if version != __version__:
         return "other version", __version__
 
-    def tell(sign: Sign) -> None:
-        # Sent by a thread of Ray's own, so it arrives even if the unit hangs from here on.
-        _desk(desk).tell.remote(number, sign)
+    def send(heartbeat: Heartbeat) -> None:
+        # Sent by a thread of Ray, so it arrives even if the unit hangs from here on.
+        _receiver(receiver).send.remote(number, heartbeat)
 
-    with telling(tell):
-        return answer(fn, unit)
-
-
-def _draw(source: Iterator[U], ahead: deque[U]) -> bool:
-    """Put the next unit in line; False when there is none."""
-    for unit in source:
-        ahead.append(unit)
-        return True
-    return False
+    with heartbeats_to(send):
+        return run_unit(fn, unit)
 
 
 class _Log:
-    """Takes what is printed for the log."""
+    """A stream that writes to the log."""
 
     def write(self, text: str) -> int:
         if text.strip():
@@ -331,7 +326,7 @@ class _Log:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Nothing is buffered."""
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,6 +1,6 @@
-"""Which transcript counts for a video that lies at several paths.
+"""Decides which transcript is used for a video that exists at several paths.
 
-The copy that is cut first counts; one whose transcript holds nothing usable gives way to one with another.
+The copy that is cut first wins, unless its transcript has no usable cue and another copy has a transcript.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ from db.models import Video
 from db.videos import CUT_FROM
 
 UNUSABLE = "no-cues"
-"""Reason of a video whose transcript holds nothing usable."""
+"""Rejection reason of a video whose transcript has no usable cue."""
 
 
-def counts(file: SourceFile, video: Video, paths: Sequence[str]) -> bool:
-    """Whether a copy with another transcript than the one in use is to be cut again with its own.
+def replaces_transcript(file: SourceFile, video: Video, paths: Sequence[str]) -> bool:
+    """Whether the video has to be cut again with the transcript of `file`, which differs from the one in use.
 
-    The copy that was cut keeps counting while it exists: judged samples must not change because somebody adds
-    a copy. One without a transcript, or with one that holds nothing usable, gives way to one that has
-    another. `paths` are all known ones of the video.
+    The copy that was cut stays in use while it exists, because judged samples must not change when somebody
+    adds a copy. A copy without a transcript, or without a usable cue in it, gives way to one with another
+    transcript. `paths` are all known paths of the video.
     """
     cut_from = str(video.facts.get(CUT_FROM, ""))
     if not cut_from:
-        # Cut by an older version: the path that gave the video its name counts.
+        # An older version cut it: the path that gave the video its name is in use.
         return file.name == video.name or not any(_exists(path) for path in paths if path != file.key)
     if file.key == cut_from or not _exists(cut_from):
         return True
@@ -41,32 +41,32 @@ def _exists(path: str) -> bool:
 
 
 @dataclass
-class Copies:
-    """The transcripts that are not used because another copy of their video counts."""
+class TranscriptCopies:
+    """The transcripts that are not used because another copy of their video is."""
 
     _unused: dict[str, str] = field(default_factory=dict)
     """By transcript: the one that is used instead."""
-    _gave_way: dict[str, str] = field(default_factory=dict)
-    """The same of those that hold nothing usable."""
+    _without_cues: dict[str, str] = field(default_factory=dict)
+    """The same for transcripts without a usable cue."""
 
     def give_way(self, unusable: str, used: str) -> None:
-        """Remember a transcript without anything usable, and that of another copy, which is tried instead."""
-        self._gave_way[unusable] = used
+        """Record a transcript without a usable cue, and that of another copy, which is tried instead."""
+        self._without_cues[unusable] = used
 
     def compare(self, file: SourceFile, settings_hash: str, used_hash: str, used: str) -> None:
-        """Remember the transcript of `file` if it differs from the one that its video was cut with."""
+        """Record the transcript of `file` if it differs from the one that its video was cut with."""
         if file.has_transcript and settings_hash.rpartition(".")[2] != used_hash.rpartition(".")[2]:
             self._unused[file.transcript_path] = used
 
     def warnings(self) -> list[str]:
-        """One warning about each kind of them that there is."""
+        """At most one warning about each kind."""
         because = "the same video lies at another path with a transcript of its own"
-        unused = {path: used for path, used in self._unused.items() if path not in self._gave_way}
+        unused = {path: used for path, used in self._unused.items() if path not in self._without_cues}
         return [
             *_warning(
                 unused, f"because {because}; the copy that was cut first, in the order of paths, counts"
             ),
-            *_warning(self._gave_way, f"because nothing in it is usable, and {because}"),
+            *_warning(self._without_cues, f"because nothing in it is usable, and {because}"),
         ]
 
 

@@ -1,4 +1,4 @@
-"""Joins what the segmenter found with the samples that somebody corrected by hand: these stay as they are."""
+"""Joins the utterances of a segmenter with samples that were corrected by hand, which stay as they are."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -10,45 +10,46 @@ Span = tuple[int, int]
 """Start and end in microseconds."""
 
 TRIMMED_US = 300_000
-"""An utterance that reaches so little into a corrected stretch loses that part: it is padding, not speech."""
+"""An overlap with a corrected sample of at most this length is cut off: it is padding, not speech."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class PlannedCut:
     """One sample to be cut."""
 
     segment: Segment
     keeps_text: bool = False
-    """Its text and speaker are stored already."""
+    """Whether its stored text and speaker are kept."""
     language: str = ""
-    """Of its text, when that is known apart from the video's transcript."""
+    """Language of its text, where it is known independently of the video's transcript."""
 
 
 def join_corrected(
-    found: Sequence[Segment], corrected: Sequence[Corrected], taken: Sequence[Span], least_us: int
-) -> tuple[list[Cut], int]:
-    """The ordered, disjoint samples of a video, and how many of `found` are left out for a correction.
+    utterances: Sequence[Segment], corrected: Sequence[Corrected], taken: Sequence[Span], min_us: int
+) -> tuple[list[PlannedCut], int]:
+    """The ordered, disjoint samples of a video, and how many of `utterances` are left out for a correction.
 
-    Corrected samples are cut exactly. One that `found` holds with the same ends takes its text from there,
-    unless the text was corrected. Everything else in `found` that reaches into `taken` is left out; one that
-    overlaps by at most `TRIMMED_US` is cut shorter, if `least_us` of it remain.
+    Corrected samples are cut exactly. One that has the ends of an utterance takes its text from there, unless
+    the text was corrected. Every other utterance that overlaps a span in `taken` is left out, or shortened
+    where it overlaps by at most `TRIMMED_US` and `min_us` of it remain.
     """
-    same = {(s.start_us, s.end_us): s for s in found}
+    by_span = {(s.start_us, s.end_us): s for s in utterances}
     cuts = []
-    for one in corrected:
-        span = one.segment.start_us, one.segment.end_us
-        follows = not one.keeps_text and span in same
-        cuts.append(Cut(same[span]) if follows else Cut(one.segment, keeps_text=True, language=one.language))
+    for sample in corrected:
+        span = sample.segment.start_us, sample.segment.end_us
+        if span in by_span and not sample.keeps_text:
+            cuts.append(PlannedCut(by_span[span]))
+        else:
+            cuts.append(PlannedCut(sample.segment, keeps_text=True, language=sample.language))
     spans = {(cut.segment.start_us, cut.segment.end_us) for cut in cuts}
-    others = [s for s in found if (s.start_us, s.end_us) not in spans]
-    free = [part for s in others if (part := _outside(s, taken, least_us)) is not None]
-    return sorted(cuts + [Cut(s) for s in free], key=lambda cut: cut.segment.start_us), len(others) - len(
-        free
-    )
+    rest = [s for s in utterances if (s.start_us, s.end_us) not in spans]
+    free = [part for s in rest if (part := _outside(s, taken, min_us)) is not None]
+    cuts += [PlannedCut(s) for s in free]
+    return sorted(cuts, key=lambda cut: cut.segment.start_us), len(rest) - len(free)
 
 
-def _outside(segment: Segment, taken: Sequence[Span], least_us: int) -> Segment | None:
-    """The segment without what is taken; None where too much of it is."""
+def _outside(segment: Segment, taken: Sequence[Span], min_us: int) -> Segment | None:
+    """The segment without its overlap with `taken`; None where too much of it is taken."""
     start, end = segment.start_us, segment.end_us
     first = bisect_right([span[1] for span in taken], start)
     for taken_from, taken_until in taken[first:]:
@@ -62,11 +63,11 @@ def _outside(segment: Segment, taken: Sequence[Span], least_us: int) -> Segment 
             return None
     if (start, end) == (segment.start_us, segment.end_us):
         return segment
-    return replace(segment, start_us=start, end_us=end) if end - start >= least_us else None
+    return replace(segment, start_us=start, end_us=end) if end - start >= min_us else None
 
 
 def union(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """The same stretches of time, ordered and disjoint."""
+    """The union of the spans, ordered and disjoint."""
     joined: list[Span] = []
     for start, end in sorted(spans):
         if joined and start <= joined[-1][1]:

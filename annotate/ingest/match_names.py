@@ -1,8 +1,8 @@
-"""Run as a process of its own: searches names for a regular expression, for a limited time of a processor.
+"""Runs as a process of its own: searches file names for a regular expression, with a limit on CPU time.
 
-``python -I -S _match_names.py`` reads ``{"pattern", "group", "seconds", "names"}`` as JSON from stdin, with a
-list of alternatives per file in `names`. It writes one line of JSON: ``{"found": [...]}`` with what the group
-holds for each file (empty where nothing does), or ``{"slow": POSITION}`` of the file where the time was up.
+``python -I -S match_names.py`` reads ``{"pattern", "group", "seconds", "names"}`` as JSON from stdin, with a
+list of alternatives per file in `names`. It writes one line of JSON: ``{"matches": [...]}`` with the text of
+the group for each file (empty without a match), or ``{"slow": POSITION}`` of the file that used up the time.
 """
 
 import json
@@ -14,27 +14,27 @@ from typing import Any
 
 
 class OutOfTime(Exception):
-    """The expression took all its time."""
+    """The search took longer than its CPU time allows."""
 
 
 def main() -> None:
-    """Search all names; Python's own matcher looks for signals while it backtracks."""
-    asked = json.load(sys.stdin)
-    pattern, group = re.compile(asked["pattern"]), asked["group"]
+    """Search all names. Python's matcher handles signals while it backtracks, so a timer can stop it."""
+    request = json.load(sys.stdin)
+    pattern, group = re.compile(request["pattern"]), request["group"]
     signal.signal(signal.SIGVTALRM, _stop)
-    # Of this processor alone: a busy machine must not make a good expression fail.
-    signal.setitimer(signal.ITIMER_VIRTUAL, asked["seconds"])
-    found: list[str] = []
+    # CPU time of this process, not elapsed time: a busy machine must not make a good expression fail.
+    signal.setitimer(signal.ITIMER_VIRTUAL, request["seconds"])
+    matches: list[str] = []
     try:
-        for names in asked["names"]:
-            found.append(_first(pattern, group, names))
+        for names in request["names"]:
+            matches.append(_first_match(pattern, group, names))
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        print(json.dumps({"found": found}))
+        print(json.dumps({"matches": matches}))
     except OutOfTime:
-        print(json.dumps({"slow": len(found)}))
+        print(json.dumps({"slow": len(matches)}))
 
 
-def _first(pattern: re.Pattern[str], group: str, names: Sequence[str]) -> str:
+def _first_match(pattern: re.Pattern[str], group: str, names: Sequence[str]) -> str:
     for name in names:
         match = pattern.search(name)
         if match and match[group]:

@@ -1,28 +1,28 @@
-"""What people see while videos are cut: how much is done, what each worker is at, and how fast it goes."""
+"""Progress of cutting videos: how much is done, what each worker does, and how fast."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from annotate.progress import Bar
-from annotate.types import Sign
+from annotate.types import Heartbeat
 from annotate.wording import counted
 
 
 @dataclass(slots=True)
 class _Active:
-    """A video that a worker has."""
+    """A video that a worker is cutting."""
 
     name: str
     size: int
     began: float
     shown: float = 0.0
-    """Bytes of it that the bar counts already."""
+    """Bytes of it that the bar has counted."""
     done_us: int = 0
 
 
 class Meter:
-    """Fills a bar of bytes, for videos differ far too much to be counted, with a line per worker."""
+    """Shows a bar in bytes, because videos differ too much in length to be counted, and a line per worker."""
 
     def __init__(self, bar: Bar, videos: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._bar = bar
@@ -32,65 +32,64 @@ class Meter:
         self._active: dict[str, _Active] = {}
         self._finished = 0
         self.footage_seconds = 0.0
-        """Length of the videos that were cut."""
+        """Total length of the videos that were cut."""
 
     @property
     def times_real_time(self) -> float:
-        """Seconds of footage done per second, by all workers together."""
+        """Seconds of footage cut per second, by all workers together."""
         active = sum(a.done_us for a in self._active.values()) / 1e6
         return (self.footage_seconds + active) / max(self._clock() - self._began, 1e-3)
 
     def note(self, text: str) -> None:
-        """Something is done that takes a while but no worker."""
+        """Show what the main process is doing, such as reading a large file."""
         self._bar.advance(0, note=text)
 
-    def passed(self, name: str, size: int) -> None:
-        """A file needs no worker."""
+    def skipped(self, name: str, size: int) -> None:
+        """Count a file that needs no worker."""
         self._finished += 1
-        self._bar.advance(size, note=self._told(name))
+        self._bar.advance(size, note=self._summary(name))
 
-    def working(self, key: str, name: str, size: int, sign: Sign) -> None:
-        """A worker has begun the video `key`, or gets on with it."""
+    def working(self, key: str, name: str, size: int, heartbeat: Heartbeat) -> None:
+        """Show that a worker has begun the video `key`, or how far it is."""
         active = self._active.get(key)
         if active is None:
             active = self._active[key] = _Active(name, size, self._clock())
-        if sign.of_us:
-            active.done_us = sign.done_us
-            self._count(active, size * min(sign.done_us / sign.of_us, 1.0))
-        self._bar.line(key, self._line(active, sign))
+        if heartbeat.of_us:
+            active.done_us = heartbeat.done_us
+            self._count(active, size * min(heartbeat.done_us / heartbeat.of_us, 1.0))
+        self._bar.line(key, self._line(active, heartbeat))
 
     def lost(self, key: str) -> None:
-        """A worker is gone before it was done; what it did counts no more."""
+        """Take back the progress of a worker that ended before it was done."""
         active = self._active.pop(key, None)
         if active is not None:
             self._count(active, 0.0)
             self._bar.drop(key)
 
     def done(self, key: str, name: str, size: int, footage_seconds: float) -> None:
-        """A video is cut, or will never be."""
+        """Count a video that was cut, or that will not be tried again."""
         active = self._active.pop(key, None)
         self._bar.drop(key)
         self._finished += 1
         self.footage_seconds += footage_seconds
-        self._bar.advance(size - (active.shown if active else 0.0), note=self._told(name))
+        self._bar.advance(size - (active.shown if active else 0.0), note=self._summary(name))
 
     def _count(self, active: _Active, done: float) -> None:
         if done != active.shown:
-            self._bar.advance(done - active.shown, note=self._told(active.name))
+            self._bar.advance(done - active.shown, note=self._summary(active.name))
             active.shown = done
 
-    def _told(self, name: str) -> str:
+    def _summary(self, name: str) -> str:
         speed = self.times_real_time
-        how_fast = f", {speed:.0f} x real time" if speed >= 1 else ""
-        return f"{self._finished}/{counted(self._videos, 'video')}{how_fast}, {name}"
+        shown = f", {speed:.0f} x real time" if speed >= 1 else ""
+        return f"{self._finished}/{counted(self._videos, 'video')}{shown}, {name}"
 
-    def _line(self, active: _Active, sign: Sign) -> str:
-        if not sign.of_us:
-            return f"{active.name}  listening" + (f" {clock_time(sign.done_us)}" if sign.done_us else "")
-        speed = sign.done_us / 1e6 / max(self._clock() - active.began, 1e-3)
-        return (
-            f"{active.name}  {clock_time(sign.done_us)} of {clock_time(sign.of_us)}  {speed:.1f} x real time"
-        )
+    def _line(self, active: _Active, heartbeat: Heartbeat) -> str:
+        done, total = heartbeat.done_us, heartbeat.of_us
+        if not total:
+            return f"{active.name}  listening" + (f" {clock_time(done)}" if done else "")
+        speed = done / 1e6 / max(self._clock() - active.began, 1e-3)
+        return f"{active.name}  {clock_time(done)} of {clock_time(total)}  {speed:.1f} x real time"
 
 
 def clock_time(time_us: int) -> str:

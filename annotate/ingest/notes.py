@@ -1,4 +1,4 @@
-"""Sums up over many videos what is odd about each of them."""
+"""Summarises the notes about single videos over many of them."""
 
 import re
 from collections import defaultdict
@@ -9,9 +9,9 @@ _NUMBER = re.compile(r"(?<=^dropped )\d+ ((?:subtitle )?cue)s?(?= )")
 
 
 def counted_notes(details: Iterable[str]) -> dict[str, int]:
-    """How many videos each note applies to, the commonest first; `details` are those of single videos.
+    """How many videos each note applies to, the most frequent first; `details` has the notes of each video.
 
-    Notes that differ only in how many cues were dropped, and where, are one, with the first place.
+    Notes that differ only in how many cues were dropped, and where, count as one, shown with the first place.
     """
     videos: dict[str, int] = defaultdict(int)
     first: dict[str, str] = {}
@@ -27,7 +27,7 @@ def counted_notes(details: Iterable[str]) -> dict[str, int]:
 
 
 def _shown(kind: str, first: str, number: int) -> str:
-    """The note as its only video has it; of several, without the number of cues."""
+    """The note itself for a single video; for several, without the number of cues."""
     place = _PLACE.search(first)
     if number == 1 or place is None:
         return first if number == 1 else kind if _NUMBER.search(first) else first

@@ -1,4 +1,4 @@
-"""What an ingest can say before it cuts anything, and what became of what was cut, with the ways out."""
+"""Messages about samples without words: before anything is cut, and afterwards, with what the user can do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ from annotate.types import Modality
 from annotate.wording import counted, either
 
 TRANSCRIPT, LETTERING, SPEECH = "transcript", "burnt-in-text", "speech"
-"""Checks whose rejections have ways out of their own."""
+"""Checks whose rejections have remedies of their own."""
 
 RECHECK = "annotate recheck"
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """The samples of the videos that were named, counted."""
+class CutCounts:
+    """Counts of samples, of the videos that were named."""
 
     samples: int
-    """Cut, rejected ones included."""
+    """All that were cut, including rejected ones."""
     rejected: int
     by_check: Mapping[str, int]
     """Rejected samples by check; one may have broken several rules."""
     without_transcript: int
-    """Samples that take part although nobody knows their words."""
+    """Samples that take part although they have no transcript."""
 
 
-def foreseen(settings: Settings, files: Sequence[SourceFile]) -> list[str]:
-    """Lines to show before `files` are cut: that transcripts are missing, what follows, and the ways out.
+def missing_transcripts(settings: Settings, files: Sequence[SourceFile]) -> list[str]:
+    """Lines to show before `files` are cut: how many lack a transcript, what follows, and the remedies.
 
-    Empty when every file has a transcript, or a machine writes down what is said.
+    Empty when every file has a transcript, or a transcriber is set.
     """
     missing = sum(not file.has_transcript for file in files)
     if not missing or settings.transcribe.model:
@@ -39,13 +39,13 @@ def foreseen(settings: Settings, files: Sequence[SourceFile]) -> list[str]:
     return [
         f"no transcript was found for {missing} of {counted(len(files), 'file')}, and no transcriber is set "
         "(transcribe.model is empty)",
-        _without_words(settings, f"what is cut from them{unless}"),
-        *(f"  {way}" for way in _transcript_ways(settings)),
+        _consequence(settings, f"what is cut from them{unless}"),
+        *(f"  {remedy}" for remedy in _transcript_remedies(settings)),
     ]
 
 
-def _without_words(settings: Settings, what: str) -> str:
-    """What follows for samples whose words nobody knows."""
+def _consequence(settings: Settings, what: str) -> str:
+    """What happens to samples without a transcript."""
     if _demands_transcript(settings):
         return (
             f"the rule `transcript` in [checks] of annotate.toml will reject {what}, unless you use one of "
@@ -67,24 +67,26 @@ def _demands_transcript(settings: Settings) -> bool:
     return rule is not None and rule.min is not None and rule.min > 0
 
 
-def _transcript_ways(settings: Settings) -> list[str]:
-    ways = ["annotate ingest VIDEOS --transcripts DIR-OR-TABLE (or files such as talk.srt beside talk.mp4)"]
+def _transcript_remedies(settings: Settings) -> list[str]:
+    remedies = [
+        "annotate ingest VIDEOS --transcripts DIR-OR-TABLE (or files such as talk.srt beside talk.mp4)"
+    ]
     if not settings.transcribe.model:
-        ways.append(
+        remedies.append(
             'transcribe.model = "FOLDER-OR-NAME" in annotate.toml, then annotate ingest VIDEOS: a machine '
             "writes down what is said (needs the extra `asr`: pip install -e '.[asr]' in the checkout)"
         )
     if not settings.ingest.read_subtitles:
-        ways.append(
+        remedies.append(
             "ingest.read_subtitles = true in annotate.toml, then annotate ingest VIDEOS: subtitles that are "
             "burnt into the pictures are read"
         )
     if _demands_transcript(settings):
-        ways.append(f"take the rule `transcript` out of [checks] in annotate.toml, then {RECHECK}")
-    return ways
+        remedies.append(f"remove the rule `transcript` from [checks] in annotate.toml, then {RECHECK}")
+    return remedies
 
 
-def summary(cut: Cut, settings: Settings) -> str:
+def summary(cut: CutCounts, settings: Settings) -> str:
     """One line, such as ``73 cut, 73 rejected: transcript missing 73, burnt-in text 24``."""
     words = {LETTERING: "burnt-in text"}
     if _demands_transcript(settings) and (settings.checks[TRANSCRIPT].min or 0) <= 1:
@@ -96,25 +98,25 @@ def summary(cut: Cut, settings: Settings) -> str:
     return f"{cut.samples} cut, {cut.rejected} rejected{f': {reasons}' if reasons else ''}"
 
 
-def ways_out(cut: Cut, settings: Settings) -> list[str]:
-    """What the user can do about the samples that were rejected, or have no words; a sentence each."""
+def ways_out(cut: CutCounts, settings: Settings) -> list[str]:
+    """What the user can do about samples that were rejected, or have no transcript; a sentence each."""
     ways = []
     if cut.by_check.get(TRANSCRIPT) and _demands_transcript(settings):
-        ways += [f"transcript: {way}" for way in _transcript_ways(settings)]
+        ways += [f"transcript: {remedy}" for remedy in _transcript_remedies(settings)]
     elif cut.without_transcript and not settings.transcribe.model:
-        few = cut.without_transcript
-        unasked = f" and {either(few, 'is', 'are')} not asked in the text pass"
+        count = cut.without_transcript
+        unasked = f" and {either(count, 'is', 'are')} not asked in the text pass"
         ways.append(
-            f"{counted(few, 'sample')} {either(few, 'has', 'have')} no transcript"
+            f"{counted(count, 'sample')} {either(count, 'has', 'have')} no transcript"
             + (unasked if Modality.TEXT in settings.passes else "")
-            + f": {'; or '.join(_transcript_ways(settings))}"
+            + f": {'; or '.join(_transcript_remedies(settings))}"
         )
     if cut.by_check.get(LETTERING):
-        ways.append(_lettering_way(settings))
+        ways.append(_burnt_in_text_remedy(settings))
     if cut.by_check.get(SPEECH):
         ways.append(
-            f"{SPEECH}: hardly any voice is heard in these; see whether the videos have the right sound "
-            'track, loud enough; for microphones across the room, set ingest.vad_preset = "far"'
+            f"{SPEECH}: hardly any voice is heard in these; check that the videos have the right sound "
+            'track and that it is loud enough; for microphones across the room, set ingest.vad_preset = "far"'
         )
     if others := sorted(cut.by_check.keys() - {TRANSCRIPT, LETTERING, SPEECH}):
         ways.append(
@@ -124,13 +126,13 @@ def ways_out(cut: Cut, settings: Settings) -> list[str]:
     return ways
 
 
-def _lettering_way(settings: Settings) -> str:
+def _burnt_in_text_remedy(settings: Settings) -> str:
     if settings.ingest.hide_subtitles:
         return (
             f"{LETTERING}: subtitles are hidden, but the rule {LETTERING} still rejects samples that had "
-            f"some: take it out of [checks] in annotate.toml, then {RECHECK}"
+            f"some: remove it from [checks] in annotate.toml, then {RECHECK}"
         )
     return (
         f"{LETTERING}: set ingest.hide_subtitles = true in annotate.toml (blurs the text in the silent clip) "
-        f"and take the rule {LETTERING} out of [checks], then annotate ingest VIDEOS; or do without these"
+        f"and remove the rule {LETTERING} from [checks], then annotate ingest VIDEOS; or do without these"
     )

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 from annotate.corpus.paths import storable
 from annotate.errors import AnnotateError, ConfigError, UsageError
-from annotate.ingest import match_names as _match_names
+from annotate.ingest import match_names
 from annotate.ingest.files import SourceFile
 
 EXAMPLES = {"speaker": "(?P<speaker>s[0-9]+)_", "episode": "(?P<episode>s[0-9]+e[0-9]+)"}
 SECONDS = 2.0
-"""Of a processor, for all names together; a sound expression needs some millionths of a second for each."""
+"""CPU time for all names together; an ordinary expression needs some microseconds for each."""
 NAMES_PER_SECOND = 20_000
-"""What is added to `SECONDS` for very many names."""
+"""One more second is allowed for each so many names."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
-    """A regular expression on the path: an option, which wins, or else a setting."""
+class PatternOption:
+    """A regular expression for paths as it was given: by a flag, which wins, or by a setting."""
 
     flag: str | None
     setting: str
@@ -29,28 +29,28 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class PathPattern:
-    """An expression that can be searched for; its group of the same name holds what is wanted."""
+    """A valid regular expression for paths, and the name of the group whose text is used."""
 
     text: str
     group: str
     error: type[AnnotateError]
-    """Of an option or of a setting."""
+    """Raised when the search fails: `UsageError` for a flag, `ConfigError` for a setting."""
 
     def search(self, files: Sequence[SourceFile]) -> dict[str, str]:
-        """What the group holds for each file, by path; files in which it holds nothing are left out.
+        """The text of the group for each file, by path; files without a match are left out.
 
-        Each file is searched in its path below the named folder first, then in its whole path: a folder above
-        may match by accident. An expression can backtrack for longer than anybody waits, so a process of its
-        own searches, and stops. Then `UsageError`, or `ConfigError` for a setting, names the file.
+        The path below the named folder is searched first, then the whole path, because a folder above may
+        match by accident. An expression can backtrack practically forever, so a process of its own searches
+        with a limit on CPU time. Raises `error`, which names the file, when that is used up.
         """
         seconds = SECONDS + len(files) / NAMES_PER_SECOND
-        asked = {
+        request = {
             "pattern": self.text, "group": self.group, "seconds": seconds,
             "names": [[file.relative, file.path] for file in files],
         }  # fmt: skip
         done = subprocess.run(
-            [sys.executable, "-I", "-S", _match_names.__file__],
-            input=json.dumps(asked), capture_output=True, text=True, check=False,
+            [sys.executable, "-I", "-S", match_names.__file__],
+            input=json.dumps(request), capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             why = done.stderr.strip().rpartition("\n")[2] or "its process was stopped"
@@ -64,23 +64,25 @@ class PathPattern:
                 hint="a repetition inside a repetition, such as (a+)+, can take for ever: write it without, "
                 f"for example '{EXAMPLES[self.group]}'",
             )
-        names = zip(files, answer["found"], strict=True)
-        return {file.path: storable(name) for file, name in names if name}
+        matches = zip(files, answer["matches"], strict=True)
+        return {file.path: storable(match) for file, match in matches if match}
 
 
-def compiled(pattern: Pattern, group: str) -> PathPattern | None:
-    """The expression that an option or a setting gives, None where neither does.
+def compile_pattern(option: PatternOption, group: str) -> PathPattern | None:
+    """The pattern that a flag or a setting gives, or None without one.
 
-    Raises `UsageError` for an option that cannot be used, `ConfigError` for such a setting.
+    Raises `UsageError` for a flag that cannot be used, `ConfigError` for such a setting.
     """
-    text, error = (pattern.flag, UsageError) if pattern.flag is not None else (pattern.setting, ConfigError)
+    text, error = (option.flag, UsageError) if option.flag is not None else (option.setting, ConfigError)
     if not text:
         return None
     hint = f"for example '{EXAMPLES[group]}'"
     try:
         groups = re.compile(text).groupindex
     except (re.error, OverflowError, RecursionError) as reason:
-        raise error(f"the {group} pattern {text!r} is no regular expression: {reason}", hint=hint) from reason
+        raise error(
+            f"the {group} pattern {text!r} is not a valid regular expression: {reason}", hint=hint
+        ) from reason
     if group not in groups:
         raise error(f"the {group} pattern {text!r} has no group called `{group}`", hint=hint)
     return PathPattern(text, group, error)

@@ -1,4 +1,4 @@
-"""What a run of ingest leaves in the media folder while it works, and how it is swept after a kill."""
+"""Temporary files of ingest in the media folder, and how they are removed after a run was killed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,11 @@ UNFINISHED = ".annotate-unfinished"
 
 
 def sweep(media: Path) -> None:
-    """Delete what a killed run left half written. Only after one, for the folder may hold millions of files.
+    """Delete what a killed run left half written.
 
-    The caller holds the writer lock. Files of workers on other machines are kept until they are a day old,
-    and the next run looks for them again.
+    The whole folder, which may hold millions of files, is only searched after a killed run. The caller holds
+    the writer lock. Files of workers on other machines are kept until they are a day old, and the next run
+    looks for them again.
     """
     temporary.sweep(media.glob(temporary.PATTERN), ours_too=True)
     mark = media / UNFINISHED
@@ -27,7 +28,10 @@ def sweep(media: Path) -> None:
 
 @contextmanager
 def marked(media: Path) -> Iterator[None]:
-    """Leave a mark in the media folder unless the block ends well, or its half files are swept at once."""
+    """Leave a mark in the media folder when the block is killed, so that the next run calls `sweep`.
+
+    An `AnnotateError` inside the block sweeps at once.
+    """
     make_folder(media)
     (media / UNFINISHED).touch(mode=0o600)
     try:

@@ -1,4 +1,4 @@
-"""Brings a source video to the machine that cuts it: a local one is there, one behind a URL is fetched."""
+"""Brings a source video to the machine that cuts it: one behind a URL is downloaded."""
 
 import re
 import shutil
@@ -21,18 +21,18 @@ _LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
-class AtHand:
-    """A source video that can be opened, with its transcript."""
+class LocalSource:
+    """A source video on this machine, with its transcript."""
 
     path: Path
     sidecar: Path | None
     sha256: str
     url: str = ""
-    """Where the copy was fetched from; empty for a file of this machine."""
+    """Where a copy was downloaded from; empty for a file of this machine."""
     sidecar_url: str = ""
 
     def discard(self) -> None:
-        """Delete the copies, if they are any."""
+        """Delete the files if they are downloaded copies."""
         if self.url:
             shutil.rmtree(self.path.parent, ignore_errors=True)
 
@@ -42,15 +42,26 @@ def is_remote(file: SourceFile) -> bool:
     return is_url(file.path)
 
 
-def fetch(file: SourceFile, media: Path, tell: Callable[[int], None]) -> AtHand:
-    """Copy a remote video and its transcript into the media folder, hashing on the way: it is read once.
+def fetch(
+    file: SourceFile, media: Path, on_progress: Callable[[int], None] = lambda done: None
+) -> LocalSource:
+    """Download a remote video and its transcript into the media folder, hashing it on the way.
 
-    `tell` is called with the bytes done so far. Raises `OSError` when it is gone or refused, `StorageError`
-    when the store does not answer, `MediaError` with code ``disk-full``.
+    `on_progress` is called with the bytes done so far. Raises `OSError` when the video is gone or access is
+    refused, `StorageError` when the store does not answer, `MediaError` with code ``disk-full``.
     """
     folder = media / temporary_name()
     try:
-        return _fetch(file, folder, tell)
+        make_folder(folder, 0o700)
+        # Stores allow names that no disk does.
+        name = re.sub(r"[^\w.-]", "_", Path(file.path).name)[-_LONGEST_NAME:]
+        path = folder / name
+        sha256 = download(file.path, path, on_progress)
+        sidecar = None
+        if file.sidecar:
+            sidecar = path.with_suffix(Path(file.sidecar).suffix)
+            download(file.sidecar, sidecar)
+        return LocalSource(path, sidecar, sha256, file.path, file.sidecar or "")
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
@@ -58,50 +69,38 @@ def fetch(file: SourceFile, media: Path, tell: Callable[[int], None]) -> AtHand:
         raise
 
 
-def _fetch(file: SourceFile, folder: Path, tell: Callable[[int], None]) -> AtHand:
-    make_folder(folder, 0o700)
-    # Stores allow names that no disk does.
-    name = re.sub(r"[^\w.-]", "_", Path(file.path).name)[-_LONGEST_NAME:]
-    path = folder / name
-    sha256 = download(file.path, path, tell)
-    sidecar = None
-    if file.sidecar:
-        sidecar = path.with_suffix(Path(file.sidecar).suffix)
-        download(file.sidecar, sidecar, lambda done: None)
-    return AtHand(path, sidecar, sha256, file.path, file.sidecar or "")
-
-
 @contextmanager
-def here(job: VideoJob, tell: Callable[[], None]) -> Iterator[VideoJob]:
-    """The job as this machine can do it.
+def localized(job: VideoJob, on_progress: Callable[[], None]) -> Iterator[VideoJob]:
+    """The job with paths that exist on the machine of this worker.
 
-    A worker on another machine than the driver sees neither the copy nor the media folder: it fetches one of
-    its own and writes into a scratch folder, both deleted at the end. Raises as `fetch` does, and
-    `MediaError` with code ``changed``.
+    A worker on another machine than the driver sees neither the downloaded copy nor the media folder: it
+    downloads the video itself and writes into a scratch folder, and both are deleted at the end.
+
+    Raises as `fetch` does, and `MediaError` with code ``changed``.
     """
-    elsewhere, unseen = job.store and not job.media.is_dir(), job.source and not job.path.exists()
-    if not elsewhere and not unseen:
+    no_media, no_video = job.store and not job.media.is_dir(), job.source and not job.path.exists()
+    if not no_media and not no_video:
         yield job
         return
     with tempfile.TemporaryDirectory(prefix="annotate-") as scratch:
-        if elsewhere:
+        if no_media:
             job = replace(job, media=Path(scratch) / "media")
-        yield _fetched_again(job, Path(scratch), tell) if unseen else job
+        yield _download_again(job, Path(scratch), on_progress) if no_video else job
 
 
-def _fetched_again(job: VideoJob, scratch: Path, tell: Callable[[], None]) -> VideoJob:
+def _download_again(job: VideoJob, scratch: Path, on_progress: Callable[[], None]) -> VideoJob:
     path = scratch / job.path.name
-    if download(job.source, path, lambda done: tell()) != job.sha256:
+    if download(job.source, path, lambda done: on_progress()) != job.sha256:
         raise MediaError(f"{job.source} changed since it was hashed", code="changed", hint="run this again")
     if job.sidecar is None:
         return replace(job, path=path)
     sidecar = scratch / job.sidecar.name
-    download(job.sidecar_source, sidecar, lambda done: tell())
+    download(job.sidecar_source, sidecar, lambda done: on_progress())
     return replace(job, path=path, sidecar=sidecar)
 
 
-def told_of_source(job: VideoJob, outcome: VideoOutcome) -> VideoOutcome:
-    """The outcome as the user can read it: a message names the URL, not its copy."""
+def with_urls(job: VideoJob, outcome: VideoOutcome) -> VideoOutcome:
+    """The outcome with the URL in its message in place of the downloaded copy, which users do not know."""
     if not job.source:
         return outcome
     detail = outcome.detail.replace(str(job.path), job.source)

@@ -1,4 +1,4 @@
-"""What was told about files: who talks in them, and what they are an episode of; tables win over patterns."""
+"""Speakers and episodes of files, as a table or patterns for paths give them; the table wins."""
 
 import csv
 import math
@@ -9,25 +9,26 @@ from pathlib import Path
 
 from annotate.errors import UsageError
 from annotate.ingest.files import SourceFile
-from annotate.ingest.path_patterns import PathPattern, Pattern, compiled
-from annotate.types import Told, Turn
+from annotate.ingest.path_patterns import PathPattern, PatternOption, compile_pattern
+from annotate.types import Turn, VideoMetadata
 
-KNOWN = ("file", "speaker", "episode", "start", "end")
+COLUMNS = ("file", "speaker", "episode", "start", "end")
 
 
 @dataclass
-class Speakers:
-    """Everything that was told about speakers and episodes. `of` remembers which lines were used."""
+class MetadataSources:
+    """The table of speakers and the patterns for paths; it records which lines of the table were used."""
 
-    table: Mapping[str, Told] = field(default_factory=dict)
+    table: Mapping[str, VideoMetadata] = field(default_factory=dict)
+    """By normalised file name or relative path."""
     speaker_pattern: PathPattern | None = None
     episode_pattern: PathPattern | None = None
     _used: set[str] = field(default_factory=set)
     _matched: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By group and path: what the patterns found."""
+    """By group and path: the text that the pattern matched."""
 
     def match(self, files: Sequence[SourceFile]) -> None:
-        """Search the paths of all files for the patterns, once, before `of` is asked about any.
+        """Search the paths of all files for the patterns, once, before the first call of `of`.
 
         Raises `UsageError` or `ConfigError` for a pattern that takes too long.
         """
@@ -35,37 +36,38 @@ class Speakers:
             if pattern is not None:
                 self._matched[pattern.group] = pattern.search(files)
 
-    def of(self, file: SourceFile) -> Told:
-        """What was told about `file`."""
-        told = Told()
+    def of(self, file: SourceFile) -> VideoMetadata:
+        """Speaker, episode and turns of `file`, each empty where it is not given."""
+        listed = VideoMetadata()
         for key in (_normal(file.relative), _normal(Path(file.path).name)):
             if key in self.table:
                 self._used.add(key)
-                told = self.table[key]
+                listed = self.table[key]
                 break
-        return Told(
-            told.speaker or self._matched.get("speaker", {}).get(file.path, ""),
-            told.episode or self._matched.get("episode", {}).get(file.path, ""),
-            told.turns,
+        return VideoMetadata(
+            listed.speaker or self._matched.get("speaker", {}).get(file.path, ""),
+            listed.episode or self._matched.get("episode", {}).get(file.path, ""),
+            listed.turns,
         )
 
     def unused(self) -> list[str]:
-        """Files of the table that no file was found for, sorted."""
+        """Names in the table that match no file, sorted."""
         return sorted(self.table.keys() - self._used)
 
 
-def read_speakers(table: Path | None, speaker: Pattern, episode: Pattern) -> Speakers:
-    """What the options and the settings say.
+def read_metadata(table: Path | None, speaker: PatternOption, episode: PatternOption) -> MetadataSources:
+    """Read the table, and compile the patterns.
 
-    Raises `UsageError` for an option that cannot be used, `ConfigError` for such a setting.
+    Raises `UsageError` for a table or flag that cannot be used, `ConfigError` for such a setting.
     """
-    return Speakers(
-        _read_table(table) if table else {}, compiled(speaker, "speaker"), compiled(episode, "episode")
+    return MetadataSources(
+        _read_table(table) if table else {},
+        compile_pattern(speaker, "speaker"),
+        compile_pattern(episode, "episode"),
     )
 
 
-def _read_table(path: Path) -> dict[str, Told]:
-    """By normalised file name or relative path."""
+def _read_table(path: Path) -> dict[str, VideoMetadata]:
     hint = (
         "a CSV in UTF-8 whose first line is `file,speaker`, with `episode` if you like, "
         "and with `start,end` in seconds where speakers take turns"
@@ -73,56 +75,56 @@ def _read_table(path: Path) -> dict[str, Told]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = csv.DictReader(stream, strict=True)
-            columns = rows.fieldnames or ()
-            if not _usable(columns):
-                found = ", ".join(columns) or "none"
+            columns = list(rows.fieldnames or ())
+            if not _is_usable(columns):
+                listed = ", ".join(columns) or "none"
                 raise UsageError(
-                    f"{path} has the columns {found}; it needs file and speaker or episode, and may have "
+                    f"{path} has the columns {listed}; it needs file and speaker or episode, and may have "
                     "start and end",
                     hint=hint,
                 )
-            return _collect(rows, path)
+            return _merge_rows(rows, path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}", hint=hint) from error
 
 
-def _usable(columns: object) -> bool:
-    names = list(columns) if isinstance(columns, list) else []
-    timed = {"start", "end"} & set(names)
+def _is_usable(columns: Sequence[str]) -> bool:
+    names = set(columns)
+    times = {"start", "end"} & names
     return (
-        len(set(names)) == len(names)
-        and set(names) <= set(KNOWN)
+        len(names) == len(columns)
+        and names <= set(COLUMNS)
         and "file" in names
-        and bool({"speaker", "episode"} & set(names))
-        and (not timed or (len(timed) == 2 and "speaker" in names))
+        and bool({"speaker", "episode"} & names)
+        and (not times or (len(times) == 2 and "speaker" in names))
     )
 
 
-def _collect(rows: "csv.DictReader[str]", path: Path) -> dict[str, Told]:
-    """The lines of a file put together: those with times are turns, one without is for the whole file."""
-    table: dict[str, Told] = {}
+def _merge_rows(rows: "csv.DictReader[str]", path: Path) -> dict[str, VideoMetadata]:
+    """By file name: its rows put together. Those with times are turns, one without is for the whole file."""
+    table: dict[str, VideoMetadata] = {}
     for row in rows:
         where = f"{path}, line {rows.line_num}"
         cells = _cells(row, where)
         key = _normal(cells["file"].removeprefix("./"))
-        old = table.get(key, Told())
+        old = table.get(key, VideoMetadata())
         turn = _turn(cells, where)
-        table[key] = Told(
-            _one(old.speaker, "" if turn else cells["speaker"], "speakers", cells["file"], where),
-            _one(old.episode, cells["episode"], "episodes", cells["file"], where),
+        table[key] = VideoMetadata(
+            _single(old.speaker, "" if turn else cells["speaker"], "speakers", cells["file"], where),
+            _single(old.episode, cells["episode"], "episodes", cells["file"], where),
             old.turns + ((turn,) if turn else ()),
         )
     return table
 
 
 def _cells(row: Mapping[str, str | None], where: str) -> dict[str, str]:
-    """By column, without the spaces around; empty where the table has none."""
+    """The stripped cells by column; empty for columns that the table does not have."""
     if None in row or any(value is None for value in row.values()):
-        raise UsageError(f"{where}: it has more or fewer cells than the first line", hint="mend the line")
-    cells = {name: (row.get(name) or "").replace("\0", "").strip() for name in KNOWN}
+        raise UsageError(f"{where}: it has more or fewer cells than the first line", hint="fix the line")
+    cells = {name: (row.get(name) or "").replace("\0", "").strip() for name in COLUMNS}
     needed = [name for name in ("file", "speaker") if name in row and not cells[name]]
     if needed and not (needed == ["speaker"] and cells["episode"] and not cells["start"]):
-        raise UsageError(f"{where}: the {needed[0]} is missing", hint="mend the line")
+        raise UsageError(f"{where}: the {needed[0]} is missing", hint="fix the line")
     return cells
 
 
@@ -135,15 +137,15 @@ def _turn(cells: Mapping[str, str], where: str) -> Turn | None:
         start, end = math.nan, math.nan
     if not 0 <= start < end < math.inf:
         raise UsageError(
-            f"{where}: from {cells['start'] or 'nothing'!r} to {cells['end'] or 'nothing'!r} is no stretch "
-            "of time",
+            f"{where}: from {cells['start'] or 'nothing'!r} to {cells['end'] or 'nothing'!r} is not a valid "
+            "time span",
             hint="seconds from the start of the video, the end after the start; leave both empty to name "
             "the speaker of the whole file",
         )
     return Turn(cells["speaker"], round(start * 1e6), round(end * 1e6))
 
 
-def _one(old: str, new: str, word: str, file: str, where: str) -> str:
+def _single(old: str, new: str, word: str, file: str, where: str) -> str:
     if old and new and old != new:
         raise UsageError(f"{where}: {file} has two {word}, {old} and {new}", hint="keep one")
     return old or new

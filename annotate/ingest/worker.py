@@ -1,4 +1,4 @@
-"""What runs in a worker process: cut one video, and tell a folder that cannot be written from a bad file."""
+"""Runs in a worker process: cuts one video, and distinguishes a full or read-only folder from a bad video."""
 
 import errno
 from collections.abc import Callable
@@ -10,25 +10,32 @@ from annotate.media.files import NO_ROOM
 from annotate.storage.clips import ClipStore
 from annotate.types import VideoJob, VideoOutcome, VideoStatus
 
-NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
 class CannotWrite:
-    """The answer instead of an outcome when clips cannot be stored: no fault of the video."""
+    """Returned instead of an outcome when clips cannot be stored, which is no fault of the video."""
 
     message: str
-    do: str
-    """What has to be done first."""
+    remedy: str
+    """What the user has to do first."""
 
 
 Prepare = Callable[[VideoJob], VideoOutcome]
 
 
 def cut(job: VideoJob, prepare: Prepare | None = None) -> VideoOutcome | CannotWrite:
-    """Cut the video of `job` by `prepare`; its finished files lie in the media folder, and in the store."""
+    """Cut the video of `job` with `prepare`, and send the finished files to the store if there is one."""
+    from annotate.executors.heartbeat import send_heartbeat
+    from annotate.ingest import prepare as default
+    from annotate.ingest.sources import localized, with_urls
+
     try:
-        return _cut_and_send(job, prepare or _real())
+        with localized(job, send_heartbeat) as local:
+            outcome = with_urls(local, (prepare or default.prepare)(local))
+            ClipStore(local.media, local.store).put([s.id for s in outcome.samples], send_heartbeat)
+        return outcome
     except StorageError as error:
         return CannotWrite(str(error), error.hint)
     except MediaError as error:
@@ -38,22 +45,6 @@ def cut(job: VideoJob, prepare: Prepare | None = None) -> VideoOutcome | CannotW
     except OSError as error:
         if error.errno in NO_ROOM:
             return CannotWrite(f"{job.media} has no room left: {error.strerror}", "make room")
-        if error.errno in NOT_OURS and error.filename and Path(error.filename).is_relative_to(job.media):
-            return CannotWrite(f"{error.filename} cannot be written: {error.strerror}", "see who owns it")
+        if error.errno in NO_PERMISSION and error.filename and Path(error.filename).is_relative_to(job.media):
+            return CannotWrite(f"{error.filename} cannot be written: {error.strerror}", "check who owns it")
         raise
-
-
-def _real() -> Prepare:
-    from annotate.ingest.prepare import prepare
-
-    return prepare
-
-
-def _cut_and_send(job: VideoJob, prepare: Prepare) -> VideoOutcome:
-    from annotate.executors._alive import alive
-    from annotate.ingest.sources import here, told_of_source
-
-    with here(job, alive) as ours:
-        outcome = told_of_source(ours, prepare(ours))
-        ClipStore(ours.media, ours.store).put([sample.id for sample in outcome.samples], alive)
-    return outcome

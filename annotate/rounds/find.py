@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from annotate.corpus.features import feature_names
-from annotate.corpus.origins import read_places
+from annotate.corpus.origins import read_origins
 from annotate.errors import ModelError
 from annotate.project import Project
 from annotate.rounds.training_data import TrainingData, reader
@@ -63,7 +63,7 @@ def predict_round(
     checkpoint = read(folder)
     require_features(checkpoint, feature_names(project))
     _require_tasks(checkpoint, project)
-    return see(checkpoint, reader(project), sample_ids, chosen, read_places(project), codes=codes)
+    return see(checkpoint, reader(project), sample_ids, chosen, read_origins(project), codes=codes)
 
 
 def _require_tasks(checkpoint: "Checkpoint", project: Project) -> None:

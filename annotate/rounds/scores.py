@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from annotate.corpus.origins import read_places
+from annotate.corpus.origins import read_origins
 from annotate.project import Project
 from annotate.rounds.training_data import TrainingData, reader
 from annotate.types import Split
@@ -21,7 +21,7 @@ def score_model(
     from annotate.learning.predict import predict
 
     found: dict[str, dict[str, dict[str, float]]] = {}
-    places = read_places(project)
+    places = read_origins(project)
     for split in SCORED:
         ids = data.sample_ids(split, checkpoint.tasks)
         position = {sample_id: i for i, sample_id in enumerate(ids)}

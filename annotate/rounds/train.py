@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annotate.corpus.origins import read_places
+from annotate.corpus.origins import read_origins
 from annotate.errors import ConfigError
 from annotate.learning.requirements import trainable
 from annotate.permissions import make_folder
@@ -103,7 +103,7 @@ def _fit(
         labels={**data.labels[Split.TRAIN], **data.labels[Split.VALID]},
         read=reader(project),
         extractors=data.extractors,
-        places=read_places(project),
+        places=read_origins(project),
     )
     events = _events(project, keep.name[:12])
     return fit_ensemble(

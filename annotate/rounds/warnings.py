@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from annotate.corpus.gaps import gap_warnings
-from annotate.corpus.origins import read_places
+from annotate.corpus.origins import read_origins
 from annotate.project import Project
 from annotate.rounds.settings import overruled
 from annotate.rounds.training_data import TrainingData
@@ -47,7 +47,7 @@ def warnings_of_project(project: Project, data: TrainingData) -> list[str]:
     if over:
         found.append(f"the preset {train.preset} is overridden for {', '.join(over)}: see `annotate doctor`")
     ids = data.sample_ids(Split.TRAIN, data.trainable())
-    if len({place.group for place in read_places(project)(ids)}) < 2:
+    if len({place.group for place in read_origins(project)(ids)}) < 2:
         found.append("all train labels are of one group, such as one speaker: of others nothing is known")
     with reading(project.engine) as session:
         return [*found, *gap_warnings(project, session)]

@@ -11,7 +11,7 @@ from annotate.batch.known import numbered
 from annotate.batch.plan import costs_of
 from annotate.batch.pool import bare
 from annotate.consensus.defaults import aggregate
-from annotate.corpus.origins import read_places
+from annotate.corpus.origins import read_origins
 from annotate.errors import NothingToDo, UsageError
 from annotate.project import Project
 from annotate.rounds.settings import recipe_of
@@ -56,7 +56,7 @@ def world_of(
         labels=_of(labels, chosen),
         read=reader(project),
         extractors=data.extractors,
-        places=read_places(project),
+        places=read_origins(project),
         bare=bare(project, pool),
         groups={"speaker": numbered(speakers), "video": numbered(videos)},
         clip_seconds=np.array([seconds[i] for i in pool]),

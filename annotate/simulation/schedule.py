@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from annotate.batch.choosing import fitting
 from annotate.batch.opening import open_strategy, settings_of
 from annotate.errors import ModelError, UsageError
-from annotate.executors._alive import alive
+from annotate.executors.heartbeat import send_heartbeat
 from annotate.executors.process import ProcessExecutor
 from annotate.progress import SILENT, Bar, Progress
 from annotate.simulation.cells import FULL, Cells, identity
@@ -202,7 +202,7 @@ def _run(world: World, plan: Plan, unit: Unit) -> Run:
 
 def _tell(bar: Bar | None, note: str) -> None:
     if bar is None:
-        alive()
+        send_heartbeat()
     else:
         bar.advance(1, note)
 

@@ -13,7 +13,7 @@ from annotate.comparison.estimates import Estimate, judge
 from annotate.comparison.variants import PRESENT, SINGLE_TASK
 from annotate.comparison.verdict import Outcome, sentences
 from annotate.config.file import write_train
-from annotate.corpus.origins import read_places
+from annotate.corpus.origins import read_origins
 from annotate.errors import NothingToDo
 from annotate.learning.metrics import MEASURES
 from annotate.learning.requirements import missing_labels
@@ -111,7 +111,7 @@ def _evaluation_set(project: Project, data: TrainingData) -> EvaluationSet:
         )
     known = {task.id for task in tasks}
     ids = tuple(sorted({sample_id for sample_id, task_id in labels if task_id in known}))
-    return EvaluationSet(tasks, ids, np.array([p.group for p in read_places(project)(ids)]), labels)
+    return EvaluationSet(tasks, ids, np.array([p.group for p in read_origins(project)(ids)]), labels)
 
 
 def _require_learnable(evaluation: EvaluationSet, folds: Sequence[Fold]) -> None:

@@ -1,4 +1,4 @@
-"""Cut videos into samples: look, hash what changed, hand it to workers, commit what comes back."""
+"""Cut videos into samples: find files, hash what changed, hand it to workers, commit the results."""
 
 import time
 from collections import Counter
@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from annotate.config.sections import IngestSettings, TranscribeSettings
 from annotate.corpus.paths import storable
 from annotate.corpus.rules import Rules
+from annotate.corpus.splits import some
 from annotate.errors import AnnotateError, NothingToDo
-from annotate.ingest.files import MEDIA_SUFFIXES, Found, find
+from annotate.ingest.files import MEDIA_SUFFIXES, SearchResult, find_files
 from annotate.ingest.notes import counted_notes
-from annotate.ingest.outlook import Cut, foreseen, summary, ways_out
-from annotate.ingest.path_patterns import Pattern
+from annotate.ingest.outlook import CutCounts, missing_transcripts, summary, ways_out
+from annotate.ingest.path_patterns import PatternOption
 from annotate.ingest.run import LOCK_SECONDS, Run
 from annotate.ingest.scratch import marked, sweep
-from annotate.ingest.speakers import read_speakers
-from annotate.ingest.transcripts import attach, read_given
+from annotate.ingest.speakers import read_metadata
+from annotate.ingest.transcripts import attach_transcripts, find_given
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.protocols import Executor
 from annotate.registry import EXECUTORS, SEGMENTERS, TRANSCRIBERS
 from annotate.steps.recheck import still_asked
 from annotate.types import Split, VideoStatus
@@ -41,17 +40,17 @@ class IngestReport:
     new: int
     """Videos cut in this run."""
     unchanged: int
-    """Files that were looked at by stat only."""
+    """Files that were not opened, because their stat is known."""
     rejected: int
     failed: int
     removed: int
-    """Videos there that `annotate remove` took out; they stay out."""
+    """Named videos that `annotate remove` took out; they stay out."""
     samples: int
-    """Of the videos that were named, those that take part."""
+    """Samples of the named videos that take part."""
     cut: int
-    """The same, those that rules reject included."""
+    """All samples of the named videos, including those that rules reject."""
     rejected_samples: Mapping[str, int]
-    """Of the whole project, that rules keep out, by check; one may have broken several."""
+    """Samples of the whole project that rules reject, by check; one may have broken several rules."""
     summary: str
     """How many samples of the videos that were named were cut and rejected, and by which rules."""
     ways_out: list[str]
@@ -71,7 +70,7 @@ class IngestReport:
     problems: list[dict[str, str]]
     """One line per file without samples, or folder that could not be read."""
     notes: Mapping[str, int]
-    """What is odd about videos that have samples, counted."""
+    """Notes about videos that have samples, counted."""
     warnings: list[str]
     seconds: float
     next: str
@@ -104,27 +103,32 @@ def ingest(
         SEGMENTERS.get(name)
     executor = EXECUTORS.get(settings.executor)(address=settings.address)
     Rules(project.settings)
-    voices = read_speakers(
+    sources = read_metadata(
         speakers,
-        Pattern(speaker_pattern, settings.speaker_pattern),
-        Pattern(episode_pattern, settings.episode_pattern),
+        PatternOption(speaker_pattern, settings.speaker_pattern),
+        PatternOption(episode_pattern, settings.episode_pattern),
     )
-    _check_transcriber(project.settings.transcribe)
-    how = project.settings.cut_plan().transcripts
-    given = read_given(transcripts, how)
+    transcribe = project.settings.transcribe
+    transcriber = TRANSCRIBERS.get(transcribe.engine)
+    if transcribe.model:
+        # Raises what would stop every video, such as a missing package or model.
+        transcriber(model=transcribe.model, language=transcribe.language, device=transcribe.device)
+    options = project.settings.cut_plan().transcripts
+    given = find_given(transcripts, options)
     with project.writing(wait_seconds=LOCK_SECONDS):
         sweep(project.media)
-        found = _look(project, paths, progress)
-        voices.match(found.files)
-        attach(found, given, project.settings.transcribe.language, how)
-        run = Run(project, voices, found, progress)
-        run.classify()
-        for line in foreseen(project.settings, [file for file, _ in run.changed]):
+        result = _search(project, paths, progress)
+        sources.match(result.files)
+        attach_transcripts(result, given, transcribe.language, options)
+        run = Run(project, sources, result, progress)
+        run.find_changed()
+        for line in missing_transcripts(project.settings, [file for file, _ in run.changed]):
             progress.say(line)
         if run.changed:
             project.clips.check()
             with marked(project.media), executor:
-                run.cut(executor, _workers(workers, settings, executor))
+                count = settings.workers if workers is None else workers
+                run.cut_changed(executor, count or executor.slots())
         run.settle()
         report = _report(run, time.monotonic() - started)
     if not report.samples:
@@ -132,16 +136,17 @@ def ingest(
     return report
 
 
-def _look(project: Project, paths: Sequence[Path | str], progress: Progress) -> Found:
+def _search(project: Project, paths: Sequence[Path | str], progress: Progress) -> SearchResult:
+    """The files at `paths`. Raises `NothingToDo`, or `AnnotateError` when nothing could be read."""
     with progress.bar("search", total=None):
         own = (project.media, project.features, project.models, project.studio)
-        found = find(paths, excluded=own, kept=project.clips.url)
-    for path, reason in found.unreadable:
+        result = find_files(paths, excluded=own, excluded_url=project.clips.url)
+    for path, reason in result.unreadable:
         progress.say(f"cannot read {path}: {reason}")
-    if found.files:
-        return found
-    if found.unreadable:
-        path, reason = found.unreadable[0]
+    if result.files:
+        return result
+    if result.unreadable:
+        path, reason = result.unreadable[0]
         raise AnnotateError(f"cannot read {path}: {reason}", hint="change its permissions, or name another")
     raise NothingToDo(
         f"no video in {', '.join(storable(str(path)) for path in paths)}",
@@ -149,25 +154,16 @@ def _look(project: Project, paths: Sequence[Path | str], progress: Progress) -> 
     )
 
 
-def _check_transcriber(said: TranscribeSettings) -> None:
-    """Raise what would stop every video: no such engine, or it lacks its package or model."""
-    engine = TRANSCRIBERS.get(said.engine)
-    if said.model:
-        engine(model=said.model, language=said.language, device=said.device)
-
-
-def _workers(flag: int | None, settings: IngestSettings, executor: Executor) -> int:
-    return (settings.workers if flag is None else flag) or executor.slots()
-
-
 def _still_removed(paths: Sequence[str]) -> str:
-    listed = ", ".join(paths[:5]) + (", ..." if len(paths) > 5 else "")
-    which = f"{counted(len(paths), 'video')} {either(len(paths), 'was', 'were')} removed by hand"
-    return f"{which} and {either(len(paths), 'stays', 'stay')} out (annotate remove --undo VIDEO): {listed}"
+    count = len(paths)
+    return (
+        f"{counted(count, 'video')} {either(count, 'was', 'were')} removed by hand and "
+        f"{either(count, 'stays', 'stay')} out (annotate remove --undo VIDEO): {some(sorted(paths))}"
+    )
 
 
 def _nothing_cut(report: IngestReport) -> AnnotateError:
-    """The error of a run that ends without a sample: what rules rejected comes before what was not cut."""
+    """The error of a run without a sample; rejections by rules come before files without samples."""
     if report.removed and not report.cut and not report.problems:
         return NothingToDo(
             f"{counted(report.removed, 'video')} there {either(report.removed, 'was', 'were')} removed by "
@@ -180,29 +176,28 @@ def _nothing_cut(report: IngestReport) -> AnnotateError:
         holds = f"{counted(others, 'other file')} {either(others, 'holds', 'hold')} no sample"
         uncut = f"; {holds} ({reasons})" if others else ""
         return AnnotateError(
-            f"no sample keeps to the rules of [checks] in annotate.toml: {report.summary}{uncut}",
+            f"no sample satisfies the rules of [checks] in annotate.toml: {report.summary}{uncut}",
             hint="\n".join(report.ways_out),
         )
-    shown = "; ".join(_problem_line(problem) for problem in report.problems[:5])
+    shown = "; ".join(
+        detail if problem["file"] in detail else f"{problem['file']}: {detail}"
+        for problem in report.problems[:5]
+        for detail in [problem["detail"] or problem["reason"]]
+    )
     return AnnotateError(
         f"none of {counted(report.files, 'file')} has a sample ({reasons}): {shown}",
-        hint="name videos in which somebody talks; `annotate doctor` tells what may be missing here",
+        hint="name videos in which somebody talks; `annotate doctor` shows what may be missing here",
     )
 
 
-def _problem_line(problem: Mapping[str, str]) -> str:
-    detail = problem["detail"] or problem["reason"]
-    return detail if problem["file"] in detail else f"{problem['file']}: {detail}"
-
-
 def _report(run: Run, seconds: float) -> IngestReport:
-    """What became of every file that was found, told from the database."""
+    """What became of every file that was found, read from the database."""
     states: dict[str, VideoStatus] = {}
     removed: dict[str, str] = {}
     problems = list(run.problems)
     details: list[str] = []
     with reading(run.project.engine) as session:
-        for state in videos.file_states(session, [file.key for file in run.found.files]):
+        for state in videos.file_states(session, [file.key for file in run.files.files]):
             if state.removed:
                 removed.setdefault(state.sha256, state.path)
                 continue
@@ -217,30 +212,30 @@ def _report(run: Run, seconds: float) -> IngestReport:
         totals = videos.totals(session, sorted(states))
         footage = videos.footage_seconds(session, sorted(states))
         splits = videos.samples_per_split(session)
-        refused = dict(stats.rejected(session))
-        cut = Cut(
+        rejected = dict(stats.rejected(session))
+        cut = CutCounts(
             samples=totals.cut,
             rejected=totals.cut - totals.samples,
             by_check=dict(stats.rejected_of(session, sorted(states))),
             without_transcript=totals.without_transcript,
         )
-        run.found.warnings += still_asked(outbox.open_of_rejected(session))
+        run.files.warnings += still_asked(outbox.open_of_rejected(session))
     counts = Counter(states.values())
     if removed:
-        run.found.warnings.append(_still_removed(sorted(removed.values())))
+        run.files.warnings.append(_still_removed(list(removed.values())))
     if len(problems) > PROBLEMS_SHOWN:
-        run.found.warnings.append(f"{len(problems)} problems, of which {PROBLEMS_SHOWN} are listed")
+        run.files.warnings.append(f"{len(problems)} problems, and {PROBLEMS_SHOWN} of them are listed")
     if counts[VideoStatus.FAILED]:
-        run.found.warnings.append("a file that failed is tried again once it changes, or is touched")
+        run.files.warnings.append("a file that failed is tried again once it changes, or is touched")
     return IngestReport(
-        files=len(run.found.files),
-        new=run.made[VideoStatus.OK],
-        unchanged=len(run.found.files) - len(run.changed),
+        files=len(run.files.files),
+        new=run.cut_counts[VideoStatus.OK],
+        unchanged=len(run.files.files) - len(run.changed),
         rejected=counts[VideoStatus.REJECTED],
         failed=counts[VideoStatus.FAILED],
         removed=len(removed),
         samples=totals.samples,
-        rejected_samples=refused,
+        rejected_samples=rejected,
         cut=totals.cut,
         summary=summary(cut, run.project.settings),
         ways_out=ways_out(cut, run.project.settings),
@@ -252,7 +247,7 @@ def _report(run: Run, seconds: float) -> IngestReport:
         reasons=dict(sorted(Counter(p["reason"] for p in problems).items())),
         problems=problems[:PROBLEMS_SHOWN],
         notes=dict(islice(counted_notes(details).items(), NOTES_SHOWN)),
-        warnings=run.found.warnings,
+        warnings=run.files.warnings,
         seconds=seconds,
         next="annotate extract",
     )

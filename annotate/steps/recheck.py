@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from annotate.ingest.files import Found
-from annotate.ingest.run import LOCK_SECONDS, Run
-from annotate.ingest.speakers import Speakers
+from annotate.ingest.run import LOCK_SECONDS
+from annotate.ingest.settle import settle
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._next import next_command
 from annotate.types import Split
 from annotate.wording import counted, either
 from db import outbox, stats, videos
-from db.engine import reading
+from db.engine import reading, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +38,18 @@ def recheck(project: Project, *, progress: Progress = SILENT) -> RecheckReport:
     writes.
     """
     with project.writing(wait_seconds=LOCK_SECONDS), progress.bar("recheck", None):
-        run = Run(project, Speakers(), Found(), progress)
         with reading(project.engine) as session:
             before = sum(stats.samples(session).values())
-        run.settle()
+        with writing(project.engine) as session:
+            settled = settle(project, session)
     with reading(project.engine) as session:
         return RecheckReport(
             samples=sum(stats.samples(session).values()),
             before=before,
             splits=videos.samples_per_split(session),
-            moved=run.moved,
+            moved=settled.moved,
             rejected=dict(stats.rejected(session)),
-            warnings=[*run.found.warnings, *still_asked(outbox.open_of_rejected(session))],
+            warnings=[*settled.warnings, *still_asked(outbox.open_of_rejected(session))],
             next=next_command(project),
         )
 

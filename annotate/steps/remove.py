@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from annotate.corpus.lookup import one_video
 from annotate.errors import AnnotateError, NothingToDo
-from annotate.ingest.run import settle_again
+from annotate.ingest.settle import settle
 from annotate.labelling.take_down import take_down_if_reachable
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -115,7 +115,7 @@ def _remove(project: Project, sha256s: Sequence[str]) -> list[str]:
         counts = withdrawals.withdraw_of_samples(session, ids, "its video was removed")
         detail = {"videos": sorted(sha256s), "samples": len(ids), "withdrawn": sum(counts.values())}
         videos.add_event(session, "remove", detail)
-        return settle_again(project, session)
+        return settle(project, session, changed=True).warnings
 
 
 def _restore(project: Project, sha256s: Sequence[str]) -> list[str]:
@@ -124,7 +124,7 @@ def _restore(project: Project, sha256s: Sequence[str]) -> list[str]:
         ids = removal.restore(session, sha256s)
         moved = groups.leave_lost_homes(session, sha256s, *homes, project.settings.splits.together)
         videos.add_event(session, "restore", {"videos": sorted(sha256s), "samples": len(ids)})
-        warnings = settle_again(project, session)
+        warnings = settle(project, session, changed=True).warnings
     if moved:
         warnings.insert(
             0,

@@ -1,4 +1,4 @@
-"""The clips of a project: files in a folder, or objects behind a URL with that folder as their cache."""
+"""Stores the clips of a project: in a folder, or behind a URL with that folder as a cache."""
 
 import hashlib
 import uuid
@@ -12,21 +12,21 @@ from typing import Any, TypeVar
 from annotate.durable import write_whole
 from annotate.errors import StorageError
 from annotate.progress import SILENT, Progress
-from annotate.storage.urls import connect, is_url, local_path, telling
+from annotate.storage.urls import connect, is_url, local_path, storage_errors
 from annotate.types import Modality, SampleMedia
 
 _T = TypeVar("_T")
 
 AT_ONCE = 32
-"""Files that are sent or fetched together: enough to hide the way, few enough to hold in memory."""
+"""Files that are sent or fetched together: enough to hide the latency, few enough to hold in memory."""
 
 PASSES = (Modality.AUDIO, Modality.VISION, Modality.MULTIMODAL)
-"""Those that have a file."""
+"""The passes whose samples have a file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One file of a sample, as it has to be."""
+class ExpectedFile:
+    """One file of a sample, and the hash that it should have."""
 
     sample_id: str
     modality: Modality
@@ -34,7 +34,7 @@ class Wanted:
 
 
 def clip_store(address: str, root: Path) -> "ClipStore":
-    """The store that `storage.media` names for the project in `root`; empty: its own folder `media`.
+    """The store at `address` (`storage.media`) for the project in `root`; empty means its folder `media`.
 
     Raises `StorageError` for a URL that cannot be used.
     """
@@ -46,7 +46,7 @@ def clip_store(address: str, root: Path) -> "ClipStore":
 
 @dataclass(frozen=True)
 class ClipStore:
-    """Where the files of samples are kept. With a `url`, that is the truth and `folder` may be deleted."""
+    """Where the files of samples are stored. With a `url`, `folder` is a cache that may be deleted."""
 
     folder: Path
     url: str = ""
@@ -56,129 +56,130 @@ class ClipStore:
         return connect(self.url)
 
     def check(self) -> None:
-        """Write, read and delete a small object. Raises `StorageError`; a folder is not looked at."""
+        """Test the URL: write, read and delete a small object. A folder is not tested. Raises `StorageError`."""
         if not self.url:
             return
         fs, root = self._remote
         key, content = f"{root}/.annotate-{uuid.uuid4().hex}", b"annotate was here"
-        with telling(self.url):
+        with storage_errors(self.url):
             fs.pipe_file(key, content)
-            found = fs.cat_file(key)
+            returned = fs.cat_file(key)
             fs.rm_file(key)
-        if found != content:
-            raise StorageError(f"{self.url} gives back other bytes than it got", hint="use another store")
+        if returned != content:
+            raise StorageError(f"{self.url} returns other bytes than were written", hint="use another store")
 
     def stored(self) -> Callable[[str], bool]:
-        """A test whether all three files of a sample id are there. Costs one listing of a remote store."""
+        """A function that says whether all three files of a sample exist. Lists a remote store once."""
         if not self.url:
             return lambda sample_id: SampleMedia.under(self.folder, sample_id).complete()
-        whole: set[str] | None = None
+        complete: set[str] | None = None
         fs, root = self._remote
-        with telling(self.url):
+        with storage_errors(self.url):
             fs.invalidate_cache()
             for modality in PASSES:
-                found = fs.find(f"{root}/{modality.value}")
-                names = {path.rsplit("/", 1)[-1].split(".")[0] for path in found}
-                whole = names if whole is None else whole & names
-        return (whole or set()).__contains__
+                paths = fs.find(f"{root}/{modality.value}")
+                names = {path.rsplit("/", 1)[-1].split(".")[0] for path in paths}
+                complete = names if complete is None else complete & names
+        return (complete or set()).__contains__
 
-    def put(self, sample_ids: Iterable[str], tell: Callable[[], None] = lambda: None) -> None:
-        """Send the files of those samples from the folder to a remote store; `tell` is called on the way.
+    def put(self, sample_ids: Iterable[str], on_progress: Callable[[], None] = lambda: None) -> None:
+        """Send the files of samples from the folder to a remote store.
 
-        Each arrives whole or not at all, and may be sent again. Raises `StorageError`.
+        Each file arrives whole or not at all, and may be sent again. `on_progress` is called now and then.
+        Raises `StorageError`.
         """
         if not self.url:
             return
         fs, root = self._remote
         keys = ((self._file(s, m), _key(root, s, m)) for s in sample_ids for m in PASSES)
-        for some in _portions(keys):
-            with telling(self.url):
-                fs.put([str(file) for file, _ in some], [key for _, key in some])
-            tell()
+        for batch in _batches(keys):
+            with storage_errors(self.url):
+                fs.put([str(file) for file, _ in batch], [key for _, key in batch])
+            on_progress()
 
-    def mend(self, wanted: Sequence[Wanted]) -> set[str]:
-        """Send those samples of which the folder still holds every file unchanged; returns their ids."""
+    def restore(self, files: Sequence[ExpectedFile]) -> set[str]:
+        """Send again the samples of which the folder still holds every file unchanged; returns their ids."""
         if not self.url:
             return set()
-        whole = {w.sample_id for w in wanted} - {w.sample_id for w in wanted if not self._cached(w)}
-        self.put(sorted(whole))
-        return whole
+        intact = {f.sample_id for f in files} - {f.sample_id for f in files if not self._cached(f)}
+        self.put(sorted(intact))
+        return intact
 
-    def fetch(self, wanted: Sequence[Wanted], progress: Progress = SILENT) -> dict[str, str]:
-        """Have those files in the folder. By sample id: why one of its files cannot be had.
+    def fetch(self, files: Sequence[ExpectedFile], progress: Progress = SILENT) -> dict[str, str]:
+        """Copy files of a remote store into the folder, and check their hashes.
 
-        Nothing is done, and nothing checked, when the folder itself is the store; else every file has the
-        hash it should have. Raises `StorageError` when the store does not answer.
+        Returns by sample id why a file is not available. Without a URL nothing is done, and nothing checked.
+        Raises `StorageError` when the store does not answer.
         """
         if not self.url:
             return {}
-        lacking = [w for w in wanted if not self._cached(w)]
+        missing = [f for f in files if not self._cached(f)]
         lost: dict[str, str] = {}
-        if lacking:
-            with progress.bar("fetching clips", len(lacking)) as bar:
-                for some in _portions(lacking):
-                    lost |= self._fetch(some)
-                    bar.advance(len(some))
+        if missing:
+            with progress.bar("fetching clips", len(missing)) as bar:
+                for batch in _batches(missing):
+                    lost |= self._fetch_batch(batch)
+                    bar.advance(len(batch))
         return lost
 
-    def verify(self, wanted: Sequence[Wanted], tell: Callable[[], None] = lambda: None) -> list[str]:
-        """Read those files where they are kept, and store nothing. Which are missing or have another hash.
+    def verify(
+        self, files: Sequence[ExpectedFile], on_progress: Callable[[], None] = lambda: None
+    ) -> list[str]:
+        """Read files where they are stored; returns a line for each that is missing or has another hash.
 
-        `tell` is called for each file. Raises `StorageError` when the store does not answer.
+        `on_progress` is called for each file. Raises `StorageError` when the store does not answer.
         """
         if self.url:
-            return [complaint for some in _portions(wanted) for complaint in self._verify_remote(some, tell)]
-        found = []
-        for w in wanted:
-            file = self._file(w.sample_id, w.modality)
+            return [line for batch in _batches(files) for line in self._verify_batch(batch, on_progress)]
+        faults = []
+        for expected in files:
+            file = self._file(expected.sample_id, expected.modality)
             try:
-                if not self._cached(w):
-                    found.append(f"{file} {'has changed' if file.exists() else 'is missing'}")
+                if not self._cached(expected):
+                    faults.append(f"{file} {'has changed' if file.exists() else 'is missing'}")
             except OSError as error:
-                found.append(f"{file} cannot be read: {error.strerror}")
-            tell()
-        return found
+                faults.append(f"{file} cannot be read: {error.strerror}")
+            on_progress()
+        return faults
 
-    def _verify_remote(self, wanted: Sequence[Wanted], tell: Callable[[], None]) -> list[str]:
-        fs, root = self._remote
-        keys = {w: _key(root, w.sample_id, w.modality) for w in wanted}
-        with telling(self.url):
-            contents = fs.cat(list(keys.values()), on_error="return")
-        found = []
-        for w, key in keys.items():
-            address = f"{self.url}{key.removeprefix(root)}"
-            if isinstance(contents[key], Exception):
-                found.append(f"{address} cannot be read: {contents[key] or type(contents[key]).__name__}")
-            elif hashlib.sha256(contents[key]).hexdigest() != w.sha256:
-                found.append(f"{address} has changed")
-            tell()
-        return found
+    def _verify_batch(self, files: Sequence[ExpectedFile], on_progress: Callable[[], None]) -> list[str]:
+        faults = []
+        for expected, address, content in self._read_batch(files):
+            if isinstance(content, Exception):
+                faults.append(f"{address} cannot be read: {content or type(content).__name__}")
+            elif hashlib.sha256(content).hexdigest() != expected.sha256:
+                faults.append(f"{address} has changed")
+            on_progress()
+        return faults
 
-    def _fetch(self, wanted: Sequence[Wanted]) -> dict[str, str]:
-        fs, root = self._remote
-        keys = {w: _key(root, w.sample_id, w.modality) for w in wanted}
-        with telling(self.url):
-            found = fs.cat(list(keys.values()), on_error="return")
+    def _fetch_batch(self, files: Sequence[ExpectedFile]) -> dict[str, str]:
         lost = {}
-        for w, key in keys.items():
-            content = found[key]
-            address = f"{self.url}{key.removeprefix(root)}"
+        for expected, address, content in self._read_batch(files):
+            sample_id = expected.sample_id
             if isinstance(content, FileNotFoundError):
-                lost[w.sample_id] = f"{address} of sample {w.sample_id} is gone"
+                lost[sample_id] = f"{address} of sample {sample_id} is gone"
             elif isinstance(content, Exception):
-                with telling(self.url):
+                with storage_errors(self.url):
                     raise content
-            elif hashlib.sha256(content).hexdigest() != w.sha256:
-                lost[w.sample_id] = f"{address} of sample {w.sample_id} is damaged: its sha256 differs"
+            elif hashlib.sha256(content).hexdigest() != expected.sha256:
+                lost[sample_id] = f"{address} of sample {sample_id} is damaged: its sha256 differs"
             else:
-                write_whole(self._file(w.sample_id, w.modality), content)
+                write_whole(self._file(sample_id, expected.modality), content)
         return lost
 
-    def _cached(self, wanted: Wanted) -> bool:
-        """A copy from before another cut has the same name and other bytes, so its hash is looked at."""
+    def _read_batch(self, files: Sequence[ExpectedFile]) -> list[tuple[ExpectedFile, str, bytes | Exception]]:
+        """Each file with its URL, and its content or the exception of the driver."""
+        fs, root = self._remote
+        keys = {file: _key(root, file.sample_id, file.modality) for file in files}
+        with storage_errors(self.url):
+            contents = fs.cat(list(keys.values()), on_error="return")
+        return [(file, f"{self.url}{key.removeprefix(root)}", contents[key]) for file, key in keys.items()]
+
+    def _cached(self, expected: ExpectedFile) -> bool:
+        """Whether the folder holds the file; an earlier cut has the same name, so the hash is compared."""
         try:
-            with self._file(wanted.sample_id, wanted.modality).open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == wanted.sha256
+            with self._file(expected.sample_id, expected.modality).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == expected.sha256
         except FileNotFoundError:
             return False
 
@@ -190,7 +191,7 @@ def _key(root: str, sample_id: str, modality: Modality) -> str:
     return f"{root}/{SampleMedia.under(Path(), sample_id).of(modality).as_posix()}"
 
 
-def _portions(items: Iterable[_T]) -> Iterator[list[_T]]:
+def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
     rest = iter(items)
-    while some := list(islice(rest, AT_ONCE)):
-        yield some
+    while batch := list(islice(rest, AT_ONCE)):
+        yield batch

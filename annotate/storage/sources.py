@@ -1,4 +1,4 @@
-"""Lists and fetches source videos that lie behind a URL, reading none of them twice."""
+"""Lists and downloads source videos behind a URL, and reads none of them twice."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from annotate.storage.urls import connect, explained, telling
+from annotate.storage.urls import connect, explain_error, storage_errors
 
 BLOCK_BYTES = 1 << 23
 
@@ -18,39 +18,39 @@ _MARKS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "VersionId")
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """One object, as far as a listing tells."""
+    """One object of a store, as a listing describes it."""
 
     url: str
     relative: str
     """Its name below the URL that was listed; its own name when it was named itself."""
     size: int
     changed_ns: int
-    """When it was written; 0 where the store does not tell."""
+    """When it was written, in nanoseconds; 0 where the store does not say."""
     mark: int
-    """Made of its etag or checksum, 60 bits: other content, another mark. 0 where the store has none."""
+    """60 bits that change with the content, from its etag or checksum; 0 where the store has none."""
     named: bool = False
-    """Whether it is the very object that was asked for, and not one below."""
+    """Whether the listed URL names this very object, and not a folder above it."""
 
 
 def list_files(url: str) -> list[RemoteFile]:
-    """Every object at or below `url`, by URL; nothing is read.
+    """Every object at or below `url`, sorted by URL; no content is read.
 
     Raises `StorageError` when nothing lies there, or the store does not answer.
     """
     fs, path = connect(url)
-    with telling(url):
+    with storage_errors(url):
         fs.invalidate_cache()
-        found = fs.find(path, detail=True)
-        if not found:
-            raise FileNotFoundError("no object has a name that begins so")
-        files = [_remote_file(fs.unstrip_protocol(name), name, path, facts) for name, facts in found.items()]
+        listed = fs.find(path, detail=True)
+        if not listed:
+            raise FileNotFoundError("no object has a name that begins like this")
+        files = [_remote_file(fs.unstrip_protocol(name), name, path, facts) for name, facts in listed.items()]
     return sorted(files, key=lambda file: file.url)
 
 
-def look_at(url: str) -> RemoteFile | None:
-    """The object at `url` itself; None when there is none. Raises `StorageError`."""
+def stat_url(url: str) -> RemoteFile | None:
+    """The object at `url`; None when there is none. Raises `StorageError`."""
     fs, path = connect(url)
-    with telling(url):
+    with storage_errors(url):
         fs.invalidate_cache()
         try:
             facts = fs.info(path)
@@ -72,11 +72,11 @@ def _remote_file(url: str, name: str, listed: str, facts: Mapping[str, Any]) -> 
     return RemoteFile(url, relative, int(facts["size"] or 0), round(changed * 1e6) * 1000, mark, named)
 
 
-def download(url: str, target: Path, tell: Callable[[int], None]) -> str:
-    """Copy the object at `url` to `target` and return its sha256, taken on the way.
+def download(url: str, target: Path, on_progress: Callable[[int], None] = lambda done: None) -> str:
+    """Copy the object at `url` to `target`, and return its sha256, computed on the way.
 
-    `tell` is called with the bytes done so far. Raises `OSError` when `target` cannot be written,
-    `FileNotFoundError` or `PermissionError` when the object is gone or refused, else `StorageError`.
+    `on_progress` is called with the bytes done so far. Raises `OSError` when `target` cannot be written,
+    `FileNotFoundError` or `PermissionError` when the object is gone or access is denied, else `StorageError`.
     """
     fs, path = connect(url)
     digest, done = hashlib.sha256(), 0
@@ -85,7 +85,7 @@ def download(url: str, target: Path, tell: Callable[[int], None]) -> str:
             digest.update(block)
             file.write(block)
             done += len(block)
-            tell(done)
+            on_progress(done)
     return digest.hexdigest()
 
 
@@ -97,4 +97,4 @@ def _blocks(fs: Any, path: str, url: str) -> Iterator[bytes]:
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:
-        raise explained(url, error) from error
+        raise explain_error(url, error) from error

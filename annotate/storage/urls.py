@@ -1,4 +1,4 @@
-"""Opens fsspec URLs, and says in the user's words why one cannot be used."""
+"""Opens fsspec URLs, and explains to the user why one cannot be used."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _CREDENTIALS = "give credentials in the environment (for s3: AWS_ACCESS_KEY_ID a
 
 
 def is_url(address: str) -> bool:
-    """Whether `address` names a store and not a path of this machine; a ``file://`` URL does not."""
+    """Whether `address` is the URL of a store; a path of this machine and a ``file://`` URL are not."""
     return bool(_SCHEME.match(address)) and not address.lower().startswith(_LOCAL)
 
 
@@ -59,34 +59,35 @@ _FORM = "a root looks like s3://bucket/prefix; any other fsspec URL whose packag
 
 
 def _shown(url: str) -> str:
-    """Without what stands in front of the @."""
+    """The URL without user name and password."""
     return re.sub(r"//[^/@]*@", "//...@", url)
 
 
 @contextmanager
-def telling(url: str) -> Iterator[None]:
+def storage_errors(url: str) -> Iterator[None]:
     """Turn whatever a driver raises inside the block into a `StorageError` that names `url`.
 
     Each driver has exceptions of its own, so all are caught: only calls of the driver belong inside.
+    Errors of this program pass through.
     """
     try:
         yield
     except AnnotateError:
         raise
     except Exception as error:
-        raise explained(url, error) from error
+        raise explain_error(url, error) from error
 
 
-def explained(url: str, error: Exception) -> StorageError:
-    """What to tell the user about an exception of the driver of `url`."""
-    told = str(error).strip() or type(error).__name__
-    # The driver's own words are shorter than those it was given.
-    given = f"{told} {error.__cause__}"
-    if isinstance(error, FileNotFoundError) or any(name in given for name in _BAD_BUCKET):
-        return StorageError(f"{url} does not exist: {told}", hint="make the bucket, or mend the URL")
-    if isinstance(error, PermissionError) or "credentials" in told.lower():
-        return StorageError(f"{url} refuses us: {told}", hint=_CREDENTIALS)
+def explain_error(url: str, error: Exception) -> StorageError:
+    """The error to show the user for an exception of the driver of `url`."""
+    message = str(error).strip() or type(error).__name__
+    # The driver shortens the message of the store, which is in the cause.
+    whole = f"{message} {error.__cause__}"
+    if isinstance(error, FileNotFoundError) or any(name in whole for name in _BAD_BUCKET):
+        return StorageError(f"{url} does not exist: {message}", hint="make the bucket, or correct the URL")
+    if isinstance(error, PermissionError) or "credentials" in message.lower():
+        return StorageError(f"{url} denies access: {message}", hint=_CREDENTIALS)
     return StorageError(
-        f"{url} does not answer: {told}",
-        hint="see that it is up; for s3, AWS_ENDPOINT_URL says where",
+        f"{url} does not answer: {message}",
+        hint="check that it is up; for s3, AWS_ENDPOINT_URL says where",
     )

@@ -21,10 +21,10 @@ from annotate.types.speech import (
     LengthRules,
     Segment,
     Speech,
-    Told,
     Transcript,
     TranscriptOptions,
     Turn,
+    VideoMetadata,
     Word,
     sample_id,
 )
@@ -40,7 +40,7 @@ from annotate.types.tasks import (
     Modality,
     Task,
 )
-from annotate.types.work import Failed, Failure, Finished, R, Sign, U, Working
+from annotate.types.work import Failed, Failure, Finished, Heartbeat, R, U, Working
 
 __all__ = [
     "AND",
@@ -63,6 +63,7 @@ __all__ = [
     "Footage",
     "Form",
     "FrameSample",
+    "Heartbeat",
     "Kind",
     "Known",
     "Label",
@@ -79,12 +80,10 @@ __all__ = [
     "SampleSource",
     "Segment",
     "Selection",
-    "Sign",
     "Speech",
     "Split",
     "Task",
     "TaskPrediction",
-    "Told",
     "Transcribing",
     "Transcript",
     "TranscriptOptions",
@@ -92,6 +91,7 @@ __all__ = [
     "U",
     "Verdict",
     "VideoJob",
+    "VideoMetadata",
     "VideoOutcome",
     "VideoStatus",
     "Votes",

@@ -92,14 +92,14 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What somebody said about a video beforehand. Empty where nobody did."""
+class VideoMetadata:
+    """Speaker, episode and turns of a video that the user gives at ingest; each may be empty."""
 
     speaker: str = ""
-    """Of the whole video."""
+    """Speaker of the whole video."""
     episode: str = ""
     turns: tuple[Turn, ...] = ()
-    """Who talks when, where a table says it line by line."""
+    """Speakers of stretches of the video, where a table lists them line by line."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,4 +1,4 @@
-"""What an executor tells of the units that it works on."""
+"""Outcomes that an executor yields for the units that it works on."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,34 +13,34 @@ class Failure(StrEnum):
     """Why a unit has no value."""
 
     TIMEOUT = "timeout"
-    """It got nowhere until its deadline and was killed."""
+    """It made no progress until its deadline and was killed."""
     DIED = "died"
-    """Its process ended without an answer: a crash, a kill, or no memory left."""
+    """Its process ended without a result: a crash, a kill, or no memory left."""
     ERROR = "error"
     """It raised; the message is the traceback."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
-    """What a worker tells of itself while it is busy."""
+class Heartbeat:
+    """Sent by a busy worker, so that its deadline starts anew."""
 
     done_us: int = 0
-    """How far into the footage it is; 0 where that is not known."""
+    """How far into the footage it is, in microseconds; 0 where that is not known."""
     of_us: int = 0
-    """How long the footage is; 0 where that is not known."""
+    """Length of the footage in microseconds; 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Working(Generic[U]):
-    """A unit that a worker has begun, or gets on with. No outcome: one follows."""
+    """A worker has begun a unit, or made progress with it. A final outcome follows."""
 
     unit: U
-    sign: Sign
+    heartbeat: Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
 class Finished(Generic[U, R]):
-    """A unit and what the function made of it."""
+    """A unit and the value that the function returned for it."""
 
     unit: U
     value: R

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from annotate.errors import AnnotateError, UsageError
-from annotate.executors._alive import alive
+from annotate.executors.heartbeat import send_heartbeat
 from annotate.ingest import run as run_step
 from annotate.protocols import Executor
 from annotate.registry import EXECUTORS
@@ -49,7 +49,7 @@ def work(unit: Any) -> Any:
         case "gets on":
             for step in range(30):
                 time.sleep(0.1)
-                alive(step, 30)
+                send_heartbeat(step, 30)
         case "raise":
             raise ValueError("bad luck")
         case "lock":
@@ -142,7 +142,7 @@ def test_a_unit_that_takes_long_but_gets_on_is_left_alone_and_tells_how_far_it_i
     *signs, last = told(place, ["gets on"], deadline_seconds=2.5)
     assert last == Finished("gets on", "gets on")
     assert {sign.unit for sign in signs} == {"gets on"}
-    assert 0 < signs[-1].sign.done_us < signs[-1].sign.of_us == 30
+    assert 0 < signs[-1].heartbeat.done_us < signs[-1].heartbeat.of_us == 30
 
 
 def test_units_are_drawn_only_a_window_ahead_and_each_has_one_outcome(place: Executor) -> None:

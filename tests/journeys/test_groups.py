@@ -6,12 +6,9 @@ from typing import Any
 from sqlalchemy import select
 
 from annotate.config.settings import Settings
-from annotate.ingest.files import Found
-from annotate.ingest.run import Run
-from annotate.ingest.speakers import Pattern, read_speakers
-from annotate.progress import SILENT
+from annotate.ingest.settle import settle as settle_samples
 from annotate.project import Project
-from annotate.types import PreparedSample, Segment, Told, Turn, VideoOutcome, VideoStatus, sample_id
+from annotate.types import PreparedSample, Segment, Turn, VideoMetadata, VideoOutcome, VideoStatus, sample_id
 from db import models, videos
 from db.engine import reading, writing
 from db.models import BatchItemState, SampleStatus
@@ -40,12 +37,10 @@ def cut(project: Project, name: str, *speakers: str, origin: str = "transcript",
         videos.put_video(session, outcome, name=name, settings_hash="", speaker=whole or name)
 
 
-def settle(project: Project, **told: Told) -> list[str]:
+def settle(project: Project, **metadata: VideoMetadata) -> list[str]:
     """End an ingest; its warnings."""
-    run = Run(project, read_speakers(None, Pattern(None, ""), Pattern(None, "")), Found(), SILENT)
-    run.told.update(told)
-    run.settle()
-    return run.found.warnings
+    with writing(project.engine) as session:
+        return settle_samples(project, session, metadata).warnings
 
 
 def splits(project: Project) -> dict[str, str | None]:
@@ -157,7 +152,7 @@ def test_rejected_samples_do_not_count_but_get_their_split_when_they_come_back(e
 
 
 def test_episodes_stay_together_and_a_cast_can_be_left_free(each_project: Project) -> None:
-    told = {f"v{n}": Told(episode=f"e{n // 2}") for n in range(12)}
+    told = {f"v{n}": VideoMetadata(episode=f"e{n // 2}") for n in range(12)}
     for n in range(12):
         cut(each_project, f"v{n}", "monica", "ross")
     project = with_splits(each_project, together=["episode"])
@@ -177,7 +172,7 @@ def test_a_cast_that_joins_everything_is_never_silent(each_project: Project) -> 
 def test_an_episode_named_later_never_moves_a_split_that_was_asked(each_project: Project) -> None:
     apart(each_project)
     before = splits(each_project)
-    warnings = settle(each_project, a=Told(episode="e1"), b=Told(episode="e1"))
+    warnings = settle(each_project, a=VideoMetadata(episode="e1"), b=VideoMetadata(episode="e1"))
     assert warnings[0].startswith("1 video keeps its old episode") and "b" in warnings[0]
     assert splits(each_project) == before
 
@@ -187,7 +182,7 @@ def test_turns_of_a_table_name_whoever_talks_most_and_stay_when_the_video_is_cut
 ) -> None:
     cut(each_project, "v", "voice 1", "voice 2", "", origin="voice")
     turns = (Turn("ann", 0, 600_000), Turn("ben", 500_000, 1_900_000), Turn("cleo", 900_000, 950_000))
-    assert settle(each_project, v=Told(turns=turns)) == []
+    assert settle(each_project, v=VideoMetadata(turns=turns)) == []
     named = [("ann", "table"), ("ben", "table"), ("", "")]
     assert [(row.speaker, row.speaker_origin) for row in sample_rows(each_project, "v")] == named
     cut(each_project, "v", "voice 1", "voice 2", "", origin="voice")
@@ -197,7 +192,7 @@ def test_turns_of_a_table_name_whoever_talks_most_and_stay_when_the_video_is_cut
 
 def test_a_turn_that_would_bring_two_splits_together_is_refused_and_told(each_project: Project) -> None:
     apart(each_project)
-    (warning,) = settle(each_project, a=Told(turns=(Turn("ben", 0, 1_000_000),)))
+    (warning,) = settle(each_project, a=VideoMetadata(turns=(Turn("ben", 0, 1_000_000),)))
     assert warning.startswith("1 sample keeps its old speaker")
     assert [row.speaker for row in sample_rows(each_project, "a")] == ["ann", "ann"]
 
@@ -207,7 +202,7 @@ def test_a_new_version_of_a_video_keeps_its_episode(each_project: Project, tmp_p
     cut(each_project, "old", "")
     with writing(each_project.engine) as session:
         videos.put_file(session, "v.mp4", stat, "old")
-    settle(each_project, old=Told(episode="e1"))
+    settle(each_project, old=VideoMetadata(episode="e1"))
     cut(each_project, "new", "")
     with writing(each_project.engine) as session:
         assert videos.put_file(session, "v.mp4", stat, "new")

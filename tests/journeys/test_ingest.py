@@ -528,7 +528,7 @@ def test_samples_that_are_no_longer_cut_are_told_and_keep_what_people_said(
     report = run(with_settings(each_project, min_seconds=2.0), folder)
     assert [w for w in report.warnings if "retired" in w] == [
         "3 samples are retired, because the videos are cut otherwise now; people have judged 1 of them, "
-        "and what they said is kept"
+        "and their answers are kept"
     ]
     assert [row.sample_id for row in rows(each_project, models.Annotation)] == [judged]
     assert not run(with_settings(each_project, min_seconds=2.0), folder).warnings
@@ -747,7 +747,7 @@ def test_a_media_folder_that_cannot_be_written_is_no_fault_of_the_video(
     monkeypatch.setattr("annotate.ingest.prepare.prepare", refuse)
     job = VideoJob(tmp_path / "a.mp4", "00", tmp_path / "media", None, CutPlan())
     assert cut(job) == CannotWrite(
-        f"{tmp_path}/media/M/x.mp4 cannot be written: Permission denied", "see who owns it"
+        f"{tmp_path}/media/M/x.mp4 cannot be written: Permission denied", "check who owns it"
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from annotate.errors import ConfigError, NothingToDo, UnknownName, UsageError
 from annotate.ingest import run as _ingest_run
-from annotate.ingest.outlook import Cut, ways_out
+from annotate.ingest.outlook import CutCounts, ways_out
 from annotate.project import Project
 from annotate.steps.explain import explain
 from annotate.steps.ingest import ingest
@@ -96,7 +96,7 @@ def test_when_no_sample_keeps_to_the_rules_the_rule_is_named(
     ruled(project, "duration = { max = 1 }")
     done = annotate("ingest", folder, "--workers", "1", cwd=project.root)
     assert done.returncode == 1
-    assert "no sample keeps to the rules of [checks] in annotate.toml: 2 cut, 2 rejected: duration 2" in (
+    assert "no sample satisfies the rules of [checks] in annotate.toml: 2 cut, 2 rejected: duration 2" in (
         done.stderr
     )
     assert "annotate explain" in done.stderr and "annotate recheck" in done.stderr
@@ -242,7 +242,7 @@ def test_a_limit_in_percent_is_refused_because_it_would_take_everything_or_nothi
 
 def test_whoever_hides_subtitles_is_told_of_the_rule_that_still_rejects_them(project: Project) -> None:
     hiding = project.overruled("ingest", hide_subtitles=True).settings
-    lettered, quiet = (Cut(2, 2, {check: 2}, 0) for check in ("burnt-in-text", "snr"))
+    lettered, quiet = (CutCounts(2, 2, {check: 2}, 0) for check in ("burnt-in-text", "snr"))
     assert "subtitles are hidden, but" in ways_out(lettered, hiding)[0]
     assert "hide_subtitles = true" in ways_out(lettered, project.settings)[0]
     assert "burnt-in-text" not in ways_out(quiet, hiding)[0]

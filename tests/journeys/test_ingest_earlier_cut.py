@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from annotate.ingest.run import earlier_cut_hashes
+from annotate.ingest.cut_hash import earlier_cut_hashes
 from annotate.project import Project
 from annotate.steps.ingest import IngestReport, ingest
 from db import models

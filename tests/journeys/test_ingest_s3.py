@@ -241,7 +241,7 @@ def test_doctor_writes_and_reads_the_media_root(kept: Project, bucket: Bucket) -
     assert bucket.names() == []
     wrong = with_media(kept, "s3://no-such-bucket-here")
     (found,) = [c for c in doctor(wrong).checks if c["check"] == "media root"]
-    assert (found["state"], found["do"]) == ("fail", "make the bucket, or mend the URL")
+    assert (found["state"], found["do"]) == ("fail", "make the bucket, or correct the URL")
 
 
 # ---- export ---------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from annotate.errors import UsageError
-from annotate.ingest.files import SourceFile, find
-from annotate.ingest.transcripts import attach, read_given
+from annotate.ingest.files import SourceFile, find_files
+from annotate.ingest.transcripts import attach_transcripts, find_given
 from annotate.project import Project
 from annotate.steps.ingest import IngestReport, ingest
 from db import models
@@ -98,8 +98,8 @@ def test_a_transcript_of_each_format_beside_a_video_is_found_and_stored(
 
 
 def files(folder: Path, **options: Any) -> tuple[dict[str, SourceFile], list[str]]:
-    found = find([folder], excluded=[])
-    attach(found, read_given(options.get("given")), options.get("language", ""))
+    found = find_files([folder], excluded=[])
+    attach_transcripts(found, find_given(options.get("given")), options.get("language", ""))
     return {file.relative: file for file in found.files}, found.warnings
 
 
@@ -184,12 +184,12 @@ def test_what_is_no_transcript_is_told_before_any_video_is_touched(
 
 def test_an_empty_folder_of_transcripts_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no transcript"):
-        read_given(tmp_path)
+        find_given(tmp_path)
 
 
 def test_transcripts_behind_a_url_are_told_to_be_copied_first() -> None:
-    with pytest.raises(UsageError, match="s3:/bucket/x is no path on this machine") as caught:
-        read_given(Path("s3://bucket/x"))
+    with pytest.raises(UsageError, match="s3:/bucket/x is not a path on this machine") as caught:
+        find_given(Path("s3://bucket/x"))
     assert "copy the transcripts here" in caught.value.hint
 
 

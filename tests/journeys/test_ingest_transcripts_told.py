@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from annotate.errors import AnnotateError, UsageError
-from annotate.ingest.files import find
+from annotate.ingest.files import find_files
 from annotate.ingest.notes import counted_notes
-from annotate.ingest.transcripts import attach, read_given
+from annotate.ingest.transcripts import attach_transcripts, find_given
 from annotate.project import Project
 from annotate.steps.explain import explain
 from annotate.steps.ingest import IngestReport, ingest
@@ -183,7 +183,7 @@ def test_the_tier_and_the_encoding_that_somebody_names_are_taken_and_the_video_i
     missing = project.overruled("ingest", transcript_tiers=("tx",))
     with pytest.raises(AnnotateError, match="no tier is called 'tx'; its tiers are 'text', 'translation'"):
         run(missing, video)
-    with pytest.raises(UsageError, match="'cp-one' is no known encoding"):
+    with pytest.raises(UsageError, match="'cp-one' is not a known encoding"):
         run(project.overruled("ingest", transcript_encoding="cp-one"), video)
 
 
@@ -197,8 +197,8 @@ def test_of_all_files_that_whisper_writes_the_json_is_taken_and_the_others_are_n
     }  # fmt: skip
     for ending, content in contents.items():
         (tmp_path / f"talk.{ending}").write_text(content)
-    found = find([tmp_path], excluded=[])
-    attach(found, read_given(None), "")
+    found = find_files([tmp_path], excluded=[])
+    attach_transcripts(found, find_given(None), "")
     assert [Path(file.sidecar or "").name for file in found.files] == ["talk.json"]
     assert found.warnings == [
         "1 video has more than one transcript: "
@@ -220,5 +220,5 @@ def test_the_same_note_on_many_videos_is_counted_once_with_its_first_place() -> 
 
 def test_an_encoding_that_does_not_exist_is_told_before_anything_is_read() -> None:
     with pytest.raises(UsageError) as caught:
-        read_given(None, TranscriptOptions(encoding="base64"))
+        find_given(None, TranscriptOptions(encoding="base64"))
     assert "cp1251" in caught.value.hint

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from annotate.project import Project
 from annotate.steps.recheck import recheck
 from annotate.steps.status import status
-from annotate.types import Told
+from annotate.types import VideoMetadata
 from db import models
 from db.engine import reading, writing
 from db.groups import fixed_videos
@@ -69,7 +69,7 @@ def test_other_shares_and_names_count_as_long_as_nobody_was_asked(each_project: 
     settle(each_project)
     settle(with_splits(each_project, train=0.2, valid=0.4, test=0.4))
     assert counts(each_project) == {"train": 2, "valid": 4, "test": 4}
-    told = {f"v{n}": Told(episode="e") for n in range(9)}
+    told = {f"v{n}": VideoMetadata(episode="e") for n in range(9)}
     warnings = settle(each_project, **told)
     assert not any("keep" in warning for warning in warnings)
     assert len({splits(each_project)[f"v{n}"] for n in range(9)}) == 1

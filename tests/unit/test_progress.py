@@ -19,7 +19,7 @@ from rich.console import Console
 from annotate import console
 from annotate.console import Terminal
 from annotate.ingest.meter import Meter, clock_time
-from annotate.types import Sign
+from annotate.types import Heartbeat
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -52,10 +52,10 @@ class Clock:
 def test_a_worker_has_a_line_with_its_video_and_its_speed_until_it_is_done() -> None:
     bar, clock = Recorder(), Clock()
     meter = Meter(bar, 2, clock)
-    meter.working("x", "talk.mp4", 1000, Sign())
+    meter.working("x", "talk.mp4", 1000, Heartbeat())
     assert bar.lines == {"x": "talk.mp4  listening"}
     clock.now = 10.0
-    meter.working("x", "talk.mp4", 1000, Sign(300_000_000, 600_000_000))
+    meter.working("x", "talk.mp4", 1000, Heartbeat(300_000_000, 600_000_000))
     assert bar.lines == {"x": "talk.mp4  5:00 of 10:00  30.0 x real time"}
     assert bar.done == 500
     clock.now = 20.0
@@ -68,11 +68,11 @@ def test_a_worker_has_a_line_with_its_video_and_its_speed_until_it_is_done() -> 
 def test_what_a_lost_worker_did_is_taken_back() -> None:
     bar = Recorder()
     meter = Meter(bar, 1, Clock())
-    meter.working("x", "talk.mp4", 1000, Sign(3, 4))
+    meter.working("x", "talk.mp4", 1000, Heartbeat(3, 4))
     assert bar.done == 750
     meter.lost("x")
     assert (bar.lines, bar.done) == ({}, 0)
-    meter.working("x", "talk.mp4", 1000, Sign(9, 4))
+    meter.working("x", "talk.mp4", 1000, Heartbeat(9, 4))
     meter.done("x", "talk.mp4", 1000, 1.0)
     assert bar.done == 1000
 
@@ -80,7 +80,7 @@ def test_what_a_lost_worker_did_is_taken_back() -> None:
 def test_files_that_need_no_worker_count_by_their_size() -> None:
     bar = Recorder()
     meter = Meter(bar, 2, Clock())
-    meter.passed("same.mp4", 70)
+    meter.skipped("same.mp4", 70)
     meter.done("y", "broken.mp4", 30, 0.0)
     assert (bar.done, meter.footage_seconds) == (100, 0.0)
 

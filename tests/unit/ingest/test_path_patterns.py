@@ -5,8 +5,8 @@ import pytest
 from annotate.errors import ConfigError, UsageError
 from annotate.ingest import path_patterns as _path_patterns
 from annotate.ingest.files import SourceFile
-from annotate.ingest.path_patterns import Pattern, compiled
-from annotate.ingest.speakers import Speakers
+from annotate.ingest.path_patterns import PatternOption, compile_pattern
+from annotate.ingest.speakers import MetadataSources
 from db.videos import FileStat
 
 SLOW = r"(?P<speaker>(?:[a-z]+)+)\d_never"
@@ -17,7 +17,7 @@ def file(relative, folder="/videos"):
 
 
 def names(text, *files):
-    found = compiled(Pattern(text, ""), "speaker").search(files)
+    found = compile_pattern(PatternOption(text, ""), "speaker").search(files)
     return [found.get(one.path, "") for one in files]
 
 
@@ -54,7 +54,7 @@ def test_an_expression_that_backtracks_for_ever_is_given_up_and_names_itself_and
 ):
     monkeypatch.setattr(_path_patterns, "SECONDS", 0.3)
     files = [file("ok1_never.mp4"), file("sub/" + "a" * 60 + ".mp4"), file("b.mp4")]
-    voices = Speakers(speaker_pattern=compiled(Pattern(*given), "speaker"))
+    voices = MetadataSources(speaker_pattern=compile_pattern(PatternOption(*given), "speaker"))
     with pytest.raises(error) as raised:
         voices.match(files)
     assert "speaker pattern" in str(raised.value)
@@ -69,10 +69,12 @@ def test_an_expression_that_backtracks_for_ever_is_given_up_and_names_itself_and
 )
 def test_what_is_no_expression_or_has_no_group_is_refused_before_anything_is_read(text):
     with pytest.raises(UsageError, match="speaker pattern"):
-        compiled(Pattern(text, "(?P<speaker>fine)"), "speaker")
+        compile_pattern(PatternOption(text, "(?P<speaker>fine)"), "speaker")
 
 
 def test_an_option_wins_over_a_setting_and_an_empty_one_switches_it_off():
-    assert compiled(Pattern("(?P<speaker>a)", "(?P<speaker>b)"), "speaker").text == "(?P<speaker>a)"
-    assert compiled(Pattern("", "(?P<speaker>b)"), "speaker") is None
-    assert compiled(Pattern(None, "(?P<speaker>b)"), "speaker").text == "(?P<speaker>b)"
+    assert (
+        compile_pattern(PatternOption("(?P<speaker>a)", "(?P<speaker>b)"), "speaker").text == "(?P<speaker>a)"
+    )
+    assert compile_pattern(PatternOption("", "(?P<speaker>b)"), "speaker") is None
+    assert compile_pattern(PatternOption(None, "(?P<speaker>b)"), "speaker").text == "(?P<speaker>b)"

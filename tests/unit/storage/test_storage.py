@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from annotate.errors import StorageError
-from annotate.storage.clips import PASSES, ClipStore, Wanted, clip_store
-from annotate.storage.sources import download, list_files, look_at
+from annotate.storage.clips import PASSES, ClipStore, ExpectedFile, clip_store
+from annotate.storage.sources import download, list_files, stat_url
 from annotate.storage.urls import connect, is_url
 from annotate.types import Modality, SampleMedia
 from tests.support.object_store import Bucket
@@ -18,7 +18,7 @@ OTHER = "cd12cd34ef56ab79"
 M = Modality.MULTIMODAL
 
 
-def written(folder: Path, *sample_ids: str) -> list[Wanted]:
+def written(folder: Path, *sample_ids: str) -> list[ExpectedFile]:
     """Three files per sample, and what they hold."""
     wanted = []
     for sample_id in sample_ids:
@@ -27,7 +27,7 @@ def written(folder: Path, *sample_ids: str) -> list[Wanted]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(f"{sample_id} {modality}".encode() * 100)
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            wanted.append(Wanted(sample_id, modality, digest))
+            wanted.append(ExpectedFile(sample_id, modality, digest))
     return wanted
 
 
@@ -81,8 +81,8 @@ def test_a_folder_is_never_fetched_checked_or_sent(tmp_path: Path) -> None:
     store = ClipStore(tmp_path)
     store.check()
     store.put([ID])
-    assert store.fetch([Wanted(ID, M, "another hash")]) == {}
-    assert store.mend(wanted) == set()
+    assert store.fetch([ExpectedFile(ID, M, "another hash")]) == {}
+    assert store.restore(wanted) == set()
     assert store.stored()(ID)
     assert not store.stored()(OTHER)
 
@@ -146,7 +146,7 @@ def test_what_the_store_lost_and_the_folder_holds_is_sent_again(bucket: Bucket, 
     wanted = written(tmp_path, ID, OTHER)
     SampleMedia.under(tmp_path, OTHER).audio.write_bytes(b"changed")
     store = ClipStore(tmp_path, bucket.url)
-    assert store.mend(wanted) == {ID}
+    assert store.restore(wanted) == {ID}
     stored = store.stored()
     assert stored(ID)
     assert not stored(OTHER)
@@ -165,7 +165,7 @@ def test_a_bucket_whose_name_cannot_be_is_told_to_be_mended(bucket: Bucket, tmp_
     for name in ("bb", "no spaces"):
         with pytest.raises(StorageError) as raised:
             ClipStore(tmp_path, f"s3://{name}/clips").check()
-        assert raised.value.hint == "make the bucket, or mend the URL"
+        assert raised.value.hint == "make the bucket, or correct the URL"
 
 
 def test_a_store_that_does_not_answer_is_told_by_every_call(bucket: Bucket, tmp_path: Path) -> None:
@@ -208,8 +208,8 @@ def test_an_object_that_is_named_itself_is_known_as_such(bucket: Bucket) -> None
     url = bucket.put("videos/a b#1.mp4", b"one")
     (found,) = list_files(url)
     assert (found.url, found.relative, found.named) == (url, "a b#1.mp4", True)
-    assert look_at(url) == found
-    assert look_at(f"{bucket.url}/videos/none.srt") is None
+    assert stat_url(url) == found
+    assert stat_url(f"{bucket.url}/videos/none.srt") is None
 
 
 def test_a_download_is_hashed_on_the_way_and_read_once(bucket: Bucket, tmp_path: Path) -> None:
