@@ -56,7 +56,7 @@ class ClipStore:
         return connect(self.url)
 
     def check(self) -> None:
-        """Test the URL: write, read and delete a small object. A folder is not tested. Raises `StorageError`."""
+        """Write, read and delete a small object behind the URL. Raises `StorageError`."""
         if not self.url:
             return
         fs, root = self._remote
