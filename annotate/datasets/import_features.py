@@ -22,31 +22,33 @@ from db.engine import reading
 from db.imports import NewShard
 
 Stored = Mapping[str, tuple[str, str]]
-"""By sample: hash of its numbers, and of the shard that they lie in."""
+"""By sample: hash of its features, and hash of the shard that holds them."""
 SHARD_SAMPLES = 4096
 SHARD_BYTES = 1 << 25
-"""Of 32-bit numbers: what one shard has at most, and so what is in memory at once."""
+"""Most bytes of 32-bit numbers in one shard, and so in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """Shards that lie on the disk, and are on no record yet."""
+class WrittenFeatures:
+    """Shards that are written to disk, and not in the database yet."""
 
     shards: list[NewShard]
-    told: dict[str, str]
-    """By modality: what was stored, for people."""
+    summary: dict[str, str]
+    """By modality: what was stored, for the user."""
     warnings: list[str]
 
 
-def write_features(project: Project, corpus: Corpus, ids: Sequence[str], progress: Progress) -> Written:
-    """Store the features of samples (ids in the order of the corpus), of every modality that is imported.
+def write_features(
+    project: Project, corpus: Corpus, ids: Sequence[str], progress: Progress
+) -> WrittenFeatures:
+    """Write the features of samples (`ids` in the order of the corpus), for every imported modality.
 
-    A modality that the corpus does not have gets a row of zeros per sample, as extractors give for one that
-    is absent; samples that have features of it keep them. Raises `CorpusError` for numbers that are not
-    finite, and another width than others have.
+    For a modality that the corpus does not have, each sample gets a frame of zeros, as from an extractor;
+    samples that have features of it keep them. Raises `CorpusError` for numbers that are not finite, and for
+    another width than that of the features before.
     """
     temporary.sweep(project.features.rglob(temporary.PATTERN))
-    written = Written([], {}, [])
+    written = WrittenFeatures([], {}, [])
     for modality in UNIMODAL:
         if project.settings.features.extractor(modality) == IMPORTED:
             _write(project, modality, corpus.features.get(modality), ids, written, progress)
@@ -54,82 +56,66 @@ def write_features(project: Project, corpus: Corpus, ids: Sequence[str], progres
 
 
 def _write(
-    project: Project, modality: Modality, frames: Frames | None, ids: Sequence[str], written: Written,
+    project: Project, modality: Modality, frames: Frames | None, ids: Sequence[str], written: WrittenFeatures,
     progress: Progress,
 ) -> None:  # fmt: skip
     store, name = FeatureStore(project.features), full_name(IMPORTED, open_extractor(project, modality))
     with reading(project.engine) as session:
         stored = imports.stored_features(session, name)
+    blank: list[str] = []
     if frames is None:
-        ids = _without(stored, ids, modality, written)
-    known = _known(project, store, stored)
-    blank = [] if frames is None else _blank(stored, set(ids))
+        # Somebody who leaves out --features later does not mean to lose the earlier ones.
+        count, ids = len(ids), [i for i in ids if i not in stored]
+        kept = count - len(ids)
+        written.summary[modality.word] = (
+            f"none here; {counted(kept, 'sample')} {either(kept, 'keeps', 'keep')} earlier features"
+            if kept
+            else "absent"
+        )
+    else:
+        # Samples of corpora without the modality have a single zero, whatever the width.
+        single_zero = _digest(np.zeros((1, 1), np.float32))
+        present = set(ids)
+        blank = sorted(i for i, (digest, _) in stored.items() if digest == single_zero and i not in present)
+    intact = _intact_features(project, store, stored)
     width = _width(project, store, modality, name, frames, {*ids, *blank})
-    absent = np.zeros((1, width), np.float32)
-    _widen(store, modality, name, blank, absent, written)
-    missing = held = 0
+    zeros = np.zeros((1, width), np.float32)
+    if width > 1:
+        for start in range(0, len(blank), SHARD_SAMPLES):
+            batch = blank[start : start + SHARD_SAMPLES]
+            digest = _digest(zeros)
+            _flush(store, modality, name, [(i, zeros) for i in batch], [(i, digest) for i in batch], written)
+    missing = buffered_bytes = 0
     buffer: list[tuple[str, NDArray[np.float32]]] = []
     digests: list[tuple[str, str]] = []
     with progress.bar(f"reading {modality.word}", len(ids)) as bar:
         for index, sample_id in enumerate(ids):
-            found = None if frames is None else frames.of(index)
-            missing += found is None
-            found = absent if found is None else found
-            digest = _digest(found)
-            if known.get(sample_id) != digest:
-                buffer.append((sample_id, found))
+            array = None if frames is None else frames.of(index)
+            missing += array is None
+            array = zeros if array is None else array
+            digest = _digest(array)
+            if intact.get(sample_id) != digest:
+                buffer.append((sample_id, array))
                 digests.append((sample_id, digest))
-                held += found.nbytes
-            if len(buffer) >= SHARD_SAMPLES or held >= SHARD_BYTES:
+                buffered_bytes += array.nbytes
+            if len(buffer) >= SHARD_SAMPLES or buffered_bytes >= SHARD_BYTES:
                 _flush(store, modality, name, buffer, digests, written)
-                held = 0
+                buffered_bytes = 0
             bar.advance()
         _flush(store, modality, name, buffer, digests, written)
     if frames is None:
         return
-    written.told[modality.word] = f"{counted(len(ids) - missing, 'sample')}, {width} wide"
+    written.summary[modality.word] = f"{counted(len(ids) - missing, 'sample')}, {width} wide"
     if missing:
         written.warnings.append(
             f"{counted(missing, 'sample')} {either(missing, 'has', 'have')} no {modality.word} "
-            "features: zeros stand for them"
+            "features: they get zeros"
         )
-
-
-def _blank(stored: Stored, ids: set[str]) -> list[str]:
-    """Samples of corpora that came without the modality: one zero stands for each, and says no width."""
-    nothing = _digest(np.zeros((1, 1), np.float32))
-    return sorted(i for i, (digest, _) in stored.items() if digest == nothing and i not in ids)
-
-
-def _widen(
-    store: FeatureStore, modality: Modality, name: str, blank: Sequence[str], absent: NDArray[np.float32],
-    written: Written,
-) -> None:  # fmt: skip
-    """Store as many zeros for what is absent as others have numbers."""
-    if absent.shape[1] == 1:
-        return
-    for start in range(0, len(blank), SHARD_SAMPLES):
-        some = blank[start : start + SHARD_SAMPLES]
-        _flush(
-            store, modality, name, [(i, absent) for i in some], [(i, _digest(absent)) for i in some], written
-        )
-
-
-def _without(stored: Stored, ids: Sequence[str], modality: Modality, written: Written) -> list[str]:
-    """Samples that have no features yet: who leaves out `--features` later does not mean to lose them."""
-    found = [i for i in ids if i not in stored]
-    kept = len(ids) - len(found)
-    written.told[modality.word] = (
-        "absent"
-        if not kept
-        else f"none here; {counted(kept, 'sample')} {either(kept, 'keeps', 'keep')} earlier features"
-    )
-    return found
 
 
 def _flush(
     store: FeatureStore, modality: Modality, name: str, buffer: list[tuple[str, NDArray[np.float32]]],
-    digests: list[tuple[str, str]], written: Written,
+    digests: list[tuple[str, str]], written: WrittenFeatures,
 ) -> None:  # fmt: skip
     if buffer:
         shard = store.write(modality, name, buffer)
@@ -142,29 +128,29 @@ def _digest(array: NDArray[np.float32]) -> str:
     return hashlib.sha256(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
-def _known(project: Project, store: FeatureStore, stored: Stored) -> dict[str, str]:
-    """By sample: hash of the features that are stored, and whole."""
+def _intact_features(project: Project, store: FeatureStore, stored: Stored) -> dict[str, str]:
+    """By sample: hash of its stored features, where their shard is intact."""
     with reading(project.engine) as session:
         shards = {row.sha256: row.path for row in features.shards(session)}
-    whole = {
+    intact = {
         sha256 for sha256 in {shard for _, shard in stored.values()} if store.intact(shards[sha256], sha256)
     }
-    return {sample_id: digest for sample_id, (digest, shard) in stored.items() if shard in whole}
+    return {sample_id: digest for sample_id, (digest, shard) in stored.items() if shard in intact}
 
 
 def _width(
     project: Project, store: FeatureStore, modality: Modality, name: str, frames: Frames | None, ids: set[str]
 ) -> int:
-    """Of a frame: one project has one width per modality."""
+    """Numbers per frame of a modality, which are the same in the whole project."""
     with reading(project.engine) as session:
         other = imports.one_feature_outside(session, name, ids)
-        place = None if other is None else features.places(session, name, [other])[other]
-    if place is None:
+        location = None if other is None else features.places(session, name, [other])[other]
+    if location is None:
         return 1 if frames is None else frames.dim
-    present = int(store.read(place.path, [place.position])[0].shape[1])
-    if frames is not None and frames.dim != present:
+    width = int(store.read(location.path, [location.position])[0].shape[1])
+    if frames is not None and frames.dim != width:
         raise CorpusError(
-            f"{modality.word} has {frames.dim} numbers per frame here, and {present} in what came before",
+            f"{modality.word} has {frames.dim} numbers per frame here, and {width} in earlier imports",
             hint="import both from one table, or into projects of their own",
         )
-    return present
+    return width

@@ -1,9 +1,9 @@
-"""Run as a process of its own: turns an MMSA pickle into plain arrays and JSON, and builds nothing else.
+"""Runs as a process of its own: turns an MMSA pickle into plain arrays and JSON, and builds nothing else.
 
-``python -I _unpickle.py FILE FOLDER BYTES SECONDS``. Nothing that a pickle names is ever looked up or called:
-each name of a short list stands for an inert record of what it was given, and arrays are made of those
-records here, from raw bytes of plain types. Everything else is refused. Before it looks at the file it gives
-up the right to more memory than BYTES, a longer file, and more than SECONDS of a processor.
+``python -I _unpickle.py FILE FOLDER BYTES SECONDS``. Nothing that a pickle names is ever imported or called:
+the names of a short list are replaced by inert records of their arguments, from which arrays are made
+here, from raw bytes of plain types. Everything else is refused. Before it reads the file, the process limits
+its own memory and the files that it writes to BYTES, and its CPU time to SECONDS.
 """
 
 import io
@@ -19,13 +19,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 REFUSED = 3
-"""Exit code: the file is not what it has to be; the reason stands on stdout."""
+"""Exit code for a file with unexpected content; the reason is written to stdout."""
 TOO_LARGE = 4
-"""Exit code: what it holds takes more room than it may; how much stands on stdout."""
+"""Exit code for content that takes more room than allowed; the bytes needed are written to stdout."""
 TEXT_WEIGHT = 8
-"""How many bytes of memory one byte of text takes where it is read again."""
-LEAST_BYTES = 4096
-"""What the smallest file takes."""
+"""Bytes of memory that one byte of text takes where it is read again."""
+MIN_FILE_BYTES = 4096
+"""Room that the smallest file takes."""
 MOST_DIMENSIONS = 4
 _NUMBERS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 
@@ -39,7 +39,7 @@ class TooLargeError(Exception):
 
 
 class _Name:
-    """What stands in for a name of the list: it can be called once, and nothing can be set on it."""
+    """Replaces a name of the list: it can be called, and nothing can be set on it."""
 
     __slots__ = ("_make",)
     _make: Callable[..., Any]
@@ -58,7 +58,7 @@ class _Name:
 
 
 class _Type:
-    """A dtype, as far as it was described."""
+    """The description of a dtype."""
 
     __slots__ = ("code", "order", "size")
 
@@ -83,7 +83,7 @@ class _Type:
 
 
 class _Array:
-    """An array, as far as it was described."""
+    """The description of an array."""
 
     __slots__ = ("data", "fortran", "shape", "type")
 
@@ -96,7 +96,7 @@ class _Array:
         self.shape, self.type, self.fortran, self.data = state[-4:]
 
     def plain(self) -> Any:
-        """The numpy array; of an array of objects, the list of them."""
+        """The numpy array; a list for an array of objects."""
         if not isinstance(self.type, _Type) or not isinstance(self.shape, tuple):
             raise RefusedError("an array in a form that nobody writes")
         if not all(isinstance(n, int) and n >= 0 for n in self.shape) or len(self.shape) > MOST_DIMENSIONS:
@@ -129,7 +129,7 @@ def _scalar(type: object, data: object) -> _Array:
 
 
 def _encode(text: object, encoding: object) -> bytes:
-    """How the oldest form writes bytes."""
+    """Bytes in the oldest protocol."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise RefusedError("text in a form that nobody writes")
     return text.encode("latin1")
@@ -168,14 +168,14 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     **{(home, "bytes"): _bytes for home in ("builtins", "__builtin__")},
     **{(home, "dict"): _dict for home in ("builtins", "__builtin__")},
 }
-"""What a pickle may name, and what stands in for it."""
+"""The names that a pickle may use, with their replacements."""
 
 
 class _Reader(pickle.Unpickler):
-    """Looks nothing up: a name is on the list, or the file is refused."""
+    """Imports nothing: a name is on the list, or the file is refused."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The stand-in."""
+        """The replacement of a name. Raises `RefusedError` for one that is not on the list."""
         if (module, name) not in _ALLOWED:
             raise RefusedError(
                 f"it wants to build {module[:80]}.{name[:80]}, which is neither array nor text"
@@ -183,14 +183,14 @@ class _Reader(pickle.Unpickler):
         return _Name(_ALLOWED[module, name])
 
     def persistent_load(self, pid: object) -> NoReturn:
-        """Nothing lies outside the file."""
+        """Raises `RefusedError`: nothing may lie outside the file."""
         raise RefusedError("it refers to something outside itself")
 
 
 def read(file: io.BufferedReader) -> Any:
-    """What the pickle holds, arrays as records of what they are.
+    """The content of the pickle, with descriptions in place of arrays.
 
-    Raises `RefusedError`.
+    Raises `RefusedError` for content that is not allowed.
     """
     # Text of Python 2 stays bytes: it may be in any encoding.
     reader = _Reader(file, fix_imports=False, encoding="bytes")
@@ -199,7 +199,7 @@ def read(file: io.BufferedReader) -> Any:
     except RefusedError:
         raise
     except (EOFError, pickle.UnpicklingError) as error:
-        raise RefusedError(f"it is no whole pickle: {error}") from error
+        raise RefusedError(f"it is not a complete pickle: {error}") from error
     except MemoryError:
         raise
     except Exception as error:  # whatever a damaged stream of instructions leads to
@@ -212,8 +212,8 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         try:
             value.encode()
-        except UnicodeEncodeError as error:  # halves of signs, which no database takes
-            raise RefusedError(f"{value[:80]!a} is no text") from error
+        except UnicodeEncodeError as error:  # surrogates, which no database stores
+            raise RefusedError(f"{value[:80]!a} is not valid text") from error
         return value
     if isinstance(value, _Array):
         value = value.plain()
@@ -224,20 +224,20 @@ def _text(value: object) -> str:
 
 
 def _plain(value: object) -> Any:
-    """An array as numpy has it, anything else as it is."""
+    """A numpy array for the description of one, any other value unchanged."""
     return value.plain() if isinstance(value, _Array) else value
 
 
 def _ids(value: object) -> list[str]:
-    ids = [_text(one) for one in _items(value)]
-    if wrong := next((one for one in ids if "\0" in one), None):
+    ids = [_text(item) for item in _items(value)]
+    if wrong := next((name for name in ids if "\0" in name), None):
         raise RefusedError(f"the id {wrong[:80]!a} holds a character that no database stores")
     return ids
 
 
-def _spoken(value: object) -> list[str]:
-    """What is said in each sample; empty where it is missing, as pandas and numpy write that."""
-    return ["" if _is_missing(one) else _text(one).replace("\0", "") for one in _items(value)]
+def _transcripts(value: object) -> list[str]:
+    """The text of each sample; empty where pandas or numpy wrote a missing value."""
+    return ["" if _is_missing(item) else _text(item).replace("\0", "") for item in _items(value)]
 
 
 def _is_missing(value: object) -> bool:
@@ -257,13 +257,13 @@ def _items(value: object) -> list[Any]:
 
 
 def _numbers(value: object, depth: int = 0) -> np.ndarray[Any, Any]:
-    """An array of numbers; lists of them are made one."""
+    """An array of numbers; nested lists become one array."""
     value = _plain(value)
     if isinstance(value, bool | int | float) and depth:
         return np.array(value)
     if isinstance(value, list | tuple) and depth < MOST_DIMENSIONS:
-        items = [_numbers(one, depth + 1) for one in value]
-        if len({np.shape(one) for one in items}) > 1:
+        items = [_numbers(item, depth + 1) for item in value]
+        if len({np.shape(item) for item in items}) > 1:
             raise RefusedError("a list of arrays of different shapes")
         value = np.array(items)
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
@@ -271,14 +271,14 @@ def _numbers(value: object, depth: int = 0) -> np.ndarray[Any, Any]:
     raise RefusedError(f"a {type(value).__name__} where numbers belong")
 
 
-TEXTS: dict[str, Callable[[object], list[str]]] = {"id": _ids, "raw_text": _spoken}
+TEXTS: dict[str, Callable[[object], list[str]]] = {"id": _ids, "raw_text": _transcripts}
 LABELS = ("regression_labels", *(f"regression_labels_{m}" for m in "TAV"))
 FEATURES = ("text", "audio", "vision")
 LENGTHS = tuple(f"{m}_lengths" for m in FEATURES)
 
 
 def parts(content: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each split of the file, by its name, with its keys as text; whatever else there is, is passed over."""
+    """Each split of the file with its name, and its keys as text; everything else is skipped."""
     content = _plain(content)
     if not isinstance(content, Mapping):
         raise RefusedError(f"it holds a {type(content).__name__}, not the splits of a feature file")
@@ -287,57 +287,57 @@ def parts(content: object) -> Iterator[tuple[str, dict[str, Any]]]:
             yield _text(name), {_text(key): value for key, value in part.items()}
 
 
-class _Room:
-    """The folder that everything is written to, and how much more may be."""
+class _LimitedFolder:
+    """The folder that everything is written to, with a limit on its size."""
 
     def __init__(self, folder: Path, most: int) -> None:
         self._folder, self._most, self._used = folder, most, 0
 
     def take(self, size: int) -> None:
-        """Have so many bytes more taken; a file may name one array in a thousand places."""
+        """Count `size` bytes, even of an array that the file names many times. Raises `TooLargeError`."""
         self._used += size
         if self._used > self._most:
             raise TooLargeError(str(self._used))
 
     def save(self, name: str, array: np.ndarray[Any, Any]) -> None:
-        self.take(array.nbytes + LEAST_BYTES)
+        self.take(array.nbytes + MIN_FILE_BYTES)
         np.save(self._folder / f"{name}.npy", array, allow_pickle=False)
 
 
 def write(content: object, folder: Path, most: int) -> None:
-    """``parts.json`` with the texts of each split, and its arrays as ``SPLIT-NUMBER.KEY.npy``.
+    """Write ``parts.json`` with the texts of each split, and its arrays as ``SPLIT-NUMBER.KEY.npy``.
 
     Raises `TooLargeError` before the files take more than `most` bytes together.
     """
-    told, room = [], _Room(folder, most)
+    listed, output = [], _LimitedFolder(folder, most)
     for number, (name, part) in enumerate(parts(content)):
         arrays: list[str] = []
         for key in (*FEATURES, *LENGTHS, *LABELS):
             if key in part:
-                room.save(f"{number}.{key}", _numbers(part[key]))
+                output.save(f"{number}.{key}", _numbers(part[key]))
                 arrays.append(key)
         if "text_bert" in part and "text_lengths" not in part:
             mask = _numbers(part["text_bert"])
             if mask.ndim == 3 and mask.shape[1] == 3:
-                room.save(f"{number}.text_lengths", mask[:, 1].sum(axis=1).astype(np.int64))
+                output.save(f"{number}.text_lengths", mask[:, 1].sum(axis=1).astype(np.int64))
                 arrays.append("text_lengths")
         texts = {key: read(part[key]) for key, read in TEXTS.items() if key in part}
-        room.take(TEXT_WEIGHT * sum(len(one.encode()) + 4 for listed in texts.values() for one in listed))
-        told.append({"name": name, "texts": texts, "arrays": arrays})
-    (folder / "parts.json").write_text(json.dumps(told), encoding="utf-8")
+        output.take(TEXT_WEIGHT * sum(len(t.encode()) + 4 for column in texts.values() for t in column))
+        listed.append({"name": name, "texts": texts, "arrays": arrays})
+    (folder / "parts.json").write_text(json.dumps(listed), encoding="utf-8")
 
 
 def limit(memory: int, seconds: int) -> None:
-    """For good: a limit can be lowered again, and never raised."""
-    for what, most in (
+    """Limit memory (bytes) and CPU time of this process, for good: a limit can never be raised again."""
+    for kind, most in (
         (resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, memory),
         (resource.RLIMIT_CORE, 0),
     ):  # fmt: skip
-        resource.setrlimit(what, (most, most))
+        resource.setrlimit(kind, (most, most))
 
 
 def main(source: str, folder: str, memory: str, seconds: str) -> int:
-    """Exit code; a refusal stands on stdout."""
+    """Convert the file, and return the exit code; the reason of a refusal is written to stdout."""
     limit(int(memory), int(seconds))
     try:
         with Path(source).open("rb") as file:

@@ -1,4 +1,4 @@
-"""A corpus that was read from somewhere else, before any of it is stored."""
+"""A corpus that was read from files of others, before any of it is stored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,59 +11,59 @@ from annotate.types import Modality, Split
 
 
 class Frames(Protocol):
-    """The features of one modality, sample by sample."""
+    """The features of one modality, by sample."""
 
     @property
     def dim(self) -> int:
         """Numbers per frame."""
 
     def of(self, index: int) -> NDArray[np.float32] | None:
-        """(frames, dim) of the sample at that place, at least one frame; None where there is none.
+        """(frames, dim) of the sample at that position, at least one frame; None for a sample without.
 
         Raises `CorpusError` for a number that is not finite.
         """
 
 
 class Utterance(NamedTuple):
-    """One sample to be."""
+    """One sample of the corpus."""
 
     key: str
-    """What the corpus calls it."""
+    """Its id in the corpus."""
     video: str
     speaker: str = ""
     split: Split | None = None
     text: str = ""
     start_us: int = 0
     end_us: int = 0
-    """As `start_us` where nobody knows how long it is."""
+    """Equal to `start_us` where the length is not known."""
 
 
 class Vote(NamedTuple):
-    """What one rater, or the corpus as a whole, says about one task."""
+    """The answer of one rater, or of the corpus as a whole, to one task."""
 
-    place: int
-    """Of the utterance in its corpus."""
+    position: int
+    """Position of the utterance in its corpus."""
     task_id: str
     rater: str
     """Empty for the corpus as a whole."""
     value: str
-    """As it is stored: see `annotate.importing.answers`."""
+    """In the form that is stored; see `annotate.importing.answers`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Everything that is to be stored; no two utterances have the same key."""
+    """Everything to be stored; no two utterances have the same key."""
 
     file: str
     """Name of the file that the labels come from."""
     sha256: str
-    """Of its content."""
+    """Hash of that file's content."""
     utterances: Sequence[Utterance]
     votes: Sequence[Vote]
     tasks: frozenset[str]
-    """Ids of those that it speaks of, with a vote or without; what was said of others stays."""
+    """Ids of the tasks that it covers, with or without a vote; earlier answers to other tasks stay."""
     features: Mapping[Modality, Frames]
-    tells_split: bool
-    """Whether it says which split utterances are in."""
+    has_splits: bool
+    """Whether it says which split its utterances are in."""
     notes: tuple[str, ...] = ()
-    """What was left aside, for people."""
+    """What was not read, for the user."""

@@ -1,4 +1,4 @@
-"""Which column or array of a corpus means what: from flags, from a small TOML file, or from both."""
+"""The meaning of the columns and arrays of a corpus, from flags, from a small TOML file, or from both."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ MODALITIES = {word: m for m in Modality for word in (m.value.lower(), m.word)} |
     "video": Modality.VISION, "face": Modality.VISION, "visual": Modality.VISION, "voice": Modality.AUDIO,
     "all": Modality.MULTIMODAL,
 }  # fmt: skip
-"""What a cell may call a modality, in small letters."""
+"""Names of modalities in cells, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableMap:
-    """Names of columns (empty: there is none) and of arrays."""
+    """Names of columns and arrays; empty where there is none."""
 
     id: str = ""
-    """What a sample is called; empty: the number of its row, from 0."""
+    """Column of sample ids; without one, the number of the row from 0."""
     video: str = ""
-    """What a sample is a part of; empty: a video of its own."""
+    """Column of videos; without one, each sample is a video of its own."""
     speaker: str = ""
     split: str = ""
     text: str = ""
@@ -32,118 +32,97 @@ class TableMap:
     """Seconds from the start of the video."""
     end: str = ""
     rater: str = ""
-    """Who gave the answers of a row."""
+    """Column of the raters who gave the answers of a row."""
     votes: bool = False
-    """A row is one answer, by nobody knows whom."""
+    """Whether each row is the answer of one unknown rater."""
     modality: str = ""
-    """What the answers of a row were given on."""
+    """Column of the modalities that the answers of a row are about."""
     feature: Mapping[str, str] = field(default_factory=dict)
     """By ``text``, ``audio``, ``vision``: name of the array."""
     feature_id: str = ""
-    """Array of ids that says which sample each row of the others is; empty: those of the table, in order."""
+    """Array of the sample id of each row of the other arrays; without one, they are in the table's order."""
     cut_padding: bool = False
-    """Leave out frames of zeros at both ends."""
+    """Whether to drop frames of zeros at both ends."""
     length: Mapping[str, str] = field(default_factory=dict)
-    """By modality: array with the number of frames that are no padding."""
+    """By modality: array with the number of frames without padding."""
     label: Mapping[str, str] = field(default_factory=dict)
-    """By task (``sentiment.M``), or by dimension where a column tells the modality: the column."""
+    """Column by task (``sentiment.M``), or by dimension where a column has the modality."""
     value: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """By dimension: our answer by their word."""
+    """By dimension: our answer for each word of the corpus."""
     count: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """By task or dimension, as `label`: by answer, the column that counts its votes."""
+    """By task or dimension, as `label`: for each answer, the column that counts its votes."""
 
     def columns(self) -> list[str]:
-        """Every column that is named."""
+        """All columns that are named."""
         single = (self.id, self.video, self.speaker, self.split, self.text, self.start, self.end)
         counted = (column for columns in self.count.values() for column in columns.values())
         return [c for c in (*single, self.rater, self.modality, *self.label.values(), *counted) if c]
 
-    def tells_samples(self) -> bool:
-        """Whether it names anything about samples beside their answers."""
-        about = (self.video, self.speaker, self.split, self.text, self.start, self.end)
-        return any(about) or bool(self.feature)
+    def describes_samples(self) -> bool:
+        """Whether it names anything about samples besides their answers."""
+        columns = (self.video, self.speaker, self.split, self.text, self.start, self.end)
+        return any(columns) or bool(self.feature)
 
 
 def read_map(path: Path | None, flags: Mapping[str, Any]) -> TableMap:
-    """What the file says, overruled by the flags: strings, and lists of ``KEY=NAME``.
+    """The map of the file, overridden by the flags: strings, and lists of ``KEY=NAME``.
 
     Raises `UsageError` for a file or flag that cannot be read, and for a key that does not exist.
     """
-    said = _file(path) if path is not None else TableMap()
+    base = _read_file(path) if path is not None else TableMap()
     single: dict[str, Any] = {
         key: value for key, value in flags.items() if isinstance(value, str | bool) and value
     }
-    feature = {**said.feature, **_pairs("--feature", flags.get("feature", ()))}
-    length = {**said.length, **_pairs("--length", flags.get("length", ()))}
-    for flag, found in (("feature", feature), ("length", length)):
-        _require_modalities(flag, found)
+    feature = {**base.feature, **_pairs("--feature", flags.get("feature", ()))}
+    length = {**base.length, **_pairs("--length", flags.get("length", ()))}
+    modalities = [m.word for m in UNIMODAL]
+    for flag, arrays in (("feature", feature), ("length", length)):
+        if unknown := next((word for word in arrays if word not in modalities), None):
+            raise UsageError(
+                f"{flag} names {unknown!r}", hint=f"known: {', '.join(modalities)}; as in --{flag} audio=KEY"
+            )
     return replace(
-        said,
+        base,
         **single,
         feature=feature,
         length=length,
-        label={**said.label, **_pairs("--label", flags.get("label", ()))},
-        value=_nested(said.value, _values(flags.get("value", ()))),
-        count=_nested(said.count, _counts(flags.get("count", ()))),
+        label={**base.label, **_pairs("--label", flags.get("label", ()))},
+        value=_nested(base.value, "--value DIMENSION:THEIRS=OURS", flags.get("value", ())),
+        count=_nested(base.count, "--count TASK:ANSWER=COLUMN", flags.get("count", ())),
     )
 
 
-def _require_modalities(flag: str, found: Mapping[str, str]) -> None:
-    words = [m.word for m in UNIMODAL]
-    for word in found:
-        if word not in words:
-            raise UsageError(
-                f"{flag} names {word!r}", hint=f"known: {', '.join(words)}; as in --{flag} audio=KEY"
-            )
-
-
-def _pairs(flag: str, given: Sequence[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    for key, equals, name in pairs:
+def _pairs(flag: str, texts: Sequence[str]) -> dict[str, str]:
+    """``KEY=NAME`` as a mapping."""
+    split = [text.partition("=") for text in texts]
+    for key, equals, name in split:
         if not (key and equals and name):
             raise UsageError(f"{flag} {key}{equals}{name} cannot be read", hint=f"say {flag} KEY=NAME")
-    found = {key.strip(): name.strip() for key, _, name in pairs}
-    for key, _, name in pairs:
-        if found[key.strip()] != name.strip():
+    pairs = {key.strip(): name.strip() for key, _, name in split}
+    for key, _, name in split:
+        if pairs[key.strip()] != name.strip():
             raise UsageError(
-                f"{flag} says {key.strip()!r} twice: {name.strip()} and {found[key.strip()]}",
-                hint="say it once",
+                f"{flag} names {key.strip()!r} twice: {name.strip()} and {pairs[key.strip()]}",
+                hint="name it once",
             )
-    return found
-
-
-def _values(given: Sequence[str]) -> list[tuple[str, str, str]]:
-    """``emotion:A=anger`` as (dimension, their word, our answer)."""
-    found = []
-    for key, ours in _pairs("--value", given).items():
-        dimension, colon, theirs = key.partition(":")
-        if not colon:
-            raise UsageError(f"--value {key}={ours} cannot be read", hint="say --value DIMENSION:THEIRS=OURS")
-        found.append((dimension, theirs, ours))
-    return found
-
-
-def _counts(given: Sequence[str]) -> list[tuple[str, str, str]]:
-    """``emotion.A:anger=COLUMN`` as (task, answer, column)."""
-    found = []
-    for key, column in _pairs("--count", given).items():
-        task, colon, answer = key.partition(":")
-        if not colon:
-            raise UsageError(f"--count {key}={column} cannot be read", hint="say --count TASK:ANSWER=COLUMN")
-        found.append((task, answer, column))
-    return found
+    return pairs
 
 
 def _nested(
-    said: Mapping[str, Mapping[str, str]], flags: Sequence[tuple[str, str, str]]
+    base: Mapping[str, Mapping[str, str]], form: str, texts: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    found = {outer: dict(inner) for outer, inner in said.items()}
-    for outer, key, value in flags:
-        found.setdefault(outer, {})[key] = value
-    return found
+    """`base` with ``OUTER:INNER=VALUE`` texts added; `form` is the flag with the form of its value."""
+    flag = form.partition(" ")[0]
+    merged = {outer: dict(inner) for outer, inner in base.items()}
+    for key, value in _pairs(flag, texts).items():
+        outer, colon, inner = key.partition(":")
+        if not colon:
+            raise UsageError(f"{flag} {key}={value} cannot be read", hint=f"say {form}")
+        merged.setdefault(outer, {})[inner] = value
+    return merged
 
 
-def _file(path: Path) -> TableMap:
+def _read_file(path: Path) -> TableMap:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from annotate.corpus.paths import path_key
-from annotate.importing.table import LONGEST_RATER
+from annotate.importing.votes import LONGEST_RATER
 from annotate.transcripts import whisper
 from db import imports, models
 from db.engine import reading, to_json, writing

@@ -14,7 +14,7 @@ import pytest
 
 from annotate.errors import CorpusError, UsageError
 from annotate.importing import columns as columns_module
-from annotate.importing.answers import dimension_block, stored
+from annotate.importing.answers import dimension_block, parse_answer
 from annotate.importing.columns import LONGEST_CELL, read_columns
 from annotate.importing.mapping import TableMap, read_map
 from annotate.importing.mmsa import read_mmsa
@@ -58,9 +58,9 @@ def test_a_missing_column_names_its_nearest(tmp_path):
         ("", "no column"),
         ("id,x\n1,2,3\n", "row 1 has 3 cells"),
         ("id,x\n1,2\n1\n", "row 2 has 1 cells"),
-        ('id,x\n1,"never closed\n2,3\n', "no CSV"),
+        ('id,x\n1,"never closed\n2,3\n', "not valid CSV"),
         (f"id,x\n1,{'w' * (LONGEST_CELL + 1)}\n", "characters"),
-        (f"id,x\n1,{'w' * 10 * LONGEST_CELL}\n", "no CSV behind row 0"),
+        (f"id,x\n1,{'w' * 10 * LONGEST_CELL}\n", "not valid CSV after row 0"),
         ("id,id\n1,2\n", "two columns"),
     ],
 )
@@ -105,7 +105,7 @@ def test_without_pyarrow_parquet_says_what_to_install(tmp_path, monkeypatch):
 
 
 def test_a_parquet_file_that_is_none_is_refused(tmp_path):
-    with pytest.raises(CorpusError, match="no Parquet file"):
+    with pytest.raises(CorpusError, match="not a Parquet file"):
         read_columns(write(tmp_path / "a.parquet", "no"), ["id"])
 
 
@@ -132,7 +132,7 @@ def test_arrays_of_an_npz_are_columns(tmp_path):
     ],
 )  # fmt: skip
 def test_a_cell_becomes_an_answer(dimension, cell, expected):
-    assert stored(cell, Task(dimension, Modality.TEXT), "row 1", {"A": "anger"}) == expected
+    assert parse_answer(cell, Task(dimension, Modality.TEXT), "row 1", {"A": "anger"}) == expected
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,12 @@ def test_a_cell_becomes_an_answer(dimension, cell, expected):
     [
         (SENTIMENT, "1.5", "goes from -1 to 1"), (SENTIMENT, "inf", "goes from"),
         (SENTIMENT, "good", "a number"),
-        (EMOTION, "joy", "no answer of emotion"), (SEVERAL, "sad|joy", "no answer of several"),
+        (EMOTION, "joy", "not an answer of emotion"), (SEVERAL, "sad|joy", "not an answer of several"),
     ],
 )  # fmt: skip
 def test_a_cell_that_is_no_answer_names_its_row_and_the_way_out(dimension, cell, message):
     with pytest.raises(CorpusError, match=f"row 7: .*{message}") as error:
-        stored(cell, Task(dimension, Modality.TEXT), "row 7", {})
+        parse_answer(cell, Task(dimension, Modality.TEXT), "row 7", {})
     assert "annotate.toml" in error.value.hint or "column" in error.value.hint
 
 
@@ -167,7 +167,7 @@ def test_the_scale_that_is_suggested_has_few_finite_answers(cells, suggested):
 def test_a_scale_is_never_suggested_for_infinity():
     task = Task(SENTIMENT, Modality.TEXT)
     with pytest.raises(CorpusError, match="is inf") as error:
-        stored("1e309", task, "row 7", {}, ["0", "1e309"])
+        parse_answer("1e309", task, "row 7", {}, ["0", "1e309"])
     assert "[[dimensions]]" not in error.value.hint
 
 
@@ -192,15 +192,15 @@ def test_an_unknown_task_says_what_to_write(tmp_path, label, message, hint):
 @pytest.mark.parametrize(
     ("content", "names", "message"),
     [
-        ("id,y\na,1\na,0\n", {"id": "id"}, "row 2: the id 'a' stands in row 1"),
+        ("id,y\na,1\na,0\n", {"id": "id"}, "row 2: the id 'a' is in row 1"),
         ("id,y\n,1\n", {"id": "id"}, "row 1: id is empty"),
-        ("id,s\na,train\nb,tset\n", {"id": "id", "split": "s"}, "row 2: 'tset' is no split"),
+        ("id,s\na,train\nb,tset\n", {"id": "id", "split": "s"}, "row 2: 'tset' is not a split"),
         ("id,b,e\na,1,2\nb,x,3\n", {"id": "id", "start": "b", "end": "e"}, "row 2: b is 'x'"),
         ("id,b,e\na,1,2\nb,3,2.5\n", {"id": "id", "start": "b", "end": "e"}, "row 2: e is before b"),
         ("id,r\na,w1\na,w1\n", {"id": "id", "rater": "r"}, "answered by 'w1' in row 1"),
         ("id,r,t\na,w1,x\na,w2,y\n", {"id": "id", "rater": "r", "text": "t"}, "t of 'a' is 'y'"),
-        ("id,m\na,sound\n", {"id": "id", "modality": "m"}, "no modality"),
-        ("id,n\na,-1\n", {"id": "id", "count": ["emotion.M:sad=n"]}, "no number of votes"),
+        ("id,m\na,sound\n", {"id": "id", "modality": "m"}, "which is not a modality"),
+        ("id,n\na,-1\n", {"id": "id", "count": ["emotion.M:sad=n"]}, "not a number of votes"),
     ],
 )
 def test_rows_that_cannot_be_are_named(tmp_path, content, names, message):
@@ -230,12 +230,12 @@ def test_counted_votes_are_numbered_on_through_the_rows_of_a_sample(tmp_path):
     path = write(tmp_path / "c.csv", "id,a,s,y\nq1,2,0,happy\nq2,1,0,\nq1,0,2,\nq1,1,0,anger\n")
     counts = ["emotion.M:anger=a", "emotion.M:sad=s"]
     found = table(path, id="id", votes=True, count=counts)
-    said = [(v.rater, v.value) for v in found.votes if v.place == 0]
+    said = [(v.rater, v.value) for v in found.votes if v.position == 0]
     assert said == [("1", "anger"), ("2", "anger"), ("3", "sad"), ("4", "sad"), ("5", "anger")]
     beside = table(path, id="id", votes=True, count=counts, label=["emotion.M=y", "emotion.T=y"])
-    voices = [(v.place, v.task_id, v.rater) for v in beside.votes]
+    voices = [(v.position, v.task_id, v.rater) for v in beside.votes]
     assert len(voices) == len(set(voices)) == 10
-    assert Counter(v.value for v in beside.votes if v.place == 0 and v.task_id == "emotion.M") == {
+    assert Counter(v.value for v in beside.votes if v.position == 0 and v.task_id == "emotion.M") == {
         "anger": 4, "sad": 2, "happy": 1,
     }  # fmt: skip
 
@@ -249,14 +249,14 @@ def test_a_count_beside_a_rater_is_a_matter_of_usage(tmp_path):
 
 def test_the_answer_of_a_count_may_be_said_in_another_word(tmp_path):
     path = write(tmp_path / "c.csv", "id,k\nq1,2\n")
-    with pytest.raises(CorpusError, match="'angry' is no answer") as error:
+    with pytest.raises(CorpusError, match="'angry' is not an answer") as error:
         table(path, id="id", count=["emotion.M:angry=k"])
     assert '--value "emotion:angry=anger"' in error.value.hint
     found = table(path, id="id", count=["emotion.M:angry=k"], value=["emotion:angry=anger"])
     assert [v.value for v in found.votes] == ["anger", "anger"]
     nothing = table(path, id="id", count=["several.M:none=k"])
     assert [v.value for v in nothing.votes] == ["", ""]
-    with pytest.raises(CorpusError, match="'NA' is no answer of emotion"):
+    with pytest.raises(CorpusError, match="'NA' is not an answer of emotion"):
         table(path, id="id", count=["emotion.M:NA=k"])
 
 
@@ -471,7 +471,7 @@ def test_a_feature_pickle_of_any_age_is_read(tmp_path, protocol):
         ("v0", Split.TRAIN, "hé", 1), ("v0", Split.TRAIN, "你好", 2), ("v1", Split.VALID, "hé", 1),
         ("v2", Split.TEST, "hé", 1),
     ]  # fmt: skip
-    said = {(v.place, v.task_id): v.value for v in corpus.votes}
+    said = {(v.position, v.task_id): v.value for v in corpus.votes}
     assert said == {
         (0, "sentiment.M"): "0.2", (2, "sentiment.M"): "0.2", (3, "sentiment.M"): "0.2",
         (0, "sentiment.T"): "-1", (1, "sentiment.T"): "1", (2, "sentiment.T"): "-1", (3, "sentiment.T"): "-1",

@@ -12,12 +12,13 @@ import pytest
 
 from annotate.corpus.paths import LONGEST_PATH, path_key
 from annotate.errors import ConfigError, CorpusError
-from annotate.importing.answers import stored
+from annotate.importing.answers import parse_answer
 from annotate.importing.arrays import ArrayFiles
 from annotate.importing.columns import read_columns
 from annotate.importing.mapping import TableMap
 from annotate.importing.mmsa import read_mmsa
-from annotate.importing.table import LONGEST_RATER, TableSource, read_table
+from annotate.importing.table import TableSource, read_table
+from annotate.importing.votes import LONGEST_RATER
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-1.0, 0.0, 1.0)))
@@ -245,20 +246,20 @@ def test_an_id_that_is_none_is_refused(tmp_path, wrong):
     ],
 )
 def test_a_label_beyond_the_scale_by_a_rounding_error_is_its_end(cell, expected):
-    assert stored(cell, Task(SENTIMENT, Modality.MULTIMODAL), "row 1", {}) == expected
+    assert parse_answer(cell, Task(SENTIMENT, Modality.MULTIMODAL), "row 1", {}) == expected
 
 
 def test_the_rounding_error_grows_with_the_scale():
     percent = Dimension("percent", Kind.REGRESSION, (Answer(0.0, "0"), Answer(100.0, "100")))
     task = Task(percent, Modality.MULTIMODAL)
-    assert stored(str(np.nextafter(np.float32(100), np.float32(200))), task, "row 1", {}) == "100"
-    assert stored("-5.9604645e-08", task, "row 1", {}) == "0"
+    assert parse_answer(str(np.nextafter(np.float32(100), np.float32(200))), task, "row 1", {}) == "100"
+    assert parse_answer("-5.9604645e-08", task, "row 1", {}) == "0"
 
 
 @pytest.mark.parametrize("cell", ["1.0001", "1.01", "-1.00002", "1.1", "7"])
 def test_a_label_that_is_really_beyond_the_scale_is_refused(cell):
     with pytest.raises(CorpusError, match="goes from -1 to 1"):
-        stored(cell, Task(SENTIMENT, Modality.MULTIMODAL), "row 1", {})
+        parse_answer(cell, Task(SENTIMENT, Modality.MULTIMODAL), "row 1", {})
 
 
 def table(path, content, **names):
