@@ -175,7 +175,7 @@ def test_a_scale_is_never_suggested_for_infinity():
     ("label", "message", "hint"),
     [
         ("valence.T=y", "no dimension of this project", 'name = "valence"\nkind = "classification"'),
-        ("sentiment.X=y", "no task", "sentiment.M"),
+        ("sentiment.X=y", "is not a task", "sentiment.M"),
         ("sentimental.T=y", "no dimension", "did you mean sentiment.T"),
     ],
 )
@@ -305,7 +305,7 @@ def frames(tmp_path, rows=2, **arrays):
         ({"audio": np.zeros(2)}, "of shape"),
         ({"audio": np.array(3.0)}, r"'audio' has shape \(\), and the table 2 samples"),
         ({"audio": np.zeros((2, 4)), "n": np.array(3), "length": ["audio=n"]}, r"'n' has shape \(\)"),
-        ({"audio": np.zeros((2, 4)), "ids": np.array(3), "feature_id": "ids"}, r"'ids' is of shape \(\)"),
+        ({"audio": np.zeros((2, 4)), "ids": np.array(3), "feature_id": "ids"}, r"'ids' has shape \(\)"),
         ({"audio": np.zeros((2, 4)), "ids": np.array([["a"]]), "feature_id": "ids"}, r"shape \(1, 1\)"),
         ({"mfcc": np.zeros((2, 4))}, "no array is called text, audio or vision"),
         ({"mfcc": np.zeros((2, 4)), "feature": ["audio=mfc"]}, "no array 'mfc'"),
@@ -358,7 +358,7 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path):
 
 def test_text_that_nothing_can_store_names_its_row_and_column(tmp_path):
     np.savez(tmp_path / "t.npz", ids=np.array(["fine", "a\ud800b"]))
-    with pytest.raises(CorpusError, match=r"row 2: ids is 'a\\ud800b', which is no text") as error:
+    with pytest.raises(CorpusError, match=r"row 2: ids is 'a\\ud800b', which is not valid text") as error:
         read_columns(tmp_path / "t.npz", ["ids"])
     assert error.value.hint
 
@@ -386,7 +386,7 @@ def test_an_array_that_is_left_aside_for_others_that_are_named_is_told(tmp_path)
 
 def test_a_length_without_an_array_that_it_is_of_is_a_matter_of_usage(tmp_path):
     ones = {"mfcc": np.ones((2, 3, 4)), "n": np.array([1, 2])}
-    with pytest.raises(UsageError, match="--length names vision, and no array of it is read") as error:
+    with pytest.raises(UsageError, match="--length names vision, but no array of it is read") as error:
         frames(tmp_path, **ones, feature=["audio=mfcc"], length=["vision=n"])
     assert "--feature vision=ARRAY" in error.value.hint
 
@@ -599,17 +599,17 @@ def test_a_small_pickle_that_wants_much_memory_is_stopped(tmp_path):
         (lambda c: c["train"].pop("id"), None),
         (lambda c: c["train"].update(id=["a"]), "1 ids, but"),
         (lambda c: c["valid"].update(id=c["test"]["id"]), "is there twice"),
-        (lambda c: c["valid"].update(audio=np.zeros((1, 3, 5))), "not of one width"),
+        (lambda c: c["valid"].update(audio=np.zeros((1, 3, 5))), "different widths"),
         (lambda c: c["train"].update(regression_labels=[0.5, 7.0]), "goes from -1 to 1"),
         (lambda c: c["train"].update(audio="loud"), "where numbers belong"),
         (
             lambda c: c["train"].update(regression_labels=np.zeros((2, 2))),
-            r"regression_labels of train is of shape \(2, 2\), not one number per sample",
+            r"regression_labels of train has shape \(2, 2\), not one number per sample",
         ),
         (lambda c: c["train"].update(regression_labels_T=np.zeros((2, 1, 3))), r"shape \(2, 1, 3\)"),
-        (lambda c: c["train"].update(raw_text=["a\ud800b", "c"]), r"'a\\ud800b' is no text"),
-        (lambda c: c["test"].update(id=["v\udfff$_$1"]), r"'v\\udfff\$_\$1' is no text"),
-        (lambda c: c["test"].update({"\ud800": 1}), "is no text"),
+        (lambda c: c["train"].update(raw_text=["a\ud800b", "c"]), r"'a\\ud800b' is not valid text"),
+        (lambda c: c["test"].update(id=["v\udfff$_$1"]), r"'v\\udfff\$_\$1' is not valid text"),
+        (lambda c: c["test"].update({"\ud800": 1}), "is not valid text"),
         (lambda c: [c.pop(k) for k in ("train", "valid", "test")], "no sample with an id"),
     ],
 )
