@@ -10,15 +10,15 @@ from annotate.executors.heartbeat import send_heartbeat
 from annotate.ingest.corrected import PlannedCut, join_corrected
 from annotate.ingest.measure import measure, observe
 from annotate.ingest.voice_share import LEAST_SHARE, explain_no_voice, voice_share
+from annotate.media.audio import DecodedAudio, decode_audio, loudest
+from annotate.media.audio_fingerprint import audio_fingerprint
 from annotate.media.blur import hide_onscreen_text
 from annotate.media.cut import CutSample, cut, snap, varies
+from annotate.media.keyframes import keyframes
 from annotate.media.probe import Probe, probe
 from annotate.media.reading import read_subtitles
 from annotate.media.remux import cannot_copy, copy
 from annotate.media.repair import repair
-from annotate.media.audio import DecodedAudio, decode_audio, loudest
-from annotate.media.audio_fingerprint import audio_fingerprint
-from annotate.media.keyframes import keyframes
 from annotate.permissions import make_folder
 from annotate.registry import SEGMENTERS, TRANSCRIBERS
 from annotate.segmenters.postprocess import joined_short, utterances
@@ -268,7 +268,9 @@ def _transcript_path(job: VideoJob) -> str:
     return job.sidecar_source or (str(job.sidecar) if job.sidecar else "")
 
 
-def _speech(job: VideoJob, path: Path, audio: DecodedAudio, transcript: Transcript | None) -> tuple[Speech, Speech]:
+def _speech(
+    job: VideoJob, path: Path, audio: DecodedAudio, transcript: Transcript | None
+) -> tuple[Speech, Speech]:
     """What utterances are made of, and where voices are heard; by voice activity detection they are equal."""
     plan = job.plan
     footage = Footage(audio.wave, audio.end_us, transcript, partial(keyframes, path, send_heartbeat))
@@ -284,7 +286,9 @@ def _speech(job: VideoJob, path: Path, audio: DecodedAudio, transcript: Transcri
     return run(plan.segmenter_with_transcript), voices
 
 
-def _no_speech(job: VideoJob, probed: Probe, audio: DecodedAudio, transcript: Transcript | None) -> MediaError:
+def _no_speech(
+    job: VideoJob, probed: Probe, audio: DecodedAudio, transcript: Transcript | None
+) -> MediaError:
     """The error of a video without a voice. Where a transcript has words, the sound is at fault."""
     hint = "a transcript of the same name beside the video says where the utterances are"
     if transcript:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from annotate.media.probe import Probe
 from annotate.media.audio import DecodedAudio, loudest
+from annotate.media.probe import Probe
 from annotate.types import Segment, Speech
 
 LEAST_SHARE = 0.1

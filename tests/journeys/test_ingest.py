@@ -262,7 +262,7 @@ def test_an_unreadable_folder_has_its_line_and_stops_nothing() -> None:
     (folder / "shut").chmod(0)
 
     def look() -> int:
-        found = step.find([folder], excluded=[])
+        found = step.find_files([folder], excluded=[])
         right = [f.relative for f in found.files] == ["talk.mp4"] and "shut" in found.unreadable[0][0]
         return 0 if right else 3
 
@@ -277,7 +277,7 @@ def test_what_cannot_be_looked_at_is_told_at_once_and_in_the_report(
     project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(folder, talk="speech 1")
-    found = step.find([folder], excluded=[])
+    found = step.find_files([folder], excluded=[])
     found.unreadable.append((str(folder / "shut"), "Permission denied"))
     monkeypatch.setattr(step, "find", lambda *_, **__: found)
     listener = _Listener()
@@ -462,7 +462,7 @@ def test_the_second_run_opens_nothing(
             opened.append(str(arguments[0]))
 
     sys.addaudithook(watch)
-    monkeypatch.setattr(run_step.Run, "cut", None)
+    monkeypatch.setattr(run_step.Run, "cut_changed", None)
     second = run(each_project, folder)
     watched, opened = opened, []
     assert watched == []

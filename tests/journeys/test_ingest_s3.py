@@ -227,7 +227,7 @@ def test_a_wrong_bucket_is_told_before_any_video_is_read(
     each_project: Project, bucket: Bucket, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_step, "fetch", None)
-    monkeypatch.setattr(run_step, "_hash", None)
+    monkeypatch.setattr(run_step, "hash_file", None)
     wrong = with_media(each_project, "s3://no-such-bucket-here/clips")
     with pytest.raises(StorageError, match="does not exist") as raised:
         run(wrong, videos)
