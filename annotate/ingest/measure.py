@@ -48,7 +48,7 @@ def measure(observed: Observed) -> dict[str, float | str | None]:
 def measure_text(segment: Segment, voiced_share: float, language: str) -> dict[str, float | str | None]:
     """The values of those checks that need only the text, for a sample whose text changed.
 
-    `voiced_share` is the share of the segment in which a voice is audio, `language` the language to assume
+    `voiced_share` is the share of the segment in which a voice is heard, `language` the language to assume
     where the text is too short to tell.
     """
     voiced = segment.start_us + round(voiced_share * (segment.end_us - segment.start_us))

@@ -293,7 +293,7 @@ def _no_speech(
     hint = "a transcript of the same name beside the video says where the utterances are"
     if transcript:
         hint = (
-            f"its transcript has words, but no voice is audio: {explain_no_voice(probed, audio)}; "
+            f"its transcript has words, but no voice is heard: {explain_no_voice(probed, audio)}; "
             "play it, and export it again with the right sound"
         )
     return MediaError(f"no voice was found in {job.path}", code="no-speech", hint=hint)

@@ -1,4 +1,4 @@
-"""Compares a transcript with the voices in the sound, and explains why hardly any voice may be audio."""
+"""Compares a transcript with the voices in the sound, and explains why hardly any voice may be heard."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ QUIET_DB = -40.0
 
 
 def voice_share(segments: Sequence[Segment], voices: Speech) -> float:
-    """Share of the time of `segments` in which a voice is audio, 0 to 1; 1 without any segment."""
+    """Share of the time of `segments` in which a voice is heard, 0 to 1; 1 without any segment."""
     total = sum(s.end_us - s.start_us for s in segments)
     common = sum(
         max(0, min(s.end_us, v.end_us) - max(s.start_us, v.start_us))
