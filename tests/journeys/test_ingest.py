@@ -279,7 +279,7 @@ def test_what_cannot_be_looked_at_is_told_at_once_and_in_the_report(
     make(folder, talk="speech 1")
     found = step.find_files([folder], excluded=[])
     found.unreadable.append((str(folder / "shut"), "Permission denied"))
-    monkeypatch.setattr(step, "find", lambda *_, **__: found)
+    monkeypatch.setattr(step, "find_files", lambda *_, **__: found)
     listener = _Listener()
     report = run(project, folder, progress=listener)
     assert listener.lines[0] == f"cannot read {folder}/shut: Permission denied"
