@@ -420,7 +420,7 @@ def test_another_corpus_under_the_same_name_is_refused(bare, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"into": "nothing"}, "nothing else of them"), ({"name": "a:b"}, "cannot be called")],
+    [({"into": "nothing"}, "nothing else about them"), ({"name": "a:b"}, "cannot be called")],
 )
 def test_options_that_cannot_be_are_a_matter_of_usage(bare, tmp_path, options, message):
     table, features = corpus(tmp_path / "in")
