@@ -1,4 +1,4 @@
-"""Chooses single questions, (sample, pass) pairs, by what they are worth for the time they take."""
+"""Chooses single questions, (sample, pass) pairs, by expected gain per second of rater time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,92 +18,92 @@ class Offer:
 
     passes: tuple[Modality, ...]
     free: NDArray[np.bool_]
-    """(n, passes) True where the question is still to be asked."""
-    worth: Grid
-    """(n, passes) what the answer would tell, never below 0, in a unit that may be added."""
+    """(n, passes) True where the question may still be asked."""
+    gain: Grid
+    """(n, passes) expected gain of the answer, never negative, in a unit that may be added."""
     seconds: Grid
-    """(n, passes) of all its raters together, above 0."""
+    """(n, passes) time of all raters together, positive."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Questions of one sample that are asked together or not at all."""
+class Bundle:
+    """Questions about one sample that are asked together or not at all."""
 
     row: int
     passes: tuple[Modality, ...]
     density: float
-    """What they are worth per second."""
+    """Expected gain per second."""
     seconds: float
 
 
-def steps(offer: Offer) -> list[Step]:
-    """Every sample's questions as steps of falling density, which is the order to ask them in.
+def bundles(offer: Offer) -> list[Bundle]:
+    """The questions about every sample as bundles of falling density, which is the order to ask them in.
 
-    The multimodal pass opens only after all others of its sample, so where it is worth more per second than
-    the last of them, it is one step together with them (pool adjacent violators: the upper hull of what a
-    sample can give for its time). To take steps of all samples by falling density then is the linear
-    relaxation of the knapsack, at most one step away from the best (Dantzig 1957).
+    The multimodal pass opens only after all others of its sample, so where its density is above that of the
+    last of them, they form one bundle (pool adjacent violators: the upper hull of the gain of a sample over
+    its time). To take bundles of all samples by falling density is then the linear relaxation of the
+    knapsack problem, at most one bundle away from the optimum (Dantzig 1957).
     """
-    found = []
+    result = []
     for row in np.flatnonzero(offer.free.any(axis=1)):
         blocks: list[tuple[list[int], float, float]] = []
         for column in _in_order(offer, int(row)):
-            block = ([column], float(offer.worth[row, column]), float(offer.seconds[row, column]))
+            block = ([column], float(offer.gain[row, column]), float(offer.seconds[row, column]))
             while blocks and block[1] * blocks[-1][2] > blocks[-1][1] * block[2]:
                 before = blocks.pop()
                 block = (before[0] + block[0], before[1] + block[1], before[2] + block[2])
             blocks.append(block)
-        found += [
-            Step(int(row), tuple(offer.passes[c] for c in sorted(columns)), worth / seconds, seconds)
-            for columns, worth, seconds in blocks
+        result += [
+            Bundle(int(row), tuple(offer.passes[c] for c in sorted(columns)), gain / seconds, seconds)
+            for columns, gain, seconds in blocks
         ]
-    return found
+    return result
 
 
 def _in_order(offer: Offer, row: int) -> list[int]:
-    """Columns of a sample's free questions: densest first, the multimodal one behind the others."""
+    """Columns of the free questions about a sample: highest density first, the multimodal one last."""
     free = np.flatnonzero(offer.free[row])
-    density = offer.worth[row] / offer.seconds[row]
+    density = offer.gain[row] / offer.seconds[row]
     last = [offer.passes[c] is Modality.MULTIMODAL for c in range(len(offer.passes))]
     return sorted((int(c) for c in free), key=lambda c: (last[c], -density[c], c))
 
 
-def spend(
-    found: Sequence[Step], rng: np.random.Generator, *, questions: int | None, seconds: float | None
-) -> list[Step]:
-    """Steps for at most so many questions and so many seconds, those to ask first in front.
+def fill_budget(
+    available: Sequence[Bundle], rng: np.random.Generator, *, questions: int | None, seconds: float | None
+) -> list[Bundle]:
+    """Bundles of at most so many questions and so many seconds, those to ask first in front.
 
-    They are drawn without replacement by chances in proportion to their density, sample by sample in their
-    order (Kirsch et al. 2021, "power"): the densest alone would all be of one pass, and after some answers
-    it would be the densest no more. What no longer fits is passed over. With nothing to tell them apart
-    all are alike.
+    They are drawn without replacement with probabilities proportional to their density, those of one sample
+    in their order (Kirsch et al. 2021, "power"). The densest alone would all be of one pass, and would no
+    longer be the densest after a few answers. A bundle that does not fit is left out. If all densities are
+    zero, all bundles are equally likely.
     """
-    density = np.array([step.density for step in found])
+    density = np.array([bundle.density for bundle in available])
     keys = np.log(np.where(density > 0, density, density[density > 0].min(initial=1.0) * 1e-3))
-    keys = keys + rng.gumbel(size=len(found))
-    keys = _falling_within_samples(found, keys)
-    taken: list[Step] = []
-    left_questions = np.inf if questions is None else questions
-    left_seconds = np.inf if seconds is None else seconds
+    keys = keys + rng.gumbel(size=len(available))
+    keys = _sorted_within_samples(available, keys)
+    taken: list[Bundle] = []
+    questions_left = np.inf if questions is None else questions
+    seconds_left = np.inf if seconds is None else seconds
     blocked: set[int] = set()
     for position in np.argsort(-keys, kind="stable"):
-        step = found[int(position)]
-        if step.row in blocked:
+        bundle = available[int(position)]
+        if bundle.row in blocked:
             continue
-        if len(step.passes) > left_questions or step.seconds > left_seconds:
-            blocked.add(step.row)  # what comes behind it may need it
+        if len(bundle.passes) > questions_left or bundle.seconds > seconds_left:
+            blocked.add(bundle.row)  # later bundles of the sample may depend on it
             continue
-        taken.append(step)
-        left_questions -= len(step.passes)
-        left_seconds -= step.seconds
+        taken.append(bundle)
+        questions_left -= len(bundle.passes)
+        seconds_left -= bundle.seconds
     return taken
 
 
-def _falling_within_samples(found: Sequence[Step], keys: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each sample's keys sorted among its own steps: what comes later in a sample is never drawn before."""
-    rows = np.array([step.row for step in found], dtype=np.intp)
+def _sorted_within_samples(available: Sequence[Bundle], keys: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The keys of each sample sorted among its own bundles, so that a later one is never drawn first."""
+    rows = np.array([bundle.row for bundle in available], dtype=np.intp)
     order = np.lexsort((-keys, rows))
     sorted_keys = np.empty_like(keys)
-    # Steps of one sample stand together and in their order.
+    # Bundles of one sample are neighbours and in their order.
     sorted_keys[np.argsort(rows, kind="stable")] = keys[order]
     return sorted_keys

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from annotate.types import Kind, Label, Task, Votes
 
 
-def numbers(
+def label_arrays(
     tasks: Sequence[Task], sample_ids: Sequence[str], labels: Iterable[Label]
 ) -> dict[str, NDArray[np.float64]]:
     """By task id: labels of these samples, as `Known.labels` has them; those of others are passed over."""
@@ -22,7 +22,7 @@ def numbers(
     return found
 
 
-def voted(
+def vote_arrays(
     tasks: Sequence[Task], sample_ids: Sequence[str],
     said: Mapping[tuple[str, str], Sequence[tuple[int, str]]],
 ) -> dict[str, Votes]:  # fmt: skip

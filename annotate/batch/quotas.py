@@ -22,7 +22,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Strata:
     """The candidates by what they may be asked for; ordered by sample id."""
 
     active: list[Candidate]
@@ -33,7 +33,7 @@ class Parts:
     """Valid and test samples."""
 
     @classmethod
-    def of(cls, candidates: Sequence[Candidate]) -> "Parts":
+    def of(cls, candidates: Sequence[Candidate]) -> "Strata":
         """Divide the candidates. A sample that comes back keeps the role it had: an audit sample that
         became active would be asked and never learned from, and the other way round it is no fresh draw."""
         train = [c for c in candidates if c.split is Split.TRAIN]
@@ -45,7 +45,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
+class UniformDraws:
     """The uniform draws of a batch, and what they leave to the strategy."""
 
     audit: list[Choice]
@@ -57,7 +57,7 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Counts:
     """Samples of the batches so far, each counted once."""
 
     active: int = 0
@@ -65,43 +65,43 @@ class Drawn:
     holdout: int = 0
 
 
-REASONABLE = 5
+LARGE_ENOUGH = 5
 """From this size on a batch is large enough to be divided by itself."""
 
 
 def draw(
     n: int,
-    parts: Parts,
+    strata: Strata,
     *,
-    before: Drawn,
+    before: Counts,
     holdout_share: float,
     audit_share: float,
     rng: np.random.Generator,
-) -> Draws:
+) -> UniformDraws:
     """Divide `n` samples so that all batches together follow the shares; a part that runs dry leaves its
     room to the others."""
-    candidates = {c.sample_id for part in (parts.active, parts.audit, parts.holdout) for c in part}
+    candidates = {c.sample_id for part in (strata.active, strata.audit, strata.holdout) for c in part}
     quotas = quotas_of(
         min(n, len(candidates)), before, holdout_share=holdout_share, audit_share=audit_share,
-        audit_first=n >= REASONABLE and before.audit == 0,
+        audit_first=n >= LARGE_ENOUGH and before.audit == 0,
     )  # fmt: skip
-    holdout = min(quotas.holdout, len(parts.holdout))
-    audits = _audit_quota(n, n - holdout, quotas.audit, parts, before, audit_share)
-    audit = _draw(parts.audit, audits, Role.AUDIT, rng)
+    holdout = min(quotas.holdout, len(strata.holdout))
+    audits = _audit_quota(n, n - holdout, quotas.audit, strata, before, audit_share)
+    audit = _draw(strata.audit, audits, Role.AUDIT, rng)
     audited = {choice.candidate.sample_id for choice in audit}
-    pool = [c for c in parts.active if c.sample_id not in audited]
+    pool = [c for c in strata.active if c.sample_id not in audited]
     active = min(n - holdout - len(audit), len(pool))
-    holdout = min(n - len(audit) - active, len(parts.holdout))
-    return Draws(audit, _draw_holdout(parts.holdout, holdout, rng), active, pool)
+    holdout = min(n - len(audit) - active, len(strata.holdout))
+    return UniformDraws(audit, _draw_holdout(strata.holdout, holdout, rng), active, pool)
 
 
 def quotas_of(
-    n: int, before: Drawn, *, holdout_share: float, audit_share: float, audit_first: bool = False
-) -> Drawn:
+    n: int, before: Counts, *, holdout_share: float, audit_share: float, audit_first: bool = False
+) -> Counts:
     """How many of the next `n` samples each part should get.
 
     The samples are given out one by one by the rule of Tijdeman 1980 ("The chairman assignment problem"),
-    which keeps every part within 3/4 of a sample of its share at any moment: of the parts that are owed
+    which keeps every part within 3/4 of a sample of its share at any moment: of the strata that are owed
     at least 1/4, the one that would first be owed more than 3/4. What a part is owed from before counts
     up to one sample either way: more comes from a part that ran dry, and its room was given away.
     `audit_first` gives the first of them to the audit, if it has a share.
@@ -119,21 +119,23 @@ def quotas_of(
             turn = 1
         owed[turn] -= 1
         given[turn] += 1
-    return Drawn(*given)
+    return Counts(*given)
 
 
-def _audit_quota(n: int, room: int, wanted: int, parts: Parts, before: Drawn, share: float) -> int:
+def _audit_quota(n: int, room: int, wanted: int, strata: Strata, before: Counts, share: float) -> int:
     """How many audit samples of `wanted` fit into `room`: never the last train sample, nor more of the train
     pool than their share of the train questions: a tiny pool is there to learn from first. A batch of some
     size, and the first of any, asks for something to learn from."""
-    if not parts.active:
-        return min(room, len(parts.audit))
+    if not strata.active:
+        return min(room, len(strata.audit))
     if share == 0 or room == 0:
         return 0
-    learn = 1 if n >= REASONABLE or before.active == 0 else 0
-    train = sum(bool(c.passes) for c in parts.active) or len(parts.active)  # what is asked again was learned
+    learn = 1 if n >= LARGE_ENOUGH or before.active == 0 else 0
+    train = sum(bool(c.passes) for c in strata.active) or len(
+        strata.active
+    )  # what is asked again was learned
     fair = ceil(train * wanted / room)
-    return min(wanted, fair, len(parts.audit), room - learn, train - 1)
+    return min(wanted, fair, len(strata.audit), room - learn, train - 1)
 
 
 def _rounded(share: float) -> int:

@@ -1,50 +1,49 @@
-"""Keeps the pool that a strategy looks at within bounds, however many samples there are."""
+"""Keeps the pool that a strategy ranks within a limit, however many samples there are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from annotate.batch.opening import open_strategy
-from annotate.batch.pool import look
 from annotate.progress import Progress
-from annotate.project import Project
-from annotate.protocols import QueryStrategy
-from annotate.types import Need
+from annotate.types import Pool
 from db.batches import Candidate
 
 SHARD = 65_536
-"""Samples that are predicted at once."""
+"""Number of samples that are predicted at once."""
 DRAWN_BY = "power:bald"
-"""The strategy that draws by what a sample would tell, in nats: ranks of different shards say nothing."""
+"""The strategy that draws by information gain in nats; ranks would not be comparable between shards."""
 DRAWN_ALONE = "power:entropy"
-"""The same where one network has nobody to disagree with."""
+"""The same for a model with one member."""
 IN_NATS = {"bald": {"combine": "sum"}, "entropy": {"combine": "sum"}}
 
 
-def narrow(
-    project: Project, candidates: Sequence[Candidate], strategy: QueryStrategy, *, limit: int,
-    round_id: int | None, device: str | None, rng: np.random.Generator, progress: Progress,
+def subsample(
+    candidates: Sequence[Candidate], limit: int | None, rng: np.random.Generator,
+    pool_of: Callable[[Sequence[Candidate]], Pool] | None, options: Mapping[str, Mapping[str, Any]],
+    progress: Progress,
 ) -> list[Candidate]:  # fmt: skip
-    """At most `limit` of them, in their order; all when there are no more.
+    """At most `limit` of the candidates, in their order; all of them if there are no more.
 
-    For a strategy that needs a model they are drawn by what each would tell, shard by shard, so that only
-    one number per sample stays in memory; for another one by chance, each alike.
+    With `pool_of`, which predicts some of them, they are drawn by information gain, shard by shard, so that
+    only one number per sample stays in memory. Without it all are equally likely. `options` are those of
+    strategies.
     """
-    if len(candidates) <= limit:
+    if limit is None or len(candidates) <= limit:
         return list(candidates)
-    if round_id is None or Need.MODEL not in strategy.needs:
+    if pool_of is None:
         kept = rng.permutation(len(candidates))[:limit]
         return [candidates[i] for i in np.sort(kept)]
-    keys = rng.gumbel(size=len(candidates))  # of what the model cannot rank: by chance, each alike
-    options = project.settings.batch.options | IN_NATS
+    keys = rng.gumbel(size=len(candidates))  # samples that the model cannot rank are equally likely
     with progress.bar("looking through the pool", len(candidates)) as bar:
         for start in range(0, len(candidates), SHARD):
             shard = candidates[start : start + SHARD]
-            pool = look(project, round_id, [c.sample_id for c in shard], device).pool(project, shard, [])
+            pool = pool_of(shard)
             if not pool.unknown():
-                several = any(len(p.members) > 1 for p in pool.predictions.values())
-                name = DRAWN_BY if several else DRAWN_ALONE
-                drawn = open_strategy(name, options).select(pool, len(shard), rng)
+                is_ensemble = any(len(p.members) > 1 for p in pool.predictions.values())
+                name = DRAWN_BY if is_ensemble else DRAWN_ALONE
+                drawn = open_strategy(name, {**options, **IN_NATS}).select(pool, len(shard), rng)
                 keys[start + drawn.indices] = drawn.scores
             bar.advance(len(shard))
     kept = np.argpartition(-keys, limit - 1)[:limit]

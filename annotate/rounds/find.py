@@ -16,6 +16,7 @@ from db.rounds import get_round, round_of
 if TYPE_CHECKING:
     from annotate.learning.checkpoint import Checkpoint
     from annotate.learning.predict import Predictions
+    from db.models import Round
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +51,30 @@ def predict_round(
     Tasks that had too few labels are absent. Raises `ModelError` when the round or its checkpoint is
     missing, damaged, or made with other features; `FeatureError` when features are missing.
     """
-    from annotate.learning.checkpoint import read, require_features
     from annotate.learning.device import choose_device
     from annotate.learning.predict import see
 
     chosen = choose_device(device or project.settings.train.device)
     with reading(project.engine) as session:
         row = get_round(session, round_id)
-        if row is None:
-            raise ModelError(f"there is no round {round_id}", hint="run `annotate train`")
-        folder = project.models / row.model
-    checkpoint = read(folder)
+    checkpoint = open_checkpoint(project, round_id, row)
+    return see(checkpoint, reader(project), sample_ids, chosen, read_origins(project), codes=codes)
+
+
+def open_checkpoint(project: Project, round_id: int, row: "Round | None") -> "Checkpoint":
+    """The model of a round, whose row in the database is `row`.
+
+    Raises `ModelError` when the round or its checkpoint is missing or damaged, or was trained for other
+    features or answers than those of the present settings.
+    """
+    from annotate.learning.checkpoint import read, require_features
+
+    if row is None:
+        raise ModelError(f"there is no round {round_id}", hint="run `annotate train`")
+    checkpoint = read(project.models / row.model)
     require_features(checkpoint, feature_names(project))
     _require_tasks(checkpoint, project)
-    return see(checkpoint, reader(project), sample_ids, chosen, read_origins(project), codes=codes)
+    return checkpoint
 
 
 def _require_tasks(checkpoint: "Checkpoint", project: Project) -> None:

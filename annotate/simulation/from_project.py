@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from annotate.batch.known import numbered
-from annotate.batch.plan import costs_of
-from annotate.batch.pool import bare
+from annotate.batch.snapshot import feature_embedder, read_costs
 from annotate.consensus.defaults import aggregate
 from annotate.corpus.origins import read_origins
 from annotate.errors import NothingToDo, UsageError
@@ -46,6 +45,7 @@ def world_of(
     said = _votes(project, chosen) if votes else {}
     with reading(project.engine) as session:
         who, seconds = speakers_of(session, pool), lengths(session, pool)
+        costs = read_costs(project.settings, session)
     videos, speakers = ([who[i][part] for i in pool] for part in (0, 1))
     batch = project.settings.batch
     return World(
@@ -57,14 +57,14 @@ def world_of(
         read=reader(project),
         extractors=data.extractors,
         places=read_origins(project),
-        bare=bare(project, pool),
+        bare=feature_embedder(project, reader(project)).embed(pool),
         groups={"speaker": numbered(speakers), "video": numbered(videos)},
         clip_seconds=np.array([seconds[i] for i in pool]),
         recipe=recipe if members is None else replace(recipe, members=members),
         device=device,
         cold_start=batch.cold_start,
         options=batch.options,
-        costs=costs_of(project),
+        costs=costs,
         votes={key: given for key, given in said.items() if key in labels},
         features=data.features,
         agree=aggregate,

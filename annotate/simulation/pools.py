@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.batch.known import numbers, voted
+from annotate.batch.known import label_arrays, vote_arrays
 from annotate.simulation.ledger import Ledger
 from annotate.simulation.model import Taught
 from annotate.simulation.world import World
@@ -34,7 +34,7 @@ def view(world: World, ledger: Ledger, taught: Taught, needs: frozenset[Need]) -
     if Need.LABELS in needs:
         ids = [world.pool[row] for row in covered]
         beliefs = {task_id: p.of(covered) for task_id, p in predictions.items()}
-        said = numbers(world.tasks, ids, ledger.labels.values())
+        said = label_arrays(world.tasks, ids, ledger.labels.values())
         known = Known(known.embeddings, known.codes, beliefs, said)
     pool = Pool(
         sample_ids=np.array(world.pool, dtype=np.str_)[rows],
@@ -50,8 +50,8 @@ def view(world: World, ledger: Ledger, taught: Taught, needs: frozenset[Need]) -
 
 
 def _with_votes(world: World, ledger: Ledger, pool: Pool, covered: NDArray[np.intp]) -> Pool:
-    here = voted(world.tasks, [str(i) for i in pool.sample_ids], ledger.said)
-    there = voted(world.tasks, [world.pool[row] for row in covered], ledger.said)
+    here = vote_arrays(world.tasks, [str(i) for i in pool.sample_ids], ledger.said)
+    there = vote_arrays(world.tasks, [world.pool[row] for row in covered], ledger.said)
     return replace(pool, votes=here, known=replace(pool.known, votes=there))
 
 

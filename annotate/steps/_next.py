@@ -35,11 +35,12 @@ def next_command(project: Project) -> str:
 
 
 def _again_below(project: Project) -> int:
-    from annotate.batch.plan import Request, again_below
+    from annotate.batch.request import Request
+    from annotate.batch.snapshot import again_below
 
     batch = project.settings.batch
     try:
-        return again_below(project, Request(batch.strategy, batch.ask == "samples"), has_model=True)
+        return again_below(project.settings, Request(batch.strategy, batch.ask == "samples"), has_model=True)
     except AnnotateError:
         return 0  # `annotate next-batch` tells what is wrong
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from annotate.batch.choose import BatchPlan, Streams, choose_batch
 from annotate.batch.opening import require_usable
-from annotate.batch.plan import Plan, Request, again_below, plan, read_budget
 from annotate.batch.quotas import Choice
+from annotate.batch.request import Request, read_budget
+from annotate.batch.snapshot import again_below, read_snapshot
 from annotate.corpus.gaps import gap_warnings
 from annotate.corpus.no_samples import no_samples, no_split
 from annotate.errors import NothingToDo, UsageError
@@ -138,7 +140,7 @@ def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatc
     except NothingToDo as nothing:
         message = "every sample was asked; what to ask again is told by a model, and there is none yet"
         raise NothingToDo(message, hint="annotate train") from nothing
-    made = plan(project, request, round_id, progress)
+    _, made = _choose(project, request, round_id, progress)
     questions = _questions(made.chosen)
     with reading(project.engine) as session:
         later = gap_warnings(project, session)
@@ -162,6 +164,15 @@ def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatc
             for rank, c in enumerate(made.chosen)
         ],
     )
+
+
+def _choose(
+    project: Project, request: Request, round_id: int | None, progress: Progress
+) -> tuple[int, BatchPlan]:
+    """The seed and the choice that it gives."""
+    snapshot = read_snapshot(project, request, round_id)
+    seed = project.settings.project.seed + snapshot.batches if request.seed is None else request.seed
+    return seed, choose_batch(snapshot, request.strategy, request, Streams.of_seed(seed), progress=progress)
 
 
 def _present_round(project: Project) -> tuple[int | None, str]:
@@ -207,8 +218,10 @@ def _ask(project: Project, request: Request, progress: Progress) -> NextBatchRep
             if left_over is not None:
                 return left_over
             _require_candidates(project, request, has_model=round_id is not None)
-            made = plan(project, request, round_id, progress)
-            return _send(project, client, _write(project, made), made.left, [*adopted, *made.notes], progress)
+            seed, made = _choose(project, request, round_id, progress)
+            return _send(
+                project, client, _write(project, made, seed), made.left, [*adopted, *made.notes], progress
+            )
 
 
 def _send_left_over(
@@ -240,7 +253,7 @@ def _send(
 
 def _require_candidates(project: Project, request: Request, *, has_model: bool) -> None:
     """Raises `NothingToDo` that says what to do instead."""
-    again = again_below(project, request, has_model=has_model)
+    again = again_below(project.settings, request, has_model=has_model)
     with reading(project.engine) as session:
         if batches.something_left(session, project.settings.passes, again, request.tasks):
             return
@@ -288,13 +301,13 @@ def _questions(chosen: Sequence[Choice]) -> list[batches.Question]:
     return found
 
 
-def _write(project: Project, made: Plan) -> int:
+def _write(project: Project, made: BatchPlan, seed: int) -> int:
     """The id of the new batch."""
     shares = project.settings.batch
     header = Batch(
         round_id=made.round_id,
         strategy=made.strategy,
-        seed=made.seed,
+        seed=seed,
         settings={
             "pool": made.sizes,
             "drawn": _count(c.role for c in made.chosen),
@@ -309,7 +322,7 @@ def _write(project: Project, made: Plan) -> int:
             project_name=project.settings.project.name,
             header=header,
             questions=_questions(made.chosen),
-            beliefs=made.sight.beliefs([c.candidate.sample_id for c in made.chosen]),
+            beliefs=made.predictions.beliefs([c.candidate.sample_id for c in made.chosen]),
         )
 
 

@@ -4,24 +4,27 @@ for Label Studio."""
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sqlalchemy import select
 
-from annotate.batch.pool import look
+from annotate.batch import choose as choose_module
+from annotate.batch.request import Request
+from annotate.batch.snapshot import read_snapshot
 from annotate.errors import ConfigError, NothingToDo
 from annotate.labelling.labels import rebuild_labels
 from annotate.project import Project
 from annotate.steps.export import export
 from annotate.steps.next_batch import NextBatchReport, next_batch
 from annotate.steps.status import status
-from annotate.types import Kind, Modality, Need, Role
+from annotate.types import Kind, Modality, Role
 from db import batches, outbox
 from db.engine import reading, writing
 from db.labels import read_labels
 from db.models import Annotation, Annotator, BatchItem, BatchItemState, now
+from db.votes import answers_by_rater
 from tests.journeys.test_next_batch import (  # noqa: F401 - fixtures
     Studio,
     ask,
@@ -153,7 +156,7 @@ def test_answers_are_added_until_there_are_enough_and_all_are_exported(make: Mak
 def test_status_says_to_ask_again_while_the_strategy_of_the_project_would(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("annotate.steps.status._studio_runs", lambda _: True)
+    monkeypatch.setattr("annotate.steps._next._studio_runs", lambda _: True)
     project = make(most=3)
     asked_all(project, train=12, valid=3, test=3)
     assert status(project).next.startswith("annotate export")
@@ -255,25 +258,24 @@ def test_without_a_model_nothing_is_asked_again(make: Make) -> None:
 def test_a_strategy_sees_the_answers_of_each_rater_under_one_number(make: Make) -> None:
     project = make()
     fill(project, train=6, valid=0, test=0)
-    ask(project, n=6)
+    ask(project, n=3)
     rate(project, ann=plain, bob=lambda _: "fear")
+    covered = sorted(samples_of(project))
+    snapshot = read_snapshot(project, Request("uniform", whole=True, n=1), None)
+    assert not snapshot.answers
     with reading(project.engine) as session:
-        found = batches.candidates(session, (M,), 5)
-    pool_of, covered = found[:3], [c.sample_id for c in found[3:]]
-    sight = look(project, None, [c.sample_id for c in found], None, frozenset({Need.VOTES}))
-    pool = sight.pool(project, pool_of, covered)
-    assert set(pool.votes) == set(pool.known.votes) == {"emotion.M"}
+        by_key = answers_by_rater(session, project.settings.tasks(), covered)
+    answers = {key: tuple(by_rater.items()) for key, by_rater in by_key.items()}
+    field = choose_module._Field(replace(snapshot, answers=answers), ())
     aliases = [a.alias for a in project.settings.dimension_list()[0].answers]
-    for votes, ids in ((pool.votes["emotion.M"], pool.sample_ids), (pool.known.votes["emotion.M"], covered)):
-        said = {
-            (str(ids[row]), who, aliases[answer])
-            for row, who, answer in zip(votes.rows, votes.raters, votes.answers, strict=True)
+    parts = covered[:1], covered[1:]
+    for votes, ids in zip(field._votes(*parts), parts, strict=True):
+        own = votes["emotion.M"]
+        given = {
+            (ids[row], rater, aliases[answer])
+            for row, rater, answer in zip(own.rows, own.raters, own.answers, strict=True)
         }
-        assert said == {(i, 0, plain(i)) for i in map(str, ids)} | {(i, 1, "fear") for i in map(str, ids)}
-    assert pool.missing["emotion.M"].all()
-    nothing = look(project, None, covered, None, frozenset({Need.LABELS})).pool(project, [], covered)
-    assert not nothing.votes and not nothing.known.votes
-    assert np.isnan(pool.embeddings).sum() == 0
+        assert given == {(i, 0, plain(i)) for i in ids} | {(i, 1, "fear") for i in ids}
 
 
 def test_fewer_than_one_answer_is_no_limit(make_project: Make, monkeypatch: pytest.MonkeyPatch) -> None:

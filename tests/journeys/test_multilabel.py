@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from annotate.batch.choosing import choose
 from annotate.batch.opening import open_strategy
-from annotate.batch.pool import Sight
+from annotate.batch.predictions import PoolPredictions
 from annotate.corpus.features import feature_names
 from annotate.errors import ConfigError, ExportError
 from annotate.feature_store import FeatureStore
@@ -261,8 +261,8 @@ def test_what_the_model_believed_is_kept_like_a_label(
     zero = np.zeros(1, np.float32)
     count = np.array([float(len(task.dimension.ticked(named)))], np.float32)
     prediction = TaskPrediction(task, probs, count, zero, zero)
-    sight = Sight({"s": 0}, {task.id: prediction}, np.zeros((1, 1), np.float32), {}, frozenset(), "cpu")
-    ((_, _, belief),) = sight.beliefs(["s"])
+    predictions = PoolPredictions({"s": 0}, {task.id: prediction}, np.zeros((1, 1), np.float32), {})
+    ((_, _, belief),) = predictions.beliefs(["s"])
     assert belief["mean"] == named
     assert belief["probs"] == pytest.approx(
         dict(zip(("work", "family", "money"), probs.mean(0)[0], strict=True))

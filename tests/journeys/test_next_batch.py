@@ -13,10 +13,11 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import select, update
 
-from annotate.batch import plan as _plan
-from annotate.batch import subsample as _narrow
-from annotate.batch.costs import PassCost
+from annotate.batch import choose as choose_module
+from annotate.batch import subsample
+from annotate.batch.costs import CostModel, PassCost
 from annotate.batch.quotas import Choice
+from annotate.batch.request import Request
 from annotate.console import plain
 from annotate.corpus.features import feature_names
 from annotate.errors import (
@@ -88,10 +89,10 @@ def side(sample_id: str) -> int:
 def stand_in(studio: Studio) -> dict[str, types.ModuleType]:
     """The modules that reach Label Studio, by name."""
     modules = {}
-    functions = {"_push": studio.push_outbox, "_studio": studio.connect, "_match": studio.adopt_unknown}
+    functions = {"push": studio.push_outbox, "connection": studio.connect, "match": studio.adopt_unknown}
     for name, function in functions.items():
-        modules[f"annotate.steps.{name}"] = types.ModuleType(name)
-        setattr(modules[f"annotate.steps.{name}"], function.__name__, function)
+        modules[f"annotate.labelling.{name}"] = types.ModuleType(name)
+        setattr(modules[f"annotate.labelling.{name}"], function.__name__, function)
     return modules
 
 
@@ -564,10 +565,12 @@ def test_a_budget_leaves_uniform_draws_what_they_are() -> None:
     candidates = [
         Candidate(name, Split.TRAIN, tuple(Modality), False, frozenset(), nothing) for name in "0123"
     ]
-    till = _plan._Till({m: PassCost(0.0, 1.0) for m in Modality}, {"0": 1.0, "1": 9.0, "2": 1.0, "3": 1.0}, 1)
+    clip_seconds = {"0": 1.0, "1": 9.0, "2": 1.0, "3": 1.0}
+    costs = CostModel({m: PassCost(0.0, 1.0) for m in Modality}, clip_seconds, 1)
     roles = (Role.ACTIVE, Role.AUDIT, Role.ACTIVE, Role.HOLDOUT)
     chosen = [Choice(c, role, 0.0) for c, role in zip(candidates, roles, strict=True)]
-    kept = _plan._affordable(chosen, _plan.Request("auto", whole=True, budget_seconds=45.0), till)
+    request = Request("auto", whole=True, budget_seconds=45.0)
+    kept = choose_module._affordable(chosen, request, True, costs)
     assert [choice.candidate.sample_id for choice in kept] == ["0", "1", "3"]
 
 
@@ -586,7 +589,7 @@ def test_a_batch_has_one_size(project: Project) -> None:
     fill(project)
     with pytest.raises(UsageError, match="both say"):
         ask(project, n=5, budget="2h")
-    with pytest.raises(UsageError, match="no time to spend"):
+    with pytest.raises(UsageError, match="not a duration"):
         step.next_batch(project, budget="soon")
 
 
@@ -598,7 +601,7 @@ def test_a_batch_has_one_size(project: Project) -> None:
 def test_of_a_pool_beyond_its_limit_only_so_many_are_ranked_and_a_note_says_so(
     project: Project, strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_narrow, "SHARD", 7)
+    monkeypatch.setattr(subsample, "SHARD", 7)
     fill(project)
     ask(project, n=20)
     label_asked(project)

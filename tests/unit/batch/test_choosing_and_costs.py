@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from annotate.batch.costs import LeadTime, PassCost, learn
-from annotate.batch.knapsack import Offer, spend, steps
+from annotate.batch.knapsack import Offer, bundles, fill_budget
 from annotate.batch.opening import open_strategy
-from annotate.batch.plan import read_budget
-from annotate.batch.questions import Budget, Prices, ask, worth
+from annotate.batch.questions import Budget, QuestionCosts, choose_questions, expected_gain
+from annotate.batch.request import read_budget
 from annotate.errors import AnnotateError, ConfigError, UnknownName, UsageError
 from annotate.types import Modality, Task, TaskPrediction
 from tests.support.pools import EMOTION, SENTIMENT, make_pool
@@ -19,10 +19,10 @@ T, A, V, M = Modality
 PRIOR = {m: PassCost(6.0, 1.0) for m in Modality}
 
 
-def offer(worth, seconds, free=None) -> Offer:
-    worth = np.asarray(worth, dtype=float)
-    free = np.ones(worth.shape, dtype=bool) if free is None else np.asarray(free)
-    return Offer((T, A, V, M), free, worth, np.broadcast_to(np.asarray(seconds, float), worth.shape))
+def offer(gain, seconds, free=None) -> Offer:
+    gain = np.asarray(gain, dtype=float)
+    free = np.ones(gain.shape, dtype=bool) if free is None else np.asarray(free)
+    return Offer((T, A, V, M), free, gain, np.broadcast_to(np.asarray(seconds, float), gain.shape))
 
 
 def allowed(passes: tuple[Modality, ...], free: tuple[Modality, ...]) -> bool:
@@ -36,8 +36,8 @@ def test_steps_of_a_sample_are_the_best_for_every_time_that_they_reach():
         free = rng.random((1, 4)) < 0.8
         made = offer(rng.exponential(size=(1, 4)), rng.uniform(1, 9, (1, 4)), free)
         passes = tuple(p for p, is_free in zip(made.passes, free[0], strict=True) if is_free)
-        total = {p: (made.worth[0, i], made.seconds[0, i]) for i, p in enumerate(made.passes)}
-        found = steps(made)
+        total = {p: (made.gain[0, i], made.seconds[0, i]) for i, p in enumerate(made.passes)}
+        found = bundles(made)
         assert [s.density for s in found] == sorted((s.density for s in found), reverse=True)
         assert sorted(p for s in found for p in s.passes) == sorted(passes)
         spent, gained, taken = 0.0, 0.0, ()
@@ -56,11 +56,11 @@ def test_steps_of_a_sample_are_the_best_for_every_time_that_they_reach():
 
 
 def test_the_multimodal_question_waits_for_the_others_however_much_it_tells():
-    (alone,) = steps(offer([[1, 1, 1, 90.0]], 10, [[True, True, True, True]]))
+    (alone,) = bundles(offer([[1, 1, 1, 90.0]], 10, [[True, True, True, True]]))
     assert alone.passes == (T, A, V, M)
-    (last,) = steps(offer([[0, 0, 0, 1.0]], 10, [[False, False, False, True]]))
+    (last,) = bundles(offer([[0, 0, 0, 1.0]], 10, [[False, False, False, True]]))
     assert last.passes == (M,)
-    dull = steps(offer([[3, 2, 1, 0.5]], 10))
+    dull = bundles(offer([[3, 2, 1, 0.5]], 10))
     assert [s.passes for s in dull] == [(T,), (A,), (V,), (M,)]
 
 
@@ -69,7 +69,7 @@ def test_the_budget_is_kept_and_nothing_is_asked_twice_or_before_its_time(questi
     rng = np.random.default_rng(1)
     for seed in range(30):
         made = offer(rng.exponential(size=(9, 4)), rng.uniform(1, 9, (9, 4)), rng.random((9, 4)) < 0.7)
-        taken = spend(steps(made), np.random.default_rng(seed), questions=questions, seconds=seconds)
+        taken = fill_budget(bundles(made), np.random.default_rng(seed), questions=questions, seconds=seconds)
         asked = [(s.row, p) for s in taken for p in s.passes]
         assert len(set(asked)) == len(asked)
         assert questions is None or len(asked) <= questions
@@ -85,7 +85,8 @@ def test_questions_are_drawn_in_proportion_to_what_they_tell_per_second():
         [[3.0, 1.0, 0, 0]] * 2, [1, 1, 1, 1], [[True, False, False, False], [False, True, False, False]]
     )
     first = [
-        spend(steps(made), np.random.default_rng(s), questions=1, seconds=None)[0].row for s in range(2000)
+        fill_budget(bundles(made), np.random.default_rng(s), questions=1, seconds=None)[0].row
+        for s in range(2000)
     ]
     # Binomial with p = 3/4: 0.75 +- 0.01.
     assert np.mean(np.array(first) == 0) == pytest.approx(0.75, abs=0.04)
@@ -116,9 +117,9 @@ def test_nonsense_from_the_server_is_no_cost():
     assert (learn(PRIOR, falling)[T].of(np.array([0.0, 100.0])) > 0).all()
 
 
-def test_worth_is_that_of_the_tasks_of_a_pass_and_nothing_where_the_label_is_known():
+def test_the_expected_gain_is_that_of_the_tasks_of_a_pass_and_nothing_where_the_label_is_known():
     pool = make_pool(n=30, share_missing=0.5)
-    found = worth(pool, tuple(Modality))
+    found = expected_gain(pool, tuple(Modality))
     scores = open_strategy("variance-reduction").task_scores(pool)
     for column, modality in enumerate(Modality):
         own = [np.nan_to_num(values) for t, values in scores.items() if t.endswith(f".{modality}")]
@@ -128,13 +129,17 @@ def test_worth_is_that_of_the_tasks_of_a_pass_and_nothing_where_the_label_is_kno
 def test_asking_takes_only_what_is_free_and_stays_within_the_budget():
     pool = make_pool(n=40, dimensions=(SENTIMENT,))
     free = np.random.default_rng(0).random((40, 4)) < 0.5
-    prices = Prices(tuple(Modality), free, np.full((40, 4), 10.0))
+    prices = QuestionCosts(tuple(Modality), free, np.full((40, 4), 10.0))
     for name in ("uniform", "entropy", "k-center"):
-        taken = ask(open_strategy(name), name, pool, prices, Budget(questions=12), np.random.default_rng(0))
+        taken = choose_questions(
+            open_strategy(name), name, pool, prices, Budget(questions=12), np.random.default_rng(0)
+        )
         asked = [(s.row, prices.passes.index(p)) for s in taken for p in s.passes]
         assert 10 <= len(asked) <= 12
         assert all(free[row, column] for row, column in asked)
-        again = ask(open_strategy(name), name, pool, prices, Budget(questions=12), np.random.default_rng(0))
+        again = choose_questions(
+            open_strategy(name), name, pool, prices, Budget(questions=12), np.random.default_rng(0)
+        )
         assert again == taken
 
 
@@ -192,5 +197,5 @@ def test_the_error_that_an_answer_takes_away_from_classes_is_that_of_the_brier_s
 def test_a_task_that_the_model_does_not_know_yet_is_worth_asking():
     pool = make_pool(n=50, dimensions=(SENTIMENT,))
     known = {t: p for t, p in pool.predictions.items() if t != "sentiment.T"}
-    found = worth(replace(pool, predictions=known), tuple(Modality)).mean(axis=0)
+    found = expected_gain(replace(pool, predictions=known), tuple(Modality)).mean(axis=0)
     assert found[0] == pytest.approx(found[1:].max())

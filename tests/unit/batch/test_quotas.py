@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
-from annotate.batch.quotas import Choice, Drawn, Draws, Parts, draw, in_rank_order
+from annotate.batch.quotas import Choice, Counts, Strata, UniformDraws, draw, in_rank_order
 from annotate.corpus.embeddings import WIDE, embed, pooled
 from annotate.types import Modality, Role, Split
 from db.batches import Candidate
@@ -24,8 +24,8 @@ def candidates(split: Split, n: int, roles: Sequence[Role] = (), tag: str = "") 
     ]
 
 
-def parts(train: int = 0, valid: int = 0, test: int = 0, audited: int = 0) -> Parts:
-    return Parts.of(
+def parts(train: int = 0, valid: int = 0, test: int = 0, audited: int = 0) -> Strata:
+    return Strata.of(
         [
             *candidates(Split.TRAIN, train),
             *candidates(Split.TRAIN, audited, [Role.AUDIT], "back"),
@@ -36,15 +36,15 @@ def parts(train: int = 0, valid: int = 0, test: int = 0, audited: int = 0) -> Pa
 
 
 def drawn(
-    n: int, of: Parts, holdout: float = 0.2, audit: float = 0.1, seed: int = 0, before: Drawn | None = None
-) -> Draws:
+    n: int, of: Strata, holdout: float = 0.2, audit: float = 0.1, seed: int = 0, before: Counts | None = None
+) -> UniformDraws:
     return draw(
-        n, of, before=before or Drawn(), holdout_share=holdout, audit_share=audit,
+        n, of, before=before or Counts(), holdout_share=holdout, audit_share=audit,
         rng=np.random.default_rng(seed),
     )  # fmt: skip
 
 
-def sizes(draws: Draws) -> tuple[int, int, int]:
+def sizes(draws: UniformDraws) -> tuple[int, int, int]:
     """(active, audit, holdout)"""
     return draws.active, len(draws.audit), len(draws.holdout)
 
@@ -70,7 +70,7 @@ def sizes(draws: Draws) -> tuple[int, int, int]:
         (20, parts(), (0, 0, 0)),
     ],
 )
-def test_a_batch_is_divided_by_the_shares(n: int, of: Parts, expected: tuple[int, int, int]) -> None:
+def test_a_batch_is_divided_by_the_shares(n: int, of: Strata, expected: tuple[int, int, int]) -> None:
     assert sizes(drawn(n, of)) == expected
 
 
@@ -81,11 +81,11 @@ def test_shares_of_nothing_are_kept() -> None:
 
 def run(sizes_asked: Sequence[int], holdout: float, audit: float) -> list[tuple[int, int, int]]:
     """The divisions of batches that follow each other in a corpus that never runs dry."""
-    of, before, found = parts(400, 400, 400), Drawn(), []
+    of, before, found = parts(400, 400, 400), Counts(), []
     for n in sizes_asked:
         found.append(sizes(drawn(n, of, holdout, audit, before=before)))
         active, audits, held = found[-1]
-        before = Drawn(before.active + active, before.audit + audits, before.holdout + held)
+        before = Counts(before.active + active, before.audit + audits, before.holdout + held)
     return found
 
 
@@ -111,14 +111,14 @@ def test_twenty_batches_of_one_are_divided_as_one_batch_of_twenty() -> None:
 def test_the_first_batch_of_some_size_has_an_audit_sample(n: int) -> None:
     of = parts(100, 20, 20)
     assert len(drawn(n, of, audit=0.01).audit) == 1
-    assert len(drawn(n, of, audit=0.01, before=Drawn(active=3)).audit) == 1
-    assert len(drawn(n, of, audit=0.01, before=Drawn(20, 1, 5)).audit) == 0
+    assert len(drawn(n, of, audit=0.01, before=Counts(active=3)).audit) == 1
+    assert len(drawn(n, of, audit=0.01, before=Counts(20, 1, 5)).audit) == 0
 
 
 def test_what_a_dry_part_missed_is_not_caught_up_at_the_cost_of_learning() -> None:
     of = parts(100, 50, 50)
-    assert sizes(drawn(10, of, before=Drawn(active=180, audit=20))) == (6, 1, 3)
-    assert sizes(drawn(10, of, before=Drawn(holdout=100))) == (7, 2, 1)
+    assert sizes(drawn(10, of, before=Counts(active=180, audit=20))) == (6, 1, 3)
+    assert sizes(drawn(10, of, before=Counts(holdout=100))) == (7, 2, 1)
 
 
 @given(
@@ -156,7 +156,7 @@ def test_the_audit_leaves_something_new_to_learn_from_however_much_may_be_asked_
         replace(c, passes=(), again=(Modality.MULTIMODAL,))
         for c in candidates(Split.TRAIN, again, [Role.ACTIVE], "again")
     ]
-    of = Parts.of([*candidates(Split.TRAIN, fresh), *old])
+    of = Strata.of([*candidates(Split.TRAIN, fresh), *old])
     draws = drawn(n, of, audit=0.5, seed=seed)
     assert draws.active + len(draws.audit) == min(n, fresh + again)
     assert len(draws.audit) < max(fresh, 1)
@@ -185,7 +185,7 @@ def test_every_sample_is_drawn_as_often_as_its_inclusion_probability_says() -> N
 
 def test_what_came_back_keeps_its_role() -> None:
     back = [*candidates(Split.TRAIN, 5, [Role.AUDIT], "a"), *candidates(Split.TRAIN, 5, [Role.ACTIVE], "b")]
-    of = Parts.of([*back, *candidates(Split.TRAIN, 20)])
+    of = Strata.of([*back, *candidates(Split.TRAIN, 20)])
     for seed in range(20):
         draws = drawn(20, of, seed=seed)
         assert not {c.sample_id for c in draws.pool} & {c.sample_id for c in back[:5]}

@@ -8,7 +8,7 @@ import pytest
 
 from annotate.batch.choosing import choose
 from annotate.batch.opening import open_strategy
-from annotate.batch.questions import Budget, Prices, ask
+from annotate.batch.questions import Budget, QuestionCosts, choose_questions
 from annotate.errors import ModelError, UnknownName
 from annotate.registry import STRATEGIES
 from annotate.types import Known, Modality, Pool, TaskPrediction
@@ -151,9 +151,11 @@ def test_one_network_alone_is_enough_for_the_default(dimensions):
 
 def test_one_network_alone_tells_no_single_questions_apart_and_says_so():
     pool = alone(make_pool(n=40, dimensions=(SENTIMENT,)))
-    prices = Prices(tuple(Modality), np.ones((40, 4), bool), np.full((40, 4), 10.0))
+    prices = QuestionCosts(tuple(Modality), np.ones((40, 4), bool), np.full((40, 4), 10.0))
     with pytest.raises(ModelError, match="never disagrees") as caught:
-        ask(open_strategy("uniform"), "uniform", pool, prices, Budget(questions=8), np.random.default_rng(0))
+        choose_questions(
+            open_strategy("uniform"), "uniform", pool, prices, Budget(questions=8), np.random.default_rng(0)
+        )
     assert "--whole-samples" in caught.value.hint
 
 
