@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help demo test soak lint bench faults clean
+.PHONY: help demo test soak lint bench faults plugin-tables clean
 
 help:
 	@echo "make demo    run the whole loop on the example videos"
@@ -12,6 +12,7 @@ help:
 	@echo "make soak    run the long tests, for at most 90 minutes; again: go on where it stopped"
 	@echo "make lint    ruff, mypy, import rules"
 	@echo "make bench   measure and compare with the bars; ANNOTATE_DATA names a folder with real sets"
+	@echo "make plugin-tables  write the tables of plug-ins in docs/ anew from their docstrings"
 	@echo "make faults  kill ingest at random moments, many times"
 
 $(VENV)/.made:
@@ -54,6 +55,9 @@ bench: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.ingest_kills --kills 20
+
+plugin-tables: $(VENV)/.core
+	@$(BIN)/python docs/plugin_tables.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -161,8 +161,9 @@ class QueryStrategy(Plugin, Protocol):
     besides its own."""
     on: Mapping[str, "QueryStrategy"] = MappingProxyType({})
     """By name: the strategies that it ranks by."""
-    # Optional: `ranks_by_uncertainty = True` states that, all else equal, a sample that the model is unsure
-    # of comes before those that it is sure of. The contract tests then demand that order.
+    ranks_by_uncertainty: bool = False
+    """Whether, all else equal, a sample that the model is unsure of comes before those that it is sure of.
+    The contract tests then demand that order."""
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """At most `k` different positions of the pool, those to ask for first in front.

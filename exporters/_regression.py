@@ -4,7 +4,7 @@ import math
 
 from annotate.errors import ExportError
 from annotate.types import Dataset, DatasetRow, Dimension, Kind, Modality, Task
-from exporters._manifest import dimensions
+from exporters.manifest import dimensions
 
 POLARITIES = ("Negative", "Neutral", "Positive")
 

@@ -10,9 +10,9 @@ from typing import Any
 from annotate.errors import ExportError
 from annotate.registry import exporter
 from annotate.types import Dataset, DatasetRow, Dimension, Modality
-from exporters._card import write_card
 from exporters._judged import write_judged
 from exporters._regression import POLARITIES, left_aside, polarity, regression_dimension, value
+from exporters.datasheet import write_datasheet
 
 COLUMNS = ("video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode")
 ORDER = (Modality.MULTIMODAL, Modality.TEXT, Modality.AUDIO, Modality.VISION)
@@ -47,7 +47,7 @@ class ChSimsCsv:
         mode = stat.S_IMODE(table.stat().st_mode)
         clips = [_place_clip(row, folder, mode) for row in dataset.rows]
         contents = [*CONTENTS, *left_aside(dataset, dimension)]
-        card = write_card(dataset, folder, contents=contents)
+        card = write_datasheet(dataset, folder, contents=contents)
         return [table, *clips, card, *write_judged(dataset, folder)]
 
 

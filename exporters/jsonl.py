@@ -8,7 +8,7 @@ from typing import Any
 from annotate.errors import ExportError
 from annotate.registry import exporter
 from annotate.types import Dataset, DatasetRow, Dimension, Kind, Label, Split
-from exporters._card import write_card
+from exporters.datasheet import write_datasheet
 
 CONTENTS = (
     "- `train.jsonl`, `valid.jsonl`, `test.jsonl`: one sample per line, UTF-8.",
@@ -34,7 +34,7 @@ class JsonLines:
         """
         several = {t.id: t.dimension for t in dataset.tasks if t.dimension.kind is Kind.MULTILABEL}
         files = [_write_split(dataset, split, folder, several) for split in Split]
-        return [*files, write_card(dataset, folder, contents=CONTENTS)]
+        return [*files, write_datasheet(dataset, folder, contents=CONTENTS)]
 
 
 def _write_split(dataset: Dataset, split: Split, folder: Path, several: Mapping[str, Dimension]) -> Path:

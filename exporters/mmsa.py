@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from annotate.errors import ExportError
 from annotate.registry import exporter
 from annotate.types import UNIMODAL, Dataset, DatasetRow, Dimension, Modality, Split, Task
-from exporters._card import write_card
 from exporters._judged import write_judged
 from exporters._regression import POLARITIES, left_aside, polarity, regression_dimension, value
+from exporters.datasheet import write_datasheet
 
 FILE_NAME = "unaligned.pkl"
 
@@ -56,7 +56,7 @@ class Mmsa:
         path = folder / FILE_NAME
         with path.open("wb") as file:
             _Pickler(file).dump({s.value: _split(dataset, s, dimension, features) for s in Split})
-        card = write_card(dataset, folder, contents=_contents(dataset, dimension, features))
+        card = write_datasheet(dataset, folder, contents=_contents(dataset, dimension, features))
         return [path, card, *write_judged(dataset, folder)]
 
 

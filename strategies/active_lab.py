@@ -33,7 +33,15 @@ class Trust:
 
 @strategy("active-lab")
 class ActiveLab(ScoredStrategy):
-    """Least sure answer, of a new sample or of one asked before (ActiveLab, Goh and Mueller 2023)."""
+    """Least confident answers, of new samples and of asked ones (ActiveLab, Goh and Mueller 2023).
+
+    Classification only. The score is minus the confidence after one more answer that is not known yet:
+    the weighted mean of the model's probability, of what each given answer says, and of 1 / classes.
+    Raters and the model are weighted by their agreement (CROWDLAB; Goh, Tkachenko and Mueller 2022). This
+    strategy, and wrappers around it, rank questions that were answered before among new ones, see asking
+    again. The paper uses a model that did not learn from the answers; here the model did, so it doubts
+    them less.
+    """
 
     kinds = frozenset({Kind.CLASSIFICATION})
     needs = frozenset({Need.MODEL, Need.LABELS, Need.VOTES})

@@ -47,7 +47,14 @@ class AutoOptions:
 
 @strategy("auto")
 class Auto:
-    """Typical samples while labels are few, then diverse ones among the uncertain; no crowds, no copies."""
+    """Representative samples while labels are few, then diverse ones among the uncertain, without copies.
+
+    While there are few labels (50, or 10 per class) the batch is chosen by `herding`. Later a fifth of
+    the pool, at least ten times the batch, is drawn by `power`, and `lcmd` chooses from it. The options
+    `regression` and `classification` name another strategy for that; `regression` counts if any
+    regression task is asked. Of near-duplicates (closer than `near`, 0.03 of the spread, to the first of
+    them) one is asked, and no speaker and no video gets more than three times an even share of the batch.
+    """
 
     Options: ClassVar[type] = AutoOptions
     stands: ClassVar[bool] = True

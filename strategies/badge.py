@@ -10,7 +10,14 @@ from strategies._seeding import seeds
 
 @strategy("badge")
 class Badge:
-    """Large, different gradients of the heads, drawn as k-means++ draws its centres (Ash et al. 2020)."""
+    """Large and diverse gradients of the heads, drawn as k-means++ draws its centres (Ash et al. 2020).
+
+    Draws as k-means++ does: the first sample by its squared norm, each further one by its squared
+    distance to the nearest chosen sample. Distances are between gradients e ⊗ h, where h is the
+    representation that the head reads and e = p - onehot(likeliest answer); multilabel: p - [p ≥ ½];
+    regression: the predictive standard deviation as a share of the scale. Squared distances are summed
+    over the tasks; a known label counts as 0.
+    """
 
     needs = frozenset({Need.MODEL, Need.CODES})
     kinds = frozenset(Kind)

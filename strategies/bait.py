@@ -19,7 +19,14 @@ RIDGE = 1.0
 
 @strategy("bait")
 class Bait:
-    """Least expected variance over the pool, forward and back (Ash, Goel, Krishnamurthy and Kakade 2021)."""
+    """Least expected variance over the pool, forward and back (Ash, Goel, Krishnamurthy and Kakade 2021).
+
+    Minimises tr(M⁻¹ F), where F is the mean Fisher information of the pool and M that of the labelled and
+    chosen samples plus a ridge of one mean sample. The information of a sample is ‖e‖² h hᵀ with e and h
+    as in `badge`, so the answers of one head count separately. Twice the batch is added greedily; then
+    the samples that are missed least are removed. In a larger pool, the 8192 samples (at least four for
+    each of the batch) that gain most as the first one are candidates.
+    """
 
     needs = frozenset({Need.MODEL, Need.CODES, Need.LABELS})
     kinds = frozenset(Kind)

@@ -25,7 +25,13 @@ class BaldOptions:
 
 @strategy("bald")
 class Bald(ScoredStrategy):
-    """Most disagreement of the ensemble, in nats, summed over the tasks (Houlsby et al. 2011)."""
+    """Most disagreement of the ensemble, in nats, summed over the tasks (Houlsby et al. 2011).
+
+    The score of a classification task is H(mean p) - mean H(p), the mutual information between the answer
+    and the ensemble member. For a multilabel task it is the sum of that over the answers; for a
+    regression task it is ½ log(1 + (epistemic / noise)²), where the noise is at least 0.1 % of the scale.
+    All are in nats, so the tasks are summed.
+    """
 
     kinds = frozenset(Kind)
     Options = BaldOptions

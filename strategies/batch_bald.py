@@ -36,7 +36,15 @@ class BatchBaldOptions:
 
 @strategy("batch-bald")
 class BatchBald:
-    """Most information of the batch as a whole about the model, greedily (Kirsch et al. 2019)."""
+    """Most information of the batch as a whole about the model, greedily (Kirsch et al. 2019).
+
+    Greedily adds the sample that raises the joint mutual information between all answers to the batch and
+    the ensemble member most, in nats. It searches the `candidates` (1000, at least 10 for each sample of
+    the batch) with the highest BALD. The joint entropy is exact while there are at most `draws` (1000)
+    combinations of answers, and estimated over drawn combinations beyond that. A regression scale counts
+    as the cells around its answers. An ensemble of m members holds log m nats of information; the rest of
+    the batch then follows in the order of BALD.
+    """
 
     Options: ClassVar[type] = BatchBaldOptions
     needs = frozenset({Need.MODEL})

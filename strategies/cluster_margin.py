@@ -26,7 +26,11 @@ class ClusterOptions:
 
 @strategy("cluster-margin")
 class ClusterMargin(Standing):
-    """The most uncertain in clusters that take turns, the smallest first (Citovsky et al. 2021)."""
+    """The most uncertain in clusters that take turns, the smallest first (Citovsky et al. 2021).
+
+    k-means groups the `wider` (10) times batch samples that score highest by the wrapped strategy NAME
+    (`margin`). The clusters take turns, the smallest first, and each gives a random sample.
+    """
 
     Options = ClusterOptions
 

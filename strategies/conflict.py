@@ -11,7 +11,12 @@ from strategies._scored import ScoredStrategy
 
 @strategy("modality-conflict")
 class ModalityConflict(ScoredStrategy):
-    """Most disagreement of a dimension's heads across modalities (after CTIAL, Xu, Jiang and Wu 2024)."""
+    """Most disagreement of a dimension's heads across modalities (after CTIAL, Xu, Jiang and Wu 2024).
+
+    The score is the standard deviation over the heads of one dimension (T, A, V, M): of their values as
+    shares of the scale, or of their probabilities of the answers. It needs a dimension with at least two
+    modalities.
+    """
 
     kinds = frozenset(Kind)
 

@@ -10,7 +10,10 @@ from strategies.entropy import Entropy
 
 @strategy("consensus-entropy")
 class ConsensusEntropy(Entropy):
-    """Highest entropy of the members' mean, mean rank over the tasks (Settles 2009, section 3.2)."""
+    """Highest entropy of the members' mean, mean rank over the tasks (Settles 2009, section 3.2).
+
+    The scores are those of `entropy`. Without an ensemble this strategy is refused.
+    """
 
     disagrees = True
 

@@ -23,7 +23,11 @@ class DensityOptions:
 
 @strategy("density-weighted")
 class DensityWeighted(Standing):
-    """Uncertainty times mean likeness to the pool to a power (Settles and Craven 2008, section 3.4)."""
+    """Uncertainty times mean similarity to the pool to a power (Settles and Craven 2008, section 3.4).
+
+    The score is u · s^β, where u is the score of the wrapped strategy NAME (`entropy`), s the mean of (1
+    + cosine) / 2 to the whole pool, and β the option `beta` (1).
+    """
 
     Options = DensityOptions
     ranks_by_uncertainty = True

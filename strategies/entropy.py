@@ -12,7 +12,11 @@ from strategies._scored import ScoredStrategy
 
 @strategy("entropy")
 class Entropy(ScoredStrategy):
-    """Highest predictive entropy, mean rank over the tasks (Settles 2009, section 3.1)."""
+    """Highest predictive entropy, mean rank over the tasks (Settles 2009, section 3.1).
+
+    The score is the entropy H(p) of the mean of the ensemble; for a multilabel task, the sum of the
+    entropies of the answers.
+    """
 
     kinds = frozenset(Kind)
 

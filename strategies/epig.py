@@ -27,7 +27,14 @@ class EpigOptions:
 
 @strategy("epig")
 class Epig(ScoredStrategy):
-    """Most told about the answers of samples drawn by chance, in nats (Bickford Smith et al. 2023)."""
+    """Most information about the answers to random samples, in nats (Bickford Smith et al. 2023).
+
+    The score is the mean mutual information H(y) + H(y*) - H(y, y*) between the answer and the answers to
+    `targets` (100) samples, which are drawn from the pool and the labelled samples. It is exact for
+    classes; for a multilabel task it is summed over the answers; for a regression task it is -½ log(1 -
+    ρ²), where ρ is the correlation between the members, reduced by the noise. All are in nats, so the
+    tasks are summed.
+    """
 
     kinds = frozenset(Kind)
     Options = EpigOptions

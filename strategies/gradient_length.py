@@ -10,7 +10,12 @@ from strategies._scored import ScoredStrategy, code_of
 
 @strategy("expected-gradient-length")
 class ExpectedGradientLength(ScoredStrategy):
-    """Longest expected gradient of a head's last layer (Settles, Craven and Ray 2008)."""
+    """Longest expected gradient of a head's last layer (Settles, Craven and Ray 2008).
+
+    The score is Σ p(y) ‖p - e_y‖ ‖h‖, where h is the representation that the head reads and e_y the
+    one-hot vector of answer y. For a multilabel task it is √Σp(1 - p) ‖h‖; for a regression task, the
+    predictive standard deviation times ‖h‖.
+    """
 
     kinds = frozenset(Kind)
     needs = frozenset({Need.MODEL, Need.CODES})

@@ -21,7 +21,13 @@ WIDTH = 0.25
 
 @strategy("herding")
 class Herding:
-    """Most like the pool, least like what was asked: a few stand for all (Chen, Welling and Smola 2010)."""
+    """Samples that represent the pool best beside those already asked (Chen, Welling and Smola 2010).
+
+    The score is the mean similarity to the pool, minus the summed similarity to the samples that were
+    asked or chosen, divided by their number plus one. The kernel is Gaussian, with a quarter of the
+    median squared distance as its width. In a larger pool, 2048 samples drawn at random stand for all,
+    and 32 768 (at least four for each of the batch) are candidates.
+    """
 
     needs: frozenset[Need] = frozenset()
     kinds = frozenset(Kind)

@@ -18,7 +18,12 @@ Answers = NDArray[np.float64]
 
 @strategy("igs")
 class IGS:
-    """Far from the labelled in features and predicted values (Wu, Lin and Huang 2019; Wu and Huang 2018)."""
+    """Far from the labelled samples in features and predictions (Wu, Lin and Huang 2019; Wu and Huang 2018).
+
+    Regression only. Repeatedly takes the sample with the largest min d(x, x') ∏ₜ |ŷₜ(x) - yₜ(x')| over
+    the labelled and chosen samples x'. A prediction replaces a label that is missing. Several tasks: Wu
+    and Huang 2018.
+    """
 
     needs = frozenset({Need.MODEL, Need.LABELS})
     kinds = frozenset({Kind.REGRESSION})

@@ -10,7 +10,11 @@ from strategies._farthest import farthest_first
 
 @strategy("k-center")
 class KCenter:
-    """Farthest from all that is labelled or chosen, so that the pool is covered (Sener and Savarese 2018)."""
+    """Farthest from all that is labelled or chosen, so that the pool is covered (Sener and Savarese 2018).
+
+    Repeatedly takes the sample that is farthest from the nearest labelled, asked or chosen sample. With
+    nothing labelled it starts with the sample nearest the mean.
+    """
 
     needs: frozenset[Need] = frozenset()
     kinds = frozenset(Kind)

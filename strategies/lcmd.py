@@ -10,7 +10,11 @@ from strategies._largest import Clusters
 
 @strategy("lcmd")
 class Lcmd:
-    """Farthest of the largest cluster; labelled samples are its first centres (Holzmüller et al. 2023)."""
+    """Farthest sample of the largest cluster, labelled ones as first centres (Holzmüller et al. 2023).
+
+    Each sample belongs to the cluster of the nearest labelled, asked or chosen sample. Repeatedly takes
+    the farthest sample of the cluster with the largest sum of squared distances.
+    """
 
     needs: frozenset[Need] = frozenset()
     kinds = frozenset(Kind)

@@ -33,7 +33,13 @@ class _Standard:
 
 @strategy("learning-loss")
 class LearningLoss(ScoredStrategy):
-    """Highest loss foretold by a module that learned to rank losses (Yoo and Kweon 2019)."""
+    """Highest loss predicted by a module that learned to rank losses (Yoo and Kweon 2019).
+
+    A small module predicts the loss of a sample from the representation that the head reads. It learns to
+    rank the losses of pairs of labelled samples, with margin 1. If a task has fewer than 10 labelled
+    samples, or if all their losses are equal, the score is the loss that the model itself expects: the
+    entropy, or epistemic² + noise² for a regression task.
+    """
 
     kinds = frozenset(Kind)
     needs = frozenset({Need.MODEL, Need.CODES, Need.LABELS})

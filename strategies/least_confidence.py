@@ -11,7 +11,11 @@ from strategies._scored import ScoredStrategy
 
 @strategy("least-confidence")
 class LeastConfidence(ScoredStrategy):
-    """Least probable likeliest answer, mean rank over the tasks; by modAL (Lewis and Gale 1994)."""
+    """Lowest probability of the likeliest answer, mean rank over the tasks; by modAL (Lewis and Gale 1994).
+
+    The score is 1 - max p. For a multilabel task p is the probability of the likeliest set of answers, so
+    that the score is 1 - ∏ max(p, 1 - p).
+    """
 
     kinds = frozenset(Kind)
 

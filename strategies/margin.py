@@ -11,7 +11,11 @@ from strategies._scored import ScoredStrategy
 
 @strategy("margin")
 class Margin(ScoredStrategy):
-    """Smallest gap between the two likeliest answers, mean rank over tasks; by modAL (Luo et al. 2005)."""
+    """Smallest gap between the two likeliest answers, mean rank over tasks; by modAL (Luo et al. 2005).
+
+    The score is minus the difference between the largest and the second largest probability. For a
+    multilabel task it is minus the smallest |2p - 1| of any answer (Brinker 2006).
+    """
 
     kinds = frozenset(Kind)
 

@@ -12,7 +12,11 @@ from strategies._scored import ScoredStrategy
 
 @strategy("max-disagreement")
 class MaxDisagreement(ScoredStrategy):
-    """Farthest member from the mean by Kullback-Leibler, mean rank over tasks (McCallum and Nigam 1998)."""
+    """Largest KL divergence of a member from the mean, mean rank over the tasks (McCallum and Nigam 1998).
+
+    The score is the largest divergence KL(pₖ ‖ mean p) of any member whose weight is not zero. For a
+    multilabel task the divergences of the answers are summed first.
+    """
 
     kinds = frozenset(Kind)
     disagrees = True

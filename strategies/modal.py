@@ -33,7 +33,10 @@ class ModalOptions:
 
 @strategy("modal")
 class Modal:
-    """Whatever a strategy written for modAL chooses; several tasks in turn (Danka and Horvath 2018)."""
+    """Whatever a strategy written for modAL chooses; several tasks in turn (Danka and Horvath 2018).
+
+    `modal:FUNCTION` calls a query strategy that was written for modAL. The tasks take turns.
+    """
 
     Options: ClassVar[type] = ModalOptions
     needs = frozenset({Need.MODEL, Need.LABELS})

@@ -12,7 +12,12 @@ NOTHING = np.finfo(np.float64).tiny
 
 @strategy("power")
 class Power(DrawnStrategy):
-    """Draws with chances in proportion to another strategy's scores (Kirsch et al. 2021)."""
+    """Random draws with probabilities proportional to another strategy's scores (Kirsch et al. 2021).
+
+    Draws without replacement with probabilities proportional to s^β, where s is the score of the wrapped
+    strategy NAME (`bald`) and β the option `sharpness` (1). Negative scores are shifted so that the
+    lowest is zero. The probability of each draw is stored.
+    """
 
     def log_weights(self, scores: Scores) -> Scores:
         """β log s. Scores that can be below zero, such as minus a gap, are counted from their lowest."""

@@ -10,7 +10,11 @@ from strategies._scored import ScoredStrategy
 
 @strategy("predictive-std")
 class PredictiveStd(ScoredStrategy):
-    """Largest standard deviation between the members' values (Burbidge, Rowland and King 2007)."""
+    """Largest standard deviation between the members' values (Burbidge, Rowland and King 2007).
+
+    Regression only. The score is the standard deviation between the values that the members of the
+    ensemble predict.
+    """
 
     kinds = frozenset({Kind.REGRESSION})
     disagrees = True

@@ -32,7 +32,13 @@ class ProbCoverOptions:
 
 @strategy("probcover")
 class ProbCover:
-    """Balls around the chosen cover most of the pool not yet covered (Yehuda, Dekel, Hacohen et al. 2022)."""
+    """Balls around the chosen samples cover most of the uncovered pool (Yehuda, Dekel, Hacohen et al. 2022).
+
+    The score is the share of the pool within one radius that no labelled or chosen sample covers. The
+    radius is the one at which a share `purity` (0.95) of the balls hold samples of one of `kinds` (10)
+    clusters only. In a larger pool, 8192 samples (at least four for each of the batch), drawn at random,
+    are candidates, and 32 768 stand for what is covered.
+    """
 
     Options = ProbCoverOptions
     needs: frozenset[Need] = frozenset()

@@ -22,7 +22,12 @@ class RankedOptions:
 
 @strategy("ranked-batch")
 class RankedBatch(Standing):
-    """Uncertain where much is labelled, unlike it where little is; as modAL has it (Cardoso et al. 2017)."""
+    """Uncertainty and distance to the labelled samples, weighted as in modAL (Cardoso et al. 2017).
+
+    Repeatedly takes the largest α (1 - 1 / (1 + d)) + (1 - α) u, where d is the distance to the nearest
+    labelled or chosen sample, u the score of the wrapped strategy NAME (`least-confidence`) and α the
+    unlabelled share of all samples. Scores outside [0, 1] are rescaled to it.
+    """
 
     Options = RankedOptions
     ranks_by_uncertainty = True

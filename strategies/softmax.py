@@ -9,7 +9,10 @@ from strategies._ensemble import Scores
 
 @strategy("softmax")
 class Softmax(DrawnStrategy):
-    """Draws with chances by the exponential of another strategy's scores (Kirsch et al. 2021)."""
+    """Random draws, probabilities proportional to the exponential of another's scores (Kirsch et al. 2021).
+
+    As `power`, but with probabilities proportional to exp(β s).
+    """
 
     def log_weights(self, scores: Scores) -> Scores:
         """β s."""

@@ -10,7 +10,10 @@ from strategies._several import ranks
 
 @strategy("softrank")
 class SoftRank(DrawnStrategy):
-    """Draws with chances of one over the place that another strategy gives (Kirsch et al. 2021)."""
+    """Random draws with probabilities that fall with another strategy's ranks (Kirsch et al. 2021).
+
+    As `power`, but with probabilities proportional to rank^-β.
+    """
 
     def log_weights(self, scores: Scores) -> Scores:
         """-β log r, where the highest score has the place r = 1 and equals share the mean of theirs."""

@@ -24,7 +24,13 @@ CORE = 2048
 
 @strategy("typiclust")
 class TypiClust:
-    """The densest sample of each cluster, those without a label first (Hacohen, Dekel and Weinshall 2022)."""
+    """The densest sample of each cluster, those without a label first (Hacohen, Dekel and Weinshall 2022).
+
+    k-means makes as many clusters as there are labelled and asked samples plus the batch (at most 500),
+    with centres from 256 samples each. The cluster with the fewest labelled or chosen samples gives the
+    next one; among equals, the largest does. Within a cluster the score is 1 / mean distance to the 20
+    nearest, among the 2048 samples nearest its centre. Clusters of up to five samples wait.
+    """
 
     needs: frozenset[Need] = frozenset()
     kinds = frozenset(Kind)

@@ -22,7 +22,12 @@ class UniformOptions:
 
 @strategy("uniform")
 class Uniform:
-    """Drawn by chance, each sample alike: what every other strategy has to beat."""
+    """Random draws with equal probabilities: the baseline of every other strategy.
+
+    Draws at random. With `per` = `speaker` or `video`, which then have to be known, each speaker or video
+    gets its share of the batch, within one sample, by systematic sampling (Madow 1949). Every sample
+    keeps the inclusion probability k / n, which is stored.
+    """
 
     Options = UniformOptions
     needs: frozenset[Need] = frozenset()

@@ -14,7 +14,13 @@ from strategies.bald import BaldOptions, noise_of
 
 @strategy("variance-reduction")
 class VarianceReduction(ScoredStrategy):
-    """Most squared error that the answer would take away (Cohn, Ghahramani and Jordan 1996)."""
+    """Largest expected reduction of the squared error (Cohn, Ghahramani and Jordan 1996).
+
+    The score is Σ s⁴ / (s² + n²): the squared error that the answer would remove. For a regression task
+    s² is the variance between the members and n² that of the noise, as shares of half the scale. For
+    classes s² is the variance of the probability of each answer, and n² is p (1 - p). All tasks have one
+    unit, so they are summed.
+    """
 
     kinds = frozenset(Kind)
     Options = BaldOptions

@@ -12,7 +12,12 @@ from strategies._scored import ScoredStrategy
 
 @strategy("vote-entropy")
 class VoteEntropy(ScoredStrategy):
-    """Highest entropy of the members' votes, mean rank over the tasks (Dagan and Engelson 1995)."""
+    """Highest entropy of the members' votes, mean rank over the tasks (Dagan and Engelson 1995).
+
+    Each member votes for its likeliest answer; on a regression scale, for the answer whose cell is
+    likeliest. The score is the entropy of the votes. For a multilabel task members vote for or against
+    each answer, and the entropies are summed.
+    """
 
     kinds = frozenset(Kind)
     disagrees = True

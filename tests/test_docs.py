@@ -1,6 +1,8 @@
 """The documentation tells the truth: commands, settings with their defaults, and links are what they say."""
 
+import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -12,7 +14,17 @@ from pydantic import SecretStr
 import cli  # noqa: TID251 - the help texts are what is tested
 from annotate.config.sections import DimensionSettings, RuleSettings
 from annotate.config.settings import Settings
-from annotate.registry import AGGREGATORS, CHECKS, EXECUTORS, EXTRACTORS, LEARNING, SEGMENTERS, TRANSCRIBERS
+from annotate.registry import (
+    AGGREGATORS,
+    CHECKS,
+    EXECUTORS,
+    EXPORTERS,
+    EXTRACTORS,
+    LEARNING,
+    SEGMENTERS,
+    STRATEGIES,
+    TRANSCRIBERS,
+)
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -95,6 +107,8 @@ def test_the_reference_has_every_option_of_a_command(name, command):
         ("ingest", EXECUTORS),
         ("models", EXTRACTORS),
         *(("models", family) for family in LEARNING),
+        ("strategies", STRATEGIES),
+        ("exports", EXPORTERS),
         ("labelling", AGGREGATORS),
     ],
     ids=lambda part: part if isinstance(part, str) else part.kind,
@@ -103,6 +117,20 @@ def test_every_plug_in_is_explained_on_its_page(page, kind):
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     for name in kind.names():
         assert f"`{name}`" in text, name
+
+
+def test_the_tables_of_plug_ins_are_those_that_the_registry_makes():
+    with_tables = runpy.run_path(str(ROOT / "docs" / "plugin_tables.py"))["with_tables"]
+    pages = {path: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
+    for path, page in pages.items():
+        assert with_tables(page) == page, f"{path.name}: run `make plugin-tables`"
+    assert any("<!-- plug-ins: query strategy -->" in page for page in pages.values())
+
+
+def test_cells_of_the_strategies_table_are_short():
+    page = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
+    cells = [cell for row in re.findall(r"^\|(.*)\|$", page, re.MULTILINE) for cell in row.split("|")]
+    assert max(map(len, cells)) <= 300
 
 
 def test_the_reference_names_no_settings_key_that_does_not_exist():
@@ -142,6 +170,49 @@ print(open_strategy("gini").select(pool, 3, np.random.default_rng(0)).indices.to
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "0\n", "the unsure sample is not the first"
+
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def tracked_folders():
+    """Folders of the top level and of `annotate/`, as the map of CONTRIBUTING names them."""
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    parts = [path.split("/") for path in done.stdout.splitlines()]
+    top = {p[0] for p in parts if len(p) > 1 and not p[0].startswith(".") and p[0] != "annotate"}
+    inner = {f"annotate/{p[1]}" for p in parts if len(p) > 2 and p[0] == "annotate"}
+    return {f"{name}/" for name in top | inner}
+
+
+def test_the_map_of_contributing_names_every_folder_and_no_other():
+    if not (ROOT / ".git").exists():
+        pytest.skip("only a checkout knows which folders are the project's")
+    assert set(re.findall(r"^([a-z]+/(?:[a-z]+/)?) ", CONTRIBUTING, re.MULTILINE)) == tracked_folders()
+
+
+def test_contributing_shows_the_layers_that_the_import_rules_check():
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = "\n".join(layer.replace("annotate.", "") for layer in rules["contracts"][0]["layers"])
+    assert f"```\n{layers}\n```" in CONTRIBUTING
+
+
+@pytest.mark.parametrize("kind", ["check"])
+def test_the_plug_in_that_a_recipe_shows_keeps_its_contract(kind, tmp_path):
+    """Registered by an entry point, so that processes which the contract tests start find it too."""
+    blocks = re.findall(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL)
+    (code,) = (block for block in blocks if f"\n@{kind}(" in block)
+    (name,) = re.findall(rf'@{kind}\("([\w-]+)"\)', code)
+    (tmp_path / "recipe.py").write_text(code, encoding="utf-8")
+    distribution = tmp_path / "recipe-1.dist-info"
+    distribution.mkdir()
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: recipe\nVersion: 1\n")
+    (distribution / "entry_points.txt").write_text(f"[annotate.{kind}s]\n{name} = recipe\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", f"tests/contracts/test_{kind}_contract.py", "-k", name],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
 
 
 def test_the_readme_leads_to_every_page():

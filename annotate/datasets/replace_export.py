@@ -14,7 +14,7 @@ from typing import Any
 from annotate import temporary
 from annotate.durable import sync, write_whole
 from annotate.errors import ExportError, UsageError
-from exporters._manifest import FILE_NAME, DamagedManifest, read_manifest
+from exporters.manifest import FILE_NAME, DamagedManifest, read_manifest
 
 NEW, OLD, RECORD = "new", "old", "export.json"
 """In the temporary folder beside a destination: the export that is being written, the one that it replaces,

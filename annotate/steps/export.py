@@ -19,7 +19,7 @@ from annotate.steps._next import next_command
 from annotate.temporary import is_temporary
 from db.dataset import record_export
 from db.engine import reading, writing
-from exporters._manifest import samples_per_split, write_manifest
+from exporters.manifest import samples_per_split, write_manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import pytest
 from annotate.errors import ExportError
 from annotate.registry import EXPORTERS
 from annotate.types import Dataset, Label
-from exporters._manifest import FILE_NAME, read_manifest, write_manifest
+from exporters.manifest import FILE_NAME, read_manifest, write_manifest
 from tests.conftest import ROOT
 from tests.support.datasets import TASKS, make_dataset
 

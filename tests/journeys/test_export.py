@@ -23,7 +23,7 @@ from annotate.temporary import temporary_name
 from annotate.types import UNIMODAL, Modality, Split
 from db import models
 from db.engine import reading, writing
-from exporters._manifest import FILE_NAME, read_manifest
+from exporters.manifest import FILE_NAME, read_manifest
 from tests.conftest import ROOT, MakeProject, RunAnnotate
 from tests.support.datasets import make_features
 from tests.support.factories import add_label, add_sample, add_video

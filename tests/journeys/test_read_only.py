@@ -18,7 +18,7 @@ from annotate.steps.recheck import recheck
 from annotate.steps.status import status
 from annotate.types import Modality
 from db.engine import writing
-from exporters._manifest import read_manifest
+from exporters.manifest import read_manifest
 from tests.support.factories import add_label, add_sample, add_video
 from tests.support.ordinary_user import as_an_ordinary_user, forbid_writing
 

@@ -1,4 +1,4 @@
-"""The data card: a README.md that says in a page what a dataset is and how its labels came about."""
+"""Writes the datasheet of a dataset: a README.md that says what it holds and how it was labelled."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,10 +7,10 @@ from annotate.consensus.defaults import default_aggregator
 from annotate.types import Dataset, Dimension
 from annotate.wording import counted, either
 from exporters._judged import judged_lines
-from exporters._manifest import dimensions, labels_per_task, samples_per_split
+from exporters.manifest import dimensions, labels_per_task, samples_per_split
 
 
-def write_card(dataset: Dataset, folder: Path, *, contents: Iterable[str]) -> Path:
+def write_datasheet(dataset: Dataset, folder: Path, *, contents: Iterable[str]) -> Path:
     """Write `README.md`; `contents` are the lines about the files of the format."""
     path = folder / "README.md"
     sections = [
