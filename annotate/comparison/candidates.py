@@ -72,7 +72,11 @@ def _make_candidate(
         recipe = ModelConfig(**{**train.recipe(), "members": chosen or train.members})
         require_plugins(recipe, {task.dimension.kind for task in project.settings.tasks()})
     except ConfigError as error:
-        hint = "say another value in --variants" if error.hint.startswith("mend ") else error.hint
+        hint = (
+            "say another value in --variants"
+            if error.hint.startswith(("mend ", "change it in "))
+            else error.hint
+        )
         raise UsageError(f"the variant {variant.name!r} cannot be: {error}", hint=hint) from error
     return Candidate(variant.name, train, recipe)
 

@@ -212,7 +212,7 @@ def test_absolute_error_is_what_the_baselines_minimise():
         ({"options": {"tensr": {"size": 3}}}, "train.options.tensr", "'tensor'"),
         ({"options": {"mean-pool": {"iner": 3}}}, "no option 'iner'", "'inner'"),
         ({"options": {"audio": {"iner": 3}}}, "no option 'iner'", "'inner'"),
-        ({"options": {"hard": {"trunk": 3}}}, "train.options.hard.trunk", "mend"),
+        ({"options": {"hard": {"trunk": 3}}}, "train.options.hard.trunk", "change it"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_was_meant(changes, message, hint):
