@@ -32,7 +32,9 @@ def settings_of(strategy: QueryStrategy) -> dict[str, Any]:
     """Its options, defaults included, and those of the strategies that it stands on (``on``, by name): what
     decides, beside the pool, what it chooses."""
     options = strategy.options
-    inner = {name: settings_of(other) for name, other in sorted(strategy.on.items())}
+    # A strategy of somebody else may use these names for something of its own, unless it says that it wraps.
+    wrapped = strategy.on if getattr(strategy, "stands", False) else {}
+    inner = {name: settings_of(other) for name, other in sorted(wrapped.items())}
     plain = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
     return {"options": plain, "on": inner}
 
