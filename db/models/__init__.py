@@ -1,0 +1,66 @@
+"""The tables, by subject: all of them are importable from here."""
+
+from db.models.audit import Event, Export
+from db.models.base import Base, CleanText, UtcDateTime, now
+from db.models.corpus import (
+    BY_HAND,
+    INACTIVE,
+    Corpus,
+    Correction,
+    RepeatKey,
+    Sample,
+    SampleCheck,
+    SampleStatus,
+    SoundPair,
+    Unit,
+    Video,
+    VideoFile,
+    VideoOrigin,
+)
+from db.models.labelling import (
+    UNANSWERED,
+    Annotation,
+    AnnotationState,
+    Annotator,
+    Batch,
+    BatchItem,
+    BatchItemState,
+    Label,
+    LsProject,
+)
+from db.models.learning import Feature, FeatureShard, Prediction, Round
+
+__all__ = [
+    "BY_HAND",
+    "INACTIVE",
+    "UNANSWERED",
+    "Annotation",
+    "AnnotationState",
+    "Annotator",
+    "Base",
+    "Batch",
+    "BatchItem",
+    "BatchItemState",
+    "CleanText",
+    "Corpus",
+    "Correction",
+    "Event",
+    "Export",
+    "Feature",
+    "FeatureShard",
+    "Label",
+    "LsProject",
+    "Prediction",
+    "RepeatKey",
+    "Round",
+    "Sample",
+    "SampleCheck",
+    "SampleStatus",
+    "SoundPair",
+    "Unit",
+    "UtcDateTime",
+    "Video",
+    "VideoFile",
+    "VideoOrigin",
+    "now",
+]
