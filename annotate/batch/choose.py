@@ -1,6 +1,6 @@
 """Chooses a batch from a snapshot: uniform draws, the strategy's choice, and what all of it costs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import floor
 from typing import NamedTuple
@@ -47,12 +47,6 @@ class Streams(NamedTuple):
         """Streams that depend on nothing but the seed."""
         return cls(*np.random.default_rng(seed).spawn(4))
 
-    @classmethod
-    def around(cls, choosing: np.random.Generator) -> "Streams":
-        """Streams of which the strategy gets `choosing` itself."""
-        drawing, ordering, subsampling = choosing.spawn(3)
-        return cls(drawing, choosing, ordering, subsampling)
-
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
@@ -67,10 +61,8 @@ class BatchPlan:
     """Number of candidates by role."""
     left: int
     """Samples with a pass that remains for later batches; asking again does not count."""
-    fallback: str | None
-    """Why another strategy chose than the one requested."""
     notes: list[str]
-    """Everything that the user should know, `fallback` included."""
+    """Everything that the user should know, such as why another strategy chose than the one requested."""
     predictions: PoolPredictions
     seconds: float
     """Rater time that the batch is expected to take, all raters together."""
@@ -78,15 +70,14 @@ class BatchPlan:
 
 
 def choose_batch(
-    snapshot: PoolSnapshot, strategy: str, request: Request, rng: Streams, *, progress: Progress = SILENT,
-    measure: Callable[[Callable[[], list[Choice]]], list[Choice]] | None = None,
-) -> BatchPlan:  # fmt: skip
+    snapshot: PoolSnapshot, strategy: str, request: Request, rng: Streams, *, progress: Progress = SILENT
+) -> BatchPlan:
     """Choose a batch; the same arguments give the same batch.
 
     Nothing is written, and no database is read: `snapshot.predict` reads features from files, for as many
     samples as are ranked. `strategy` is the name of a query strategy; the cold start replaces it while it
-    needs a model that does not exist or knows none of the tasks. `measure` calls what chooses the active
-    part, and may take its time. Raises what the strategy and `snapshot.predict` raise.
+    needs a model that does not exist or knows none of the tasks. Raises what the strategy and
+    `snapshot.predict` raise.
     """
     rules, has_model = snapshot.rules, snapshot.round_id is not None
     used, opened, fallback = strategy, open_strategy(strategy, rules.options), None
@@ -116,11 +107,7 @@ def choose_batch(
     # Single questions cannot be compared without a model.
     whole = request.whole or not has_model or is_blind
     asking = replace(request, strategy=used, whole=whole)
-
-    def choose_active() -> list[Choice]:
-        return _active(opened, pool, draws, asking, field.costs, rules.passes, rng.choosing)
-
-    active = choose_active() if measure is None else measure(choose_active)
+    active = _active(opened, pool, draws, asking, field.costs, rules.passes, rng.choosing)
     in_order = in_rank_order(active, [*draws.audit, *draws.holdout], rng.ordering)
     chosen = _affordable(in_order, request, asking.whole, field.costs)
     left = _count_left(snapshot.candidates, chosen)
@@ -132,7 +119,7 @@ def choose_batch(
     return BatchPlan(
         chosen, used, snapshot.round_id,
         {"active": len(strata.active), "audit": len(strata.audit), "holdout": len(strata.holdout)},
-        left, fallback, notes, predictions,
+        left, notes, predictions,
         sum(field.costs.seconds(choice.candidate) for choice in chosen), snapshot.costs,
     )  # fmt: skip
 
@@ -270,27 +257,21 @@ def _group_by_sample(candidates: Sequence[Candidate], taken: Sequence[Bundle]) -
 
 
 def _affordable(chosen: Sequence[Choice], request: Request, whole: bool, costs: CostModel) -> list[Choice]:
-    """What fits into the limits of the request, in its order.
+    """What fits into the budget of the request, in its order; everything where there is no budget.
 
     The uniform draws are paid first, because without the expensive ones they would be draws of short clips.
     One sample is kept however small the budget is. Single questions were chosen within the budget already.
     """
-    kept = set(range(len(chosen)))
-    if request.budget_seconds is not None:
-        kept, seconds_left = set(), request.budget_seconds
-        for rank in sorted(range(len(chosen)), key=lambda i: chosen[i].role is Role.ACTIVE):
-            seconds = costs.seconds(chosen[rank].candidate)
-            is_paid = chosen[rank].role is Role.ACTIVE and not whole
-            if is_paid or seconds <= seconds_left or not kept:
-                kept.add(rank)
-                seconds_left -= seconds
-    if request.most_questions is not None:
-        questions_left = request.most_questions
-        for rank in sorted(kept):
-            if (count := len(chosen[rank].candidate.offered)) <= questions_left:
-                questions_left -= count
-            else:
-                kept.remove(rank)
+    if request.budget_seconds is None:
+        return list(chosen)
+    kept: set[int] = set()
+    seconds_left = request.budget_seconds
+    for rank in sorted(range(len(chosen)), key=lambda i: chosen[i].role is Role.ACTIVE):
+        seconds = costs.seconds(chosen[rank].candidate)
+        is_paid = chosen[rank].role is Role.ACTIVE and not whole
+        if is_paid or seconds <= seconds_left or not kept:
+            kept.add(rank)
+            seconds_left -= seconds
     return [choice for rank, choice in enumerate(chosen) if rank in kept]
 
 

@@ -24,8 +24,6 @@ class Request:
     """Ids of the tasks to ask about; empty means all of them."""
     seed: int | None = None
     device: str | None = None
-    most_questions: int | None = None
-    """Upper limit of the questions of a batch of whole samples: a sample that exceeds it is left out."""
 
 
 def read_budget(text: str) -> float:
