@@ -148,51 +148,32 @@ def merge(
 
 @app.command("accept")
 def accept(
-    context: typer.Context,
-    samples: Samples,
-    reason: Reason = "",
-    by: By = None,
-    undo: Undo = False,
+    context: typer.Context, samples: Samples, reason: Reason = "", by: By = None, undo: Undo = False,
     dry_run: DryRun = False,
-) -> None:
+) -> None:  # fmt: skip
     """Let samples take part whatever checks say. Example: annotate samples accept 3f2a --reason profile"""
-    from annotate.steps.samples import decide as step
-
-    shared = invocation(context)
-    report = step(
-        shared.open_project(),
-        samples,
-        accept=True,
-        undo=undo,
-        reason=reason,
-        by=by,
-        dry_run=dry_run,
-        progress=shared.progress(),
-    )  # fmt: skip
-    shared.emit(report)
+    _decide(context, samples, accept=True, reason=reason, by=by, undo=undo, dry_run=dry_run)
 
 
 @app.command("reject")
 def reject(
-    context: typer.Context,
-    samples: Samples,
-    reason: Reason = "",
-    by: By = None,
-    undo: Undo = False,
+    context: typer.Context, samples: Samples, reason: Reason = "", by: By = None, undo: Undo = False,
     dry_run: DryRun = False,
-) -> None:
+) -> None:  # fmt: skip
     """Keep samples out of the dataset. Example: annotate samples reject 3f2a --reason "two people talk" """
-    from annotate.steps.samples import decide as step
+    _decide(context, samples, accept=False, reason=reason, by=by, undo=undo, dry_run=dry_run)
+
+
+def _decide(
+    context: typer.Context, samples: list[str], *, accept: bool, reason: str, by: str | None, undo: bool,
+    dry_run: bool,
+) -> None:  # fmt: skip
+    """Accept or reject samples by hand, and print what was changed."""
+    from annotate.steps.samples import decide
 
     shared = invocation(context)
-    report = step(
-        shared.open_project(),
-        samples,
-        accept=False,
-        undo=undo,
-        reason=reason,
-        by=by,
-        dry_run=dry_run,
+    report = decide(
+        shared.open_project(), samples, accept=accept, undo=undo, reason=reason, by=by, dry_run=dry_run,
         progress=shared.progress(),
     )  # fmt: skip
     shared.emit(report)
