@@ -14,7 +14,7 @@ from annotate import temporary
 from annotate.comparison.variants import ALWAYS, SHORTLIST, Variant, read_variants, unshared
 from annotate.config.baselines import merge
 from annotate.config.sections import TrainSettings
-from annotate.config.settings import train_settings
+from annotate.config.settings import FILE_NAME, train_settings
 from annotate.corpus.origins import read_origins
 from annotate.errors import ConfigError, UsageError
 from annotate.learning.requirements import trainable
@@ -72,11 +72,8 @@ def _make_candidate(
         recipe = ModelConfig(**{**train.recipe(), "members": chosen or train.members})
         require_plugins(recipe, {task.dimension.kind for task in project.settings.tasks()})
     except ConfigError as error:
-        hint = (
-            "say another value in --variants"
-            if error.hint.startswith(("mend ", "change it in "))
-            else error.hint
-        )
+        names_the_file = FILE_NAME in error.hint or "[train" in error.hint
+        hint = "use another value in --variants" if names_the_file else error.hint
         raise UsageError(f"the variant {variant.name!r} cannot be: {error}", hint=hint) from error
     return Candidate(variant.name, train, recipe)
 

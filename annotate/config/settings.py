@@ -143,7 +143,7 @@ def load(path: Path) -> Settings:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint="save the file as UTF-8") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", hint="mend the file by hand") from error
+        raise ConfigError(f"{path} cannot be read: {error}", hint="correct the file by hand") from error
     section = content.get("labelstudio")
     if isinstance(section, dict) and "token" in section:
         raise ConfigError(
@@ -217,7 +217,7 @@ def _explain(error: ValidationError, model: type[BaseModel] | None = None) -> tu
     message = _OWN_WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
     given = first["input"]
     shown = "" if isinstance(given, dict | BaseModel) else f", not {given!r}"
-    return f"{key}: {message}{shown}", f"mend {key} in {FILE_NAME} or its ANNOTATE_ variable"
+    return f"{key}: {message}{shown}", f"correct {key} in {FILE_NAME} or its ANNOTATE_ variable"
 
 
 def _known_keys(path: tuple[int | str, ...], model: type[BaseModel] | None = None) -> list[str]:

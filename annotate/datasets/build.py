@@ -151,7 +151,8 @@ def require_no_leak(rows: Sequence[DatasetRow], together: Collection[str]) -> No
                     f"the {word} {name!r} is in two splits: {', '.join(sorted(found))}",
                     hint="scores on such a dataset mean nothing: "
                     + (
-                        "mend the names in the transcript or table, or leave speakers free in splits.together"
+                        "correct the names in the transcript or table, or "
+                        "leave speakers out of splits.together"
                         if word == "speaker"
                         else "restore the database from a backup"
                     ),

@@ -172,5 +172,7 @@ def _of_table(text: str, video: Path | None) -> Transcript:
 def _malformed(shown: str, error: Malformed) -> MediaError:
     where = f"{shown}, line {error.line}" if error.line else shown
     return MediaError(
-        f"{where}: {error}", code="no-cues", hint="mend it, or take it away to have the speech found by ear"
+        f"{where}: {error}",
+        code="no-cues",
+        hint="correct it, or remove it so that voice activity detection finds the speech",
     )

@@ -49,7 +49,7 @@ class CoAttention(Fusion):
         if min(options.layers, options.size) < 1:
             raise ConfigError(
                 "layers and size of the fusion 'co-attention' begin at 1",
-                hint="mend [train.options.co-attention]",
+                hint="correct [train.options.co-attention]",
             )
         count = len(widths)
         rounds = options.layers if count > 1 else 0

@@ -31,7 +31,7 @@ class Concat(Fusion):
         super().__init__(widths, hidden, dropout, options)
         if options.layers < 1:
             raise ConfigError(
-                "the fusion 'concat' has at least one layer", hint="mend [train.options.concat] layers"
+                "the fusion 'concat' has at least one layer", hint="correct [train.options.concat] layers"
             )
         widest = len(widths) * (hidden + 1)
         self.layers = nn.Sequential(

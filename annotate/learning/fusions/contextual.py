@@ -45,7 +45,7 @@ class Contextual(Fusion):
         super().__init__(widths, hidden, dropout, options)
         if options.reach < 0:
             raise ConfigError(
-                "the reach of the fusion 'contextual' begins at 0", hint="mend [train.options.contextual]"
+                "the reach of the fusion 'contextual' begins at 0", hint="correct [train.options.contextual]"
             )
         count = len(widths)
         self.lookers, self.shown = directions(count)

@@ -41,7 +41,7 @@ class Late(Fusion):
         if min(given) <= 0:
             raise ConfigError(
                 "a modality's weight in the fusion 'late' has to be above 0",
-                hint="mend it in [train.options.late], or leave the modality out under [features]",
+                hint="correct it in [train.options.late], or leave the modality out under [features]",
             )
         logits = torch.tensor(given).log()
         if options.learned:

@@ -34,7 +34,7 @@ class LowRank(Fusion):
         super().__init__(widths, hidden, dropout, options)
         if min(options.size, options.rank) < 1:
             raise ConfigError(
-                "size and rank of the fusion 'low-rank' begin at 1", hint="mend [train.options.low-rank]"
+                "size and rank of the fusion 'low-rank' begin at 1", hint="correct [train.options.low-rank]"
             )
         self.project = PerModality(len(widths), hidden, options.size)
         shape = (len(widths), options.rank, 1 + options.size, hidden)

@@ -23,7 +23,7 @@ class DynamicOptions:
         if self.temperature <= 0:
             raise ConfigError(
                 f"train.options.dynamic-weight-average.temperature cannot be {self.temperature}",
-                hint="it has to be above 0; mend it in [train.options.dynamic-weight-average]",
+                hint="it has to be above 0; correct it in [train.options.dynamic-weight-average]",
             )
 
 

@@ -26,7 +26,7 @@ class FixedOptions:
         if not any((self.T, self.A, self.V, self.M)):
             raise ConfigError(
                 "train.options.fixed gives every task a weight of 0, so that nothing is learned",
-                hint="mend it in [train.options.fixed]",
+                hint="correct it in [train.options.fixed]",
             )
 
 

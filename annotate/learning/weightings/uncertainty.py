@@ -25,7 +25,7 @@ class UncertaintyOptions:
         if self.bound <= 0:
             raise ConfigError(
                 f"train.options.uncertainty.bound cannot be {self.bound}",
-                hint="it has to be above 0; mend it in [train.options.uncertainty]",
+                hint="it has to be above 0; correct it in [train.options.uncertainty]",
             )
 
 
