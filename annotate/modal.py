@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from annotate.batch.choosing import choose
 from annotate.batch.opening import open_strategy
-from annotate.types import Answer, Dimension, Kind, Known, Modality, Pool, Task, TaskPrediction
+from annotate.types import Answer, Dimension, Kind, LabeledSet, Modality, Pool, Task, TaskPrediction
 
 CELLS = 9
 """Answers into which the scale of a regressor is cut, from the lowest to the highest label."""
@@ -53,7 +53,7 @@ def pool_of(learner: Any, X: Any, **given: Any) -> Pool:
     else:
         task, of_pool, labels = _scale(learner, X)
         of_known = _scale(learner, seen[0])[1] if len(taught) else None
-    known = Known(
+    known = LabeledSet(
         taught,
         {task.id: taught},
         {task.id: of_known} if of_known else {},

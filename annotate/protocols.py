@@ -22,10 +22,10 @@ from annotate.types import (
     Kind,
     LengthRules,
     Modality,
-    Need,
     Observed,
     Pool,
     R,
+    Requirement,
     SampleSource,
     Selection,
     Speech,
@@ -150,7 +150,7 @@ class QueryStrategy(Plugin, Protocol):
     Made with its `Options` when the class declares any, else without arguments.
     """
 
-    needs: frozenset[Need]
+    needs: frozenset[Requirement]
     """What it reads of the pool; without a model the step chooses a strategy that needs none."""
     kinds: frozenset[Kind] = frozenset(Kind)
     """Of tasks that it can rank; it is shown no others."""

@@ -18,7 +18,7 @@ SMALL = 64
 
 def pool_of(given: Numbers, members: int, kinds: "frozenset[Kind]") -> "Pool":
     """One task is asked; a head of another modality judges the same, for those who look at both."""
-    from annotate.types import Kind, Known, Modality, Pool, Task
+    from annotate.types import Kind, LabeledSet, Modality, Pool, Task
 
     kind = next(k for k in (Kind.CLASSIFICATION, Kind.REGRESSION, Kind.MULTILABEL) if k in kinds)
     task, heard = (Task(_dimension(kind), m) for m in (Modality.MULTIMODAL, Modality.AUDIO))
@@ -36,7 +36,7 @@ def pool_of(given: Numbers, members: int, kinds: "frozenset[Kind]") -> "Pool":
         {task.id: _prediction(task, said, number[0]), heard.id: _prediction(heard, said, number[0])},
         {task.id: np.ones(n, dtype=bool)},
         given.points,
-        Known(
+        LabeledSet(
             given.labelled,
             {task.id: given.labelled, heard.id: given.labelled},
             {task.id: _prediction(task, known, number[1])},

@@ -23,7 +23,7 @@ from annotate.batch.opening import open_strategy
 from annotate.config.sections import BatchSettings
 from annotate.corpus.embeddings import embed
 from annotate.registry import STRATEGIES
-from annotate.types import Known, Pool
+from annotate.types import LabeledSet, Pool
 from benchmarks._bars import Bars, arguments
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def divide(corpus: Corpus, rng: np.random.Generator) -> tuple[NDArray[np.intp], 
 
 def pool_of(embeddings: NDArray[np.float32]) -> Pool:
     ids = np.array([f"{i:08d}" for i in range(len(embeddings))])
-    return Pool(ids, {}, {}, embeddings, Known(embeddings[:0]))
+    return Pool(ids, {}, {}, embeddings, LabeledSet(embeddings[:0]))
 
 
 def score(corpus: Corpus, train: NDArray[np.intp], test: NDArray[np.intp], pool: NDArray[np.intp]) -> float:

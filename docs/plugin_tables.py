@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from annotate.registry import ALL, STRATEGIES, Registry
-from annotate.types import Need
+from annotate.types import Requirement
 
 PAGES = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- plug-ins: (.+?) -->\n).*?(<!-- end of plug-ins -->)", re.DOTALL)
@@ -42,7 +42,7 @@ def _block(registry: Registry[Any]) -> str:
 def _needs_model(strategy: Any) -> str:
     if getattr(strategy, "stands", False) and not hasattr(strategy, "needs"):
         return "depends"
-    return "yes" if Need.MODEL in strategy.needs else "no"
+    return "yes" if Requirement.MODEL in strategy.needs else "no"
 
 
 if __name__ == "__main__":

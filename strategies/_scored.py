@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.errors import ModelError
-from annotate.types import Kind, Need, Pool, Selection, TaskPrediction
+from annotate.types import Kind, Pool, Requirement, Selection, TaskPrediction
 from strategies._several import COMBINATIONS, combine
 from strategies._tasks import asked_tasks
 from strategies._top import top
@@ -29,7 +29,7 @@ class ScoredStrategy(ABC):
     """Ask for the highest scores; ties fall by chance, not by the order of the pool."""
 
     Options: ClassVar[type] = Options
-    needs: frozenset[Need] = frozenset({Need.MODEL})
+    needs: frozenset[Requirement] = frozenset({Requirement.MODEL})
     kinds: frozenset[Kind] = frozenset({Kind.CLASSIFICATION})
     """Kinds of tasks that the formula of `score` was written for. A subclass names more only if its formula
     fits each of them: rows of a multilabel task, for example, are independent probabilities with any sum."""

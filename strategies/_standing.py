@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from annotate.errors import ConfigError
 from annotate.options import made_with
 from annotate.registry import STRATEGIES
-from annotate.types import Kind, Need
+from annotate.types import Kind, Requirement
 from strategies._scored import ScoredStrategy
 
 Others = Mapping[str, Mapping[str, Any]]
@@ -20,7 +20,7 @@ class Standing:
     stands: ClassVar[bool] = True
     """Made with the options of all strategies, besides its own."""
     Options: ClassVar[type]
-    needs: frozenset[Need]
+    needs: frozenset[Requirement]
     kinds: frozenset[Kind] = frozenset(Kind)
 
     def __init__(self, options: Any = None, others: Others = NO_OTHERS) -> None:

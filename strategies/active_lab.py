@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, TaskPrediction, Votes
+from annotate.types import Kind, Pool, Requirement, TaskPrediction, Votes
 from strategies._ensemble import Scores, by_mean
 from strategies._scored import ScoredStrategy
 
@@ -44,7 +44,7 @@ class ActiveLab(ScoredStrategy):
     """
 
     kinds = frozenset({Kind.CLASSIFICATION})
-    needs = frozenset({Need.MODEL, Need.LABELS, Need.VOTES})
+    needs = frozenset({Requirement.MODEL, Requirement.LABELS, Requirement.VOTES})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
         """(n,) minus the confidence in the answer after one answer more, of which nothing is known yet.

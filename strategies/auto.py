@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from annotate.errors import ConfigError, ModelError
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._crowds import Crowds
 from strategies._near import distinct
 from strategies._scored import can_disagree
@@ -58,7 +58,7 @@ class Auto:
 
     Options: ClassVar[type] = AutoOptions
     stands: ClassVar[bool] = True
-    needs: frozenset[Need] = frozenset(Need) - {Need.VOTES}
+    needs: frozenset[Requirement] = frozenset(Requirement) - {Requirement.VOTES}
     kinds = frozenset(Kind)
 
     def __init__(self, options: AutoOptions | None = None, others: Others = NO_OTHERS) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._gradients import wanted_gradients
 from strategies._seeding import seeds
 
@@ -19,7 +19,7 @@ class Badge:
     over the tasks; a known label counts as 0.
     """
 
-    needs = frozenset({Need.MODEL, Need.CODES})
+    needs = frozenset({Requirement.MODEL, Requirement.CODES})
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

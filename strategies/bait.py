@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._distance import Points, Rows, Wide, blocks
 from strategies._gradients import error_of, wanted_gradients
 from strategies._top import top
@@ -28,7 +28,7 @@ class Bait:
     each of the batch) that gain most as the first one are candidates.
     """
 
-    needs = frozenset({Need.MODEL, Need.CODES, Need.LABELS})
+    needs = frozenset({Requirement.MODEL, Requirement.CODES, Requirement.LABELS})
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

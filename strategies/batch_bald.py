@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._ensemble import Probs, Scores, entropy, shares_of
 from strategies._top import top
 from strategies.bald import Bald
@@ -47,7 +47,7 @@ class BatchBald:
     """
 
     Options: ClassVar[type] = BatchBaldOptions
-    needs = frozenset({Need.MODEL})
+    needs = frozenset({Requirement.MODEL})
     kinds = frozenset(Kind)
     ranks_by_uncertainty = True
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, TaskPrediction
+from annotate.types import Kind, Pool, Requirement, TaskPrediction
 from strategies._ensemble import TINY, Probs, Scores, pieces, plogp, shares_of, summed
 from strategies._scored import ScoredStrategy
 from strategies.bald import noise_of
@@ -38,7 +38,7 @@ class Epig(ScoredStrategy):
 
     kinds = frozenset(Kind)
     Options = EpigOptions
-    needs = frozenset({Need.MODEL, Need.LABELS})
+    needs = frozenset({Requirement.MODEL, Requirement.LABELS})
     disagrees = True
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, TaskPrediction
+from annotate.types import Kind, Pool, Requirement, TaskPrediction
 from strategies._ensemble import Probs, Scores, by_mean, summed
 from strategies._scored import ScoredStrategy, code_of
 
@@ -18,7 +18,7 @@ class ExpectedGradientLength(ScoredStrategy):
     """
 
     kinds = frozenset(Kind)
-    needs = frozenset({Need.MODEL, Need.CODES})
+    needs = frozenset({Requirement.MODEL, Requirement.CODES})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
         """(n,) what the gradient's length is on average over the answers, as sure as they are.

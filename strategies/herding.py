@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._distance import Points, Rows, Wide, blocks, finite, highest, squared, squared_between
 
 REFERENCE = 2048
@@ -29,7 +29,7 @@ class Herding:
     and 32 768 (at least four for each of the batch) are candidates.
     """
 
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[Requirement] = frozenset()
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

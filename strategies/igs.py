@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from annotate.errors import ModelError
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._distance import CENTRES, Points, Rows, Wide, blocks, finite, middlemost, squared_between
 from strategies._farthest import farthest_first
 from strategies._tasks import asked_tasks
@@ -25,7 +25,7 @@ class IGS:
     and Huang 2018.
     """
 
-    needs = frozenset({Need.MODEL, Need.LABELS})
+    needs = frozenset({Requirement.MODEL, Requirement.LABELS})
     kinds = frozenset({Kind.REGRESSION})
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

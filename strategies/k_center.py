@@ -3,7 +3,7 @@
 import numpy as np
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._distance import Points, Rows, Wide, finite, middlemost, nearest, squared, squared_between
 from strategies._farthest import farthest_first
 
@@ -16,7 +16,7 @@ class KCenter:
     nothing labelled it starts with the sample nearest the mean.
     """
 
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[Requirement] = frozenset()
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._distance import Points, Rows, finite, middlemost, nearest
 from strategies._largest import Clusters
 
@@ -16,7 +16,7 @@ class Lcmd:
     the farthest sample of the cluster with the largest sum of squared distances.
     """
 
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[Requirement] = frozenset()
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, TaskPrediction
+from annotate.types import Kind, Pool, Requirement, TaskPrediction
 from strategies._ensemble import Scores, bernoulli, by_mean, entropy, pieces, summed
 from strategies._scored import ScoredStrategy, code_of
 
@@ -42,7 +42,7 @@ class LearningLoss(ScoredStrategy):
     """
 
     kinds = frozenset(Kind)
-    needs = frozenset({Need.MODEL, Need.CODES, Need.LABELS})
+    needs = frozenset({Requirement.MODEL, Requirement.CODES, Requirement.LABELS})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
         """(n,) by a module that starts from the same numbers every time."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import UNIMODAL, Kind, Modality, Need, Pool, Task, TaskPrediction
+from annotate.types import UNIMODAL, Kind, Modality, Pool, Requirement, Task, TaskPrediction
 from strategies._ensemble import Probs, Scores, by_mean, pieces
 from strategies._scored import ScoredStrategy, code_of
 
@@ -34,7 +34,7 @@ class Mmal(ScoredStrategy):
     """
 
     kinds = frozenset({Kind.REGRESSION, Kind.CLASSIFICATION})
-    needs = frozenset({Need.MODEL, Need.CODES, Need.LABELS})
+    needs = frozenset({Requirement.MODEL, Requirement.CODES, Requirement.LABELS})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
         """(n,) minus (0.5 margin + 0.2 r of the fused code + 0.1 r of each modality's) over the weights.

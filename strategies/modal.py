@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from annotate.errors import AnnotateError, ConfigError, ModelError
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from annotate.wording import counted
 from strategies._round import RoundLearner
 from strategies._scored import require_model
@@ -39,7 +39,7 @@ class Modal:
     """
 
     Options: ClassVar[type] = ModalOptions
-    needs = frozenset({Need.MODEL, Need.LABELS})
+    needs = frozenset({Requirement.MODEL, Requirement.LABELS})
     kinds = frozenset(Kind)
 
     def __init__(self, options: Any = None) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from annotate.errors import ConfigError
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._clusters import centres_of
 from strategies._distance import Points, Rows, blocks, finite, highest, nearest
 
@@ -41,7 +41,7 @@ class ProbCover:
     """
 
     Options = ProbCoverOptions
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[Requirement] = frozenset()
     kinds = frozenset(Kind)
 
     def __init__(self, options: Any = None) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._clusters import centres_of
 from strategies._distance import Points, Rows, Wide, finite, gathered, nearest
 from strategies._top import top
@@ -32,7 +32,7 @@ class TypiClust:
     nearest, among the 2048 samples nearest its centre. Clusters of up to five samples wait.
     """
 
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[Requirement] = frozenset()
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

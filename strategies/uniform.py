@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from annotate.errors import ConfigError, UsageError
 from annotate.registry import strategy
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._distance import Rows
 
 
@@ -30,7 +30,7 @@ class Uniform:
     """
 
     Options = UniformOptions
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[Requirement] = frozenset()
     kinds = frozenset(Kind)
 
     def __init__(self, options: Any = None) -> None:

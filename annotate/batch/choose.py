@@ -21,7 +21,7 @@ from annotate.batch.snapshot import PoolSnapshot
 from annotate.batch.subsample import subsample
 from annotate.progress import SILENT, Progress
 from annotate.protocols import QueryStrategy
-from annotate.types import Known, Modality, Need, Pool, Role, Selection, Votes, rows_of
+from annotate.types import LabeledSet, Modality, Pool, Requirement, Role, Selection, Votes, rows_of
 from annotate.wording import counted
 from db.batches import Candidate
 
@@ -90,7 +90,7 @@ def choose_batch(
         _sample_count(request, snapshot.candidates, field.costs), strata, before=snapshot.before,
         rng=rng.drawing, holdout_share=rules.holdout_share, audit_share=rules.audit_share,
     )  # fmt: skip
-    by_gain = has_model and Need.MODEL in opened.needs
+    by_gain = has_model and Requirement.MODEL in opened.needs
     ranked = subsample(
         draws.pool, rules.pool_limit, rng.subsampling, field.shard_pool if by_gain else None, rules.options,
         progress,
@@ -98,7 +98,7 @@ def choose_batch(
     draws, before_subsampling = replace(draws, pool=ranked), len(draws.pool)
     progress.say(f"choosing from {counted(len(ranked), 'sample')} by {used}")
     predictions, pool = field.predict(draws, opened.needs)
-    is_blind = Need.MODEL in opened.needs and pool.unknown()
+    is_blind = Requirement.MODEL in opened.needs and pool.unknown()
     if is_blind:
         fallback = fallback_note(
             used, "a model of the tasks that are asked, which have no labels yet", rules.cold_start
@@ -139,7 +139,7 @@ class _Field:
         predictions = self._snapshot.predict([c.sample_id for c in candidates], codes=False)
         return self._pool(predictions, candidates, [], frozenset())
 
-    def predict(self, draws: UniformDraws, needs: frozenset[Need]) -> tuple[PoolPredictions, Pool]:
+    def predict(self, draws: UniformDraws, needs: frozenset[Requirement]) -> tuple[PoolPredictions, Pool]:
         """Predictions, and the pool that a strategy chooses from.
 
         The uniform draws are predicted too, because the beliefs of a model about the whole batch are stored;
@@ -151,7 +151,7 @@ class _Field:
         drawn = [c.candidate.sample_id for c in (*draws.audit, *draws.holdout)]
         ids = [*(c.sample_id for c in draws.pool), *covered]
         ids += drawn if self._snapshot.round_id is not None else []
-        predictions = self._snapshot.predict(ids, codes=Need.CODES in needs)
+        predictions = self._snapshot.predict(ids, codes=Requirement.CODES in needs)
         pool = self._pool(predictions, draws.pool, covered, needs)
         if self._tasks:
             missing = {t: is_missing for t, is_missing in pool.missing.items() if t in self._tasks}
@@ -160,13 +160,13 @@ class _Field:
 
     def _pool(
         self, predictions: PoolPredictions, candidates: Sequence[Candidate], covered: Sequence[str],
-        needs: frozenset[Need],
+        needs: frozenset[Requirement],
     ) -> Pool:  # fmt: skip
         snapshot, ids = self._snapshot, [c.sample_id for c in candidates]
         own = np.array([self._row[sample_id] for sample_id in ids], dtype=np.intp)
         here, there = predictions.rows(ids), predictions.rows(covered)
-        known = Known(predictions.embeddings[there], rows_of(predictions.codes, there))
-        if Need.LABELS in needs:
+        known = LabeledSet(predictions.embeddings[there], rows_of(predictions.codes, there))
+        if Requirement.LABELS in needs:
             position = {sample_id: row for row, sample_id in enumerate(snapshot.covered)}
             rows = np.array([position[sample_id] for sample_id in covered], dtype=np.intp)
             labels = {task_id: values[rows] for task_id, values in snapshot.labels.items()}
@@ -185,7 +185,7 @@ class _Field:
             },
             device=predictions.device,
         )
-        if Need.VOTES not in needs:
+        if Requirement.VOTES not in needs:
             return pool
         votes, known_votes = self._votes(ids, covered)
         return replace(pool, votes=votes, known=replace(pool.known, votes=known_votes))

@@ -5,7 +5,7 @@ import numpy as np
 from annotate.errors import ModelError
 from annotate.protocols import QueryStrategy
 from annotate.registry import STRATEGIES
-from annotate.types import Kind, Need, Pool, Selection
+from annotate.types import Kind, Pool, Requirement, Selection
 
 ANONYMOUS = "this query strategy"
 """What one that does not know what the user called it calls itself."""
@@ -28,7 +28,7 @@ def choose(strategy: QueryStrategy, name: str, pool: Pool, k: int, rng: np.rando
 
 def _rankable(strategy: QueryStrategy, name: str, pool: Pool) -> Pool:
     """The pool with only those tasks that the strategy can rank."""
-    if Need.MODEL not in strategy.needs or strategy.kinds >= set(Kind) or not pool.asked():
+    if Requirement.MODEL not in strategy.needs or strategy.kinds >= set(Kind) or not pool.asked():
         return pool
     kinds = {t: p.task.dimension.kind for t, p in pool.predictions.items()}
     if not (fit := pool.of_kinds(strategy.kinds)).asked():

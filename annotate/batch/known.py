@@ -11,7 +11,7 @@ from annotate.types import Kind, Label, Task, Votes
 def label_arrays(
     tasks: Sequence[Task], sample_ids: Sequence[str], labels: Iterable[Label]
 ) -> dict[str, NDArray[np.float64]]:
-    """By task id: labels of these samples, as `Known.labels` has them; those of others are passed over."""
+    """Labels of these samples by task id, as in `LabeledSet.labels`; those of others are ignored."""
     position = {sample_id: i for i, sample_id in enumerate(sample_ids)}
     by_id = {task.id: task for task in tasks}
     found = {task.id: _nothing(task, len(sample_ids)) for task in tasks}

@@ -7,7 +7,7 @@ from annotate.batch.quotas import Choice
 from annotate.batch.request import Request
 from annotate.batch.snapshot import BatchRules, PoolSnapshot
 from annotate.protocols import QueryStrategy
-from annotate.types import Form, Modality, Need
+from annotate.types import Form, Modality, Requirement
 from annotate.wording import counted, either
 
 
@@ -22,7 +22,7 @@ def batch_notes(
 ) -> list[str]:  # fmt: skip
     """One sentence for each remark; `asking` is the request as it was carried out by `strategy`, and `left`
     is the number of samples that remain for later batches."""
-    again = _asked_again(snapshot, asking, chosen) if Need.VOTES in strategy.needs else []
+    again = _asked_again(snapshot, asking, chosen) if Requirement.VOTES in strategy.needs else []
     return [*again, *_partial(snapshot.rules, chosen), *_too_few(request, chosen, left)]
 
 

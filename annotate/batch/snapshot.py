@@ -26,7 +26,7 @@ from annotate.corpus.groups import group
 from annotate.errors import FeatureError, NothingToDo
 from annotate.feature_store import FeatureStore
 from annotate.project import Project
-from annotate.types import UNIMODAL, Modality, Need, Role, Task
+from annotate.types import UNIMODAL, Modality, Requirement, Role, Task
 from annotate.wording import counted, either
 from db import batches, features, stats
 from db.batches import Candidate
@@ -96,7 +96,7 @@ class PoolSnapshot:
     covered: Sequence[str]
     """Ids of the m train samples that are labelled or asked already, ordered."""
     labels: Mapping[str, NDArray[np.float64]]
-    """By task id: (m,) or (m, classes), as in `Known.labels`; empty if no strategy needs them."""
+    """By task id: (m,) or (m, classes), as in `LabeledSet.labels`; empty if no strategy needs them."""
     answers: RaterAnswers
     """Empty if no strategy needs them."""
     costs: Costs
@@ -133,7 +133,7 @@ def read_snapshot(project: Project, request: Request, round_id: int | None) -> P
         clips = batches.clips(session, [*(c.sample_id for c in candidates), *covered])
         ids = [c.sample_id for c in candidates]
         answers: dict[tuple[str, str], tuple[tuple[int, str], ...]] = {}
-        if Need.VOTES in needs:
+        if Requirement.VOTES in needs:
             by_key = answers_by_rater(session, rules.tasks, {*ids, *covered})
             answers = {key: tuple(by_rater.items()) for key, by_rater in by_key.items()}
         return PoolSnapshot(
@@ -148,7 +148,9 @@ def read_snapshot(project: Project, request: Request, round_id: int | None) -> P
                 "video": numbered([clips.videos[clips.row[i]] for i in ids]),
             },
             covered=covered,
-            labels=label_arrays(rules.tasks, covered, read_labels(session)) if Need.LABELS in needs else {},
+            labels=label_arrays(rules.tasks, covered, read_labels(session))
+            if Requirement.LABELS in needs
+            else {},
             answers=answers,
             costs=read_costs(project.settings, session),
             before=_counts(batches.roles(session), possible),
@@ -163,7 +165,7 @@ def again_below(settings: Settings, request: Request, *, has_model: bool) -> int
     0 means never: the strategy does not weigh the answers of raters, there is no model, or single questions
     are asked.
     """
-    weighs = Need.VOTES in open_strategy(request.strategy, settings.batch.options).needs
+    weighs = Requirement.VOTES in open_strategy(request.strategy, settings.batch.options).needs
     return settings.batch.most_raters if weighs and has_model and request.whole else 0
 
 

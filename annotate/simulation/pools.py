@@ -9,7 +9,7 @@ from annotate.batch.known import label_arrays, vote_arrays
 from annotate.simulation.ledger import Ledger
 from annotate.simulation.model import Taught
 from annotate.simulation.world import World
-from annotate.types import Known, Need, Pool, TaskPrediction, rows_of
+from annotate.types import LabeledSet, Pool, Requirement, TaskPrediction, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +21,21 @@ class View:
     """(n,)"""
 
 
-def view(world: World, ledger: Ledger, taught: Taught, needs: frozenset[Need]) -> View:
+def view(world: World, ledger: Ledger, taught: Taught, needs: frozenset[Requirement]) -> View:
     """What may still be asked: samples that lack a label, and for who weighs votes those that some rater has
     not judged yet. Samples that need nothing more are known."""
     missing = {task.id: np.array(ledger.missing(task), dtype=bool) for task in world.tasks}
-    if Need.VOTES in needs:
+    if Requirement.VOTES in needs:
         missing |= {task.id: missing[task.id] | ledger.again(task) for task in world.tasks}
     rows = np.flatnonzero(np.any(list(missing.values()), axis=0)).astype(np.intp)
     covered = np.array(sorted(set(ledger.rows()) - set(rows.tolist())), dtype=np.intp)
     predictions, codes, embeddings = _said(world, taught, needs)
-    known = Known(embeddings[covered], rows_of(codes, covered))
-    if Need.LABELS in needs:
+    known = LabeledSet(embeddings[covered], rows_of(codes, covered))
+    if Requirement.LABELS in needs:
         ids = [world.pool[row] for row in covered]
         beliefs = {task_id: p.of(covered) for task_id, p in predictions.items()}
         said = label_arrays(world.tasks, ids, ledger.labels.values())
-        known = Known(known.embeddings, known.codes, beliefs, said)
+        known = LabeledSet(known.embeddings, known.codes, beliefs, said)
     pool = Pool(
         sample_ids=np.array(world.pool, dtype=np.str_)[rows],
         predictions={task_id: p.of(rows) for task_id, p in predictions.items()},
@@ -46,7 +46,7 @@ def view(world: World, ledger: Ledger, taught: Taught, needs: frozenset[Need]) -
         groups={word: who[rows] for word, who in world.groups.items()},
         device=world.device,
     )
-    return View(_with_votes(world, ledger, pool, covered) if Need.VOTES in needs else pool, rows)
+    return View(_with_votes(world, ledger, pool, covered) if Requirement.VOTES in needs else pool, rows)
 
 
 def _with_votes(world: World, ledger: Ledger, pool: Pool, covered: NDArray[np.intp]) -> Pool:
@@ -56,12 +56,12 @@ def _with_votes(world: World, ledger: Ledger, pool: Pool, covered: NDArray[np.in
 
 
 def _said(
-    world: World, taught: Taught, needs: frozenset[Need]
+    world: World, taught: Taught, needs: frozenset[Requirement]
 ) -> tuple[dict[str, TaskPrediction], dict[str, NDArray[np.float32]], NDArray[np.float32]]:
     """Predictions, codes and embeddings of the whole pool; bare features where there is no model."""
     seen = taught.seen
     if seen is None:
         return {}, {}, world.bare
     part = np.arange(len(world.pool), dtype=np.intp)
-    codes = rows_of(seen.codes, part) if Need.CODES in needs else {}
+    codes = rows_of(seen.codes, part) if Requirement.CODES in needs else {}
     return {t: p.of(part) for t, p in seen.predictions.items()}, codes, seen.embeddings[part]

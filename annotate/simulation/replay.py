@@ -18,7 +18,7 @@ from annotate.simulation.ledger import Ledger, Question
 from annotate.simulation.model import Taught, scores, teach
 from annotate.simulation.pools import view
 from annotate.simulation.world import Plan, World
-from annotate.types import Modality, Need, Pool
+from annotate.types import Modality, Pool, Requirement
 
 START, CHOICE = 11, 12
 """What a seed of a run is for, beside others."""
@@ -127,7 +127,7 @@ class Run:
             picker = whole_samples(opened, name, self.world)
             needs = opened.needs
         else:
-            needs = opened.needs - {Need.VOTES}  # single questions are never asked again
+            needs = opened.needs - {Requirement.VOTES}  # single questions are never asked again
         looked = view(self.world, self._ledger, taught, needs)
         rng = np.random.default_rng([self.seed, CHOICE, turn])
         picked, spent = measured(lambda: picker(looked.pool, room, rng))
@@ -145,7 +145,7 @@ def whole_samples(strategy: QueryStrategy, name: str, world: World) -> Picker:
 
     def pick(pool: Pool, room: Room, rng: np.random.Generator) -> Picked:
         several = room.questions // len(world.passes)
-        if Need.VOTES not in strategy.needs:
+        if Requirement.VOTES not in strategy.needs:
             chosen = choose(strategy, name, pool, several, rng)
             return [(int(row), m) for row in chosen.indices for m in world.passes]
         offered = {m: np.any([pool.missing[t.id] for t in world.of_pass(m)], axis=0) for m in world.passes}

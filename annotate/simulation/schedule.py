@@ -17,7 +17,7 @@ from annotate.simulation.cells import FULL, Cells, identity
 from annotate.simulation.questions import single_questions
 from annotate.simulation.replay import Point, Run, full
 from annotate.simulation.world import Plan, World, require_possible
-from annotate.types import Failed, Need
+from annotate.types import Failed, Requirement
 from annotate.wording import counted
 
 BASE = "uniform"
@@ -73,7 +73,7 @@ def require_strategies(world: World, names: Sequence[str]) -> None:
         raise UsageError(f"the cold start {world.cold_start!r} needs a model", hint="set batch.cold_start")
     for name in names:
         opened = open_strategy(name, world.options)
-        if Need.MODEL in opened.needs and not opened.kinds & world.kinds:
+        if Requirement.MODEL in opened.needs and not opened.kinds & world.kinds:
             words = " and ".join(sorted(kind.value for kind in world.kinds))
             raise ModelError(
                 f"{name} cannot rank {words}, and nothing else is asked here",

@@ -12,7 +12,16 @@ from annotate.types.cutting import (
     VideoStatus,
 )
 from annotate.types.dataset import Dataset, DatasetRow, SampleMedia, SampleSource, Split
-from annotate.types.rounds import Known, Need, Pool, Role, Selection, TaskPrediction, Votes, rows_of
+from annotate.types.rounds import (
+    LabeledSet,
+    Pool,
+    Requirement,
+    Role,
+    Selection,
+    TaskPrediction,
+    Votes,
+    rows_of,
+)
 from annotate.types.speech import (
     GUESSED,
     Cue,
@@ -65,15 +74,15 @@ __all__ = [
     "FrameSample",
     "Heartbeat",
     "Kind",
-    "Known",
     "Label",
+    "LabeledSet",
     "LengthRules",
     "Modality",
-    "Need",
     "Observed",
     "Pool",
     "PreparedSample",
     "R",
+    "Requirement",
     "Role",
     "Rule",
     "SampleMedia",

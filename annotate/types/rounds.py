@@ -82,7 +82,7 @@ class TaskPrediction:
         )
 
 
-class Need(StrEnum):
+class Requirement(StrEnum):
     """What a query strategy reads beyond the embeddings."""
 
     MODEL = "model"
@@ -90,9 +90,9 @@ class Need(StrEnum):
     CODES = "codes"
     """What the heads of the network read, `Pool.codes`; only a model has them."""
     LABELS = "labels"
-    """What people said and the model says of the labelled samples: the rest of `Known`."""
+    """What people said and the model says of the labelled samples: the rest of `LabeledSet`."""
     VOTES = "votes"
-    """What each rater said, one by one: `Pool.votes` and `Known.votes`."""
+    """What each rater said, one by one: `Pool.votes` and `LabeledSet.votes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Votes:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LabeledSet:
     """The train samples that are labelled or asked already: what need not be learned again."""
 
     embeddings: NDArray[np.float32]
@@ -147,7 +147,7 @@ class Pool:
     """By task id: (n,) True where the label is still missing, so a question would be worth something."""
     embeddings: NDArray[np.float32]
     """(n, d) what distances are measured in: the fused code, or scaled features at cold start."""
-    known: Known
+    known: LabeledSet
     codes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """By task id: (n, hidden) what the task's head reads; tasks that read the same have the same array. Empty
     unless the strategy needs them."""
@@ -189,7 +189,7 @@ class Pool:
         missing = {t: wanted for t, wanted in self.missing.items() if t in fitting}
         return replace(self, predictions=fitting, missing=missing)
 
-    def knowing(self, rows: NDArray[np.intp]) -> Known:
+    def knowing(self, rows: NDArray[np.intp]) -> LabeledSet:
         """What is known, and behind it some of the candidates, of which nobody has said anything yet."""
         known, some = self.known, self.of(rows)
         added: dict[int, NDArray[np.float32]] = {}
@@ -199,7 +199,7 @@ class Pool:
                 both = [known.codes[task_id], some.codes[task_id]]
                 added[id(self.codes[task_id])] = np.concatenate(both)
         believed = {t: p for t, p in known.predictions.items() if t in some.predictions}
-        return Known(
+        return LabeledSet(
             np.concatenate([known.embeddings, some.embeddings]),
             {task_id: added[id(self.codes[task_id])] for task_id in read},
             {t: said.and_of(some.predictions[t]) for t, said in believed.items()},

@@ -12,7 +12,7 @@ from annotate.batch.opening import open_strategy
 from annotate.errors import AnnotateError, ModelError
 from annotate.protocols import QueryStrategy
 from annotate.registry import STRATEGIES
-from annotate.types import Dimension, Kind, Modality, Need, Pool, Selection, Task, TaskPrediction
+from annotate.types import Dimension, Kind, Modality, Pool, Requirement, Selection, Task, TaskPrediction
 from strategies._scored import ScoredStrategy
 from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool, plant_one_unsure
 
@@ -42,7 +42,13 @@ def same(first: Selection, second: Selection) -> bool:
 def chosen_of(strategy: QueryStrategy, pool: Pool, k: int, seed: int) -> Selection | None:
     """None where it ranks no task of this kind, and says so."""
     kinds = {pool.predictions[t].task.dimension.kind for t in pool.asked()}
-    if Need.MODEL not in strategy.needs or not kinds or kinds & strategy.kinds or not len(pool) or k < 1:
+    if (
+        Requirement.MODEL not in strategy.needs
+        or not kinds
+        or kinds & strategy.kinds
+        or not len(pool)
+        or k < 1
+    ):
         return select(strategy, pool, k, seed)
     with pytest.raises(ModelError, match="only") as caught:
         select(strategy, pool, k, seed)
@@ -95,7 +101,7 @@ def test_nonsense_from_the_model_or_the_extractor_is_an_error_not_a_choice(
 
 def test_needing_a_model_is_declared_and_its_absence_explained(strategy: QueryStrategy) -> None:
     pool = make_pool(with_model=False, labelled=0)
-    if Need.MODEL in strategy.needs:
+    if Requirement.MODEL in strategy.needs:
         with pytest.raises(AnnotateError, match="needs a model") as caught:
             select(strategy, pool)
         assert "annotate train" in caught.value.hint
@@ -142,9 +148,9 @@ def test_it_reads_nothing_that_it_does_not_say_it_needs(strategy: QueryStrategy)
     """The loop hands over no more than that: what is read all the same is never there."""
     pool = make_pool(labelled=20, dimensions=(SENTIMENT, EMOTION))
     bare = pool
-    if Need.LABELS not in strategy.needs:
+    if Requirement.LABELS not in strategy.needs:
         bare = replace(bare, known=replace(bare.known, predictions={}, labels={}))
-    if Need.CODES not in strategy.needs:
+    if Requirement.CODES not in strategy.needs:
         bare = replace(bare, codes={}, known=replace(bare.known, codes={}))
     assert same(select(strategy, pool), select(strategy, bare))
 
@@ -153,7 +159,7 @@ def test_what_the_model_knows_nothing_of_is_not_ranked_by_chance(strategy: Query
     pool = make_pool(dimensions=(SENTIMENT, EMOTION))
     known = {t: np.zeros(len(pool), dtype=bool) for t in pool.missing}
     pool = replace(pool, missing=known | {"themes.M": np.ones(len(pool), dtype=bool)})
-    if Need.MODEL not in strategy.needs:
+    if Requirement.MODEL not in strategy.needs:
         assert len(select(strategy, pool).indices) == 10
         return
     with pytest.raises(ModelError, match="knows none of the tasks that are asked") as caught:

@@ -31,7 +31,7 @@ from annotate.steps.export import export
 from annotate.steps.pull import PassReport, pull
 from annotate.steps.status import status
 from annotate.steps.train import train
-from annotate.types import Kind, Known, Modality, Pool, Split, Task, TaskPrediction, rows_of
+from annotate.types import Kind, LabeledSet, Modality, Pool, Split, Task, TaskPrediction, rows_of
 from db.annotations import AnnotationLog, Change, Revision
 from db.engine import reading, writing
 from db.features import add_shard
@@ -291,7 +291,7 @@ def test_what_was_ticked_is_learned_scored_shown_and_ranked(
     assert said.mean.tolist() == said.ticked.sum(axis=1).tolist()
     missing = {"themes.T": np.ones(12, dtype=bool)}
     # Of what was asked before, half is known; what each of them said is of no importance here.
-    known = Known(
+    known = LabeledSet(
         embeddings[:6], rows_of(seen.codes, np.arange(6)), {"themes.T": said.of(range(6))},
         {"themes.T": np.tile([1.0, 0.0, 1.0], (6, 1))},
     )  # fmt: skip

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from annotate.types import Answer, Dimension, Kind, Known, Modality, Pool, Task, TaskPrediction
+from annotate.types import Answer, Dimension, Kind, LabeledSet, Modality, Pool, Task, TaskPrediction
 
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-1.0, 0.0, 1.0)))
 EMOTION = Dimension(
@@ -33,7 +33,7 @@ def predict(task: Task, n: int, rng: np.random.Generator, members: int = 3) -> T
 
 
 def say(task: Task, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) labels as `Known.labels` has them, a third of them absent."""
+    """(n,) labels as `LabeledSet.labels` has them, a third of them absent."""
     answers = len(task.dimension.answers)
     if task.dimension.kind is Kind.MULTILABEL:
         said = rng.integers(2, size=(n, answers)).astype(float)
@@ -60,7 +60,7 @@ def make_pool(
         {task.id: predict(task, n, rng) for task in known},
         {task.id: rng.random(n) < share_missing for task in tasks},
         rng.normal(size=(n, width)).astype(np.float32),
-        Known(
+        LabeledSet(
             rng.normal(size=(labelled, width)).astype(np.float32),
             {task.id: of_labelled[task.modality] for task in known},
             {task.id: predict(task, labelled, rng) for task in known},

@@ -19,7 +19,7 @@ from annotate.simulation.pools import view
 from annotate.simulation.replay import Run
 from annotate.simulation.schedule import cells_of, require_strategies, with_base
 from annotate.simulation.world import Plan, World, require_possible
-from annotate.types import Kind, Label, Modality, Need
+from annotate.types import Kind, Label, Modality, Requirement
 from benchmarks._generated import Plan as Made
 from benchmarks._generated import generate
 from benchmarks._worlds import world_of
@@ -107,7 +107,7 @@ def test_valid_grows_with_the_labels_and_keeps_what_it_had(world):
 def test_a_half_asked_sample_may_be_asked_the_rest_and_is_not_known_yet(world):
     ledger = Ledger(world, 0)
     ledger.ask([Question(0, T), Question(1, T), Question(1, M)])
-    looked = view(world, ledger, Taught({}, (), None), frozenset({Need.LABELS}))
+    looked = view(world, ledger, Taught({}, (), None), frozenset({Requirement.LABELS}))
     assert looked.rows.tolist() == [0, *range(2, len(world.pool))]
     assert not looked.pool.missing["sentiment.T"][0] and looked.pool.missing["sentiment.M"][0]
     assert len(looked.pool.known) == 1

@@ -14,14 +14,14 @@ from annotate.simulation.model import Taught
 from annotate.simulation.pools import view
 from annotate.simulation.replay import Run, full
 from annotate.simulation.world import Plan, World
-from annotate.types import Kind, Label, Modality, Need
+from annotate.types import Kind, Label, Modality, Requirement
 from benchmarks._generated import Plan as Made
 from benchmarks._generated import generate
 from benchmarks._worlds import world_of
 
 T, M = Modality.TEXT, Modality.MULTIMODAL
 UNTAUGHT = Taught({}, (), None)
-VOTES = frozenset({Need.VOTES})
+VOTES = frozenset({Requirement.VOTES})
 SCALE = ("negative", "neutral", "positive")
 
 

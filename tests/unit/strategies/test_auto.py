@@ -11,19 +11,19 @@ from annotate.batch.opening import open_strategy
 from annotate.batch.questions import Budget, QuestionCosts, choose_questions
 from annotate.errors import ModelError, UnknownName
 from annotate.registry import STRATEGIES
-from annotate.types import Known, Modality, Pool, TaskPrediction
+from annotate.types import LabeledSet, Modality, Pool, TaskPrediction
 from strategies._crowds import Crowds
 from strategies._near import distinct
 from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool, predict, say
 
 
-def known_of(pool: Pool, m: int, rng: np.random.Generator) -> Known:
+def known_of(pool: Pool, m: int, rng: np.random.Generator) -> LabeledSet:
     """So many labelled samples of all tasks of the pool."""
     tasks = [p.task for p in pool.predictions.values()]
     codes = {t.id: rng.normal(size=(m, 4)).astype(np.float32) for t in tasks}
     labels = {t.id: np.nan_to_num(say(t, m, rng)) for t in tasks}
     embeddings = rng.normal(size=(m, pool.embeddings.shape[1])).astype(np.float32)
-    return Known(embeddings, codes, {t.id: predict(t, m, rng) for t in tasks}, labels)
+    return LabeledSet(embeddings, codes, {t.id: predict(t, m, rng) for t in tasks}, labels)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 
 from annotate.batch.opening import open_strategy
 from annotate.errors import FeatureError, ModelError
-from annotate.types import Known, Modality, Pool, Task
+from annotate.types import LabeledSet, Modality, Pool, Task
 from strategies import _device, _farthest
 from strategies._clusters import centres_of
 from strategies._distance import nearest, squared_between
@@ -25,7 +25,7 @@ PLACES = ("k-center", "lcmd", "typiclust", "herding")
 def points_of(points: np.ndarray, labelled: np.ndarray | None = None) -> Pool:
     points = np.asarray(points, dtype=np.float32)
     labelled = points[:0] if labelled is None else np.asarray(labelled, dtype=np.float32)
-    return Pool(np.array([f"{i:016x}" for i in range(len(points))]), {}, {}, points, Known(labelled))
+    return Pool(np.array([f"{i:016x}" for i in range(len(points))]), {}, {}, points, LabeledSet(labelled))
 
 
 def clumps(n: int, seed: int, width: int = 5, count: int = 9) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 
 from annotate.batch.opening import open_strategy
 from annotate.errors import ConfigError, FeatureError, UsageError
-from annotate.types import Known, Pool
+from annotate.types import LabeledSet, Pool
 from strategies.cluster_margin import in_turns
 from strategies.density_weighted import likeness
 from strategies.probcover import next_clusters
@@ -116,7 +116,7 @@ def test_probcover_covers_as_much_as_a_plain_greedy_search(monkeypatch: pytest.M
     rng = np.random.default_rng(0)
     places = rng.normal(0, 6, (5, 4))
     points = (places[rng.integers(5, size=400)] + rng.normal(size=(400, 4))).astype(np.float32)
-    pool = Pool(np.array([f"{i:016x}" for i in range(390)]), {}, {}, points[10:], Known(points[:10]))
+    pool = Pool(np.array([f"{i:016x}" for i in range(390)]), {}, {}, points[10:], LabeledSet(points[:10]))
     selection = open_strategy("probcover").select(pool, 30, rng)
     wide = pool.embeddings.astype(float)
     inside = np.linalg.norm(wide[:, None] - wide, axis=2) <= 2.5
@@ -131,7 +131,7 @@ def test_probcover_skips_what_labels_cover_and_takes_the_dense_places_first() ->
     rng = np.random.default_rng(0)
     clump = np.repeat(np.arange(4), [60, 50, 40, 30])
     points = (np.eye(4)[clump] * 80 + rng.normal(size=(180, 4))).astype(np.float32)
-    pool = Pool(np.array([f"{i:016x}" for i in range(180)]), {}, {}, points, Known(points[:5]))
+    pool = Pool(np.array([f"{i:016x}" for i in range(180)]), {}, {}, points, LabeledSet(points[:5]))
     assert clump[chosen("probcover", pool, 3, kinds=4, purity=1.0)].tolist() == [1, 2, 3]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from annotate.batch.opening import open_strategy
 from annotate.errors import ModelError
-from annotate.types import Known, Modality, Task
+from annotate.types import LabeledSet, Modality, Task
 from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool, predict
 
 MEMBERS = 3
@@ -156,7 +156,9 @@ def test_mmal_asks_what_looks_like_another_class_before_what_looks_like_its_own(
         predictions={task.id: prediction},
         missing={task.id: np.ones(2, bool)},
         codes={task.id: centres},
-        known=Known(np.zeros((2, 6), np.float32), {task.id: centres}, {}, {task.id: np.array([0.0, 1.0])}),
+        known=LabeledSet(
+            np.zeros((2, 6), np.float32), {task.id: centres}, {}, {task.id: np.array([0.0, 1.0])}
+        ),
     )
     assert open_strategy("mmal").select(pool, 2, np.random.default_rng(0)).indices.tolist() == [1, 0]
 
@@ -182,7 +184,7 @@ def planted(dimension, n=300, seed=0):
         members, mean = np.tile(np.float32([0.7, 0.1, 0.1, 0.1]), (3, 2 * n, 1)), 0 * flat
         labels = np.where(hard, 1.0, 0.0)
     said = replace(said, members=members, mean=mean, epistemic=flat, aleatoric=flat)
-    known = Known(
+    known = LabeledSet(
         codes[n:], {task.id: codes[n:]}, {task.id: said.of(np.arange(n, 2 * n))}, {task.id: labels[n:]}
     )
     pool = replace(
@@ -211,7 +213,7 @@ def test_the_module_is_the_same_for_the_same_seed():
 @pytest.mark.parametrize("dimension", [EMOTION, SENTIMENT, THEMES])
 def test_with_a_handful_of_labels_the_loss_that_the_model_expects_counts(dimension):
     _, prediction, pool = alone(dimension)
-    few = replace(pool, known=Known(pool.known.embeddings, pool.known.codes))
+    few = replace(pool, known=LabeledSet(pool.known.embeddings, pool.known.codes))
     found = open_strategy("learning-loss").score(prediction, few)
     if dimension is SENTIMENT:
         expected = prediction.epistemic.astype(float) ** 2 + prediction.aleatoric.astype(float) ** 2

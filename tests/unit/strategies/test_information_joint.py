@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotate.batch.opening import open_strategy
-from annotate.types import Known, Modality, Task
+from annotate.types import LabeledSet, Modality, Task
 from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool, predict
 
 
@@ -91,7 +91,7 @@ def test_epig_draws_its_targets_from_the_labelled_too():
     prediction = said(EMOTION, 4)
     known = said(EMOTION, 300, seed=1)
     pool = replace(
-        pool_with(prediction), known=Known(np.zeros((300, 6), np.float32), {}, {known.task.id: known})
+        pool_with(prediction), known=LabeledSet(np.zeros((300, 6), np.float32), {}, {known.task.id: known})
     )
     made = open_strategy("epig", {"epig": {"targets": 50}})
     scores = {tuple(made.pool_scores(pool, np.random.default_rng(s)).round(7)) for s in (1, 2, 1)}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotate.batch.opening import open_strategy
-from annotate.types import Known, Modality, Task, Votes
+from annotate.types import LabeledSet, Modality, Task, Votes
 from strategies.active_lab import trust_in
 from tests.support.pools import EMOTION, make_pool, predict
 
@@ -21,7 +21,7 @@ def pool_with(n, votes, known_votes=(), m=0, seed=0):
     """`votes` are (row, rater, answer)."""
     rng = np.random.default_rng(seed)
     said, of_known = predict(TASK, n, rng), predict(TASK, m, rng)
-    known = Known(
+    known = LabeledSet(
         np.zeros((m, 6), np.float32), {}, {TASK.id: of_known}, {TASK.id: np.zeros(m)},
         {TASK.id: made(known_votes)},
     )  # fmt: skip

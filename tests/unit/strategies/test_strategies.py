@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from annotate.errors import ModelError
 from annotate.registry import STRATEGIES
-from annotate.types import Answer, Dimension, Kind, Known, Modality, Pool, Task, TaskPrediction
+from annotate.types import Answer, Dimension, Kind, LabeledSet, Modality, Pool, Task, TaskPrediction
 from strategies._several import ranks
 
 SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, "") for v in (-1.0, 0.0, 1.0)))
@@ -41,13 +41,13 @@ def pool_of(*predictions: TaskPrediction, missing: dict[str, list[bool]] | None 
     masks |= {task_id: np.array(mask) for task_id, mask in (missing or {}).items()}
     flat = np.zeros((n, 2), dtype=np.float32)
     ids = np.array([f"{i:016x}" for i in range(n)])
-    return Pool(ids, {p.task.id: p for p in predictions}, masks, flat, Known(flat[:0]))
+    return Pool(ids, {p.task.id: p for p in predictions}, masks, flat, LabeledSet(flat[:0]))
 
 
 def points_of(points: np.ndarray, labelled: np.ndarray | None = None) -> Pool:
     points = np.asarray(points, dtype=np.float32)
     labelled = points[:0] if labelled is None else np.asarray(labelled, dtype=np.float32)
-    return Pool(np.array([f"{i:016x}" for i in range(len(points))]), {}, {}, points, Known(labelled))
+    return Pool(np.array([f"{i:016x}" for i in range(len(points))]), {}, {}, points, LabeledSet(labelled))
 
 
 def order(name: str, pool: Pool, k: int = 99, seed: int = 0) -> list[int]:
