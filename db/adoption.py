@@ -12,9 +12,9 @@ from db.chunks import chunks
 from db.models import (
     UNANSWERED,
     Batch,
-    BatchItem,
-    BatchItemState,
     Event,
+    Question,
+    QuestionState,
     Sample,
     SampleStatus,
     now,
@@ -33,10 +33,10 @@ class UnknownTask:
     sample_id: str
 
 
-def questions_of(session: Session, form: Form) -> list[BatchItem]:
+def questions_of(session: Session, form: Form) -> list[Question]:
     """Every question of a form, whatever its state, oldest first."""
-    own = (BatchItem.modality == form.modality, BatchItem.dimensions == form.dimensions)
-    return list(session.scalars(select(BatchItem).where(*own).order_by(BatchItem.id)))
+    own = (Question.modality == form.modality, Question.dimensions == form.dimensions)
+    return list(session.scalars(select(Question).where(*own).order_by(Question.id)))
 
 
 def transcripts(session: Session, sample_ids: Collection[str]) -> dict[str, str]:
@@ -54,22 +54,22 @@ def adopt(
     form: Form,
     tasks: Collection[UnknownTask],
     listed: Collection[int],
-) -> dict[int, BatchItem]:
+) -> dict[int, Question]:
     """Make or find a question for each task of the server; by the task's number.
 
     A question of the same sample that waits to be sent, or whose task is not among those `listed` on the
     server, becomes this one, so that nobody is asked twice. Where another one is open, the new question is
     closed: what was answered to it counts, and nobody is waited for.
     """
-    adopted: dict[int, BatchItem] = {}
+    adopted: dict[int, Question] = {}
     batch: Batch | None = None
-    used = set(session.scalars(select(BatchItem.key)))
+    used = set(session.scalars(select(Question.key)))
     for rank, task in enumerate(sorted(tasks, key=lambda task: task.id)):
         sample = session.get_one(Sample, task.sample_id)
         waiting = session.scalar(
-            select(BatchItem).where(
-                BatchItem.sample_id == sample.id, BatchItem.modality == form.modality,
-                BatchItem.state.in_(UNANSWERED),
+            select(Question).where(
+                Question.sample_id == sample.id, Question.modality == form.modality,
+                Question.state.in_(UNANSWERED),
             )
         )  # fmt: skip
         alike = waiting is not None and waiting.dimensions == form.dimensions
@@ -81,14 +81,14 @@ def adopt(
                 session.add(batch)
                 session.flush()
             question = _new(batch, sample, form, rank)
-            question.state = BatchItemState.OPEN if waiting is None else BatchItemState.CLOSED
+            question.state = QuestionState.OPEN if waiting is None else QuestionState.CLOSED
         if task.key and task.key not in used:
             question.key = task.key
         elif not question.key:
             question.key = _key(ls_project_id, form, task.id)
         used.add(question.key)
-        if question.state != BatchItemState.CLOSED:
-            question.state = BatchItemState.OPEN
+        if question.state != QuestionState.CLOSED:
+            question.state = QuestionState.OPEN
         question.ls_project_id, question.ls_task_id, question.ls_updated_at = ls_project_id, task.id, ""
         question.pushed_at = now()
         session.add(question)
@@ -107,17 +107,17 @@ def follow_tasks(session: Session, ls_project_id: int, tasks: Mapping[int, list[
     is open again when the task is there and its sample is not asked in another question of the pass.
     """
     for some in chunks(sorted(tasks)):
-        for question in session.scalars(select(BatchItem).where(BatchItem.id.in_(some))):
+        for question in session.scalars(select(Question).where(Question.id.in_(some))):
             numbers = tasks[question.id]
             there = question.ls_project_id == ls_project_id and question.ls_task_id in numbers
-            if question.state in (BatchItemState.QUEUED, BatchItemState.HELD):
+            if question.state in (QuestionState.QUEUED, QuestionState.HELD):
                 continue
-            if question.state == BatchItemState.WITHDRAWN:
+            if question.state == QuestionState.WITHDRAWN:
                 # One with a place was taken out of the queue on purpose.
                 if question.ls_project_id is not None:
                     continue
                 if _may_open(session, question):
-                    question.state, question.taken_down_at = BatchItemState.OPEN, None
+                    question.state, question.taken_down_at = QuestionState.OPEN, None
                     session.flush()
             if not there:
                 question.ls_project_id, question.ls_task_id, question.ls_updated_at = (
@@ -125,32 +125,32 @@ def follow_tasks(session: Session, ls_project_id: int, tasks: Mapping[int, list[
                 )  # fmt: skip
 
 
-def _may_open(session: Session, question: BatchItem) -> bool:
+def _may_open(session: Session, question: Question) -> bool:
     sample = session.get_one(Sample, question.sample_id)
-    asked = select(BatchItem.id).where(
-        BatchItem.sample_id == question.sample_id,
-        BatchItem.modality == question.modality,
-        BatchItem.state.in_(UNANSWERED)
-        | ((BatchItem.state == BatchItemState.CLOSED) & (BatchItem.dimensions == question.dimensions)),
+    asked = select(Question.id).where(
+        Question.sample_id == question.sample_id,
+        Question.modality == question.modality,
+        Question.state.in_(UNANSWERED)
+        | ((Question.state == QuestionState.CLOSED) & (Question.dimensions == question.dimensions)),
     )
     return sample.status == SampleStatus.OK and session.scalar(asked.limit(1)) is None
 
 
-def _is_there(question: BatchItem, ls_project_id: int, listed: Collection[int]) -> bool:
+def _is_there(question: Question, ls_project_id: int, listed: Collection[int]) -> bool:
     """Whether raters can answer the question on the server."""
     return (
-        question.state == BatchItemState.OPEN
+        question.state == QuestionState.OPEN
         and question.ls_project_id == ls_project_id
         and question.ls_task_id in listed
     )
 
 
-def _new(batch: Batch, sample: Sample, form: Form, rank: int) -> BatchItem:
+def _new(batch: Batch, sample: Sample, form: Form, rank: int) -> Question:
     # What was drawn uniformly is not known any more, so the sample is never taken for an audit.
     role = Role.ACTIVE if sample.split in (None, Split.TRAIN) else Role.HOLDOUT
-    return BatchItem(
+    return Question(
         batch_id=batch.id, sample_id=sample.id, modality=form.modality.value, role=role, rank=rank, score=0.0,
-        inclusion_probability=None, state=BatchItemState.OPEN, key="", dimensions=form.dimensions,
+        inclusion_probability=None, state=QuestionState.OPEN, key="", dimensions=form.dimensions,
     )  # fmt: skip
 
 

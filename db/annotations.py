@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.chunks import chunks
-from db.models import Annotation, AnnotationState, Annotator, BatchItem, Event, now
+from db.models import Annotation, AnnotationState, Annotator, Event, Question, now
 
 DELETED = "deleted"
 """Prefix of the revision of a row that records that an answer is gone from the server."""
@@ -101,7 +101,7 @@ def server_time(revision: str) -> str:
 class AnnotationLog:
     """The stored annotations of some questions, and the only way to add rows to them."""
 
-    def __init__(self, session: Session, items: Collection[BatchItem]) -> None:
+    def __init__(self, session: Session, items: Collection[Question]) -> None:
         self._session = session
         self._rows: dict[int, dict[tuple[str, str], list[Annotation]]] = {}
         """By question, then by origin and task: in the order they were stored."""
@@ -112,7 +112,7 @@ class AnnotationLog:
             for row in session.scalars(query):
                 self._remember(row)
 
-    def add(self, item: BatchItem, revision: Revision, task_ids: Sequence[str]) -> Change:
+    def add(self, item: Question, revision: Revision, task_ids: Sequence[str]) -> Change:
         """Store what the server holds of one annotation now, one row per task, unless that is stored already.
 
         The latest observed state counts, also when the server shows an earlier version again. What somebody
@@ -141,7 +141,7 @@ class AnnotationLog:
             return Change.SKIP
         return Change.EDIT if known else Change.ANSWER
 
-    def origin_of(self, item: BatchItem, revision: Revision) -> str:
+    def origin_of(self, item: Question, revision: Revision) -> str:
         """The origin under which an annotation of the server is stored, or would be.
 
         The time when it was made tells it from an earlier answer to the same question that had its number.
@@ -157,7 +157,7 @@ class AnnotationLog:
                 return origin
         return f"{base}@{revision.raw['created_at']}" if base in made else base
 
-    def origins_of(self, item: BatchItem, server: str, number: object) -> set[str]:
+    def origins_of(self, item: Question, server: str, number: object) -> set[str]:
         """Under which origins answers of that number to that question are stored."""
         base = f"{server}#{number}"
         return {
@@ -165,7 +165,7 @@ class AnnotationLog:
             if origin == base or origin.startswith(f"{base}@")
         }  # fmt: skip
 
-    def rater_of(self, item: BatchItem, origin: str, revision: Revision) -> str:
+    def rater_of(self, item: Question, origin: str, revision: Revision) -> str:
         """Whose answer it is: as the server says, else as it said earlier, else one nobody else can be."""
         rows = [row for row in self._answer_rows(item, origin) if row.state != AnnotationState.EDITED]
         if rows and not revision.named:
@@ -208,7 +208,7 @@ class AnnotationLog:
         return True
 
     def _add_others_edit(
-        self, item: BatchItem, origin: str, revision: Revision, task_ids: Sequence[str]
+        self, item: Question, origin: str, revision: Revision, task_ids: Sequence[str]
     ) -> Change:
         """Keep what an editor wrote, and let the rater's own last version stand."""
         own = False
@@ -231,7 +231,7 @@ class AnnotationLog:
             )  # fmt: skip
         return Change.OTHERS_EDIT if own else Change.OTHERS_ANSWER
 
-    def _restore_own(self, item: BatchItem, origin: str, revision: Revision, task_id: str) -> bool:
+    def _restore_own(self, item: Question, origin: str, revision: Revision, task_id: str) -> bool:
         """Make the rater's own last version the present state, and return whether there is one.
 
         There is none when the answer was deleted and is there again, or when an earlier version of this
@@ -265,7 +265,7 @@ class AnnotationLog:
         return wanted is not None
 
     def _add_row(
-        self, item: BatchItem, origin: str, revision: Revision, task_id: str, state: AnnotationState,
+        self, item: Question, origin: str, revision: Revision, task_id: str, state: AnnotationState,
         earlier: Annotation | None, rater: str,
     ) -> None:  # fmt: skip
         self._add(
@@ -279,16 +279,16 @@ class AnnotationLog:
             )
         )  # fmt: skip
 
-    def _free_revision(self, item: BatchItem, origin: str, task_id: str, revision: str) -> str:
+    def _free_revision(self, item: Question, origin: str, task_id: str, revision: str) -> str:
         """A version that was stored before gets a name of its own when the server shows it again."""
         rows = self._of(item.id).get((origin, task_id), [])
         used = {row.revision for row in rows}
         return f"{revision}>{rows[-1].id}" if revision in used else revision
 
-    def _latest(self, item: BatchItem, origin: str, task_id: str) -> Annotation | None:
+    def _latest(self, item: Question, origin: str, task_id: str) -> Annotation | None:
         return _newest(self._of(item.id).get((origin, task_id), []))
 
-    def _answer_rows(self, item: BatchItem, origin: str) -> list[Annotation]:
+    def _answer_rows(self, item: Question, origin: str) -> list[Annotation]:
         """All rows of one answer, in the order they were stored."""
         rows = [
             row for (row_origin, _), chain in self._of(item.id).items()

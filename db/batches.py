@@ -16,10 +16,10 @@ from db.chunks import AHEAD, rows_of
 from db.models import (
     UNANSWERED,
     Batch,
-    BatchItem,
-    BatchItemState,
     Label,
     Prediction,
+    Question,
+    QuestionState,
     Round,
     Sample,
     SampleStatus,
@@ -28,8 +28,8 @@ from db.models import (
 )
 from db.votes import answer_counts
 
-ASKED = UNANSWERED | {BatchItemState.CLOSED}
-SHOWN = frozenset({BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.CLOSED})
+ASKED = UNANSWERED | {QuestionState.CLOSED}
+SHOWN = frozenset({QuestionState.QUEUED, QuestionState.OPEN, QuestionState.CLOSED})
 SPLITS = {split.value: split for split in Split}
 NO_ROLES: frozenset[Role] = frozenset()
 NO_TASKS: frozenset[str] = frozenset()
@@ -63,7 +63,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class NewQuestion:
     """One row to be: one sample in one pass."""
 
     sample_id: str
@@ -128,13 +128,13 @@ def something_left(
 
 
 def _left(modality: Modality) -> Select[str]:
-    own = (BatchItem.sample_id == Sample.id, BatchItem.modality == modality)
+    own = (Question.sample_id == Sample.id, Question.modality == modality)
     labelled = exists().where(Label.sample_id == Sample.id, Label.task_id.endswith(f".{modality}"))
     query = select(Sample.id).where(
         Sample.status == SampleStatus.OK,
         Sample.split.is_not(None),
-        ~exists().where(*own, BatchItem.state.in_(ASKED)),
-        exists().where(*own, BatchItem.dimensions == "") | ~labelled,
+        ~exists().where(*own, Question.state.in_(ASKED)),
+        exists().where(*own, Question.dimensions == "") | ~labelled,
     )
     if modality is Modality.TEXT:
         return query.where(func.trim(Sample.transcript) != "")
@@ -187,7 +187,7 @@ def _lacking(
     if not judged or any(item.state in UNANSWERED for item in items):
         return ()
     asked = {
-        name for item in items if item.state == BatchItemState.CLOSED for name in item.dimensions.split(",")
+        name for item in items if item.state == QuestionState.CLOSED for name in item.dimensions.split(",")
     }
     wanted = {t.rpartition(".")[0] for t in tasks if t.endswith(f".{modality}") and t not in labels}
     return tuple(sorted(wanted - asked))
@@ -211,7 +211,7 @@ def _once_more(
 
 def _closed(items: Sequence[_Asked]) -> bool:
     states = {item.state for item in items}
-    return BatchItemState.CLOSED in states and not states & UNANSWERED
+    return QuestionState.CLOSED in states and not states & UNANSWERED
 
 
 def _active_only(asked: Mapping[str, States]) -> list[str]:
@@ -239,8 +239,8 @@ def _usable(session: Session) -> Iterable[tuple[str, str, str, str]]:
 def _items(session: Session) -> dict[str, States]:
     """By sample: its questions."""
     found: dict[str, States] = {}
-    pushed = BatchItem.pushed_at.is_not(None)
-    row = BatchItem
+    pushed = Question.pushed_at.is_not(None)
+    row = Question
     query = select(row.sample_id, row.modality, row.state, row.role, pushed, row.dimensions)
     for sample_id, modality, state, role, sent, dimensions in session.execute(query):
         item = _Asked(state, role, bool(sent) or state in SHOWN, dimensions)
@@ -261,7 +261,7 @@ def covered_sample_ids(session: Session) -> list[str]:
 
     Audit samples teach nothing, so they cover nothing.
     """
-    asked = select(BatchItem.sample_id).where(BatchItem.state.in_(ASKED))
+    asked = select(Question.sample_id).where(Question.state.in_(ASKED))
     query = (
         select(Sample.id)
         .where(Sample.status == SampleStatus.OK, Sample.split == Split.TRAIN)
@@ -314,23 +314,23 @@ def clips(session: Session, sample_ids: Sequence[str]) -> Clips:
 
 def audit_sample_ids(session: Session) -> set[str]:
     """Samples that were ever drawn as audit: never trained on, whatever became of their questions."""
-    return set(session.scalars(select(BatchItem.sample_id).where(BatchItem.role == Role.AUDIT).distinct()))
+    return set(session.scalars(select(Question.sample_id).where(Question.role == Role.AUDIT).distinct()))
 
 
 def roles(session: Session) -> dict[str, Role]:
     """The role of every sample that was ever drawn and still takes part; of several, the first."""
     query = (
-        select(BatchItem.sample_id, BatchItem.role)
-        .join(Sample, Sample.id == BatchItem.sample_id)
+        select(Question.sample_id, Question.role)
+        .join(Sample, Sample.id == Question.sample_id)
         .where(Sample.status == SampleStatus.OK)
-        .order_by(BatchItem.id.desc())
+        .order_by(Question.id.desc())
     )
     return {sample_id: Role(role) for sample_id, role in session.execute(query)}
 
 
 def queued_batch_ids(session: Session) -> list[int]:
     """Batches with questions that still have to reach Label Studio, oldest first."""
-    query = select(BatchItem.batch_id).where(BatchItem.state == BatchItemState.QUEUED).distinct()
+    query = select(Question.batch_id).where(Question.state == QuestionState.QUEUED).distinct()
     return sorted(session.scalars(query))
 
 
@@ -339,15 +339,15 @@ def batch(session: Session, batch_id: int) -> Batch:
     return session.get_one(Batch, batch_id)
 
 
-def questions(session: Session, batch_id: int) -> list[BatchItem]:
+def questions(session: Session, batch_id: int) -> list[Question]:
     """Its questions, by rank, then pass."""
-    query = select(BatchItem).where(BatchItem.batch_id == batch_id)
-    return list(session.scalars(query.order_by(BatchItem.rank, BatchItem.modality)))
+    query = select(Question).where(Question.batch_id == batch_id)
+    return list(session.scalars(query.order_by(Question.rank, Question.modality)))
 
 
 def count_unanswered(session: Session) -> int:
     """Questions that wait for raters, or for an earlier pass."""
-    query = select(func.count()).select_from(BatchItem).where(BatchItem.state.in_(UNANSWERED))
+    query = select(func.count()).select_from(Question).where(Question.state.in_(UNANSWERED))
     return session.scalar(query) or 0
 
 
@@ -361,7 +361,7 @@ def create_batch(
     *,
     project_name: str,
     header: Batch,
-    questions: Collection[Question],
+    questions: Collection[NewQuestion],
     beliefs: Collection[tuple[str, str, dict[str, Any]]],
 ) -> int:
     """Write a batch, its questions and (sample id, task id, value) of what the model believed; its id.
@@ -385,9 +385,9 @@ def create_batch(
     return header.id
 
 
-def _item(project_name: str, batch_id: int, question: Question) -> BatchItem:
+def _item(project_name: str, batch_id: int, question: NewQuestion) -> Question:
     name = f"{project_name}:{batch_id}:{question.sample_id}:{question.modality}"
-    return BatchItem(
+    return Question(
         batch_id=batch_id,
         sample_id=question.sample_id,
         modality=question.modality,
@@ -395,7 +395,7 @@ def _item(project_name: str, batch_id: int, question: Question) -> BatchItem:
         rank=question.rank,
         score=question.score,
         inclusion_probability=question.inclusion_probability,
-        state=BatchItemState.HELD if question.held else BatchItemState.QUEUED,
+        state=QuestionState.HELD if question.held else QuestionState.QUEUED,
         key=hashlib.sha256(name.encode()).hexdigest()[:20],
         dimensions=question.dimensions,
     )

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db.chunks import rows_of
-from db.models import Annotation, AnnotationState, BatchItem, Sample
+from db.models import Annotation, AnnotationState, Question, Sample
 
 RECENT = 20_000
 """Answers that are looked at, the newest: raters get faster."""
@@ -28,9 +28,9 @@ def lead_times(session: Session) -> list[tuple[str, float, float]]:
         .subquery()
     )
     query = (
-        select(BatchItem.modality, Sample.end_us - Sample.start_us, Annotation.seconds)
+        select(Question.modality, Sample.end_us - Sample.start_us, Annotation.seconds)
         .join(newest, newest.c.id == Annotation.id)
-        .join(BatchItem, (BatchItem.id == Annotation.batch_item_id) & (BatchItem.dimensions == ""))
+        .join(Question, (Question.id == Annotation.batch_item_id) & (Question.dimensions == ""))
         .join(Sample, Sample.id == Annotation.sample_id)
         .order_by(Annotation.id)
     )

@@ -107,7 +107,7 @@ def fixed_videos(session: Session) -> set[str]:
     or somebody's answer or a label is stored, or a corpus of others brought them."""
     sample, video = models.Sample, models.Video
     fixed = set(session.scalars(select(video.sha256).where(video.origin == VideoOrigin.IMPORTED)))
-    for judged in (models.BatchItem, models.Annotation, models.Label):
+    for judged in (models.Question, models.Annotation, models.Label):
         query = select(sample.video_sha256).join(judged, judged.sample_id == sample.id).distinct()
         fixed |= set(session.scalars(query))
     return fixed
@@ -230,7 +230,7 @@ def _asked(session: Session, sha256: str) -> bool:
     own = select(models.Sample.id).where(models.Sample.video_sha256 == sha256)
     return any(
         session.scalar(select(model.sample_id).where(model.sample_id.in_(own)).limit(1)) is not None
-        for model in (models.BatchItem, models.Label)
+        for model in (models.Question, models.Label)
     )
 
 

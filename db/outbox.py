@@ -18,10 +18,10 @@ from db.models import (
     UNANSWERED,
     Annotation,
     AnnotationState,
-    BatchItem,
-    BatchItemState,
     Event,
     LsProject,
+    Question,
+    QuestionState,
     Sample,
     SampleStatus,
     now,
@@ -115,13 +115,13 @@ def stored_marker(session: Session) -> str:
 
 def queued(session: Session) -> list[QueuedQuestion]:
     """The outbox, ordered by batch, rank and pass."""
-    sizes = select(BatchItem.batch_id, func.max(BatchItem.rank) + 1).group_by(BatchItem.batch_id)
+    sizes = select(Question.batch_id, func.max(Question.rank) + 1).group_by(Question.batch_id)
     lengths = {row[0]: row[1] for row in session.execute(sizes)}
     query = (
-        select(BatchItem, Sample.transcript)
-        .join(Sample, Sample.id == BatchItem.sample_id)
-        .where(BatchItem.state == BatchItemState.QUEUED)
-        .order_by(BatchItem.batch_id, BatchItem.rank, BatchItem.key)
+        select(Question, Sample.transcript)
+        .join(Sample, Sample.id == Question.sample_id)
+        .where(Question.state == QuestionState.QUEUED)
+        .order_by(Question.batch_id, Question.rank, Question.key)
     )
     return [
         QueuedQuestion(
@@ -134,8 +134,8 @@ def queued(session: Session) -> list[QueuedQuestion]:
 
 def shown(session: Session) -> list[tuple[str, Modality]]:
     """(sample id, pass) of all questions that wait in the outbox or are open in Label Studio, sorted."""
-    query = select(BatchItem.sample_id, BatchItem.modality).where(
-        BatchItem.state.in_((BatchItemState.QUEUED, BatchItemState.OPEN))
+    query = select(Question.sample_id, Question.modality).where(
+        Question.state.in_((QuestionState.QUEUED, QuestionState.OPEN))
     )
     return sorted({(sample_id, Modality(modality)) for sample_id, modality in session.execute(query)})
 
@@ -186,11 +186,11 @@ def move_cursor(session: Session, modality: Modality, server: str, cursor: str) 
 
 def mark_open(session: Session, ls_project_id: int, ls_task_ids: Mapping[int, int]) -> None:
     """These questions (by id) are in Label Studio under these numbers."""
-    opened = {"state": BatchItemState.OPEN, "ls_project_id": ls_project_id, "pushed_at": now()}
+    opened = {"state": QuestionState.OPEN, "ls_project_id": ls_project_id, "pushed_at": now()}
     for question_id, ls_task_id in ls_task_ids.items():
         session.execute(
-            update(BatchItem)
-            .where(BatchItem.id == question_id, BatchItem.state == BatchItemState.QUEUED)
+            update(Question)
+            .where(Question.id == question_id, Question.state == QuestionState.QUEUED)
             .values(ls_task_id=ls_task_id, **opened)
         )
 
@@ -199,8 +199,8 @@ def withdraw(session: Session, question_ids: Collection[int], reason: str) -> in
     """Take questions back, so that their samples can be asked again; says how many and keeps why."""
     if not question_ids:
         return 0
-    for question in session.scalars(select(BatchItem).where(BatchItem.id.in_(question_ids))):
-        question.state = BatchItemState.WITHDRAWN
+    for question in session.scalars(select(Question).where(Question.id.in_(question_ids))):
+        question.state = QuestionState.WITHDRAWN
     session.add(Event(kind="withdrawn", payload={"items": sorted(question_ids), "reason": reason}))
     return len(question_ids)
 
@@ -211,44 +211,44 @@ def leave_lost_project(session: Session, form: Form) -> int:
     What was closed stays closed, but forgets its number there, which a new server gives out again.
     """
     there = (
-        BatchItem.modality == form.modality,
-        BatchItem.dimensions == form.dimensions,
-        BatchItem.ls_project_id.is_not(None),
+        Question.modality == form.modality,
+        Question.dimensions == form.dimensions,
+        Question.ls_project_id.is_not(None),
     )
-    lost = session.scalars(select(BatchItem.id).where(*there, BatchItem.state == BatchItemState.OPEN))
+    lost = session.scalars(select(Question.id).where(*there, Question.state == QuestionState.OPEN))
     count = withdraw(session, list(lost), f"the Label Studio project of the {form.words} is gone")
     session.flush()
-    session.execute(update(BatchItem).where(*there).values(ls_project_id=None, ls_task_id=None))
+    session.execute(update(Question).where(*there).values(ls_project_id=None, ls_task_id=None))
     return count
 
 
-def questions(session: Session, question_ids: Sequence[int]) -> dict[int, BatchItem]:
+def questions(session: Session, question_ids: Sequence[int]) -> dict[int, Question]:
     """Questions by id, whatever their state."""
-    by_id: dict[int, BatchItem] = {}
+    by_id: dict[int, Question] = {}
     for some in chunks(question_ids):
-        query = select(BatchItem).where(BatchItem.id.in_(some))
+        query = select(Question).where(Question.id.in_(some))
         by_id |= {question.id: question for question in session.scalars(query)}
     return by_id
 
 
-def asked_questions(session: Session, ls_project_id: int, modality: Modality) -> list[BatchItem]:
+def asked_questions(session: Session, ls_project_id: int, modality: Modality) -> list[Question]:
     """Open and closed questions of one Label Studio project."""
-    query = select(BatchItem).where(
-        BatchItem.ls_project_id == ls_project_id,
-        BatchItem.modality == modality,
-        BatchItem.state.in_((BatchItemState.OPEN, BatchItemState.CLOSED)),
+    query = select(Question).where(
+        Question.ls_project_id == ls_project_id,
+        Question.modality == modality,
+        Question.state.in_((QuestionState.OPEN, QuestionState.CLOSED)),
     )
     return list(session.scalars(query))
 
 
 def close_answered(session: Session, raters: int) -> int:
     """Close every open question that `raters` different people answered or skipped; says how many."""
-    query = select(BatchItem).where(BatchItem.state == BatchItemState.OPEN)
+    query = select(Question).where(Question.state == QuestionState.OPEN)
     questions = {row.id: row for row in session.scalars(query)}
     people = _people(session, list(questions))
     done = [row for question_id, row in questions.items() if len(people.get(question_id, ())) >= raters]
     for question in done:
-        question.state, question.closed_at = BatchItemState.CLOSED, now()
+        question.state, question.closed_at = QuestionState.CLOSED, now()
     return len(done)
 
 
@@ -261,13 +261,13 @@ def reopen_unanswered(session: Session, question_ids: Collection[int], raters: i
     people = _people(session, sorted(question_ids))
     few = [i for i in sorted(question_ids) if len(people.get(i, ())) < raters]
     closed = [
-        question for i in few if (question := session.get_one(BatchItem, i)).state == BatchItemState.CLOSED
+        question for i in few if (question := session.get_one(Question, i)).state == QuestionState.CLOSED
     ]
     newest = {(question.sample_id, question.modality): question for question in closed}
     busy = _unanswered(session, sorted({question.sample_id for question in closed}))
     opened = [question for about, question in newest.items() if about not in busy]
     for question in opened:
-        question.state, question.closed_at = BatchItemState.OPEN, None
+        question.state, question.closed_at = QuestionState.OPEN, None
     return len(opened)
 
 
@@ -275,8 +275,8 @@ def _unanswered(session: Session, sample_ids: Sequence[str]) -> set[tuple[str, s
     """(sample id, pass) of what somebody still has to answer."""
     unanswered: set[tuple[str, str]] = set()
     for some in chunks(sample_ids):
-        query = select(BatchItem.sample_id, BatchItem.modality).where(
-            BatchItem.sample_id.in_(some), BatchItem.state.in_(UNANSWERED)
+        query = select(Question.sample_id, Question.modality).where(
+            Question.sample_id.in_(some), Question.state.in_(UNANSWERED)
         )
         unanswered |= {(sample_id, modality) for sample_id, modality in session.execute(query)}
     return unanswered
@@ -317,7 +317,7 @@ def _incomplete(session: Session) -> set[tuple[str, str]]:
 
 def count_open(session: Session) -> int:
     """Questions that wait for raters in Label Studio."""
-    query = select(func.count()).select_from(BatchItem).where(BatchItem.state == BatchItemState.OPEN)
+    query = select(func.count()).select_from(Question).where(Question.state == QuestionState.OPEN)
     return session.scalar(query) or 0
 
 
@@ -329,17 +329,17 @@ def withdraw_unwanted(
     These are questions of samples that were cut anew or rejected, and of passes that are no longer asked;
     with `dimensions` (names) also those that ask nothing but other dimensions.
     """
-    unseen = BatchItem.state.in_((BatchItemState.QUEUED, BatchItemState.HELD))
+    unseen = Question.state.in_((QuestionState.QUEUED, QuestionState.HELD))
     query = (
-        select(BatchItem.id)
-        .join(Sample, Sample.id == BatchItem.sample_id)
-        .where(unseen, (Sample.status != SampleStatus.OK) | BatchItem.modality.not_in(passes))
+        select(Question.id)
+        .join(Sample, Sample.id == Question.sample_id)
+        .where(unseen, (Sample.status != SampleStatus.OK) | Question.modality.not_in(passes))
     )
     count = withdraw(session, list(session.scalars(query)), "its sample or its pass is no longer asked")
     if dimensions is None:
         return count
     session.flush()
-    some = select(BatchItem.id, BatchItem.dimensions).where(unseen, BatchItem.dimensions != "")
+    some = select(Question.id, Question.dimensions).where(unseen, Question.dimensions != "")
     gone = [number for number, names in session.execute(some) if not set(names.split(",")) & set(dimensions)]
     return count + withdraw(session, gone, "its dimensions are no longer asked")
 
@@ -348,9 +348,9 @@ def open_of_rejected(session: Session) -> int:
     """Questions about rejected samples that raters can still answer in Label Studio."""
     query = (
         select(func.count())
-        .select_from(BatchItem)
-        .join(Sample, Sample.id == BatchItem.sample_id)
-        .where(BatchItem.state == BatchItemState.OPEN, Sample.status == SampleStatus.REJECTED)
+        .select_from(Question)
+        .join(Sample, Sample.id == Question.sample_id)
+        .where(Question.state == QuestionState.OPEN, Sample.status == SampleStatus.REJECTED)
     )
     return session.scalar(query) or 0
 
@@ -361,18 +361,18 @@ def release(session: Session, passes: Collection[Modality] = tuple(Modality)) ->
     Only `passes` count. One whose question was withdrawn holds on until it was asked again. Where an earlier
     pass was asked the same dimensions as the held question, its answer to those is waited for.
     """
-    held = list(session.scalars(select(BatchItem).where(BatchItem.state == BatchItemState.HELD)))
+    held = list(session.scalars(select(Question).where(Question.state == QuestionState.HELD)))
     states: _States = {}
     samples = sorted({question.sample_id for question in held})
     for some in chunks(samples):
-        query = select(BatchItem.sample_id, BatchItem.modality, BatchItem.dimensions, BatchItem.state).where(
-            BatchItem.sample_id.in_(some), BatchItem.modality.in_(passes)
+        query = select(Question.sample_id, Question.modality, Question.dimensions, Question.state).where(
+            Question.sample_id.in_(some), Question.modality.in_(passes)
         )
         for sample_id, modality, dimensions, state in session.execute(query):
             states.setdefault((sample_id, modality), {}).setdefault(dimensions, set()).add(state)
     free = [question for question in held if _earlier_closed(question, states)]
     for question in free:
-        question.state = BatchItemState.QUEUED
+        question.state = QuestionState.QUEUED
     return len(free)
 
 
@@ -380,12 +380,12 @@ _States = dict[tuple[str, str], dict[str, set[int]]]
 """By (sample id, pass), by the dimensions that are asked: states of the questions."""
 
 
-def _earlier_closed(question: BatchItem, states: _States) -> bool:
+def _earlier_closed(question: Question, states: _States) -> bool:
     for (sample, modality), by_dimensions in states.items():
         if sample != question.sample_id or modality == question.modality:
             continue
         every = set[int]().union(*by_dimensions.values())
         alike = by_dimensions.get(question.dimensions, every)
-        if every & UNANSWERED or BatchItemState.CLOSED not in alike:
+        if every & UNANSWERED or QuestionState.CLOSED not in alike:
             return False
     return True

@@ -14,8 +14,8 @@ from db.models import (
     UNANSWERED,
     Annotation,
     AnnotationState,
-    BatchItem,
-    BatchItemState,
+    Question,
+    QuestionState,
     Sample,
     SampleStatus,
 )
@@ -41,15 +41,15 @@ def ask_again_with_new_text(session: Session, passes: Sequence[Modality]) -> int
     more is withdrawn only. Returns how many were withdrawn.
     """
     query = (
-        select(BatchItem, Sample.transcript)
-        .join(Sample, Sample.id == BatchItem.sample_id)
+        select(Question, Sample.transcript)
+        .join(Sample, Sample.id == Question.sample_id)
         .where(
-            BatchItem.state == BatchItemState.OPEN,
-            BatchItem.modality.in_(WITH_TEXT),
-            BatchItem.transcript.is_not(None),
-            BatchItem.transcript != Sample.transcript,
+            Question.state == QuestionState.OPEN,
+            Question.modality.in_(WITH_TEXT),
+            Question.transcript.is_not(None),
+            Question.transcript != Sample.transcript,
         )
-        .order_by(BatchItem.id)
+        .order_by(Question.id)
     )
     outdated = list(session.execute(query))
     withdraw(session, [item.id for item, _ in outdated], "the transcript of its sample was corrected")
@@ -66,11 +66,11 @@ def ask_again_with_new_text(session: Session, passes: Sequence[Modality]) -> int
 def _withdraw_wordless(session: Session) -> None:
     """Withdraw unsent text questions about samples without a transcript."""
     query = (
-        select(BatchItem.id)
-        .join(Sample, Sample.id == BatchItem.sample_id)
+        select(Question.id)
+        .join(Sample, Sample.id == Question.sample_id)
         .where(
-            BatchItem.state.in_((BatchItemState.QUEUED, BatchItemState.HELD)),
-            BatchItem.modality == Modality.TEXT,
+            Question.state.in_((QuestionState.QUEUED, QuestionState.HELD)),
+            Question.modality == Modality.TEXT,
             func.trim(Sample.transcript) == "",
         )
     )
@@ -83,8 +83,8 @@ def ask_about(session: Session, sample_id: str, instead_of: Sequence[str], passe
     The role of the earlier questions stays, audit before all others, because what was drawn as audit is never
     learned from. A pass in which the new sample was asked before is left out.
     """
-    query = select(BatchItem).where(BatchItem.sample_id.in_(instead_of)).order_by(BatchItem.id)
-    earlier: defaultdict[str, list[BatchItem]] = defaultdict(list)
+    query = select(Question).where(Question.sample_id.in_(instead_of)).order_by(Question.id)
+    earlier: defaultdict[str, list[Question]] = defaultdict(list)
     for item in session.scalars(query):
         earlier[item.modality].append(item)
     words = session.get_one(Sample, sample_id).transcript.strip()
@@ -102,18 +102,18 @@ def ask_about(session: Session, sample_id: str, instead_of: Sequence[str], passe
 
 def _is_asked(session: Session, sample_id: str, modality: Modality, dimensions: str = "") -> bool:
     """Whether a question of the pass is unanswered, or one about the same dimensions is closed."""
-    alike = (BatchItem.state == BatchItemState.CLOSED) & (BatchItem.dimensions == dimensions)
-    query = select(BatchItem.id).where(
-        BatchItem.sample_id == sample_id,
-        BatchItem.modality == modality,
-        BatchItem.state.in_(UNANSWERED) | alike,
+    alike = (Question.state == QuestionState.CLOSED) & (Question.dimensions == dimensions)
+    query = select(Question.id).where(
+        Question.sample_id == sample_id,
+        Question.modality == modality,
+        Question.state.in_(UNANSWERED) | alike,
     )
     return session.scalar(query.limit(1)) is not None
 
 
 def _add(
     session: Session,
-    earlier: BatchItem,
+    earlier: Question,
     sample_id: str,
     passes: Sequence[Modality],
     *,
@@ -124,14 +124,14 @@ def _add(
     About another sample it asks every dimension, because nobody judged that one yet.
     """
     whole = earlier.modality == Modality.MULTIMODAL and len(passes) > 1
-    number = session.scalar(select(func.max(BatchItem.id))) or 0
+    number = session.scalar(select(func.max(Question.id))) or 0
     key = hashlib.sha256(f"{earlier.key}:{sample_id}:{number}".encode()).hexdigest()[:20]
     session.add(
-        BatchItem(
+        Question(
             batch_id=earlier.batch_id, sample_id=sample_id, modality=earlier.modality, role=earlier.role,
             rank=earlier.rank, score=earlier.score, key=key,
             inclusion_probability=earlier.inclusion_probability if same_draw else None,
-            state=BatchItemState.HELD if whole else BatchItemState.QUEUED,
+            state=QuestionState.HELD if whole else QuestionState.QUEUED,
             dimensions=earlier.dimensions if earlier.sample_id == sample_id else "",
         )
     )  # fmt: skip
@@ -140,9 +140,9 @@ def _add(
 
 def without_known_text(session: Session) -> dict[tuple[int, str], list[str]]:
     """Keys of open questions whose text is not on record, by (Label Studio project, pass)."""
-    item = BatchItem
+    item = Question
     query = select(item.ls_project_id, item.modality, item.key).where(
-        item.state == BatchItemState.OPEN,
+        item.state == QuestionState.OPEN,
         item.modality.in_(WITH_TEXT),
         item.transcript.is_(None),
         item.ls_project_id.is_not(None),
@@ -157,8 +157,8 @@ def note_texts(session: Session, texts: Mapping[str, str]) -> None:
     """Remember what questions (by key) show, unless that is known."""
     for key, text in texts.items():
         session.execute(
-            update(BatchItem)
-            .where(BatchItem.key == key, BatchItem.modality.in_(WITH_TEXT), BatchItem.transcript.is_(None))
+            update(Question)
+            .where(Question.key == key, Question.modality.in_(WITH_TEXT), Question.transcript.is_(None))
             .values(transcript=text)
         )
 
@@ -168,7 +168,7 @@ def judged_on_other_text(session: Session) -> list[Judged]:
 
     One that was asked again with the present text is left out.
     """
-    item, later = BatchItem, aliased(BatchItem)
+    item, later = Question, aliased(Question)
     asked_again = exists().where(
         later.sample_id == item.sample_id, later.modality == item.modality, later.id > item.id,
         later.state.in_(ASKED), later.dimensions.in_(("", item.dimensions)),
@@ -176,7 +176,7 @@ def judged_on_other_text(session: Session) -> list[Judged]:
     query = (
         select(item.sample_id, item.modality, item.transcript)
         .join(Sample, Sample.id == item.sample_id)
-        .where(item.modality.in_(WITH_TEXT), item.state == BatchItemState.CLOSED, ~asked_again)
+        .where(item.modality.in_(WITH_TEXT), item.state == QuestionState.CLOSED, ~asked_again)
         .where(item.transcript.is_not(None), item.transcript != Sample.transcript)
         .where(Sample.status == SampleStatus.OK)
     )
@@ -189,7 +189,7 @@ def judged_texts(session: Session) -> dict[str, dict[str, tuple[str, ...]]]:
 
     A pass is absent where nobody knows what raters saw.
     """
-    row, item = Annotation, BatchItem
+    row, item = Annotation, Question
     query = (
         select(
             row.id, row.batch_item_id, row.origin, row.task_id, row.sample_id, row.annotator_id, row.state,

@@ -203,10 +203,10 @@ def failures(session: Session, sample_ids: Sequence[str]) -> dict[str, str]:
     return {sample_id: "; ".join(reasons) for sample_id, reasons in found.items()}
 
 
-def questions(session: Session, sample_id: str) -> list[models.BatchItem]:
+def questions(session: Session, sample_id: str) -> list[models.Question]:
     """Every question about the sample, oldest first."""
-    query = select(models.BatchItem).where(models.BatchItem.sample_id == sample_id)
-    return list(session.scalars(query.order_by(models.BatchItem.id)))
+    query = select(models.Question).where(models.Question.sample_id == sample_id)
+    return list(session.scalars(query.order_by(models.Question.id)))
 
 
 def labels(session: Session, sample_id: str) -> list[models.Label]:

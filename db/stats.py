@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from annotate.types import Task
 from db import models
 from db.chunks import chunks
-from db.models import UNANSWERED, AnnotationState, BatchItemState, SampleStatus
+from db.models import UNANSWERED, AnnotationState, QuestionState, SampleStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ def labels(session: Session) -> list[tuple[str, str, str, int]]:
 
 def questions(session: Session) -> list[tuple[str, str, int]]:
     """(modality, state in words, how many)."""
-    item = models.BatchItem
+    item = models.Question
     query = select(item.modality, item.state, func.count()).group_by(item.modality, item.state)
-    return sorted((m, BatchItemState(s).name.lower(), n) for m, s, n in session.execute(query))
+    return sorted((m, QuestionState(s).name.lower(), n) for m, s, n in session.execute(query))
 
 
 def judged_without(session: Session, task: Task, others: Sequence[str], *, to_ask: bool = False) -> int:
@@ -114,16 +114,16 @@ def judged_without(session: Session, task: Task, others: Sequence[str], *, to_as
     With `to_ask` without those that have an unanswered question in the pass, or that were asked for this task
     alone before: what `annotate next-batch --tasks` can ask.
     """
-    sample, item, label = models.Sample, models.BatchItem, models.Label
+    sample, item, label = models.Sample, models.Question, models.Label
     own = exists().where(label.sample_id == sample.id)
     asked = exists().where(item.sample_id == sample.id, item.modality == task.modality)
     answered = asked.where(
-        item.state == BatchItemState.CLOSED,
+        item.state == QuestionState.CLOSED,
         ("," + item.dimensions + ",").contains(f",{task.dimension.name},", autoescape=True),
     )
     query = select(func.count(sample.id.distinct())).where(
         sample.status == SampleStatus.OK,
-        asked.where(item.state == BatchItemState.CLOSED),
+        asked.where(item.state == QuestionState.CLOSED),
         own.where(label.task_id.in_(others)),
         ~own.where(label.task_id == task.id),
     )

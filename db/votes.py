@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from annotate.types import Dimension, Task
 from db.chunks import CHUNK, chunks, rows_of
-from db.models import Annotation, AnnotationState, BatchItem
+from db.models import Annotation, AnnotationState, Question
 
 
 def read_votes(session: Session, tasks: Sequence[Task]) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -71,9 +71,9 @@ def answer_counts(session: Session, sample_ids: Sequence[str]) -> dict[str, dict
     row = Annotation
     query = (
         select(
-            row.sample_id, row.id, row.batch_item_id, row.origin, row.task_id, row.state, BatchItem.dimensions
+            row.sample_id, row.id, row.batch_item_id, row.origin, row.task_id, row.state, Question.dimensions
         )
-        .outerjoin(BatchItem, BatchItem.id == row.batch_item_id)
+        .outerjoin(Question, Question.id == row.batch_item_id)
         .where(row.state != AnnotationState.EDITED)
     )
     latest: dict[tuple[str, tuple[int | None, str], str], tuple[int, str, str]] = {}

@@ -18,7 +18,7 @@ from annotate.wording import counted
 from db import adoption, features, health, outbox
 from db.annotations import kept_answers, live_answers, number_of, unusable_origins
 from db.engine import reading
-from db.models import BatchItem, BatchItemState
+from db.models import Question, QuestionState
 
 _BACKUP = (
     "keep the database as it is and copy it first; then put a backup in its place and run `annotate pull "
@@ -129,7 +129,7 @@ class Deep:
         ]
 
     def _counts(
-        self, questions: list[BatchItem], tasks: Mapping[int, ListedTask], there: StudioProject,
+        self, questions: list[Question], tasks: Mapping[int, ListedTask], there: StudioProject,
         modality: Modality,
     ) -> list[str]:  # fmt: skip
         with reading(self.project.engine) as session:
@@ -157,9 +157,9 @@ class Deep:
         self.problems += [{"check": check, "detail": one} for one in found]
 
 
-def _missing(questions: list[BatchItem], tasks: Mapping[int, ListedTask], modality: Modality) -> list[str]:
+def _missing(questions: list[Question], tasks: Mapping[int, ListedTask], modality: Modality) -> list[str]:
     return [
-        f"sample {item.sample_id} ({modality.word}): {BatchItemState(item.state).name.lower()} here, and not "
+        f"sample {item.sample_id} ({modality.word}): {QuestionState(item.state).name.lower()} here, and not "
         "in Label Studio"
         for item in questions
         if item.ls_task_id not in tasks

@@ -12,7 +12,7 @@ from annotate.wording import counted, either
 from db import adoption, withdrawals
 from db.adoption import UnknownTask
 from db.engine import writing
-from db.models import BatchItem, BatchItemState
+from db.models import Question, QuestionState
 
 NAMED = 5
 """How many tasks a message names."""
@@ -71,9 +71,9 @@ def match_tasks(
         }
         read_at = {number: question.ls_updated_at for number, question in known.items()}
         pushed_at = {number: q.pushed_at for number, q in known.items() if q.pushed_at}
-        withdrawn = frozenset(n for n, q in known.items() if q.state == BatchItemState.WITHDRAWN)
+        withdrawn = frozenset(n for n, q in known.items() if q.state == QuestionState.WITHDRAWN)
         unknown = [task for task in listed if question_of_task[task.id] is None and matcher.is_ours(task)]
-        asked = {q.sample_id for q in questions if q.state == BatchItemState.OPEN and matcher.is_placed(q)}
+        asked = {q.sample_id for q in questions if q.state == QuestionState.OPEN and matcher.is_placed(q)}
         # An unanswered task about a sample that is asked in another task would only ask it twice.
         doubles = [t.id for t in unknown if matcher.can_adopt(t) and t.sample in asked and not t.annotations]
         adoptable = [task for task in unknown if matcher.can_adopt(task) and task.id not in doubles]
@@ -104,7 +104,7 @@ class _Matcher:
     """
 
     def __init__(
-        self, questions: Sequence[BatchItem], ls_project_id: int, numbers: frozenset[int],
+        self, questions: Sequence[Question], ls_project_id: int, numbers: frozenset[int],
         transcripts: Mapping[str, str],
     ) -> None:  # fmt: skip
         self.numbers = numbers
@@ -116,7 +116,7 @@ class _Matcher:
         self._ls_project_id = ls_project_id
         self._transcripts = transcripts
 
-    def question_of(self, task: ListedTask) -> BatchItem | None:
+    def question_of(self, task: ListedTask) -> Question | None:
         """The question that a task stands for, or None when that cannot be told."""
         keyed, numbered = self.by_key.get(task.key), self.by_number.get(task.id)
         if keyed is not None and keyed.sample_id == task.sample:
@@ -127,7 +127,7 @@ class _Matcher:
             return numbered
         return keyed if keyed is numbered else None
 
-    def is_placed(self, question: BatchItem) -> bool:
+    def is_placed(self, question: Question) -> bool:
         """Whether the number that a question has belongs to a task that is there."""
         return question.ls_project_id == self._ls_project_id and question.ls_task_id in self.numbers
 

@@ -18,7 +18,7 @@ from annotate.types import Form, Modality, Task
 from db import annotations, outbox, withdrawals
 from db.annotations import INCOMPLETE, AnnotationLog, Change, LiveAnswer, Revision, live_answers
 from db.engine import Session, reading, writing
-from db.models import BatchItem, BatchItemState
+from db.models import Question, QuestionState
 
 
 @dataclass
@@ -194,7 +194,7 @@ def _store_page(
 
 
 def _store_task(
-    context: PullContext, log: AnnotationLog, item: BatchItem, task: Mapping[str, Any], observed: _Observed,
+    context: PullContext, log: AnnotationLog, item: Question, task: Mapping[str, Any], observed: _Observed,
     changes: Counter[tuple[Modality, str]], problems: list[str],
 ) -> None:  # fmt: skip
     for annotation in task["annotations"]:
@@ -248,7 +248,7 @@ def _name(context: PullContext, user: int | None) -> str:
 
 
 def _unusable(
-    context: PullContext, log: AnnotationLog, item: BatchItem, number: object, revision: str,
+    context: PullContext, log: AnnotationLog, item: Question, number: object, revision: str,
     problems: Iterable[str], *, complete: bool = True,
 ) -> list[str]:  # fmt: skip
     """An answer that cannot be used is kept in the audit trail once, and reported whenever it is read.
@@ -269,7 +269,7 @@ def _unusable(
     return messages
 
 
-def _others_edit(context: PullContext, item: BatchItem, change: Change, revision: Revision) -> list[str]:
+def _others_edit(context: PullContext, item: Question, change: Change, revision: Revision) -> list[str]:
     about = (
         f"annotation {revision.number} of sample {item.sample_id} ({context.modality.word}): "
         f"{revision.editor} changed the answer of {revision.rater or 'a deleted account'}"
@@ -343,7 +343,7 @@ def _keep(context: PullContext, matched: Matched, missing: Sequence[LiveAnswer])
         outbox.close_answered(session, context.project.settings.protocol.raters)
         session.flush()
         lost = _lost(context, session, matched)
-        closed = [item.id for item in lost if item.state == BatchItemState.CLOSED]
+        closed = [item.id for item in lost if item.state == QuestionState.CLOSED]
         withdrawals.forget_place(session, closed)
     context.tally.kept += len(missing)
     _withdraw_lost(context, matched)
@@ -357,7 +357,7 @@ def _withdraw_lost(context: PullContext, matched: Matched) -> None:
         withdrawals.forget_place(session, lost)
 
 
-def _lost(context: PullContext, session: Session, matched: Matched) -> list[BatchItem]:
+def _lost(context: PullContext, session: Session, matched: Matched) -> list[Question]:
     """Open and closed questions that no task of the server stands for."""
     there = set(matched.questions.values())
     asked = outbox.asked_questions(session, context.ls_project.id, context.modality)

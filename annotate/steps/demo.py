@@ -37,7 +37,7 @@ from annotate.temporary import is_temporary
 from annotate.wording import counted
 from db import stats
 from db.engine import reading
-from db.models import BatchItemState
+from db.models import QuestionState
 from db.outbox import ls_projects
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "videos"
@@ -248,7 +248,7 @@ def _round(project: Project, diary: _Diary, raters: list[ScriptedRater], n: int)
 
 def _answer(project: Project, diary: _Diary, raters: list[ScriptedRater], passes: str) -> int:
     url, _ = address(project)
-    open_state = BatchItemState.OPEN.name.lower()
+    open_state = QuestionState.OPEN.name.lower()
     with reading(project.engine) as session:
         open_projects = ls_projects(session)
         questions = sum(n for _, state, n in stats.questions(session) if state == open_state)

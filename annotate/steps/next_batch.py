@@ -21,7 +21,7 @@ from annotate.wording import counted, either
 from db import batches, stats
 from db.engine import reading, writing
 from db.migrate import require_current
-from db.models import Batch, BatchItem, BatchItemState
+from db.models import Batch, Question, QuestionState
 from db.outbox import sole_labeller, withdraw_unwanted
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ def _require_candidates(project: Project, request: Request, *, has_model: bool) 
     raise NothingToDo("every sample was asked and answered", hint="annotate export mmsa DEST")
 
 
-def _questions(chosen: Sequence[Choice]) -> list[batches.Question]:
+def _questions(chosen: Sequence[Choice]) -> list[batches.NewQuestion]:
     """One per sample and pass; the multimodal one held back while an earlier one is unanswered."""
     found = []
     for rank, choice in enumerate(chosen):
@@ -287,7 +287,7 @@ def _questions(chosen: Sequence[Choice]) -> list[batches.Question]:
         for modality in candidate.offered:
             held = modality is Modality.MULTIMODAL and earlier
             found.append(
-                batches.Question(
+                batches.NewQuestion(
                     candidate.sample_id,
                     modality,
                     choice.role,
@@ -344,7 +344,7 @@ def _report(
             samples=len({item.sample_id for item in items}),
             questions=_count(item.modality for item in items),
             roles=_count(_one_per_sample(items)),
-            held=sum(item.state == BatchItemState.HELD for item in items),
+            held=sum(item.state == QuestionState.HELD for item in items),
             pushed=pushed,
             left=left,
             rater_seconds=float(batch.settings.get("seconds", 0.0)),
@@ -354,7 +354,7 @@ def _report(
         )
 
 
-def _one_per_sample(items: Sequence[BatchItem]) -> Iterable[str]:
+def _one_per_sample(items: Sequence[Question]) -> Iterable[str]:
     return {item.sample_id: item.role for item in items}.values()
 
 

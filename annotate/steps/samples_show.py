@@ -84,12 +84,12 @@ def show_sample(project: Project, name: str) -> SampleReport:
         )
 
 
-def _question(item: models.BatchItem, transcript: str) -> dict[str, Any]:
+def _question(item: models.Question, transcript: str) -> dict[str, Any]:
     shown = {
         "asked": item.created_at,
         "pass": item.modality,
         "dimensions": item.dimensions,
-        "state": models.BatchItemState(item.state).name.lower(),
+        "state": models.QuestionState(item.state).name.lower(),
     }
     other = item.transcript is not None and item.transcript != transcript
     return {**shown, "judged_text": item.transcript if other else ""}

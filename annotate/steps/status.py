@@ -14,7 +14,7 @@ from annotate.types import Split
 from annotate.wording import counted
 from db import reask, stats, videos
 from db.engine import Session, reading
-from db.models import BatchItemState
+from db.models import QuestionState
 
 SHOWN_ROUNDS = 3
 SHOWN_SCORES = ("n", "MAE", "Corr", "CCC", "Acc-2", "Has0", "Acc", "F1", "Acc-subset", "F1-micro")
@@ -121,7 +121,7 @@ def _next(project: Project) -> str:
 
 def _open_questions(project: Project) -> int:
     """Questions that lie in Label Studio and wait for raters."""
-    open_state = BatchItemState.OPEN.name.lower()
+    open_state = QuestionState.OPEN.name.lower()
     with reading(project.engine) as session:
         return sum(n for _, state, n in stats.questions(session) if state == open_state)
 
@@ -150,7 +150,7 @@ def _labels(project: Project, counts: Sequence[tuple[str, str, str, int]]) -> li
 
 def _questions(project: Project, counts: Sequence[tuple[str, str, int]]) -> list[dict[str, Any]]:
     found = {(modality, state): n for modality, state, n in counts}
-    states = [state.name.lower() for state in BatchItemState]
+    states = [state.name.lower() for state in QuestionState]
     return [
         {"pass": modality.word, **{state: found.get((modality.value, state), 0) for state in states}}
         for modality in project.settings.passes

@@ -23,10 +23,10 @@ from db.models.labelling import (
     AnnotationState,
     Annotator,
     Batch,
-    BatchItem,
-    BatchItemState,
     Label,
     LsProject,
+    Question,
+    QuestionState,
 )
 from db.models.learning import Feature, FeatureShard, Prediction, Round
 
@@ -39,8 +39,6 @@ __all__ = [
     "Annotator",
     "Base",
     "Batch",
-    "BatchItem",
-    "BatchItemState",
     "CleanText",
     "Corpus",
     "Correction",
@@ -51,6 +49,8 @@ __all__ = [
     "Label",
     "LsProject",
     "Prediction",
+    "Question",
+    "QuestionState",
     "RepeatKey",
     "Round",
     "Sample",

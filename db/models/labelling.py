@@ -27,7 +27,7 @@ class AnnotationState(StrEnum):
     editor wrote, and counts neither as the rater's answer nor as the editor's."""
 
 
-class BatchItemState(IntEnum):
+class QuestionState(IntEnum):
     """Where a question stands on its way to the raters. An int, so that partial indexes are used."""
 
     QUEUED = 0
@@ -42,7 +42,7 @@ class BatchItemState(IntEnum):
     """Taken back or deleted in Label Studio; may be asked again."""
 
 
-UNANSWERED = frozenset({BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.HELD})
+UNANSWERED = frozenset({QuestionState.QUEUED, QuestionState.OPEN, QuestionState.HELD})
 """States of a question that somebody still has to answer; a sample has one of them per pass at most."""
 
 
@@ -61,7 +61,7 @@ class Batch(Base):
     """Pool sizes and shares: what is needed to know how likely each sample was to be drawn."""
 
 
-class BatchItem(Base):
+class Question(Base):
     """A question: one sample asked in one pass."""
 
     __tablename__ = "batch_item"
@@ -119,7 +119,7 @@ class LsProject(Base):
     """When the server made its project, in microseconds: a server that was wiped made another."""
     ls_project_id: Mapped[int]
     dimensions: Mapped[str] = mapped_column(default="")
-    """As in `BatchItem`: what its questions ask; empty: every dimension of the project."""
+    """As in `Question`: what its questions ask; empty: every dimension of the project."""
     config_hash: Mapped[str]
     cursor: Mapped[str] = mapped_column(default="")
     """Latest change that was pulled, as the server wrote it."""

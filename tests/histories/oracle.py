@@ -18,7 +18,7 @@ from annotate.labelling.labels import rebuild_labels
 from annotate.project import Project
 from annotate.types import Modality
 from db.engine import open_engine
-from db.models import Annotation, Annotator, BatchItem, BatchItemState, Label
+from db.models import Annotation, Annotator, Label, Question, QuestionState
 from db.votes import answers_by_rater
 from tests.histories.killing import Outcome
 from tests.histories.servers import Server, call
@@ -366,7 +366,7 @@ class Oracle:
     def stored(self) -> Stored:
         with self._session() as session:
             tasks = self.project.settings.tasks()
-            items = session.query(BatchItem).all()
+            items = session.query(Question).all()
             names = {annotator.id: annotator.name for annotator in session.query(Annotator)}
             rows = [
                 _row(row, names[row.annotator_id])
@@ -383,7 +383,7 @@ class Oracle:
             session.rollback()
             return Stored(
                 rows, dict(votes), {item.key: (item.sample_id, item.modality) for item in items},
-                [(i.sample_id, i.modality) for i in items if i.state == BatchItemState.OPEN], labels, rebuilt,
+                [(i.sample_id, i.modality) for i in items if i.state == QuestionState.OPEN], labels, rebuilt,
             )  # fmt: skip
 
     @contextmanager

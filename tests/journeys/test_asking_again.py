@@ -23,7 +23,7 @@ from annotate.types import Kind, Modality, Role
 from db import batches, outbox
 from db.engine import reading, writing
 from db.labels import read_labels
-from db.models import Annotation, Annotator, BatchItem, BatchItemState, now
+from db.models import Annotation, Annotator, Question, QuestionState, now
 from db.votes import answers_by_rater
 from tests.journeys.test_next_batch import (  # noqa: F401 - fixtures
     Studio,
@@ -66,9 +66,7 @@ def rate(project: Project, **says: Say) -> None:
             rater = session.scalar(select(Annotator).where(Annotator.name == name)) or Annotator(name=name)
             session.add(rater)
             session.flush()
-            for item in session.scalars(
-                select(BatchItem).where(BatchItem.state == BatchItemState.OPEN)
-            ).all():
+            for item in session.scalars(select(Question).where(Question.state == QuestionState.OPEN)).all():
                 for task in settings.tasks(Modality(item.modality)):
                     value = say(item.sample_id) if task.dimension.kind is Kind.CLASSIFICATION else "0.5"
                     session.add(Annotation(
@@ -113,7 +111,7 @@ def test_of_settled_questions_those_are_asked_again_that_raters_disagree_about(
     new = items(project, report.batch)
     assert sorted(item.sample_id for item in new) == doubtful
     assert not before & {item.id for item in new}
-    assert {item.state for item in new} == {BatchItemState.OPEN}
+    assert {item.state for item in new} == {QuestionState.OPEN}
 
 
 @pytest.mark.usefixtures("quick_training")
@@ -208,13 +206,13 @@ def test_the_whole_waits_while_a_part_is_asked_again(make: Make) -> None:
     report = ask(project, n=1000, strategy="active-lab")
     assert again(report) == [f"{len(active(project))} questions are asked again"]
 
-    def states() -> list[tuple[str, BatchItemState]]:
+    def states() -> list[tuple[str, QuestionState]]:
         return sorted((row.modality, row.state) for row in items(project) if row.sample_id == sample)
 
-    closed, opened, held, queued = (BatchItemState[word] for word in ("CLOSED", "OPEN", "HELD", "QUEUED"))
+    closed, opened, held, queued = (QuestionState[word] for word in ("CLOSED", "OPEN", "HELD", "QUEUED"))
     assert states() == [("A", opened), ("A", closed), ("M", held), ("V", opened)]
     with writing(project.engine) as session:
-        for row in session.scalars(select(BatchItem).where(BatchItem.modality == V)):
+        for row in session.scalars(select(Question).where(Question.modality == V)):
             row.state = closed
         outbox.release(session)
     assert states() == [("A", opened), ("A", closed), ("M", held), ("V", closed)]

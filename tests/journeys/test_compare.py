@@ -139,9 +139,9 @@ def test_neither_test_labels_nor_audit_samples_change_anything(project):
         batch = models.Batch(strategy="uniform", seed=0, settings={})
         session.add(batch)
         session.flush()
-        session.add(models.BatchItem(
+        session.add(models.Question(
             batch_id=batch.id, sample_id=audit, modality="T", role=Role.AUDIT, rank=0, score=0.0,
-            state=models.BatchItemState.CLOSED, key="k",
+            state=models.QuestionState.CLOSED, key="k",
         ))  # fmt: skip
     first = compare(project, variants="present", folds=2)
     assert "24 samples" in first.basis

@@ -14,18 +14,18 @@ from annotate.steps.status import status
 from annotate.types import Modality
 from db import models, reask
 from db.engine import reading, writing
-from db.models import BatchItem, BatchItemState
+from db.models import Question, QuestionState
 from tests.support.raters import Rater, add_samples, ask, items, with_raters
 from tests.support.studio import LabelStudio
 
 
 def set_state(
-    project: Project, sample_id: str, modality: str, state: BatchItemState, text: str | None
+    project: Project, sample_id: str, modality: str, state: QuestionState, text: str | None
 ) -> None:
     with writing(project.engine) as session:
         session.execute(
-            update(BatchItem)
-            .where(BatchItem.sample_id == sample_id, BatchItem.modality == modality)
+            update(Question)
+            .where(Question.sample_id == sample_id, Question.modality == modality)
             .values(state=state, transcript=text)
         )
 
@@ -33,15 +33,15 @@ def set_state(
 def questions(project: Project) -> list[tuple[str, str, str]]:
     """(pass, state, role) of every question, oldest first."""
     with reading(project.engine) as session:
-        rows = session.query(BatchItem).order_by(BatchItem.id).all()
-        return [(row.modality, BatchItemState(row.state).name, row.role) for row in rows]
+        rows = session.query(Question).order_by(Question.id).all()
+        return [(row.modality, QuestionState(row.state).name, row.role) for row in rows]
 
 
 def test_open_questions_with_an_earlier_text_are_asked_again_and_others_stay(each_project: Project) -> None:
     (sample_id,) = add_samples(each_project, 1)
     ask(each_project, [sample_id])
     for modality, text in (("T", "words 0"), ("A", None), ("V", None)):
-        set_state(each_project, sample_id, modality, BatchItemState.OPEN, text)
+        set_state(each_project, sample_id, modality, QuestionState.OPEN, text)
     report = edit(each_project, sample_id, transcript="so what")
     assert (report.withdrawn, report.asked_again) == (1, 1)
     assert questions(each_project) == [
@@ -58,9 +58,9 @@ def test_a_whole_question_waits_for_the_words_again(each_project: Project) -> No
     ask(each_project, [sample_id])
     for modality in "TAV":
         set_state(
-            each_project, sample_id, modality, BatchItemState.CLOSED, "words 0" if modality == "T" else None
+            each_project, sample_id, modality, QuestionState.CLOSED, "words 0" if modality == "T" else None
         )
-    set_state(each_project, sample_id, "M", BatchItemState.OPEN, "words 0")
+    set_state(each_project, sample_id, "M", QuestionState.OPEN, "words 0")
     edit(each_project, sample_id, transcript="so what")
     assert questions(each_project)[-1] == ("M", "QUEUED", "active")
     assert "1 finished question was judged" in status(each_project).warnings[-1]
@@ -77,7 +77,7 @@ def test_without_words_there_is_no_question_about_them(each_project: Project) ->
 def test_finished_questions_are_reported_until_they_are_asked_again(each_project: Project) -> None:
     (sample_id,) = add_samples(each_project, 1)
     ask(each_project, [sample_id])
-    set_state(each_project, sample_id, "T", BatchItemState.CLOSED, "words 0")
+    set_state(each_project, sample_id, "T", QuestionState.CLOSED, "words 0")
     report = edit(each_project, sample_id, transcript="so what")
     assert "1 finished question was judged on the earlier transcript" in " ".join(report.warnings)
     assert status(each_project).judged_on_other_text == 1
@@ -123,11 +123,11 @@ def test_what_an_earlier_version_sent_is_read_from_label_studio(
     ask(project, [sample_id])
     pull(project)
     with writing(project.engine) as session:
-        session.execute(update(BatchItem).values(transcript=None))
+        session.execute(update(Question).values(transcript=None))
         session.get_one(models.Sample, sample_id).transcript = "so what"
     home = pull(project)
     assert (home.asked_again, home.pushed) == (1, 1)
     with reading(project.engine) as session:
         assert reask.judged_texts(session) == {}
-        texts = [row.transcript for row in session.query(BatchItem).order_by(BatchItem.id)]
+        texts = [row.transcript for row in session.query(Question).order_by(Question.id)]
     assert texts == ["words 0", "so what"]

@@ -13,7 +13,7 @@ from annotate.steps.train import train
 from annotate.types import Modality, Split
 from db import models
 from db.engine import writing
-from db.models import BatchItemState
+from db.models import QuestionState
 from tests.support.factories import add_label
 from tests.support.material import fill
 
@@ -34,9 +34,9 @@ def finished(project: Project, *, speakers: int = 5) -> list[str]:
         session.add(batch)
         session.flush()
         session.add_all(
-            models.BatchItem(
+            models.Question(
                 batch_id=batch.id, sample_id=i, modality=m.value, role="active", rank=0, score=0.0,
-                inclusion_probability=None, state=BatchItemState.CLOSED, key=f"{i}{m.value}",
+                inclusion_probability=None, state=QuestionState.CLOSED, key=f"{i}{m.value}",
             )
             for i in ids for m in Modality
         )  # fmt: skip
@@ -106,8 +106,8 @@ def test_training_and_the_next_batch_warn_too(project: Project, monkeypatch: pyt
     later = with_emotion(project)
     assert any("emotion.M for 27 samples" in line for line in train(later).warnings)
     with writing(later.engine) as session:
-        for item in session.query(models.BatchItem).filter_by(sample_id=ids[0]):
-            item.state = BatchItemState.WITHDRAWN
+        for item in session.query(models.Question).filter_by(sample_id=ids[0]):
+            item.state = QuestionState.WITHDRAWN
     assert any("emotion.M for 26 samples" in note for note in next_batch(later, dry_run=True).notes)
     for whole in (True, False):
         dry = next_batch(later, n=10, dry_run=True, tasks=("emotion.M", "emotion.T"), whole_samples=whole)

@@ -18,7 +18,7 @@ from annotate.steps.status import status
 from annotate.types import Split
 from db.engine import reading
 from db.labels import read_labels
-from db.models import Annotation, BatchItem, BatchItemState, LsProject
+from db.models import Annotation, LsProject, Question, QuestionState
 from tests.journeys.test_dimension_added import with_emotion
 from tests.journeys.test_sync import client, delete_ls_project  # noqa: F401 - fixtures
 from tests.journeys.test_sync_lost_database import restoring
@@ -27,7 +27,7 @@ from tests.support.raters import Rater, items, ls_project, pull, whole
 from tests.support.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
-OPEN, HELD, CLOSED = BatchItemState.OPEN, BatchItemState.HELD, BatchItemState.CLOSED
+OPEN, HELD, CLOSED = QuestionState.OPEN, QuestionState.HELD, QuestionState.CLOSED
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ class Judged:
     def ask(self, *tasks: str) -> NextBatchReport:
         return next_batch(self.project, n=100, tasks=tasks)
 
-    def questions(self, modality: str) -> list[BatchItem]:
+    def questions(self, modality: str) -> list[Question]:
         """The newest question of each sample in a pass."""
         return [item for (_, m), item in items(self.project).items() if m == modality]
 
@@ -137,7 +137,7 @@ def test_a_dimension_that_was_added_is_asked_alone_and_its_answers_join_the_earl
     assert (report.questions, report.held, report.pushed) == ({"M": 3}, 0, 3)
     assert "multimodal pass (emotion): 3" in " ".join(report.notes)
     asked = judged.questions("M")
-    assert {(item.dimensions, BatchItemState(item.state)) for item in asked} == {("emotion", OPEN)}
+    assert {(item.dimensions, QuestionState(item.state)) for item in asked} == {("emotion", OPEN)}
     assert controls(client, asked[0].ls_project_id) == ["emotion"]
     with pytest.raises(NothingToDo):
         judged.ask("emotion.M")
@@ -255,6 +255,6 @@ def test_a_corrected_transcript_asks_the_same_dimension_again(
     assert edit(judged_here.project, sample, transcript="so what").withdrawn == 1
     pull(judged_here.project)
     new = items(judged_here.project)[sample, "T"]
-    assert (new.dimensions, BatchItemState(new.state), new.transcript) == ("emotion", OPEN, "so what")
+    assert (new.dimensions, QuestionState(new.state), new.transcript) == ("emotion", OPEN, "so what")
     judged_here.answer("T", emotion="sad")
     assert status(judged_here.project).judged_on_other_text == 2, "sentiment, of T and M, on the old words"

@@ -11,7 +11,7 @@ from annotate.project import Project
 from annotate.types import PreparedSample, Segment, Turn, VideoMetadata, VideoOutcome, VideoStatus, sample_id
 from db import models, videos
 from db.engine import reading, writing
-from db.models import BatchItemState, SampleStatus
+from db.models import QuestionState, SampleStatus
 
 
 def with_splits(project: Project, **settings: Any) -> Project:
@@ -69,9 +69,9 @@ def ask(project: Project, *names: str) -> None:
         for name in names:
             query = select(models.Sample.id).where(models.Sample.video_sha256 == name)
             first = min(session.scalars(query))
-            session.add(models.BatchItem(
+            session.add(models.Question(
                 batch_id=batch.id, sample_id=first, modality="T", role="active", rank=0, score=0.0,
-                inclusion_probability=None, state=BatchItemState.OPEN, key=f"{batch.id} {name}",
+                inclusion_probability=None, state=QuestionState.OPEN, key=f"{batch.id} {name}",
             ))  # fmt: skip
 
 

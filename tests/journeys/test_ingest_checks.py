@@ -18,7 +18,7 @@ from annotate.steps.recheck import recheck
 from annotate.types import Split
 from db import models
 from db.engine import reading, writing
-from db.models import BatchItemState, SampleStatus
+from db.models import QuestionState, SampleStatus
 from tests.conftest import MakeProject, RunAnnotate
 from tests.support.factories import add_video
 from tests.support.media_factory import make_video
@@ -68,9 +68,9 @@ def test_rules_change_and_change_back_without_a_cut_and_are_explained(
         batch = models.Batch(strategy="x", seed=0, settings={})
         session.add(batch)
         session.flush()
-        session.add(models.BatchItem(
+        session.add(models.Question(
             batch_id=batch.id, sample_id=sample.id, modality="T", role="active", rank=0, score=0.0,
-            inclusion_probability=None, state=BatchItemState.OPEN, key="k",
+            inclusion_probability=None, state=QuestionState.OPEN, key="k",
         ))  # fmt: skip
     strict = ruled(project, "duration = { min = 30 }")
     monkeypatch.setattr(_ingest_run, "cut", None)

@@ -33,7 +33,7 @@ from annotate.types import (
 )
 from db import models
 from db.engine import reading, writing
-from db.models import BatchItemState
+from db.models import QuestionState
 from tests.support.factories import add_label
 from tests.support.leftovers import name_of_an_ended_process
 from tests.support.media_factory import make_video
@@ -188,7 +188,7 @@ def test_a_lost_or_damaged_clip_is_named_with_the_way_out(
 def test_what_raters_are_shown_is_fetched_again(kept: Project, bucket: Bucket, videos: Path) -> None:
     run(kept, videos)
     shutil.rmtree(kept.media)
-    states = (BatchItemState.QUEUED, BatchItemState.OPEN, BatchItemState.CLOSED)
+    states = (QuestionState.QUEUED, QuestionState.OPEN, QuestionState.CLOSED)
     ids = sorted(sample.id for sample in rows(kept, models.Sample))
     with writing(kept.engine) as session:
         batch = models.Batch(strategy="uniform", seed=0, settings={})
@@ -196,7 +196,7 @@ def test_what_raters_are_shown_is_fetched_again(kept: Project, bucket: Bucket, v
         session.flush()
         for sample, state, modality in zip(ids, states, "AVM", strict=False):
             session.add(
-                models.BatchItem(
+                models.Question(
                     batch_id=batch.id, sample_id=sample, modality=modality, role="active", rank=0,
                     score=0.0, state=state, key=sample,
                 )

@@ -36,7 +36,7 @@ from db.annotations import AnnotationLog, Change, Revision
 from db.engine import reading, writing
 from db.features import add_shard
 from db.labels import read_labels
-from db.models import Annotation, AnnotationState, BatchItemState, Label
+from db.models import Annotation, AnnotationState, Label, QuestionState
 from tests.support.factories import add_label, add_sample, add_video
 from tests.support.raters import Rater, add_samples, ask, items, ls_project, with_raters
 from tests.support.studio import LabelStudio
@@ -394,5 +394,5 @@ def test_a_question_stays_open_while_an_answer_to_it_contradicts_itself(
     assert themes(project) == ("work", {"work": 1.0, "family": 0.0, "money": 0.0}, 1)
     ann.send_edit(number, page_sends("1", "work", NOTHING.alias))
     assert len(pull(project).problems) == 1
-    assert next(iter(items(project).values())).state == BatchItemState.OPEN
+    assert next(iter(items(project).values())).state == QuestionState.OPEN
     assert themes(project) is None

@@ -39,7 +39,7 @@ from db import batches, stats
 from db.batches import Candidate
 from db.engine import reading, writing
 from db.features import add_shard
-from db.models import UNANSWERED, Batch, BatchItem, BatchItemState, Label, Prediction, Sample
+from db.models import UNANSWERED, Batch, Label, Prediction, Question, QuestionState, Sample
 from tests.support.factories import add_label, add_sample, add_video
 
 
@@ -67,10 +67,10 @@ class Studio:
 
     def push_outbox(self, project: Project, client: "Studio", *, progress: object) -> types.SimpleNamespace:
         with writing(project.engine) as session:
-            queued = select(BatchItem).where(BatchItem.state == BatchItemState.QUEUED).order_by(BatchItem.id)
+            queued = select(Question).where(Question.state == QuestionState.QUEUED).order_by(Question.id)
             items = list(session.scalars(queued))[: self.dies_after]
             for item in items:
-                item.state = BatchItemState.OPEN
+                item.state = QuestionState.OPEN
                 self.opened.append(item.id)
         if self.dies_after is not None:
             raise LabelStudioError("Label Studio does not answer", hint="annotate studio status")
@@ -134,7 +134,7 @@ def ask(project: Project, n: int = 10, **options: object) -> NextBatchReport:
     return step.next_batch(project, n=n, **options)  # type: ignore[arg-type]
 
 
-def items(project: Project, batch: int | None = None) -> list[BatchItem]:
+def items(project: Project, batch: int | None = None) -> list[Question]:
     with reading(project.engine) as session:
         ids = [batch] if batch else list(session.scalars(select(Batch.id).order_by(Batch.id)))
         return [item for i in ids for item in batches.questions(session, i)]
@@ -144,14 +144,14 @@ def samples_of(project: Project, batch: int | None = None) -> set[str]:
     return {item.sample_id for item in items(project, batch)}
 
 
-def set_state(project: Project, state: BatchItemState, *conditions: object) -> None:
+def set_state(project: Project, state: QuestionState, *conditions: object) -> None:
     with writing(project.engine) as session:
-        session.execute(update(BatchItem).where(*conditions).values(state=state))  # type: ignore[arg-type]
+        session.execute(update(Question).where(*conditions).values(state=state))  # type: ignore[arg-type]
 
 
 def close_all(project: Project) -> None:
     """Raters answer everything, the held questions too."""
-    set_state(project, BatchItemState.CLOSED, BatchItem.state.in_(UNANSWERED))
+    set_state(project, QuestionState.CLOSED, Question.state.in_(UNANSWERED))
 
 
 def batch_count(project: Project) -> int:
@@ -272,8 +272,8 @@ def test_a_first_batch_asks_each_pass_of_each_sample_with_the_shares_of_the_sett
     assert (report.samples, report.held, report.pushed, report.left) == (20, 20, 60, 22)
     rows = items(each_project)
     assert len({row.key for row in rows}) == 80
-    assert {row.state for row in rows if row.modality == "M"} == {BatchItemState.HELD}
-    assert {row.state for row in rows if row.modality != "M"} == {BatchItemState.OPEN}
+    assert {row.state for row in rows if row.modality == "M"} == {QuestionState.HELD}
+    assert {row.state for row in rows if row.modality != "M"} == {QuestionState.OPEN}
     assert sorted(row.rank for row in rows if row.modality == "M") == list(range(20))
     with reading(each_project.engine) as session:
         split = {sample.id: sample.split for sample in session.scalars(select(Sample))}
@@ -340,8 +340,8 @@ def test_withdrawn_questions_return_to_the_pool_and_closed_ones_never(project: P
     close_all(project)
     audit = {row.sample_id for row in items(project) if row.role == "audit"}
     back, half = sorted(samples_of(project) - audit)[:2]
-    set_state(project, BatchItemState.WITHDRAWN, BatchItem.sample_id == back)
-    set_state(project, BatchItemState.WITHDRAWN, BatchItem.sample_id == half, BatchItem.modality == "V")
+    set_state(project, QuestionState.WITHDRAWN, Question.sample_id == back)
+    set_state(project, QuestionState.WITHDRAWN, Question.sample_id == half, Question.modality == "V")
     report = ask(project, n=6)
     assert samples_of(project, report.batch) == {back, half}
     assert Counter((row.sample_id, row.modality) for row in items(project, report.batch)) == Counter(
@@ -355,7 +355,7 @@ def test_an_audit_sample_that_comes_back_is_audit_again(project: Project) -> Non
     close_all(project)
     audit = {row.sample_id for row in items(project) if row.role == "audit"}
     assert len(audit) == 1
-    set_state(project, BatchItemState.WITHDRAWN, BatchItem.sample_id.in_(audit))
+    set_state(project, QuestionState.WITHDRAWN, Question.sample_id.in_(audit))
     with reading(project.engine) as session:
         assert batches.audit_sample_ids(session) == audit
     report = ask(project, n=6)
@@ -533,7 +533,7 @@ def test_single_questions_are_counted_and_the_multimodal_one_comes_with_or_after
                 before = {i.modality for i in items(project) if i.sample_id == sample_id}
                 assert before == {"T", "A", "V", "M"}
         close_all(project)
-        assert all(i.state != BatchItemState.HELD for i in items(project))
+        assert all(i.state != QuestionState.HELD for i in items(project))
     pairs = [(item.sample_id, item.modality) for item in items(project)]
     assert len(pairs) == len(set(pairs))
     assert max(asked.values()) > 1  # a sample comes back for its other passes

@@ -23,7 +23,7 @@ from db.checks import REPEATED_TEXT
 from db.dataset import dataset_samples
 from db.engine import reading, writing
 from db.groups import homes
-from db.models import BatchItemState, SampleStatus
+from db.models import QuestionState, SampleStatus
 from db.outbox import withdraw_unwanted
 from db.rounds import labels_by_split
 from tests.journeys.test_ingest import make, stand_in
@@ -96,16 +96,14 @@ def test_unanswered_questions_are_withdrawn_and_closed_ones_stay(each_project: P
     (other,) = add_samples(each_project, 1, "other")
     ask(each_project, [sample_id, other])
     with writing(each_project.engine) as session:
-        for item in session.query(models.BatchItem).filter_by(sample_id=sample_id, modality="T"):
-            item.state = BatchItemState.CLOSED
+        for item in session.query(models.Question).filter_by(sample_id=sample_id, modality="T"):
+            item.state = QuestionState.CLOSED
     report = remove(each_project, ["talk"])
     assert report.withdrawn == 3
     found = {key: item.state for key, item in items(each_project).items()}
-    assert found.pop((sample_id, "T")) == BatchItemState.CLOSED
-    assert {state for (sample, _), state in found.items() if sample == sample_id} == {
-        BatchItemState.WITHDRAWN
-    }
-    assert BatchItemState.WITHDRAWN not in {s for (sample, _), s in found.items() if sample == other}
+    assert found.pop((sample_id, "T")) == QuestionState.CLOSED
+    assert {state for (sample, _), state in found.items() if sample == sample_id} == {QuestionState.WITHDRAWN}
+    assert QuestionState.WITHDRAWN not in {s for (sample, _), s in found.items() if sample == other}
     remove(each_project, ["talk"], undo=True)
     with reading(each_project.engine) as session:
         (left,) = candidates(session, each_project.settings.passes)
@@ -118,7 +116,7 @@ def test_a_dry_run_tells_all_and_changes_nothing(project: Project) -> None:
     report = remove(project, ["talk"], dry_run=True)
     assert (report.removed, report.samples, report.withdrawn, report.dry_run) == (["talk"], 2, 8, True)
     assert states(project) == {"ok"}
-    assert {item.state for item in items(project).values()} == {BatchItemState.QUEUED, BatchItemState.HELD}
+    assert {item.state for item in items(project).values()} == {QuestionState.QUEUED, QuestionState.HELD}
 
 
 def test_a_name_of_several_videos_lists_them_and_removes_none(project: Project) -> None:
@@ -251,7 +249,7 @@ def test_label_studio_asks_nobody_about_a_removed_video_and_keeps_late_answers(
     home = pull(project)
     assert home.passes["T"].answers == 3
     assert scalar(project, select(func.count(models.Annotation.id))) == 3
-    assert items(project)[gone, "T"].state == BatchItemState.WITHDRAWN
+    assert items(project)[gone, "T"].state == QuestionState.WITHDRAWN
     assert home.labels["sentiment.T"] == 1
     again = with_raters(project, 3, [Modality.TEXT])
     pull(again)

@@ -25,7 +25,7 @@ from annotate.steps.status import status
 from annotate.types import Split
 from db import models
 from db.engine import reading, writing
-from db.models import BatchItemState, SampleStatus
+from db.models import QuestionState, SampleStatus
 from tests.conftest import RunAnnotate
 from tests.support.factories import add_label, add_sample, add_video
 from tests.support.media_factory import make_video
@@ -230,7 +230,7 @@ def test_unanswered_questions_about_a_rejected_sample_are_withdrawn(each_project
     (sample_id,) = add_samples(each_project, 1)
     ask(each_project, [sample_id])
     assert decide(each_project, [sample_id], accept=False, reason="laughs").withdrawn == 4
-    assert {item.state for item in items(each_project).values()} == {BatchItemState.WITHDRAWN}
+    assert {item.state for item in items(each_project).values()} == {QuestionState.WITHDRAWN}
 
 
 def test_a_speaker_of_another_split_is_held_back_with_the_reason(each_project: Project) -> None:
@@ -281,19 +281,19 @@ def test_what_was_asked_is_asked_about_the_new_sample_and_answers_stay(talk: Pro
     first, second, _ = (row.id for row in active(talk))
     ask(talk, [first, second])
     with writing(talk.engine) as session:
-        item = session.scalars(select(models.BatchItem).where(models.BatchItem.sample_id == first)).one()
-        item.state, item.role, item.inclusion_probability = BatchItemState.CLOSED, "audit", 0.25
+        item = session.scalars(select(models.Question).where(models.Question.sample_id == first)).one()
+        item.state, item.role, item.inclusion_probability = QuestionState.CLOSED, "audit", 0.25
         add_label(session, session.get_one(models.Sample, first), "sentiment.M", 1.0)
     report = edit(talk, first, end=1.5)
     (new,) = report.new_samples
     found = items(talk)
-    assert found[first, "M"].state == BatchItemState.CLOSED
+    assert found[first, "M"].state == QuestionState.CLOSED
     asked = found[new, "M"]
-    assert (asked.state, asked.role, asked.inclusion_probability) == (BatchItemState.QUEUED, "audit", 0.25)
+    assert (asked.state, asked.role, asked.inclusion_probability) == (QuestionState.QUEUED, "audit", 0.25)
     assert (report.withdrawn, report.asked_again) == (0, 1)
     report = split(talk, second, [3.0], transcripts=["second", "words here"])
     assert (report.withdrawn, report.asked_again, len(report.new_samples)) == (1, 2, 2)
-    assert items(talk)[second, "M"].state == BatchItemState.WITHDRAWN
+    assert items(talk)[second, "M"].state == QuestionState.WITHDRAWN
     with reading(talk.engine) as session:
         assert session.get(models.Label, (first, "sentiment.M", "human")) is not None
 
@@ -443,6 +443,6 @@ def test_a_question_about_some_dimensions_is_shown_with_them(each_project: Proje
     (sample_id,) = add_samples(each_project, 1)
     ask(each_project, [sample_id])
     with writing(each_project.engine) as session:
-        for item in session.scalars(select(models.BatchItem)):
+        for item in session.scalars(select(models.Question)):
             item.dimensions = "emotion"
     assert {one["dimensions"] for one in show_sample(each_project, sample_id).questions} == {"emotion"}

@@ -21,7 +21,7 @@ from annotate.steps.pull import PassReport
 from annotate.types import Modality
 from db.engine import reading, writing
 from db.labels import read_labels
-from db.models import Annotation, Annotator, BatchItem, BatchItemState, Event, LsProject
+from db.models import Annotation, Annotator, Event, LsProject, Question, QuestionState
 from tests.support.raters import (
     TEXT_ONLY,
     Rater,
@@ -81,7 +81,7 @@ def label(project: Project) -> tuple[float | str, dict[str, float], int] | None:
     return (found[0].value, dict(found[0].distribution), found[0].raters) if found else None
 
 
-def only(project: Project, modality: Modality = T) -> BatchItem:
+def only(project: Project, modality: Modality = T) -> Question:
     return next(item for (_, m), item in items(project).items() if m == modality)
 
 
@@ -178,8 +178,8 @@ def test_pushing_again_doubles_nothing(
 def forget_push(project: Project) -> None:
     """As after a crash between the server's answer and our commit."""
     with writing(project.engine) as session:
-        for item in session.query(BatchItem):
-            item.state, item.ls_task_id = BatchItemState.QUEUED, None
+        for item in session.query(Question):
+            item.state, item.ls_task_id = QuestionState.QUEUED, None
 
 
 def counts(project: Project, client: LabelStudioClient) -> dict[int, int]:
@@ -285,8 +285,8 @@ def test_a_question_whose_media_is_gone_is_withdrawn_and_the_others_go_on(
     report = push_outbox(project, client)
     assert report.pushed == 1 and "annotate ingest" in report.problems[0]
     found = items(project)
-    assert found[gone, "A"].state == BatchItemState.WITHDRAWN
-    assert found[there, "A"].state == BatchItemState.OPEN
+    assert found[gone, "A"].state == QuestionState.WITHDRAWN
+    assert found[there, "A"].state == QuestionState.OPEN
 
 
 def test_a_deleted_question_is_withdrawn_and_its_answers_count_no_more(
@@ -300,7 +300,7 @@ def test_a_deleted_question_is_withdrawn_and_its_answers_count_no_more(
     raters[1].delete_task(gone)
     report = pull(project)
     assert report.withdrawn == 1 and report.passes["T"] == PassReport(deletions=1)
-    assert items(project)[gone.sample_id, "T"].state == BatchItemState.WITHDRAWN
+    assert items(project)[gone.sample_id, "T"].state == QuestionState.WITHDRAWN
     assert label(project) == (0.0, {"0": 1.0}, 1)
     assert pull(project, full=True).withdrawn == 0
 
@@ -313,7 +313,7 @@ def test_a_closed_question_that_loses_an_answer_is_open_again(
     assert pull(project).closed == 1
     raters[0].delete(number)
     pull(project)
-    assert only(project).state == BatchItemState.OPEN
+    assert only(project).state == QuestionState.OPEN
 
 
 def test_answers_that_cannot_be_are_reported_until_they_are_updated_and_count_for_nothing(
@@ -424,7 +424,7 @@ def test_questions_on_another_server_are_left_alone(
         session.query(LsProject).one().ls_project_id = 999_999
     report = pull(project)
     assert "not on" in report.problems[0]
-    assert only(project).state == BatchItemState.OPEN
+    assert only(project).state == QuestionState.OPEN
 
 
 def test_a_personal_access_token_opens_the_door_too(label_studio: LabelStudio) -> None:
@@ -446,7 +446,7 @@ def test_another_number_of_raters_holds_for_questions_that_were_asked_before(
     assert pull(project).closed == 1
     report = pull(with_raters(project, 2, TEXT_ONLY))
     assert "asks 2 people now, not 1; 1 question that fewer have judged is open again" in report.problems[0]
-    assert only(project).state == BatchItemState.OPEN
+    assert only(project).state == QuestionState.OPEN
     assert bob.queue(ls_project(project), {"sentiment": "1"}) == [only(project).sample_id]
     report = pull(with_raters(project, 2, TEXT_ONLY))
     assert (report.closed, report.problems) == (1, [])
@@ -474,8 +474,8 @@ def test_a_pass_deleted_in_label_studio_can_be_asked_again_and_its_answers_stay(
     delete_ls_project(label_studio, ls_project(project))
     report = pull(project)
     assert report.withdrawn == 1 and "1 open question" in report.problems[0]
-    assert only(project).state == BatchItemState.WITHDRAWN
-    assert only(project, Modality.AUDIO).state == BatchItemState.OPEN
+    assert only(project).state == QuestionState.WITHDRAWN
+    assert only(project, Modality.AUDIO).state == QuestionState.OPEN
     assert label(project) == (1.0, {"1": 1.0}, 1)
     assert pull(project).problems == [], "told once"
 
@@ -493,9 +493,9 @@ def test_questions_of_a_lost_server_are_not_taken_for_those_of_a_new_one(
     push_outbox(project, client)
     states = {sample: item.state for (sample, _), item in items(project).items()}
     assert states == {
-        done.sample_id: BatchItemState.CLOSED,
-        waiting.sample_id: BatchItemState.WITHDRAWN,
-        new: BatchItemState.OPEN,
+        done.sample_id: QuestionState.CLOSED,
+        waiting.sample_id: QuestionState.WITHDRAWN,
+        new: QuestionState.OPEN,
     }
     assert pull(project).withdrawn == 0
 

@@ -9,18 +9,18 @@ from annotate.project import Project
 from annotate.types import Modality
 from db.batches import candidates
 from db.engine import reading, writing
-from db.models import Batch, BatchItem, BatchItemState
+from db.models import Batch, Question, QuestionState
 from tests.journeys.test_sync import Asked, asked, client, label, only, raters  # noqa: F401 - fixtures
 from tests.support.raters import Rater, ask, items, pull, with_raters
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 T, A, V, M = Modality
-OPEN, HELD, CLOSED = BatchItemState.OPEN, BatchItemState.HELD, BatchItemState.CLOSED
+OPEN, HELD, CLOSED = QuestionState.OPEN, QuestionState.HELD, QuestionState.CLOSED
 
 
 def states(project: Project, modality: Modality) -> list[int]:
     with reading(project.engine) as session:
-        found = session.query(BatchItem).filter_by(modality=modality).order_by(BatchItem.id)
+        found = session.query(Question).filter_by(modality=modality).order_by(Question.id)
         return [item.state for item in found]
 
 

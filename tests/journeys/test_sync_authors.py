@@ -9,7 +9,7 @@ from annotate.project import Project
 from annotate.steps.pull import PassReport
 from db.engine import reading, writing
 from db.labels import read_labels
-from db.models import Annotation, Annotator, BatchItemState
+from db.models import Annotation, Annotator, QuestionState
 from tests.journeys.test_sync import Asked, asked, client, label, only, raters, rows  # noqa: F401 - fixtures
 from tests.support.raters import Rater, form, items, pull
 from tests.support.studio import LabelStudio
@@ -47,7 +47,7 @@ def test_the_raters_own_last_version_counts_after_the_owner_edited_it(
         again = pull(project, full=full)
         assert (again.passes["T"], again.problems) == (PassReport(), [])
     assert len(from_scratch(project)) == 1 and label(project) == (1.0, {"1": 1.0}, 1)
-    assert only(project).state == BatchItemState.CLOSED
+    assert only(project).state == QuestionState.CLOSED
     # A skip by the owner is no skip of the rater's, and what the rater says later is the rater's own again.
     owner._call("PATCH", f"/api/annotations/{number}/", was_cancelled=True, result=[])
     assert pull(project).passes["T"] == PassReport(others_edits=1)
@@ -70,7 +70,7 @@ def test_what_the_owner_wrote_before_any_pull_is_nobodys_answer(
     assert report.passes["T"] == PassReport(others_edits=1) and report.closed == 0
     assert only(project).sample_id in report.problems[0] and owner.email in report.problems[0]
     assert rows(project) == [(owner.email, "edited", "-1", False)]
-    assert label(project) is None and only(project).state == BatchItemState.OPEN
+    assert label(project) is None and only(project).state == QuestionState.OPEN
     assert pull(project, full=True).problems == []
     ann.edit(number, sentiment="0")
     report = pull(project)

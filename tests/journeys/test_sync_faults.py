@@ -16,7 +16,7 @@ from annotate.labelling.push import push_outbox
 from annotate.labelstudio.client import LabelStudioClient
 from annotate.project import Project
 from db.engine import reading
-from db.models import Annotation, BatchItemState
+from db.models import Annotation, QuestionState
 from tests.conftest import ROOT
 from tests.support.fault_proxy import FORWARDED, Fault, Proxy, everything, fault_proxy, imports
 from tests.support.raters import TEXT_ONLY, Rater, add_samples, ask, items, ls_project, pull, with_raters
@@ -76,10 +76,10 @@ def test_an_import_that_breaks_once_is_finished_without_doubles(
     if fault is Fault.REFUSED_401:
         with pytest.raises(LabelStudioError, match="refuses the token"):
             push_outbox(queued, client)
-        assert states(queued) == {BatchItemState.QUEUED}
+        assert states(queued) == {QuestionState.QUEUED}
     report = push_outbox(queued, client)
     assert report.pushed == 5 and report.already_there == (5 if fault in FORWARDED else 0)
-    assert states(queued) == {BatchItemState.OPEN}
+    assert states(queued) == {QuestionState.OPEN}
     assert each_once(queued, straight)
 
 
@@ -94,7 +94,7 @@ def test_an_import_that_keeps_breaking_is_told_and_the_next_push_ends_it(
         push_outbox(queued, client)
     assert told.value.hint
     assert "secret" not in str(told.value) and straight._token not in str(told.value)
-    assert states(queued) == {BatchItemState.QUEUED}
+    assert states(queued) == {QuestionState.QUEUED}
     assert push_outbox(queued, client).pushed == 5
     assert each_once(queued, straight)
 
@@ -145,7 +145,7 @@ def test_a_server_that_is_down_is_told_and_keeps_the_questions_queued(queued: Pr
     with pytest.raises(LabelStudioError, match="no Label Studio answers") as told:
         push_outbox(queued, LabelStudioClient("http://127.0.0.1:9", "0" * 40, HASTY))
     assert told.value.hint
-    assert states(queued) == {BatchItemState.QUEUED}
+    assert states(queued) == {QuestionState.QUEUED}
 
 
 def test_every_call_through_a_server_that_refuses_fails_without_the_token(
@@ -180,7 +180,7 @@ def test_a_push_killed_in_the_middle_is_finished_by_the_next_one(
     assert proxy.reached.wait(60)
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL
-    assert states(queued) == {BatchItemState.QUEUED}
+    assert states(queued) == {QuestionState.QUEUED}
     with queued.writing():
         assert push_outbox(queued, straight).pushed == 5
     assert each_once(queued, straight)

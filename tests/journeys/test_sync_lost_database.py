@@ -15,7 +15,7 @@ from annotate.project import Project
 from annotate.types import Modality
 from db.batches import candidates
 from db.engine import reading, writing
-from db.models import Annotation, BatchItem, BatchItemState, LsProject
+from db.models import Annotation, LsProject, Question, QuestionState
 from tests.conftest import RunAnnotate
 from tests.journeys.test_sync import Asked, asked, client, label, only, raters, rows  # noqa: F401 - fixtures
 from tests.support.raters import (
@@ -33,7 +33,7 @@ from tests.support.studio import LabelStudio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 T, A, V, M = Modality
-OPEN, CLOSED = BatchItemState.OPEN, BatchItemState.CLOSED
+OPEN, CLOSED = QuestionState.OPEN, QuestionState.CLOSED
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def test_what_the_restored_outbox_still_holds_is_not_asked_twice(
     # Somebody runs a `next-batch` of an older version, which knows nothing of the lost question.
     ask(project, [sample])
     with writing(project.engine) as session:
-        session.query(BatchItem).filter_by(sample_id=sample).one().key = "another"
+        session.query(Question).filter_by(sample_id=sample).one().key = "another"
     assert pull(project).adopted == 1
     assert len(whole(client, ls_project(project))) == 2
     assert values(project) == {sample: ["1"]} and items(project)[sample, "T"].state == CLOSED
@@ -175,7 +175,7 @@ def test_answers_about_unknown_samples_are_reported_with_the_way_out(
     assert values(project) == {sample: ["1"]}
 
 
-def edit_data(label_studio: LabelStudio, item: BatchItem, **data: str) -> None:
+def edit_data(label_studio: LabelStudio, item: Question, **data: str) -> None:
     headers = {"Authorization": f"Token {label_studio.token}"}
     address = f"{label_studio.url}/api/tasks/{item.ls_task_id}/"
     old = httpx.get(address, headers=headers).json()["data"]

@@ -12,7 +12,7 @@ from annotate.project import Project
 from annotate.steps.pull import PassReport
 from annotate.types import Modality
 from db.engine import reading
-from db.models import Annotation, BatchItemState, LsProject
+from db.models import Annotation, LsProject, QuestionState
 from tests.conftest import RunAnnotate
 from tests.journeys.test_sync import Asked, asked, client, label, only, raters, rows  # noqa: F401 - fixtures
 from tests.support.raters import Rater, add_samples, ask, items, ls_project, pull, whole
@@ -92,7 +92,7 @@ def test_answers_that_the_server_lost_can_be_kept_for_good(
     assert (report.kept, report.missing, report.withdrawn) == (4, 0, 2)
     assert report.labels["sentiment.T"] == 3
     states = {sample: item.state for (sample, _), item in items(project).items()}
-    open_, closed, withdrawn = BatchItemState.OPEN, BatchItemState.CLOSED, BatchItemState.WITHDRAWN
+    open_, closed, withdrawn = QuestionState.OPEN, QuestionState.CLOSED, QuestionState.WITHDRAWN
     assert states == {early: open_, done: closed, half: withdrawn, untouched: withdrawn}
     for full in (False, True):
         again = pull(project, full=full)
@@ -143,12 +143,12 @@ def test_a_question_asked_after_the_backup_is_not_taken_for_the_one_that_got_its
     with reading(project.engine) as session:
         said = {row.sample_id: row.value for row in session.query(Annotation)}
     assert said == {lost: "1", later: "-1"}
-    assert items(project)[lost, "T"].state == BatchItemState.CLOSED
+    assert items(project)[lost, "T"].state == QuestionState.CLOSED
     [last] = add_samples(project, 1, name="last")
     ask(project, [last])
     assert pull(project, accept_deletions=True).withdrawn == 1
     push_outbox(project, client)
-    assert {item.state for item in items(project).values()} >= {BatchItemState.WITHDRAWN}
+    assert {item.state for item in items(project).values()} >= {QuestionState.WITHDRAWN}
     overlaps = {task["data"]["sample"]: task["overlap"] for task in whole(client, ls_project(project))}
     assert overlaps[later] == 1, "the question that got the number is not withdrawn with the lost one"
 
@@ -182,7 +182,7 @@ def test_an_answer_that_comes_and_goes_counts_as_it_was_seen_last(
             raters[0].delete(number)
             assert pull(project).passes["T"] == PassReport(deletions=1)
             assert label(project) is None
-            assert only(project).state == BatchItemState.OPEN
+            assert only(project).state == QuestionState.OPEN
         assert pull(project).passes["T"] == PassReport(returns=1)
         assert label(project) == (1.0, {"1": 1.0}, 1)
         assert pull(project, full=True).passes["T"] == PassReport()

@@ -207,9 +207,9 @@ def test_an_audit_sample_is_never_trained_on(project):
         batch = models.Batch(strategy="uniform", seed=0, settings={})
         session.add(batch)
         session.flush()
-        session.add(models.BatchItem(
+        session.add(models.Question(
             batch_id=batch.id, sample_id=audit, modality="T", role=Role.AUDIT, rank=0, score=0.0,
-            state=models.BatchItemState.CLOSED, key="k",
+            state=models.QuestionState.CLOSED, key="k",
         ))  # fmt: skip
     first = train(project)
     assert first.labels["sentiment.T"]["train"] == 15

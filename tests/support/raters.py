@@ -14,9 +14,9 @@ from annotate.steps.pull import PullReport
 from annotate.steps.pull import pull as pull_answers
 from annotate.types import Modality, Role
 from db import batches
-from db.batches import Question
+from db.batches import NewQuestion
 from db.engine import reading, writing
-from db.models import Batch, BatchItem
+from db.models import Batch, Question
 from db.outbox import ls_projects
 from tests.support.factories import add_sample, add_video
 
@@ -61,7 +61,7 @@ def ask(project: Project, sample_ids: Sequence[str]) -> list[str]:
     """Queue a batch of these samples in every pass, M held back as `next-batch` does it; the keys."""
     passes = project.settings.passes
     questions = [
-        Question(s, m, Role.ACTIVE, rank, 1.0 - rank, None, m is Modality.MULTIMODAL and len(passes) > 1)
+        NewQuestion(s, m, Role.ACTIVE, rank, 1.0 - rank, None, m is Modality.MULTIMODAL and len(passes) > 1)
         for rank, s in enumerate(sample_ids)
         for m in passes
     ]
@@ -73,10 +73,10 @@ def ask(project: Project, sample_ids: Sequence[str]) -> list[str]:
         return [item.key for item in batches.questions(session, batch_id)]
 
 
-def items(project: Project) -> dict[tuple[str, str], BatchItem]:
+def items(project: Project) -> dict[tuple[str, str], Question]:
     """Questions by (sample, pass); the newest of each."""
     with reading(project.engine) as session:
-        rows = session.query(BatchItem).order_by(BatchItem.id).all()
+        rows = session.query(Question).order_by(Question.id).all()
         session.expunge_all()
     return {(row.sample_id, row.modality): row for row in rows}
 
@@ -87,14 +87,14 @@ class Rater:
     email: str
     token: str
 
-    def answer(self, item: BatchItem, **answers: str) -> int:
+    def answer(self, item: Question, **answers: str) -> int:
         """Fill in the form; returns the number of the annotation."""
         return self._annotate(item, result=form(**answers))
 
-    def skip(self, item: BatchItem) -> int:
+    def skip(self, item: Question) -> int:
         return self._annotate(item, result=[], was_cancelled=True)
 
-    def send(self, item: BatchItem, result: Any) -> int:
+    def send(self, item: Question, result: Any) -> int:
         return self._annotate(item, result=result)
 
     def edit(self, annotation: int, **answers: str) -> None:
@@ -106,7 +106,7 @@ class Rater:
     def delete(self, annotation: int) -> None:
         self._call("DELETE", f"/api/annotations/{annotation}/")
 
-    def delete_task(self, item: BatchItem) -> None:
+    def delete_task(self, item: Question) -> None:
         self._call("DELETE", f"/api/tasks/{item.ls_task_id}/")
 
     def queue(self, ls_project: int, answers: dict[str, str]) -> list[str]:
@@ -117,7 +117,7 @@ class Rater:
             self._call("POST", f"/api/tasks/{task['id']}/annotations/", result=form(**answers), lead_time=2.5)
         return served
 
-    def _annotate(self, item: BatchItem, **body: Any) -> int:
+    def _annotate(self, item: Question, **body: Any) -> int:
         return int(
             self._call("POST", f"/api/tasks/{item.ls_task_id}/annotations/", lead_time=2.5, **body)["id"]
         )

@@ -18,8 +18,8 @@ from db.models import (
     Annotation,
     Annotator,
     Batch,
-    BatchItem,
-    BatchItemState,
+    Question,
+    QuestionState,
     Sample,
     VideoOrigin,
     now,
@@ -28,7 +28,7 @@ from db.outbox import reopen_unanswered
 from db.votes import answer_counts, answers_by_rater, read_votes
 from tests.support.factories import add_sample, add_video
 
-QUEUED, OPEN, HELD, CLOSED, WITHDRAWN = BatchItemState
+QUEUED, OPEN, HELD, CLOSED, WITHDRAWN = QuestionState
 T, A, V, M = Modality
 PASSES = tuple(Modality)
 TASK = Task(Dimension("mood", Kind.CLASSIFICATION, (Answer("sad", "sad"), Answer("glad", "glad"))), T)
@@ -52,14 +52,14 @@ def sample_in(session: Session, split: Split = Split.TRAIN, name: str = "talk") 
 
 
 def asked(
-    session: Session, sample: Sample, modality: Modality, state: BatchItemState = CLOSED,
+    session: Session, sample: Sample, modality: Modality, state: QuestionState = CLOSED,
     role: Role = Role.ACTIVE, said: str = "ann=glad",
-) -> BatchItem:  # fmt: skip
+) -> Question:  # fmt: skip
     """A question, and what people said to it, as ``ann=glad bob=skipped``."""
     batch = Batch(strategy="uniform", seed=0, settings={})
     session.add(batch)
     session.flush()
-    item = BatchItem(
+    item = Question(
         batch_id=batch.id, sample_id=sample.id, modality=modality, role=role, rank=0, score=0.0, state=state,
         key=f"{batch.id}",
     )  # fmt: skip
@@ -75,7 +75,7 @@ def asked(
 
 
 def answer(
-    session: Session, item: BatchItem, name: str, value: str | None, origin: str, state: str = "answered"
+    session: Session, item: Question, name: str, value: str | None, origin: str, state: str = "answered"
 ) -> None:
     rater = session.query(Annotator).filter_by(name=name).one_or_none() or Annotator(name=name)
     session.add(rater)
@@ -100,15 +100,15 @@ def test_nothing_is_asked_again_unless_somebody_wants_to(session: Session) -> No
     assert again(session, most=1) == {}
 
 
-@pytest.mark.parametrize("state", list(BatchItemState))
-def test_only_a_closed_question_is_asked_again(session: Session, state: BatchItemState) -> None:
+@pytest.mark.parametrize("state", list(QuestionState))
+def test_only_a_closed_question_is_asked_again(session: Session, state: QuestionState) -> None:
     sample = sample_in(session)
     asked(session, sample, T, state)
     assert again(session, passes=(T,)) == ({sample.id: "T"} if state == CLOSED else {})
 
 
-@pytest.mark.parametrize("state", list(BatchItemState))
-def test_never_while_it_is_being_asked_again_already(session: Session, state: BatchItemState) -> None:
+@pytest.mark.parametrize("state", list(QuestionState))
+def test_never_while_it_is_being_asked_again_already(session: Session, state: QuestionState) -> None:
     sample = sample_in(session)
     asked(session, sample, T)
     asked(session, sample, T, state, said="")
@@ -157,7 +157,7 @@ def test_a_sample_that_was_ever_drawn_uniformly_is_left_alone(session: Session) 
     [(None, "T"), (HELD, "T"), (WITHDRAWN, "T"), (QUEUED, ""), (OPEN, ""), (CLOSED, "M")],
 )
 def test_who_saw_the_whole_is_asked_for_no_part_of_it(
-    session: Session, state: BatchItemState | None, expected: str
+    session: Session, state: QuestionState | None, expected: str
 ) -> None:
     sample = sample_in(session)
     asked(session, sample, T)
@@ -190,7 +190,7 @@ def test_what_is_left_stays_left_beside_what_is_asked_again(either: Session) -> 
 
 def test_what_was_imported_or_cannot_be_shown_is_left_alone(session: Session) -> None:
     labelled, footage, mute = (sample_in(session, name=name) for name in ("labelled", "footage", "mute"))
-    answer(session, BatchItem(sample_id=labelled.id, modality="T"), "table", "glad", "file#1")
+    answer(session, Question(sample_id=labelled.id, modality="T"), "table", "glad", "file#1")
     rebuild_labels(session, [TASK])
     video = asked(session, footage, V).sample_id
     session.get_one(type(add_video(session, "x")), footage.video_sha256).origin = VideoOrigin.IMPORTED
@@ -241,7 +241,7 @@ def test_a_corrected_answer_counts_once_and_one_that_was_taken_back_not_at_all(s
     ],
 )
 def test_when_more_people_are_to_be_asked_one_question_of_a_pass_is_open_again_at_most(
-    either: Session, states: list[BatchItemState], expected: list[BatchItemState]
+    either: Session, states: list[QuestionState], expected: list[QuestionState]
 ) -> None:
     session = either
     sample = sample_in(session)
@@ -299,7 +299,7 @@ def test_of_a_judged_pass_the_tasks_that_lack_a_label_are_asked_alone(
     found = candidates(session, (T,), 0, tasks)
     assert [(c.passes, c.partial) for c in found] == ([(passes, partial)] if passes else [])
     assert something_left(session, (T,), 0, tasks) == bool(passes)
-    item.state = BatchItemState.OPEN
+    item.state = QuestionState.OPEN
     session.flush()
     assert candidates(session, (T,), 0, tasks) == []
 
@@ -308,7 +308,7 @@ def test_imported_labels_are_kept_and_a_withdrawn_page_of_one_dimension_is_that_
     session: Session,
 ) -> None:
     sample = sample_in(session)
-    answer(session, BatchItem(sample_id=sample.id, modality="T"), "table", "glad", "file#1")
+    answer(session, Question(sample_id=sample.id, modality="T"), "table", "glad", "file#1")
     rebuild_labels(session, [TASK])
     asked(session, sample, T, WITHDRAWN, said="").dimensions = "energy"
     session.flush()

@@ -246,7 +246,7 @@ def test_questions_about_some_dimensions_survive_an_older_version(each_project):
         for statement in (*OLD_ROWS[:2], *OLD_ANSWERS):
             session.execute(text(statement))
         for number, state in ((1, 3), (2, 1)):
-            item = session.get_one(models.BatchItem, number)
+            item = session.get_one(models.Question, number)
             item.dimensions, item.state, item.ls_project_id, item.ls_task_id = "emotion", state, 9, number
         for dimensions, server in (("", "2026-01-01"), ("emotion", "2026-01-02")):
             session.add(
@@ -265,7 +265,7 @@ def test_questions_about_some_dimensions_survive_an_older_version(each_project):
         assert [(row.server, row.dimensions) for row in rows] == [
             ("2026-01-01", ""), ("2026-01-02", "emotion"),
         ]  # fmt: skip
-        questions = session.query(models.BatchItem).order_by(models.BatchItem.id)
+        questions = session.query(models.Question).order_by(models.Question.id)
         assert [(item.dimensions, item.ls_task_id) for item in questions] == [("emotion", 1), ("emotion", 2)]
 
 

@@ -15,16 +15,16 @@ from db.models import (
     Annotation,
     Annotator,
     Batch,
-    BatchItem,
-    BatchItemState,
     Event,
+    Question,
+    QuestionState,
     Sample,
     SampleStatus,
 )
 from tests.support.factories import add_sample, add_video
 
-QUEUED, OPEN, HELD, CLOSED, WITHDRAWN = BatchItemState
-Asked = dict[str, BatchItemState]
+QUEUED, OPEN, HELD, CLOSED, WITHDRAWN = QuestionState
+Asked = dict[str, QuestionState]
 
 
 def ask(project: Project, states: Asked, sample: str = "talk", rank: int = 0) -> str:
@@ -36,7 +36,7 @@ def ask(project: Project, states: Asked, sample: str = "talk", rank: int = 0) ->
         session.flush()
         for modality, state in states.items():
             session.add(
-                BatchItem(
+                Question(
                     batch_id=batch.id, sample_id=made.id, modality=modality, role="active", rank=rank,
                     score=0.0, state=state, key=f"{sample}-{batch.id}-{modality}",
                 )
@@ -46,7 +46,7 @@ def ask(project: Project, states: Asked, sample: str = "talk", rank: int = 0) ->
 
 def states(project: Project) -> list[int]:
     with reading(project.engine) as session:
-        return [item.state for item in session.query(BatchItem).order_by(BatchItem.id)]
+        return [item.state for item in session.query(Question).order_by(Question.id)]
 
 
 def test_a_pass_that_is_no_longer_asked_holds_nothing_up(each_project: Project) -> None:
@@ -91,10 +91,10 @@ def test_the_whole_waits_until_every_earlier_pass_that_was_asked_is_closed(
 def test_a_pass_asked_again_after_a_withdrawal_frees_the_whole(project: Project) -> None:
     ask(project, {"T": WITHDRAWN, "M": HELD})
     with writing(project.engine) as session:
-        item = session.query(BatchItem).first()
+        item = session.query(Question).first()
         assert item is not None
         session.add(
-            BatchItem(batch_id=item.batch_id, sample_id=item.sample_id, modality="T", role="active", rank=0,
+            Question(batch_id=item.batch_id, sample_id=item.sample_id, modality="T", role="active", rank=0,
                       score=0.0, state=CLOSED, key="again")
         )  # fmt: skip
         session.flush()
@@ -115,7 +115,7 @@ def test_a_question_closes_when_enough_different_people_stand_by_what_they_did(
 ) -> None:
     sample_id = ask(each_project, {"T": OPEN})
     with writing(each_project.engine) as session:
-        item = session.query(BatchItem).one()
+        item = session.query(Question).one()
         people = {name: Annotator(name=name) for name, _ in said}
         session.add_all(people.values())
         session.flush()
@@ -143,7 +143,7 @@ def test_the_first_of_every_batch_comes_before_the_last_of_any(project: Project)
 def test_only_a_queued_question_can_be_opened(project: Project) -> None:
     ask(project, {"T": CLOSED, "A": QUEUED})
     with writing(project.engine) as session:
-        outbox.mark_open(session, 1, {item.id: item.id for item in session.query(BatchItem)})
+        outbox.mark_open(session, 1, {item.id: item.id for item in session.query(Question)})
     assert states(project) == [CLOSED, OPEN]
 
 
@@ -160,9 +160,9 @@ def test_why_a_question_was_withdrawn_is_kept(project: Project) -> None:
 def test_the_same_question_is_never_open_twice(each_project: Project) -> None:
     ask(each_project, {"T": OPEN})
     with pytest.raises(IntegrityError), writing(each_project.engine) as session:
-        item = session.query(BatchItem).one()
+        item = session.query(Question).one()
         session.add(
-            BatchItem(batch_id=item.batch_id, sample_id=item.sample_id, modality="T", role="active", rank=0,
+            Question(batch_id=item.batch_id, sample_id=item.sample_id, modality="T", role="active", rank=0,
                       score=0.0, state=QUEUED, key="another")
         )  # fmt: skip
 
@@ -204,10 +204,10 @@ def test_one_pusher_waits_for_the_other_on_postgres(postgres_url: str) -> None:
     assert order == ["first", "second"]
 
 
-def add_question(session: Session, like: BatchItem, state: BatchItemState, dimensions: str) -> None:
+def add_question(session: Session, like: Question, state: QuestionState, dimensions: str) -> None:
     """A question about some dimensions of a sample that was asked before."""
     session.add(
-        BatchItem(
+        Question(
             batch_id=like.batch_id, sample_id=like.sample_id, modality=like.modality, role="active", rank=0,
             score=0.0, state=state, key=f"{like.key}-{dimensions}", dimensions=dimensions,
         )
@@ -217,11 +217,11 @@ def add_question(session: Session, like: BatchItem, state: BatchItemState, dimen
 
 @pytest.mark.parametrize(("text", "released"), [(None, 1), (OPEN, 0), (WITHDRAWN, 0), (CLOSED, 1)])
 def test_a_whole_that_asks_one_dimension_waits_for_parts_that_ask_the_same(
-    each_project: Project, text: BatchItemState | None, released: int
+    each_project: Project, text: QuestionState | None, released: int
 ) -> None:
     ask(each_project, {"T": CLOSED, "A": CLOSED, "M": CLOSED})
     with writing(each_project.engine) as session:
-        first, _, whole = session.query(BatchItem).order_by(BatchItem.id)
+        first, _, whole = session.query(Question).order_by(Question.id)
         add_question(session, whole, HELD, "emotion")
         if text is not None:
             add_question(session, first, text, "emotion")
@@ -232,7 +232,7 @@ def test_what_asks_only_dimensions_that_are_gone_is_taken_back(each_project: Pro
     ask(each_project, {"T": CLOSED, "A": CLOSED, "M": CLOSED})
     with writing(each_project.engine) as session:
         for item, names in zip(
-            session.query(BatchItem).order_by(BatchItem.id).all(),
+            session.query(Question).order_by(Question.id).all(),
             ("emotion", "emotion,energy", "energy"),
             strict=True,
         ):
@@ -246,11 +246,11 @@ def test_losing_the_label_studio_project_of_one_page_leaves_the_questions_of_ano
 ) -> None:
     ask(project, {"T": CLOSED})
     with writing(project.engine) as session:
-        item = session.query(BatchItem).one()
+        item = session.query(Question).one()
         add_question(session, item, OPEN, "emotion")
-        for one in session.query(BatchItem):
+        for one in session.query(Question):
             one.ls_project_id, one.ls_task_id = 7, one.id
         session.flush()
         assert outbox.leave_lost_project(session, Form(Modality.TEXT)) == 0
-        assert [one.ls_project_id for one in session.query(BatchItem).order_by(BatchItem.id)] == [None, 7]
+        assert [one.ls_project_id for one in session.query(Question).order_by(Question.id)] == [None, 7]
         assert outbox.leave_lost_project(session, Form(Modality.TEXT, "emotion")) == 1

@@ -15,7 +15,7 @@ from db.batches import candidates, something_left
 from db.dataset import record_export
 from db.engine import writing
 from db.groups import rename_speakers
-from db.models import AnnotationState, BatchItemState, SampleStatus
+from db.models import AnnotationState, QuestionState, SampleStatus
 from tests.support.factories import add_label, add_sample, add_video
 
 
@@ -44,11 +44,11 @@ def add_features(session: object, sample: models.Sample) -> None:
         ))  # fmt: skip
 
 
-def add_item(session: object, sample: models.Sample, modality: Modality, state: BatchItemState) -> None:
+def add_item(session: object, sample: models.Sample, modality: Modality, state: QuestionState) -> None:
     batch = models.Batch(strategy="random", seed=0, settings={})
     session.add(batch)  # type: ignore[attr-defined]
     session.flush()  # type: ignore[attr-defined]
-    session.add(models.BatchItem(  # type: ignore[attr-defined]
+    session.add(models.Question(  # type: ignore[attr-defined]
         batch_id=batch.id, sample_id=sample.id, modality=modality, role="active", rank=0, score=0.0,
         state=state, key=f"{sample.id}{modality}",
     ))  # fmt: skip
@@ -75,8 +75,8 @@ def test_everything_is_counted_once(each_project: Project) -> None:
         session.add(models.VideoFile(
             path="/v.mp4", size=0, mtime_ns=0, inode=0, sidecar_mtime_ns=0, reason="unreadable",
         ))  # fmt: skip
-        add_item(session, sample, Modality.TEXT, BatchItemState.CLOSED)
-        add_item(session, sample, Modality.AUDIO, BatchItemState.OPEN)
+        add_item(session, sample, Modality.TEXT, QuestionState.CLOSED)
+        add_item(session, sample, Modality.AUDIO, QuestionState.OPEN)
     report = status(each_project)
     assert {(row["status"], row["reason"]): row["videos"] for row in report.videos} == {
         ("ok", ""): 3, ("failed", "broken"): 1, ("unreadable", ""): 1,
@@ -140,7 +140,7 @@ def test_the_next_command_follows_the_loop(project: Project, monkeypatch: pytest
     studio(True, monkeypatch)
     assert next_command(project) == "annotate next-batch"
     with writing(project.engine) as session:
-        add_item(session, session.get_one(models.Sample, wanted), Modality.TEXT, BatchItemState.OPEN)
+        add_item(session, session.get_one(models.Sample, wanted), Modality.TEXT, QuestionState.OPEN)
     assert next_command(project) == "annotate pull"
     # The first thing to happen is that raters answer.
     assert status(project).next.startswith("raters have 1 open question in Label Studio")
@@ -229,14 +229,14 @@ def test_a_question_that_everybody_skipped_does_not_send_the_user_round_in_circl
         sample = add_sample(session, add_video(session, "a"))
         add_features(session, sample)
         for modality in Modality:
-            add_item(session, sample, modality, BatchItemState.CLOSED)
+            add_item(session, sample, modality, QuestionState.CLOSED)
     assert next_command(each_project) == "annotate export mmsa dataset"
 
 
-@pytest.mark.parametrize("state", [None, *BatchItemState])
+@pytest.mark.parametrize("state", [None, *QuestionState])
 @pytest.mark.parametrize("labelled", [False, True])
 def test_something_is_left_exactly_when_there_are_candidates(
-    each_project: Project, state: BatchItemState | None, labelled: bool
+    each_project: Project, state: QuestionState | None, labelled: bool
 ) -> None:
     passes = each_project.settings.passes
     with writing(each_project.engine) as session:
