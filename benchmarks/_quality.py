@@ -102,7 +102,7 @@ def network(recipe: ModelConfig) -> Method:
 
     def run(corpus: Corpus, train: list[str], valid: list[str], held_out: list[str], seed: int) -> Answers:
         made = fit_ensemble(corpus.training_set(train, valid), recipe, seed=seed, device="cpu")
-        said, _ = predict(made, corpus.read, held_out, places=corpus.place)
+        said, _ = predict(made, corpus.read, held_out, origins=corpus.origins)
         return {task_id: p.mean.astype(float) for task_id, p in said.items()}
 
     return run
@@ -202,7 +202,7 @@ def _flat(corpus: Corpus, ids: list[str]) -> NDArray[np.float32]:
 
 def sums(corpus: Corpus, ids: list[str], answers: Answers) -> dict[str, list[list[float]]]:
     """By task id, per held-out group (in the order of their names): n, and what the score is made of."""
-    groups = np.array([group for _, _, group in corpus.place(ids)])
+    groups = np.array([group for _, _, group in corpus.origins(ids)])
     found = {}
     for task in corpus.tasks:
         true, said = truth(corpus, task, ids), answers[task.id]

@@ -16,7 +16,7 @@ from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, T
 if TYPE_CHECKING:
     import pandas as pd
 
-    from annotate.learning.batches import Place
+    from annotate.learning.batches import Origin
     from annotate.learning.prepared import TrainingSet
 
 Rows = list[NDArray[np.float32]]
@@ -61,12 +61,12 @@ class Corpus:
         """Per sample (frames, dim), in the order asked."""
         return [self.features[modality][int(i)] for i in sample_ids]
 
-    def place(self, sample_ids: Sequence[str]) -> "list[Place]":
+    def origins(self, sample_ids: Sequence[str]) -> "list[Origin]":
         """Where each sample comes from, in the order asked."""
-        from annotate.learning.batches import Place
+        from annotate.learning.batches import Origin
 
         at = [int(i) for i in sample_ids]
-        return [Place(str(self.videos[i]), int(self.starts[i]), str(self.groups[i])) for i in at]
+        return [Origin(str(self.videos[i]), int(self.starts[i]), str(self.groups[i])) for i in at]
 
     def labelled(self, sample_ids: Sequence[str], tasks: Sequence[Task] | None = None) -> list[str]:
         """Those with a label for at least one of the tasks, in the order given."""
@@ -87,7 +87,7 @@ class Corpus:
             self.labels,
             self.read,
             {m: m.word for m in UNIMODAL if m in self.features},
-            self.place,
+            self.origins,
         )
 
 

@@ -51,7 +51,7 @@ def world_of(
         labels=corpus.labels,
         read=corpus.read,
         extractors={m: m.word for m in UNIMODAL if m in corpus.features},
-        places=corpus.place,
+        origins=corpus.origins,
         bare=embed(features),
         groups={word: numbered(names[rows].tolist()) for word, names in groups.items()},
         clip_seconds=np.full(len(rows), 4.0),

@@ -27,7 +27,7 @@ from db.engine import reading
 
 ROOT = Path(__file__).parent.parent
 CLI = (sys.executable, str(ROOT / "cli.py"))
-COMPARED = (models.Video, models.VideoFile, models.Sample, models.SampleCheck, models.Unit)
+COMPARED = (models.Video, models.VideoFile, models.Sample, models.SampleCheck, models.WorkAttempt)
 
 Snapshot = dict[str, Any]
 

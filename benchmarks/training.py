@@ -180,7 +180,7 @@ def a_round(setup: Setup, bars: Bars) -> None:
 
     def ours() -> Checkpoint:
         checkpoint = fit_ensemble(training_set, recipe, seed=0, device=setup.device)
-        predict(checkpoint, pool.read, pool.ids(), setup.device, pool.place)
+        predict(checkpoint, pool.read, pool.ids(), setup.device, pool.origins)
         return checkpoint
 
     epochs = max(fitted.epochs for fitted in ours().fitted)

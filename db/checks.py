@@ -31,7 +31,7 @@ def put_verdicts(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) ->
         restate(session, chunk)
 
 
-def put_repeats(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
+def put_duplicate_verdicts(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
     """Make these (by sample id) all the verdicts on repeats that there are."""
     check = models.SampleCheck
     before = set(session.scalars(select(check.sample_id).where(check.name.in_(REPEATS))))

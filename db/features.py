@@ -31,7 +31,7 @@ class ShardRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FeatureLocation:
     """Where the features of one sample lie."""
 
     path: str
@@ -54,7 +54,7 @@ def input_hashes(session: Session, extractor: str) -> dict[str, str]:
     return {row.sample_id: row.input_hash for row in session.execute(query)}
 
 
-def places(session: Session, extractor: str, sample_ids: Sequence[str]) -> dict[str, Place]:
+def locations(session: Session, extractor: str, sample_ids: Sequence[str]) -> dict[str, FeatureLocation]:
     """Where the features of those samples lie; a sample without features is left out."""
     query = (
         select(Feature.sample_id, FeatureShard.path, Feature.position)
@@ -62,7 +62,7 @@ def places(session: Session, extractor: str, sample_ids: Sequence[str]) -> dict[
         .where(Feature.extractor == extractor)
     )
     found = rows_of(session, query, Feature.sample_id, sample_ids)
-    return {row.sample_id: Place(row.path, row.position) for row in found}
+    return {row.sample_id: FeatureLocation(row.path, row.position) for row in found}
 
 
 def with_features(session: Session, extractor: str, sample_ids: Sequence[str]) -> set[str]:

@@ -60,7 +60,7 @@ def video_ties(session: Session) -> Iterator[VideoTies]:
     """
     sample = models.Sample
     counts: defaultdict[str, list[tuple[str, bool, bool, int]]] = defaultdict(list)
-    takes_part = (sample.status == SampleStatus.OK) | _only_repeats()
+    takes_part = (sample.status == SampleStatus.OK) | _only_duplicates()
     every = (
         select(
             sample.video_sha256, sample.speaker, sample.speaker_origin,
@@ -91,7 +91,7 @@ def video_ties(session: Session) -> Iterator[VideoTies]:
         )  # fmt: skip
 
 
-def _only_repeats() -> ColumnElement[bool]:
+def _only_duplicates() -> ColumnElement[bool]:
     """Whether a sample is rejected for nothing but a repeat of what is in another split."""
     check, sample = models.SampleCheck, models.Sample
     failed = exists().where(check.sample_id == sample.id, ~check.passed)

@@ -12,9 +12,9 @@ from annotate.feature_store import FeatureStore
 from annotate.types import UNIMODAL, Kind, Modality, TaskPrediction
 
 if TYPE_CHECKING:
-    from annotate.learning.batches import Places
+    from annotate.learning.batches import Origins
     from annotate.learning.checkpoint import Checkpoint
-    from db.features import Place as Location
+    from db.features import FeatureLocation
 
 FeatureReader = Callable[[Modality, Sequence[str]], Sequence[NDArray[np.float32]]]
 """(modality, sample ids) -> (frames, dim) of each sample, in that order."""
@@ -71,7 +71,7 @@ class FeatureIndex:
         self._path_of: dict[Modality, NDArray[np.int32]] = {}
         self._position: dict[Modality, NDArray[np.int32]] = {}
 
-    def add(self, modality: Modality, locations: "Mapping[str, Location]") -> None:
+    def add(self, modality: Modality, locations: "Mapping[str, FeatureLocation]") -> None:
         """Note where the features of a modality are."""
         paths: dict[str, int] = {}
         path_of = np.full(len(self._row), -1, np.int32)
@@ -139,7 +139,7 @@ class ModelPredictor:
 
     checkpoint: "Checkpoint"
     read: FeatureReader
-    places: "Places"
+    origins: "Origins"
     device: str
 
     def __call__(self, sample_ids: Sequence[str], *, codes: bool) -> PoolPredictions:
@@ -147,7 +147,7 @@ class ModelPredictor:
         from annotate.learning.predict import see
 
         ids = sorted(set(sample_ids))
-        output = see(self.checkpoint, self.read, ids, self.device, self.places, codes=codes)
+        output = see(self.checkpoint, self.read, ids, self.device, self.origins, codes=codes)
         position = {sample_id: row for row, sample_id in enumerate(ids)}
         return PoolPredictions(position, output.predictions, output.embeddings, output.codes, self.device)
 

@@ -31,10 +31,10 @@ from annotate.wording import counted, either
 from db import batches, features, stats
 from db.batches import Candidate
 from db.costs import lead_times
+from db.duplicates import same_sound
 from db.engine import Session, reading
 from db.groups import video_ties
 from db.labels import read_labels
-from db.repeats import same_sound
 from db.rounds import get_round
 from db.votes import answers_by_rater
 
@@ -214,7 +214,7 @@ def _locate_features(project: Project, session: Session, sample_ids: Sequence[st
     ids = sorted(set(sample_ids))
     index = FeatureIndex(FeatureStore(project.features), ids)
     for modality, name in feature_names(project).items():
-        index.add(modality, features.places(session, name, ids))
+        index.add(modality, features.locations(session, name, ids))
     return index
 
 
@@ -224,7 +224,7 @@ def _predictor(
 ) -> Predictor:  # fmt: skip
     if round_id is None:
         return feature_embedder(project, index.read)
-    from annotate.learning.batches import Place
+    from annotate.learning.batches import Origin
     from annotate.learning.device import choose_device
     from annotate.rounds.find import open_checkpoint
 
@@ -232,15 +232,16 @@ def _predictor(
     checkpoint = open_checkpoint(project, round_id, get_round(session, round_id))
     groups = group(video_ties(session), same_sound(session), project.settings.splits.together).of
 
-    def places(sample_ids: Sequence[str]) -> list[Place]:
+    def origins(sample_ids: Sequence[str]) -> list[Origin]:
         rows = [clips.row[i] for i in sample_ids]
         videos = [clips.videos[row] for row in rows]
         starts = [int(clips.start_us[row]) for row in rows]
         return [
-            Place(video, start, groups.get(video, video)) for video, start in zip(videos, starts, strict=True)
+            Origin(video, start, groups.get(video, video))
+            for video, start in zip(videos, starts, strict=True)
         ]
 
-    return ModelPredictor(checkpoint, index.read, places, chosen)
+    return ModelPredictor(checkpoint, index.read, origins, chosen)
 
 
 def _may_ask(task: Task, candidate: Candidate) -> bool:

@@ -87,7 +87,7 @@ def assembler(project: Project, data: TrainingData, evaluation: "EvaluationSet")
     """Makes training sets of the project's samples."""
     from annotate.learning.prepared import TrainingSet
 
-    read, places = reader(project), read_origins(project)
+    read, origins = reader(project), read_origins(project)
 
     def labelled(ids: Sequence[str], tasks: Sequence[Task]) -> list[str]:
         return [i for i in ids if any((i, task.id) in evaluation.labels for task in tasks)]
@@ -95,7 +95,7 @@ def assembler(project: Project, data: TrainingData, evaluation: "EvaluationSet")
     def assemble(train: Sequence[str], valid: Sequence[str], tasks: Sequence[Task]) -> "TrainingSet":
         return TrainingSet(
             tuple(tasks), labelled(train, tasks), labelled(valid, tasks), evaluation.labels, read,
-            data.extractors, places,
+            data.extractors, origins,
         )  # fmt: skip
 
     return assemble

@@ -212,7 +212,7 @@ class RuleSettings(_Section):
         return self
 
 
-class RepeatSettings(_Section):
+class DuplicateSettings(_Section):
     """What may not be in two splits; the copy in the less protected one is rejected."""
 
     sound: bool = True

@@ -24,13 +24,13 @@ from annotate.config.sections import (
     CostSettings,
     DatabaseSettings,
     DimensionSettings,
+    DuplicateSettings,
     ExportSettings,
     FeatureSettings,
     IngestSettings,
     LabelStudioSettings,
     ProjectSettings,
     ProtocolSettings,
-    RepeatSettings,
     RuleSettings,
     SplitSettings,
     StorageSettings,
@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     transcribe: TranscribeSettings = TranscribeSettings()
     checks: dict[str, RuleSettings] = {}
     """By check: what a sample needs to be used."""
-    repeats: RepeatSettings = RepeatSettings()
+    repeats: DuplicateSettings = DuplicateSettings()
     corrections: CorrectionSettings = CorrectionSettings()
     features: FeatureSettings = FeatureSettings()
     train: TrainSettings = TrainSettings()

@@ -6,12 +6,12 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from annotate.config.sections import RepeatSettings
+from annotate.config.sections import DuplicateSettings
 from annotate.media.audio_fingerprint import in_common, key_of
 from annotate.types import PreparedSample, Split, Verdict
-from db import checks, repeats
+from db import checks, duplicates
+from db.duplicates import SOUND, TEXT, SampleInSplit
 from db.engine import Session
-from db.repeats import SOUND, TEXT, Placed
 
 SAME_SOUND = 6
 """Numbers of two prints that must agree. Unrelated clips have up to 3 in common, the same sound coded anew or
@@ -29,36 +29,38 @@ def remember(session: Session, prepared: Sequence[PreparedSample]) -> None:
     """Store what the new samples of a video have in common with those of others."""
     prints = {p.id: p.audio_fingerprint for p in prepared}
     keys = {name: [key_of(number) for number in own[:_INDEXED]] for name, own in prints.items()}
-    repeats.put_keys(session, TEXT, {p.id: _text_key(p.segment.text) for p in prepared})
-    repeats.put_keys(session, SOUND, keys)
-    found = repeats.candidates(session, keys)
-    others = repeats.prints(session, {other for _, other in found})
+    duplicates.put_keys(session, TEXT, {p.id: _text_key(p.segment.text) for p in prepared})
+    duplicates.put_keys(session, SOUND, keys)
+    found = duplicates.candidates(session, keys)
+    others = duplicates.prints(session, {other for _, other in found})
     agreeing = {(one, other): in_common(prints[one], others[other]) for one, other in found}
     same = {pair: count for pair, count in agreeing.items() if count >= SAME_SOUND}
-    repeats.put_pairs(session, sorted(prints), same)
+    duplicates.put_pairs(session, sorted(prints), same)
 
 
 def remember_text(session: Session, sample_id: str, text: str) -> None:
     """Store what the corrected text of a sample has in common with those of others."""
-    repeats.put_keys(session, TEXT, {sample_id: _text_key(text)})
+    duplicates.put_keys(session, TEXT, {sample_id: _text_key(text)})
 
 
-def judge_repeats(session: Session, settings: RepeatSettings) -> None:
+def judge_duplicates(session: Session, settings: DuplicateSettings) -> None:
     """Reject the less protected copy of every repeat in two splits; what repeats no more comes back."""
     found: dict[str, dict[str, Verdict]] = defaultdict(dict)
     if settings.sound:
-        pairs = sorted(repeats.sound_across_splits(session), key=lambda row: min(map(_rank, row[:2])))
+        pairs = sorted(duplicates.sound_across_splits(session), key=lambda row: min(map(_rank, row[:2])))
         for one, other, agreeing in pairs:
             _refuse(found, checks.REPEATED_SOUND, [one, other], float(agreeing))
     if settings.text:
-        for same in repeats.text_across_splits(session):
+        for same in duplicates.text_across_splits(session):
             _refuse(
                 found, checks.REPEATED_TEXT, [p for p in same if _long_enough(p.transcript, settings)], 1.0
             )
-    checks.put_repeats(session, {sample: list(found[sample].values()) for sample in sorted(found)})
+    checks.put_duplicate_verdicts(session, {sample: list(found[sample].values()) for sample in sorted(found)})
 
 
-def _refuse(found: dict[str, dict[str, Verdict]], name: str, same: Iterable[Placed], value: float) -> None:
+def _refuse(
+    found: dict[str, dict[str, Verdict]], name: str, same: Iterable[SampleInSplit], value: float
+) -> None:
     """A failed verdict for each sample that repeats one in a split that is better protected.
 
     The first verdict on a sample stays, so whoever calls this puts the best protected repeats in front.
@@ -71,7 +73,7 @@ def _refuse(found: dict[str, dict[str, Verdict]], name: str, same: Iterable[Plac
             found[placed.sample_id].setdefault(name, Verdict(name, value, False, reason))
 
 
-def _rank(placed: Placed) -> tuple[int, str]:
+def _rank(placed: SampleInSplit) -> tuple[int, str]:
     return _ORDER[placed.split], placed.sample_id
 
 
@@ -87,7 +89,7 @@ def _text_key(text: str) -> list[int]:
     return [int.from_bytes(hashlib.sha256(words.encode()).digest()[:8]) >> 1] if words else []
 
 
-def _long_enough(text: str, settings: RepeatSettings) -> bool:
+def _long_enough(text: str, settings: DuplicateSettings) -> bool:
     """Whether that many words, or characters of a script without spaces, do not come twice by chance."""
     signs = len(_WITHOUT_SPACES.findall(text))
     words = len(_WITHOUT_SPACES.sub(" ", normal(text)).split())

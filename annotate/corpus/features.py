@@ -81,8 +81,8 @@ def read_features(
     """
     name = full_name(project.settings.features.extractor(modality), open_extractor(project, modality))
     with reading(project.engine) as session:
-        places = features.places(session, name, sample_ids)
-    missing = len(set(sample_ids) - places.keys())
+        locations = features.locations(session, name, sample_ids)
+    missing = len(set(sample_ids) - locations.keys())
     if missing:
         raise FeatureError(
             f"{missing} of {counted(len(set(sample_ids)), 'sample')} {either(missing, 'has', 'have')} "
@@ -90,7 +90,7 @@ def read_features(
             hint="annotate extract",
         )
     store, arrays = FeatureStore(project.features), dict[str, NDArray[np.float32]]()
-    for path in sorted({places[i].path for i in sample_ids}):
-        here = [i for i in dict.fromkeys(sample_ids) if places[i].path == path]
-        arrays |= zip(here, store.read(path, [places[i].position for i in here]), strict=True)
+    for path in sorted({locations[i].path for i in sample_ids}):
+        here = [i for i in dict.fromkeys(sample_ids) if locations[i].path == path]
+        arrays |= zip(here, store.read(path, [locations[i].position for i in here]), strict=True)
     return [arrays[i] for i in sample_ids]

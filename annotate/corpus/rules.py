@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from annotate.config.settings import Settings
-from annotate.corpus.duplicates import judge_repeats
+from annotate.corpus.duplicates import judge_duplicates
 from annotate.errors import ConfigError
 from annotate.registry import CHECKS
 from annotate.types import Rule, Verdict
@@ -68,11 +68,11 @@ def rejudge(session: Session, rules: Rules) -> list[str]:
     ]
 
 
-def settle_repeats(session: Session, rules: Rules, *, moved: bool) -> None:
+def settle_duplicates(session: Session, rules: Rules, *, moved: bool) -> None:
     """Judge samples against those of others, when any is new, was judged anew or got its split (`moved`)."""
     pending = checks.judged_by_others(session, rules.hash)
     if pending or moved:
-        judge_repeats(session, rules.repeats)
+        judge_duplicates(session, rules.repeats)
     for some in chunks(pending):
         checks.mark_judged(session, some, rules.hash)
 

@@ -6,7 +6,7 @@ from annotate.config.settings import Settings
 from annotate.corpus.splits import Division, deviation, divide, free_videos, is_off, redraw
 from annotate.types import Split
 from annotate.wording import counted, either
-from db import groups, repeats, videos
+from db import duplicates, groups, videos
 from db.engine import Session
 
 
@@ -36,7 +36,7 @@ def settle_splits(session: Session, settings: Settings, fixed: set[str]) -> Sett
     unsettled = groups.something_to_settle(session)
     if fixed and not unsettled and not is_off(deviation(counts, shares)):
         return Settled()
-    ties, pairs = list(groups.video_ties(session)), list(repeats.same_sound(session))
+    ties, pairs = list(groups.video_ties(session)), list(duplicates.same_sound(session))
     division = divide(ties, pairs, counts, settings) if fixed else None
     warnings, moving, moved = [], list[str](), 0
     if division is None or is_off(division.deviation):

@@ -10,9 +10,9 @@ from annotate.corpus.duplicates import remember, remember_text
 from annotate.corpus.rules import Rules
 from annotate.corrections.plan import (
     Change,
+    CorrectionPlan,
+    InvalidCorrection,
     NewSample,
-    Plan,
-    Unfit,
     require_disjoint,
     speaker_of,
     tidy,
@@ -89,7 +89,7 @@ def _login() -> str:
 
 def correct(
     project: Project,
-    make_plan: Callable[[Session], Plan],
+    make_plan: Callable[[Session], CorrectionPlan],
     *,
     by: str | None = None,
     dry_run: bool = False,
@@ -126,11 +126,11 @@ def correct(
     )
 
 
-def _checked(session: Session, make_plan: Callable[[Session], Plan]) -> Plan:
+def _checked(session: Session, make_plan: Callable[[Session], CorrectionPlan]) -> CorrectionPlan:
     try:
         plan = make_plan(session)
         require_disjoint(session, plan)
-    except Unfit as error:
+    except InvalidCorrection as error:
         raise UsageError(
             str(error), hint="nothing was changed; annotate samples list shows samples"
         ) from error
@@ -149,7 +149,7 @@ def _wanted(session: Session, cuts: Sequence[NewSample]) -> dict[str, list[Corre
 
 
 def _write(
-    session: Session, project: Project, rules: Rules, plan: Plan,
+    session: Session, project: Project, rules: Rules, plan: CorrectionPlan,
     made: Mapping[str, Sequence[PreparedSample]], author: str, outcome: _Outcome,
 ) -> None:  # fmt: skip
     homes = groups.homes(session) if "speaker" in project.settings.splits.together else {}

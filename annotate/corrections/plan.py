@@ -19,7 +19,7 @@ MILLISECOND_US = 1_000
 NAME_LENGTH = 200
 
 
-class Unfit(ValueError):
+class InvalidCorrection(ValueError):
     """A correction that cannot be made; the message says why, in terms of the sample."""
 
 
@@ -88,7 +88,7 @@ class Change:
 
 
 @dataclass(slots=True)
-class Plan:
+class CorrectionPlan:
     """Everything that is to be written."""
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -128,13 +128,17 @@ def is_cut_as(session: Session, sample_id: str, wanted: Wanted) -> bool:
 
 
 def require_active(row: models.Sample | None, sample_id: str) -> models.Sample:
-    """The sample, if it can be corrected. Raises `Unfit`."""
+    """The sample, if it can be corrected. Raises `InvalidCorrection`."""
     if row is None:
-        raise Unfit(f"there is no sample {sample_id}")
+        raise InvalidCorrection(f"there is no sample {sample_id}")
     if row.status == SampleStatus.RETIRED:
-        raise Unfit(f"sample {sample_id} was replaced by another cut: `annotate samples show {sample_id}`")
+        raise InvalidCorrection(
+            f"sample {sample_id} was replaced by another cut: `annotate samples show {sample_id}`"
+        )
     if row.status == SampleStatus.REMOVED:
-        raise Unfit(f"the video of sample {sample_id} was removed: `annotate remove --undo VIDEO` first")
+        raise InvalidCorrection(
+            f"the video of sample {sample_id} was removed: `annotate remove --undo VIDEO` first"
+        )
     return row
 
 
@@ -150,8 +154,8 @@ def tidy(text: str) -> str:
     return " ".join("".join(c for c in spaced if unicodedata.category(c) not in ("Cc", "Cs")).split())
 
 
-def add_edit(session: Session, plan: Plan, edit: Edit) -> None:
-    """Put one edit into the plan. Raises `Unfit` where it cannot be made; the plan is unchanged then."""
+def add_edit(session: Session, plan: CorrectionPlan, edit: Edit) -> None:
+    """Add one edit to the plan. Raises `InvalidCorrection`, with the plan unchanged, if it cannot be made."""
     row = require_active(session.get(models.Sample, edit.sample_id), edit.sample_id)
     text = None if edit.transcript is None else tidy(edit.transcript)
     text = None if text == row.transcript else text
@@ -159,7 +163,7 @@ def add_edit(session: Session, plan: Plan, edit: Edit) -> None:
     span = _new_span(session, row, edit)
     decision = _new_decision(session, row, edit)
     if decision in (Decision.ACCEPT, Decision.REJECT) and not edit.reason.strip():
-        raise Unfit(f"sample {row.id} cannot be {decision} without a reason")
+        raise InvalidCorrection(f"sample {row.id} cannot be {decision} without a reason")
     changes = list(_changes(session, row, text, speaker, span, decision))
     if not changes:
         plan.unchanged += 1
@@ -196,9 +200,11 @@ def _new_speaker(session: Session, row: models.Sample, said: str | None) -> str 
     if name == known:
         return None
     if not name:
-        raise Unfit(f"the speaker of sample {row.id} cannot be empty: it is {known!r}")
+        raise InvalidCorrection(f"the speaker of sample {row.id} cannot be empty: it is {known!r}")
     if len(name) > NAME_LENGTH:
-        raise Unfit(f"the speaker of sample {row.id} has {len(name)} characters, more than {NAME_LENGTH}")
+        raise InvalidCorrection(
+            f"the speaker of sample {row.id} has {len(name)} characters, more than {NAME_LENGTH}"
+        )
     return name
 
 
@@ -217,18 +223,20 @@ def _moved(old_us: int, new_us: int | None) -> int:
 
 
 def require_span(session: Session, row: models.Sample, start_us: int, end_us: int) -> None:
-    """Raise `Unfit` unless the stretch can be a sample of the same video."""
+    """Raise `InvalidCorrection` unless the stretch can be a sample of the same video."""
     video = session.get_one(models.Video, row.video_sha256)
     if video.origin == VideoOrigin.IMPORTED:
-        raise Unfit(f"sample {row.id} was imported without its video, so it cannot be cut otherwise")
+        raise InvalidCorrection(
+            f"sample {row.id} was imported without its video, so it cannot be cut otherwise"
+        )
     if start_us < 0 or end_us - start_us < LEAST_US:
-        raise Unfit(
+        raise InvalidCorrection(
             f"sample {row.id} would last from {seconds(start_us)} to {seconds(end_us)} s; a sample starts at "
             f"0 or later and lasts {LEAST_US / 1e6:g} s or more"
         )
     length = video.facts.get("duration_us")
     if isinstance(length, int) and end_us > length + LEAST_US // 2:
-        raise Unfit(
+        raise InvalidCorrection(
             f"sample {row.id} would end at {seconds(end_us)} s, but its video ends at {seconds(length)} s"
         )
 
@@ -281,13 +289,18 @@ def _cue(segment: Segment) -> Cue:
 
 
 def add_split(
-    session: Session, plan: Plan, sample_id: str, at_us: Sequence[int], texts: Sequence[str], reason: str
+    session: Session,
+    plan: CorrectionPlan,
+    sample_id: str,
+    at_us: Sequence[int],
+    texts: Sequence[str],
+    reason: str,
 ) -> None:
-    """Put into the plan that a sample becomes several. Raises `Unfit`."""
+    """Put into the plan that a sample becomes several. Raises `InvalidCorrection`."""
     row = require_active(session.get(models.Sample, sample_id), sample_id)
     edges = [row.start_us, *sorted(set(at_us)), row.end_us]
     if any(not row.start_us < at < row.end_us for at in at_us):
-        raise Unfit(
+        raise InvalidCorrection(
             f"sample {row.id} lasts from {span_text((row.start_us, row.end_us))}: split it between these"
         )
     parts = list(pairwise(edges))
@@ -295,11 +308,11 @@ def add_split(
         require_span(session, row, start, end)
     if texts and len(texts) != len(parts):
         given = counted(len(texts), "transcript")
-        raise Unfit(
+        raise InvalidCorrection(
             f"sample {row.id} becomes {counted(len(parts), 'sample')}, and --transcript gives {given}"
         )
     if not texts and row.transcript and not row.words:
-        raise Unfit(
+        raise InvalidCorrection(
             f"nobody knows which words of sample {row.id} come before the cut: give --transcript "
             f"{len(parts)} times; its text is {row.transcript!r}"
         )
@@ -314,24 +327,24 @@ def add_split(
 
 def add_merge(
     session: Session,
-    plan: Plan,
+    plan: CorrectionPlan,
     sample_ids: Sequence[str],
     text: str | None,
     speaker: str | None,
     reason: str,
 ) -> None:
-    """Put into the plan that several samples become one. Raises `Unfit`."""
+    """Put into the plan that several samples become one. Raises `InvalidCorrection`."""
     rows = [require_active(session.get(models.Sample, name), name) for name in dict.fromkeys(sample_ids)]
     if len(rows) < 2:
-        raise Unfit("name two samples or more to merge")
+        raise InvalidCorrection("name two samples or more to merge")
     rows.sort(key=lambda row: row.start_us)
     if len({row.video_sha256 for row in rows}) > 1:
-        raise Unfit("samples of several videos cannot be merged")
+        raise InvalidCorrection("samples of several videos cannot be merged")
     span = rows[0].start_us, max(row.end_us for row in rows)
     require_span(session, rows[0], *span)
     names = dict.fromkeys(speaker_of(session, row) for row in rows)
     if speaker is None and len(names) > 1:
-        raise Unfit(
+        raise InvalidCorrection(
             f"the samples have different speakers ({', '.join(map(repr, names))}): say --speaker NAME"
         )
     named = tidy(speaker) if speaker is not None else ""
@@ -360,8 +373,8 @@ def _merged(rows: Sequence[models.Sample], span: tuple[int, int]) -> Segment:
     )
 
 
-def require_disjoint(session: Session, plan: Plan) -> None:
-    """See that no two samples of a video overlap in the end. Raises `Unfit`.
+def require_disjoint(session: Session, plan: CorrectionPlan) -> None:
+    """See that no two samples of a video overlap in the end. Raises `InvalidCorrection`.
 
     Samples that rules reject, and that nobody corrected, give way: a new sample that reaches into one
     replaces it.
@@ -383,7 +396,7 @@ def require_disjoint(session: Session, plan: Plan) -> None:
                 plan.cuts[number] = replace(cut, predecessors=(*cut.predecessors, *(r.id for r in hit)))
         for one, other in pairwise(sorted(cuts, key=lambda cut: cut.span)):
             if _overlap(one.span, other.span):
-                raise Unfit(
+                raise InvalidCorrection(
                     f"the new cuts of {', '.join(one.predecessors)} ({span_text(one.span)}) and of "
                     f"{', '.join(other.predecessors)} ({span_text(other.span)}) overlap"
                 )
@@ -392,7 +405,7 @@ def require_disjoint(session: Session, plan: Plan) -> None:
 def _require_weak(cut: NewSample, hit: Iterable[models.Sample], weak: Collection[str]) -> None:
     for row in hit:
         if row.id not in weak:
-            raise Unfit(
+            raise InvalidCorrection(
                 f"the new cut of {', '.join(cut.predecessors)} ({span_text(cut.span)}) overlaps sample "
                 f"{row.id} ({span_text((row.start_us, row.end_us))}): change that one, too, or merge them"
             )

@@ -29,7 +29,7 @@ _STATE_LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopabcdef")
 HINT = "export the table again with `annotate samples export`, or correct the cells that are named"
 
 
-class Damaged(ValueError):
+class DamagedCell(ValueError):
     """A cell that cannot be read without guessing; the message says why."""
 
 
@@ -173,22 +173,22 @@ def _miscounted(columns: Sequence[str], cells: Sequence[str]) -> str:
 
 
 def read_seconds(cell: str, stored_us: int, decimal_comma: bool) -> int:
-    """Microseconds that a cell says, `stored_us` where it says the same. Raises `Damaged`."""
+    """Microseconds that a cell says, `stored_us` where it says the same. Raises `DamagedCell`."""
     text = cell.strip()
     if text == seconds(stored_us):
         return stored_us
     if not _NUMBER.fullmatch(text):
-        raise Damaged(f"{text!r} is no number of seconds")
+        raise DamagedCell(f"{text!r} is no number of seconds")
     if "," in text:
         if not decimal_comma:
-            raise Damaged(f"{text!r} has a comma, which may be a decimal one or not: write a point")
+            raise DamagedCell(f"{text!r} has a comma, which may be a decimal one or not: write a point")
         text = text.replace(",", ".")
     number = float(text)
     if not math.isfinite(number) or abs(number) > 1e7:
-        raise Damaged(f"{cell.strip()!r} is no time in a video")
+        raise DamagedCell(f"{cell.strip()!r} is no time in a video")
     stored = round(stored_us / 1e6, 3)
     if stored and round(number, 3) == round(stored * 1000, 3):
-        raise Damaged(
+        raise DamagedCell(
             f"{cell.strip()!r} is a thousand times {seconds(stored_us)}: a spreadsheet took the decimal "
             "point for a separator of thousands"
         )
@@ -196,23 +196,23 @@ def read_seconds(cell: str, stored_us: int, decimal_comma: bool) -> int:
 
 
 def read_text(cell: str, stored: str) -> str:
-    """The tidied text of a cell. Raises `Damaged` where a spreadsheet changed it, not a person."""
+    """The tidied text of a cell. Raises `DamagedCell` where a spreadsheet changed it, not a person."""
     text = tidy(cell)
     if text == tidy(stored):
         return stored
     if text in ERRORS:
-        raise Damaged(
+        raise DamagedCell(
             f"{text} is what a spreadsheet makes of a text that begins with =: write {stored!r} again"
         )
     if _damaged_number(text, stored):
-        raise Damaged(
+        raise DamagedCell(
             f"{stored!r} became {text!r}, which a spreadsheet makes of numbers and dates: import the column "
             "as text, or correct this one by `annotate samples edit`"
         )
     if stored and text == "".join(c if c.isascii() else "?" for c in stored):
-        raise Damaged(f"letters of {stored!r} became question marks: save the table as CSV UTF-8")
+        raise DamagedCell(f"letters of {stored!r} became question marks: save the table as CSV UTF-8")
     if _is_mojibake(cell):
-        raise Damaged(f"{text!r} is UTF-8 that was opened as another encoding: open the table as UTF-8")
+        raise DamagedCell(f"{text!r} is UTF-8 that was opened as another encoding: open the table as UTF-8")
     return text
 
 

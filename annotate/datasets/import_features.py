@@ -144,7 +144,7 @@ def _width(
     """Numbers per frame of a modality, which are the same in the whole project."""
     with reading(project.engine) as session:
         other = imports.one_feature_outside(session, name, ids)
-        location = None if other is None else features.places(session, name, [other])[other]
+        location = None if other is None else features.locations(session, name, [other])[other]
     if location is None:
         return 1 if frames is None else frames.dim
     width = int(store.read(location.path, [location.position])[0].shape[1])

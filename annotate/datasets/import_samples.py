@@ -11,7 +11,7 @@ from annotate.errors import CorpusError, UsageError
 from annotate.importing.corpus import Corpus, Utterance
 from annotate.types import Split
 from annotate.wording import counted, either
-from db import groups, imports, removal, repeats, videos
+from db import duplicates, groups, imports, removal, videos
 from db.engine import Session
 from db.imports import NewSample, NewVideo, Stored
 
@@ -203,7 +203,7 @@ def store_samples(session: Session, settings: Settings, plan: ImportPlan) -> lis
         )
     if groups.something_to_settle(session):
         counts = videos.samples_per_split(session)
-        division = divide(groups.video_ties(session), repeats.same_sound(session), counts, settings)
+        division = divide(groups.video_ties(session), duplicates.same_sound(session), counts, settings)
         _, kept_back = groups.give_splits(session, division.splits, division.groups.held)
         warnings += division.warnings(kept_back)
     empty = [split.value for split, n in videos.samples_per_split(session).items() if not n]

@@ -37,7 +37,7 @@ from annotate.types import (
     Working,
 )
 from annotate.wording import counted, either
-from db import checks, corrections, samples, units, videos
+from db import checks, corrections, samples, videos, work_attempts
 from db.engine import reading, writing
 
 LOCK_SECONDS = 2.0
@@ -265,7 +265,7 @@ class Run:
             detail = failed.message.strip().rsplit("\n", 1)[-1]
         else:
             with writing(self.project.engine) as session:
-                attempts = units.add_attempt(session, flight.unit_id, failed.message)
+                attempts = work_attempts.add_attempt(session, flight.unit_id, failed.message)
             if attempts < self.project.settings.ingest.attempts:
                 return None
             detail = f"{failed.message} ({counted(attempts, 'attempt')})"
@@ -291,7 +291,7 @@ class Run:
             for file in flight.files:
                 if videos.put_file(session, file.key, file.stat, sha256):
                     self._replaced.append(file.name)
-            units.forget_attempts(session, flight.unit_id)
+            work_attempts.forget_attempts(session, flight.unit_id)
         self.cut_counts[outcome.status] += 1
         if outcome.reason == UNUSABLE:
             # Another copy of the video may have a transcript that can be used.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from annotate.corpus.rules import Rules, rejudge, settle_repeats
+from annotate.corpus.rules import Rules, rejudge, settle_duplicates
 from annotate.corpus.settle_splits import settle_splits
 from annotate.corpus.splits import some
 from annotate.project import Project
@@ -47,7 +47,7 @@ def settle(
     warnings += _refused_names(refused)
     settled = settle_splits(session, settings, fixed)
     warnings += settled.warnings
-    settle_repeats(session, rules, moved=settled.changed or changed)
+    settle_duplicates(session, rules, moved=settled.changed or changed)
     if cut or settled.given:
         counts = {status.value: count for status, count in sorted((cut or {}).items())}
         detail = {"videos": counts, "settled": settled.given, "moved": settled.moved}

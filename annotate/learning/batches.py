@@ -28,7 +28,7 @@ FARTHEST = 5.0
 shout (one n-gram seen once among a thousand samples has a value of 32)."""
 
 
-class Place(NamedTuple):
+class Origin(NamedTuple):
     """Where a sample comes from."""
 
     video: str
@@ -37,8 +37,8 @@ class Place(NamedTuple):
     """What is never divided: a speaker, an episode, whatever hangs together."""
 
 
-Places = Callable[[Sequence[str]], Sequence[Place]]
-"""Sample ids -> their places, in the order asked."""
+Origins = Callable[[Sequence[str]], Sequence[Origin]]
+"""Sample ids -> their origins, in the order asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,16 +164,18 @@ def _require_width(frames: NDArray[np.float32], dim: int, modality: Modality, sa
 def make_inputs(
     condensed: Condensed,
     standardisers: Mapping[Modality, Standardiser],
-    places: Sequence[Place] | None = None,
+    origins: Sequence[Origin] | None = None,
 ) -> Inputs:
-    """Standardise and pad. A modality without a standardiser passes as it is; without places every sample is
+    """Standardise and pad. A modality without a standardiser passes as it is; without origins every sample is
     a video of its own.
 
     Raises `ModelError` when the features are of another width than the standardiser's.
     """
     padded = {m: _pad(samples, standardisers.get(m), m) for m, samples in condensed.items()}
     count = len(next(iter(condensed.values())))
-    video, position = _neighbours(places) if places is not None else (np.arange(count), np.zeros(count, int))
+    video, position = (
+        _neighbours(origins) if origins is not None else (np.arange(count), np.zeros(count, int))
+    )
     return Inputs(
         {m.value: values for m, (values, _) in padded.items()},
         {m.value: mask for m, (_, mask) in padded.items()},
@@ -182,12 +184,12 @@ def make_inputs(
     )
 
 
-def _neighbours(places: Sequence[Place]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _neighbours(origins: Sequence[Origin]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(n,) a number per video, and (n,) the rank of each sample's start among those of its video."""
     numbers: dict[str, int] = {}
-    video = np.array([numbers.setdefault(place.video, len(numbers)) for place in places], np.int64)
-    order = sorted(range(len(places)), key=lambda i: (video[i], places[i].start_us))
-    position, seen = np.zeros(len(places), np.int64), dict.fromkeys(numbers.values(), 0)
+    video = np.array([numbers.setdefault(origin.video, len(numbers)) for origin in origins], np.int64)
+    order = sorted(range(len(origins)), key=lambda i: (video[i], origins[i].start_us))
+    position, seen = np.zeros(len(origins), np.int64), dict.fromkeys(numbers.values(), 0)
     for i in order:
         position[i] = seen[int(video[i])]
         seen[int(video[i])] += 1

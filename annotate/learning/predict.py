@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.learning.batches import CHUNK, FeatureReader, Place, Places, make_inputs, read_condensed
+from annotate.learning.batches import CHUNK, FeatureReader, Origin, Origins, make_inputs, read_condensed
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
 from annotate.learning.heads.base import Head, Raw
@@ -48,10 +48,10 @@ def predict(
     read: FeatureReader,
     sample_ids: Sequence[str],
     device: str = "cpu",
-    places: Places | None = None,
+    origins: Origins | None = None,
 ) -> tuple[dict[str, TaskPrediction], NDArray[np.float32]]:
     """Predictions by task id, and (n, hidden) embeddings: see `Predictions`, and `see` for what is raised."""
-    seen = see(checkpoint, read, sample_ids, device, places)
+    seen = see(checkpoint, read, sample_ids, device, origins)
     return seen.predictions, seen.embeddings
 
 
@@ -60,15 +60,15 @@ def see(
     read: FeatureReader,
     sample_ids: Sequence[str],
     device: str = "cpu",
-    places: Places | None = None,
+    origins: Origins | None = None,
     *,
     codes: bool = False,
 ) -> Predictions:
     """Everything the model can tell about samples; what the heads read only with `codes`.
 
-    Features are read about `CHUNK` samples at a time, and nothing but the answers is kept. `places` is needed
-    where the network looks at the other utterances of a video. Raises `ModelError` when features are not
-    finite or have another width.
+    Features are read about `CHUNK` samples at a time, and nothing but the answers is kept. `origins` is
+    needed where the network looks at the other utterances of a video. Raises `ModelError` when features are
+    not finite or have another width.
     """
     members = checkpoint.load(device)
     condense = {m: encoder_class(m, checkpoint.recipe).condense for m in checkpoint.extractors}
@@ -78,7 +78,7 @@ def see(
     embeddings = np.zeros((len(sample_ids), checkpoint.recipe.hidden), np.float32)
     kept: Codes = {}
     with repeatable(0, device):
-        for rows, known in _chunks(members, sample_ids, places):
+        for rows, known in _chunks(members, sample_ids, origins):
             condensed = read_condensed(read, condense, [sample_ids[i] for i in rows])
             inputs = make_inputs(condensed, checkpoint.standardisers, known)
             chunk = raw_outputs(members, inputs, checkpoint.combination.passes, codes=codes)
@@ -101,14 +101,14 @@ def _keep(kept: Codes, rows: NDArray[np.intp], found: Codes, count: int) -> None
 
 
 def _chunks(
-    members: Members, sample_ids: Sequence[str], places: Places | None
-) -> Iterator[tuple[NDArray[np.intp], Sequence[Place] | None]]:
+    members: Members, sample_ids: Sequence[str], origins: Origins | None
+) -> Iterator[tuple[NDArray[np.intp], Sequence[Origin] | None]]:
     """Positions of samples that are asked together; whole videos where the network looks at neighbours."""
-    if not members.net.needs_context or places is None:
+    if not members.net.needs_context or origins is None:
         for start in range(0, len(sample_ids), CHUNK):
             yield np.arange(start, min(start + CHUNK, len(sample_ids))), None
         return
-    known = places(sample_ids)
+    known = origins(sample_ids)
     order = sorted(range(len(known)), key=lambda i: (known[i].video, known[i].start_us))
     chunk: list[int] = []
     for i in order:

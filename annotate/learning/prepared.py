@@ -12,8 +12,8 @@ from annotate.learning.batches import (
     Batch,
     Condense,
     FeatureReader,
-    Place,
-    Places,
+    Origin,
+    Origins,
     Standardiser,
     encode_labels,
     make_inputs,
@@ -31,9 +31,9 @@ from annotate.learning.sample_weights import Weigher, label_weights
 from annotate.types import UNIMODAL, Label, Modality, Task
 
 
-def alone(sample_ids: Sequence[str]) -> list[Place]:
-    """Places for those who know none: every sample is a video and a group of its own."""
-    return [Place(sample_id, 0, sample_id) for sample_id in sample_ids]
+def alone(sample_ids: Sequence[str]) -> list[Origin]:
+    """Origins for those who know none: every sample is a video and a group of its own."""
+    return [Origin(sample_id, 0, sample_id) for sample_id in sample_ids]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class TrainingSet:
     read: FeatureReader
     extractors: Mapping[Modality, str]
     """Features by modality: ``extractor@hash``."""
-    places: Places = alone
+    origins: Origins = alone
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ def prepare(training_set: TrainingSet, recipe: ModelConfig, device: str) -> Prep
     weighers = [Weigher.fit(t, recipe.balance, labels[t.id]) for t in training_set.tasks]
 
     def batch(ids: Sequence[str], condensed: Mapping[Modality, list[NDArray[np.float32]]]) -> Batch:
-        places = training_set.places(ids)
-        inputs = make_inputs(condensed, standardisers, places)
+        origins = training_set.origins(ids)
+        inputs = make_inputs(condensed, standardisers, origins)
         encoded, known = encode_labels(heads, ids, training_set.labels, targets)
-        groups = [place.group for place in places]
+        groups = [origin.group for origin in origins]
         weights = label_weights(weighers, ids, training_set.labels, groups)
         counts = {task_id: torch.from_numpy(found) for task_id, found in weights.items()}
         return Batch(inputs, encoded, known, counts).to(device)
@@ -111,7 +111,7 @@ def prepare(training_set: TrainingSet, recipe: ModelConfig, device: str) -> Prep
     watched = None
     if len(training_set.valid) >= FEWEST_VALID:
         watched = batch(training_set.valid, read_condensed(training_set.read, condense, training_set.valid))
-    groups = np.unique([p.group for p in training_set.places(training_set.train)], return_inverse=True)[1]
+    groups = np.unique([p.group for p in training_set.origins(training_set.train)], return_inverse=True)[1]
     return Prepared(
         recipe=recipe,
         tasks=training_set.tasks,

@@ -21,11 +21,11 @@ def score_model(
     from annotate.learning.predict import predict
 
     found: dict[str, dict[str, dict[str, float]]] = {}
-    places = read_origins(project)
+    origins = read_origins(project)
     for split in SCORED:
         ids = data.sample_ids(split, checkpoint.tasks)
         position = {sample_id: i for i, sample_id in enumerate(ids)}
-        predictions, _ = predict(checkpoint, reader(project), ids, device, places)
+        predictions, _ = predict(checkpoint, reader(project), ids, device, origins)
         found[split.value] = {}
         for task in checkpoint.tasks:
             labels = data.of_task(task, split)

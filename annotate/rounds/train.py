@@ -103,7 +103,7 @@ def _fit(
         labels={**data.labels[Split.TRAIN], **data.labels[Split.VALID]},
         read=reader(project),
         extractors=data.extractors,
-        places=read_origins(project),
+        origins=read_origins(project),
     )
     events = _events(project, keep.name[:12])
     return fit_ensemble(

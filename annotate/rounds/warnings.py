@@ -47,7 +47,7 @@ def warnings_of_project(project: Project, data: TrainingData) -> list[str]:
     if over:
         found.append(f"the preset {train.preset} is overridden for {', '.join(over)}: see `annotate doctor`")
     ids = data.sample_ids(Split.TRAIN, data.trainable())
-    if len({place.group for place in read_origins(project)(ids)}) < 2:
+    if len({origin.group for origin in read_origins(project)(ids)}) < 2:
         found.append("all train labels are of one group, such as one speaker: of others nothing is known")
     with reading(project.engine) as session:
         return [*found, *gap_warnings(project, session)]

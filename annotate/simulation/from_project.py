@@ -56,7 +56,7 @@ def world_of(
         labels=_of(labels, chosen),
         read=reader(project),
         extractors=data.extractors,
-        places=read_origins(project),
+        origins=read_origins(project),
         bare=feature_embedder(project, reader(project)).embed(pool),
         groups={"speaker": numbered(speakers), "video": numbered(videos)},
         clip_seconds=np.array([seconds[i] for i in pool]),

@@ -68,11 +68,11 @@ def _see(
         return [i for i in ids if any((i, task.id) in labels for task in tasks)]
 
     training_set = TrainingSet(
-        tasks, labelled(world.pool), labelled(valid), labels, world.read, world.extractors, world.places
+        tasks, labelled(world.pool), labelled(valid), labels, world.read, world.extractors, world.origins
     )
     checkpoint = fit_ensemble(training_set, world.recipe, seed=seed, device=world.device, cache_graphs=True)
     everything = [*world.pool, *world.test]
-    return see(checkpoint, world.read, everything, world.device, world.places, codes=True)
+    return see(checkpoint, world.read, everything, world.device, world.origins, codes=True)
 
 
 def scores(world: World, taught: Taught) -> dict[str, dict[str, float]]:

@@ -13,7 +13,7 @@ from annotate.types import Kind, Label, Modality, Task
 from annotate.wording import counted, either
 
 if TYPE_CHECKING:
-    from annotate.learning.batches import FeatureReader, Places
+    from annotate.learning.batches import FeatureReader, Origins
     from annotate.learning.model_config import ModelConfig
 
 Agree = Callable[[str, Task, Sequence[str]], Label]
@@ -33,7 +33,7 @@ class World:
     """By (sample id, task id). Of a pool sample each task has one."""
     read: "FeatureReader"
     extractors: Mapping[Modality, str]
-    places: "Places"
+    origins: "Origins"
     bare: NDArray[np.float32]
     """(pool, d) where the pool's samples lie to each other while there is no model."""
     groups: Mapping[str, NDArray[np.intp]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from annotate.corpus.lookup import one_sample, one_video
 from annotate.corrections.apply import CorrectionReport, correct
-from annotate.corrections.plan import Decision, Edit, Plan, add_edit, add_merge, add_split
+from annotate.corrections.plan import CorrectionPlan, Decision, Edit, add_edit, add_merge, add_split
 from annotate.errors import NothingToDo, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -120,8 +120,8 @@ def edit(  # noqa: PLR0913 - one for each option
             "nothing is to be changed", hint="name one of --transcript, --speaker, --start and --end"
         )
 
-    def plan(session: Session) -> Plan:
-        made = Plan()
+    def plan(session: Session) -> CorrectionPlan:
+        made = CorrectionPlan()
         add_edit(session, made, Edit(
             one_sample(session, name), transcript=transcript, speaker=speaker, start_us=_microseconds(start),
             end_us=_microseconds(end), reason=reason,
@@ -133,7 +133,7 @@ def edit(  # noqa: PLR0913 - one for each option
 
 def make_corrections(
     project: Project,
-    make_plan: Callable[[Session], Plan],
+    make_plan: Callable[[Session], CorrectionPlan],
     *,
     by: str | None,
     dry_run: bool,
@@ -177,8 +177,8 @@ def split(
     one for each part. Raises what `correct` does.
     """
 
-    def plan(session: Session) -> Plan:
-        made = Plan()
+    def plan(session: Session) -> CorrectionPlan:
+        made = CorrectionPlan()
         times = [round(time * 1e6) for time in at]
         add_split(session, made, one_sample(session, name), times, transcripts, reason)
         return made
@@ -199,8 +199,8 @@ def merge(
 ) -> CorrectionReport:
     """Make one sample of several of one video that follow each other. Raises what `correct` does."""
 
-    def plan(session: Session) -> Plan:
-        made = Plan()
+    def plan(session: Session) -> CorrectionPlan:
+        made = CorrectionPlan()
         add_merge(session, made, [one_sample(session, name) for name in names], transcript, speaker, reason)
         return made
 
@@ -226,8 +226,8 @@ def decide(
         raise UsageError("a decision needs a reason", hint='--reason "the face is in profile"')
     decision = Decision.FORGET if undo else Decision.ACCEPT if accept else Decision.REJECT
 
-    def plan(session: Session) -> Plan:
-        made = Plan()
+    def plan(session: Session) -> CorrectionPlan:
+        made = CorrectionPlan()
         for name in dict.fromkeys(one_sample(session, name) for name in names):
             add_edit(session, made, Edit(name, decision=decision, reason=reason))
         return made

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from annotate.corrections.apply import CorrectionReport
 from annotate.corrections.plan import (
+    CorrectionPlan,
     Decision,
     Edit,
-    Plan,
-    Unfit,
+    InvalidCorrection,
     Wanted,
     add_edit,
     is_cut_as,
@@ -19,7 +19,7 @@ from annotate.corrections.plan import (
 )
 from annotate.corrections.table import (
     READ_ONLY,
-    Damaged,
+    DamagedCell,
     Row,
     damaged_id,
     read_seconds,
@@ -105,11 +105,11 @@ def apply_table(
     return report
 
 
-def _plan(session: Session, path: Path, rows: list[Row]) -> Plan:
+def _plan(session: Session, path: Path, rows: list[Row]) -> CorrectionPlan:
     names = {_id_of(row) for row in rows if not row.fault}
     known = samples.listed_by_id(session, sorted(names))
     ids = samples.ids_like(session, "") if names - known.keys() else []
-    plan, faults = Plan(), dict[int, str]()
+    plan, faults = CorrectionPlan(), dict[int, str]()
     lines: dict[str, int] = {}
     for row in rows:
         try:
@@ -120,12 +120,12 @@ def _plan(session: Session, path: Path, rows: list[Row]) -> Plan:
                 plan.unchanged += 1
             else:
                 add_edit(session, plan, edit)
-        except (Unfit, Damaged) as fault:
+        except (InvalidCorrection, DamagedCell) as fault:
             faults[row.line] = str(fault)
     if not faults:
         try:
             require_disjoint(session, plan)
-        except Unfit as fault:
+        except InvalidCorrection as fault:
             named = [line for sample_id, line in lines.items() if sample_id in str(fault)]
             faults[min(named, default=1)] = str(fault)
     if faults:
@@ -147,17 +147,17 @@ def _id_of(row: Row) -> str:
 
 
 def _sample(row: Row, known: Mapping[str, Listed], ids: Sequence[str], lines: Mapping[str, int]) -> Listed:
-    """The sample that a row is about; `ids` are those of all samples. Raises `Damaged`."""
+    """The sample that a row is about; `ids` are those of all samples. Raises `DamagedCell`."""
     if row.fault:
-        raise Damaged(row.fault)
+        raise DamagedCell(row.fault)
     name = _id_of(row)
     if not name:
-        raise Damaged("it names no sample")
+        raise DamagedCell("it names no sample")
     if name not in known:
         why = damaged_id(name, ids)
-        raise Damaged(f"there is no sample {row.cells['sample'].strip()!r}" + (f": {why}" if why else ""))
+        raise DamagedCell(f"there is no sample {row.cells['sample'].strip()!r}" + (f": {why}" if why else ""))
     if name in lines:
-        raise Damaged(f"sample {name} stands in line {lines[name]} already")
+        raise DamagedCell(f"sample {name} stands in line {lines[name]} already")
     for column, stored in zip(READ_ONLY, (known[name].video_name,), strict=True):
         _require_same(row, column, stored, name)
     return known[name]
@@ -166,10 +166,10 @@ def _sample(row: Row, known: Mapping[str, Listed], ids: Sequence[str], lines: Ma
 def _require_same(row: Row, column: str, stored: str, name: str) -> None:
     try:
         said = read_text(row.cells.get(column, stored), stored)
-    except Damaged:
+    except DamagedCell:
         return  # a spreadsheet rewrote it, and it decides nothing
     if said != " ".join(stored.split()):
-        raise Damaged(
+        raise DamagedCell(
             f"sample {name} is of {column} {stored!r}, not of {said!r}: were rows and ids mixed up? The "
             f"{column} cannot be changed"
         )
@@ -220,17 +220,17 @@ def _status(row: Row, one: Listed) -> SampleStatus | None:
     if said == one.status:
         return SampleStatus(one.status)
     if said not in DECISIONS:
-        raise Damaged(f"the status {row.cells['status'].strip()!r} is neither ok nor rejected")
+        raise DamagedCell(f"the status {row.cells['status'].strip()!r} is neither ok nor rejected")
     return DECISIONS[said]
 
 
 def _require_fresh(session: Session, row: Row, one: Listed) -> None:
-    """Raise `Damaged` when the sample was changed after the table was written."""
+    """Raise `DamagedCell` when the sample was changed after the table was written."""
     said = row.cells.get("state", "").strip().lower()
     if not said or said == state_of(_values(one)):
         return
     author = corrections.latest_author(session, one.id)
-    raise Damaged(
+    raise DamagedCell(
         f"sample {one.id} was changed{f' by {author}' if author else ''} after this table was written: "
         "export it again, and correct that"
     )

@@ -172,7 +172,7 @@ class SampleCheck(Base):
     reason: Mapped[str] = mapped_column(default="")
 
 
-class RepeatKey(Base):
+class DuplicateKey(Base):
     """What samples that repeat each other have in common, found by one index."""
 
     __tablename__ = "repeat_key"
@@ -183,7 +183,7 @@ class RepeatKey(Base):
     sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True, index=True)
 
 
-class SoundPair(Base):
+class AudioDuplicate(Base):
     """Two samples of two videos with the same sound."""
 
     __tablename__ = "sound_pair"
@@ -195,7 +195,7 @@ class SoundPair(Base):
     """Numbers of their prints that agree."""
 
 
-class Unit(Base):
+class WorkAttempt(Base):
     """Attempts at a piece of work that can kill its worker."""
 
     __tablename__ = "unit"

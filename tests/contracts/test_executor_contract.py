@@ -276,7 +276,7 @@ def project_of(make_project: MakeProject, tmp_path: Path) -> Callable[..., Any]:
     def ingested(executor: str) -> dict[str, list[str]]:
         project = make_project(name=executor).overruled("ingest", executor=executor)
         ingest(project, [folder], workers=2)
-        tables = (models.Video, models.VideoFile, models.Sample, models.SampleCheck, models.Unit)
+        tables = (models.Video, models.VideoFile, models.Sample, models.SampleCheck, models.WorkAttempt)
         return {model.__tablename__: _rows(project, model) for model in tables}
 
     return ingested

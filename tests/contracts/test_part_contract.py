@@ -97,7 +97,7 @@ def condensed(recipe: ModelConfig, frames: dict[Modality, list[np.ndarray]]) -> 
 
 def make(recipe: ModelConfig, n: int = 6, seed: int = 0) -> tuple[MultiTaskNet, Inputs]:
     """A network in evaluation mode, and n samples of three videos: 2 to 5 frames of small whole numbers."""
-    from annotate.learning.batches import Place, make_inputs
+    from annotate.learning.batches import Origin, make_inputs
 
     rng = np.random.default_rng(seed)
     frames = {
@@ -107,8 +107,8 @@ def make(recipe: ModelConfig, n: int = 6, seed: int = 0) -> tuple[MultiTaskNet, 
     rows = condensed(recipe, frames)
     torch.manual_seed(seed)
     net = MultiTaskNet({m: r[0].shape[1] for m, r in rows.items()}, TASKS, recipe).eval()
-    places = [Place(f"video{i % 3}", i, "") for i in range(n)]
-    return net, make_inputs(rows, {}, places)
+    origins = [Origin(f"video{i % 3}", i, "") for i in range(n)]
+    return net, make_inputs(rows, {}, origins)
 
 
 def hide(inputs: Inputs, modality: str, rows: slice = slice(None), filler: float = 0.0) -> Inputs:
@@ -246,7 +246,9 @@ def test_it_trains_is_repeatable_and_its_predictions_are_in_order(recipe):
     one, again = (fit_ensemble(training_set, recipe, seed=3, device="cpu") for _ in range(2))
     for a, b in zip(one.members, again.members, strict=True):
         assert all(torch.equal(a[name], b[name]) for name in a)
-    predictions, embeddings = predict(one, training_set.read, training_set.train, places=training_set.places)
+    predictions, embeddings = predict(
+        one, training_set.read, training_set.train, origins=training_set.origins
+    )
     assert np.isfinite(embeddings).all()
     for task in TASKS:
         said = predictions[task.id]

@@ -356,7 +356,7 @@ def test_a_worker_that_is_killed_once_costs_nothing(project: Project, folder: Pa
     make(folder, a="crash-once 2", b="speech 3")
     report = run(project, folder)
     assert (report.samples, report.failed) == (5, 0)
-    assert rows(project, models.Unit) == []
+    assert rows(project, models.WorkAttempt) == []
 
 
 def test_a_worker_that_is_killed_in_a_rescue_leaves_no_copy(project: Project, folder: Path) -> None:

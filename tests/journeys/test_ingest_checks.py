@@ -126,7 +126,7 @@ def test_a_copy_in_another_encoding_joins_the_split_of_its_original(project: Pro
     with reading(project.engine) as session:
         splits = {video.name: video.split for video in session.scalars(select(models.Video))}
         assert splits["again"] == splits["original"]
-        pairs = session.scalars(select(models.SoundPair)).all()
+        pairs = session.scalars(select(models.AudioDuplicate)).all()
         samples = {s.id: s.video_sha256 for s in session.scalars(select(models.Sample))}
         video = {v.sha256: v.name for v in session.scalars(select(models.Video))}
     assert {frozenset((video[samples[p.first]], video[samples[p.second]])) for p in pairs} == {

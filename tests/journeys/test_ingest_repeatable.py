@@ -41,7 +41,7 @@ def test_neither_workers_nor_order_nor_hash_seeds_change_a_row_or_a_byte(
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         rows = snapshot(project.root)
-        rows |= {m.__tablename__: _plain(project, m) for m in (models.RepeatKey, models.SoundPair)}
+        rows |= {m.__tablename__: _plain(project, m) for m in (models.DuplicateKey, models.AudioDuplicate)}
         made.append(rows)
     one, two = made
     for table in one:

@@ -171,7 +171,7 @@ def test_groups_and_repeats_do_not_see_a_removed_video(each_project: Project) ->
     with writing(each_project.engine) as session:
         for name, speaker, split in (("a", "anna", Split.TEST), ("b", "bert", Split.TRAIN)):
             sample = add_sample(session, add_video(session, name, speaker, split), text=words)
-            session.add(models.RepeatKey(kind="text", key=7, sample_id=sample.id))
+            session.add(models.DuplicateKey(kind="text", key=7, sample_id=sample.id))
             samples.append(sample.id)
     ask(each_project, samples)
     recheck(each_project)

@@ -318,8 +318,8 @@ def test_a_corpus_reads_in_the_order_asked_and_leaves_samples_without_labels_out
         np.array_equal(got, corpus.features[Modality.TEXT][row])
         for got, row in zip(corpus.read(Modality.TEXT, asked), (7, 3), strict=True)
     )
-    assert [place.video for place in corpus.place(asked)] == [corpus.videos[7], corpus.videos[3]]
-    assert corpus.place(asked)[0].group == corpus.groups[7]
+    assert [origin.video for origin in corpus.origins(asked)] == [corpus.videos[7], corpus.videos[3]]
+    assert corpus.origins(asked)[0].group == corpus.groups[7]
     task = corpus.task(T)
     known = [i for i in corpus.ids() if (i, T) in corpus.labels]
     training_set = corpus.training_set(corpus.ids()[:20][::-1], corpus.ids()[20:], [task])

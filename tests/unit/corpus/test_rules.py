@@ -8,12 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from annotate.config.settings import Settings
-from annotate.corpus.duplicates import judge_repeats, remember
-from annotate.corpus.rules import Rules, judge, rejudge, settle_repeats
+from annotate.corpus.duplicates import judge_duplicates, remember
+from annotate.corpus.rules import Rules, judge, rejudge, settle_duplicates
 from annotate.errors import ConfigError, UnknownName
 from annotate.project import Project
 from annotate.types import PreparedSample, Rule, Segment, Split
-from db import batches, checks, explain, models, repeats
+from db import batches, checks, duplicates, explain, models
 from db.dataset import dataset_samples
 from db.engine import reading, writing
 from db.models import AnnotationState, SampleStatus
@@ -209,7 +209,7 @@ def test_of_the_same_words_in_two_splits_the_less_protected_copy_goes(each_proje
         placed(session, "d", Split.TRAIN, "all other words that nobody else has said")
         placed(session, "e", Split.TRAIN, "short one")
         placed(session, "f", Split.TEST, "short one")
-        judge_repeats(session, each_project.settings.repeats)
+        judge_duplicates(session, each_project.settings.repeats)
     expected = f"repeated-text: repeats {test} in test"
     assert reasons(each_project) == {train: expected, valid: expected}
     assert {s for s, status in statuses(each_project).items() if status == SampleStatus.REJECTED} == {
@@ -224,7 +224,7 @@ def test_text_in_a_script_without_spaces_is_counted_in_characters(project: Proje
         placed(session, "b", Split.TEST, "我昨天根本不知道你在想什么。")
         placed(session, "c", Split.TRAIN, "我不知道")
         placed(session, "d", Split.TEST, "我不知道")
-        judge_repeats(session, project.settings.repeats)
+        judge_duplicates(session, project.settings.repeats)
     assert reasons(project).keys() == {train}
 
 
@@ -233,11 +233,11 @@ def test_the_same_sound_in_two_splits_is_refused_and_comes_back_when_allowed(eac
         train = placed(session, "a", Split.TRAIN, "one", PRINT)
         test = placed(session, "b", Split.TEST, "two", later(PRINT, 40)[:60])
         placed(session, "c", Split.TRAIN, "three", tuple(n + (10_000 << 12) for n in PRINT))
-        judge_repeats(session, each_project.settings.repeats)
-        assert [len(pair) for pair in repeats.same_sound(session)] == [2]
+        judge_duplicates(session, each_project.settings.repeats)
+        assert [len(pair) for pair in duplicates.same_sound(session)] == [2]
     assert reasons(each_project) == {train: f"repeated-sound: repeats {test} in test"}
     with writing(each_project.engine) as session:
-        judge_repeats(session, each_project.settings.repeats.model_copy(update={"sound": False}))
+        judge_duplicates(session, each_project.settings.repeats.model_copy(update={"sound": False}))
     assert reasons(each_project) == {}
     assert set(statuses(each_project).values()) == {SampleStatus.OK}
 
@@ -246,7 +246,7 @@ def test_keys_in_common_at_other_distances_are_no_repeat(project: Project) -> No
     with writing(project.engine) as session:
         placed(session, "a", Split.TRAIN, "one", PRINT)
         placed(session, "b", Split.TEST, "two", tuple((n >> 12 << 12) | (n * 37 & 4095) for n in PRINT))
-        assert repeats.same_sound(session) == []
+        assert duplicates.same_sound(session) == []
 
 
 def test_the_order_of_arrival_does_not_matter(make_project: Callable[..., Project]) -> None:
@@ -260,7 +260,7 @@ def test_the_order_of_arrival_does_not_matter(make_project: Callable[..., Projec
             for position in order:
                 placed(session, *rows[position])
         with writing(project.engine) as session:
-            judge_repeats(session, project.settings.repeats)
+            judge_duplicates(session, project.settings.repeats)
         return reasons(project)
 
     first = run("one", [0, 1, 2, 3, 4])
@@ -274,8 +274,8 @@ def test_a_repeat_of_a_retired_sample_is_none(project: Project) -> None:
         test = placed(session, "b", Split.TEST, LONG, PRINT)
         session.get_one(models.Sample, test).status = SampleStatus.RETIRED
         session.flush()
-        judge_repeats(session, project.settings.repeats)
-        assert repeats.same_sound(session) == []
+        judge_duplicates(session, project.settings.repeats)
+        assert duplicates.same_sound(session) == []
     assert reasons(project) == {}
 
 
@@ -286,15 +286,15 @@ def test_a_broken_rule_and_a_repeat_are_both_needed_to_be_gone(project: Project)
         placed(session, "b", Split.TEST, LONG)
         checks.put_verdicts(session, {train: Rules(project.settings).judge({"duration": 0.5})})
         rejudge(session, strict)
-        settle_repeats(session, strict, moved=False)
+        settle_duplicates(session, strict, moved=False)
     assert statuses(project)[train] == SampleStatus.REJECTED
     with writing(project.engine) as session:
         lax = Rules(project.settings)
         rejudge(session, lax)
-        settle_repeats(session, lax, moved=False)
+        settle_duplicates(session, lax, moved=False)
     assert statuses(project)[train] == SampleStatus.REJECTED
     none = Rules(with_(project, repeats={"text": False}))
     with writing(project.engine) as session:
         rejudge(session, none)
-        settle_repeats(session, none, moved=False)
+        settle_duplicates(session, none, moved=False)
     assert statuses(project)[train] == SampleStatus.OK

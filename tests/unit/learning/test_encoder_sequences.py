@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from annotate.errors import ConfigError
-from annotate.learning.batches import Place, make_inputs
+from annotate.learning.batches import Origin, make_inputs
 from annotate.learning.encoders._gru import BiGru
 from annotate.learning.encoders.transformer import Block
 from annotate.learning.ensemble import fit_ensemble
@@ -40,19 +40,19 @@ def trained(plan, name):
     held_out = np.isin(corpus.groups, sorted(set(corpus.groups))[::3])
     train, test = ([f"{i:06d}" for i in np.flatnonzero(part)] for part in (~held_out, held_out))
 
-    def places(ids):
-        return [Place(*place) for place in corpus.place(ids)]
+    def origins(ids):
+        return [Origin(*origin) for origin in corpus.origins(ids)]
 
-    training_set = replace(corpus.training_set(train, []), places=places)
+    training_set = replace(corpus.training_set(train, []), origins=origins)
     made = fit_ensemble(training_set, replace(QUICK, encoder=name), seed=0, device="cpu")
-    return made, corpus, test, places
+    return made, corpus, test, origins
 
 
 @cache
 def correlation(plan, name):
     """With the truth, on those not seen."""
-    made, corpus, test, places = trained(plan, name)
-    said = predict(made, corpus.read, test, places=places)[0]["sentiment.T"].mean
+    made, corpus, test, origins = trained(plan, name)
+    said = predict(made, corpus.read, test, origins=origins)[0]["sentiment.T"].mean
     truth = corpus.truth["sentiment.T"][[int(i) for i in test]]
     return float(np.corrcoef(said, truth)[0, 1])
 
@@ -84,9 +84,9 @@ def test_a_planted_frame_is_found_where_the_mean_over_time_drowns_it(name, least
 
 
 def test_attention_learns_to_look_at_the_planted_frame():
-    made, corpus, test, places = trained("planted", "hierarchical-attention")
+    made, corpus, test, origins = trained("planted", "hierarchical-attention")
     rows = {Modality.TEXT: corpus.read(Modality.TEXT, test)}
-    seen = make_inputs(rows, made.standardisers, places(test)).frames("T")
+    seen = make_inputs(rows, made.standardisers, origins(test)).frames("T")
     with torch.no_grad():
         weights = made.load("cpu").net.sharing.tower.encoders["T"].look(seen).rows
     marked = seen.values[:, :, 0] > 2

@@ -8,7 +8,7 @@ import torch
 
 from annotate.errors import ConfigError
 from annotate.learning import checkpoint
-from annotate.learning.batches import Place
+from annotate.learning.batches import Origin
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.ensembles.bagging import bootstrap
@@ -148,7 +148,7 @@ def a_memoriser_beside_an_honest_one(repeated: bool = False) -> TrainingSet:
     return TrainingSet(
         (THREE,), ids, [], labels,
         lambda m, wanted: [frames[m][int(i)] for i in wanted], {m: m.word for m in frames},
-        lambda wanted: [Place(f"v{int(i) // 3}", 0, f"g{int(i) // 3}") for i in wanted],
+        lambda wanted: [Origin(f"v{int(i) // 3}", 0, f"g{int(i) // 3}") for i in wanted],
     )  # fmt: skip
 
 
@@ -212,7 +212,7 @@ def test_the_weights_are_those_of_least_squares_that_are_not_negative_and_sum_to
 
 def test_with_one_group_or_few_labels_the_first_base_speaks_alone():
     training_set = a_memoriser_beside_an_honest_one()
-    one = replace(training_set, places=lambda ids: [Place(i, 0, "one") for i in ids])
+    one = replace(training_set, origins=lambda ids: [Origin(i, 0, "one") for i in ids])
     few = replace(training_set, train=training_set.train[:9])
     for found in (one, few):
         made = fit_ensemble(found, replace(STACKED, epochs=2), seed=0, device="cpu")

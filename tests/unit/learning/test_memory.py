@@ -176,9 +176,9 @@ def test_answers_are_the_same_in_pieces(memory):
     training_set = labelled()
     made = fit_ensemble(training_set, recipe, seed=0, device="cpu")
     ids = training_set.train
-    whole, codes = predict(made, training_set.read, ids, places=training_set.places)
+    whole, codes = predict(made, training_set.read, ids, origins=training_set.origins)
     memory(4)
-    again, codes_again = predict(made, training_set.read, ids, places=training_set.places)
+    again, codes_again = predict(made, training_set.read, ids, origins=training_set.origins)
     assert np.allclose(codes, codes_again, atol=1e-6)
     for task_id, said in whole.items():
         assert np.allclose(said.members, again[task_id].members, atol=1e-6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from annotate.learning.batches import Batch, Place
+from annotate.learning.batches import Batch, Origin
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
@@ -258,7 +258,7 @@ def corpus(n=60, seed=0) -> TrainingSet:
     return TrainingSet(
         (CLASSES,), ids[:40], ids[40:], labels, lambda m, wanted: [frames[m][int(s)] for s in wanted],
         {m: m.word for m in (T, A, V)},
-        lambda wanted: [Place(s, 0, "big" if int(s) > 10 else s) for s in wanted],
+        lambda wanted: [Origin(s, 0, "big" if int(s) > 10 else s) for s in wanted],
     )  # fmt: skip
 
 
@@ -277,6 +277,6 @@ def test_balanced_classes_make_the_rare_one_be_said_more_often():
     for balance in ((), ("class",)):
         recipe = replace(PLAIN, epochs=30, learning_rate=1e-2, balance=balance)
         made = fit_ensemble(training_set, recipe, seed=0, device="cpu")
-        said, _ = predict(made, training_set.read, training_set.train, places=training_set.places)
+        said, _ = predict(made, training_set.read, training_set.train, origins=training_set.origins)
         found[balance] = float(said[CLASSES.id].probs[:, 2].mean())
     assert found["class",] > 1.2 * found[()]

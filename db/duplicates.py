@@ -17,7 +17,7 @@ SOUND, TEXT = "sound", "text"
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class SampleInSplit:
     """A sample and where it belongs."""
 
     sample_id: str
@@ -28,10 +28,10 @@ class Placed:
 def put_keys(session: Session, kind: str, keys: Mapping[str, Iterable[int]]) -> None:
     """Make these the keys, of one kind, of those samples; others with the same keys may repeat them."""
     for chunk in chunks(sorted(keys)):
-        own = models.RepeatKey.sample_id.in_(chunk)
-        session.execute(delete(models.RepeatKey).where(models.RepeatKey.kind == kind, own))
+        own = models.DuplicateKey.sample_id.in_(chunk)
+        session.execute(delete(models.DuplicateKey).where(models.DuplicateKey.kind == kind, own))
         session.add_all(
-            models.RepeatKey(kind=kind, key=key, sample_id=sample)
+            models.DuplicateKey(kind=kind, key=key, sample_id=sample)
             for sample in chunk
             for key in sorted(set(keys[sample]))
         )
@@ -40,7 +40,7 @@ def put_keys(session: Session, kind: str, keys: Mapping[str, Iterable[int]]) -> 
 
 def candidates(session: Session, keys: Mapping[str, Iterable[int]]) -> set[tuple[str, str]]:
     """Pairs (one of `keys`, a sample of another video) with at least one sound key in common."""
-    row, sample = models.RepeatKey, models.Sample
+    row, sample = models.DuplicateKey, models.Sample
     owners: defaultdict[int, list[str]] = defaultdict(list)
     for sample_id, own in keys.items():
         for key in own:
@@ -79,7 +79,7 @@ def prints(session: Session, sample_ids: Iterable[str]) -> dict[str, tuple[int, 
 
 def put_pairs(session: Session, sample_ids: Sequence[str], pairs: Mapping[tuple[str, str], int]) -> None:
     """Make these all the pairs of same sound that those samples are in, with how much agrees."""
-    pair = models.SoundPair
+    pair = models.AudioDuplicate
     for chunk in chunks(sorted(sample_ids)):
         session.execute(delete(pair).where(pair.first.in_(chunk) | pair.second.in_(chunk)))
     ordered = {(min(two), max(two)): count for two, count in pairs.items()}
@@ -92,36 +92,36 @@ def same_sound(session: Session) -> list[tuple[str, str]]:
     one, other = aliased(models.Sample), aliased(models.Sample)
     query = (
         select(one.video_sha256, other.video_sha256)
-        .select_from(models.SoundPair)
-        .join(one, one.id == models.SoundPair.first)
-        .join(other, other.id == models.SoundPair.second)
+        .select_from(models.AudioDuplicate)
+        .join(one, one.id == models.AudioDuplicate.first)
+        .join(other, other.id == models.AudioDuplicate.second)
         .where(one.status.not_in(INACTIVE), other.status.not_in(INACTIVE))
         .distinct()
     )
     return sorted({(min(a, b), max(a, b)) for a, b in session.execute(query)})
 
 
-def sound_across_splits(session: Session) -> Iterator[tuple[Placed, Placed, int]]:
+def sound_across_splits(session: Session) -> Iterator[tuple[SampleInSplit, SampleInSplit, int]]:
     """Pairs of samples with the same sound in two splits, and how much they have in common."""
     one, other = aliased(models.Sample), aliased(models.Sample)
     query = (
         select(
             one.id, one.split, one.transcript, other.id, other.split, other.transcript,
-            models.SoundPair.agreeing,
+            models.AudioDuplicate.agreeing,
         )
-        .join(one, one.id == models.SoundPair.first)
-        .join(other, other.id == models.SoundPair.second)
+        .join(one, one.id == models.AudioDuplicate.first)
+        .join(other, other.id == models.AudioDuplicate.second)
         .where(one.status.not_in(INACTIVE), other.status.not_in(INACTIVE))
         .where(one.split != other.split)
     )  # fmt: skip
     for a, a_split, a_text, b, b_split, b_text, agreeing in session.execute(query):
         if a_split and b_split:
-            yield Placed(a, Split(a_split), a_text), Placed(b, Split(b_split), b_text), agreeing
+            yield SampleInSplit(a, Split(a_split), a_text), SampleInSplit(b, Split(b_split), b_text), agreeing
 
 
-def text_across_splits(session: Session) -> Iterator[list[Placed]]:
+def text_across_splits(session: Session) -> Iterator[list[SampleInSplit]]:
     """Samples with the same words, of words that are in two splits or more."""
-    row, sample = models.RepeatKey, models.Sample
+    row, sample = models.DuplicateKey, models.Sample
     takes_part = (row.kind == TEXT, sample.status.not_in(INACTIVE), sample.split.is_not(None))
     spread = (
         select(row.key)
@@ -135,8 +135,8 @@ def text_across_splits(session: Session) -> Iterator[list[Placed]]:
         .join(sample, sample.id == row.sample_id)
         .where(*takes_part, row.key.in_(spread))
     )
-    found: defaultdict[int, list[Placed]] = defaultdict(list)
+    found: defaultdict[int, list[SampleInSplit]] = defaultdict(list)
     for key, sample_id, split, transcript in session.execute(query):
         if split:
-            found[key].append(Placed(sample_id, Split(split), transcript))
+            found[key].append(SampleInSplit(sample_id, Split(split), transcript))
     yield from (found[key] for key in sorted(found))

@@ -7,9 +7,9 @@ from db import models
 
 def add_attempt(session: Session, unit_id: str, error: str) -> int:
     """Count one more failed attempt; returns how many there are now."""
-    unit = session.get(models.Unit, unit_id)
+    unit = session.get(models.WorkAttempt, unit_id)
     if unit is None:
-        unit = models.Unit(id=unit_id, attempts=0)
+        unit = models.WorkAttempt(id=unit_id, attempts=0)
         session.add(unit)
     unit.attempts += 1
     unit.error = error
@@ -18,6 +18,6 @@ def add_attempt(session: Session, unit_id: str, error: str) -> int:
 
 def forget_attempts(session: Session, unit_id: str) -> None:
     """Start counting again."""
-    unit = session.get(models.Unit, unit_id)
+    unit = session.get(models.WorkAttempt, unit_id)
     if unit is not None:
         session.delete(unit)
