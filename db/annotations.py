@@ -12,14 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.chunks import chunks
+from db.live_answers import LIVE, UNUSABLE, LiveAnswer, server_time
 from db.models import Annotation, AnnotationState, Annotator, Event, Question, now
 
 DELETED = "deleted"
 """Prefix of the revision of a row that records that an answer is gone from the server."""
-UNUSABLE = "unusable-answer"
 INCOMPLETE = "incomplete"
 """Key in the audit trail that marks a revision with an unusable answer, so that its rater is not done yet."""
-KEPT = "kept-answers"
 
 
 class Change(StrEnum):
@@ -67,35 +66,6 @@ class Revision:
     def base_origin(self) -> str:
         """The origin it has unless an earlier answer to the same question had the number."""
         return f"{self.server}#{self.number}"
-
-
-@dataclass(frozen=True, slots=True)
-class LiveAnswer:
-    """An annotation that counts: answered or skipped, and not known to be gone from the server."""
-
-    question_id: int
-    sample_id: str
-    origin: str
-    ls_task_id: int
-    rater: str
-    revision: str
-    """When it was last changed, as the server wrote it."""
-    stored_at: datetime
-
-    @property
-    def number(self) -> int:
-        """Its number on the server."""
-        return number_of(self.origin)
-
-
-def number_of(origin: str) -> int:
-    """The server's number of an answer, from the row's `origin`."""
-    return int(origin.rpartition("#")[2].partition("@")[0])
-
-
-def server_time(revision: str) -> str:
-    """When the server says an answer was last changed, from the row's `revision`."""
-    return revision.partition(">")[0]
 
 
 class AnnotationLog:
@@ -343,10 +313,6 @@ class AnnotationLog:
         return names[-1]
 
 
-LIVE = frozenset({AnnotationState.ANSWERED, AnnotationState.SKIPPED})
-"""States of an answer that counts as given."""
-
-
 def _newest(rows: Sequence[Annotation]) -> Annotation | None:
     """The present state of one task of one answer."""
     return next((row for row in reversed(rows) if row.state != AnnotationState.EDITED), None)
@@ -370,56 +336,3 @@ def edited_by_other(raw: Mapping[str, Any]) -> bool:
     """
     editor = raw.get("updated_by")
     return editor is not None and editor != raw.get("completed_by")
-
-
-def keep(session: Session, answers: Collection[LiveAnswer]) -> None:
-    """Let these answers count from now on although their server has lost them."""
-    kept = sorted([answer.question_id, answer.origin] for answer in answers)
-    session.add(Event(kind=KEPT, payload={"answers": kept}))
-
-
-def kept_answers(session: Session) -> set[tuple[int, str]]:
-    """(question, origin) of every answer that `keep` was given."""
-    payloads = session.scalars(select(Event.payload).where(Event.kind == KEPT))
-    return {(question_id, origin) for payload in payloads for question_id, origin in payload["answers"]}
-
-
-def unusable_origins(session: Session) -> set[str]:
-    """Origins of answers that could not be used when they were read; raters may have updated them since."""
-    return {
-        str(payload["origin"])
-        for payload in session.scalars(select(Event.payload).where(Event.kind == UNUSABLE))
-    }
-
-
-def live_answers(session: Session, server: str) -> list[LiveAnswer]:
-    """The answers of a server that count now, one per annotation, ordered by question and origin."""
-    column = Annotation
-    query = (
-        select(
-            column.id, column.batch_item_id, column.sample_id, column.origin, column.task_id, column.state,
-            column.ls_task_id, column.revision, column.stored_at, Annotator.name,
-        )
-        .join(Annotator, Annotator.id == column.annotator_id)
-        .where(
-            column.origin.startswith(f"{server}#", autoescape=True), column.state != AnnotationState.EDITED
-        )
-        .order_by(column.id)
-    )  # fmt: skip
-    latest: dict[tuple[int, str, str], Any] = {}
-    for row in session.execute(query):
-        latest[row.batch_item_id, row.origin, row.task_id] = row
-    live = [row for row in latest.values() if row.state in LIVE]
-    older = sorted(row.id for row in live if row.ls_task_id is None)
-    task_of: dict[int, int] = {}
-    for some in chunks(older):
-        for row_id, raw in session.execute(select(column.id, column.raw).where(column.id.in_(some))):
-            task_of[row_id] = int(raw.get("task") or 0)
-    answers = {
-        (row.batch_item_id, row.origin): LiveAnswer(
-            row.batch_item_id, row.sample_id, row.origin, row.ls_task_id or task_of[row.id],
-            row.name, server_time(row.revision), row.stored_at,
-        )
-        for row in live
-    }  # fmt: skip
-    return [answers[key] for key in sorted(answers)]

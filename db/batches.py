@@ -1,7 +1,6 @@
 """Batches: who may be asked, who was asked before, and the questions of a new batch."""
 
 import hashlib
-from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from annotate.errors import AnnotateError
 from annotate.types import Modality, Role, Split
-from db.chunks import AHEAD, rows_of
+from db.chunks import AHEAD
 from db.models import (
     UNANSWERED,
     Batch,
@@ -268,48 +267,6 @@ def covered_sample_ids(session: Session) -> list[str]:
         .where(Sample.id.in_(asked) | Sample.id.in_(select(Label.sample_id)))
     )
     return sorted(set(session.scalars(query)) - audit_sample_ids(session))
-
-
-@dataclass(frozen=True, slots=True)
-class Clips:
-    """Where the clips of n samples come from, as columns."""
-
-    row: Mapping[str, int]
-    """By sample id: its row."""
-    seconds: Sequence[float]
-    """(n,) length."""
-    start_us: Sequence[int]
-    """(n,) start in the video."""
-    videos: Sequence[str]
-    """(n,) sha256 of the video."""
-    speakers: Sequence[str]
-    """(n,) the speaker of the sample, or else of its video."""
-
-
-def clips(session: Session, sample_ids: Sequence[str]) -> Clips:
-    """The clips of these samples. Raises `KeyError` for one that does not exist."""
-    query = select(
-        Sample.id,
-        Sample.start_us,
-        Sample.end_us - Sample.start_us,
-        Video.sha256,
-        Sample.speaker,
-        Video.speaker,
-    ).join(Video, Video.sha256 == Sample.video_sha256)
-    wanted = list(dict.fromkeys(sample_ids))
-    known: dict[str, str] = {}  # a large pool has few videos and speakers: each name is kept once
-    row: dict[str, int] = {}
-    seconds, start_us = array("d"), array("q")
-    videos, speakers = list[str](), list[str]()
-    for sample_id, start, length, video, own, of_video in rows_of(session, query, Sample.id, wanted):
-        row[sample_id] = len(row)
-        start_us.append(start)
-        seconds.append(length / 1e6)
-        videos.append(known.setdefault(video, video))
-        speakers.append(known.setdefault(own or of_video, own or of_video))
-    if missing := next((sample_id for sample_id in wanted if sample_id not in row), None):
-        raise KeyError(missing)
-    return Clips(row, seconds, start_us, videos, speakers)
 
 
 def audit_sample_ids(session: Session) -> set[str]:

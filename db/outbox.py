@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from annotate.errors import ProjectBusy
 from annotate.types import Form, Modality
-from db.annotations import INCOMPLETE, UNUSABLE
+from db.annotations import INCOMPLETE
 from db.chunks import chunks
+from db.live_answers import UNUSABLE
 from db.models import (
     UNANSWERED,
     Annotation,

@@ -30,6 +30,7 @@ from annotate.types import UNIMODAL, Modality, Requirement, Role, Task
 from annotate.wording import counted, either
 from db import batches, features, stats
 from db.batches import Candidate
+from db.clips import Clips, read_clips
 from db.costs import lead_times
 from db.duplicates import same_sound
 from db.engine import Session, reading
@@ -130,7 +131,7 @@ def read_snapshot(project: Project, request: Request, round_id: int | None) -> P
                 hint="annotate extract",
             )
         covered = [sample_id for sample_id in covered if sample_id in has_features]
-        clips = batches.clips(session, [*(c.sample_id for c in candidates), *covered])
+        clips = read_clips(session, [*(c.sample_id for c in candidates), *covered])
         ids = [c.sample_id for c in candidates]
         answers: dict[tuple[str, str], tuple[tuple[int, str], ...]] = {}
         if Requirement.VOTES in needs:
@@ -220,7 +221,7 @@ def _locate_features(project: Project, session: Session, sample_ids: Sequence[st
 
 def _predictor(
     project: Project, session: Session, device: str | None, round_id: int | None, index: FeatureIndex,
-    clips: batches.Clips,
+    clips: Clips,
 ) -> Predictor:  # fmt: skip
     if round_id is None:
         return feature_embedder(project, index.read)

@@ -8,15 +8,14 @@ from typing import Any
 
 from annotate.corpus.duplicates import remember, remember_text
 from annotate.corpus.rules import Rules
-from annotate.corrections.plan import (
+from annotate.corrections.edits import (
     Change,
     CorrectionPlan,
     InvalidCorrection,
     NewSample,
-    require_disjoint,
-    speaker_of,
     tidy,
 )
+from annotate.corrections.plan import require_disjoint, speaker_of
 from annotate.corrections.recut import recut
 from annotate.errors import UsageError
 from annotate.ingest.measure import measure_text

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from annotate.corrections.plan import seconds, tidy
+from annotate.corrections.edits import seconds, tidy
 from annotate.errors import UsageError
 
 COLUMNS = ("sample", "video", "start", "end", "speaker", "transcript", "status", "reason", "checks", "state")

@@ -9,15 +9,21 @@ from annotate.errors import AnnotateError
 from annotate.feature_store import FeatureStore
 from annotate.labelling.connection import connect
 from annotate.labelling.push import known_ls_project
-from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
+from annotate.labelstudio.client import LabelStudioClient
+from annotate.labelstudio.payloads import ListedTask, StudioProject
 from annotate.progress import Progress
 from annotate.project import Project
 from annotate.storage.clips import PASSES, ExpectedFile
 from annotate.types import Form, Modality
 from annotate.wording import counted
 from db import adoption, features, health, outbox
-from db.annotations import kept_answers, live_answers, number_of, unusable_origins
 from db.engine import reading
+from db.live_answers import (
+    kept_answers,
+    live_answers,
+    number_of,
+    unusable_origins,
+)
 from db.models import Question, QuestionState
 
 _BACKUP = (

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from annotate.labelling.push import asked_forms, find_ls_project
-from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
+from annotate.labelstudio.client import LabelStudioClient
+from annotate.labelstudio.payloads import ListedTask, StudioProject
 from annotate.project import Project
 from annotate.types import Form, Modality
 from annotate.wording import counted, either

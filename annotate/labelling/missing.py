@@ -7,7 +7,7 @@ from datetime import datetime
 
 from annotate.types import Modality
 from annotate.wording import counted
-from db.annotations import LiveAnswer
+from db.live_answers import LiveAnswer
 
 FEW = 5
 """So many answers of a pass may be deleted between two pulls."""

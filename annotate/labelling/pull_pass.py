@@ -10,14 +10,21 @@ from typing import Any
 from annotate.labelling.labels import rebuild_labels
 from annotate.labelling.match import Matched, match_tasks
 from annotate.labelling.missing import MissingAnswer, ServerAnswers, describe, doubt
-from annotate.labelstudio.client import LabelStudioClient, ListedTask, StudioProject
+from annotate.labelstudio.client import LabelStudioClient
 from annotate.labelstudio.convert import ParsedAnnotation, Unreadable, parse_annotation
+from annotate.labelstudio.payloads import ListedTask, StudioProject
 from annotate.progress import Bar
 from annotate.project import Project
 from annotate.types import Form, Modality, Task
-from db import annotations, outbox, withdrawals
-from db.annotations import INCOMPLETE, AnnotationLog, Change, LiveAnswer, Revision, live_answers
+from db import outbox, withdrawals
+from db.annotations import (
+    INCOMPLETE,
+    AnnotationLog,
+    Change,
+    Revision,
+)
 from db.engine import Session, reading, writing
+from db.live_answers import LiveAnswer, keep_answers, kept_answers, live_answers
 from db.models import Question, QuestionState
 
 
@@ -301,7 +308,7 @@ def _missing(read_form: ReadPass, live: Sequence[LiveAnswer]) -> list[LiveAnswer
 def _live(context: PullContext) -> list[LiveAnswer]:
     """What counts and should be on the server."""
     with reading(context.project.engine) as session:
-        kept = annotations.kept_answers(session)
+        kept = kept_answers(session)
         return [a for a in live_answers(session, context.server) if (a.question_id, a.origin) not in kept]
 
 
@@ -339,7 +346,7 @@ def _keep(context: PullContext, matched: Matched, missing: Sequence[LiveAnswer])
     """Lost answers go on counting; closed questions stay closed, and open ones can be asked again."""
     with writing(context.project.engine) as session:
         if missing:
-            annotations.keep(session, missing)
+            keep_answers(session, missing)
         outbox.close_answered(session, context.project.settings.protocol.raters)
         session.flush()
         lost = _lost(context, session, matched)

@@ -13,15 +13,10 @@ from annotate.durable import write_whole
 from annotate.errors import LabelStudioError
 from annotate.labelling.take_down import take_down
 from annotate.labelling.transcripts_shown import follow_transcripts
-from annotate.labelstudio.client import (
-    MODEL_VERSION,
-    LabelStudioClient,
-    ListedTask,
-    StudioProject,
-    UnsureOutcome,
-)
+from annotate.labelstudio.client import MODEL_VERSION, LabelStudioClient, UnsureOutcome
 from annotate.labelstudio.convert import question
 from annotate.labelstudio.interface import labeling_config
+from annotate.labelstudio.payloads import ListedTask, StudioProject
 from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
 from annotate.types import Form, Modality

@@ -1,13 +1,10 @@
 """The few calls of Label Studio's API that the loop needs, each failure told with the way out."""
 
 import json
-import re
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from http import HTTPStatus
 from types import MappingProxyType
@@ -17,6 +14,15 @@ import httpx
 
 from annotate.errors import LabelStudioError
 from annotate.labelstudio.access import authorization, is_loopback
+from annotate.labelstudio.payloads import (
+    ANSWER_NUMBERS,
+    ListedTask,
+    StudioProject,
+    listed_task,
+    marked_on_page,
+    studio_project,
+    whole_task,
+)
 from annotate.wording import counted
 
 MODEL_VERSION = "annotate"
@@ -26,7 +32,6 @@ LOOKUP_KEYS = 200
 PAGE = 500
 LISTED_PAGE = 2_000
 LISTED = "id,data,updated_at,total_annotations,cancelled_annotations"
-ANSWER_NUMBERS = "annotations_ids"
 COLUMNS_TO_HIDE = [
     "tasks:annotations_results", "tasks:annotators", "tasks:avg_lead_time", "tasks:completed_at",
     "tasks:draft_exists", "tasks:file_upload", "tasks:predictions_model_versions",
@@ -34,8 +39,6 @@ COLUMNS_TO_HIDE = [
 ]  # fmt: skip
 """Label Studio computes the numbers of a task's answers only for who names columns to hide, and then computes
 every other column that is not stored."""
-LISTED_CHARACTERS = 500
-"""Label Studio cuts the list of a task's answers off there."""
 ACCESS_SECONDS = 240
 """A personal access token opens the door for five minutes at a time."""
 MUST_BE_THERE = object()
@@ -45,41 +48,6 @@ T = TypeVar("T")
 
 class UnsureOutcome(LabelStudioError):
     """The server broke off or stumbled: what was asked for may have been done or not."""
-
-
-@dataclass(frozen=True, slots=True)
-class StudioProject:
-    """What is known of one project on the server."""
-
-    id: int
-    created_at: str
-    """To the microsecond: tells this server's project from one of the same number on another."""
-    model_version: str
-    label_config: str
-    """The page that raters see."""
-    raters: int
-    """How many people each question is put to."""
-    description: str = ""
-    """Holds the marker of the `annotate` project that made it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedTask:
-    """One of the server's tasks, without what was answered."""
-
-    id: int
-    key: str
-    """Empty when it is none of ours."""
-    annotations: int
-    """How many answers and skips the server counts."""
-    sample: str = ""
-    """The sample that its data name; empty when they name none."""
-    shown: Mapping[str, str] = field(default_factory=dict)
-    """The rest of its data: the text and the addresses of the media that raters see."""
-    updated_at: str = ""
-    """Time of the last change of the task or of its answers, as the server writes it."""
-    answer_numbers: tuple[int, ...] | None = None
-    """Of its answers and skips; None when the server did not list them all."""
 
 
 class LabelStudioClient:
@@ -112,7 +80,7 @@ class LabelStudioClient:
 
     def project(self, project_id: int) -> StudioProject | None:
         """The project with this number, or None when there is none."""
-        return self._get(f"/api/projects/{project_id}/", "reading a project", _project, absent=None)
+        return self._get(f"/api/projects/{project_id}/", "reading a project", studio_project, absent=None)
 
     def marked_project(self, marker: str) -> StudioProject | None:
         """The oldest project whose description holds `marker`, or None."""
@@ -124,7 +92,7 @@ class LabelStudioClient:
         page: int | None = 1
         while page:
             listed, more = self._get(
-                "/api/projects/", "listing projects", lambda listing: _marked(listing, marker),
+                "/api/projects/", "listing projects", lambda listing: marked_on_page(listing, marker),
                 page=page, page_size=100,
             )  # fmt: skip
             found += listed
@@ -222,7 +190,7 @@ class LabelStudioClient:
             wanted = list(keys[start : start + LOOKUP_KEYS])
             condition = _condition("data.key", "in_list", "List", wanted)
             for page in self._pages(
-                project_id, (condition,), _listed_task, LISTED_PAGE, fields="task_only", include=LISTED
+                project_id, (condition,), listed_task, LISTED_PAGE, fields="task_only", include=LISTED
             ):
                 for task in page:
                     found.setdefault(task.key, []).append(task)
@@ -232,7 +200,7 @@ class LabelStudioClient:
         """Every task of a project, by rising number."""
         hidden = {"explore": COLUMNS_TO_HIDE, "labeling": COLUMNS_TO_HIDE}
         pages = self._pages(
-            project_id, (), _listed_task, LISTED_PAGE, {"hiddenColumns": hidden},
+            project_id, (), listed_task, LISTED_PAGE, {"hiddenColumns": hidden},
             fields="task_only", include=f"{LISTED},{ANSWER_NUMBERS}",
         )  # fmt: skip
         return [task for page in pages for task in page]
@@ -242,7 +210,7 @@ class LabelStudioClient:
         for start in range(0, len(task_ids), LOOKUP_KEYS):
             wanted = list(task_ids[start : start + LOOKUP_KEYS])
             condition = _condition("id", "in_list", "List", wanted)
-            yield from self._pages(project_id, (condition,), _whole_task, fields="all")
+            yield from self._pages(project_id, (condition,), whole_task, fields="all")
 
     def emails(self) -> dict[int, str]:
         """E-mail address of every user, by number."""
@@ -363,43 +331,8 @@ class LabelStudioClient:
         )
 
 
-def _whole_task(task: dict[str, Any]) -> dict[str, Any]:
-    """The task as it came, once it is known to have what is needed of it."""
-    if not isinstance(task["annotations"], list) or not isinstance(task["data"], dict):
-        raise TypeError("a task without data or annotations")
-    datetime.fromisoformat(task["updated_at"])
-    return task
-
-
-def _listed_task(task: dict[str, Any]) -> ListedTask:
-    answers = (task["total_annotations"] or 0) + (task["cancelled_annotations"] or 0)
-    numbers = str(task[ANSWER_NUMBERS] or "") if ANSWER_NUMBERS in task else None
-    data = task["data"]
-    shown = {name: str(value) for name, value in data.items() if name not in ("key", "sample")}
-    return ListedTask(
-        int(task["id"]), str(data.get("key", "")), answers, str(data.get("sample", "")), shown,
-        str(task["updated_at"]),
-        None if numbers is None or len(numbers) >= LISTED_CHARACTERS
-        else tuple(int(number) for number in re.findall(r"\d+", numbers)),
-    )  # fmt: skip
-
-
-def _marked(listing: Mapping[str, Any], marker: str) -> tuple[list[StudioProject], bool]:
-    """Those of a page that hold the marker, and whether there are more pages."""
-    found = [p for p in listing["results"] if marker in (p["description"] or "")]
-    return [_project(p) for p in found], bool(listing["next"])
-
-
 def _condition(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
-
-
-def _project(found: Mapping[str, Any]) -> StudioProject:
-    created = datetime.fromisoformat(found["created_at"]).isoformat(timespec="microseconds")
-    return StudioProject(
-        int(found["id"]), created, found["model_version"] or "", found["label_config"] or "",
-        int(found["maximum_annotations"]), found["description"] or "",
-    )  # fmt: skip
 
 
 def _short(body: Any) -> str:

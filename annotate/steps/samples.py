@@ -6,7 +6,8 @@ from typing import Any
 
 from annotate.corpus.lookup import one_sample, one_video
 from annotate.corrections.apply import CorrectionReport, correct
-from annotate.corrections.plan import CorrectionPlan, Decision, Edit, add_edit, add_merge, add_split
+from annotate.corrections.edits import CorrectionPlan, Decision, Edit
+from annotate.corrections.plan import add_edit, add_merge, add_split
 from annotate.errors import NothingToDo, UsageError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annotate.corrections.apply import CorrectionReport
-from annotate.corrections.plan import (
+from annotate.corrections.edits import (
     CorrectionPlan,
     Decision,
     Edit,
     InvalidCorrection,
+    seconds,
+    tidy,
+)
+from annotate.corrections.plan import (
     Wanted,
     add_edit,
     is_cut_as,
     require_disjoint,
-    seconds,
-    tidy,
 )
 from annotate.corrections.table import (
     READ_ONLY,

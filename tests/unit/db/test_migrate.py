@@ -21,9 +21,10 @@ from annotate.steps.init import init
 from annotate.steps.migrate import migrate
 from annotate.steps.recheck import recheck
 from db import models
-from db.annotations import AnnotationLog, live_answers
+from db.annotations import AnnotationLog
 from db.engine import open_engine, reading, writing
 from db.imports import corpora, corpus_samples
+from db.live_answers import live_answers
 from db.migrate import MIGRATIONS, require_current
 from db.models import Base
 from tests.conftest import ROOT
