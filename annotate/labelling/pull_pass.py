@@ -17,12 +17,7 @@ from annotate.progress import Bar
 from annotate.project import Project
 from annotate.types import Form, Modality, Task
 from db import outbox, withdrawals
-from db.annotations import (
-    INCOMPLETE,
-    AnnotationLog,
-    Change,
-    Revision,
-)
+from db.annotations import DELETED, INCOMPLETE, AnnotationLog, Change, Revision
 from db.engine import Session, reading, writing
 from db.live_answers import LiveAnswer, keep_answers, kept_answers, live_answers
 from db.models import Question, QuestionState
@@ -339,7 +334,7 @@ def _mark_deleted(context: PullContext, missing: Sequence[LiveAnswer]) -> None:
         deleted = AnnotationLog(session, items.values()).mark_deleted(missing)
         outbox.reopen_unanswered(session, set(items), context.project.settings.protocol.raters)
         rebuild_labels(session, context.tasks, {item.sample_id for item in items.values()})
-    context.tally.changes[context.modality, annotations.DELETED] += deleted
+    context.tally.changes[context.modality, DELETED] += deleted
 
 
 def _keep(context: PullContext, matched: Matched, missing: Sequence[LiveAnswer]) -> None:
