@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from annotate.registry import AGGREGATORS
 from annotate.types import Aggregate, Dimension, Kind
-from tests.support.pools import EMOTION, SENTIMENT, THEMES
+from tests.support.dimensions import SENTIMENT, THEMES
+from tests.support.pools import EMOTION
 
 DIMENSIONS = {dimension.kind: dimension for dimension in (SENTIMENT, EMOTION, THEMES)}
 

@@ -19,14 +19,13 @@ from annotate.learning.prepared import TrainingSet
 from annotate.learning.tensors import Inputs
 from annotate.options import options_of
 from annotate.registry import ENCODERS, ENSEMBLES, FUSIONS, HEADS, LEARNING, SHARINGS, WEIGHTINGS
-from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types import UNIMODAL, Kind, Label, Modality, Task
+from tests.support.dimensions import EMOTION, SENTIMENT_TASKS, multilabel
 from tests.support.needs import cannot
 
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
-EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("angry", "happy", "sad")))
-THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family")))
+THEMES = multilabel("themes", "work", "family")
 TASKS = (
-    *(Task(SENTIMENT, m) for m in Modality),
+    *SENTIMENT_TASKS,
     Task(EMOTION, Modality.MULTIMODAL),
     Task(THEMES, Modality.MULTIMODAL),
 )

@@ -14,7 +14,8 @@ from annotate.protocols import QueryStrategy
 from annotate.registry import STRATEGIES
 from annotate.types import Dimension, Kind, Modality, Pool, Requirement, Selection, Task, TaskPrediction
 from strategies._scored import ScoredStrategy
-from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool, plant_one_unsure
+from tests.support.dimensions import SENTIMENT, THEMES
+from tests.support.pools import EMOTION, make_pool, plant_one_unsure
 
 pools = st.builds(
     make_pool,

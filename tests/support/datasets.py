@@ -20,14 +20,14 @@ from annotate.types import (
     Split,
     Task,
 )  # fmt: skip
+from tests.support.dimensions import classification
 
 SENTIMENT = Dimension(
     "sentiment",
     Kind.REGRESSION,
     (Answer(-1.0, "negative"), Answer(0.0, "neutral"), Answer(1.0, "positive")),
 )
-EMOTION = Dimension("emotion", Kind.CLASSIFICATION, (Answer("happy", "happy"), Answer("sad", "sad")))
-THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money")))
+EMOTION = classification("emotion", "happy", "sad")
 TASKS = tuple(Task(SENTIMENT, modality) for modality in Modality)
 DIMS = {Modality.TEXT: 4, Modality.AUDIO: 3, Modality.VISION: 2}
 VALUES = (-1.0, -0.2, 0.0, 0.6)

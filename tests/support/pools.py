@@ -5,13 +5,10 @@ from itertools import product
 
 import numpy as np
 
-from annotate.types import Answer, Dimension, Kind, LabeledSet, Modality, Pool, Task, TaskPrediction
+from annotate.types import Dimension, Kind, LabeledSet, Modality, Pool, Task, TaskPrediction
+from tests.support.dimensions import SENTIMENT, THEMES, classification
 
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-1.0, 0.0, 1.0)))
-EMOTION = Dimension(
-    "emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("anger", "happy", "sad", "calm"))
-)
-THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money")))
+EMOTION = classification("emotion", "anger", "happy", "sad", "calm")
 
 
 def predict(task: Task, n: int, rng: np.random.Generator, members: int = 3) -> TaskPrediction:

@@ -8,16 +8,20 @@ from torch import Tensor
 from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.tensors import Inputs
-from annotate.types import Answer, Dimension, Kind, Modality, Task
+from annotate.types import Modality, Task
+from tests.support.dimensions import SENTIMENT_TASKS
 
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
-TASKS = tuple(Task(SENTIMENT, m) for m in Modality)
 WIDTHS = {Modality.TEXT: 5, Modality.AUDIO: 4, Modality.VISION: 3}
 Targets = Mapping[str, Tensor]
 
 
 def network(
-    sharing: str, tasks: tuple[Task, ...] = TASKS, *, hidden: int = 8, seed: int = 0, **options: object
+    sharing: str,
+    tasks: tuple[Task, ...] = SENTIMENT_TASKS,
+    *,
+    hidden: int = 8,
+    seed: int = 0,
+    **options: object,
 ) -> MultiTaskNet:
     """Without dropout, so that two networks can be compared."""
     torch.manual_seed(seed)
@@ -33,7 +37,7 @@ def samples(n: int = 32, seed: int = 0) -> tuple[Inputs, Targets]:
     inputs = Inputs(values, masks, torch.arange(n), torch.zeros(n, dtype=torch.long))
     targets = {
         task.id: torch.sin(inputs.values[key][:, 0].sum(dim=-1) + i)
-        for i, (task, key) in enumerate(zip(TASKS, ("T", "A", "V", "T"), strict=True))
+        for i, (task, key) in enumerate(zip(SENTIMENT_TASKS, ("T", "A", "V", "T"), strict=True))
     }
     return inputs, targets
 

@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from annotate.labelling.labels import rebuild_labels
 from annotate.project import Project
-from annotate.types import Dimension, Kind, Modality, Role, Split, Task
-from annotate.types.tasks import Answer
+from annotate.types import Modality, Role, Split, Task
 from db.batches import Candidate, candidates, something_left
 from db.engine import reading, writing
 from db.labels import read_labels
@@ -26,12 +25,13 @@ from db.models import (
 )
 from db.outbox import reopen_unanswered
 from db.votes import answer_counts, answers_by_rater, read_votes
+from tests.support.dimensions import classification
 from tests.support.factories import add_sample, add_video
 
 QUEUED, OPEN, HELD, CLOSED, WITHDRAWN = QuestionState
 T, A, V, M = Modality
 PASSES = tuple(Modality)
-TASK = Task(Dimension("mood", Kind.CLASSIFICATION, (Answer("sad", "sad"), Answer("glad", "glad"))), T)
+TASK = Task(classification("mood", "sad", "glad"), T)
 
 
 @pytest.fixture

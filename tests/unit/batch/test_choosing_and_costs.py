@@ -13,7 +13,8 @@ from annotate.batch.questions import Budget, QuestionCosts, choose_questions, ex
 from annotate.batch.request import read_budget
 from annotate.errors import AnnotateError, ConfigError, UnknownName, UsageError
 from annotate.types import Modality, Task, TaskPrediction
-from tests.support.pools import EMOTION, SENTIMENT, make_pool
+from tests.support.dimensions import SENTIMENT
+from tests.support.pools import EMOTION, make_pool
 
 T, A, V, M = Modality
 PRIOR = {m: PassCost(6.0, 1.0) for m in Modality}

@@ -17,18 +17,12 @@ from annotate.comparison.crossval import (
 )
 from annotate.comparison.estimates import Estimate, Verdict, choose, judge, level_of_one, mean
 from annotate.errors import ModelError, UsageError
-from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types import Label, Modality, Task
+from tests.support import dimensions
 
-SENTIMENT = Task(
-    Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0))), Modality.TEXT
-)
-EMOTION = Task(
-    Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("angry", "happy", "sad"))),
-    Modality.AUDIO,
-)
-THEMES = Task(
-    Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family"))), Modality.MULTIMODAL
-)
+SENTIMENT = Task(dimensions.SENTIMENT, Modality.TEXT)
+EMOTION = Task(dimensions.EMOTION, Modality.AUDIO)
+THEMES = Task(dimensions.multilabel("themes", "work", "family"), Modality.MULTIMODAL)
 
 
 def evaluation(groups=8, each=6, gaps=0.0, seed=0):

@@ -17,10 +17,9 @@ from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
 from annotate.learning.validate import require_plugins
-from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types import UNIMODAL, Label, Modality
+from tests.support.dimensions import SENTIMENT_TASKS
 
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
-TASKS = tuple(Task(SENTIMENT, m) for m in Modality)
 WIDTHS = {Modality.TEXT: 20, Modality.AUDIO: 12, Modality.VISION: 10}
 
 
@@ -158,7 +157,7 @@ def test_a_preset_has_as_many_parameters_as_its_layers(name):
         "mlmf": 3 * _layer(h, s) + 3 * 3 * (1 + s) * h + h + norm,
     }[name]
     heads = 4 * _layer(h, 1)
-    net = MultiTaskNet(WIDTHS, TASKS, recipe(name))
+    net = MultiTaskNet(WIDTHS, SENTIMENT_TASKS, recipe(name))
     assert sum(p.numel() for p in net.parameters()) == branches + fusion + heads
 
 
@@ -174,10 +173,10 @@ def test_a_preset_learns_what_is_plain(name):
     labels = {
         (i, t.id): Label(i, t.id, float(truth[t.modality][k]), {}, 1)
         for k, i in enumerate(ids)
-        for t in TASKS
+        for t in SENTIMENT_TASKS
     }
     training_set = TrainingSet(
-        TASKS, ids[:50], ids[50:70], labels, lambda m, wanted: [frames[m][int(i)] for i in wanted],
+        SENTIMENT_TASKS, ids[:50], ids[50:70], labels, lambda m, wanted: [frames[m][int(i)] for i in wanted],
         {m: m.word for m in UNIMODAL},
     )  # fmt: skip
     made = recipe(name, members=1, epochs=60)
@@ -189,15 +188,15 @@ def test_a_preset_learns_what_is_plain(name):
 
 def test_unimodal_heads_of_the_baselines_stand_on_their_own_branches():
     """Without a trunk that modalities share: what text teaches changes nothing that audio reads."""
-    net = MultiTaskNet(WIDTHS, TASKS, recipe("mlf-dnn"))
+    net = MultiTaskNet(WIDTHS, SENTIMENT_TASKS, recipe("mlf-dnn"))
     names = [n for n, _ in net.named_parameters() if n.startswith("sharing.")]
     assert all(".encoders." in n or ".fusion." in n for n in names)
 
 
 def test_absolute_error_is_what_the_baselines_minimise():
-    net = MultiTaskNet(WIDTHS, TASKS, recipe("mtfn"))
+    net = MultiTaskNet(WIDTHS, SENTIMENT_TASKS, recipe("mtfn"))
     raw, target = torch.tensor([[0.5], [-3.0]]), torch.tensor([[0.0], [1.0]])
-    assert torch.equal(net.head(TASKS[0]).loss(raw, target), torch.tensor([0.5, 4.0]))
+    assert torch.equal(net.head(SENTIMENT_TASKS[0]).loss(raw, target), torch.tensor([0.5, 4.0]))
 
 
 # -- what cannot be -------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import pytest
 from annotate.batch.opening import open_strategy
 from annotate.config.settings import Settings
 from annotate.errors import ConfigError, ModelError, UnknownName
-from tests.support.pools import EMOTION, SENTIMENT, make_pool
+from tests.support.dimensions import SENTIMENT
+from tests.support.pools import EMOTION, make_pool
 
 
 @pytest.mark.parametrize("option", ["early", "regression", "classification"])

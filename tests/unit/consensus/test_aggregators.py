@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from annotate.consensus.defaults import aggregate, default_aggregator
 from annotate.registry import AGGREGATORS
-from annotate.types import Aggregate, Answer, Dimension, Kind, Modality, Task
-from tests.support.pools import SENTIMENT, THEMES
+from annotate.types import Aggregate, Dimension, Kind, Modality, Task
+from tests.support.dimensions import SENTIMENT, THEMES, classification
 
-EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("sad", "happy", "calm")))
+EMOTION = classification("emotion", "sad", "happy", "calm")
 
 
 def fit(name: str, dimension: Dimension, *answers: str) -> Aggregate:

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from annotate.registry import AGGREGATORS
 from annotate.types import Answer, Dimension, Kind
+from tests.support.dimensions import regression
 
-UNEVEN = Dimension("x", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-3.0, -1.0, 0.0, 0.5, 7.0)))
+UNEVEN = regression("x", -3.0, -1.0, 0.0, 0.5, 7.0)
 WORDS = Dimension("y", Kind.CLASSIFICATION, (Answer("1", "one"), Answer("2", "two")))
 
 

@@ -17,7 +17,8 @@ from annotate.types import Dataset, Dimension, Modality, Split, Task
 from exporters.chsims_csv import ChSimsCsv
 from exporters.jsonl import JsonLines
 from exporters.mmsa import Mmsa
-from tests.support.datasets import EMOTION, SENTIMENT, TASKS, THEMES, make_dataset, make_features
+from tests.support.datasets import EMOTION, SENTIMENT, TASKS, make_dataset, make_features
+from tests.support.dimensions import THEMES
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from annotate.importing.columns import LONGEST_CELL, read_columns
 from annotate.importing.mapping import TableMap, read_map
 from annotate.importing.mmsa import read_mmsa
 from annotate.importing.table import TableSource, read_table
-from annotate.types import Answer, Dimension, Kind, Modality, Split, Task
+from annotate.types import Modality, Split, Task
+from tests.support.dimensions import SENTIMENT, classification, multilabel
 
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-1.0, 0.0, 1.0)))
-EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(w, w) for w in ("anger", "happy", "sad")))
-SEVERAL = Dimension("several", Kind.MULTILABEL, tuple(Answer(w, w) for w in ("anger", "happy", "sad")))
+EMOTION = classification("emotion", "anger", "happy", "sad")
+SEVERAL = multilabel("several", "anger", "happy", "sad")
 TASKS = tuple(Task(d, m) for m in Modality for d in (SENTIMENT, EMOTION, SEVERAL))
 
 

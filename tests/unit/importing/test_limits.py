@@ -19,10 +19,8 @@ from annotate.importing.mapping import TableMap
 from annotate.importing.mmsa import read_mmsa
 from annotate.importing.table import TableSource, read_table
 from annotate.importing.votes import LONGEST_RATER
-from annotate.types import Answer, Dimension, Kind, Modality, Task
-
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-1.0, 0.0, 1.0)))
-TASKS = tuple(Task(SENTIMENT, m) for m in Modality)
+from annotate.types import Modality, Task
+from tests.support.dimensions import SENTIMENT, SENTIMENT_TASKS, regression
 
 
 @contextmanager
@@ -120,7 +118,7 @@ def test_ids_of_features_are_refused_before_they_become_text(tmp_path):
     names = TableMap(id="id", label={"sentiment.M": "s"}, feature={"audio": "audio"}, feature_id="ids")
     source = TableSource(tmp_path / "t.csv", (tmp_path / "a.npz",), names, 0.01)
     with pytest.raises(CorpusError, match=r"'ids' of .* GB of memory would be needed"):
-        read_table(source, TASKS)
+        read_table(source, SENTIMENT_TASKS)
 
 
 def test_damage_inside_of_compressed_numbers_is_said(tmp_path):
@@ -193,7 +191,7 @@ def feature_file(path, **change):
 
 
 def read(path, memory_gb=2.0):
-    with read_mmsa(path, TASKS, "sentiment", memory_gb) as corpus:
+    with read_mmsa(path, SENTIMENT_TASKS, "sentiment", memory_gb) as corpus:
         return corpus
 
 
@@ -250,7 +248,7 @@ def test_a_label_beyond_the_scale_by_a_rounding_error_is_its_end(cell, expected)
 
 
 def test_the_rounding_error_grows_with_the_scale():
-    percent = Dimension("percent", Kind.REGRESSION, (Answer(0.0, "0"), Answer(100.0, "100")))
+    percent = regression("percent", 0.0, 100.0)
     task = Task(percent, Modality.MULTIMODAL)
     assert parse_answer(str(np.nextafter(np.float32(100), np.float32(200))), task, "row 1", {}) == "100"
     assert parse_answer("-5.9604645e-08", task, "row 1", {}) == "0"
@@ -264,7 +262,7 @@ def test_a_label_that_is_really_beyond_the_scale_is_refused(cell):
 
 def table(path, content, **names):
     path.write_text(content, encoding="utf-8")
-    return read_table(TableSource(path, [], TableMap(**names)), TASKS)
+    return read_table(TableSource(path, [], TableMap(**names)), SENTIMENT_TASKS)
 
 
 @pytest.mark.parametrize("column", ["id", "text", "speaker"])

@@ -9,23 +9,16 @@ import pytest
 from annotate.labelling import labels
 from annotate.labelling.labels import label_differences, rebuild_labels
 from annotate.project import Project
-from annotate.types import Aggregate, Answer, Dimension, Kind, Modality, Task
+from annotate.types import Aggregate, Dimension, Kind, Modality, Task
 from db.engine import reading, writing
 from db.labels import read_labels
 from db.models import Annotation, Annotator, Label
+from tests.support import dimensions
 from tests.support.factories import add_label, add_sample, add_video
 
-SENTIMENT = Task(
-    Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0))), Modality.TEXT
-)
-EMOTION = Task(
-    Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("sad", "happy", "calm"))),
-    Modality.TEXT,
-)
-THEMES = Task(
-    Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money"))),
-    Modality.TEXT,
-)
+SENTIMENT = Task(dimensions.SENTIMENT, Modality.TEXT)
+EMOTION = Task(dimensions.classification("emotion", "sad", "happy", "calm"), Modality.TEXT)
+THEMES = Task(dimensions.THEMES, Modality.TEXT)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -7,12 +7,12 @@ import pytest
 from annotate.labelstudio.convert import Unreadable, parse_annotation, question
 from annotate.labelstudio.interface import NOTHING
 from annotate.types import Answer, Dimension, Kind, Modality
+from tests.support.dimensions import THEMES, classification
 
 SENTIMENT = Dimension(
     "sentiment", Kind.REGRESSION, (Answer(-1.0, "bad"), Answer(0.0, "neutral"), Answer(1.0, "good"))
 )
-THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money")))
-EMOTION = Dimension("emotion", Kind.CLASSIFICATION, (Answer("sad", "sad"), Answer("happy", "happy")))
+EMOTION = classification("emotion", "sad", "happy")
 
 
 def chosen(name: str, *aliases: str) -> dict[str, Any]:

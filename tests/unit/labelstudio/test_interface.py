@@ -12,6 +12,7 @@ import annotate
 from annotate.errors import ConfigError
 from annotate.labelstudio.interface import NOTHING, labeling_config
 from annotate.types import Answer, Dimension, Kind, Modality
+from tests.support.dimensions import classification
 
 SENTIMENT = Dimension(
     "sentiment", Kind.REGRESSION, (Answer(-1.0, "negative"), Answer(0.0, "neutral"), Answer(1.0, "positive"))
@@ -20,7 +21,7 @@ PRESETS = Path(annotate.__file__).parent / "presets"
 
 
 def of_words(name: str, *words: str) -> Dimension:
-    return Dimension(name, Kind.CLASSIFICATION, tuple(Answer(word, word) for word in words))
+    return classification(name, *words)
 
 
 def tags(xml: str, name: str) -> list[Element]:

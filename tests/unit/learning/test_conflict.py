@@ -14,13 +14,11 @@ from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.tensors import Inputs
 from annotate.learning.trainer import fit
-from annotate.types import Answer, Dimension, Kind, Modality, Task
+from annotate.types import Modality, Task
+from tests.support.dimensions import regression
 
 T, A, V, M = Modality
-TASKS = tuple(
-    Task(Dimension(name, Kind.REGRESSION, (Answer(-1.0, "no"), Answer(1.0, "yes"))), T)
-    for name in ("plain", "same", "opposite")
-)
+TASKS = tuple(Task(regression(name, -1.0, 1.0), T) for name in ("plain", "same", "opposite"))
 RECIPE = ModelConfig(hidden=8, members=2, epochs=12, batch_size=16, dropout=0.2)
 PLAIN, SAME, OPPOSITE = (task.id for task in TASKS)
 

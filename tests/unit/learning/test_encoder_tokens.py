@@ -19,12 +19,12 @@ from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet, prepare
 from annotate.learning.trainer import _Run
-from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types import Label, Modality, Task
+from tests.support.dimensions import regression
 from tests.support.needs import cannot
 
-SCALE = tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0))
 TASKS = tuple(
-    Task(Dimension(name, Kind.REGRESSION, SCALE), m)
+    Task(regression(name, -1.0, 0.0, 1.0), m)
     for name, m in (
         ("sentiment", Modality.TEXT),
         ("arousal", Modality.TEXT),

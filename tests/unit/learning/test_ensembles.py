@@ -20,16 +20,15 @@ from annotate.learning.prepared import TrainingSet
 from annotate.learning.voting import majority_vote
 from annotate.options import options_of
 from annotate.registry import ENSEMBLES
-from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types import Kind, Label, Modality, Task
 from tests.contracts.test_part_contract import SMALL, labelled
+from tests.support import dimensions
 
-SCALE = Task(Dimension("s", Kind.REGRESSION, (Answer(-1.0, "a"), Answer(1.0, "b"))), Modality.TEXT)
-TWO = Task(Dimension("e", Kind.CLASSIFICATION, (Answer("a", "a"), Answer("b", "b"))), Modality.TEXT)
-THREE = Task(
-    Dimension("s", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0))), Modality.MULTIMODAL
-)
-TICKS = Task(Dimension("t", Kind.MULTILABEL, (Answer("a", "a"), Answer("b", "b"))), Modality.TEXT)
-FOUR = Task(Dimension("e", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in "abcd")), Modality.TEXT)
+SCALE = Task(dimensions.regression("s", -1.0, 1.0), Modality.TEXT)
+TWO = Task(dimensions.classification("e", "a", "b"), Modality.TEXT)
+THREE = Task(dimensions.regression("s", -1.0, 0.0, 1.0), Modality.MULTIMODAL)
+TICKS = Task(dimensions.multilabel("t", "a", "b"), Modality.TEXT)
+FOUR = Task(dimensions.classification("e", *"abcd"), Modality.TEXT)
 
 
 def train(name: str, **changes: object) -> tuple[object, dict]:

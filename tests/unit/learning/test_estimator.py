@@ -10,20 +10,15 @@ from annotate.errors import ModelError
 from annotate.learning.estimator import MultiTaskModel
 from annotate.learning.model_config import ModelConfig
 from annotate.modal import as_modal
-from annotate.types import Answer, Dimension, Kind, Modality, Task
+from annotate.types import Modality, Task
+from tests.support.dimensions import classification, multilabel, regression
 
 QUICK = ModelConfig(
     hidden=16, members=2, epochs=20, patience=20, batch_size=16, learning_rate=2e-2, dropout=0.0
 )
-MOOD = Task(
-    Dimension("mood", Kind.CLASSIFICATION, tuple(Answer(a, a) for a in ("bad", "good"))), Modality.TEXT
-)
-TONE = Task(
-    Dimension("tone", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-3.0, 0.0, 3.0))), Modality.AUDIO
-)
-ABOUT = Task(
-    Dimension("about", Kind.MULTILABEL, tuple(Answer(a, a) for a in ("x", "y"))), Modality.MULTIMODAL
-)
+MOOD = Task(classification("mood", "bad", "good"), Modality.TEXT)
+TONE = Task(regression("tone", -3.0, 0.0, 3.0), Modality.AUDIO)
+ABOUT = Task(multilabel("about", "x", "y"), Modality.MULTIMODAL)
 COLUMNS = {Modality.TEXT: [0, 1], Modality.AUDIO: [2]}
 
 

@@ -8,14 +8,12 @@ from annotate.learning.heads.base import Target
 from annotate.learning.heads.ordinal import logits
 from annotate.options import options_of
 from annotate.registry import HEADS
-from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types import Label, Modality, Task
+from tests.support.dimensions import SENTIMENT, classification, multilabel
 
-SCALE = Task(
-    Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-1.0, 0.0, 1.0))),
-    Modality.TEXT,
-)
-CLASSES = Task(Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in "abc")), Modality.TEXT)
-SEVERAL = Task(Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in "abc")), Modality.TEXT)
+SCALE = Task(SENTIMENT, Modality.TEXT)
+CLASSES = Task(classification("emotion", *"abc"), Modality.TEXT)
+SEVERAL = Task(multilabel("themes", *"abc"), Modality.TEXT)
 UNIT = Target()
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
@@ -19,6 +19,7 @@ from annotate.learning.metrics import (
     scores_of,
 )
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
+from tests.support import dimensions
 
 
 def _task(*values: float | str) -> Task:
@@ -27,10 +28,7 @@ def _task(*values: float | str) -> Task:
 
 
 SIMS, MOSI, OTHER = _task(-1.0, 0.0, 1.0), _task(-3.0, 0.0, 3.0), _task(1.0, 2.0, 7.0)
-THEMES = Task(
-    Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money"))),
-    Modality.TEXT,
-)
+THEMES = Task(dimensions.THEMES, Modality.TEXT)
 CLASSES = _task("angry", "happy", "sad")
 EMOTIONS = _task("calm", "happy", "sad")
 
@@ -120,7 +118,6 @@ def test_where_nothing_is_ticked_there_is_no_f1():
     assert scores(THEMES, nothing[:0], nothing[:0]) == {"n": 0}
 
 
-@settings(max_examples=60)
 @given(st.integers(1, 20), st.integers(0, 10_000), st.sampled_from([0.05, 0.4, 1.0]))
 def test_multilabel_scores_equal_those_of_scikit_learn(n, seed, share):
     rng = np.random.default_rng(seed)
@@ -215,7 +212,6 @@ fifths = st.integers(-10, 10).map(lambda i: i / 10)
 pairs = st.lists(st.tuples(fifths, st.floats(-1.5, 1.5, width=32)), min_size=1, max_size=40)
 
 
-@settings(max_examples=60)
 @given(pairs)
 def test_sims_scores_equal_an_independent_count(rows):
     truth, predicted = (_float32(column) for column in zip(*rows, strict=True))
@@ -236,7 +232,6 @@ def test_sims_scores_equal_an_independent_count(rows):
     )
 
 
-@settings(max_examples=60)
 @given(pairs)
 def test_mosi_scores_equal_an_independent_count(rows):
     truth, predicted = (3 * _float32(column) for column in zip(*rows, strict=True))

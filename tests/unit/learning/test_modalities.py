@@ -12,10 +12,11 @@ from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
 from annotate.registry import FUSIONS, SHARINGS
-from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types import Label, Modality, Task
+from tests.support.dimensions import regression
 
 T, A, V, M = Modality
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, (Answer(-1.0, "no"), Answer(1.0, "yes")))
+SENTIMENT = regression("sentiment", -1.0, 1.0)
 RECIPE = ModelConfig(hidden=8, members=1, epochs=1, dropout=0.0)
 
 

@@ -18,12 +18,11 @@ from annotate.learning.sample_weights import PRIOR_VOTES, Votes, Weigher
 from annotate.learning.tensors import Inputs
 from annotate.learning.trainer import evaluate, fit
 from annotate.registry import HEADS, WEIGHTINGS
-from annotate.types import Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types import Label, Modality, Task
+from tests.support.dimensions import EMOTION, SENTIMENT, multilabel
 
 T, A, V, M = Modality
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, f"{v:g}") for v in (-1.0, 0.0, 1.0)))
-EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("angry", "happy", "sad")))
-THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family")))
+THEMES = multilabel("themes", "work", "family")
 SCALE, CLASSES, TICKS = Task(SENTIMENT, T), Task(EMOTION, M), Task(THEMES, A)
 TASKS = (SCALE, CLASSES, TICKS)
 ALL = ("class", "group", "raters")

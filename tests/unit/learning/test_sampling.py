@@ -12,11 +12,10 @@ from annotate.learning.network import MultiTaskNet
 from annotate.learning.sampling import Sampler
 from annotate.learning.tensors import Inputs
 from annotate.learning.trainer import _Run, fit
-from annotate.types import UNIMODAL, Answer, Dimension, Kind, Modality, Task
+from annotate.types import UNIMODAL
+from tests.support.dimensions import SENTIMENT_TASKS
 
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
-TASKS = tuple(Task(SENTIMENT, m) for m in Modality)
-IDS = [task.id for task in TASKS]
+IDS = [task.id for task in SENTIMENT_TASKS]
 RECIPE = ModelConfig(hidden=8, members=2, epochs=3, batch_size=4, dropout=0.0, weight_decay=0.5)
 WIDTHS = dict.fromkeys(UNIMODAL, 3)
 
@@ -45,13 +44,14 @@ def generators(count: int = 2, seed: int = 5) -> list[torch.Generator]:
 
 
 def members(count: int = 2, recipe: ModelConfig = RECIPE) -> Members:
-    return Members([MultiTaskNet(WIDTHS, TASKS, recipe) for _ in range(count)])
+    return Members([MultiTaskNet(WIDTHS, SENTIMENT_TASKS, recipe) for _ in range(count)])
 
 
 def heads(of: Members) -> dict[str, torch.Tensor]:
     """By task id: (members, everything) the weights of its head."""
     return {
-        task.id: torch.cat([p.detach().flatten(1) for p in of.of_head(task)], 1).clone() for task in TASKS
+        task.id: torch.cat([p.detach().flatten(1) for p in of.of_head(task)], 1).clone()
+        for task in SENTIMENT_TASKS
     }
 
 
@@ -93,7 +93,7 @@ def test_a_one_task_step_moves_no_other_head_and_only_what_it_reads():
         before, stacked = heads(made), made.weights()
         run._step(step)
         after = heads(made)
-        for i, task in enumerate(TASKS):
+        for i, task in enumerate(SENTIMENT_TASKS):
             moved = not torch.equal(before[task.id], after[task.id])
             assert moved == bool(step.counted[0, i]), task.id
         if step.counted[0, IDS.index("sentiment.T")]:

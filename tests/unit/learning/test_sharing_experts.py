@@ -6,7 +6,8 @@ import torch
 from annotate.errors import ConfigError
 from annotate.learning.sharings.mixture_of_experts import SparseGate, unevenness
 from annotate.learning.tensors import Inputs
-from tests.support.sharing_nets import TASKS, network, samples, taught
+from tests.support.dimensions import SENTIMENT_TASKS
+from tests.support.sharing_nets import network, samples, taught
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def test_exactly_so_many_are_asked_where_all_gates_say_the_same():
 
 
 def test_experts_that_are_not_asked_learn_nothing_from_a_sample():
-    net = network("mixture-of-experts", (TASKS[0],), experts=8, active=2).eval()
+    net = network("mixture-of-experts", (SENTIMENT_TASKS[0],), experts=8, active=2).eval()
     inputs, _ = samples(1)
     gates = net.sharing.gate(net.sharing.tower(inputs)["T"])[0][0]
     torch.autograd.backward(net(inputs).heads["sentiment.T"].sum())
@@ -68,7 +69,7 @@ def test_the_load_evens_out_with_the_balance_and_not_without():
 
 
 def test_samples_of_which_nothing_is_there_burden_no_expert():
-    net = network("mixture-of-experts", (TASKS[0],)).eval()
+    net = network("mixture-of-experts", (SENTIMENT_TASKS[0],)).eval()
     inputs, _ = samples(16)
     there = (torch.arange(16) < 8)[:, None]
     half = Inputs(
@@ -78,7 +79,7 @@ def test_samples_of_which_nothing_is_there_burden_no_expert():
         inputs.position,
     )
     assert torch.allclose(net(half).penalty, net(_first(inputs, 8)).penalty)
-    assert (net(half).heads["sentiment.T"][8:] == net.head(TASKS[0]).layer.bias).all()
+    assert (net(half).heads["sentiment.T"][8:] == net.head(SENTIMENT_TASKS[0]).layer.bias).all()
 
 
 def _first(inputs: Inputs, n: int) -> Inputs:
@@ -109,7 +110,10 @@ def test_mmoe_gates_of_two_tasks_on_one_code_part_ways():
     inputs, targets = samples(64)
     taught(net, inputs, targets, 60)
     code = net.sharing.tower(inputs)["T"]
-    weights = [net.sharing.gates[t.id.replace(".", "-")](code).softmax(dim=-1) for t in (TASKS[0], TASKS[3])]
+    weights = [
+        net.sharing.gates[t.id.replace(".", "-")](code).softmax(dim=-1)
+        for t in (SENTIMENT_TASKS[0], SENTIMENT_TASKS[3])
+    ]
     assert all(torch.allclose(w.sum(dim=-1), torch.ones(64)) and (w > 0).all() for w in weights)
     assert (weights[0] - weights[1]).abs().mean().item() > 0.02
 

@@ -6,9 +6,10 @@ import torch
 from annotate.errors import ConfigError
 from annotate.learning.sharings.cascade import Cascade, CascadeOptions
 from annotate.learning.sharings.hierarchical import Hierarchical, HierarchicalOptions
-from tests.support.sharing_nets import TASKS, furthest, network, samples, taught
+from tests.support.dimensions import SENTIMENT_TASKS
+from tests.support.sharing_nets import furthest, network, samples, taught
 
-T, A, V, M = (task.id for task in TASKS)
+T, A, V, M = (task.id for task in SENTIMENT_TASKS)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,7 @@ def learning_from(net, task_id: str) -> set[str]:
 )
 def test_cascade_what_a_task_answers_is_heard_by_those_behind_it_and_by_no_other(order, moved):
     net = network("cascade", order=tuple(order))
-    assert moved_by(net, lambda: net.head(TASKS[1]).layer.bias.add_(1.0)) == moved
+    assert moved_by(net, lambda: net.head(SENTIMENT_TASKS[1]).layer.bias.add_(1.0)) == moved
 
 
 @pytest.mark.parametrize("detach", [True, False])
@@ -67,13 +68,13 @@ def test_cascade_finds_what_only_the_answer_of_another_task_says():
 
 
 def test_cascade_tries_every_order_that_ends_with_all_modalities_and_the_one_that_begins_with_them():
-    tried = [options.order for options in Cascade.candidates(TASKS, CascadeOptions())]
+    tried = [options.order for options in Cascade.candidates(SENTIMENT_TASKS, CascadeOptions())]
     assert tried[0] == ("T", "A", "V", "M")
     assert len(set(tried)) == len(tried) == 7
     assert sum(order[-1] == "M" for order in tried) == 6
     given = CascadeOptions(order=("V", "M", "T", "A"))
-    assert list(Cascade.candidates(TASKS, given)) == [given]
-    without = [options.order for options in Cascade.candidates(TASKS[:2], CascadeOptions())]
+    assert list(Cascade.candidates(SENTIMENT_TASKS, given)) == [given]
+    without = [options.order for options in Cascade.candidates(SENTIMENT_TASKS[:2], CascadeOptions())]
     assert without == [("T", "A"), ("A", "T")]
 
 
@@ -92,7 +93,7 @@ def test_cascade_refuses_an_order_that_is_none(order, said):
 
 @pytest.mark.parametrize("levels", [{"T": 1, "A": 2, "V": 3, "M": 2}, {"T": 3, "A": 1, "V": 1, "M": 3}])
 def test_hierarchical_a_task_is_supervised_at_its_layer_and_reads_nothing_above(levels):
-    for task in TASKS:
+    for task in SENTIMENT_TASKS:
         net = network("hierarchical", layers=3, **levels)
         read = {n.split(".")[2] for n in learning_from(net, task.id) if n.startswith("sharing.trunk.")}
         assert read == {str(k) for k in range(levels[task.modality.value])}, task.id
@@ -119,11 +120,13 @@ def test_hierarchical_with_all_tasks_at_the_only_layer_is_hard_sharing():
 
 
 def test_hierarchical_tries_every_way_in_which_no_pass_stands_below_an_earlier_one():
-    tried = [(o.T, o.A, o.V, o.M) for o in Hierarchical.candidates(TASKS, HierarchicalOptions(layers=3))]
+    tried = [
+        (o.T, o.A, o.V, o.M) for o in Hierarchical.candidates(SENTIMENT_TASKS, HierarchicalOptions(layers=3))
+    ]
     assert tried[0] == (1, 2, 3, 3)
     assert len(set(tried)) == len(tried) == 15
     assert all(list(levels) == sorted(levels) for levels in tried)
-    held = Hierarchical.candidates(TASKS, HierarchicalOptions(layers=2, T=1, A=1, V=1))
+    held = Hierarchical.candidates(SENTIMENT_TASKS, HierarchicalOptions(layers=2, T=1, A=1, V=1))
     assert [(o.T, o.A, o.V, o.M) for o in held] == [(1, 1, 1, 2), (1, 1, 1, 1)]
 
 

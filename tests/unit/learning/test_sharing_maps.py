@@ -11,11 +11,12 @@ from annotate.learning.network import MultiTaskNet
 from annotate.learning.sharings.central_processor import _links
 from annotate.learning.tensors import Inputs
 from annotate.types import Dimension, Modality, Task
-from tests.support.sharing_nets import SENTIMENT, TASKS, WIDTHS, network, samples, taught
+from tests.support.dimensions import SENTIMENT, SENTIMENT_TASKS
+from tests.support.sharing_nets import WIDTHS, network, samples, taught
 
 HIDDEN = 8
 AROUSAL = Dimension("arousal", SENTIMENT.kind, SENTIMENT.answers)
-EIGHT = (*TASKS, *(Task(AROUSAL, m) for m in Modality))
+EIGHT = (*SENTIMENT_TASKS, *(Task(AROUSAL, m) for m in Modality))
 MAPS = ("one-to-many", "many-to-one", "many-to-many")
 
 
@@ -87,7 +88,7 @@ def test_tasks_share_the_encoders_and_decoders_of_the_map_and_no_others(name, en
 @pytest.mark.parametrize("name", MAPS)
 def test_every_map_learns_each_task(name):
     inputs, targets = samples()
-    said = taught(mapped(name, TASKS), inputs, targets)
+    said = taught(mapped(name, SENTIMENT_TASKS), inputs, targets)
     for task_id, wanted in targets.items():
         assert float((said[task_id] - wanted).square().mean()) < 0.5 * float(wanted.var()), task_id
 
@@ -101,7 +102,7 @@ def test_a_map_that_is_none_is_refused():
 # central-processor
 
 
-def central(tasks=TASKS, **options) -> MultiTaskNet:
+def central(tasks=SENTIMENT_TASKS, **options) -> MultiTaskNet:
     torch.manual_seed(0)
     said = {"central-processor": options, "temporal-cnn": {"kernels": (1,)}}
     recipe = ModelConfig(
@@ -118,7 +119,7 @@ def sequences(n=4, rows=8) -> Inputs:
 
 
 def test_one_processor_serves_all_tasks_and_another_task_costs_a_token_and_a_head():
-    assert size(central(EIGHT)) - size(central(TASKS)) == 4 * (HIDDEN + HIDDEN + 1)
+    assert size(central(EIGHT)) - size(central(SENTIMENT_TASKS)) == 4 * (HIDDEN + HIDDEN + 1)
     net = central(EIGHT)
     inputs = sequences()
     learning = []
@@ -144,7 +145,7 @@ def test_the_order_of_the_rows_is_read_from_the_cache_of_time_and_from_nowhere_e
     turned = inputs._replace(values={key: rows.flip(1) for key, rows in inputs.values.items()})
     with torch.no_grad():
         one, two = net(inputs).heads, net(turned).heads
-    for task in TASKS:
+    for task in SENTIMENT_TASKS:
         assert torch.allclose(one[task.id], two[task.id], atol=1e-5) == (not cache), task.id
 
 

@@ -5,7 +5,8 @@ import torch
 
 from annotate.errors import ConfigError
 from annotate.learning.sharings.sparse import Sparse
-from tests.support.sharing_nets import TASKS, network, samples, taught
+from tests.support.dimensions import SENTIMENT_TASKS
+from tests.support.sharing_nets import network, samples, taught
 
 KEEP = 0.4
 
@@ -46,7 +47,7 @@ def test_each_task_keeps_its_share_of_every_layer_that_it_reads_and_nothing_of_t
     sharing = pruned[0].sharing
     assert sharing.pruned
     for name in sharing.pruned:
-        for mask, task in zip(sharing.mask(name), TASKS, strict=True):
+        for mask, task in zip(sharing.mask(name), SENTIMENT_TASKS, strict=True):
             expected = KEEP if Sparse._reads(task.modality.value, name) else 0.0
             assert float(mask.float().mean()) == pytest.approx(expected, abs=0.5 / mask.numel()), name
 
@@ -61,7 +62,7 @@ def test_tasks_keep_different_weights_and_training_starts_again_from_the_warm_on
 
 @pytest.mark.parametrize("place", range(4))
 def test_a_task_reads_and_moves_only_its_own_weights(pruned, place):
-    net, task, sharing = pruned[0].eval(), TASKS[place], pruned[0].sharing
+    net, task, sharing = pruned[0].eval(), SENTIMENT_TASKS[place], pruned[0].sharing
     inputs, _ = samples()
     net.zero_grad()
     torch.autograd.backward(net(inputs).heads[task.id].square().sum())
@@ -96,7 +97,7 @@ def test_the_largest_weights_are_kept_and_what_is_gone_stays_gone():
 
 
 def test_overlap_is_what_both_keep_of_what_either_keeps():
-    sharing = network("sparse", TASKS[:2]).sharing
+    sharing = network("sparse", SENTIMENT_TASKS[:2]).sharing
     for name in sharing.pruned:
         masks = sharing.mask(name)
         masks[:] = masks & (torch.arange(masks[0].numel()) % 2 == 0).view_as(masks[0])

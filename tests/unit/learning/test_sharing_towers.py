@@ -9,7 +9,8 @@ from annotate.learning.sharings._ties import stacked
 from annotate.learning.sharings.soft_trace_norm import trace_norms
 from annotate.learning.trainer import make_optimizer, make_weighting
 from annotate.types import Modality, Task
-from tests.support.sharing_nets import SENTIMENT, TASKS, furthest, network, samples, taught
+from tests.support.dimensions import SENTIMENT, SENTIMENT_TASKS
+from tests.support.sharing_nets import furthest, network, samples, taught
 
 CLOSE = 1e-3
 FAR = 0.05
@@ -45,7 +46,7 @@ def like_hard(net: MultiTaskNet, hard: MultiTaskNet) -> MultiTaskNet:
 # none
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.id)
+@pytest.mark.parametrize("task", SENTIMENT_TASKS, ids=lambda task: task.id)
 def test_none_what_one_task_learns_moves_no_weight_of_another(task):
     net = network("none")
     inputs, _ = samples()
@@ -57,11 +58,11 @@ def test_none_what_one_task_learns_moves_no_weight_of_another(task):
 
 
 def test_none_is_the_sum_of_the_networks_of_its_tasks():
-    assert size(network("none")) == sum(size(network("none", (task,))) for task in TASKS)
+    assert size(network("none")) == sum(size(network("none", (task,))) for task in SENTIMENT_TASKS)
 
 
 def test_none_builds_one_encoder_for_a_task_of_one_modality():
-    net = network("none", (TASKS[0],))
+    net = network("none", (SENTIMENT_TASKS[0],))
     names = {name for name, _ in net.named_parameters() if name.startswith("sharing.")}
     assert any(".encoders.T." in name for name in names)
     assert not any(part in name for name in names for part in (".encoders.A.", ".encoders.V.", ".fusion."))
@@ -70,9 +71,12 @@ def test_none_builds_one_encoder_for_a_task_of_one_modality():
 def test_none_trains_each_task_as_if_it_were_alone():
     inputs, targets = samples()
     together = network("none")
-    lone = [towers_as(network("none", (task,)), _part(together, task)) for task in TASKS]
+    lone = [towers_as(network("none", (task,)), _part(together, task)) for task in SENTIMENT_TASKS]
     found = taught(together, inputs, targets)
-    alone = {task.id: taught(net, inputs, targets)[task.id] for task, net in zip(TASKS, lone, strict=True)}
+    alone = {
+        task.id: taught(net, inputs, targets)[task.id]
+        for task, net in zip(SENTIMENT_TASKS, lone, strict=True)
+    }
     assert furthest(found, alone) < 1e-5
 
 
@@ -124,12 +128,12 @@ def test_soft_l2_the_stronger_the_springs_the_closer_the_towers():
 
 
 def test_soft_l2_ties_only_what_both_towers_have():
-    net = network("soft-l2", (TASKS[0], TASKS[3]))
+    net = network("soft-l2", (SENTIMENT_TASKS[0], SENTIMENT_TASKS[3]))
     assert net.sharing.tied
     for name, owners in net.sharing.tied.items():
         assert owners == ("sentiment-T", "sentiment-M")
         assert name.startswith(("encoders.T.", "shared."))
-    assert not network("soft-l2", (TASKS[0],)).sharing.tied
+    assert not network("soft-l2", (SENTIMENT_TASKS[0],)).sharing.tied
 
 
 # soft-trace-norm
@@ -184,7 +188,10 @@ def test_cross_stitch_with_mixtures_that_mix_nothing_equals_none():
 
 
 def test_cross_stitch_starts_with_a_tenth_of_the_others_and_learns_it_faster():
-    tasks = (*TASKS, Task(SENTIMENT.__class__("joy", SENTIMENT.kind, SENTIMENT.answers), Modality.TEXT))
+    tasks = (
+        *SENTIMENT_TASKS,
+        Task(SENTIMENT.__class__("joy", SENTIMENT.kind, SENTIMENT.answers), Modality.TEXT),
+    )
     net = network("cross-stitch", tasks)
     expected = torch.full((3, 3), 0.05).fill_diagonal_(0.9)
     assert torch.allclose(net.sharing.stitches["encoder-T"].shares, expected)

@@ -9,7 +9,8 @@ from annotate.learning.model_config import ModelConfig
 from annotate.learning.stopping import Stopping
 from annotate.learning.trainer import _Run
 from annotate.types import Modality
-from tests.unit.learning.test_sampling import TASKS, batch, generators, heads, members
+from tests.support.dimensions import SENTIMENT_TASKS
+from tests.unit.learning.test_sampling import batch, generators, heads, members
 
 T, M = 0, 3
 RECIPE = ModelConfig(
@@ -19,7 +20,7 @@ RECIPE = ModelConfig(
 
 def look(losses: list[list[float]], recipe: ModelConfig = RECIPE, absent: tuple[int, ...] = ()) -> Stopping:
     """One member, valid losses per epoch of T, A, V, M."""
-    made = Stopping(1, TASKS, recipe)
+    made = Stopping(1, SENTIMENT_TASKS, recipe)
     present = torch.tensor([[i not in absent for i in range(4)]])
     for epoch, row in enumerate(losses, 1):
         if bool(made.running.any()):
@@ -87,10 +88,10 @@ def test_a_noisy_task_stops_before_the_one_it_would_disturb():
     stopped: dict[str, int] = {}
     while run.epoch < run.epochs and bool(run.stopping.running.any()):
         run.one_epoch()
-        for task, active in zip(TASKS, run.stopping.active[0].tolist(), strict=True):
+        for task, active in zip(SENTIMENT_TASKS, run.stopping.active[0].tolist(), strict=True):
             if not active:
                 stopped.setdefault(task.id, run.epoch)
     assert stopped["sentiment.T"] < stopped.get("sentiment.M", 61)
     fitted = run.finish()[0]
     assert fitted.valid_loss is not None and fitted.valid_loss < 0.3
-    assert TASKS[M].modality is Modality.MULTIMODAL
+    assert SENTIMENT_TASKS[M].modality is Modality.MULTIMODAL

@@ -21,12 +21,11 @@ from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
 from annotate.learning.tensors import Inputs
-from annotate.types import UNIMODAL, Answer, Dimension, Kind, Label, Modality, Task
+from annotate.types import UNIMODAL, Label, Modality, Task
+from tests.support.dimensions import EMOTION, SENTIMENT, SENTIMENT_TASKS
 
 T, A, V, M = Modality
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, str(v)) for v in (-1.0, 0.0, 1.0)))
-EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in ("angry", "happy", "sad")))
-TASKS = (*(Task(SENTIMENT, m) for m in Modality), Task(EMOTION, M))
+TASKS = (*SENTIMENT_TASKS, Task(EMOTION, M))
 RECIPE = ModelConfig(
     hidden=16, members=3, epochs=60, patience=20, batch_size=16, learning_rate=5e-3, weight_decay=1e-2,
     dropout=0.1,

@@ -13,9 +13,10 @@ from annotate.learning.tensors import Inputs
 from annotate.learning.weightings.pcgrad import project
 from annotate.options import options_of
 from annotate.registry import WEIGHTINGS
-from annotate.types import Answer, Dimension, Kind, Modality, Task
+from annotate.types import Modality, Task
+from tests.support.dimensions import classification, regression
 
-SCALE = Dimension("sentiment", Kind.REGRESSION, (Answer(-1.0, "no"), Answer(1.0, "yes")))
+SCALE = regression("sentiment", -1.0, 1.0)
 TASKS = tuple(Task(SCALE, m) for m in (Modality.TEXT, Modality.AUDIO))
 BOTH = torch.ones(2, 2, dtype=torch.bool)
 
@@ -82,9 +83,7 @@ def test_the_noise_of_one_member_is_not_moved_by_another():
 
 
 def test_a_class_loss_has_the_form_without_the_half():
-    classes = Task(
-        Dimension("emotion", Kind.CLASSIFICATION, (Answer("a", "a"), Answer("b", "b"))), Modality.TEXT
-    )
+    classes = Task(classification("emotion", "a", "b"), Modality.TEXT)
     losses, there = torch.ones(1, 1), torch.ones(1, 1, dtype=torch.bool)
     assert make("uncertainty", (classes,), 1)(losses, there).item() == pytest.approx(1.0)
     assert make("uncertainty", TASKS[:1], 1)(losses, there).item() == pytest.approx(0.5)

@@ -17,7 +17,8 @@ from strategies._gradients import error_of, wanted_gradients
 from strategies._seeding import PROPOSALS, seeds
 from strategies._shadow import Shadow
 from strategies.typiclust import typicality
-from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool
+from tests.support.dimensions import SENTIMENT, THEMES
+from tests.support.pools import EMOTION, make_pool
 
 PLACES = ("k-center", "lcmd", "typiclust", "herding")
 

@@ -12,7 +12,8 @@ from strategies.cluster_margin import in_turns
 from strategies.density_weighted import likeness
 from strategies.probcover import next_clusters
 from strategies.uniform import spread
-from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool
+from tests.support.dimensions import SENTIMENT, THEMES
+from tests.support.pools import EMOTION, make_pool
 
 
 def only(pool: Pool, *tasks: str) -> Pool:

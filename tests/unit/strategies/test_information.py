@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.batch.opening import open_strategy
 from annotate.errors import ConfigError, ModelError, UnknownName
 from annotate.types import Kind, Modality, Task
-from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool, predict
+from tests.support.dimensions import SENTIMENT, THEMES
+from tests.support.pools import EMOTION, make_pool, predict
 
 
 class Committee:
@@ -66,7 +67,6 @@ COMMITTEES = [
 @pytest.mark.parametrize(("ours", "theirs"), COMMITTEES)
 @pytest.mark.parametrize("dimension", [EMOTION, SENTIMENT])
 @given(n=st.integers(1, 12), members=st.integers(2, 6), seed=st.integers(0, 1000))
-@settings(max_examples=8)
 def test_a_committee_is_measured_as_by_modal(ours, theirs, dimension, n, members, seed):
     from modAL import disagreement, models  # noqa: F401  the first needs the second to be there
 

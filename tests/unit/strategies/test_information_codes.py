@@ -8,7 +8,8 @@ import pytest
 from annotate.batch.opening import open_strategy
 from annotate.errors import ModelError
 from annotate.types import LabeledSet, Modality, Task
-from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool, predict
+from tests.support.dimensions import SENTIMENT, THEMES
+from tests.support.pools import EMOTION, make_pool, predict
 
 MEMBERS = 3
 

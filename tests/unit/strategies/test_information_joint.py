@@ -5,12 +5,13 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.batch.opening import open_strategy
 from annotate.types import LabeledSet, Modality, Task
-from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool, predict
+from tests.support.dimensions import SENTIMENT, THEMES
+from tests.support.pools import EMOTION, make_pool, predict
 
 
 def said(dimension, n, seed=0, members=4, modality=Modality.TEXT):
@@ -38,7 +39,6 @@ def mutual(first, second, shares):
 
 
 @given(n=st.integers(1, 12), members=st.integers(2, 5), seed=st.integers(0, 1000), weighed=st.booleans())
-@settings(max_examples=25)
 def test_epig_is_the_mean_information_about_each_target(n, members, seed, weighed):
     prediction = said(EMOTION, n, seed, members)
     shares = np.random.default_rng(seed).dirichlet(np.ones(members)) if weighed else None
@@ -121,7 +121,6 @@ def told_by(predictions, rows):
 
 
 @given(seed=st.integers(0, 1000), members=st.integers(2, 6))
-@settings(max_examples=20)
 def test_batch_bald_is_greedy_on_the_joint_information_exactly(seed, members):
     prediction = said(EMOTION, 8, seed, members)
     chosen = open_strategy("batch-bald").select(pool_with(prediction), 4, np.random.default_rng(seed))

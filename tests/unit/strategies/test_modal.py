@@ -13,7 +13,8 @@ from annotate.batch.choosing import choose
 from annotate.batch.opening import open_strategy
 from annotate.errors import ConfigError, ModelError, UnknownName
 from annotate.modal import as_modal
-from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool
+from tests.support.dimensions import SENTIMENT, THEMES
+from tests.support.pools import EMOTION, make_pool
 
 # modAL's own call; from scikit-learn 1.8 on it is an error, which is why we pin below.
 pytestmark = pytest.mark.filterwarnings("ignore:'force_all_finite' was renamed:FutureWarning")

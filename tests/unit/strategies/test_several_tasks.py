@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.errors import ConfigError
@@ -56,7 +56,6 @@ def test_a_sample_with_all_labels_comes_after_every_other(how):
 
 
 @given(st.integers(2, 4), st.integers(8, 40), st.integers(0, 1000), st.booleans())
-@settings(max_examples=40)
 def test_a_quota_gives_every_task_as_many_as_the_next(tasks, n, seed, alike):
     rng = np.random.default_rng(seed)
     # Alike: all tasks want the same samples first, so each has to go on to what is left.

@@ -5,17 +5,14 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.errors import ModelError
 from annotate.registry import STRATEGIES
 from annotate.types import Answer, Dimension, Kind, LabeledSet, Modality, Pool, Task, TaskPrediction
 from strategies._several import ranks
-
-SENTIMENT = Dimension("sentiment", Kind.REGRESSION, tuple(Answer(v, "") for v in (-1.0, 0.0, 1.0)))
-EMOTION = Dimension("emotion", Kind.CLASSIFICATION, tuple(Answer(v, v) for v in "abc"))
-THEMES = Dimension("themes", Kind.MULTILABEL, tuple(Answer(v, v) for v in ("work", "family", "money")))
+from tests.support.dimensions import EMOTION, SENTIMENT, THEMES
 
 
 def _bernoulli(p: float) -> float:
@@ -129,7 +126,6 @@ def test_bald_of_answers_that_may_be_true_together_adds_up_what_each_tells() -> 
 
 
 @given(st.integers(2, 5), st.integers(1, 4), st.integers(0, 10_000))
-@settings(max_examples=40)
 def test_entropy_and_likeliest_set_are_those_of_all_sets_counted_one_by_one(
     members: int, answers: int, seed: int
 ) -> None:
@@ -170,7 +166,6 @@ def test_ranks_share_ties_and_do_not_depend_on_scale(values: list[float]) -> Non
 
 
 @given(st.integers(1, 40), st.integers(0, 6), st.integers(0, 1000), st.booleans())
-@settings(max_examples=60)
 def test_k_center_is_the_greedy_farthest_point_exactly(n: int, labelled: int, seed: int, lumpy: bool) -> None:
     rng = np.random.default_rng(seed)
     draw = (lambda size: rng.integers(0, 3, size)) if lumpy else rng.normal
