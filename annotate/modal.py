@@ -1,6 +1,8 @@
 """Our query strategies inside modAL: `ActiveLearner(..., query_strategy=as_modal("badge"))`."""
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -27,8 +29,9 @@ def as_modal(
     what is labelled. Members are those of a committee, or of an estimator that has `predict_members`, as
     the multi-task model's face has. `rng` decides ties and draws; without, the first is seeded with 0.
     `options` are those of the strategy. Raises `UnknownName` and `ConfigError` at once, `ModelError` when
-    the strategy cannot rank what the learner says.
+    the strategy cannot rank what the learner says. modAL's `teach` works from then on: see `repair_teach`.
     """
+    repair_teach()
     strategy = open_strategy(name, {name.partition(":")[0]: dict(options or {})})
     chance = rng or np.random.default_rng(0)
 
@@ -40,6 +43,31 @@ def as_modal(
         return chosen.indices, chosen.scores
 
     return query
+
+
+def repair_teach() -> None:
+    """Make `teach` and `fit` of modAL's learners work with scikit-learn 1.8 and newer.
+
+    modAL 0.4.2.1 passes `force_all_finite` to scikit-learn's `check_X_y`, which calls the argument
+    `ensure_all_finite` since 1.6 and refuses the old name since 1.8
+    (https://github.com/modAL-python/modAL/issues/196). Only the reference in modAL's own module is replaced,
+    and only while modAL uses scikit-learn's function unchanged. Calling it again changes nothing.
+    """
+    from sklearn.utils import check_X_y
+
+    learners = import_module("modAL.models.learners")
+    renamed = "ensure_all_finite" in signature(check_X_y).parameters
+    if renamed and getattr(learners, "check_X_y", None) is check_X_y:
+        learners.check_X_y = _check_X_y  # type: ignore[attr-defined]
+
+
+def _check_X_y(*args: Any, **options: Any) -> Any:
+    """scikit-learn's `check_X_y` under both names of the argument."""
+    from sklearn.utils import check_X_y
+
+    if "force_all_finite" in options:
+        options["ensure_all_finite"] = options.pop("force_all_finite")
+    return check_X_y(*args, **options)
 
 
 def pool_of(learner: Any, X: Any, **given: Any) -> Pool:

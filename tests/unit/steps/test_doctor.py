@@ -43,11 +43,17 @@ def test_a_foreign_owner_of_our_package_names_is_named() -> None:
     assert "pipx" in finding.do
 
 
-@pytest.mark.parametrize(
-    ("version", "expected"), [("1.7.2", State.OK), ("1.8.0", State.WARN), ("2.0", State.WARN)]
-)
-def test_a_scikit_learn_at_which_modal_breaks_is_told(version: str, expected: State) -> None:
-    assert installation.scikit_learn(version).state is expected
+def test_a_scikit_learn_with_which_modals_teach_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import modAL.models.learners
+
+    def refused(*_: object, **__: object) -> None:
+        raise TypeError("unexpected keyword argument")
+
+    monkeypatch.setattr(modAL.models.learners, "check_X_y", refused)
+    finding = installation.scikit_learn()
+    assert finding.state is State.WARN
+    assert "`teach` fails: unexpected keyword argument" in finding.detail
+    assert "scikit-learn<" in finding.do
 
 
 def test_a_part_that_cannot_be_loaded_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

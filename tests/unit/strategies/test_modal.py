@@ -1,4 +1,4 @@
-"""modAL and ours understand each other in both directions, with the scikit-learn that is pinned."""
+"""modAL and ours understand each other in both directions, with the scikit-learn that is installed."""
 
 import sys
 import types
@@ -12,12 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from annotate.batch.choosing import choose
 from annotate.batch.opening import open_strategy
 from annotate.errors import ConfigError, ModelError, UnknownName
-from annotate.modal import as_modal
+from annotate.modal import as_modal, repair_teach
 from tests.support.dimensions import SENTIMENT, THEMES
 from tests.support.pools import EMOTION, make_pool
-
-# modAL's own call; from scikit-learn 1.8 on it is an error, which is why we pin below.
-pytestmark = pytest.mark.filterwarnings("ignore:'force_all_finite' was renamed:FutureWarning")
 
 
 def one_task(dimension=EMOTION, n=40, task="emotion.M", labelled=6):
@@ -237,6 +234,57 @@ def test_our_strategy_teaches_a_modal_learner(name):
         learner.teach(features[chosen], classes[chosen])
     assert learner.X_training.shape == (12, 2)
     assert learner.score(features, classes) > 0.85
+
+
+@pytest.mark.parametrize("only_new", [False, True])
+def test_modals_own_learners_and_committees_can_be_taught_once_teach_is_repaired(only_new):
+    from modAL.models import ActiveLearner, Committee
+
+    repair_teach()
+    features, classes = moons()
+    learners = [
+        ActiveLearner(LogisticRegression(), X_training=features[i : i + 20], y_training=classes[i : i + 20])
+        for i in (0, 20)
+    ]
+    committee = Committee(learners)
+    committee.teach(features[40:80], classes[40:80], only_new=only_new)
+    assert committee.score(features, classes) > 0.85
+    learners[0].fit(features, classes)
+    assert learners[0].X_training.shape == features.shape
+
+
+def test_a_repaired_teach_still_refuses_what_is_not_finite_and_accepts_it_where_allowed():
+    from modAL.models import ActiveLearner
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    repair_teach()
+    features, classes = moons()
+    gaps = np.where(features > 1, np.nan, features)
+    learner = ActiveLearner(
+        HistGradientBoostingClassifier(max_iter=5), X_training=features, y_training=classes
+    )
+    with pytest.raises(ValueError, match="NaN"):
+        learner.teach(gaps, classes)
+    learner.force_all_finite = False
+    learner.teach(gaps, classes)
+    assert len(learner.X_training) == 2 * len(features)
+
+
+def test_the_repair_leaves_scikit_learn_and_a_modal_that_needs_none_as_they_are(monkeypatch):
+    import sklearn.utils
+    from modAL.models import learners
+
+    original = sklearn.utils.check_X_y
+    monkeypatch.setattr(learners, "check_X_y", original)
+    repair_teach()
+    repaired = learners.check_X_y
+    repair_teach()
+    assert learners.check_X_y is repaired is not original
+    assert sklearn.utils.check_X_y is original
+    another = types.SimpleNamespace()
+    monkeypatch.setattr(learners, "check_X_y", another)
+    repair_teach()
+    assert learners.check_X_y is another
 
 
 @pytest.mark.parametrize("name", ["badge", "entropy", "k-center"])
