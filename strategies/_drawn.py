@@ -14,12 +14,12 @@ from strategies._top import top
 
 @dataclass(frozen=True, slots=True)
 class DrawnOptions:
-    """Of a strategy that draws."""
+    """Options of strategies that draw at random."""
 
     by: str = "bald"
-    """Whose scores decide; any strategy that scores each sample on its own."""
+    """Strategy that scores the samples; any strategy that scores each sample on its own."""
     sharpness: float = 1.0
-    """How much they count: 0 draws uniformly, and a large number takes the highest (β in the paper)."""
+    """How much the scores count (β in the paper): 0 draws uniformly, a large number takes the highest."""
 
 
 class DrawnStrategy(Standing, ABC):

@@ -19,10 +19,11 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Of a strategy that scores each sample."""
+    """Options of strategies that score each sample."""
 
     combine: str = "mean"
-    """What several tasks make together: mean, max or rrf of ranks, quota per task, sum of scores."""
+    """How the scores of several tasks are combined: `mean`, `max` or `rrf` of ranks, `quota` per task,
+    `sum` of scores."""
 
 
 class ScoredStrategy(ABC):

@@ -25,24 +25,24 @@ LEAST = 10
 
 @dataclass(frozen=True, slots=True)
 class AutoOptions:
-    """Of `auto`."""
+    """Options of `auto`."""
 
     early: str = "herding"
-    """The strategy while there are few labels."""
+    """Strategy while there are few labels."""
     regression: str = "lcmd"
-    """The strategy where a regression task is asked."""
+    """Strategy if any regression task is asked."""
     classification: str = "lcmd"
-    """The strategy where none is."""
+    """Strategy otherwise."""
     few: int = 50
-    """So many labelled samples are few."""
+    """Up to this number of labelled samples, labels are few."""
     few_per_class: int = 10
-    """So many times the classes of a task are few, too."""
+    """As `few`, per class of a classification task."""
     share: float = 0.2
-    """So much of the pool is looked at, drawn by what it would tell (`power`); 1, or one network: all."""
+    """Share of the pool that `power` draws first; 1, or a single network: the whole pool."""
     crowd: float = 3.0
-    """No speaker and no video has more than so many times an even share of the batch; 0: no limit."""
+    """Largest share of the batch for one speaker or video, as a multiple of an even share; 0: no limit."""
     near: float = 0.03
-    """Samples nearer to each other than this part of the pool's spread are one; 0: each is its own."""
+    """Distance below which samples are near-duplicates, as a share of the pool's spread; 0: none are."""
 
 
 @strategy("auto")

@@ -16,11 +16,10 @@ NOISE_FLOOR = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class BaldOptions:
-    """Nats are nats in every task, and a sample that teaches four heads is worth more than one that teaches
-    one."""
+    """Options of `bald`."""
 
     combine: str = "sum"
-    """What several tasks make together, as for the others."""
+    """As for the other strategies; scores in nats can be summed over the tasks."""
 
 
 @strategy("bald")

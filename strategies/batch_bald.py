@@ -25,13 +25,14 @@ NOTHING = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class BatchBaldOptions:
-    """What bounds the work."""
+    """Options of `batch-bald`."""
 
     candidates: int = 1000
-    """Samples by BALD among which the batch is looked for; ten for each of the batch if that is more."""
+    """Samples with the highest BALD among which the batch is searched; at least ten per sample of the
+    batch."""
     draws: int = 1000
-    """Courses of answers to the batch so far that are told apart; beyond, they are drawn. Where a sample is
-    asked several questions, their number is divided among these, down to 64."""
+    """Largest number of combinations of answers for which the joint entropy is exact; beyond it, so many
+    are drawn. It is divided among the questions of a sample, down to 64."""
 
 
 @strategy("batch-bald")

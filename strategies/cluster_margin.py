@@ -16,12 +16,12 @@ from strategies._top import top
 
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
-    """Of `cluster-margin`."""
+    """Options of `cluster-margin`."""
 
     by: str = "margin"
-    """Whose scores say how uncertain a sample is; any strategy that scores each sample on its own."""
+    """Strategy that scores the uncertainty; any strategy that scores each sample on its own."""
     wider: int = 10
-    """Times the batch: so many of the most uncertain are grouped (k_m / k_t in the paper)."""
+    """Number of clustered samples, as a multiple of the batch (k_m / k_t in the paper)."""
 
 
 @strategy("cluster-margin")

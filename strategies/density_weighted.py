@@ -13,12 +13,12 @@ from strategies._top import top
 
 @dataclass(frozen=True, slots=True)
 class DensityOptions:
-    """Of `density-weighted`."""
+    """Options of `density-weighted`."""
 
     by: str = "entropy"
-    """Whose scores say how uncertain a sample is; any strategy that scores each sample on its own."""
+    """Strategy that scores the uncertainty; any strategy that scores each sample on its own."""
     beta: float = 1.0
-    """How much likeness counts: 0 not at all (β in the paper)."""
+    """Exponent of the similarity (β in the paper); 0: similarity does not count."""
 
 
 @strategy("density-weighted")

@@ -17,12 +17,12 @@ JOINT = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class EpigOptions:
-    """How well what is to be predicted later is stood for."""
+    """Options of `epig`."""
 
     combine: str = "sum"
-    """What several tasks make together; nats are nats in every task."""
+    """As for the other strategies; scores in nats can be summed over the tasks."""
     targets: int = 100
-    """Samples, drawn from the pool and the labelled, whose answers are to become surer."""
+    """Samples, drawn from the pool and the labelled ones, whose answers are to become more certain."""
 
 
 @strategy("epig")

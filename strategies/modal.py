@@ -25,7 +25,7 @@ HINT = "modAL calls it as strategy(classifier, X, n_instances=1), and it returns
 
 @dataclass(frozen=True, slots=True)
 class ModalOptions:
-    """Which function."""
+    """Options of `modal`."""
 
     function: str = "modAL.uncertainty.entropy_sampling"
     """``module.function``, or the name of an entry point of the group ``annotate.modal``."""

@@ -22,10 +22,10 @@ PROBES = 2048
 
 @dataclass(frozen=True, slots=True)
 class ProbCoverOptions:
-    """Of `probcover`."""
+    """Options of `probcover`."""
 
     kinds: int = 10
-    """Clusters that stand for classes when the size of the balls is found."""
+    """Clusters that represent classes when the radius is chosen."""
     purity: float = 0.95
     """Share of the balls that hold samples of one cluster only (α in the paper)."""
 

@@ -14,10 +14,10 @@ from strategies._tasks import wanted_rows
 
 @dataclass(frozen=True, slots=True)
 class RankedOptions:
-    """Of `ranked-batch`."""
+    """Options of `ranked-batch`."""
 
     by: str = "least-confidence"
-    """Whose scores say how uncertain a sample is; any strategy that scores each sample on its own."""
+    """Strategy that scores the uncertainty; any strategy that scores each sample on its own."""
 
 
 @strategy("ranked-batch")

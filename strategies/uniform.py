@@ -14,10 +14,11 @@ from strategies._distance import Rows
 
 @dataclass(frozen=True, slots=True)
 class UniformOptions:
-    """Of `uniform`."""
+    """Options of `uniform`."""
 
     per: str = ""
-    """``speaker`` or ``video``: each gets its share of the batch, within one sample; empty: pure chance."""
+    """`speaker` or `video`: each gets its share of the batch, within one sample; empty: simple random
+    draws."""
 
 
 @strategy("uniform")

@@ -11,7 +11,7 @@ EVEN = 0.03
 
 @check("black")
 class Black:
-    """Share of the pictures that are dark all over."""
+    """Share of the frames that are dark all over."""
 
     unit = "share"
     low = "hardly any black picture"

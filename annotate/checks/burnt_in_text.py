@@ -6,7 +6,7 @@ from annotate.types import Observed
 
 @check("burnt-in-text")
 class BurntInText:
-    """Share of the searched pictures that show lines of text in their lower part."""
+    """Share of the searched frames with lines of text in their lower part, in any script."""
 
     unit = "share"
     low = "no burnt-in text"

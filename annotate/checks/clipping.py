@@ -13,7 +13,7 @@ _RAILS = (99.99, 99.9, 99.5, 99.0)
 
 @check("clipping")
 class Clipping:
-    """Share of the sound that lies at its own highest level: flat tops (after Aleinik and Matveev, 2014)."""
+    """Share of the audio that lies at its own highest level (after Aleinik and Matveev 2014)."""
 
     unit = "share"
     low = "no sample near the peak"

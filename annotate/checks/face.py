@@ -6,7 +6,7 @@ from annotate.types import Observed
 
 @check("face")
 class Face:
-    """Share of the pictures that were searched in which at least one face is seen."""
+    """Share of the searched frames that show at least one face."""
 
     unit = "share"
     low = "no face in too many pictures"

@@ -6,7 +6,10 @@ from annotate.types import Observed
 
 @check("faces")
 class Faces:
-    """Number of faces in a picture, the mean over those that were searched."""
+    """Number of faces, averaged over the searched frames.
+
+    People less than a third as large as the largest face are background and do not count.
+    """
 
     unit = "faces"
     low = "too few faces"

@@ -6,7 +6,10 @@ from annotate.types import Observed
 
 @check("guessed-words")
 class GuessedWords:
-    """Share of the words whose times nobody gave: they were interpolated between their neighbours."""
+    """Share of the words whose times were interpolated between their neighbours.
+
+    Unknown if no word has a time.
+    """
 
     unit = "share"
     of_text = True

@@ -25,7 +25,11 @@ _AHEAD = 1.5
 
 @check("language")
 class Language:
-    """Language of the transcript, two letters: as its source says, else by its script and little words."""
+    """Language of the transcript, as two letters.
+
+    The language that the source of the transcript states, else a guess from its script and most frequent
+    function words; `und` when the text is too short to tell.
+    """
 
     unit = ""
     of_text = True

@@ -8,7 +8,7 @@ from annotate.types import Observed
 
 @check("loudness")
 class Loudness:
-    """Root mean square of the sound, in dB below full scale."""
+    """Root mean square of the audio, in dB below full scale."""
 
     unit = "dB"
     low = "nothing to hear"

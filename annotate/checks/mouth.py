@@ -23,7 +23,10 @@ REST = 0.02
 
 @check("mouth-moves-with-voice")
 class MouthMovesWithVoice:
-    """Correlation of the mouth's motion with the loudness of the voice (Chandrasekaran et al. 2009)."""
+    """Correlation of the mouth's motion with the loudness of the voice (Chandrasekaran et al. 2009).
+
+    From -1 to 1; unknown unless a single face can be tracked for 1.2 s.
+    """
 
     unit = "correlation"
     low = "the mouth does not move with the voice"

@@ -6,7 +6,10 @@ from annotate.types import Observed
 
 @check("one-face")
 class OneFace:
-    """Share of the pictures that were searched in which exactly one face is seen."""
+    """Share of the searched frames that show exactly one face.
+
+    Small people in the background do not count.
+    """
 
     unit = "share"
     low = "no face, or several, in too many pictures"

@@ -16,7 +16,7 @@ DIGITAL_SILENCE = 1e-10
 
 @check("snr")
 class SignalToNoise:
-    """Level of the speech above the background, in dB (after NIST's STNR: low and high frames)."""
+    """Signal-to-noise ratio: level of the speech above the background (after NIST's STNR)."""
 
     unit = "dB"
     low = "noise or music under the speech"

@@ -6,7 +6,7 @@ from annotate.types import Observed
 
 @check("transcript")
 class TranscriptLength:
-    """Characters of the transcript, spaces not counted."""
+    """Characters of the transcript, without spaces."""
 
     unit = "characters"
     of_text = True

@@ -10,11 +10,11 @@ from annotate.types import Aggregate, Dimension, Kind
 
 @aggregator("half")
 class Half:
-    """Every answer that at least half of the raters ticked; perhaps none, which is a value, too.
+    """Every answer that at least half of the raters ticked; possibly none, which is a valid label.
 
     The distribution holds, for every answer, the share of the raters who ticked it; these shares do not sum
-    to one. The confidence is the share of the raters who agree with the label about an answer, averaged over
-    the answers.
+    to one. The confidence is the share of the raters who agree with the label about an answer, averaged
+    over the answers.
     """
 
     kinds = frozenset({Kind.MULTILABEL})

@@ -28,7 +28,7 @@ _PR_SET_PDEATHSIG = 1
 
 @executor("process")
 class ProcessExecutor:
-    """Runs units in processes of this machine, each of which can be killed alone."""
+    """Runs units of work in processes of this machine, each of which can be killed alone."""
 
     def __init__(self, *, address: str = "") -> None:
         """Raises `UsageError` for an address: there is no other machine."""

@@ -54,7 +54,7 @@ INSTALL = "pip install 'annotate-clips[ray]' on every machine of the cluster"
 
 @executor("ray")
 class RayExecutor:
-    """Runs units as tasks of a Ray cluster, on many machines."""
+    """Runs units of work as tasks of a Ray cluster, on many machines."""
 
     def __init__(self, *, address: str = "") -> None:
         """`address` is ``host:port`` of a cluster that this machine is part of; empty starts a local one.

@@ -19,7 +19,10 @@ _MARKS = ("!！", "?？", ",，、", ".。", "…", "~～", "\"'“”‘’「�
 
 @extractor("char-hash")
 class CharHash:
-    """Hashed character 1-4-grams and punctuation counts, for any language (Weinberger et al. 2009)."""
+    """Hashed character 1- to 4-grams and punctuation, for any language (Weinberger et al. 2009).
+
+    One row: 2048 signed buckets, length, punctuation, and the shares of wide and of capital characters.
+    """
 
     modality = Modality.TEXT
     dim = _BUCKETS + 4 + len(_MARKS)

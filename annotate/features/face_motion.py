@@ -24,7 +24,11 @@ Square = tuple[int, int, int]
 
 @extractor("face-motion")
 class FaceMotion:
-    """Face box, its gradients (Dalal & Triggs 2005) and optical flow (Farnebäck 2003), 5 frames a second."""
+    """Face box, gradients and optical flow, 5 rows per second (Dalal & Triggs 2005; Farnebäck 2003).
+
+    Whether there is a face (YuNet, Wu et al. 2023), its box and motion, histograms of gradients in it, and
+    optical flow.
+    """
 
     modality = Modality.VISION
     dim = 1 + 3 + 3 + _HOG + 8

@@ -16,7 +16,7 @@ _LEAST = 1600
 
 @extractor("hf-audio")
 class HfAudio(Pretrained):
-    """Last layer of a pretrained speech encoder, 10 rows a second (wav2vec 2.0; Baevski et al. 2020)."""
+    """Last layer of a pretrained speech encoder, 10 rows per second (wav2vec 2.0; Baevski et al. 2020)."""
 
     modality = Modality.AUDIO
     revision = "1"

@@ -17,7 +17,10 @@ _LONGEST = 512
 
 @extractor("hf-text")
 class HfText(Pretrained):
-    """Last layer of a pretrained text encoder, one row per token (BERT family; Devlin et al. 2019)."""
+    """Last layer of a pretrained text encoder, one row per token (BERT family; Devlin et al. 2019).
+
+    It reads 512 tokens at most.
+    """
 
     modality = Modality.TEXT
     revision = "1"

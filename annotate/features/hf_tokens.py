@@ -16,7 +16,7 @@ from annotate.types import Modality, SampleSource
 
 @extractor("hf-tokens")
 class HfTokens(Pretrained):
-    """Token numbers of a pretrained text encoder, for `pretrained-text` (BERT family; Devlin et al. 2019)."""
+    """Token ids of a pretrained text encoder, for `pretrained-text` (BERT family; Devlin et al. 2019)."""
 
     modality = Modality.TEXT
     revision = "1"

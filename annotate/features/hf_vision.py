@@ -14,7 +14,7 @@ _WIDTH = 640
 
 @extractor("hf-vision")
 class HfVision(Pretrained):
-    """Last layer of a pretrained picture encoder, averaged, 2 rows a second (CLIP; Radford et al. 2021)."""
+    """Last layer of a pretrained image encoder, averaged, 2 rows per second (CLIP; Radford et al. 2021)."""
 
     modality = Modality.VISION
     revision = "1"

@@ -27,7 +27,11 @@ _BLOCK = 6000
 
 @extractor("voice-stats")
 class VoiceStats:
-    """Log-mel spectrum, pitch, loudness and spectral shape, 10 frames a second (Eyben et al. 2016)."""
+    """Log-mel spectrum, pitch, loudness and spectral shape, 10 rows per second (Eyben et al. 2016).
+
+    Mean and deviation over 100 ms of 40 mel bands, pitch, voicing, loudness, spectral centroid, bandwidth,
+    roll-off and flux.
+    """
 
     modality = Modality.AUDIO
     dim = 2 * (_MELS + 7)

@@ -20,7 +20,10 @@ _TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['’][^\W{_UNSPACED}]+
 
 @extractor("word-ids")
 class WordIds:
-    """Hashed numbers of words, or of characters where no spaces are written (Weinberger et al. 2009)."""
+    """Hashed ids of words, for `lookup-table` (Weinberger et al. 2009).
+
+    One row per word, or per character in scripts without spaces. There is no vocabulary.
+    """
 
     modality = Modality.TEXT
     dim = 2

@@ -6,7 +6,10 @@ from annotate.types import Footage, LengthRules, Segment, Speech
 
 @segmenter("fixed-window")
 class FixedWindow:
-    """Windows of `ingest.max_seconds`, one after the other."""
+    """Windows of `ingest.max_seconds`, one after the other.
+
+    The last window counts if it is at least `min_seconds` long.
+    """
 
     def __init__(self, *, preset: str = "near") -> None:
         """`preset` has no effect, because this segmenter does not use the audio."""

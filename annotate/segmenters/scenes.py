@@ -19,7 +19,12 @@ _CHANGED = 0.4
 
 @segmenter("scenes")
 class Scenes:
-    """From one change of colours in the key pictures to the next (Swain and Ballard, 1991)."""
+    """From one change of colours in the keyframes to the next (Swain and Ballard 1991).
+
+    For footage without speech; long scenes are divided evenly. Only keyframes are examined, so a change
+    counts from the next keyframe on (most encoders put one there), and a change without a keyframe is
+    missed.
+    """
 
     def __init__(self, *, preset: str = "near") -> None:
         """`preset` has no effect, because this segmenter does not use the audio."""

@@ -63,7 +63,11 @@ _LATE = 1
 
 @segmenter("silero-vad")
 class SileroVad:
-    """Neural voice-activity detection: utterances end where a voice pauses (Silero Team, 2024)."""
+    """Voice activity detection by a neural network: utterances end where a voice pauses (Silero Team 2024).
+
+    It runs twice, on the audio as it is and with all voices brought to a similar loudness, because it
+    misses quiet voices. The network is part of a package; nothing is downloaded.
+    """
 
     def __init__(self, *, preset: str = "near") -> None:
         self.preset = PRESETS[preset]

@@ -12,7 +12,12 @@ _PAUSE_US = 1_000_000
 
 @segmenter("transcript")
 class Sentences:
-    """One utterance per sentence and speaker turn, out of the cues and words of the transcript."""
+    """One utterance per sentence and speaker turn of the transcript.
+
+    Cues of one speaker are joined until a sentence ends (no pause over 1 s, no longer than `max_seconds`);
+    a cue with several sentences is divided where its words have times. Cues without any end-of-sentence
+    mark stay as they are.
+    """
 
     def __init__(self, *, preset: str = "near") -> None:
         """`preset` has no effect, because this segmenter does not use the audio."""

@@ -23,7 +23,7 @@ _PATH_LIKE = re.compile(r"[./~\\]|.*[/\\].*[/\\]")
 
 @transcriber("faster-whisper")
 class FasterWhisper:
-    """Whisper by faster-whisper, with times of words; needs the extra `asr` and a model."""
+    """Speech recognition by Whisper, with times of words; needs the extra `asr` and a model."""
 
     def __init__(self, *, model: str, language: str = "", device: str = "auto") -> None:
         """`model` is a folder, which never touches the network, or a name that is fetched once.

@@ -11,7 +11,7 @@ from annotate.registry import encoder
 
 @encoder("bi-gru")
 class BiGruEncoder(SequenceEncoder):
-    """A GRU over the rows in both directions, its last states (Cho et al. 2014; Akhtar et al. 2019)."""
+    """Bidirectional GRU over the rows; its last states (Cho et al. 2014; Akhtar et al. 2019)."""
 
     def __init__(self, width: int, hidden: int, dropout: float, options: object) -> None:
         super().__init__(width, hidden, dropout, options)

@@ -26,23 +26,23 @@ class Weights(NamedTuple):
 
 @encoder("hierarchical-attention")
 class HierarchicalAttention(SequenceEncoder):
-    """Attention over rows, then over the utterances of the same video (HAN; Yang et al. 2016).
+    """Attention over the rows, then over the utterances of the same video (HAN; Yang et al. 2016).
 
-    Two things differ from the paper, because here every utterance has a label and not the whole document:
-    what an utterance looks for depends on itself too, and how far away another one stands is told by a
-    learned number per distance where the paper has a recurrent layer.
+    Implementation notes: It differs from the paper in two ways, because here every utterance has a label,
+    not the document as a whole: the query of an utterance also depends on the utterance itself, and a
+    learned bias per distance replaces the recurrent layer over utterances.
     """
 
     needs_context = True
 
     @dataclass(frozen=True, slots=True)
     class Options:
-        """What `[train.options.hierarchical-attention]` may say."""
+        """Options of `hierarchical-attention`."""
 
         recurrent: bool = False
-        """Whether a GRU reads the rows first, as in the paper: slow, for what depends on their order."""
+        """Whether a GRU reads the rows first, as in the paper: slow, for features whose order matters."""
         reach: int = 4
-        """Utterances up to which a distance has a number of its own; what is farther away shares the last."""
+        """Distances up to this number of utterances have a bias of their own; larger ones share the last."""
 
     def __init__(self, width: int, hidden: int, dropout: float, options: Options) -> None:
         super().__init__(width, hidden, dropout, options)

@@ -16,22 +16,23 @@ from annotate.registry import encoder
 
 @encoder("lookup-table")
 class LookupTable(TokenEncoder):
-    """A learned row per token, read by another encoder; one table for all (Collobert & Weston 2008)."""
+    """Learned embedding per token, read by another encoder (Collobert & Weston 2008)."""
 
     inner: Encoder
 
     @dataclass(frozen=True, slots=True)
     class Options:
-        """What `[train.options.lookup-table]` may say."""
+        """Options of `lookup-table`."""
 
         encoder: str = "temporal-cnn"
-        """Which reads what was looked up; its options are its own."""
+        """Encoder that reads the embeddings; its options stand in its own table."""
         rows: int = 4096
-        """Of the table; tokens whose numbers are alike in what is left when divided by it share one."""
+        """Rows of the embedding table; token ids are taken modulo this number, so some tokens share a row."""
         columns: int = 32
+        """Size of an embedding."""
         shared: bool = False
-        """One table for all tasks, also where the sharing gives each its own encoder, as in the paper.
-        Without it, `none` shares nothing indeed."""
+        """Whether all tasks share one table, as in the paper, even where the sharing gives each task its
+        own encoder."""
 
     def __init__(self, width: int, hidden: int, dropout: float, options: Options) -> None:
         super().__init__(width, hidden, dropout, options)

@@ -16,16 +16,16 @@ from annotate.registry import encoder
 
 @dataclass(frozen=True, slots=True)
 class MeanPoolOptions:
-    """How deep it is."""
+    """Options of `mean-pool`."""
 
     inner: int = 0
-    """Width of two layers before the code, three in all (the sub-network of TFN, Zadeh et al. 2017, section
-    4.1); 0: one layer in all."""
+    """Width of two more layers before the code, without normalisation, as in the sub-networks of TFN
+    (Zadeh et al. 2017, section 4.1); 0: one layer in all."""
 
 
 @encoder("mean-pool")
 class MeanPool(Encoder):
-    """Mean and maximum over time, one layer (the encoder of LF-DNN, Yu et al. 2020, with the maximum)."""
+    """Mean and maximum over time, then one layer (LF-DNN, Yu et al. 2020, with the maximum)."""
 
     Options: ClassVar[type] = MeanPoolOptions
 

@@ -23,24 +23,25 @@ _KEY = "train.options.pretrained-text.model"
 
 @encoder("pretrained-text")
 class PretrainedText(TokenEncoder):
-    """A pretrained text encoder that all tasks train further, slowly (MT-DNN; Liu et al. 2019).
+    """Pretrained text encoder that is fine-tuned on the tasks (MT-DNN; Liu et al. 2019).
 
-    The weights are kept in the checkpoint; the shape of the model is read from its folder, so that has to
-    stay. It reads the tokens of `hf-tokens` of the same model.
+    It reads the features of `hf-tokens` of the same model. The checkpoint holds the weights but not the
+    architecture, so the folder that `model` names has to stay. The second stage of MT-DNN, which trains on
+    for each task alone, is not implemented.
     """
 
     vectorised = False
 
     @dataclass(frozen=True, slots=True)
     class Options:
-        """What `[train.options.pretrained-text]` may say."""
+        """Options of `pretrained-text`."""
 
         model: str = ""
         """Folder or hub name, the same as `features.text_model`."""
         rate: float = 0.02
-        """By what the learning rate is multiplied inside the pretrained model."""
+        """Factor of the learning rate inside the pretrained model."""
         shared: bool = False
-        """One model for all tasks, also where the sharing gives each its own encoder."""
+        """Whether all tasks share one model, even where the sharing gives each task its own encoder."""
 
     def __init__(self, width: int, hidden: int, dropout: float, options: Options) -> None:
         super().__init__(width, hidden, dropout, options)

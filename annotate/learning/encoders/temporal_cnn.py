@@ -14,14 +14,14 @@ from annotate.registry import encoder
 
 @encoder("temporal-cnn")
 class TemporalCnn(SequenceEncoder):
-    """Convolution over rows and the maximum over time (Collobert & Weston 2008; several widths: Kim 2014)."""
+    """Convolution over the rows, then the maximum over time (Collobert & Weston 2008; Kim 2014)."""
 
     @dataclass(frozen=True, slots=True)
     class Options:
-        """What `[train.options.temporal-cnn]` may say."""
+        """Options of `temporal-cnn`."""
 
         kernels: tuple[int, ...] = (1, 3)
-        """Rows that a filter sees; as many filters of each as `hidden`."""
+        """Widths of the filters in rows; there are `hidden` filters of each width."""
 
     def __init__(self, width: int, hidden: int, dropout: float, options: Options) -> None:
         super().__init__(width, hidden, dropout, options)

@@ -14,15 +14,16 @@ from annotate.registry import encoder
 
 @encoder("transformer")
 class Transformer(SequenceEncoder):
-    """Self-attention over rows, their mean (Vaswani et al. 2017; norm before blocks: Xiong et al. 2020)."""
+    """Self-attention over the rows, then their mean (Vaswani et al. 2017; pre-norm: Xiong et al. 2020)."""
 
     @dataclass(frozen=True, slots=True)
     class Options:
-        """What `[train.options.transformer]` may say."""
+        """Options of `transformer`."""
 
         layers: int = 1
+        """Number of layers."""
         heads: int = 4
-        """They divide `hidden` among themselves."""
+        """Attention heads, among which `hidden` is divided."""
 
     def __init__(self, width: int, hidden: int, dropout: float, options: Options) -> None:
         super().__init__(width, hidden, dropout, options)

@@ -10,7 +10,7 @@ from annotate.registry import ensemble
 
 @ensemble("bagging")
 class Bagging(Ensemble):
-    """Every member sees a bootstrap sample of the groups; the mean (Breiman 1996)."""
+    """Each member learns from a bootstrap sample of the groups; the mean (Breiman 1996)."""
 
     def train(self, context: EnsembleContext) -> Trained:
         """A group drawn twice weighs two, so that all members still train side by side."""

@@ -19,7 +19,11 @@ SMALLEST_ERROR = 1e-3
 
 @ensemble("boosting")
 class Boosting(Ensemble):
-    """Members one after the other, hard samples weigh more (AdaBoost, Freund & Schapire 1997)."""
+    """Members in sequence, each focused on the errors of the earlier ones (Freund & Schapire 1997).
+
+    Better members count more. Classes use AdaBoost for several classes (Zhu et al. 2009), scales
+    AdaBoost.R2 (Drucker 1997). One set of sample weights serves all tasks.
+    """
 
     def train(self, context: EnsembleContext) -> Trained:
         """All tasks share one weight per sample, as they share the network: the mean of what each would give.

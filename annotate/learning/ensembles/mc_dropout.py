@@ -11,9 +11,10 @@ from annotate.registry import ensemble
 
 @dataclass(frozen=True, slots=True)
 class McDropoutOptions:
-    """`passes`: how often the network is asked."""
+    """Options of `mc-dropout`."""
 
     passes: int = 20
+    """Number of passes."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.passes <= 1_000:
@@ -25,7 +26,10 @@ class McDropoutOptions:
 
 @ensemble("mc-dropout")
 class McDropout(Ensemble):
-    """One network asked many times with dropout left on (Gal & Ghahramani 2016)."""
+    """One network, run many times with dropout switched on (Gal & Ghahramani 2016).
+
+    With `dropout = 0` all passes agree.
+    """
 
     Options: ClassVar[type] = McDropoutOptions
 

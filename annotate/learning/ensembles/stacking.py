@@ -25,11 +25,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class StackingOptions:
-    """`views`: keys of the modalities that each base is shown, the first stands in where there are too few
-    labels to weigh; `folds`: how many parts the groups are divided into."""
+    """Options of `stacking`."""
 
     views: tuple[str, ...] = (KEYS, *KEYS)
+    """Keys of the modalities that each base sees; the first base is used alone where there are too few
+    labels to fit weights."""
     folds: int = 5
+    """Parts into which the groups are divided."""
 
     def __post_init__(self) -> None:
         wrong = [v for v in self.views if not v or not set(v) <= set(KEYS) or len(set(v)) < len(v)]
@@ -44,7 +46,12 @@ class StackingOptions:
 
 @ensemble("stacking")
 class Stacking(Ensemble):
-    """Bases that see other modalities, weighed per task by their answers out of fold (Wolpert 1992)."""
+    """Bases that see different modalities, weighted per task by out-of-fold predictions (Wolpert 1992).
+
+    The weights are fitted on groups from which the base did not learn; they are not negative and sum to one
+    (Breiman 1996). `annotate train` prints them. Each base has `members` networks, so the defaults train 24
+    times as many networks as `deep`, four times as many at once.
+    """
 
     Options: ClassVar[type] = StackingOptions
 

@@ -7,7 +7,11 @@ from annotate.registry import ensemble
 
 @ensemble("vote")
 class Vote(Ensemble):
-    """Members as of `deep`; the majority of their answers, of numbers the median (Hansen & Salamon 1990)."""
+    """The networks of `deep`; the majority of their answers, the median of numbers (Hansen & Salamon 1990).
+
+    A multilabel task is decided answer by answer, and a tie by the surer members. Probabilities are shares
+    of the votes, so five members can express only six of them.
+    """
 
     def train(self, context: EnsembleContext) -> Trained:
         """All members side by side."""

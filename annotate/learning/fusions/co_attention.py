@@ -25,20 +25,23 @@ from annotate.registry import fusion
 
 @dataclass(frozen=True, slots=True)
 class CoAttentionOptions:
-    """How often and how finely they look."""
+    """Options of `co-attention`."""
 
     layers: int = 2
-    """Rounds of looking."""
+    """Number of co-attention layers."""
     size: int = 16
     """Numbers in which rows of two modalities are compared."""
 
 
 @fusion("co-attention")
 class CoAttention(Fusion):
-    """Dense co-attention between each two modalities, stacked (Nguyen and Okatani 2018).
+    """Dense co-attention between each pair of modalities, stacked (Nguyen and Okatani 2018).
 
-    As in section 3.2 there, each modality has one row more that shows nothing of the sample: where to look
-    when no row of it matters. With three modalities a row takes the mean of what it saw in the others.
+    It needs encoders that read row by row.
+
+    Implementation notes: As in section 3.2 of the paper, each modality has one more row, which is
+    independent of the sample and takes the attention when no other row matters. With three modalities a row
+    takes the mean of what it attends to in the other two.
     """
 
     Options = CoAttentionOptions

@@ -16,14 +16,15 @@ from annotate.registry import fusion
 
 @dataclass(frozen=True, slots=True)
 class ConcatOptions:
-    """`layers`: how many stand on top."""
+    """Options of `concat`."""
 
     layers: int = 1
+    """Number of layers."""
 
 
 @fusion("concat")
 class Concat(Fusion):
-    """Codes side by side, one layer (middle fusion; LF-DNN of Yu et al. 2020)."""
+    """Concatenated codes, then one layer or more (middle fusion; LF-DNN of Yu et al. 2020)."""
 
     Options: ClassVar[type] = ConcatOptions
 

@@ -24,18 +24,19 @@ from annotate.registry import fusion
 
 @dataclass(frozen=True, slots=True)
 class ContextualOptions:
-    """How far the order of utterances matters."""
+    """Options of `contextual`."""
 
     reach: int = 1
-    """Utterances before and behind that a code takes in by their place, before all are compared."""
+    """Utterances on each side that the convolution covers, before attention compares all utterances."""
 
 
 @fusion("contextual")
 class Contextual(Fusion):
     """Pairwise attention between modalities over the utterances of a video (Akhtar et al. 2019, section 3).
 
-    There a bi-GRU goes along the utterances first; here it is a convolution over `reach` neighbours on each
-    side, which costs a fraction. Scores are divided by the root of the code's size.
+    Implementation notes: A convolution over the neighbouring utterances takes the place of the paper's
+    bidirectional GRU, at a fraction of the cost. Scores are divided by the square root of the size of the
+    code.
     """
 
     Options = ContextualOptions

@@ -27,21 +27,24 @@ from annotate.registry import fusion
 
 @dataclass(frozen=True, slots=True)
 class CrossModalOptions:
-    """How large the Transformers are."""
+    """Options of `cross-modal`."""
 
     size: int = 16
-    """Numbers per row inside; a multiple of `heads`."""
+    """Numbers per row inside a Transformer; a multiple of `heads`."""
     heads: int = 2
+    """Attention heads."""
     layers: int = 1
-    """Of each directed pair of modalities."""
+    """Layers of the Transformer of each directed pair of modalities."""
 
 
 @fusion("cross-modal")
 class CrossModal(Fusion):
     """A small Transformer from each modality's rows to each other's (MulT, Tsai et al. 2019, section 3).
 
-    One more per modality runs over what it was told by the others. In place of its last row their mean is
-    taken, and added to the code of the modality.
+    It needs encoders that read row by row.
+
+    Implementation notes: One more Transformer per modality reads what the modality took from the others.
+    The mean of its rows, in place of the paper's last row, is added to the code of the modality.
     """
 
     Options = CrossModalOptions

@@ -16,19 +16,22 @@ from annotate.registry import fusion
 
 @dataclass(frozen=True, slots=True)
 class EarlyOptions:
-    """How modalities of different lengths are brought together."""
+    """Options of `early`."""
 
     stretches: int = 8
-    """Parts of equal duration that every sample is divided into; with one row per modality it is one."""
+    """Parts of equal duration into which every sample is divided; one part if every modality has one row."""
 
 
 @fusion("early")
 class Early(Fusion):
-    """Rows of the same time side by side, then one encoder for all (early fusion; Snoek et al. 2005).
+    """Concatenated rows of the same time, then one encoder for all (early fusion; Snoek et al. 2005).
 
-    Rows of all modalities cover the same utterance from its beginning to its end, however many there are:
-    each modality is brought to `stretches` rows, weighted by how long a row and a stretch overlap. A row that
-    is as long as a stretch passes as it is.
+    It adds a second encoder of all features, so its size grows with them. It cannot be combined with
+    encoders of token ids.
+
+    Implementation notes: The rows of every modality cover the whole utterance, however many they are.
+    Modalities of different lengths are resampled to `stretches` rows, weighted by the overlap in time; a
+    row that is as long as a stretch passes unchanged.
     """
 
     Options = EarlyOptions

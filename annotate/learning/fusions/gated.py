@@ -14,7 +14,10 @@ from annotate.registry import fusion
 
 @fusion("gated")
 class Gated(Fusion):
-    """Gates between 0 and 1 say how much of each modality comes through (GMU, Arevalo et al. 2017)."""
+    """Gates between 0 and 1 decide how much of each modality enters the code (GMU, Arevalo et al. 2017).
+
+    Every number of the code has gates of its own, which read all modalities.
+    """
 
     def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
         super().__init__(widths, hidden, dropout, options)

@@ -16,21 +16,23 @@ from annotate.registry import fusion
 
 @dataclass(frozen=True, slots=True)
 class LateOptions:
-    """How much each modality's decision counts, in relation to the others; above 0."""
+    """Options of `late`."""
 
     T: float = 1.0
     A: float = 1.0
     V: float = 1.0
+    """Weight of the modality, relative to the others; above 0."""
     learned: bool = True
-    """Whether the weights are only where training starts."""
+    """Whether the weights are learned; then the given ones are their initial values."""
 
 
 @fusion("late")
 class Late(Fusion):
-    """Weighted mean of what each modality decides (decision fusion; Snoek et al. 2005).
+    """Weighted mean of the decisions of the modalities (decision fusion; Snoek et al. 2005).
 
-    A head is one linear layer, so its answer to the weighted mean of the codes is the weighted mean of its
-    answers to each code: what is averaged are a regression's values, a classification's logits.
+    Implementation notes: A head is one linear layer, so its output for the weighted mean of the codes is
+    the weighted mean of its outputs for each code: the values of a regression, the logits of a
+    classification.
     """
 
     Options = LateOptions

@@ -16,17 +16,21 @@ from annotate.registry import fusion
 
 @dataclass(frozen=True, slots=True)
 class LowRankOptions:
-    """How much the weights can say."""
+    """Options of `low-rank`."""
 
     size: int = 8
-    """Numbers that each modality's code is brought down to first."""
+    """Numbers to which the code of each modality is reduced first."""
     rank: int = 4
-    """Products of one factor per modality that the weight tensor is the sum of."""
+    """Products of one factor per modality in the sum."""
 
 
 @fusion("low-rank")
 class LowRank(Fusion):
-    """Tensor fusion whose weights are a sum of `rank` products (LMF, Liu et al. 2018, section 3.2)."""
+    """Tensor fusion with weights of low rank (LMF, Liu et al. 2018, section 3.2).
+
+    Its weight tensor is a sum of `rank` products, so that `size` can be larger than for `tensor`, such as
+    32.
+    """
 
     Options = LowRankOptions
 

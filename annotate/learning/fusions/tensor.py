@@ -19,15 +19,18 @@ MOST_PRODUCTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class TensorOptions:
-    """How large the product becomes: (1 + size) ** modalities."""
+    """Options of `tensor`."""
 
     size: int = 8
-    """Numbers that each modality's code is brought down to first."""
+    """Numbers to which the code of each modality is reduced first."""
 
 
 @fusion("tensor")
 class TensorFusion(Fusion):
-    """Outer product of the short codes, each with a 1 ahead (TFN, Zadeh et al. 2017)."""
+    """Outer product of the short codes, each extended by a 1 (TFN, Zadeh et al. 2017).
+
+    The product has (1 + `size`) to the power of the number of modalities: 729 numbers for three.
+    """
 
     Options = TensorOptions
 

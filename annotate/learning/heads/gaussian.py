@@ -18,14 +18,18 @@ WIDEST = 5.0
 
 @dataclass(frozen=True, slots=True)
 class GaussianOptions:
-    """`beta`: 0 is the plain likelihood; towards 1 samples that seem noisy still teach the mean."""
+    """Options of `gaussian`."""
 
     beta: float = 0.5
+    """0: the plain likelihood; towards 1, samples that seem noisy still teach the mean."""
 
 
 @head("gaussian")
 class Gaussian(Head):
-    """Mean and variance of a normal per sample (Nix & Weigend 1994; beta: Seitzer et al. 2022)."""
+    """Mean and variance of a normal distribution per sample (Nix & Weigend 1994; Seitzer et al. 2022).
+
+    Each sample has its own noise.
+    """
 
     kind = Kind.REGRESSION
     Options: ClassVar[type] = GaussianOptions

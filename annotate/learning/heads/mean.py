@@ -16,15 +16,16 @@ from annotate.types import Kind, Label, Task, TaskPrediction
 
 @dataclass(frozen=True, slots=True)
 class MeanOptions:
-    """`bend`: from how many spreads of the labels on the squared error becomes linear; 0: the absolute
-    error from the start (L1)."""
+    """Options of `mean`."""
 
     bend: float = 2.0
+    """Error from which the squared error becomes linear, in units of the labels' spread; 0: absolute error
+    (L1)."""
 
 
 @head("mean")
 class Mean(Head):
-    """A number on a scale; its noise is measured on valid labels (squared error, bent: Huber 1964)."""
+    """A number on a scale, with one noise for the task, measured on valid labels (Huber 1964)."""
 
     kind = Kind.REGRESSION
     Options: ClassVar[type] = MeanOptions

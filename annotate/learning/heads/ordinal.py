@@ -19,7 +19,7 @@ LEAST_STEP = 1e-3
 
 @head("ordinal")
 class Ordinal(Head):
-    """How likely the value lies above each border between answers (Frank & Hall 2001; Niu et al. 2016)."""
+    """Probability of a value above each border between answers (Frank & Hall 2001; Niu et al. 2016)."""
 
     kind = Kind.REGRESSION
 

@@ -13,7 +13,7 @@ from annotate.types import Kind, Label, Task, TaskPrediction
 
 @head("sigmoid")
 class Sigmoid(Head):
-    """Any of several answers, each against its share of the raters (binary relevance)."""
+    """Any of several answers, each trained on its share of the raters (binary relevance)."""
 
     kind = Kind.MULTILABEL
 

@@ -10,7 +10,7 @@ from annotate.types import Kind, Label, Task, TaskPrediction
 
 @head("softmax")
 class Softmax(Head):
-    """One of several classes, against the shares of the raters (soft targets: Peterson et al. 2019)."""
+    """One of several classes, trained on the shares of the raters (soft targets: Peterson et al. 2019)."""
 
     kind = Kind.CLASSIFICATION
 

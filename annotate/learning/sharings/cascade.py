@@ -20,20 +20,25 @@ M = Modality.MULTIMODAL.value
 
 @dataclass(frozen=True, slots=True)
 class CascadeOptions:
-    """`order`: modality keys, who answers first; empty: found on valid labels. `detach`: what a task learns
-    does not change those that it hears."""
+    """Options of `cascade`."""
 
     order: tuple[str, ...] = ()
+    """Keys of the modalities, first to last, such as `["T", "A", "V", "M"]`; empty: searched on valid."""
     detach: bool = True
+    """Whether the loss of a task leaves the tasks unchanged whose outputs it reads."""
 
 
 @sharing("cascade")
 class Cascade(Sharing):
-    """Each head's answer feeds the next task's code (multi-task network cascade: Dai et al. 2016, section 3).
+    """Outputs of earlier tasks are inputs of later ones (MNC: Dai et al. 2016, section 3).
 
-    A task hears all tasks of the modalities before its own, as the third stage there hears the first two.
-    There gradients pass through the answers; where labels are few, that bends the first answers to the
-    purposes of the last tasks (on generated chains they lost 10 to 20 points), so they do so on request.
+    A task reads the outputs of all tasks of the modalities before its own, as the third stage in the paper
+    reads the first two. An empty `order` is searched: the candidates are every order of the unimodal
+    modalities with the multimodal tasks last, and the multimodal tasks first.
+
+    Implementation notes: In the paper gradients pass through the outputs. With few labels this bends the
+    first outputs towards the needs of the last tasks (on generated chains they lost 10 to 20 points), so
+    here they pass only with `detach = false`.
     """
 
     Options: ClassVar[type] = CascadeOptions

@@ -22,20 +22,24 @@ FAINTEST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class CentralProcessorOptions:
-    """`cache`: whether single rows are looked at, else only each modality's code; `stretches`: how many parts
-    of time the temporal cache tells apart."""
+    """Options of `central-processor`."""
 
     cache: bool = True
+    """Whether the processor reads single rows; without it, only one code per modality."""
     stretches: int = 8
+    """Stretches of time in the temporal cache."""
 
 
 @sharing("central-processor")
 class CentralProcessor(Sharing):
-    """Encoders fill two caches that one processor reads for every task (OmniNet: Pramanik et al. 2019).
+    """Encoders fill two caches, which one processor reads for every task (OmniNet: Pramanik et al. 2019).
 
-    A task's token looks at the temporal cache (the mean of what stands in each stretch of a modality's time,
-    with its place) and then at the spatial one (single rows), each row as loud as the token found the
-    stretch that the link array ties it to. A token of one modality finds only that modality in the caches.
+    It takes the place of the fusion and needs encoders that read row by row.
+
+    Implementation notes: The token of a task attends to the temporal cache (the mean of each stretch of a
+    modality's time, with its position), then to the spatial cache of single rows. A row is weighted by the
+    attention that the token paid to the stretch to which the link array ties it. The token of a unimodal
+    task finds only that modality in the caches.
     """
 
     Options: ClassVar[type] = CentralProcessorOptions

@@ -17,19 +17,22 @@ from annotate.types import Modality, Task
 
 @dataclass(frozen=True, slots=True)
 class CrossStitchOptions:
-    """`own`: the share of its own code that a task starts with, the rest is divided among the others;
-    `rate`: how many times faster than the network the mixtures learn."""
+    """Options of `cross-stitch`."""
 
     own: float = 0.9
+    """Initial share of a task's own code in its mixture; the rest is divided among the others."""
     rate: float = 10.0
+    """Learning rate of the mixtures, as a multiple of the network's."""
 
 
 @sharing("cross-stitch")
 class CrossStitch(TowerPerTask):
-    """A tower per task; after every layer, learned mixtures of the towers (Misra et al. 2016).
+    """A network per task; after every layer, learned mixtures of their codes (Misra et al. 2016).
 
-    Stitched are codes of the same modality, after the encoder and after the layer behind it, and what the
-    multimodal tasks fused: a task of one modality never sees another.
+    A unimodal task never sees another modality.
+
+    Implementation notes: Mixed are the codes of the same modality, after the encoder and after the layer
+    behind it, and the fused codes of the multimodal tasks.
     """
 
     Options: ClassVar[type] = CrossStitchOptions

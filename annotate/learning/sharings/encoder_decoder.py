@@ -19,18 +19,20 @@ MAPS = ("one-to-many", "many-to-one", "many-to-many")
 
 @dataclass(frozen=True, slots=True)
 class EncoderDecoderOptions:
-    """`map`: one of `one-to-many`, `many-to-one`, `many-to-many`."""
+    """Options of `encoder-decoder`."""
 
     map: str = "one-to-many"
+    """`one-to-many`, `many-to-one` or `many-to-many`."""
 
 
 @sharing("encoder-decoder")
 class EncoderDecoder(Sharing):
-    """Encoders and decoders shared by a map (Luong et al. 2016, section 3).
+    """Encoders and decoders shared according to a map (Luong et al. 2016, section 3).
 
-    `one-to-many`: all tasks share the encoders, each has a decoder. `many-to-one`: each task has encoders of
-    its own, all share the decoder. `many-to-many`: tasks of one modality share encoders (the same source),
-    tasks of one dimension the decoder (the same target). A decoder is two layers between code and head.
+    `one-to-many`: all tasks share the encoders, and each has its own decoder. `many-to-one`: each task has
+    its own encoders, and all share the decoder. `many-to-many`: tasks of one modality share encoders (the
+    same source), tasks of one dimension share the decoder (the same target). A decoder is two layers
+    between code and head.
     """
 
     Options: ClassVar[type] = EncoderDecoderOptions

@@ -13,14 +13,15 @@ from annotate.types import Modality
 
 @dataclass(frozen=True, slots=True)
 class HardOptions:
-    """`trunk`: whether the modalities share a layer too; without it tasks share encoders and fusion only."""
+    """Options of `hard`."""
 
     trunk: bool = True
+    """Whether the modalities share a layer too; without it, tasks share only the encoders and the fusion."""
 
 
 @sharing("hard")
 class Hard(Sharing):
-    """One trunk for all tasks, a head each (hard parameter sharing, Caruana 1997)."""
+    """One shared trunk with a head per task (hard parameter sharing, Caruana 1997)."""
 
     Options: ClassVar[type] = HardOptions
 

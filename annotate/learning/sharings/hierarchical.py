@@ -20,22 +20,26 @@ M = Modality.MULTIMODAL.value
 
 @dataclass(frozen=True, slots=True)
 class HierarchicalOptions:
-    """`layers` of the trunk; `T`, `A`, `V`, `M`: the layer that supervises the tasks of that modality, from 1
-    on, 0: found on valid labels."""
+    """Options of `hierarchical`."""
 
     layers: int = 3
+    """Layers of the trunk."""
     T: int = 0
     A: int = 0
     V: int = 0
     M: int = 0
+    """Layer that supervises the tasks of the modality, counted from 1; 0: searched on valid labels."""
 
 
 @sharing("hierarchical")
 class Hierarchical(Sharing):
-    """Each task at a layer of its own, searched on valid (Søgaard & Goldberg 2016; Nguyen & Okatani 2019).
+    """Tasks are supervised at different layers of a trunk (Søgaard & Goldberg 2016; Nguyen & Okatani 2019).
 
-    Every modality runs through the same trunk; the multimodal tasks read the fusion of what stands at
-    theirs. Levels can also be given by hand, as by Hashimoto et al. 2017.
+    Layers can be fixed, as by Hashimoto et al. 2017, or searched: the search tries every assignment in
+    which no modality lies below one of an earlier pass.
+
+    Implementation notes: All modalities run through the same trunk; the multimodal tasks read the fusion of
+    the codes at their layer.
     """
 
     Options: ClassVar[type] = HierarchicalOptions

@@ -17,19 +17,22 @@ from annotate.types import Modality
 
 @dataclass(frozen=True, slots=True)
 class MixtureOptions:
-    """`experts`: how many there are; `active`: how many of them a sample asks; `balance`: by what the
-    unevenness of their load is multiplied in the loss."""
+    """Options of `mixture-of-experts`."""
 
     experts: int = 8
+    """Number of experts."""
     active: int = 2
+    """Experts that each sample uses."""
     balance: float = 0.01
+    """Weight in the loss of the penalty for an uneven load of the experts."""
 
 
 @sharing("mixture-of-experts")
 class MixtureOfExperts(Sharing):
-    """Experts for all tasks, a few of them per sample (Shazeer et al. 2017; as in Kaiser et al. 2017).
+    """Shared experts, a few of which each sample uses (Shazeer et al. 2017; Kaiser et al. 2017).
 
-    They stand in the shared layer's place, on top of the encoders and the fusion; modalities share them.
+    Implementation notes: The experts take the place of the shared layer, on top of the encoders and of the
+    fusion; all modalities share them.
     """
 
     Options: ClassVar[type] = MixtureOptions

@@ -16,16 +16,18 @@ from annotate.types import Modality
 
 @dataclass(frozen=True, slots=True)
 class MmoeOptions:
-    """`experts`: how many."""
+    """Options of `mmoe`."""
 
     experts: int = 4
+    """Number of experts."""
 
 
 @sharing("mmoe")
 class Mmoe(Sharing):
-    """Experts for all tasks, weighed by a gate per task (multi-gate mixture of experts, Ma et al. 2018).
+    """Shared experts, weighted by a gate per task (multi-gate mixture of experts, Ma et al. 2018).
 
-    They stand in the shared layer's place, on top of the encoders and the fusion.
+    Implementation notes: The experts take the place of the shared layer, on top of the encoders and of the
+    fusion.
     """
 
     Options: ClassVar[type] = MmoeOptions

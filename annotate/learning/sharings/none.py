@@ -8,7 +8,10 @@ from annotate.registry import sharing
 
 @sharing("none")
 class Apart(TowerPerTask):
-    """Single-task networks side by side: nothing is shared (the control)."""
+    """A separate network per task: nothing is shared (the control).
+
+    A unimodal task builds the encoder of its own modality only.
+    """
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """Each task through its own tower."""

@@ -16,18 +16,20 @@ from annotate.registry import sharing
 
 @dataclass(frozen=True, slots=True)
 class SoftL2Options:
-    """`strength`: by what the squared distance of every pair of towers is multiplied; 0: they are free."""
+    """Options of `soft-l2`."""
 
     strength: float = 0.01
+    """Weight in the loss of the squared distance of every pair of networks; 0: they are independent."""
 
 
 @sharing("soft-l2")
 class SoftL2(TowerPerTask):
-    """A tower per task, tied to the others by squared distance (Duong et al. 2015).
+    """A network per task, tied by the squared distance of their weights (Duong et al. 2015).
 
-    What the towers have in common starts equal. The optimiser does not move the weights W themselves but U:
-    W_i = mean(U) + (U_i - mean(U)) / (1 + strength). The objective is the same, but its curvature stays
-    small however large the strength: at 0, W is U, and without end, all W are the mean.
+    Implementation notes: The layers that the networks have in common start equal. The optimizer does not
+    move the weights W but U: W_i = mean(U) + (U_i - mean(U)) / (1 + strength). The objective is the same,
+    but its curvature stays small however large the strength is: at 0, W is U; towards infinity, all W
+    become the mean.
     """
 
     Options: ClassVar[type] = SoftL2Options

@@ -20,17 +20,19 @@ SMOOTH = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class TraceNormOptions:
-    """`strength`: by what the sum of the trace norms of all layers is multiplied; 0: the towers are free."""
+    """Options of `soft-trace-norm`."""
 
     strength: float = 0.001
+    """Weight in the loss of the sum of the trace norms of all layers; 0: the networks are independent."""
 
 
 @sharing("soft-trace-norm")
 class SoftTraceNorm(TowerPerTask):
-    """A tower per task, tied by the trace norm of their stacked weights (Yang and Hospedales 2017).
+    """A network per task, tied by the trace norm of their stacked weights (Yang and Hospedales 2017).
 
-    Each weight matrix of k towers is flattened to a row (their last-axis flattening); the fewer directions
-    the k rows span, the less they cost. Vectors (biases, norms) are free.
+    Implementation notes: Each weight matrix of k networks is flattened to a row (the last-axis flattening
+    of the paper); the fewer directions the k rows span, the smaller the penalty. Vectors (biases,
+    normalisation) are not penalised.
     """
 
     Options: ClassVar[type] = TraceNormOptions

@@ -20,22 +20,26 @@ M = Modality.MULTIMODAL.value
 
 @dataclass(frozen=True, slots=True)
 class SparseOptions:
-    """`keep`: the share of the weights that a task keeps; `rounds`: in how many steps the rest is pruned;
-    `warm_up`: epochs of all tasks together before; `epochs`: of one task alone before each step."""
+    """Options of `sparse`."""
 
     keep: float = 0.4
+    """Share of the weights that a task keeps."""
     rounds: int = 3
+    """Pruning steps."""
     warm_up: int = 10
+    """Epochs of all tasks together before pruning."""
     epochs: int = 5
+    """Epochs of one task alone before each pruning step."""
 
 
 @sharing("sparse")
 class Sparse(Sharing):
     """A sub-network per task, found by iterative magnitude pruning (Sun et al. 2020, sections 3 and 4).
 
-    After a warm-up on all tasks, each task trains alone from the same weights, drops its smallest weights
-    layer by layer, and starts again, until `keep` of them are left; then all are trained from the warm
-    weights, a task moving only its own. Made for `sampling = "one-task"`. Biases and norms belong to all.
+    After a warm-up on all tasks, each task trains alone from the same weights, prunes its smallest weights
+    layer by layer and starts again, until a share `keep` is left. Then all tasks train from the weights of
+    the warm-up, and each moves only its own. Made for `sampling = "one-task"`. All tasks share biases and
+    normalisation.
     """
 
     Options: ClassVar[type] = SparseOptions

@@ -15,9 +15,10 @@ from annotate.types import Task
 
 @dataclass(frozen=True, slots=True)
 class DynamicOptions:
-    """`temperature`: the higher, the more equal the weights."""
+    """Options of `dynamic-weight-average`."""
 
     temperature: float = 2.0
+    """The higher, the more equal the weights."""
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:
@@ -29,7 +30,7 @@ class DynamicOptions:
 
 @weighting("dynamic-weight-average")
 class DynamicWeightAverage(Weighting):
-    """Weights from how fast each loss fell over the last two epochs (Liu et al. 2019, section 3.3)."""
+    """Larger weights for losses that fell slowly over two epochs (Liu et al. 2019, section 3.3)."""
 
     Options: ClassVar[type] = DynamicOptions
 

@@ -15,12 +15,13 @@ from annotate.types import Modality, Task
 
 @dataclass(frozen=True, slots=True)
 class FixedOptions:
-    """The weight of the tasks of each modality, relative to each other."""
+    """Options of `fixed`."""
 
     T: float = 1.0
     A: float = 1.0
     V: float = 1.0
     M: float = 1.0
+    """Weight of the tasks of the modality, relative to the others."""
 
     def __post_init__(self) -> None:
         if not any((self.T, self.A, self.V, self.M)):

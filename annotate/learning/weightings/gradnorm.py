@@ -15,15 +15,20 @@ from annotate.types import Task
 
 @dataclass(frozen=True, slots=True)
 class GradNormOptions:
-    """`asymmetry`: how strongly slow tasks are pulled forward (alpha); `rate`: of the weights' own steps."""
+    """Options of `gradnorm`."""
 
     asymmetry: float = 1.5
+    """How strongly slow tasks are accelerated (alpha in the paper)."""
     rate: float = 0.025
+    """Learning rate of the weights."""
 
 
 @weighting("gradnorm")
 class GradNorm(Weighting):
-    """Weights that bring the tasks' gradients to a common size, larger for slow ones (Chen et al. 2018)."""
+    """Weights that bring the tasks' gradients to a common size, larger for slow tasks (Chen et al. 2018).
+
+    The gradients are those of the last layer that most tasks use.
+    """
 
     Options: ClassVar[type] = GradNormOptions
 

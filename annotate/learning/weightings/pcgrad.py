@@ -12,7 +12,10 @@ from annotate.registry import weighting
 
 @weighting("pcgrad")
 class PCGrad(Weighting):
-    """Gradients that point against each other are projected apart (gradient surgery, Yu et al. 2020)."""
+    """Removes what opposes another task from each task's gradient (gradient surgery, Yu et al. 2020).
+
+    Only gradients of weights that several tasks use are changed.
+    """
 
     def forward(self, losses: Tensor, present: Tensor) -> Tensor:
         """(members,) the mean over the tasks present."""

@@ -15,11 +15,13 @@ from annotate.types import Kind, Task
 
 @dataclass(frozen=True, slots=True)
 class UncertaintyOptions:
-    """`bound`: the log-variance stays between minus and plus this; `rate`: how many times faster than the
-    network's weights it learns, at whose rate it would hardly leave zero in a few hundred steps."""
+    """Options of `uncertainty`."""
 
     bound: float = 4.0
+    """The log-variance stays between minus and plus this number."""
     rate: float = 20.0
+    """Learning rate of the noise, as a multiple of the network's, at which it would hardly move in a few
+    hundred steps."""
 
     def __post_init__(self) -> None:
         if self.bound <= 0:
@@ -31,7 +33,10 @@ class UncertaintyOptions:
 
 @weighting("uncertainty")
 class Uncertainty(Weighting):
-    """Weights from a learned noise per task and member (homoscedastic uncertainty, Kendall et al. 2018)."""
+    """Weights from a learned noise per task and member (homoscedastic uncertainty, Kendall et al. 2018).
+
+    The noisier a task, the less it weighs.
+    """
 
     Options: ClassVar[type] = UncertaintyOptions
 
