@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.batch.choosing import choose
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.types import Answer, Dimension, Kind, LabeledSet, Modality, Pool, Task, TaskPrediction
 
 CELLS = 9
@@ -25,14 +25,14 @@ def as_modal(
 ) -> Query:
     """A query strategy for modAL's `ActiveLearner` or `Committee` that chooses as ours called `name`.
 
-    `X` are features (n, d); they stand for embeddings and codes as well, and the learner's training set for
-    what is labelled. Members are those of a committee, or of an estimator that has `predict_members`, as
+    `X` are features (n, d); they stand for embeddings and representations as well, and the learner's training
+    set for what is labelled. Members are those of a committee, or of an estimator that has `predict_members`, as
     the multi-task model's face has. `rng` decides ties and draws; without, the first is seeded with 0.
     `options` are those of the strategy. Raises `UnknownName` and `ConfigError` at once, `ModelError` when
     the strategy cannot rank what the learner says. modAL's `teach` works from then on: see `repair_teach`.
     """
     repair_teach()
-    strategy = open_strategy(name, {name.partition(":")[0]: dict(options or {})})
+    strategy = make_strategy(name, {name.partition(":")[0]: dict(options or {})})
     chance = rng or np.random.default_rng(0)
 
     def query(
@@ -93,7 +93,7 @@ def pool_of(learner: Any, X: Any, **given: Any) -> Pool:
         missing={task.id: np.ones(len(points), dtype=bool)},
         embeddings=points,
         known=known,
-        codes={task.id: points},
+        representations={task.id: points},
     )
 
 

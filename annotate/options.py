@@ -13,22 +13,22 @@ LARGEST = 1e12
 """Upper bound of every numeric option; larger, negative and NaN values are rejected."""
 
 
-def made_with(
+def make_plugin(
     registry: Registry[Any], name: str, given: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]],
     table: str,
 ) -> Any:  # fmt: skip
     """Make the plug-in with `given` in place of its defaults.
 
-    A strategy that ranks by means of others (its class says ``stands = True``) also gets `others`, the
-    options of all strategies. Raises as `options_of`.
+    A strategy that ranks by means of others (its class says ``wraps = True``) also gets `others`, the
+    options of all strategies. Raises as `parse_options`.
     """
-    plugin, options = registry.get(name), options_of(registry, name, given, table)
+    plugin, options = registry.get(name), parse_options(registry, name, given, table)
     if plugin.Options is NoOptions:
         return plugin()
-    return plugin(options, others) if getattr(plugin, "stands", False) else plugin(options)
+    return plugin(options, others) if getattr(plugin, "wraps", False) else plugin(options)
 
 
-def options_of(
+def parse_options(
     registry: Registry[Any], name: str, given: Mapping[str, Any], table: str = "train.options"
 ) -> Any:
     """The options of the plug-in: `given`, read from `table` of the settings, over its defaults.

@@ -156,10 +156,10 @@ class QueryStrategy(Plugin, Protocol):
     """Of tasks that it can rank; it is shown no others."""
     options: Any = None
     """The options that it was made with."""
-    stands: bool = False
+    wraps: bool = False
     """Whether it ranks by means of other strategies; it is then made with the options of all strategies,
     besides its own."""
-    on: Mapping[str, "QueryStrategy"] = MappingProxyType({})
+    inner: Mapping[str, "QueryStrategy"] = MappingProxyType({})
     """By name: the strategies that it ranks by."""
     ranks_by_uncertainty: bool = False
     """Whether, all else equal, a sample that the model is unsure of comes before those that it is sure of.

@@ -143,7 +143,7 @@ def ours(content: Mapping[str, Any], name: str, seeds: int, epochs: int) -> list
     training_set, test = read(content)
     m = next(task.id for task in training_set.tasks if task.modality is Modality.MULTIMODAL)
     made = (fit_ensemble(training_set, recipe, seed=seed, device="cpu") for seed in range(seeds))
-    return [predict(one, training_set.read, test)[0][m].mean.astype(float) for one in made]
+    return [predict(one, training_set.read, test).predictions[m].mean.astype(float) for one in made]
 
 
 def recipe_of(name: str, epochs: int) -> ModelConfig:

@@ -89,7 +89,7 @@ def trained(corpus: Corpus, seed: int, sharing: str, recipe: ModelConfig = RECIP
     train = sorted(ids[np.concatenate(folds[2:])].tolist())
     chosen = replace(recipe, sharing=sharing, options={**recipe.options, sharing: options})
     made = fit_ensemble(corpus.training_set(train, valid), chosen, seed=seed, device="cpu")
-    said, _ = predict(made, corpus.read, held_out)
+    said = predict(made, corpus.read, held_out).predictions
     rows = [int(i) for i in held_out]
     skills = {i: 100 * float(np.corrcoef(p.mean, corpus.truth[i][rows])[0, 1]) for i, p in said.items()}
     return Made(made, skills)

@@ -78,9 +78,9 @@ def main() -> None:
     if name == "gemm":
         print(json.dumps({"cpu": product(given), "bytes": 0.0}))
         return
-    from annotate.batch.opening import open_strategy
+    from annotate.batch.opening import make_strategy
 
-    strategy = open_strategy(name)
+    strategy = make_strategy(name)
     pool = pool_of(given, members, strategy.kinds)
     strategy.select(pool.of(np.arange(SMALL)), 4, np.random.default_rng(0))
     chosen, found = measured(lambda: strategy.select(pool, b, np.random.default_rng(0)).indices)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.config.sections import BatchSettings
 from annotate.corpus.embeddings import embed
 from annotate.registry import STRATEGIES
@@ -174,7 +174,7 @@ def correlation(first: Array, second: Array) -> float:
 def measure(corpus: Corpus, strategy: str, k: int, seed: int) -> float:
     pool, test = divide(corpus, np.random.default_rng([seed, 1]))
     embeddings = embed([m[pool].astype(np.float64) for m in corpus.modalities])
-    chosen = open_strategy(strategy).select(pool_of(embeddings), k, np.random.default_rng([seed, 2]))
+    chosen = make_strategy(strategy).select(pool_of(embeddings), k, np.random.default_rng([seed, 2]))
     return score(corpus, pool[chosen.indices], test, pool)
 
 
@@ -204,7 +204,7 @@ def main() -> int:
     options = parser.parse_args()
     seeds = options.seeds or (40 if options.quick else 100)
     bars, default = Bars(), BatchSettings().cold_start
-    names = [n for n in STRATEGIES.names() if not open_strategy(n).needs and n != "uniform"]
+    names = [n for n in STRATEGIES.names() if not make_strategy(n).needs and n != "uniform"]
     print(f"{'set':<12} {'k':>3} {'strategy':<10} {'score':>6} {'uniform':>7} {'gain':>7}  95 % interval")
     lows, gains = [], []
     for corpus in corpora(options.data):

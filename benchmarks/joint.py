@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from annotate.batch.costs import Costs, LeadTime, PassCost, learn
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.config.sections import CostSettings
 from annotate.learning.model_config import ModelConfig
 from annotate.learning.threads import one_thread
@@ -87,7 +87,7 @@ def runs(name: str, seed: int, options: Namespace) -> dict[str, list[Point]]:
     """Both ways of asking, and one point with every label."""
     made = world(PLANTS[name], seed, options.quick)
     plan = Plan(20, 20, 60) if options.quick else PLAN
-    single = single_questions(open_strategy(options.strategy), options.strategy, made)
+    single = single_questions(make_strategy(options.strategy), options.strategy, made)
     with one_thread():
         return {
             "full": [full(made, plan, seed)],

@@ -222,7 +222,8 @@ def predict_many(count: int, device: str) -> None:
     def read(modality: Modality, sample_ids: Sequence[str]) -> Rows:
         return [labelled.features[modality][int(i) % len(labelled)].copy() for i in sample_ids]
 
-    said, fused = predict(checkpoint, read, [sample_id(i) for i in range(count)], device)
+    output = predict(checkpoint, read, [sample_id(i) for i in range(count)], device)
+    said, fused = output.predictions, output.embeddings
     arrays = [a for p in said.values() for a in (p.members, p.mean, p.epistemic, p.aleatoric)]
     unit = 1 if sys.platform == "darwin" else 1024
     print(

@@ -8,8 +8,8 @@ import numpy as np
 
 from annotate.types import Pool, Selection
 from strategies._ensemble import Scores
-from strategies._standing import Standing
 from strategies._top import top
+from strategies._wrapper import WrapperStrategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class DrawnOptions:
     """How much the scores count (β in the paper): 0 draws uniformly, a large number takes the highest."""
 
 
-class DrawnStrategy(Standing, ABC):
+class DrawnStrategy(WrapperStrategy, ABC):
     """Draws without replacement, each time with chances that grow with the score.
 
     Adding Gumbel noise to the logarithm of a weight and taking the highest does that in one pass (Kirsch,
@@ -38,8 +38,8 @@ class DrawnStrategy(Standing, ABC):
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """`k` drawn samples; their scores are the weights with noise, by which they were taken.
 
-        `Selection.chances` are those of being among them given the noise of all others, which is what
-        weights by inverse chance need (Kool, van Hoof and Welling 2019, section 4). Raises as
+        `Selection.inclusion_probabilities` are those of being among them given the noise of all others, which
+        is what weights by inverse chance need (Kool, van Hoof and Welling 2019, section 4). Raises as
         `ScoredStrategy.select`.
         """
         weights = self.log_weights(self.scored.pool_scores(pool, rng)) if len(pool) else np.zeros(0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from annotate.errors import ModelError
 from annotate.types import Kind, Pool, TaskPrediction
 from strategies._distance import Points, Rows, Wide, blocks
-from strategies._scored import code_of
+from strategies._scored import representation_of
 from strategies._tasks import asked_tasks
 
 Factors = NDArray[np.float32]
@@ -19,14 +19,15 @@ LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Gradients:
-    """Of n samples, in pairs (errors, codes): the gradient of a linear layer is their outer product.
+    """Of n samples, in pairs (errors, representations): the gradient of a linear layer is their outer
+    product.
 
     With g = e ⊗ h, |g - g'|² = |e|²|h|² + |e'|²|h'|² - 2 (e·e')(h·h'), so nothing as large as
     answers x hidden is ever made.
     """
 
     pairs: tuple[tuple[Factors, Points], ...]
-    """(n, answers of all tasks that read these codes) and (n, hidden)."""
+    """(n, answers of all tasks that read these representations) and (n, hidden)."""
     sizes: NDArray[np.float32]
     """(n,) squared norm."""
 
@@ -34,8 +35,10 @@ class Gradients:
         """(r, o) squared distances of few; 0 where they cannot be told apart, or where nothing is asked."""
         both = self.sizes[rows].astype(np.float64)[:, None] + self.sizes[others]
         gaps = both.copy()
-        for errors, codes in self.pairs:
-            gaps -= 2 * (errors[rows] @ errors[others].T) * (codes[rows] @ codes[others].T)
+        for errors, representations in self.pairs:
+            gaps -= (
+                2 * (errors[rows] @ errors[others].T) * (representations[rows] @ representations[others].T)
+            )
         return np.where((gaps > LEAST * both) & (self.sizes[rows] > 0)[:, None], gaps, 0.0)
 
     def nearest(self, others: Rows) -> Wide:
@@ -44,9 +47,9 @@ class Gradients:
         for rows in blocks(len(found)):
             gaps = self.sizes[rows, None] + self.sizes[others]
             least = LEAST * gaps
-            for errors, codes in self.pairs:
+            for errors, representations in self.pairs:
                 shared = errors[rows] @ errors[others].T
-                shared *= codes[rows] @ codes[others].T
+                shared *= representations[rows] @ representations[others].T
                 gaps -= 2 * shared
             gaps[gaps <= least] = 0
             found[rows] = np.where(self.sizes[rows] > 0, gaps.min(axis=1), 0)
@@ -56,20 +59,21 @@ class Gradients:
 def wanted_gradients(pool: Pool) -> Gradients:
     """Of the pool; a task adds nothing where its label is known already.
 
-    Raises `ModelError` without a model, or when its predictions or codes are no numbers.
+    Raises `ModelError` without a model, or when its predictions or representations are no numbers.
     """
     wanted = {t: pool.missing[t] for t in asked_tasks(pool)}
     predictions = {t: pool.predictions[t] for t in wanted}
-    return gradients(predictions, pool.codes, wanted, len(pool))
+    return gradients(predictions, pool.representations, wanted, len(pool))
 
 
 def gradients(
-    predictions: Mapping[str, TaskPrediction], codes: Mapping[str, Points],
+    predictions: Mapping[str, TaskPrediction], representations: Mapping[str, Points],
     wanted: Mapping[str, NDArray[np.bool_]], n: int,
 ) -> Gradients:  # fmt: skip
-    """Of these tasks; squared distances are summed over them. Tasks that read the same codes are one layer.
+    """Of these tasks; squared distances are summed over them. Tasks that read the same representations are
+    one layer.
 
-    Raises `ModelError` when a prediction or a code is no number, or a code is not there.
+    Raises `ModelError` when a prediction or a representation is no number, or a representation is not there.
     """
     errors: dict[int, list[Factors]] = {}
     layers: dict[int, Points] = {}
@@ -77,16 +81,16 @@ def gradients(
         error = error_of(predictions[task_id])
         if not wanted[task_id].all():
             error = np.where(wanted[task_id][:, None], error, np.float32(0))
-        code = code_of(codes, task_id)
-        errors.setdefault(id(code), []).append(error)
-        layers[id(code)] = code
+        representation = representation_of(representations, task_id)
+        errors.setdefault(id(representation), []).append(error)
+        layers[id(representation)] = representation
     pairs = tuple(
         (some[0] if len(some) == 1 else np.concatenate(some, axis=1), layers[layer])
         for layer, some in errors.items()
     )
     sizes = np.zeros(n, dtype=np.float32)
-    for error, code in pairs:
-        sizes += np.einsum("nc,nc->n", error, error) * np.einsum("nd,nd->n", code, code)
+    for error, representation in pairs:
+        sizes += np.einsum("nc,nc->n", error, error) * np.einsum("nd,nd->n", representation, representation)
     if not np.isfinite(sizes).all():
         raise ModelError(
             "the model's predictions are not all numbers", hint="train it anew: `annotate train --force`"

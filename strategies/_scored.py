@@ -122,11 +122,13 @@ def require_several(pool: Pool) -> None:
         )
 
 
-def code_of(codes: Mapping[str, NDArray[np.float32]], task_id: str) -> NDArray[np.float32]:
+def representation_of(
+    representations: Mapping[str, NDArray[np.float32]], task_id: str
+) -> NDArray[np.float32]:
     """(n, hidden) what the task's head reads. Raises `ModelError` when the model told none."""
-    if task_id not in codes:
+    if task_id not in representations:
         raise ModelError(
             f"the model does not say what it makes of the samples of {task_id}",
             hint="train it anew: `annotate train --force`",
         )
-    return codes[task_id]
+    return representations[task_id]

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from annotate.errors import ConfigError, ModelError
 from annotate.registry import strategy
 from annotate.types import Kind, Pool, Requirement, Selection
-from strategies._crowds import Crowds
-from strategies._near import distinct
+from strategies._deduplicate import deduplicate
+from strategies._group_cap import GroupCap
 from strategies._scored import can_disagree
-from strategies._standing import NO_OTHERS, Others, opened
 from strategies._tasks import asked_tasks
+from strategies._wrapper import NO_OPTIONS, AllOptions, opened
 
 Rows = NDArray[np.intp]
 
@@ -57,32 +57,32 @@ class Auto:
     """
 
     Options: ClassVar[type] = AutoOptions
-    stands: ClassVar[bool] = True
+    wraps: ClassVar[bool] = True
     needs: frozenset[Requirement] = frozenset(Requirement) - {Requirement.VOTES}
     kinds = frozenset(Kind)
 
-    def __init__(self, options: AutoOptions | None = None, others: Others = NO_OTHERS) -> None:
+    def __init__(self, options: AutoOptions | None = None, others: AllOptions = NO_OPTIONS) -> None:
         """Raises `UnknownName` for a strategy that does not exist, `ConfigError` for this one and for options
         of the others."""
         self.options = options or AutoOptions()
         names = (self.options.early, self.options.regression, self.options.classification)
         if "auto" in names:
             raise ConfigError("auto cannot stand on itself", hint=OPTIONS)
-        self.on = {name: opened(name, others) for name in {*names, "power"}}
+        self.inner = {name: opened(name, others) for name in {*names, "power"}}
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Scores fall evenly from 1, whatever strategy chose. Raises as those strategies do."""
         asked_tasks(pool)
         k = min(k, len(pool))
-        crowds = Crowds(pool.groups, len(pool), k, self.options.crowd)
-        first = distinct(pool.embeddings, pool.known.embeddings, self.options.near, rng)
+        crowds = GroupCap(pool.groups, len(pool), k, self.options.crowd)
+        first = deduplicate(pool.embeddings, pool.known.embeddings, self.options.near, rng)
         taken = self._within_limits(pool, first, [], min(k, len(first)), crowds, rng)
         if len(taken) < k:  # only copies are left
             taken = self._within_limits(pool, np.arange(len(pool)), taken, k, crowds, rng)
         return Selection(np.array(taken, dtype=np.intp), 1 - np.arange(k) / max(k, 1))
 
     def _within_limits(
-        self, pool: Pool, among: Rows, taken: list[int], k: int, crowds: Crowds, rng: np.random.Generator
+        self, pool: Pool, among: Rows, taken: list[int], k: int, crowds: GroupCap, rng: np.random.Generator
     ) -> list[int]:
         """What was `taken`, and more of `among`, until there are `k`. Where a speaker or video is full, the
         others are chosen from again, knowing what was taken; when all are full, the limit is raised."""
@@ -107,7 +107,7 @@ class Auto:
 
     def _by(self, name: str, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
         """Positions by one that is shown what it can rank. Raises `ModelError` where that is nothing."""
-        strategy = self.on[name]
+        strategy = self.inner[name]
         fit = pool.of_kinds(strategy.kinds)
         if pool.asked() and not fit.asked():
             words = " and ".join(sorted({pool.predictions[t].task.dimension.kind for t in pool.asked()}))

@@ -19,7 +19,7 @@ class Badge:
     over the tasks; a known label counts as 0.
     """
 
-    needs = frozenset({Requirement.MODEL, Requirement.CODES})
+    needs = frozenset({Requirement.MODEL, Requirement.REPRESENTATIONS})
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

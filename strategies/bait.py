@@ -28,7 +28,7 @@ class Bait:
     each of the batch) that gain most as the first one are candidates.
     """
 
-    needs = frozenset({Requirement.MODEL, Requirement.CODES, Requirement.LABELS})
+    needs = frozenset({Requirement.MODEL, Requirement.REPRESENTATIONS, Requirement.LABELS})
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
@@ -45,9 +45,10 @@ class Bait:
         k = min(k, len(pool))
         if k == 0 or not given.pairs:
             return Selection(rng.permutation(len(pool))[:k].astype(np.intp), 1 - np.arange(k) / max(k, 1))
-        rows = [_scaled(errors, codes) for errors, codes in given.pairs]
+        rows = [_scaled(errors, representations) for errors, representations in given.pairs]
         layers = [
-            Layer(points, _known(pool, codes)) for points, (_, codes) in zip(rows, given.pairs, strict=True)
+            Layer(points, _known(pool, representations))
+            for points, (_, representations) in zip(rows, given.pairs, strict=True)
         ]
         gains = np.sum([layer.gains(points) for layer, points in zip(layers, rows, strict=True)], axis=0)
         candidates = top(gains, max(CANDIDATES, 4 * k), rng)
@@ -56,21 +57,25 @@ class Bait:
         return Selection(chosen, 1 - np.arange(k) / k)
 
 
-def _scaled(errors: NDArray[np.float32], codes: Points) -> Points:
+def _scaled(errors: NDArray[np.float32], representations: Points) -> Points:
     """(n, hidden) whose outer products are the informations."""
-    return np.asarray(np.sqrt(np.einsum("nc,nc->n", errors, errors))[:, None] * codes)
+    return np.asarray(np.sqrt(np.einsum("nc,nc->n", errors, errors))[:, None] * representations)
 
 
-def _known(pool: Pool, codes: Points) -> Points:
+def _known(pool: Pool, representations: Points) -> Points:
     """(m, hidden) the same of the labelled samples."""
     known = pool.known
     tasks = [
-        t for t in pool.asked() if pool.codes[t] is codes and t in known.codes and t in known.predictions
+        t
+        for t in pool.asked()
+        if pool.representations[t] is representations
+        and t in known.representations
+        and t in known.predictions
     ]
     if not tasks:
-        return np.zeros((0, codes.shape[1]), dtype=np.float32)
+        return np.zeros((0, representations.shape[1]), dtype=np.float32)
     errors = np.concatenate([error_of(known.predictions[t]) for t in tasks], axis=1)
-    return _scaled(errors, known.codes[tasks[0]])
+    return _scaled(errors, known.representations[tasks[0]])
 
 
 class Layer:

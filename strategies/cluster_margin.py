@@ -9,9 +9,9 @@ from annotate.registry import strategy
 from annotate.types import Pool, Selection
 from strategies._clusters import centres_of
 from strategies._distance import Rows, finite, nearest
-from strategies._standing import Standing
 from strategies._tasks import wanted_rows
 from strategies._top import top
+from strategies._wrapper import WrapperStrategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ClusterOptions:
 
 
 @strategy("cluster-margin")
-class ClusterMargin(Standing):
+class ClusterMargin(WrapperStrategy):
     """The most uncertain in clusters that take turns, the smallest first (Citovsky et al. 2021).
 
     k-means groups the `wider` (10) times batch samples that score highest by the wrapped strategy NAME

@@ -7,8 +7,8 @@ import numpy as np
 from annotate.registry import strategy
 from annotate.types import Pool, Selection
 from strategies._distance import Points, Wide, blocks, finite
-from strategies._standing import Standing
 from strategies._top import top
+from strategies._wrapper import WrapperStrategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class DensityOptions:
 
 
 @strategy("density-weighted")
-class DensityWeighted(Standing):
+class DensityWeighted(WrapperStrategy):
     """Uncertainty times mean similarity to the pool to a power (Settles and Craven 2008, section 3.4).
 
     The score is u · s^β, where u is the score of the wrapped strategy NAME (`entropy`), s the mean of (1

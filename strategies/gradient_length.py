@@ -5,7 +5,7 @@ import numpy as np
 from annotate.registry import strategy
 from annotate.types import Kind, Pool, Requirement, TaskPrediction
 from strategies._ensemble import Probs, Scores, by_mean, summed
-from strategies._scored import ScoredStrategy, code_of
+from strategies._scored import ScoredStrategy, representation_of
 
 
 @strategy("expected-gradient-length")
@@ -18,17 +18,17 @@ class ExpectedGradientLength(ScoredStrategy):
     """
 
     kinds = frozenset(Kind)
-    needs = frozenset({Requirement.MODEL, Requirement.CODES})
+    needs = frozenset({Requirement.MODEL, Requirement.REPRESENTATIONS})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
         """(n,) what the gradient's length is on average over the answers, as sure as they are.
 
-        With h the code that the head reads, the gradient of a class's loss is (p - e) hᵀ, so its length is
-        ‖p - e‖ ‖h‖. On a scale it is the predictive standard deviation times ‖h‖; where several answers may
-        be true at once the root of the mean square, √Σp(1 - p) ‖h‖.
+        With h the representation that the head reads, the gradient of a class's loss is (p - e) hᵀ, so its
+        length is ‖p - e‖ ‖h‖. On a scale it is the predictive standard deviation times ‖h‖; where several
+        answers may be true at once the root of the mean square, √Σp(1 - p) ‖h‖.
         """
-        code = code_of(pool.codes, prediction.task.id)
-        length = np.sqrt(np.einsum("nd,nd->n", code, code, dtype=np.float64))
+        representation = representation_of(pool.representations, prediction.task.id)
+        length = np.sqrt(np.einsum("nd,nd->n", representation, representation, dtype=np.float64))
         kind = prediction.task.dimension.kind
         if kind is Kind.REGRESSION:
             return length * np.hypot(prediction.epistemic, prediction.aleatoric)

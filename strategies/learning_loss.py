@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from annotate.registry import strategy
 from annotate.types import Kind, Pool, Requirement, TaskPrediction
 from strategies._ensemble import Scores, bernoulli, by_mean, entropy, pieces, summed
-from strategies._scored import ScoredStrategy, code_of
+from strategies._scored import ScoredStrategy, representation_of
 
 FEWEST = 10
 """Labelled samples of a task that the module can learn from."""
@@ -22,13 +22,13 @@ STEPS = 300
 
 @dataclass(frozen=True, slots=True)
 class _Standard:
-    """Centre and spread of the codes of the labelled samples."""
+    """Centre and spread of the representations of the labelled samples."""
 
     mean: NDArray[np.float32]
     spread: NDArray[np.float32]
 
-    def of(self, codes: NDArray[np.float32]) -> NDArray[np.float32]:
-        return (codes - self.mean) / self.spread
+    def of(self, representations: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (representations - self.mean) / self.spread
 
 
 @strategy("learning-loss")
@@ -42,28 +42,30 @@ class LearningLoss(ScoredStrategy):
     """
 
     kinds = frozenset(Kind)
-    needs = frozenset({Requirement.MODEL, Requirement.CODES, Requirement.LABELS})
+    needs = frozenset({Requirement.MODEL, Requirement.REPRESENTATIONS, Requirement.LABELS})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
         """(n,) by a module that starts from the same numbers every time."""
         return self.drawn_score(prediction, pool, None)
 
     def drawn_score(self, prediction: TaskPrediction, pool: Pool, rng: np.random.Generator | None) -> Scores:
-        """(n,) what the module foretells from the code that the task's head reads.
+        """(n,) what the module foretells from the representation that the task's head reads.
 
         The network is trained already and does not change, as in the last epochs of the paper (section 4),
         where the module's gradients stop before it. The losses are those of samples that the model has
         learned from, so they are too low; their order is what counts. With fewer than `FEWEST` labelled
         samples, or equal losses, the task is ranked by the loss that the model expects itself.
         """
-        code = code_of(pool.codes, prediction.task.id)
+        representation = representation_of(pool.representations, prediction.task.id)
         losses = _losses(prediction, pool)
         known = np.flatnonzero(np.isfinite(losses))
         if len(known) < FEWEST or np.ptp(losses[known]) == 0:  # nothing tells them apart
             return _expected(prediction)
         chance = rng or np.random.default_rng(0)
         known = chance.permutation(known)[:MOST]
-        return _foretold(pool.known.codes[prediction.task.id][known], losses[known], code, chance)
+        return _foretold(
+            pool.known.representations[prediction.task.id][known], losses[known], representation, chance
+        )
 
 
 def _losses(prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
@@ -95,37 +97,37 @@ def _expected(prediction: TaskPrediction) -> Scores:
 def _foretold(
     known: NDArray[np.float32],
     losses: NDArray[np.float64],
-    codes: NDArray[np.float32],
+    representations: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> Scores:
-    """(n,) of `codes`, by a module fitted to (m, hidden) codes with (m,) losses."""
+    """(n,) of `representations`, by a module fitted to (m, hidden) representations with (m,) losses."""
     spread = known.std(axis=0)
     standard = _Standard(known.mean(axis=0), np.where(spread > 1e-6, spread, 1).astype(np.float32))
     inner, outer, shift = _fit(standard.of(known), losses, rng)
-    result = np.empty(len(codes))
-    for rows in pieces(len(codes)):
-        result[rows] = np.maximum(standard.of(codes[rows]) @ inner + shift, 0) @ outer
+    result = np.empty(len(representations))
+    for rows in pieces(len(representations)):
+        result[rows] = np.maximum(standard.of(representations[rows]) @ inner + shift, 0) @ outer
     return result
 
 
 def _fit(
-    codes: NDArray[np.float32], losses: NDArray[np.float64], rng: np.random.Generator
+    representations: NDArray[np.float32], losses: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Weights (hidden, HIDDEN), (HIDDEN,) and shifts (HIDDEN,) of a module that ranks the losses of pairs."""
     import torch
 
     random = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    width = codes.shape[1]
+    width = representations.shape[1]
     inner = (torch.randn(width, HIDDEN, generator=random) / width**0.5).requires_grad_()
     outer = (torch.randn(HIDDEN, generator=random) / HIDDEN**0.5).requires_grad_()
     shift = torch.zeros(HIDDEN, requires_grad=True)
     learner = torch.optim.Adam([inner, outer, shift], lr=1e-2, weight_decay=5e-4)
-    features, truth = torch.from_numpy(codes), torch.from_numpy(losses)
+    features, truth = torch.from_numpy(representations), torch.from_numpy(losses)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums are taken in one order, so that the same seed gives the same batch
     try:
         for _ in range(STEPS):
-            first, second = torch.randperm(len(codes) // 2 * 2, generator=random).reshape(2, -1)
+            first, second = torch.randperm(len(representations) // 2 * 2, generator=random).reshape(2, -1)
             foretold = torch.relu(features @ inner + shift) @ outer
             worse = torch.sign(truth[first] - truth[second])
             wrong = torch.relu(MARGIN - worse * (foretold[first] - foretold[second])) * worse.abs()

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from annotate.registry import strategy
 from annotate.types import UNIMODAL, Kind, Modality, Pool, Requirement, Task, TaskPrediction
 from strategies._ensemble import Probs, Scores, by_mean, pieces
-from strategies._scored import ScoredStrategy, code_of
+from strategies._scored import ScoredStrategy, representation_of
 
 MARGIN, FUSED, SINGLE = 0.5, 0.2, 0.1
-"""Weights of the gap, of the fused code, and of the code of each modality."""
+"""Weights of the gap, of the fused representation, and of the representation of each modality."""
 Numbers = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One task whose code is held against the centres of the classes."""
+    """One task whose representation is held against the centres of the classes."""
 
     task_id: str
     weight: float
@@ -25,7 +25,8 @@ class _Part:
 
 @strategy("mmal")
 class Mmal(ScoredStrategy):
-    """Low margin, low similarity to the class in fused and unimodal codes (MMAL; thuiar's book, chapter 6).
+    """Low margin, low similarity to the class in fused and unimodal representations (MMAL; thuiar's book,
+    chapter 6).
 
     The score is -(0.5 margin + 0.2 r(fused) + 0.1 r(T) + 0.1 r(V) + 0.1 r(A)), where r is the correlation
     of a representation with the centre of the labelled samples of the likeliest class. On a regression
@@ -34,14 +35,16 @@ class Mmal(ScoredStrategy):
     """
 
     kinds = frozenset({Kind.REGRESSION, Kind.CLASSIFICATION})
-    needs = frozenset({Requirement.MODEL, Requirement.CODES, Requirement.LABELS})
+    needs = frozenset({Requirement.MODEL, Requirement.REPRESENTATIONS, Requirement.LABELS})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
-        """(n,) minus (0.5 margin + 0.2 r of the fused code + 0.1 r of each modality's) over the weights.
+        """(n,) minus (0.5 margin + 0.2 r of the fused representation + 0.1 r of each modality's) over the
+        weights.
 
-        r is the correlation of a sample's code with the mean code of the labelled samples of the class that
-        the multimodal head thinks likeliest; 0 where a class has no label yet. On a scale each answer is a
-        class. Without a multimodal head the task stands for it; modalities without a head are left out.
+        r is the correlation of a sample's representation with the mean representation of the labelled samples
+        of the class that the multimodal head thinks likeliest; 0 where a class has no label yet. On a scale
+        each answer is a class. Without a multimodal head the task stands for it; modalities without a head
+        are left out.
         """
         fused = _fused(prediction, pool)
         margin = by_mean(fused, _margin)
@@ -83,15 +86,17 @@ def _classes(task: Task, labels: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _likeness(task_id: str, pool: Pool, classes: NDArray[np.intp], likely: NDArray[np.intp]) -> Scores:
-    """(n,) correlation of each sample's code with the centre of its likeliest class."""
-    code = code_of(pool.codes, task_id)
-    centres = np.zeros((int(max(likely.max(initial=0), classes.max(initial=0))) + 1, code.shape[1]))
+    """(n,) correlation of each sample's representation with the centre of its likeliest class."""
+    representation = representation_of(pool.representations, task_id)
+    centres = np.zeros((int(max(likely.max(initial=0), classes.max(initial=0))) + 1, representation.shape[1]))
     for number in np.unique(classes[classes >= 0]):
-        centres[number] = pool.known.codes[task_id][classes == number].mean(axis=0, dtype=np.float64)
+        centres[number] = pool.known.representations[task_id][classes == number].mean(
+            axis=0, dtype=np.float64
+        )
     standard = _standard(centres).astype(np.float32)
-    result = np.empty(len(code))
-    for rows in pieces(len(code)):
-        result[rows] = np.einsum("nd,nd->n", _standard(code[rows]), standard[likely[rows]])
+    result = np.empty(len(representation))
+    for rows in pieces(len(representation)):
+        result[rows] = np.einsum("nd,nd->n", _standard(representation[rows]), standard[likely[rows]])
     return result
 
 

@@ -8,8 +8,8 @@ from annotate.registry import strategy
 from annotate.types import Pool, Selection
 from strategies._distance import Rows, Wide, finite, middlemost, nearest, squared, squared_between
 from strategies._farthest import farthest_first
-from strategies._standing import Standing
 from strategies._tasks import wanted_rows
+from strategies._wrapper import WrapperStrategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class RankedOptions:
 
 
 @strategy("ranked-batch")
-class RankedBatch(Standing):
+class RankedBatch(WrapperStrategy):
     """Uncertainty and distance to the labelled samples, weighted as in modAL (Cardoso et al. 2017).
 
     Repeatedly takes the largest α (1 - 1 / (1 + d)) + (1 - α) u, where d is the distance to the nearest

@@ -166,10 +166,10 @@ def test_the_strategy_that_the_page_shows_asks_for_the_unsure_sample_first():
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     use = """
 import numpy as np
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from tests.support.pools import EMOTION, plant_one_unsure
 pool, unsure = plant_one_unsure(EMOTION)
-print(open_strategy("gini").select(pool, 3, np.random.default_rng(0)).indices.tolist().index(unsure))
+print(make_strategy("gini").select(pool, 3, np.random.default_rng(0)).indices.tolist().index(unsure))
 """
     command = [sys.executable, "-c", code + use]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

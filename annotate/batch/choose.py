@@ -12,7 +12,7 @@ from annotate.batch.costs import CostModel, Costs
 from annotate.batch.knapsack import Bundle
 from annotate.batch.known import vote_arrays
 from annotate.batch.notes import batch_notes, fallback_note
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.batch.predictions import PoolPredictions
 from annotate.batch.questions import Budget, QuestionCosts, choose_questions
 from annotate.batch.quotas import Choice, Strata, UniformDraws, draw, in_rank_order
@@ -80,10 +80,10 @@ def choose_batch(
     `snapshot.predict` raise.
     """
     rules, has_model = snapshot.rules, snapshot.round_id is not None
-    used, opened, fallback = strategy, open_strategy(strategy, rules.options), None
+    used, opened, fallback = strategy, make_strategy(strategy, rules.options), None
     if not has_model and opened.needs:
         fallback = fallback_note(strategy, "a model and there is none yet", rules.cold_start)
-        used, opened = rules.cold_start, open_strategy(rules.cold_start, rules.options)
+        used, opened = rules.cold_start, make_strategy(rules.cold_start, rules.options)
     field = _Field(snapshot, request.tasks)
     strata = Strata.of(snapshot.candidates)
     draws = draw(
@@ -103,7 +103,7 @@ def choose_batch(
         fallback = fallback_note(
             used, "a model of the tasks that are asked, which have no labels yet", rules.cold_start
         )
-        used, opened = rules.cold_start, open_strategy(rules.cold_start, rules.options)
+        used, opened = rules.cold_start, make_strategy(rules.cold_start, rules.options)
     # Single questions cannot be compared without a model.
     whole = request.whole or not has_model or is_blind
     asking = replace(request, strategy=used, whole=whole)
@@ -136,7 +136,7 @@ class _Field:
 
     def shard_pool(self, candidates: Sequence[Candidate]) -> Pool:
         """A part of a large pool, with nothing but predictions."""
-        predictions = self._snapshot.predict([c.sample_id for c in candidates], codes=False)
+        predictions = self._snapshot.predict([c.sample_id for c in candidates], representations=False)
         return self._pool(predictions, candidates, [], frozenset())
 
     def predict(self, draws: UniformDraws, needs: frozenset[Requirement]) -> tuple[PoolPredictions, Pool]:
@@ -151,7 +151,7 @@ class _Field:
         drawn = [c.candidate.sample_id for c in (*draws.audit, *draws.holdout)]
         ids = [*(c.sample_id for c in draws.pool), *covered]
         ids += drawn if self._snapshot.round_id is not None else []
-        predictions = self._snapshot.predict(ids, codes=Requirement.CODES in needs)
+        predictions = self._snapshot.predict(ids, representations=Requirement.REPRESENTATIONS in needs)
         pool = self._pool(predictions, draws.pool, covered, needs)
         if self._tasks:
             missing = {t: is_missing for t, is_missing in pool.missing.items() if t in self._tasks}
@@ -165,7 +165,7 @@ class _Field:
         snapshot, ids = self._snapshot, [c.sample_id for c in candidates]
         own = np.array([self._row[sample_id] for sample_id in ids], dtype=np.intp)
         here, there = predictions.rows(ids), predictions.rows(covered)
-        known = LabeledSet(predictions.embeddings[there], rows_of(predictions.codes, there))
+        known = LabeledSet(predictions.embeddings[there], rows_of(predictions.representations, there))
         if Requirement.LABELS in needs:
             position = {sample_id: row for row, sample_id in enumerate(snapshot.covered)}
             rows = np.array([position[sample_id] for sample_id in covered], dtype=np.intp)
@@ -178,7 +178,7 @@ class _Field:
             missing={task_id: is_missing[own] for task_id, is_missing in snapshot.missing.items()},
             embeddings=predictions.embeddings[here],
             known=known,
-            codes=rows_of(predictions.codes, here),
+            representations=rows_of(predictions.representations, here),
             groups={
                 name: np.asarray(np.unique(numbers[own], return_inverse=True)[1], dtype=np.intp)
                 for name, numbers in snapshot.groups.items()
@@ -234,12 +234,12 @@ def _active(
 
 
 def _choices(candidates: Sequence[Candidate], selection: Selection) -> list[Choice]:
-    chances: Sequence[float | None] = [None] * len(selection.indices)
-    if selection.chances is not None:
-        chances = selection.chances.tolist()
+    probabilities: Sequence[float | None] = [None] * len(selection.indices)
+    if selection.inclusion_probabilities is not None:
+        probabilities = selection.inclusion_probabilities.tolist()
     return [
         Choice(candidates[int(i)], Role.ACTIVE, float(score), chance)
-        for i, score, chance in zip(selection.indices, selection.scores, chances, strict=True)
+        for i, score, chance in zip(selection.indices, selection.scores, probabilities, strict=True)
     ]
 
 

@@ -32,7 +32,7 @@ class PoolPredictions:
     """By task id; empty while there is no model."""
     embeddings: NDArray[np.float32]
     """(n, d)"""
-    codes: Mapping[str, NDArray[np.float32]]
+    representations: Mapping[str, NDArray[np.float32]]
     """By task id: (n, hidden) input of its head; empty if it was not requested."""
     device: str = "cpu"
     """Where a strategy may compute."""
@@ -53,8 +53,8 @@ class PoolPredictions:
 class Predictor(Protocol):
     """Predicts any samples of a snapshot, without a database."""
 
-    def __call__(self, sample_ids: Sequence[str], *, codes: bool) -> PoolPredictions:
-        """Predictions for these samples; the inputs of the heads only if `codes`.
+    def __call__(self, sample_ids: Sequence[str], *, representations: bool) -> PoolPredictions:
+        """Predictions for these samples; the inputs of the heads only if `representations`.
 
         Raises `FeatureError` for a damaged shard, `ModelError` for features that the model cannot read.
         """
@@ -110,7 +110,7 @@ class FeatureEmbedder:
     tokens: frozenset[Modality]
     """Modalities whose features are token ids."""
 
-    def __call__(self, sample_ids: Sequence[str], *, codes: bool) -> PoolPredictions:
+    def __call__(self, sample_ids: Sequence[str], *, representations: bool) -> PoolPredictions:
         """See `Predictor`."""
         ids = sorted(set(sample_ids))
         position = {sample_id: row for row, sample_id in enumerate(ids)}
@@ -142,14 +142,18 @@ class ModelPredictor:
     origins: "Origins"
     device: str
 
-    def __call__(self, sample_ids: Sequence[str], *, codes: bool) -> PoolPredictions:
+    def __call__(self, sample_ids: Sequence[str], *, representations: bool) -> PoolPredictions:
         """See `Predictor`."""
-        from annotate.learning.predict import see
+        from annotate.learning.predict import predict
 
         ids = sorted(set(sample_ids))
-        output = see(self.checkpoint, self.read, ids, self.device, self.origins, codes=codes)
+        output = predict(
+            self.checkpoint, self.read, ids, self.device, self.origins, representations=representations
+        )
         position = {sample_id: row for row, sample_id in enumerate(ids)}
-        return PoolPredictions(position, output.predictions, output.embeddings, output.codes, self.device)
+        return PoolPredictions(
+            position, output.predictions, output.embeddings, output.representations, self.device
+        )
 
 
 def _stored(prediction: TaskPrediction, row: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from annotate.batch.choosing import choose
 from annotate.batch.knapsack import Bundle, Grid, Offer, bundles, fill_budget
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.errors import ModelError
 from annotate.protocols import QueryStrategy
 from annotate.types import Modality, Pool
@@ -76,7 +76,7 @@ def expected_gain(pool: Pool, passes: Sequence[Modality]) -> Grid:
     A task that the model does not know yet counts as much as the task with the highest mean gain: with a gain
     of zero it would never be asked, and so never be known. If the model knows none of them, all count alike.
     """
-    scores = open_strategy(GAIN).task_scores(pool)  # type: ignore[attr-defined]
+    scores = make_strategy(GAIN).task_scores(pool)  # type: ignore[attr-defined]
     highest = max((float(np.nanmean(values)) for values in scores.values()), default=1.0)
     total = np.zeros((len(pool), len(passes)))
     for task_id, is_missing in pool.missing.items():

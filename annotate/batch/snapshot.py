@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from annotate.batch.costs import Costs, LeadTime, PassCost, learn
 from annotate.batch.known import label_arrays, numbered
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.batch.predictions import (
     FeatureEmbedder,
     FeatureIndex,
@@ -116,7 +116,7 @@ def read_snapshot(project: Project, request: Request, round_id: int | None) -> P
     `NothingToDo` when nothing is left to ask about `request.tasks`, and `ModelError` for the round's model.
     """
     rules = BatchRules.of(project.settings)
-    needs = open_strategy(request.strategy, rules.options).needs if round_id is not None else frozenset()
+    needs = make_strategy(request.strategy, rules.options).needs if round_id is not None else frozenset()
     with reading(project.engine) as session:
         again = again_below(project.settings, request, has_model=round_id is not None)
         possible = batches.candidates(session, rules.passes, again, request.tasks)
@@ -166,7 +166,7 @@ def again_below(settings: Settings, request: Request, *, has_model: bool) -> int
     0 means never: the strategy does not weigh the answers of raters, there is no model, or single questions
     are asked.
     """
-    weighs = Requirement.VOTES in open_strategy(request.strategy, settings.batch.options).needs
+    weighs = Requirement.VOTES in make_strategy(request.strategy, settings.batch.options).needs
     return settings.batch.most_raters if weighs and has_model and request.whole else 0
 
 

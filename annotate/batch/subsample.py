@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.progress import Progress
 from annotate.types import Pool
 from db.batches import Candidate
@@ -43,7 +43,7 @@ def subsample(
             if not pool.unknown():
                 is_ensemble = any(len(p.members) > 1 for p in pool.predictions.values())
                 name = DRAWN_BY if is_ensemble else DRAWN_ALONE
-                drawn = open_strategy(name, {**options, **IN_NATS}).select(pool, len(shard), rng)
+                drawn = make_strategy(name, {**options, **IN_NATS}).select(pool, len(shard), rng)
                 keys[start + drawn.indices] = drawn.scores
             bar.advance(len(shard))
     kept = np.argpartition(-keys, limit - 1)[:limit]

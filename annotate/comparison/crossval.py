@@ -252,7 +252,7 @@ def network_fit(
         training_set = assemble(fold.train, fold.valid, tasks)
         seed = member_seed(fold.seed, fold.number)
         checkpoint = fit_ensemble(training_set, recipe, seed=seed, device=device, progress=progress or SILENT)
-        said, _ = predict(checkpoint, training_set.read, fold.held_out, device, training_set.origins)
+        said = predict(checkpoint, training_set.read, fold.held_out, device, training_set.origins).predictions
         answers = {
             t.id: (said[t.id].ticked if t.dimension.kind is Kind.MULTILABEL else said[t.id].mean).astype(
                 np.float64

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from annotate.batch.opening import open_strategy, require_usable
+from annotate.batch.opening import make_strategy, require_usable
 from annotate.config.sections import TranscribeSettings
 from annotate.corpus.features import open_extractor
 from annotate.errors import AnnotateError
@@ -33,7 +33,7 @@ def _looks(project: Project) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "transcribe.engine", lambda: _transcriber(said.transcribe)
     for m in UNIMODAL:
         yield f"features.{m.word}", lambda m=m: _extractor(project, m)  # type: ignore[misc]
-    yield "batch.strategy", lambda: open_strategy(said.batch.strategy, said.batch.options)
+    yield "batch.strategy", lambda: make_strategy(said.batch.strategy, said.batch.options)
     yield "batch.cold_start", lambda: require_usable(project, said.batch.cold_start)
 
 

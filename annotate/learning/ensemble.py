@@ -30,7 +30,7 @@ from annotate.learning.resume import Checkpointer
 from annotate.learning.search import search
 from annotate.learning.seeds import member_seed
 from annotate.learning.trainer import fit
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.progress import SILENT, Progress
 from annotate.registry import ENSEMBLES
 from annotate.types import Kind
@@ -116,7 +116,7 @@ def _train(prepared: Prepared, seed: int, watchers: Sequence[ProgressReporter | 
         return found
 
     recipe = prepared.recipe
-    options = options_of(ENSEMBLES, recipe.ensemble, recipe.options_for(recipe.ensemble))
+    options = parse_options(ENSEMBLES, recipe.ensemble, recipe.options_for(recipe.ensemble))
     ensemble = cast(Ensemble, ENSEMBLES.get(recipe.ensemble)(options))
     return ensemble.train(
         EnsembleContext(

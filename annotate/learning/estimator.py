@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from annotate.errors import ModelError
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.model_config import ModelConfig
-from annotate.learning.predict import see
+from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
 from annotate.learning.requirements import FEWEST_VALID, missing_labels
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
@@ -129,7 +129,7 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
                 hint="give the columns that it was fitted to",
             )
         names = [_name(row) for row in range(len(rows))]
-        return see(self.checkpoint_, self._reader(rows), names, self.device).predictions
+        return predict(self.checkpoint_, self._reader(rows), names, self.device).predictions
 
     def score(self, X: Any, y: Any) -> float:
         """Share of right answers; of a single scale R². The mean over several tasks."""

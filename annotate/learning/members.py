@@ -116,11 +116,11 @@ def restore(
     return members
 
 
-def ask(members: Members, inputs: Inputs, *, dropout: bool = False, codes: bool = False) -> Output:
+def ask(members: Members, inputs: Inputs, *, dropout: bool = False, representations: bool = False) -> Output:
     """What every member says about the same samples, `inputs` without members in front; no gradients.
-    With `codes` also what the heads read."""
+    With `representations` also what the heads read."""
     members.train(dropout)
-    members.net.tells_codes = codes
+    members.net.returns_representations = representations
 
     def answer(part: Inputs) -> Output:
         return members(repeat(part, members.count))
@@ -160,8 +160,10 @@ def _member(inputs: Inputs, k: int) -> Inputs:
 
 def _each(output: Output, change: Callable[[Tensor], Tensor]) -> Output:
     heads = {task_id: change(raw) for task_id, raw in output.heads.items()}
-    codes = {task_id: change(code) for task_id, code in output.codes.items()}
-    return Output(heads, change(output.fused), change(output.penalty), codes)
+    representations = {
+        task_id: change(representation) for task_id, representation in output.representations.items()
+    }
+    return Output(heads, change(output.fused), change(output.penalty), representations)
 
 
 def _stack(found: Sequence[Output]) -> Output:
@@ -169,5 +171,8 @@ def _stack(found: Sequence[Output]) -> Output:
         {task_id: torch.stack([o.heads[task_id] for o in found]) for task_id in found[0].heads},
         torch.stack([o.fused for o in found]),
         torch.stack([o.penalty for o in found]),
-        {task_id: torch.stack([o.codes[task_id] for o in found]) for task_id in found[0].codes},
+        {
+            task_id: torch.stack([o.representations[task_id] for o in found])
+            for task_id in found[0].representations
+        },
     )

@@ -142,5 +142,8 @@ def _join(made: Sequence[Output], pieces: Sequence[Tensor]) -> Output:
     heads = {task_id: join([output.heads[task_id] for output in made]) for task_id in made[0].heads}
     shares = [len(piece) / len(rows) for piece in pieces]
     penalty = torch.stack([o.penalty * share for o, share in zip(made, shares, strict=True)]).sum(dim=0)
-    codes = {task_id: join([output.codes[task_id] for output in made]) for task_id in made[0].codes}
-    return Output(heads, join([output.fused for output in made]), penalty, codes)
+    representations = {
+        task_id: join([output.representations[task_id] for output in made])
+        for task_id in made[0].representations
+    }
+    return Output(heads, join([output.fused for output in made]), penalty, representations)

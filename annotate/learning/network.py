@@ -16,7 +16,7 @@ from annotate.learning.heads.base import Head
 from annotate.learning.model_config import ModelConfig
 from annotate.learning.sharings.base import NetworkPlan, Sharing
 from annotate.learning.tensors import Inputs, Output
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.registry import ENCODERS, FUSIONS, HEADS, SHARINGS
 from annotate.types import Modality, Task
 
@@ -30,7 +30,7 @@ class MultiTaskNet(nn.Module):
         Raises `UnknownName` for a plug-in, `ConfigError` for its options.
         """
         super().__init__()
-        self.tells_codes = False
+        self.returns_representations = False
         """Whether the output holds what the heads read; who asks turns it on for a while."""
         self.tasks = tuple(tasks)
         self.recipe = recipe
@@ -45,23 +45,25 @@ class MultiTaskNet(nn.Module):
             fusion=partial(_make_fusion, widths, recipe),
             outputs={head.task.id: head.outputs(head.task) for head in heads},
         )
-        options = options_of(SHARINGS, recipe.sharing, recipe.options_for(recipe.sharing))
+        options = parse_options(SHARINGS, recipe.sharing, recipe.options_for(recipe.sharing))
         self.sharing = cast(Sharing, SHARINGS.get(recipe.sharing)(plan, options))
         self.heads = nn.ModuleDict({_key(head.task.id): head for head in heads})
 
     def forward(self, inputs: Inputs) -> Output:
         """Of n samples."""
         shared = self.sharing(inputs, self.say)
-        said = {t.id: self.say(t.id, shared.codes[t.id]) for t in self.tasks}
-        return Output(said, shared.fused, shared.penalty, shared.codes if self.tells_codes else {})
+        said = {t.id: self.say(t.id, shared.representations[t.id]) for t in self.tasks}
+        return Output(
+            said, shared.fused, shared.penalty, shared.representations if self.returns_representations else {}
+        )
 
-    def say(self, task_id: str, code: Tensor) -> Tensor:
+    def say(self, task_id: str, representation: Tensor) -> Tensor:
         """(n, outputs) of one head, in float32 whatever the rest is computed in."""
-        kind = code.device.type
+        kind = representation.device.type
         if not torch.is_autocast_enabled(kind):
-            return self.heads[_key(task_id)](code)
+            return self.heads[_key(task_id)](representation)
         with torch.autocast(kind, enabled=False):
-            return self.heads[_key(task_id)](code.float())
+            return self.heads[_key(task_id)](representation.float())
 
     def head(self, task: Task) -> Head:
         """The head of `task`."""
@@ -108,7 +110,7 @@ def make_head(task: Task, recipe: ModelConfig) -> Head:
     Raises `UnknownName`, or `ConfigError` when the head named in the recipe serves another kind.
     """
     name = recipe.head_of(task.dimension.kind)
-    options = options_of(HEADS, name, recipe.options_for(name))
+    options = parse_options(HEADS, name, recipe.options_for(name))
     return cast(Head, HEADS.get(name)(recipe.hidden, task, options))
 
 
@@ -125,7 +127,7 @@ def _make_encoder(
     made = encoder_class(modality, recipe)
     name = recipe.encoder_of(modality)
     said = {**recipe.options_for(name), **recipe.options_for(modality.word)}
-    encoder = made(widths[modality], recipe.hidden, recipe.dropout, options_of(ENCODERS, name, said))
+    encoder = made(widths[modality], recipe.hidden, recipe.dropout, parse_options(ENCODERS, name, said))
     encoder.stand_on(partial(_inner_encoder, recipe))
     for part in encoder.common:
         _share(encoder, part, common, f"{key}-{part}")
@@ -133,7 +135,7 @@ def _make_encoder(
 
 
 def _inner_encoder(recipe: ModelConfig, name: str, width: int) -> Encoder:
-    options = options_of(ENCODERS, name, recipe.options_for(name))
+    options = parse_options(ENCODERS, name, recipe.options_for(name))
     return cast(Encoder, ENCODERS.get(name)(width, recipe.hidden, recipe.dropout, options))
 
 
@@ -148,7 +150,7 @@ def _share(encoder: Encoder, part: str, common: nn.ModuleDict, key: str) -> None
 
 
 def _make_fusion(widths: Mapping[Modality, int], recipe: ModelConfig) -> Fusion:
-    options = options_of(FUSIONS, recipe.fusion, recipe.options_for(recipe.fusion))
+    options = parse_options(FUSIONS, recipe.fusion, recipe.options_for(recipe.fusion))
     _require_readable(widths, recipe)
     ordered = {m.value: widths[m] for m in Modality if m in widths}
     return cast(Fusion, FUSIONS.get(recipe.fusion)(ordered, recipe.hidden, recipe.dropout, options))

@@ -1,4 +1,4 @@
-"""What a trained ensemble says about samples: answers, how sure, and the fused code."""
+"""What a trained ensemble says about samples: answers, how sure, and the fused representation."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from annotate.learning.tensors import Inputs
 from annotate.learning.voting import majority_vote
 from annotate.types import TaskPrediction
 
-Codes = dict[str, NDArray[np.float32]]
+Representations = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,9 @@ class Predictions:
     predictions: dict[str, TaskPrediction]
     """By task id, for every task that has a head."""
     embeddings: NDArray[np.float32]
-    """(n, hidden) the fused code of the first member: the codes of different members share no axes."""
-    codes: Codes
+    """(n, hidden) the fused representation of the first member: the representations of different members
+    share no axes."""
+    representations: Representations
     """By task id: (n, hidden) what the head of the first member reads, when that was wanted; tasks that
     read the same have the same array."""
 
@@ -40,7 +41,7 @@ class _Chunk(NamedTuple):
     heads: dict[str, Raw]
     """By task id what each member's head says."""
     fused: NDArray[np.float32]
-    codes: Codes
+    representations: Representations
 
 
 def predict(
@@ -49,22 +50,10 @@ def predict(
     sample_ids: Sequence[str],
     device: str = "cpu",
     origins: Origins | None = None,
-) -> tuple[dict[str, TaskPrediction], NDArray[np.float32]]:
-    """Predictions by task id, and (n, hidden) embeddings: see `Predictions`, and `see` for what is raised."""
-    seen = see(checkpoint, read, sample_ids, device, origins)
-    return seen.predictions, seen.embeddings
-
-
-def see(
-    checkpoint: Checkpoint,
-    read: FeatureReader,
-    sample_ids: Sequence[str],
-    device: str = "cpu",
-    origins: Origins | None = None,
     *,
-    codes: bool = False,
+    representations: bool = False,
 ) -> Predictions:
-    """Everything the model can tell about samples; what the heads read only with `codes`.
+    """Everything the model can tell about samples; what the heads read only with `representations`.
 
     Features are read about `CHUNK` samples at a time, and nothing but the answers is kept. `origins` is
     needed where the network looks at the other utterances of a video. Raises `ModelError` when features are
@@ -76,28 +65,33 @@ def see(
     readers = bare_heads(checkpoint.tasks, checkpoint.recipe)
     said = {h.task.id: _unsaid(checkpoint, h, voices, len(sample_ids)) for h in readers}
     embeddings = np.zeros((len(sample_ids), checkpoint.recipe.hidden), np.float32)
-    kept: Codes = {}
+    kept: Representations = {}
     with repeatable(0, device):
         for rows, known in _chunks(members, sample_ids, origins):
             condensed = read_condensed(read, condense, [sample_ids[i] for i in rows])
             inputs = make_inputs(condensed, checkpoint.standardisers, known)
-            chunk = raw_outputs(members, inputs, checkpoint.combination.passes, codes=codes)
+            chunk = raw_outputs(
+                members, inputs, checkpoint.combination.passes, representations=representations
+            )
             embeddings[rows] = chunk.fused
-            _keep(kept, rows, chunk.codes, len(sample_ids))
+            _keep(kept, rows, chunk.representations, len(sample_ids))
             for head in readers:
                 _put(said[head.task.id], rows, _read(checkpoint, head, chunk.heads[head.task.id]))
     return Predictions(said, embeddings, kept)
 
 
-def _keep(kept: Codes, rows: NDArray[np.intp], found: Codes, count: int) -> None:
-    """Put the codes of some samples in their place. Tasks share an array while what they read is equal."""
-    for task_id, code in found.items():
-        twin = next((t for t in kept if t != task_id and np.array_equal(found[t], code)), None)
+def _keep(kept: Representations, rows: NDArray[np.intp], found: Representations, count: int) -> None:
+    """Put the representations of some samples in their place. Tasks share an array while what they read is
+    equal."""
+    for task_id, representation in found.items():
+        twin = next((t for t in kept if t != task_id and np.array_equal(found[t], representation)), None)
         if task_id not in kept:
-            kept[task_id] = np.zeros((count, code.shape[1]), np.float32) if twin is None else kept[twin]
-        elif any(kept[t] is kept[task_id] and not np.array_equal(found[t], code) for t in kept):
+            kept[task_id] = (
+                np.zeros((count, representation.shape[1]), np.float32) if twin is None else kept[twin]
+            )
+        elif any(kept[t] is kept[task_id] and not np.array_equal(found[t], representation) for t in kept):
             kept[task_id] = kept[task_id].copy()
-        kept[task_id][rows] = code
+        kept[task_id][rows] = representation
 
 
 def _chunks(
@@ -120,8 +114,11 @@ def _chunks(
         yield np.array(chunk), [known[j] for j in chunk]
 
 
-def raw_outputs(members: Members, inputs: Inputs, passes: int = 1, *, codes: bool = False) -> _Chunk:
-    """What each member's head says, the first member's fused code and, if wanted, what its heads read.
+def raw_outputs(
+    members: Members, inputs: Inputs, passes: int = 1, *, representations: bool = False
+) -> _Chunk:
+    """What each member's head says, the first member's fused representation and, if wanted, what its heads
+    read.
 
     With several `passes` dropout is left on, and each pass counts as a member.
     """
@@ -132,10 +129,12 @@ def raw_outputs(members: Members, inputs: Inputs, passes: int = 1, *, codes: boo
         inputs.video.to(device),
         inputs.position.to(device),
     )
-    output = ask(members, moved, codes=codes)
+    output = ask(members, moved, representations=representations)
     said = [output] if passes == 1 else [ask(members, moved, dropout=True) for _ in range(passes)]
     heads = {i: np.concatenate([o.heads[i].double().cpu().numpy() for o in said]) for i in output.heads}
-    read = {i: code[0].float().cpu().numpy() for i, code in output.codes.items()}
+    read = {
+        i: representation[0].float().cpu().numpy() for i, representation in output.representations.items()
+    }
     return _Chunk(heads, output.fused[0].float().cpu().numpy(), read)
 
 

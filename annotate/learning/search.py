@@ -16,7 +16,7 @@ from annotate.learning.results import Search, Tried
 from annotate.learning.seeds import member_seed
 from annotate.learning.sharings.base import Sharing
 from annotate.learning.trainer import fit
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.registry import SHARINGS
 from annotate.wording import counted
 
@@ -38,7 +38,7 @@ def search(prepared: Prepared, seed: int) -> tuple[ModelConfig, Search | None]:
     """
     recipe = prepared.recipe
     made = cast(type[Sharing], SHARINGS.get(recipe.sharing))
-    given = options_of(SHARINGS, recipe.sharing, recipe.options_for(recipe.sharing))
+    given = parse_options(SHARINGS, recipe.sharing, recipe.options_for(recipe.sharing))
     candidates = [asdict(options) for options in made.candidates(prepared.tasks, given)]
     if len(candidates) == 1:
         return recipe, None

@@ -21,8 +21,8 @@ class Stopping:
     section 3.3; theirs looks at the trend of train and valid loss, this one at the plateau). The multimodal
     tasks are the main ones: the member ends when all of them have stopped, and the weights kept are those
     of the epoch in which their mean valid loss was lowest. They are of one epoch for all tasks, because a
-    head put back alone would read codes that it never saw. Without valid labels of a multimodal task, all
-    tasks are main; a task without valid labels never stops by itself.
+    head put back alone would read representations that it never saw. Without valid labels of a multimodal
+    task, all tasks are main; a task without valid labels never stops by itself.
     """
 
     def __init__(self, members: int, tasks: Sequence[Task], recipe: ModelConfig) -> None:

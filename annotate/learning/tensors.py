@@ -41,13 +41,14 @@ class Frames(NamedTuple):
     """(n,) both, as in `Inputs`."""
 
 
-class Code(NamedTuple):
+class Representation(NamedTuple):
     """What an encoder made of one modality of n samples; zeros where the modality is missing."""
 
     vector: Tensor
     """(n, hidden)"""
     states: Tensor
-    """(n, rows, hidden) one code per row of time, for fusions that look at them; may be the vector alone."""
+    """(n, rows, hidden) one representation per row of time, for fusions that look at them; may be the vector
+    alone."""
     mask: Tensor
     """(n, rows) True where a state is."""
 
@@ -55,10 +56,11 @@ class Code(NamedTuple):
 class Shared(NamedTuple):
     """What a sharing makes of n samples."""
 
-    codes: dict[str, Tensor]
+    representations: dict[str, Tensor]
     """By task id: (n, hidden), what the task's head reads."""
     fused: Tensor
-    """(n, hidden) the code of all modalities together: what distances between samples are measured in."""
+    """(n, hidden) the representation of all modalities together: what distances between samples are measured
+    in."""
     penalty: Tensor
     """() what the sharing adds to the loss; zero for most."""
 
@@ -72,5 +74,5 @@ class Output(NamedTuple):
     """(n, hidden)"""
     penalty: Tensor
     """()"""
-    codes: dict[str, Tensor]
-    """By task id: (n, hidden) what its head reads; empty unless `MultiTaskNet.tells_codes`."""
+    representations: dict[str, Tensor]
+    """By task id: (n, hidden) what its head reads; empty unless `MultiTaskNet.returns_representations`."""

@@ -22,7 +22,7 @@ from annotate.learning.sampling import Sampler, Step
 from annotate.learning.stopping import Stopping
 from annotate.learning.train_step import TrainStep
 from annotate.learning.weightings.base import Weighting, mean_of_present
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.registry import WEIGHTINGS
 
 LARGEST_GRADIENT = 1.0
@@ -281,7 +281,7 @@ class _Run:
 
 def make_weighting(members: Members, recipe: ModelConfig) -> Weighting:
     """The weighting that the recipe names, on the device of the members."""
-    options = options_of(WEIGHTINGS, recipe.weighting, recipe.options_for(recipe.weighting))
+    options = parse_options(WEIGHTINGS, recipe.weighting, recipe.options_for(recipe.weighting))
     made = WEIGHTINGS.get(recipe.weighting)(members.net.tasks, members.count, options)
     return cast(Weighting, made).to(next(iter(members.parameters.values())).device)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from annotate.errors import ConfigError, UnknownName
 from annotate.learning.model_config import ModelConfig
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.registry import ENCODERS, ENSEMBLES, FUSIONS, HEADS, LEARNING, SHARINGS, WEIGHTINGS, Registry
 from annotate.types import UNIMODAL, Kind
 
@@ -39,7 +39,7 @@ _FAMILIES: Mapping[str, Registry[Any]] = {
 
 def _require(registry: Registry[Any], key: str, name: str, options: Mapping[str, Any]) -> None:
     try:
-        options_of(registry, name, options)
+        parse_options(registry, name, options)
     except UnknownName as error:
         raise ConfigError(f"train.{key}: {error}", hint=error.hint) from error
 

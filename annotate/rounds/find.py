@@ -44,21 +44,29 @@ def find_round(project: Project, data: TrainingData) -> RoundRecord | None:
 
 def predict_round(
     project: Project, round_id: int, sample_ids: Sequence[str], *, device: str | None = None,
-    codes: bool = False,
+    representations: bool = False,
 ) -> "Predictions":  # fmt: skip
-    """What a round's model says about samples, in that order; what its heads read only with `codes`.
+    """What a round's model says about samples, in that order; what its heads read only with
+    `representations`.
 
     Tasks that had too few labels are absent. Raises `ModelError` when the round or its checkpoint is
     missing, damaged, or made with other features; `FeatureError` when features are missing.
     """
     from annotate.learning.device import choose_device
-    from annotate.learning.predict import see
+    from annotate.learning.predict import predict
 
     chosen = choose_device(device or project.settings.train.device)
     with reading(project.engine) as session:
         row = get_round(session, round_id)
     checkpoint = open_checkpoint(project, round_id, row)
-    return see(checkpoint, reader(project), sample_ids, chosen, read_origins(project), codes=codes)
+    return predict(
+        checkpoint,
+        reader(project),
+        sample_ids,
+        chosen,
+        read_origins(project),
+        representations=representations,
+    )
 
 
 def open_checkpoint(project: Project, round_id: int, row: "Round | None") -> "Checkpoint":

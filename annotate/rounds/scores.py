@@ -25,7 +25,7 @@ def score_model(
     for split in SCORED:
         ids = data.sample_ids(split, checkpoint.tasks)
         position = {sample_id: i for i, sample_id in enumerate(ids)}
-        predictions, _ = predict(checkpoint, reader(project), ids, device, origins)
+        predictions = predict(checkpoint, reader(project), ids, device, origins).predictions
         found[split.value] = {}
         for task in checkpoint.tasks:
             labels = data.of_task(task, split)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from annotate.batch.opening import open_strategy, settings_of
+from annotate.batch.opening import make_strategy, settings_of
 from annotate.durable import write_whole
 from annotate.errors import UsageError
 from annotate.simulation.replay import Point
@@ -40,7 +40,7 @@ def identity(world: World, plan: Plan) -> dict[str, Any]:
         ]),
         "features": world.features,
         "recipe": asdict(world.recipe),
-        "cold_start": [world.cold_start, settings_of(open_strategy(world.cold_start, world.options))],
+        "cold_start": [world.cold_start, settings_of(make_strategy(world.cold_start, world.options))],
         "options": world.options,
         "costs": {m.value: asdict(world.costs[m]) for m in world.passes},
     }  # fmt: skip

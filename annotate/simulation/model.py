@@ -61,7 +61,7 @@ def _see(
     seed: int,
 ) -> "Predictions":  # fmt: skip
     from annotate.learning.ensemble import fit_ensemble
-    from annotate.learning.predict import see
+    from annotate.learning.predict import predict
     from annotate.learning.prepared import TrainingSet
 
     def labelled(ids: Sequence[str]) -> list[str]:
@@ -72,7 +72,7 @@ def _see(
     )
     checkpoint = fit_ensemble(training_set, world.recipe, seed=seed, device=world.device, cache_graphs=True)
     everything = [*world.pool, *world.test]
-    return see(checkpoint, world.read, everything, world.device, world.origins, codes=True)
+    return predict(checkpoint, world.read, everything, world.device, world.origins, representations=True)
 
 
 def scores(world: World, taught: Taught) -> dict[str, dict[str, float]]:

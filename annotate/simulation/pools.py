@@ -29,20 +29,20 @@ def view(world: World, ledger: Ledger, taught: Taught, needs: frozenset[Requirem
         missing |= {task.id: missing[task.id] | ledger.again(task) for task in world.tasks}
     rows = np.flatnonzero(np.any(list(missing.values()), axis=0)).astype(np.intp)
     covered = np.array(sorted(set(ledger.rows()) - set(rows.tolist())), dtype=np.intp)
-    predictions, codes, embeddings = _said(world, taught, needs)
-    known = LabeledSet(embeddings[covered], rows_of(codes, covered))
+    predictions, representations, embeddings = _said(world, taught, needs)
+    known = LabeledSet(embeddings[covered], rows_of(representations, covered))
     if Requirement.LABELS in needs:
         ids = [world.pool[row] for row in covered]
         beliefs = {task_id: p.of(covered) for task_id, p in predictions.items()}
         said = label_arrays(world.tasks, ids, ledger.labels.values())
-        known = LabeledSet(known.embeddings, known.codes, beliefs, said)
+        known = LabeledSet(known.embeddings, known.representations, beliefs, said)
     pool = Pool(
         sample_ids=np.array(world.pool, dtype=np.str_)[rows],
         predictions={task_id: p.of(rows) for task_id, p in predictions.items()},
         missing={task_id: wanted[rows] for task_id, wanted in missing.items()},
         embeddings=embeddings[rows],
         known=known,
-        codes=rows_of(codes, rows),
+        representations=rows_of(representations, rows),
         groups={word: who[rows] for word, who in world.groups.items()},
         device=world.device,
     )
@@ -58,10 +58,11 @@ def _with_votes(world: World, ledger: Ledger, pool: Pool, covered: NDArray[np.in
 def _said(
     world: World, taught: Taught, needs: frozenset[Requirement]
 ) -> tuple[dict[str, TaskPrediction], dict[str, NDArray[np.float32]], NDArray[np.float32]]:
-    """Predictions, codes and embeddings of the whole pool; bare features where there is no model."""
+    """Predictions, representations and embeddings of the whole pool; bare features where there is no
+    model."""
     seen = taught.seen
     if seen is None:
         return {}, {}, world.bare
     part = np.arange(len(world.pool), dtype=np.intp)
-    codes = rows_of(seen.codes, part) if Requirement.CODES in needs else {}
-    return {t: p.of(part) for t, p in seen.predictions.items()}, codes, seen.embeddings[part]
+    representations = rows_of(seen.representations, part) if Requirement.REPRESENTATIONS in needs else {}
+    return {t: p.of(part) for t, p in seen.predictions.items()}, representations, seen.embeddings[part]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from annotate.batch.choosing import choose
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.learning.metrics import main_score
 from annotate.protocols import QueryStrategy
 from annotate.simulation.cost import Spent, measured
@@ -70,7 +70,7 @@ class Run:
         self.world, self.plan, self.name, self.seed = world, plan, name, seed
         self._picker = picker
         self._ledger = Ledger(world, seed)
-        self._opened = open_strategy(name, world.options)
+        self._opened = make_strategy(name, world.options)
         self._taught: Taught | None = None
         self.points: list[Point] = []
 
@@ -120,7 +120,7 @@ class Run:
         name, opened, notes = self.name, self._opened, list[str]()
         if taught.seen is None and opened.needs:
             name = self.world.cold_start
-            opened = open_strategy(name, self.world.options)
+            opened = make_strategy(name, self.world.options)
             notes.append(f"{self.name} needs a model, so {name} stood in")
         picker = self._picker
         if picker is None or taught.seen is None:  # before there is a model nothing tells questions apart

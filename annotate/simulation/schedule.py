@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotate.batch.choosing import fitting
-from annotate.batch.opening import open_strategy, settings_of
+from annotate.batch.opening import make_strategy, settings_of
 from annotate.errors import ModelError, UsageError
 from annotate.executors.heartbeat import send_heartbeat
 from annotate.executors.process import ProcessExecutor
@@ -69,10 +69,10 @@ def asks_questions(name: str) -> bool:
 def require_strategies(world: World, names: Sequence[str]) -> None:
     """Raise, before anything is trained, for what could only fail later: `UnknownName`, `ConfigError` for
     options, `ModelError` for a strategy that can rank none of the tasks, or for a cold start with a model."""
-    if open_strategy(world.cold_start, world.options).needs:
+    if make_strategy(world.cold_start, world.options).needs:
         raise UsageError(f"the cold start {world.cold_start!r} needs a model", hint="set batch.cold_start")
     for name in names:
-        opened = open_strategy(name, world.options)
+        opened = make_strategy(name, world.options)
         if Requirement.MODEL in opened.needs and not opened.kinds & world.kinds:
             words = " and ".join(sorted(kind.value for kind in world.kinds))
             raise ModelError(
@@ -147,7 +147,7 @@ def cells_of(world: World, plan: Plan, folder: Path) -> Cells:
     def settings(name: str) -> dict[str, Any]:
         if name == FULL:
             return {}
-        return settings_of(open_strategy(name.removesuffix(BY_QUESTION), world.options))
+        return settings_of(make_strategy(name.removesuffix(BY_QUESTION), world.options))
 
     return Cells(folder, identity(world, plan), settings)
 
@@ -196,7 +196,7 @@ def _run(world: World, plan: Plan, unit: Unit) -> Run:
     if not asks_questions(unit.name):
         return Run(world, plan, unit.name, unit.seed)
     name = unit.name.removesuffix(BY_QUESTION)
-    picker = single_questions(open_strategy(name, world.options), name, world)
+    picker = single_questions(make_strategy(name, world.options), name, world)
     return Run(world, plan, name, unit.seed, picker)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.errors import UsageError
 from annotate.learning.metrics import MEASURES, Scores
 from annotate.progress import SILENT, Progress
@@ -93,7 +93,7 @@ def simulate(  # noqa: PLR0913 - one for each option
     if not names:
         raise UsageError("no strategy is named", hint="--strategies entropy,k-center")
     for name in names:  # before anything is read: a mistyped name is told at once
-        open_strategy(name, project.settings.batch.options)
+        make_strategy(name, project.settings.batch.options)
     wanted = tuple(t.strip() for t in (tasks or "").split(",") if t.strip())
     if tasks is not None and not wanted:
         raise UsageError("no task is named", hint="--tasks sentiment.T,sentiment.M, or leave it out")

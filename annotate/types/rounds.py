@@ -87,8 +87,8 @@ class Requirement(StrEnum):
 
     MODEL = "model"
     """Predictions, `Pool.predictions`."""
-    CODES = "codes"
-    """What the heads of the network read, `Pool.codes`; only a model has them."""
+    REPRESENTATIONS = "codes"
+    """What the heads of the network read, `Pool.representations`; only a model has them."""
     LABELS = "labels"
     """What people said and the model says of the labelled samples: the rest of `LabeledSet`."""
     VOTES = "votes"
@@ -121,8 +121,8 @@ class LabeledSet:
 
     embeddings: NDArray[np.float32]
     """(m, d)"""
-    codes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """By task id: (m, hidden) as `Pool.codes`."""
+    representations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """By task id: (m, hidden) as `Pool.representations`."""
     predictions: Mapping[str, TaskPrediction] = field(default_factory=dict)
     """By task id, of the m samples; the model was trained on many of them."""
     labels: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -146,9 +146,9 @@ class Pool:
     missing: Mapping[str, NDArray[np.bool_]]
     """By task id: (n,) True where the label is still missing, so a question would be worth something."""
     embeddings: NDArray[np.float32]
-    """(n, d) what distances are measured in: the fused code, or scaled features at cold start."""
+    """(n, d) what distances are measured in: the fused representation, or scaled features at cold start."""
     known: LabeledSet
-    codes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    representations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """By task id: (n, hidden) what the task's head reads; tasks that read the same have the same array. Empty
     unless the strategy needs them."""
     groups: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class Pool:
             predictions={t: p.of(rows) for t, p in self.predictions.items()},
             missing={t: wanted[rows] for t, wanted in self.missing.items()},
             embeddings=self.embeddings[rows],
-            codes=rows_of(self.codes, rows),
+            representations=rows_of(self.representations, rows),
             groups={word: numbers[rows] for word, numbers in self.groups.items()},
             votes={t: votes.of(rows) for t, votes in self.votes.items()},
         )
@@ -193,15 +193,15 @@ class Pool:
         """What is known, and behind it some of the candidates, of which nobody has said anything yet."""
         known, some = self.known, self.of(rows)
         added: dict[int, NDArray[np.float32]] = {}
-        read = [task_id for task_id in known.codes if task_id in self.codes]
+        read = [task_id for task_id in known.representations if task_id in self.representations]
         for task_id in read:
-            if id(self.codes[task_id]) not in added:
-                both = [known.codes[task_id], some.codes[task_id]]
-                added[id(self.codes[task_id])] = np.concatenate(both)
+            if id(self.representations[task_id]) not in added:
+                both = [known.representations[task_id], some.representations[task_id]]
+                added[id(self.representations[task_id])] = np.concatenate(both)
         believed = {t: p for t, p in known.predictions.items() if t in some.predictions}
         return LabeledSet(
             np.concatenate([known.embeddings, some.embeddings]),
-            {task_id: added[id(self.codes[task_id])] for task_id in read},
+            {task_id: added[id(self.representations[task_id])] for task_id in read},
             {t: said.and_of(some.predictions[t]) for t, said in believed.items()},
             {t: np.concatenate([said, _nothing(len(rows), said)]) for t, said in known.labels.items()},
             known.votes,
@@ -213,14 +213,14 @@ def _nothing(count: int, like: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def rows_of(
-    codes: Mapping[str, NDArray[np.float32]], rows: NDArray[np.intp]
+    representations: Mapping[str, NDArray[np.float32]], rows: NDArray[np.intp]
 ) -> dict[str, NDArray[np.float32]]:
     """Tasks that have the same array still have the same one."""
     taken: dict[int, NDArray[np.float32]] = {}
-    for code in codes.values():
-        if id(code) not in taken:
-            taken[id(code)] = code[rows]
-    return {task_id: taken[id(code)] for task_id, code in codes.items()}
+    for representation in representations.values():
+        if id(representation) not in taken:
+            taken[id(representation)] = representation[rows]
+    return {task_id: taken[id(representation)] for task_id, representation in representations.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,5 +231,5 @@ class Selection:
     """(k,) positions in the pool, each at most once."""
     scores: NDArray[np.float64]
     """(k,) higher means ask sooner."""
-    chances: NDArray[np.float64] | None = None
+    inclusion_probabilities: NDArray[np.float64] | None = None
     """(k,) how likely each was to be drawn, where the strategy draws and knows; else None."""

@@ -17,7 +17,7 @@ from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
 from annotate.learning.tensors import Inputs
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.registry import ENCODERS, ENSEMBLES, FUSIONS, HEADS, LEARNING, SHARINGS, WEIGHTINGS
 from annotate.types import UNIMODAL, Kind, Label, Modality, Task
 from tests.support.dimensions import EMOTION, SENTIMENT_TASKS, multilabel
@@ -245,10 +245,9 @@ def test_it_trains_is_repeatable_and_its_predictions_are_in_order(recipe):
     one, again = (fit_ensemble(training_set, recipe, seed=3, device="cpu") for _ in range(2))
     for a, b in zip(one.members, again.members, strict=True):
         assert all(torch.equal(a[name], b[name]) for name in a)
-    predictions, embeddings = predict(
-        one, training_set.read, training_set.train, origins=training_set.origins
-    )
-    assert np.isfinite(embeddings).all()
+    output = predict(one, training_set.read, training_set.train, origins=training_set.origins)
+    predictions = output.predictions
+    assert np.isfinite(output.embeddings).all()
     for task in TASKS:
         said = predictions[task.id]
         assert said.members.shape[1:] == (len(training_set.train), len(task.dimension.answers))
@@ -264,7 +263,7 @@ def test_a_weighting_leaves_members_apart_and_absent_tasks_alone(name):
     _, inputs = make(SMALL)
     gradients = []
     for scale in (1.0, 3.0):
-        made = WEIGHTINGS.get(name)(TASKS, 2, options_of(WEIGHTINGS, name, {}))
+        made = WEIGHTINGS.get(name)(TASKS, 2, parse_options(WEIGHTINGS, name, {}))
         members = Members(nets)
         output = members(repeat(inputs, 2))
         batch = _targets(inputs, absent="sentiment.A")
@@ -292,10 +291,10 @@ def _targets(inputs: Inputs, absent: str) -> Batch:
 @pytest.mark.parametrize("registry", LEARNING, ids=lambda r: r.kind)
 def test_options_have_defaults_and_a_wrong_one_names_the_right_ones(registry):
     for name in registry.names():
-        options = options_of(registry, name, {})
+        options = parse_options(registry, name, {})
         with pytest.raises(ConfigError, match="has no option 'no_such_thing'"):
-            options_of(registry, name, {"no_such_thing": 1})
+            parse_options(registry, name, {"no_such_thing": 1})
         for field in fields(options):
             with pytest.raises(ConfigError, match=field.name):
-                options_of(registry, name, {field.name: object()})
+                parse_options(registry, name, {field.name: object()})
         assert registry.descriptions()[name].endswith(".")

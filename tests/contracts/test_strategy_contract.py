@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotate.batch.choosing import choose
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.errors import AnnotateError, ModelError
 from annotate.protocols import QueryStrategy
 from annotate.registry import STRATEGIES
@@ -29,7 +29,7 @@ pools = st.builds(
 
 @pytest.fixture(params=STRATEGIES.names())
 def strategy(request: pytest.FixtureRequest) -> QueryStrategy:
-    return open_strategy(request.param)
+    return make_strategy(request.param)
 
 
 def select(strategy: QueryStrategy, pool: Pool, k: int = 10, seed: int = 0) -> Selection:
@@ -63,7 +63,7 @@ def chosen_of(strategy: QueryStrategy, pool: Pool, k: int, seed: int) -> Selecti
 def test_any_pool_gives_k_different_samples_best_first_and_the_same_for_the_same_seed(
     name: str, pool: Pool, k: int, seed: int
 ) -> None:
-    strategy = open_strategy(name)
+    strategy = make_strategy(name)
     chosen = chosen_of(strategy, pool, k, seed)
     if chosen is None:
         return
@@ -126,7 +126,7 @@ def test_samples_without_any_difference_are_chosen_by_chance_and_not_by_position
         {task_id: np.ones(200, dtype=bool) for task_id in pool.missing},
         np.zeros_like(pool.embeddings),
         pool.known,
-        {task_id: np.ones_like(code) for task_id, code in pool.codes.items()},
+        {task_id: np.ones_like(representation) for task_id, representation in pool.representations.items()},
         {word: np.arange(200) for word in pool.groups},
     )
     positions = np.concatenate([select(strategy, alike, 20, seed).indices for seed in range(10)])
@@ -151,8 +151,8 @@ def test_it_reads_nothing_that_it_does_not_say_it_needs(strategy: QueryStrategy)
     bare = pool
     if Requirement.LABELS not in strategy.needs:
         bare = replace(bare, known=replace(bare.known, predictions={}, labels={}))
-    if Requirement.CODES not in strategy.needs:
-        bare = replace(bare, codes={}, known=replace(bare.known, codes={}))
+    if Requirement.REPRESENTATIONS not in strategy.needs:
+        bare = replace(bare, representations={}, known=replace(bare.known, representations={}))
     assert same(select(strategy, pool), select(strategy, bare))
 
 
@@ -173,7 +173,7 @@ DIMENSIONS = {dimension.kind: dimension for dimension in (SENTIMENT, EMOTION, TH
 
 def uncertainty_rankings() -> list[tuple[str, Kind]]:
     """Each strategy that states that it ranks by uncertainty, with each kind of task that it ranks."""
-    opened = {name: open_strategy(name) for name in STRATEGIES.names()}
+    opened = {name: make_strategy(name) for name in STRATEGIES.names()}
     ranking = {n: s for n, s in opened.items() if getattr(s, "ranks_by_uncertainty", False)}
     return [(name, kind) for name, strategy in ranking.items() for kind in Kind if kind in strategy.kinds]
 
@@ -184,7 +184,7 @@ def test_an_unsure_sample_comes_before_every_sure_one(name: str, kind: Kind) -> 
     often takes some of these for doubt when it is given another kind."""
     pool, unsure = plant_one_unsure(DIMENSIONS[kind])
     for seed in range(5):
-        assert select(open_strategy(name), pool, len(pool), seed).indices[0] == unsure
+        assert select(make_strategy(name), pool, len(pool), seed).indices[0] == unsure
 
 
 def test_a_formula_for_classes_claims_no_other_kind() -> None:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from annotate.batch.choosing import choose
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.batch.predictions import PoolPredictions
 from annotate.corpus.features import feature_names
 from annotate.errors import ConfigError, ExportError
@@ -284,7 +284,7 @@ def test_what_was_ticked_is_learned_scored_shown_and_ranked(
     shown = next(row for row in status(opened).scores if row["task"] == "themes.T")
     assert shown["F1-micro"] == row["F1-micro"]
 
-    seen = predict_round(opened, report.round, ids[Split.TEST], codes=True)
+    seen = predict_round(opened, report.round, ids[Split.TEST], representations=True)
     predictions, embeddings = seen.predictions, seen.embeddings
     said = predictions["themes.T"]
     assert said.members.shape == (2, 12, 3)
@@ -292,12 +292,12 @@ def test_what_was_ticked_is_learned_scored_shown_and_ranked(
     missing = {"themes.T": np.ones(12, dtype=bool)}
     # Of what was asked before, half is known; what each of them said is of no importance here.
     known = LabeledSet(
-        embeddings[:6], rows_of(seen.codes, np.arange(6)), {"themes.T": said.of(range(6))},
+        embeddings[:6], rows_of(seen.representations, np.arange(6)), {"themes.T": said.of(range(6))},
         {"themes.T": np.tile([1.0, 0.0, 1.0], (6, 1))},
     )  # fmt: skip
-    pool = Pool(np.array(ids[Split.TEST]), predictions, missing, embeddings, known, seen.codes)
+    pool = Pool(np.array(ids[Split.TEST]), predictions, missing, embeddings, known, seen.representations)
     for name in STRATEGIES.names():
-        opened_strategy = open_strategy(name)
+        opened_strategy = make_strategy(name)
         if Kind.MULTILABEL not in opened_strategy.kinds or name in ("modality-conflict", "modal"):
             continue  # of one modality nobody contradicts another; modAL's functions have a test of their own
         chosen = choose(opened_strategy, name, pool, 5, np.random.default_rng(0))

@@ -3,8 +3,8 @@
 import torch
 
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.tensors import Code, Inputs
-from annotate.options import options_of
+from annotate.learning.tensors import Inputs, Representation
+from annotate.options import parse_options
 from annotate.registry import FUSIONS
 
 WIDTHS = {"T": 5, "A": 4, "V": 3}
@@ -14,12 +14,12 @@ HIDDEN = 8
 def made(name: str, seed: int = 0, widths=WIDTHS, hidden: int = HIDDEN, **options) -> Fusion:
     """A new fusion in evaluation mode."""
     torch.manual_seed(seed)
-    fusion = FUSIONS.get(name)(widths, hidden, 0.0, options_of(FUSIONS, name, options))
+    fusion = FUSIONS.get(name)(widths, hidden, 0.0, parse_options(FUSIONS, name, options))
     return fusion.eval()
 
 
 def samples(n: int = 6, rows=(3, 5, 4), videos=None, seed: int = 1, widths=WIDTHS, hidden: int = HIDDEN):
-    """(codes, inputs): n samples with that many rows by modality; `videos` as in `Inputs.video`."""
+    """(representations, inputs): n samples with that many rows by modality; `videos` as in `Inputs.video`."""
     torch.manual_seed(seed)
     lengths = dict(zip(widths, rows, strict=False))
     video = torch.tensor(videos if videos is not None else list(range(n)))
@@ -30,28 +30,28 @@ def samples(n: int = 6, rows=(3, 5, 4), videos=None, seed: int = 1, widths=WIDTH
         video,
         position,
     )
-    codes = {
-        key: Code(torch.randn(n, hidden), torch.randn(n, lengths[key], hidden), inputs.masks[key])
+    representations = {
+        key: Representation(torch.randn(n, hidden), torch.randn(n, lengths[key], hidden), inputs.masks[key])
         for key in widths
     }
-    return codes, inputs
+    return representations, inputs
 
 
-def without(codes, inputs: Inputs, key: str, rows: slice = slice(None)):
+def without(representations, inputs: Inputs, key: str, rows: slice = slice(None)):
     """The same, with a modality missing from `rows`; filler stands in its place."""
     mask = inputs.masks[key].clone()
     mask[rows] = False
     values = inputs.values[key].clone()
     values[rows] = 9.0
-    vector, states = codes[key].vector.clone(), codes[key].states.clone()
+    vector, states = representations[key].vector.clone(), representations[key].states.clone()
     vector[rows], states[rows] = 7.0, 7.0
     gone = inputs._replace(masks={**inputs.masks, key: mask}, values={**inputs.values, key: values})
-    return {**codes, key: Code(vector, states, mask)}, gone
+    return {**representations, key: Representation(vector, states, mask)}, gone
 
 
-def changed(codes, key: str, **parts):
-    """The same codes, with parts of one modality's in place."""
-    return {**codes, key: codes[key]._replace(**parts)}
+def changed(representations, key: str, **parts):
+    """The same representations, with parts of one modality's in place."""
+    return {**representations, key: representations[key]._replace(**parts)}
 
 
 def parameters(fusion: Fusion) -> int:

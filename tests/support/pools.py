@@ -46,12 +46,14 @@ def make_pool(
     n: int = 50, seed: int = 0, dimensions: tuple[Dimension, ...] = (SENTIMENT, EMOTION, THEMES),
     labelled: int = 5, share_missing: float = 1.0, with_model: bool = True, width: int = 6,
 ) -> Pool:  # fmt: skip
-    """A pool of random numbers; tasks of one modality read the same code."""
+    """A pool of random numbers; tasks of one modality read the same representation."""
     rng = np.random.default_rng(seed)
     tasks = [Task(dimension, modality) for dimension in dimensions for modality in Modality]
     known = tasks if with_model else []
-    codes = {m: rng.normal(size=(n + labelled, 4)).astype(np.float32) for m in Modality}
-    of_pool, of_labelled = ({m: c[part] for m, c in codes.items()} for part in (slice(n), slice(n, None)))
+    representations = {m: rng.normal(size=(n + labelled, 4)).astype(np.float32) for m in Modality}
+    of_pool, of_labelled = (
+        {m: c[part] for m, c in representations.items()} for part in (slice(n), slice(n, None))
+    )
     return Pool(
         np.array([f"{i:016x}" for i in range(n)], dtype=np.str_),
         {task.id: predict(task, n, rng) for task in known},
@@ -72,8 +74,8 @@ def plant_one_unsure(dimension: Dimension) -> tuple[Pool, int]:
     """A pool of samples that the model is sure of, and the position of the only one that it is unsure of.
 
     For the unsure sample the members disagree, their mean is close to even, and the modalities differ. Each
-    other sample has one sure answer (in a multilabel task: one sure set of answers). Embeddings, codes and
-    noise are the same for all, so that only the uncertainty differs.
+    other sample has one sure answer (in a multilabel task: one sure set of answers). Embeddings,
+    representations and noise are the same for all, so that only the uncertainty differs.
     """
     answers = len(dimension.answers)
     if dimension.kind is Kind.MULTILABEL:
@@ -94,7 +96,9 @@ def plant_one_unsure(dimension: Dimension) -> tuple[Pool, int]:
         pool,
         predictions=predictions,
         embeddings=np.zeros_like(pool.embeddings),
-        codes={task_id: np.ones_like(code) for task_id, code in pool.codes.items()},
+        representations={
+            task_id: np.ones_like(representation) for task_id, representation in pool.representations.items()
+        },
     ), unsure
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from annotate.batch.choosing import fitting
-from annotate.batch.opening import open_strategy, settings_of
+from annotate.batch.opening import make_strategy, settings_of
 from annotate.learning.encoders._tokens import require_readable
 from annotate.registry import CHECKS, ENCODERS, EXTRACTORS, HEADS, STRATEGIES
 from annotate.types import Kind, Modality, Selection
@@ -32,7 +32,7 @@ def test_a_strategy_that_declares_only_what_it_must_is_usable(register):
             return Selection(np.arange(k), np.zeros(k))
 
     register(STRATEGIES, "bare", Bare)
-    strategy = open_strategy("bare")
+    strategy = make_strategy("bare")
     assert strategy.kinds == frozenset(Kind)
     assert settings_of(strategy) == {"options": {}, "on": {}}
     assert "bare" in fitting({Kind.MULTILABEL})

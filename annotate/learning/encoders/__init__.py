@@ -1,1 +1,1 @@
-"""Encoders: the features of one modality become one code, one file each."""
+"""Encoders: the features of one modality become one representation, one file each."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from annotate.learning._part import Part
-from annotate.learning.tensors import Code, Frames
+from annotate.learning.tensors import Frames, Representation
 from annotate.types import UNIMODAL, Modality
 
 LONGEST = 64
@@ -20,7 +20,8 @@ _FAR_BELOW = -1e9
 
 
 class Encoder(Part, nn.Module, ABC):
-    """(n, rows, width) of one modality -> `Code`. Made with a row's width, `hidden`, `dropout`, options."""
+    """(n, rows, width) of one modality -> `Representation`. Made with a row's width, `hidden`, `dropout`,
+    options."""
 
     reads_tokens: ClassVar[bool] = False
     """Whether it reads numbers of tokens (of `word-ids`, `hf-tokens`) and no measurements: they are neither
@@ -46,8 +47,8 @@ class Encoder(Part, nn.Module, ABC):
         """
 
     @abstractmethod
-    def forward(self, frames: Frames) -> Code:
-        """`Code` of n samples; a sample without rows gets zeros."""
+    def forward(self, frames: Frames) -> Representation:
+        """`Representation` of n samples; a sample without rows gets zeros."""
 
     def stand_on(self, make: "Callable[[str, int], Encoder]") -> None:
         """Called once after it was made: `make(name, width)` gives another encoder, for one that needs it."""

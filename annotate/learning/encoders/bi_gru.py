@@ -5,7 +5,7 @@ from torch import nn
 
 from annotate.learning.encoders._gru import BiGru
 from annotate.learning.encoders.base import SequenceEncoder, masked
-from annotate.learning.tensors import Code, Frames
+from annotate.learning.tensors import Frames, Representation
 from annotate.registry import encoder
 
 
@@ -20,9 +20,9 @@ class BiGruEncoder(SequenceEncoder):
             nn.Linear(2 * hidden, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
         )
 
-    def forward(self, frames: Frames) -> Code:
+    def forward(self, frames: Frames) -> Representation:
         """A state is what both directions hold at its row."""
         states, last = self.rows(frames.values, frames.mask)
         present = frames.mask.any(dim=1, keepdim=True)
         vector = torch.where(present, self.layers(last), 0.0)
-        return Code(vector, masked(self.layers(states), frames.mask), frames.mask)
+        return Representation(vector, masked(self.layers(states), frames.mask), frames.mask)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from annotate.errors import ConfigError
 from annotate.learning.encoders._gru import BiGru
 from annotate.learning.encoders.base import SequenceEncoder, attention, masked
-from annotate.learning.tensors import Code, Frames
+from annotate.learning.tensors import Frames, Representation
 from annotate.registry import encoder
 
 
@@ -60,13 +60,13 @@ class HierarchicalAttention(SequenceEncoder):
             nn.Dropout(dropout), nn.Linear(2 * hidden, hidden), nn.LayerNorm(hidden), nn.GELU()
         )
 
-    def forward(self, frames: Frames) -> Code:
+    def forward(self, frames: Frames) -> Representation:
         """A state is what was read of its row; the vector is of the sample and its video."""
         states, weights, own = self._read(frames)
         around = weights.utterances @ own
         present = frames.mask.any(dim=1, keepdim=True)
         vector = torch.where(present, self.layers(torch.cat([own, around], dim=-1)), 0.0)
-        return Code(vector, states, frames.mask)
+        return Representation(vector, states, frames.mask)
 
     def look(self, frames: Frames) -> Weights:
         """Where it looks, at both levels."""

@@ -10,7 +10,7 @@ from torch.nn import functional
 from annotate.errors import ConfigError
 from annotate.learning.encoders._tokens import TokenEncoder, numbers
 from annotate.learning.encoders.base import Encoder, masked
-from annotate.learning.tensors import Code, Frames
+from annotate.learning.tensors import Frames, Representation
 from annotate.registry import encoder
 
 
@@ -53,11 +53,11 @@ class LookupTable(TokenEncoder):
                 hint='set train.options.lookup-table.encoder = "temporal-cnn"',
             )
 
-    def forward(self, frames: Frames) -> Code:
+    def forward(self, frames: Frames) -> Representation:
         """What the other encoder makes of the rows."""
         found = numbers(frames)
         # Row 0 stays for no token.
         row = torch.where(found > 0, 1 + (found - 1) % (self.options.rows - 1), 0)
         looked_up = masked(functional.embedding(row, self.table.weight), frames.mask)
-        code: Code = self.inner(frames._replace(values=looked_up))
-        return code
+        representation: Representation = self.inner(frames._replace(values=looked_up))
+        return representation

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from annotate.learning.encoders.base import Encoder, absent
-from annotate.learning.tensors import Code, Frames
+from annotate.learning.tensors import Frames, Representation
 from annotate.registry import encoder
 
 
@@ -19,7 +19,7 @@ class MeanPoolOptions:
     """Options of `mean-pool`."""
 
     inner: int = 0
-    """Width of two more layers before the code, without normalisation, as in the sub-networks of TFN
+    """Width of two more layers before the representation, without normalisation, as in the sub-networks of TFN
     (Zadeh et al. 2017, section 4.1); 0: one layer in all."""
 
 
@@ -55,8 +55,8 @@ class MeanPool(Encoder):
             return np.zeros((0, 2 * frames.shape[1]), np.float32)
         return np.concatenate([frames.mean(axis=0), frames.max(axis=0)])[None].astype(np.float32)
 
-    def forward(self, frames: Frames) -> Code:
+    def forward(self, frames: Frames) -> Representation:
         """The vector is its only state."""
         present = frames.mask.any(dim=1, keepdim=True)
-        code = torch.where(present, self.layers(frames.values[:, 0]), 0.0)
-        return Code(code, code[:, None], present)
+        representation = torch.where(present, self.layers(frames.values[:, 0]), 0.0)
+        return Representation(representation, representation[:, None], present)

@@ -15,7 +15,7 @@ from annotate.errors import ConfigError, ModelError
 from annotate.learning._part import Part
 from annotate.learning.encoders._tokens import TokenEncoder, numbers
 from annotate.learning.encoders.base import masked
-from annotate.learning.tensors import Code, Frames
+from annotate.learning.tensors import Frames, Representation
 from annotate.registry import encoder
 
 _KEY = "train.options.pretrained-text.model"
@@ -54,7 +54,7 @@ class PretrainedText(TokenEncoder):
         self.layers = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.body.columns, hidden))
         self.common = ("body",) if options.shared else ()
 
-    def forward(self, frames: Frames) -> Code:
+    def forward(self, frames: Frames) -> Representation:
         """The vector is that of the first token, where such a model collects the sentence.
 
         Raises `ModelError` when the tokens are not those of the model.
@@ -63,7 +63,7 @@ class PretrainedText(TokenEncoder):
         mask = frames.mask[:, :used]
         found = self.layers(self.body(numbers(frames)[:, :used], mask))
         states = functional.pad(masked(found, mask), (0, 0, 0, frames.mask.shape[1] - used))
-        return Code(states[:, 0], states, frames.mask)
+        return Representation(states[:, 0], states, frames.mask)
 
 
 class Body(Part, nn.Module):

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from annotate.errors import ConfigError
 from annotate.learning.encoders.base import SequenceEncoder, masked
-from annotate.learning.tensors import Code, Frames
+from annotate.learning.tensors import Frames, Representation
 from annotate.registry import encoder
 
 
@@ -39,7 +39,7 @@ class TemporalCnn(SequenceEncoder):
             nn.GELU(),
         )
 
-    def forward(self, frames: Frames) -> Code:
+    def forward(self, frames: Frames) -> Representation:
         """A state is what the filters say around its row."""
         rows = masked(frames.values, frames.mask)
         said = torch.cat(
@@ -52,7 +52,7 @@ class TemporalCnn(SequenceEncoder):
         said = masked(said, frames.mask)  # never below zero, so what is masked wins no maximum
         present = frames.mask.any(dim=1, keepdim=True)
         vector = torch.where(present, self.layers(said.amax(dim=1)), 0.0)
-        return Code(vector, masked(self.layers(said), frames.mask), frames.mask)
+        return Representation(vector, masked(self.layers(said), frames.mask), frames.mask)
 
 
 def _windows(rows: Tensor, size: int) -> Tensor:

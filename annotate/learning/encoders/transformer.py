@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from annotate.errors import ConfigError
 from annotate.learning.encoders.base import SequenceEncoder, attention, masked, mean_over
-from annotate.learning.tensors import Code, Frames
+from annotate.learning.tensors import Frames, Representation
 from annotate.registry import encoder
 
 
@@ -36,14 +36,14 @@ class Transformer(SequenceEncoder):
         self.blocks = nn.ModuleList(Block(hidden, options.heads, dropout) for _ in range(options.layers))
         self.norm = nn.LayerNorm(hidden)
 
-    def forward(self, frames: Frames) -> Code:
+    def forward(self, frames: Frames) -> Representation:
         """The vector is the mean of the states."""
         states = self.read(masked(frames.values, frames.mask))
         states = states + places(states.shape[1], self.hidden).to(states)
         for block in self.blocks:
             states = block(states, frames.mask)
         states = masked(self.norm(states), frames.mask)
-        return Code(mean_over(states, frames.mask), states, frames.mask)
+        return Representation(mean_over(states, frames.mask), states, frames.mask)
 
 
 class Block(nn.Module):

@@ -1,1 +1,2 @@
-"""Fusions: the codes of the modalities become the code that multimodal heads read, one file each."""
+"""Fusions: the representations of the modalities become the representation that multimodal heads read, one
+file each."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from annotate.learning.tensors import Code, Inputs
+from annotate.learning.tensors import Inputs, Representation
 
 
 class PerModality(nn.Module):
@@ -32,20 +32,25 @@ def layer(width: int, hidden: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
 
 
-def stacked(codes: Mapping[str, Code], inputs: Inputs, keys: Iterable[str]) -> tuple[Tensor, Tensor]:
-    """(modalities, n, hidden) codes, zeros where missing; (modalities, n, 1) 1.0 where present, else 0.0."""
+def stacked(
+    representations: Mapping[str, Representation], inputs: Inputs, keys: Iterable[str]
+) -> tuple[Tensor, Tensor]:
+    """(modalities, n, hidden) representations, zeros where missing; (modalities, n, 1) 1.0 where present,
+    else 0.0."""
     keys = list(keys)
     present = torch.stack([inputs.present(key) for key in keys])
-    return torch.stack([codes[key].vector for key in keys]) * present, present
+    return torch.stack([representations[key].vector for key in keys]) * present, present
 
 
-def stacked_states(codes: Mapping[str, Code], keys: Iterable[str]) -> tuple[Tensor, Tensor]:
+def stacked_states(
+    representations: Mapping[str, Representation], keys: Iterable[str]
+) -> tuple[Tensor, Tensor]:
     """(modalities, n, rows, hidden) states, zeros where none is, and (modalities, n, rows) where one is;
     as many rows as the longest modality has."""
-    found = [codes[key] for key in keys]
-    rows = max(code.mask.shape[-1] for code in found)
-    masks = torch.stack([_longer(code.mask, rows, 1) for code in found])
-    states = torch.stack([_longer(code.states, rows, 2) for code in found])
+    found = [representations[key] for key in keys]
+    rows = max(representation.mask.shape[-1] for representation in found)
+    masks = torch.stack([_longer(representation.mask, rows, 1) for representation in found])
+    states = torch.stack([_longer(representation.states, rows, 2) for representation in found])
     return torch.where(masks.unsqueeze(-1), states, 0.0), masks
 
 
@@ -73,8 +78,9 @@ def directions(count: int) -> tuple[list[int], list[int]]:
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def short_codes(vectors: Tensor, present: Tensor, project: PerModality) -> list[Tensor]:
-    """Per modality (n, 1 + size): a 1 and the projected code, zeros behind the 1 where it is missing.
+def short_representations(vectors: Tensor, present: Tensor, project: PerModality) -> list[Tensor]:
+    """Per modality (n, 1 + size): a 1 and the projected representation, zeros behind the 1 where it is
+    missing.
 
     The 1 keeps, in a product of all of them, what fewer say alone (Zadeh et al. 2017, section 4.2).
     """

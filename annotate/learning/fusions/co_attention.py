@@ -19,7 +19,7 @@ from annotate.learning.fusions._pieces import (
     stacked_states,
 )
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.tensors import Code, Inputs
+from annotate.learning.tensors import Inputs, Representation
 from annotate.registry import fusion
 
 
@@ -60,10 +60,11 @@ class CoAttention(Fusion):
         self.score = PerModality(count, hidden, 1)
         self.join = layer(count * (hidden + 1), hidden, dropout)
 
-    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
-        """What the rows of each modality come to, weighted by how much each matters, added to its code."""
-        states, mask = stacked_states(codes, self.widths)
-        vectors, present = stacked(codes, inputs, self.widths)
+    def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
+        """What the rows of each modality come to, weighted by how much each matters, added to its
+        representation."""
+        states, mask = stacked_states(representations, self.widths)
+        vectors, present = stacked(representations, inputs, self.widths)
         for look in self.layers:
             states = look(states, mask, present)
         shares = attention(self.score(states).squeeze(-1), mask)

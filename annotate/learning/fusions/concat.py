@@ -1,4 +1,4 @@
-"""The codes side by side, layers on top."""
+"""The representations side by side, layers on top."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from annotate.errors import ConfigError
 from annotate.learning.fusions._pieces import layer
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.tensors import Code, Inputs
+from annotate.learning.tensors import Inputs, Representation
 from annotate.registry import fusion
 
 
@@ -24,7 +24,7 @@ class ConcatOptions:
 
 @fusion("concat")
 class Concat(Fusion):
-    """Concatenated codes, then one layer or more (middle fusion; LF-DNN of Yu et al. 2020)."""
+    """Concatenated representations, then one layer or more (middle fusion; LF-DNN of Yu et al. 2020)."""
 
     Options: ClassVar[type] = ConcatOptions
 
@@ -39,8 +39,8 @@ class Concat(Fusion):
             *(layer(hidden if k else widest, hidden, dropout) for k in range(options.layers))
         )
 
-    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+    def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """What is present is seen too, so that zero and missing differ."""
         present = [inputs.present(key) for key in self.widths]
-        kept = [codes[key].vector * there for key, there in zip(self.widths, present, strict=True)]
+        kept = [representations[key].vector * there for key, there in zip(self.widths, present, strict=True)]
         return self.layers(torch.cat([*kept, *present], dim=-1))

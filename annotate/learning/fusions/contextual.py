@@ -18,7 +18,7 @@ from annotate.learning.fusions._pieces import (
     stacked,
 )
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.tensors import Code, Inputs
+from annotate.learning.tensors import Inputs, Representation
 from annotate.registry import fusion
 
 
@@ -36,7 +36,7 @@ class Contextual(Fusion):
 
     Implementation notes: A convolution over the neighbouring utterances takes the place of the paper's
     bidirectional GRU, at a fraction of the cost. Scores are divided by the square root of the size of the
-    code.
+    representation.
     """
 
     Options = ContextualOptions
@@ -54,9 +54,9 @@ class Contextual(Fusion):
         self.dropout_layer = nn.Dropout(dropout)
         self.join = layer((count + len(self.lookers)) * hidden + count, hidden, dropout)
 
-    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+    def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """A modality that an utterance lacks is taken from its neighbours, where they have it."""
-        vectors, present = stacked(codes, inputs, self.widths)
+        vectors, present = stacked(representations, inputs, self.widths)
         same = same_video(inputs.video)
         context, known = self.context(vectors, present, same, inputs.position)
         parts = [side_by_side(context), side_by_side(present)]
@@ -67,8 +67,8 @@ class Contextual(Fusion):
     def context(
         self, vectors: Tensor, present: Tensor, same: Tensor, position: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(modalities, n, hidden) codes with their neighbours', zeros where none of them has the modality,
-        and (modalities, n, 1) where one has."""
+        """(modalities, n, hidden) representations with their neighbours', zeros where none of them has the
+        modality, and (modalities, n, 1) where one has."""
         apart = position[None, :] - position[:, None]
         taken, counts = [vectors], [present]
         for step in (*range(-self.options.reach, 0), *range(1, self.options.reach + 1)):

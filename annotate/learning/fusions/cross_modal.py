@@ -21,7 +21,7 @@ from annotate.learning.fusions._pieces import (
     stacked_states,
 )
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.tensors import Code, Inputs
+from annotate.learning.tensors import Inputs, Representation
 from annotate.registry import fusion
 
 
@@ -44,7 +44,7 @@ class CrossModal(Fusion):
     It needs encoders that read row by row.
 
     Implementation notes: One more Transformer per modality reads what the modality took from the others.
-    The mean of its rows, in place of the paper's last row, is added to the code of the modality.
+    The mean of its rows, in place of the paper's last row, is added to the representation of the modality.
     """
 
     Options = CrossModalOptions
@@ -65,10 +65,10 @@ class CrossModal(Fusion):
         self.back = PerModality(count, inner, hidden)
         self.join = layer(count * (hidden + 1), hidden, dropout)
 
-    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+    def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """A direction whose source is missing says what its target says alone."""
-        states, mask = stacked_states(codes, self.widths)
-        vectors, present = stacked(codes, inputs, self.widths)
+        states, mask = stacked_states(representations, self.widths)
+        vectors, present = stacked(representations, inputs, self.widths)
         told = self.told(self.project(states) + places(states.shape[-2], self.options.size).to(states), mask)
         told = self.along(told, told, mask, mask)
         mean = (told * mask.unsqueeze(-1)).sum(dim=-2) / mask.sum(dim=-1, keepdim=True).clamp(min=1)

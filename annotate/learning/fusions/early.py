@@ -10,7 +10,7 @@ from torch import Tensor
 from annotate.errors import ConfigError
 from annotate.learning.fusions._pieces import layer
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.tensors import Code, Inputs
+from annotate.learning.tensors import Inputs, Representation
 from annotate.registry import fusion
 
 
@@ -46,8 +46,9 @@ class Early(Fusion):
         self.rows = layer(sum(widths.values()) + len(widths), hidden, dropout)
         self.whole = layer(2 * hidden, hidden, dropout)
 
-    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
-        """The codes are not looked at. Mean and maximum over the stretches, as it is for one modality."""
+    def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
+        """The representations are not looked at. Mean and maximum over the stretches, as it is for one
+        modality."""
         coded = self.rows(self.joined(inputs))
         return torch.as_tensor(self.whole(torch.cat([coded.mean(dim=1), coded.amax(dim=1)], dim=-1)))
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from annotate.errors import ConfigError
 from annotate.learning.fusions._pieces import stacked
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.tensors import Code, Inputs
+from annotate.learning.tensors import Inputs, Representation
 from annotate.registry import fusion
 
 
@@ -30,8 +30,8 @@ class LateOptions:
 class Late(Fusion):
     """Weighted mean of the decisions of the modalities (decision fusion; Snoek et al. 2005).
 
-    Implementation notes: A head is one linear layer, so its output for the weighted mean of the codes is
-    the weighted mean of its outputs for each code: the values of a regression, the logits of a
+    Implementation notes: A head is one linear layer, so its output for the weighted mean of the representations is
+    the weighted mean of its outputs for each representation: the values of a regression, the logits of a
     classification.
     """
 
@@ -58,6 +58,6 @@ class Late(Fusion):
         total = shares.sum(dim=0)
         return shares / torch.where(total > 0, total, 1.0)
 
-    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+    def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """Zeros where no modality is there."""
-        return (self.weights(inputs) * stacked(codes, inputs, self.widths)[0]).sum(dim=0)
+        return (self.weights(inputs) * stacked(representations, inputs, self.widths)[0]).sum(dim=0)

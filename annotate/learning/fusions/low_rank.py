@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.fusions._pieces import PerModality, short_codes, stacked
+from annotate.learning.fusions._pieces import PerModality, short_representations, stacked
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.tensors import Code, Inputs
+from annotate.learning.tensors import Inputs, Representation
 from annotate.registry import fusion
 
 
@@ -19,7 +19,7 @@ class LowRankOptions:
     """Options of `low-rank`."""
 
     size: int = 8
-    """Numbers to which the code of each modality is reduced first."""
+    """Numbers to which the representation of each modality is reduced first."""
     rank: int = 4
     """Products of one factor per modality in the sum."""
 
@@ -46,15 +46,17 @@ class LowRank(Fusion):
         self.bias = nn.Parameter(torch.zeros(hidden))
         self.finish = nn.Sequential(nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
 
-    def weigh(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+    def weigh(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """(n, hidden): one number per modality and rank, multiplied over modalities, summed over ranks."""
-        short = torch.stack(short_codes(*stacked(codes, inputs, self.widths), self.project))
+        short = torch.stack(
+            short_representations(*stacked(representations, inputs, self.widths), self.project)
+        )
         each = torch.einsum("mni,mrih->mrnh", short, self.factors)
         product = each[0]
         for factor in each[1:]:
             product = product * factor
         return product.sum(dim=0) + self.bias
 
-    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+    def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """A missing modality leaves the products of the others."""
-        return torch.as_tensor(self.finish(self.weigh(codes, inputs)))
+        return torch.as_tensor(self.finish(self.weigh(representations, inputs)))

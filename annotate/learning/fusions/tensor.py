@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.fusions._pieces import PerModality, short_codes, stacked
+from annotate.learning.fusions._pieces import PerModality, short_representations, stacked
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.tensors import Code, Inputs
+from annotate.learning.tensors import Inputs, Representation
 from annotate.registry import fusion
 
 MOST_PRODUCTS = 10_000
@@ -22,12 +22,12 @@ class TensorOptions:
     """Options of `tensor`."""
 
     size: int = 8
-    """Numbers to which the code of each modality is reduced first."""
+    """Numbers to which the representation of each modality is reduced first."""
 
 
 @fusion("tensor")
 class TensorFusion(Fusion):
-    """Outer product of the short codes, each extended by a 1 (TFN, Zadeh et al. 2017).
+    """Outer product of the short representations, each extended by a 1 (TFN, Zadeh et al. 2017).
 
     The product has (1 + `size`) to the power of the number of modalities: 729 numbers for three.
     """
@@ -46,14 +46,14 @@ class TensorFusion(Fusion):
         self.weigh = nn.Linear(products, hidden)
         self.finish = nn.Sequential(nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
 
-    def products(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+    def products(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """(n, (1 + size) ** modalities), the last modality's number changing fastest."""
-        first, *rest = short_codes(*stacked(codes, inputs, self.widths), self.project)
+        first, *rest = short_representations(*stacked(representations, inputs, self.widths), self.project)
         found = first
         for short in rest:
             found = (found.unsqueeze(-1) * short.unsqueeze(-2)).flatten(1)
         return found
 
-    def forward(self, codes: Mapping[str, Code], inputs: Inputs) -> Tensor:
+    def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """A missing modality leaves the products of the others."""
-        return torch.as_tensor(self.finish(self.weigh(self.products(codes, inputs))))
+        return torch.as_tensor(self.finish(self.weigh(self.products(representations, inputs))))

@@ -1,1 +1,1 @@
-"""Heads: what a task says about a code, how that is punished and how it is read, one file each."""
+"""Heads: what a task says about a representation, how that is punished and how it is read, one file each."""

@@ -37,7 +37,8 @@ class Target:
 
 
 class Head(Part, nn.Module, ABC):
-    """(n, hidden) code -> (n, outputs). Made with `hidden`, its task and options; one linear layer."""
+    """(n, hidden) representation -> (n, outputs). Made with `hidden`, its task and options; one linear
+    layer."""
 
     kind: ClassVar[Kind]
     """Of the dimensions that it serves."""
@@ -61,9 +62,9 @@ class Head(Part, nn.Module, ABC):
     def encode(self, label: Label, target: Target) -> list[float]:
         """A label as the numbers that `loss` compares with, `width` of them."""
 
-    def forward(self, code: Tensor) -> Tensor:
+    def forward(self, representation: Tensor) -> Tensor:
         """Raw outputs."""
-        return self.layer(code)
+        return self.layer(representation)
 
     @abstractmethod
     def constant(self, mean: Tensor, half: float) -> Tensor:

@@ -12,9 +12,9 @@ class Experts(nn.Module):
         self.layer = nn.Linear(hidden, count * hidden)
         self.rest = nn.Sequential(nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
 
-    def forward(self, code: Tensor) -> Tensor:
+    def forward(self, representation: Tensor) -> Tensor:
         """What each of them makes of it."""
-        return self.rest(self.layer(code).unflatten(-1, (self.count, self.hidden)))
+        return self.rest(self.layer(representation).unflatten(-1, (self.count, self.hidden)))
 
 
 def mixture(gates: Tensor, answers: Tensor) -> Tensor:

@@ -24,10 +24,11 @@ class TowerPerTask(Sharing):
         """That of `task`."""
         return cast(Tower, self.towers[key(task)])
 
-    def together(self, codes: Mapping[str, Tensor]) -> Tensor:
-        """(n, hidden) the mean code of the multimodal tasks; of all tasks where there is no such."""
+    def together(self, representations: Mapping[str, Tensor]) -> Tensor:
+        """(n, hidden) the mean representation of the multimodal tasks; of all tasks where there is no
+        such."""
         fused = [task.id for task in self.tasks if task.modality is Modality.MULTIMODAL]
-        return torch.stack([codes[task_id] for task_id in fused or codes]).mean(dim=0)
+        return torch.stack([representations[task_id] for task_id in fused or representations]).mean(dim=0)
 
 
 def key(task: Task) -> str:

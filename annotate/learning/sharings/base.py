@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from annotate.learning._part import Part
 from annotate.learning.encoders.base import Encoder
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.tensors import Code, Inputs, Shared
+from annotate.learning.tensors import Inputs, Representation, Shared
 from annotate.types import Modality, Task
 
 Heads = Callable[[str, Tensor], Tensor]
-"""(task id, (n, hidden) code) -> (n, outputs): what the task's own head says about a code."""
+"""(task id, (n, hidden) representation) -> (n, outputs): what the task's own head says about a
+representation."""
 
 
 class Network(Protocol):
@@ -51,7 +52,7 @@ class NetworkPlan:
 
 
 class Sharing(Part, nn.Module, ABC):
-    """Inputs -> one code per task. Made with a `NetworkPlan` and options."""
+    """Inputs -> one representation per task. Made with a `NetworkPlan` and options."""
 
     listens: ClassVar[bool] = False
     """Whether a task of one modality may learn of another through what its head answers."""
@@ -107,19 +108,23 @@ class Tower(nn.Module):
 
     def forward(self, inputs: Inputs) -> dict[str, Tensor]:
         """(n, hidden) by modality, ``M`` among them where they are fused."""
-        codes = {key: self.encode(key, inputs) for key in self.encoders}
-        found = {key: code.vector for key, code in codes.items()}
+        representations = {key: self.encode(key, inputs) for key in self.encoders}
+        found = {key: representation.vector for key, representation in representations.items()}
         if self.fusion is not None:
-            found[Modality.MULTIMODAL.value] = self.fusion(codes, inputs)
+            found[Modality.MULTIMODAL.value] = self.fusion(representations, inputs)
         return found
 
-    def encode(self, key: str, inputs: Inputs) -> Code:
-        """The code of one modality after the shared layer."""
-        code: Code = self.encoders[key](inputs.frames(key))
+    def encode(self, key: str, inputs: Inputs) -> Representation:
+        """The representation of one modality after the shared layer."""
+        representation: Representation = self.encoders[key](inputs.frames(key))
         states = (
-            self.shared(code.states) if self.fusion is not None and self.fusion.reads_states else code.states
+            self.shared(representation.states)
+            if self.fusion is not None and self.fusion.reads_states
+            else representation.states
         )
-        return Code(self.shared(code.vector) * inputs.present(key), states, code.mask)
+        return Representation(
+            self.shared(representation.vector) * inputs.present(key), states, representation.mask
+        )
 
 
 class Trunk(nn.Module):
@@ -131,9 +136,9 @@ class Trunk(nn.Module):
             nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
         )
 
-    def forward(self, code: Tensor) -> Tensor:
+    def forward(self, representation: Tensor) -> Tensor:
         """Residual, so that a modality that gains nothing from sharing can pass by."""
-        return code + self.layers(code)
+        return representation + self.layers(representation)
 
 
 def nothing(inputs: Inputs) -> Tensor:

@@ -64,16 +64,18 @@ class Cascade(Sharing):
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """Stage by stage; a task of the first stage reads its own modality only."""
         own = self.tower(inputs)
-        codes: dict[str, Tensor] = {}
+        representations: dict[str, Tensor] = {}
         answers: dict[str, Tensor] = {}
         for task in self.line:
-            code = own[task.modality.value]
+            representation = own[task.modality.value]
             if self.hears[task.id]:
-                code = self.ears[key(task)](code, torch.cat([answers[i] for i in self.hears[task.id]], -1))
-            codes[task.id] = code
-            answer = heads(task.id, code)
+                representation = self.ears[key(task)](
+                    representation, torch.cat([answers[i] for i in self.hears[task.id]], -1)
+                )
+            representations[task.id] = representation
+            answer = heads(task.id, representation)
             answers[task.id] = answer.detach() if self.options.detach else answer
-        return Shared(codes, own[M], nothing(inputs))
+        return Shared(representations, own[M], nothing(inputs))
 
     @classmethod
     def candidates(cls, tasks: Sequence[Task], options: Any) -> Sequence[Any]:
@@ -95,7 +97,8 @@ class Cascade(Sharing):
 
 
 class _Ear(nn.Module):
-    """A code and the answers heard -> a code. No dropout: an answer is a few numbers, each of them needed."""
+    """A representation and the answers heard -> a representation. No dropout: an answer is a few numbers,
+    each of them needed."""
 
     def __init__(self, answers: int, hidden: int) -> None:
         super().__init__()
@@ -103,9 +106,9 @@ class _Ear(nn.Module):
             nn.Linear(hidden + answers, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.LayerNorm(hidden)
         )
 
-    def forward(self, code: Tensor, answers: Tensor) -> Tensor:
-        """Added to the code, so that a task to which the answers say nothing can pass by."""
-        return code + self.layers(torch.cat([code, answers], dim=-1))
+    def forward(self, representation: Tensor, answers: Tensor) -> Tensor:
+        """Added to the representation, so that a task to which the answers say nothing can pass by."""
+        return representation + self.layers(torch.cat([representation, answers], dim=-1))
 
 
 def _require_order(order: Sequence[str], present: Sequence[str]) -> None:

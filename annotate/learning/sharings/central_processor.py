@@ -11,7 +11,7 @@ from annotate.errors import ConfigError
 from annotate.learning.encoders.base import attention, masked
 from annotate.learning.encoders.transformer import places
 from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, nothing
-from annotate.learning.tensors import Code, Inputs, Shared
+from annotate.learning.tensors import Inputs, Representation, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
 
@@ -25,7 +25,7 @@ class CentralProcessorOptions:
     """Options of `central-processor`."""
 
     cache: bool = True
-    """Whether the processor reads single rows; without it, only one code per modality."""
+    """Whether the processor reads single rows; without it, only one representation per modality."""
     stretches: int = 8
     """Stretches of time in the temporal cache."""
 
@@ -87,23 +87,30 @@ class CentralProcessor(Sharing):
                 torch.cat(loud, dim=-1).clamp(min=FAINTEST).log(),
             )
         tokens = tokens + self.think(tokens)
-        codes = {task.id: tokens[:, i] for i, task in enumerate(self.tasks)}
-        fused = [codes[task.id] for task in self.tasks if task.modality.value == M]
-        return Shared(codes, torch.stack(fused or list(codes.values())).mean(dim=0), nothing(inputs))
+        representations = {task.id: tokens[:, i] for i, task in enumerate(self.tasks)}
+        fused = [representations[task.id] for task in self.tasks if task.modality.value == M]
+        return Shared(
+            representations, torch.stack(fused or list(representations.values())).mean(dim=0), nothing(inputs)
+        )
 
-    def _fill(self, code: Code, present: Tensor, name: Tensor) -> "_Cache":
-        """What one modality puts into both caches: its whole code, stretches of its time, its rows."""
-        whole = masked(code.vector[:, None] + name, present)
+    def _fill(self, representation: Representation, present: Tensor, name: Tensor) -> "_Cache":
+        """What one modality puts into both caches: its whole representation, stretches of its time, its
+        rows."""
+        whole = masked(representation.vector[:, None] + name, present)
         if self.spatial is None:
-            return _Cache(whole, present, code.states, code.mask, code.states)
+            return _Cache(whole, present, representation.states, representation.mask, representation.states)
         count = self.options.stretches
-        rows = masked(code.states + name, code.mask)
-        links = _links(code.mask, count).to(rows)
+        rows = masked(representation.states + name, representation.mask)
+        links = _links(representation.mask, count).to(rows)
         filled = links.sum(dim=1)  # (n, stretches)
         means = links.transpose(1, 2) @ rows / filled.clamp(min=1).unsqueeze(-1)
         times = masked(means + places(count, rows.shape[-1]).to(rows), filled > 0)
         return _Cache(
-            torch.cat([whole, times], dim=1), torch.cat([present, filled > 0], dim=1), rows, code.mask, links
+            torch.cat([whole, times], dim=1),
+            torch.cat([present, filled > 0], dim=1),
+            rows,
+            representation.mask,
+            links,
         )
 
     def _found(self, masks: list[Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from annotate.learning.fusions.base import Fusion
 from annotate.learning.sharings._towers import TowerPerTask
 from annotate.learning.sharings.base import Heads, NetworkPlan, nothing
-from annotate.learning.tensors import Code, Inputs, Shared
+from annotate.learning.tensors import Inputs, Representation, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task
 
@@ -20,19 +20,19 @@ class CrossStitchOptions:
     """Options of `cross-stitch`."""
 
     own: float = 0.9
-    """Initial share of a task's own code in its mixture; the rest is divided among the others."""
+    """Initial share of a task's own representation in its mixture; the rest is divided among the others."""
     rate: float = 10.0
     """Learning rate of the mixtures, as a multiple of the network's."""
 
 
 @sharing("cross-stitch")
 class CrossStitch(TowerPerTask):
-    """A network per task; after every layer, learned mixtures of their codes (Misra et al. 2016).
+    """A network per task; after every layer, learned mixtures of their representations (Misra et al. 2016).
 
     A unimodal task never sees another modality.
 
-    Implementation notes: Mixed are the codes of the same modality, after the encoder and after the layer
-    behind it, and the fused codes of the multimodal tasks.
+    Implementation notes: Mixed are the representations of the same modality, after the encoder and after the layer
+    behind it, and the fused representations of the multimodal tasks.
     """
 
     Options: ClassVar[type] = CrossStitchOptions
@@ -56,30 +56,30 @@ class CrossStitch(TowerPerTask):
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """Layer by layer, all tasks at once."""
-        found: dict[str, dict[str, Code]] = {task.id: {} for task in self.tasks}
+        found: dict[str, dict[str, Representation]] = {task.id: {} for task in self.tasks}
         for modality, tasks in self.seen_by.items():
-            for task, code in zip(tasks, self._encode(modality, tasks, inputs), strict=True):
-                found[task.id][modality] = code
+            for task, representation in zip(tasks, self._encode(modality, tasks, inputs), strict=True):
+                found[task.id][modality] = representation
         fused = [self._fusion(task)(found[task.id], inputs) for task in self.fused]
         vectors = dict(zip((t.id for t in self.fused), self._mix("fusion", fused), strict=True))
-        codes = {
+        representations = {
             t.id: vectors[t.id] if t in self.fused else found[t.id][t.modality.value].vector
             for t in self.tasks
         }
-        return Shared(codes, self.together(codes), nothing(inputs))
+        return Shared(representations, self.together(representations), nothing(inputs))
 
-    def _encode(self, modality: str, tasks: Sequence[Task], inputs: Inputs) -> list[Code]:
+    def _encode(self, modality: str, tasks: Sequence[Task], inputs: Inputs) -> list[Representation]:
         towers = [self.tower(task) for task in tasks]
         raw = [tower.encoders[modality](inputs.frames(modality)) for tower in towers]
         mixed = self._mix_codes(f"encoder-{modality}", raw)
         present = inputs.present(modality)
         deeper = [
-            Code(
-                tower.shared(code.vector) * present,
-                tower.shared(code.states) if self._reads_states else code.states,
-                code.mask,
+            Representation(
+                tower.shared(representation.vector) * present,
+                tower.shared(representation.states) if self._reads_states else representation.states,
+                representation.mask,
             )
-            for tower, code in zip(towers, mixed, strict=True)
+            for tower, representation in zip(towers, mixed, strict=True)
         ]
         return self._mix_codes(f"shared-{modality}", deeper)
 
@@ -90,19 +90,21 @@ class CrossStitch(TowerPerTask):
     def _fusion(self, task: Task) -> Fusion:
         return cast(Fusion, self.tower(task).fusion)
 
-    def _mix_codes(self, name: str, codes: Sequence[Code]) -> list[Code]:
-        vectors = self._mix(name, [code.vector for code in codes])
-        states = [code.states for code in codes]
+    def _mix_codes(self, name: str, representations: Sequence[Representation]) -> list[Representation]:
+        vectors = self._mix(name, [representation.vector for representation in representations])
+        states = [representation.states for representation in representations]
         if self._reads_states:
             states = self._mix(name, states)
-        return [Code(v, s, c.mask) for v, s, c in zip(vectors, states, codes, strict=True)]
+        return [
+            Representation(v, s, c.mask) for v, s, c in zip(vectors, states, representations, strict=True)
+        ]
 
     def _mix(self, name: str, found: list[Tensor]) -> list[Tensor]:
         return self.stitches[name](found) if name in self.stitches else found
 
 
 class Stitch(nn.Module):
-    """k codes -> k mixtures of them."""
+    """k representations -> k mixtures of them."""
 
     start: Tensor
 
@@ -115,10 +117,10 @@ class Stitch(nn.Module):
 
     @property
     def shares(self) -> Tensor:
-        """(k, k) of the mixture in a row, how much comes from the code in a column."""
+        """(k, k) of the mixture in a row, how much comes from the representation in a column."""
         return self.start + self.moved
 
-    def forward(self, codes: Sequence[Tensor]) -> list[Tensor]:
-        """Codes of one shape each."""
-        mixed = torch.einsum("ij,j...->i...", self.shares, torch.stack(list(codes)))
+    def forward(self, representations: Sequence[Tensor]) -> list[Tensor]:
+        """Representations of one shape each."""
+        mixed = torch.einsum("ij,j...->i...", self.shares, torch.stack(list(representations)))
         return list(mixed.unbind(0))

@@ -32,7 +32,7 @@ class EncoderDecoder(Sharing):
     `one-to-many`: all tasks share the encoders, and each has its own decoder. `many-to-one`: each task has
     its own encoders, and all share the decoder. `many-to-many`: tasks of one modality share encoders (the
     same source), tasks of one dimension share the decoder (the same target). A decoder is two layers
-    between code and head.
+    between representation and head.
     """
 
     Options: ClassVar[type] = EncoderDecoderOptions
@@ -52,9 +52,11 @@ class EncoderDecoder(Sharing):
         """Each bank is asked once, however many tasks read it."""
         sources = [bank(inputs) for bank in self.banks]
         read = {task.id: sources[self.sources[task.id]][task.modality.value] for task in self.tasks}
-        codes = {task.id: self.decoders[self.targets[task.id]](read[task.id]) for task in self.tasks}
+        representations = {
+            task.id: self.decoders[self.targets[task.id]](read[task.id]) for task in self.tasks
+        }
         fused = [read[task.id] for task in self.tasks if task.modality.value == M]
-        return Shared(codes, torch.stack(fused or list(read.values())).mean(dim=0), nothing(inputs))
+        return Shared(representations, torch.stack(fused or list(read.values())).mean(dim=0), nothing(inputs))
 
     @classmethod
     def candidates(cls, tasks: Sequence[Task], options: Any) -> Sequence[Any]:
@@ -74,10 +76,12 @@ class _Bank(nn.Module):
 
     def forward(self, inputs: Inputs) -> dict[str, Tensor]:
         """(n, hidden) by modality."""
-        codes = {m: encoder(inputs.frames(m)) for m, encoder in self.encoders.items()}
-        found: dict[str, Tensor] = {m: code.vector * inputs.present(m) for m, code in codes.items()}
+        representations = {m: encoder(inputs.frames(m)) for m, encoder in self.encoders.items()}
+        found: dict[str, Tensor] = {
+            m: representation.vector * inputs.present(m) for m, representation in representations.items()
+        }
         if self.fusion is not None:
-            found[M] = self.fusion(codes, inputs)
+            found[M] = self.fusion(representations, inputs)
         return found
 
 
@@ -91,9 +95,9 @@ class _Decoder(nn.Module):
             nn.Linear(hidden, hidden),
         )  # fmt: skip
 
-    def forward(self, code: Tensor) -> Tensor:
-        """Added to the code, so that a deep decoder learns no slower than none."""
-        return code + self.layers(code)
+    def forward(self, representation: Tensor) -> Tensor:
+        """Added to the representation, so that a deep decoder learns no slower than none."""
+        return representation + self.layers(representation)
 
 
 def _numbered(tasks: Sequence[Task], name: str) -> tuple[Mapping[str, int], Mapping[str, int]]:

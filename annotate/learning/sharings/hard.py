@@ -31,9 +31,9 @@ class Hard(Sharing):
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """A task of one modality reads that modality only, a multimodal one the fusion."""
-        codes = self.tower(inputs)
+        representations = self.tower(inputs)
         return Shared(
-            {task.id: codes[task.modality.value] for task in self.tasks},
-            codes[Modality.MULTIMODAL.value],
+            {task.id: representations[task.modality.value] for task in self.tasks},
+            representations[Modality.MULTIMODAL.value],
             nothing(inputs),
         )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from annotate.errors import ConfigError
 from annotate.learning.fusions.base import Fusion
 from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Trunk, nothing
-from annotate.learning.tensors import Code, Inputs, Shared
+from annotate.learning.tensors import Inputs, Representation, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task
 
@@ -39,7 +39,7 @@ class Hierarchical(Sharing):
     which no modality lies below one of an earlier pass.
 
     Implementation notes: All modalities run through the same trunk; the multimodal tasks read the fusion of
-    the codes at their layer.
+    the representations at their layer.
     """
 
     Options: ClassVar[type] = HierarchicalOptions
@@ -60,22 +60,28 @@ class Hierarchical(Sharing):
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """What stands deeper than any task's level is not learned."""
-        whole, codes = {}, {}
+        whole, representations = {}, {}
         for m in self.encoders:
-            code: Code = self.encoders[m](inputs.frames(m))
-            levels = self._levels(code.vector)
-            codes[m] = self._at(m, levels) * inputs.present(m)
-            states = self._at(M, self._levels(code.states)) if self.fusion.reads_states else code.states
-            whole[m] = Code(self._at(M, levels) * inputs.present(m), states, code.mask)
-        codes[M] = self.fusion(whole, inputs)
-        return Shared({t.id: codes[t.modality.value] for t in self.tasks}, codes[M], nothing(inputs))
+            representation: Representation = self.encoders[m](inputs.frames(m))
+            levels = self._levels(representation.vector)
+            representations[m] = self._at(m, levels) * inputs.present(m)
+            states = (
+                self._at(M, self._levels(representation.states))
+                if self.fusion.reads_states
+                else representation.states
+            )
+            whole[m] = Representation(self._at(M, levels) * inputs.present(m), states, representation.mask)
+        representations[M] = self.fusion(whole, inputs)
+        return Shared(
+            {t.id: representations[t.modality.value] for t in self.tasks}, representations[M], nothing(inputs)
+        )
 
-    def _levels(self, code: Tensor) -> Tensor:
-        """(layers, ...) the code after each layer."""
+    def _levels(self, representation: Tensor) -> Tensor:
+        """(layers, ...) the representation after each layer."""
         found = []
         for layer in self.trunk:
-            code = layer(code)
-            found.append(code)
+            representation = layer(representation)
+            found.append(representation)
         return torch.stack(found)
 
     def _at(self, modality: str, levels: Tensor) -> Tensor:

@@ -49,13 +49,13 @@ class MixtureOfExperts(Sharing):
         self.gate = SparseGate(plan.hidden, options.experts, options.active)
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """The codes of all modalities and the fused one in one go."""
-        codes = self.tower(inputs)
-        present = torch.stack([_present(inputs, key) for key in codes])
-        stacked = torch.stack(list(codes.values()))
+        """The representations of all modalities and the fused one in one go."""
+        representations = self.tower(inputs)
+        present = torch.stack([_present(inputs, key) for key in representations])
+        stacked = torch.stack(list(representations.values()))
         gates, load = self.gate(stacked)
         deeper = (stacked + mixture(gates, self.experts(stacked))) * present
-        found = dict(zip(codes, deeper.unbind(0), strict=True))
+        found = dict(zip(representations, deeper.unbind(0), strict=True))
         uneven = unevenness((gates * present).flatten(0, 1).sum(0)) + unevenness(
             (load * present).flatten(0, 1).sum(0)
         )
@@ -76,11 +76,11 @@ class SparseGate(nn.Module):
         self.loudness = nn.Linear(hidden, experts, bias=False)
         nn.init.zeros_(self.loudness.weight)
 
-    def forward(self, code: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, representation: Tensor) -> tuple[Tensor, Tensor]:
         """(..., hidden) -> (..., experts) weights that sum to one, all but `active` of them zero; and
         (..., experts) how probably noise drawn anew would leave an expert among the chosen (load)."""
-        clean = self.clean(code)
-        spread = functional.softplus(self.loudness(code)) + 1e-2
+        clean = self.clean(representation)
+        spread = functional.softplus(self.loudness(representation)) + 1e-2
         said = clean + torch.randn_like(clean) * spread if self.training else clean
         best, places = said.topk(self.active + 1, dim=-1)
         weights = best[..., :-1].softmax(dim=-1)
@@ -96,7 +96,8 @@ def unevenness(sums: Tensor) -> Tensor:
 
 
 def _present(inputs: Inputs, key: str) -> Tensor:
-    """(n, 1) of 1.0 where there is something to read; the fused code reads whatever modality there is."""
+    """(n, 1) of 1.0 where there is something to read; the fused representation reads whatever modality there
+    is."""
     if key != Modality.MULTIMODAL.value:
         return inputs.present(key)
     return torch.stack([inputs.present(m) for m in inputs.masks]).amax(dim=0)

@@ -43,14 +43,17 @@ class Mmoe(Sharing):
         self.gates = nn.ModuleDict({key(t): nn.Linear(plan.hidden, options.experts) for t in plan.tasks})
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """Each modality's code, and the fused one, goes to all experts once; then each task weighs."""
-        codes = self.tower(inputs)
-        answers = {m: self.experts(codes[m]) for m in {task.modality.value: None for task in self.tasks}}
+        """Each modality's representation, and the fused one, goes to all experts once; then each task
+        weighs."""
+        representations = self.tower(inputs)
+        answers = {
+            m: self.experts(representations[m]) for m in {task.modality.value: None for task in self.tasks}
+        }
         found = {}
         for task in self.tasks:
-            code = codes[task.modality.value]
-            gates = self.gates[key(task)](code).softmax(dim=-1)
-            found[task.id] = code + mixture(gates, answers[task.modality.value])
+            representation = representations[task.modality.value]
+            gates = self.gates[key(task)](representation).softmax(dim=-1)
+            found[task.id] = representation + mixture(gates, answers[task.modality.value])
             if task.modality is not Modality.MULTIMODAL:
                 found[task.id] = found[task.id] * inputs.present(task.modality.value)
-        return Shared(found, codes[Modality.MULTIMODAL.value], nothing(inputs))
+        return Shared(found, representations[Modality.MULTIMODAL.value], nothing(inputs))

@@ -15,5 +15,5 @@ class Apart(TowerPerTask):
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """Each task through its own tower."""
-        codes = {task.id: self.tower(task)(inputs)[task.modality.value] for task in self.tasks}
-        return Shared(codes, self.together(codes), nothing(inputs))
+        representations = {task.id: self.tower(task)(inputs)[task.modality.value] for task in self.tasks}
+        return Shared(representations, self.together(representations), nothing(inputs))

@@ -46,12 +46,12 @@ class SoftL2(TowerPerTask):
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """Each task through its own tower, with the weights that the springs allow."""
         used, distance = self.held()
-        codes = {}
+        representations = {}
         for task in self.tasks:
             found = functional_call(self.tower(task), used[key(task)], (inputs,))
-            codes[task.id] = found[task.modality.value]
+            representations[task.id] = found[task.modality.value]
         penalty = nothing(inputs) + self.options.strength * distance
-        return Shared(codes, self.together(codes), penalty)
+        return Shared(representations, self.together(representations), penalty)
 
     def held(self) -> tuple[dict[str, dict[str, Tensor]], Tensor | float]:
         """By tower and name: the tied weights W; and the sum of squared distances over all pairs."""

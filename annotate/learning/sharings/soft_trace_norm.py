@@ -48,10 +48,12 @@ class SoftTraceNorm(TowerPerTask):
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """Each task through its own tower."""
-        codes = {task.id: self.tower(task)(inputs)[task.modality.value] for task in self.tasks}
+        representations = {task.id: self.tower(task)(inputs)[task.modality.value] for task in self.tasks}
         stacks = stacked(self.towers, self.tied).values()
         return Shared(
-            codes, self.together(codes), nothing(inputs) + self.options.strength * trace_norms(stacks)
+            representations,
+            self.together(representations),
+            nothing(inputs) + self.options.strength * trace_norms(stacks),
         )
 
 

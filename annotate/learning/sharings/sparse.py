@@ -75,10 +75,10 @@ class Sparse(Sharing):
             if task.id in self.attended
         }
         idle = torch.zeros_like(next(iter(found.values())))
-        codes = {task.id: found.get(task.id, idle) for task in self.tasks}
-        fused = [codes[task.id] for task in self.tasks if task.modality.value == M]
+        representations = {task.id: found.get(task.id, idle) for task in self.tasks}
+        fused = [representations[task.id] for task in self.tasks if task.modality.value == M]
         whole = torch.stack(fused).mean(dim=0) if fused else self.reader(inputs, M)
-        return Shared(codes, whole, nothing(inputs))
+        return Shared(representations, whole, nothing(inputs))
 
     def _code(self, task: int, modality: str, inputs: Inputs) -> Tensor:
         """(n, hidden) through the weights of one task; the others get no gradient."""
@@ -143,7 +143,7 @@ class Sparse(Sharing):
 
 
 class _Reader(nn.Module):
-    """A tower that is asked for one code at a time."""
+    """A tower that is asked for one representation at a time."""
 
     def __init__(self, plan: NetworkPlan) -> None:
         super().__init__()

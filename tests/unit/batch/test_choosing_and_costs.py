@@ -8,7 +8,7 @@ import pytest
 
 from annotate.batch.costs import LeadTime, PassCost, learn
 from annotate.batch.knapsack import Offer, bundles, fill_budget
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.batch.questions import Budget, QuestionCosts, choose_questions, expected_gain
 from annotate.batch.request import read_budget
 from annotate.errors import AnnotateError, ConfigError, UnknownName, UsageError
@@ -121,7 +121,7 @@ def test_nonsense_from_the_server_is_no_cost():
 def test_the_expected_gain_is_that_of_the_tasks_of_a_pass_and_nothing_where_the_label_is_known():
     pool = make_pool(n=30, share_missing=0.5)
     found = expected_gain(pool, tuple(Modality))
-    scores = open_strategy("variance-reduction").task_scores(pool)
+    scores = make_strategy("variance-reduction").task_scores(pool)
     for column, modality in enumerate(Modality):
         own = [np.nan_to_num(values) for t, values in scores.items() if t.endswith(f".{modality}")]
         assert found[:, column] == pytest.approx(np.sum(own, axis=0))
@@ -133,13 +133,13 @@ def test_asking_takes_only_what_is_free_and_stays_within_the_budget():
     prices = QuestionCosts(tuple(Modality), free, np.full((40, 4), 10.0))
     for name in ("uniform", "entropy", "k-center"):
         taken = choose_questions(
-            open_strategy(name), name, pool, prices, Budget(questions=12), np.random.default_rng(0)
+            make_strategy(name), name, pool, prices, Budget(questions=12), np.random.default_rng(0)
         )
         asked = [(s.row, prices.passes.index(p)) for s in taken for p in s.passes]
         assert 10 <= len(asked) <= 12
         assert all(free[row, column] for row, column in asked)
         again = choose_questions(
-            open_strategy(name), name, pool, prices, Budget(questions=12), np.random.default_rng(0)
+            make_strategy(name), name, pool, prices, Budget(questions=12), np.random.default_rng(0)
         )
         assert again == taken
 
@@ -160,13 +160,13 @@ def test_a_budget_that_is_no_time_is_a_usage_error(text):
 
 def test_what_follows_a_colon_must_mean_something():
     with pytest.raises(ConfigError, match="stands on no other"):
-        open_strategy("k-center:bald")
+        make_strategy("k-center:bald")
     with pytest.raises(UnknownName):
-        open_strategy("bold")
+        make_strategy("bold")
     with pytest.raises(AnnotateError, match="combined by 'men'"):
-        open_strategy("entropy", {"entropy": {"combine": "men"}})
+        make_strategy("entropy", {"entropy": {"combine": "men"}})
     with pytest.raises(ConfigError, match="has no option 'comb'"):
-        open_strategy("entropy", {"entropy": {"comb": "mean"}})
+        make_strategy("entropy", {"entropy": {"comb": "mean"}})
 
 
 def test_the_error_that_an_answer_takes_away_is_that_of_a_normal_answer():
@@ -174,7 +174,7 @@ def test_the_error_that_an_answer_takes_away_is_that_of_a_normal_answer():
     members = np.full((2, 3, 3), 1 / 3, np.float32)
     epistemic, noise = np.array([0.5, 0.5, 0.1], np.float32), np.array([0.5, 5.0, 0.001], np.float32)
     said = TaskPrediction(task, members, np.zeros(3, np.float32), epistemic, noise)
-    found = open_strategy("variance-reduction").score(said, make_pool(n=3))
+    found = make_strategy("variance-reduction").score(said, make_pool(n=3))
     # Posterior variance of a normal: s² n² / (s² + n²). The scale is 2 wide, so half of it is 1.
     s2, n2 = epistemic.astype(float) ** 2, np.maximum(noise.astype(float), 0.002) ** 2
     assert found == pytest.approx(s2 - s2 * n2 / (s2 + n2), rel=1e-5)
@@ -185,7 +185,7 @@ def test_the_error_that_an_answer_takes_away_from_classes_is_that_of_the_brier_s
     torn = np.array([[[0.9, 0.1, 0, 0]], [[0.1, 0.9, 0, 0]]], np.float32)
     doubtful = np.full((2, 1, 4), 0.25, np.float32)
     zero = np.zeros(1, np.float32)
-    strategy = open_strategy("variance-reduction")
+    strategy = make_strategy("variance-reduction")
     first, second = (
         strategy.score(TaskPrediction(Task(EMOTION, T), m, zero, zero, zero), make_pool(n=1))
         for m in (torn, doubtful)

@@ -16,7 +16,7 @@ from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.model_config import ModelConfig
 from annotate.learning.predict import predict
 from annotate.learning.tensors import Frames
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.registry import ENCODERS
 from annotate.types import Modality
 from benchmarks._generated import Plan, generate
@@ -52,13 +52,13 @@ def trained(plan, name):
 def correlation(plan, name):
     """With the truth, on those not seen."""
     made, corpus, test, origins = trained(plan, name)
-    said = predict(made, corpus.read, test, origins=origins)[0]["sentiment.T"].mean
+    said = predict(made, corpus.read, test, origins=origins).predictions["sentiment.T"].mean
     truth = corpus.truth["sentiment.T"][[int(i) for i in test]]
     return float(np.corrcoef(said, truth)[0, 1])
 
 
 def encoder(name, width=3, hidden=8, **options):
-    return ENCODERS.get(name)(width, hidden, 0.0, options_of(ENCODERS, name, options)).eval()
+    return ENCODERS.get(name)(width, hidden, 0.0, parse_options(ENCODERS, name, options)).eval()
 
 
 def frames(n=4, rows=6, width=3):

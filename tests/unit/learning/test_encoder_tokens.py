@@ -112,7 +112,7 @@ def test_one_table_is_trained_by_every_task_and_comes_back_from_a_checkpoint(tmp
     assert tables == ["common.T-table.weight"]
     checkpoint.write(made, tmp_path / "model")
     again = checkpoint.read(tmp_path / "model")
-    first, second = (predict(m, known.read, known.train)[0] for m in (made, again))
+    first, second = (predict(m, known.read, known.train).predictions for m in (made, again))
     for task in TASKS:
         np.testing.assert_array_equal(first[task.id].members, second[task.id].members)
 
@@ -145,7 +145,7 @@ def test_a_word_that_decides_is_learned(inner):
         fit_ensemble(known, recipe, seed=0, device="cpu"), known.read, [f"{i:04d}" for i in range(120, 240)]
     )
     truth = [known.labels[f"{i:04d}", "sentiment.T"].value for i in range(120, 240)]
-    assert np.corrcoef(said[0]["sentiment.T"].mean, truth)[0, 1] > 0.8
+    assert np.corrcoef(said.predictions["sentiment.T"].mean, truth)[0, 1] > 0.8
 
 
 def test_features_that_are_no_tokens_are_refused():
@@ -225,7 +225,7 @@ def test_a_checkpoint_brings_its_weights_back_and_says_so_when_the_model_is_gone
     made = fit_ensemble(known, further(tmp_path / "copy", rate=1.0), seed=0, device="cpu")
     checkpoint.write(made, tmp_path / "model")
     again = checkpoint.read(tmp_path / "model")
-    first, second = (predict(m, known.read, known.train)[0] for m in (made, again))
+    first, second = (predict(m, known.read, known.train).predictions for m in (made, again))
     for task in TASKS:
         np.testing.assert_array_equal(first[task.id].members, second[task.id].members)
     shutil.rmtree(tmp_path / "copy")

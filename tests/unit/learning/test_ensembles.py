@@ -18,7 +18,7 @@ from annotate.learning.heads._answers import classification, entropy, multilabel
 from annotate.learning.predict import predict
 from annotate.learning.prepared import TrainingSet
 from annotate.learning.voting import majority_vote
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.registry import ENSEMBLES
 from annotate.types import Kind, Label, Modality, Task
 from tests.contracts.test_part_contract import SMALL, labelled
@@ -34,7 +34,7 @@ FOUR = Task(dimensions.classification("e", *"abcd"), Modality.TEXT)
 def train(name: str, **changes: object) -> tuple[object, dict]:
     training_set = labelled()
     made = fit_ensemble(training_set, replace(SMALL, ensemble=name, **changes), seed=0, device="cpu")
-    return made, predict(made, training_set.read, training_set.train)[0]
+    return made, predict(made, training_set.read, training_set.train).predictions
 
 
 def test_mc_dropout_has_one_network_and_a_member_for_each_pass():
@@ -49,7 +49,7 @@ def test_mc_dropout_says_the_same_each_time_and_without_dropout_all_passes_agree
     made = fit_ensemble(
         training_set, replace(SMALL, ensemble="mc-dropout", dropout=0.5), seed=0, device="cpu"
     )
-    one, again = (predict(made, training_set.read, training_set.train)[0] for _ in range(2))
+    one, again = (predict(made, training_set.read, training_set.train).predictions for _ in range(2))
     assert np.array_equal(one["sentiment.M"].members, again["sentiment.M"].members)
     _, sober = train("mc-dropout", dropout=0.0)
     assert np.allclose(sober["sentiment.M"].epistemic, 0, atol=1e-6)
@@ -58,7 +58,7 @@ def test_mc_dropout_says_the_same_each_time_and_without_dropout_all_passes_agree
 @pytest.mark.parametrize("passes", [0, 1_000_000_000])
 def test_mc_dropout_refuses_passes_that_no_memory_holds(passes):
     with pytest.raises(ConfigError, match="passes cannot be") as raised:
-        options_of(ENSEMBLES, "mc-dropout", {"passes": passes})
+        parse_options(ENSEMBLES, "mc-dropout", {"passes": passes})
     assert "1 to 1000" in raised.value.hint
 
 
@@ -166,7 +166,7 @@ def stacked() -> tuple[TrainingSet, Checkpoint]:
 
 def means(made: Checkpoint, training_set: TrainingSet) -> np.ndarray:
     """(members, n) on the scale, of the train samples."""
-    said = predict(made, training_set.read, training_set.train)[0][THREE.id]
+    said = predict(made, training_set.read, training_set.train).predictions[THREE.id]
     return said.members.astype(float) @ np.array([-1.0, 0.0, 1.0])
 
 
@@ -229,7 +229,7 @@ def test_views_of_modalities_without_features_fall_together():
 @pytest.mark.parametrize("views", [(), ("",), ("TX",), ("TA", "AT"), ("TT",)])
 def test_views_that_cannot_be_are_refused(views):
     with pytest.raises(ConfigError, match="views"):
-        options_of(ENSEMBLES, "stacking", {"views": views})
+        parse_options(ENSEMBLES, "stacking", {"views": views})
 
 
 def test_a_stacked_ensemble_says_the_same_when_it_is_read_again(tmp_path, stacked):

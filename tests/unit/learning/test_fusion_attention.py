@@ -23,46 +23,46 @@ def only_text_is_read(fusion):
 def test_what_the_rows_of_one_modality_show_reaches_the_code_of_another(name):
     fusion = only_text_is_read(made(name))
     assert fusion.reads_states
-    codes, inputs = samples()
-    plain = fusion(codes, inputs)
-    moved = codes["A"].states.clone()
+    representations, inputs = samples()
+    plain = fusion(representations, inputs)
+    moved = representations["A"].states.clone()
     moved[:, 2] += 3.0
-    assert not torch.allclose(plain, fusion(changed(codes, "A", states=moved), inputs), atol=1e-4)
-    vector = changed(codes, "A", vector=codes["A"].vector + 3)
+    assert not torch.allclose(plain, fusion(changed(representations, "A", states=moved), inputs), atol=1e-4)
+    vector = changed(representations, "A", vector=representations["A"].vector + 3)
     assert torch.allclose(plain, fusion(vector, inputs), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", LOOKING)
 def test_rows_that_are_padding_and_modalities_that_are_missing_are_not_seen(name):
     fusion = made(name)
-    codes, inputs = samples()
-    mask = codes["A"].mask.clone()
+    representations, inputs = samples()
+    mask = representations["A"].mask.clone()
     mask[:, 3:] = False
-    loud = codes["A"].states.clone()
+    loud = representations["A"].states.clone()
     loud[:, 3:] = 50.0
-    short = changed(codes, "A", mask=mask)
+    short = changed(representations, "A", mask=mask)
     assert torch.allclose(fusion(short, inputs), fusion(changed(short, "A", states=loud), inputs), atol=1e-6)
-    gone = without(codes, inputs, "A")
+    gone = without(representations, inputs, "A")
     other = changed(gone[0], "A", vector=-gone[0]["A"].vector, states=-gone[0]["A"].states)
     assert torch.equal(fusion(*gone), fusion(other, gone[1]))
 
 
 @pytest.mark.parametrize("name", LOOKING)
 def test_one_modality_alone_and_none_at_all_still_make_a_code(name):
-    codes, inputs = samples()
+    representations, inputs = samples()
     for key in "TAV":
-        codes, inputs = without(codes, inputs, key)
-    assert torch.isfinite(made(name)(codes, inputs)).all()
+        representations, inputs = without(representations, inputs, key)
+    assert torch.isfinite(made(name)(representations, inputs)).all()
     text = made(name, widths={"T": 5})(*samples(widths={"T": 5}))
     assert text.shape == (6, HIDDEN) and torch.isfinite(text).all()
 
 
 def test_rows_of_a_set_have_no_order_for_co_attention_and_one_for_cross_modal():
-    codes, inputs = samples()
-    turned = changed(codes, "A", states=codes["A"].states.flip(1))
+    representations, inputs = samples()
+    turned = changed(representations, "A", states=representations["A"].states.flip(1))
     one, other = made("co-attention"), made("cross-modal")
-    assert torch.allclose(one(codes, inputs), one(turned, inputs), atol=1e-5)
-    assert not torch.allclose(other(codes, inputs), other(turned, inputs), atol=1e-4)
+    assert torch.allclose(one(representations, inputs), one(turned, inputs), atol=1e-5)
+    assert not torch.allclose(other(representations, inputs), other(turned, inputs), atol=1e-4)
 
 
 def test_co_attention_compares_two_modalities_once_and_reads_it_both_ways():

@@ -10,20 +10,22 @@ from tests.support.fusion_factory import WIDTHS, made, samples, without
 
 def test_early_reads_the_rows_and_no_code_of_any_encoder():
     fusion = made("early")
-    (codes, inputs), (others, _) = samples(), samples(seed=2)
-    assert torch.equal(fusion(codes, inputs), fusion(others, inputs))
+    (representations, inputs), (others, _) = samples(), samples(seed=2)
+    assert torch.equal(fusion(representations, inputs), fusion(others, inputs))
     moved = inputs._replace(values={**inputs.values, "A": inputs.values["A"] + 1})
-    assert not torch.allclose(fusion(codes, inputs), fusion(codes, moved))
+    assert not torch.allclose(fusion(representations, inputs), fusion(representations, moved))
 
 
 def test_early_sees_what_two_modalities_show_at_the_same_time():
     """The same rows of audio in another order: alone they say the same, beside those of text they do not."""
     fusion = made("early", stretches=4)
-    codes, inputs = samples(rows=(4, 4, 4))
+    representations, inputs = samples(rows=(4, 4, 4))
     turned = {**inputs.values, "A": inputs.values["A"].flip(1)}
-    assert not torch.allclose(fusion(codes, inputs), fusion(codes, inputs._replace(values=turned)), atol=1e-3)
+    assert not torch.allclose(
+        fusion(representations, inputs), fusion(representations, inputs._replace(values=turned)), atol=1e-3
+    )
     all_turned = inputs._replace(values={k: v.flip(1) for k, v in inputs.values.items()})
-    assert torch.allclose(fusion(codes, inputs), fusion(codes, all_turned), atol=1e-5)
+    assert torch.allclose(fusion(representations, inputs), fusion(representations, all_turned), atol=1e-5)
 
 
 def test_early_puts_rows_of_equal_number_side_by_side_as_they_are():
@@ -37,12 +39,12 @@ def test_early_puts_rows_of_equal_number_side_by_side_as_they_are():
 
 def test_early_aligns_by_time_so_that_twice_as_many_rows_say_the_same():
     fusion = made("early")
-    codes, inputs = samples()
+    representations, inputs = samples()
     slow = inputs._replace(
         values={**inputs.values, "V": inputs.values["V"].repeat_interleave(2, dim=1)},
         masks={**inputs.masks, "V": inputs.masks["V"].repeat_interleave(2, dim=1)},
     )
-    assert torch.allclose(fusion(codes, inputs), fusion(codes, slow), atol=1e-5)
+    assert torch.allclose(fusion(representations, inputs), fusion(representations, slow), atol=1e-5)
 
 
 def test_a_stretch_is_the_mean_of_its_rows_weighted_by_overlap():
@@ -55,33 +57,37 @@ def test_a_stretch_is_the_mean_of_its_rows_weighted_by_overlap():
 
 def test_early_says_the_same_of_single_rows_whatever_the_padding():
     fusion = made("early")
-    codes, inputs = samples(rows=(1, 1, 1))
+    representations, inputs = samples(rows=(1, 1, 1))
     padded = inputs._replace(
         values={k: torch.nn.functional.pad(v, (0, 0, 0, 2), value=3.0) for k, v in inputs.values.items()},
         masks={k: torch.nn.functional.pad(v, (0, 2)) for k, v in inputs.masks.items()},
     )
-    assert torch.allclose(fusion(codes, inputs), fusion(codes, padded), atol=1e-6)
+    assert torch.allclose(fusion(representations, inputs), fusion(representations, padded), atol=1e-6)
 
 
 @pytest.mark.parametrize("learned", [True, False])
 def test_the_head_of_the_late_code_is_the_weighted_mean_of_its_answers_to_each_modality(learned):
     fusion = made("late", T=1.0, A=2.0, V=5.0, learned=learned)
-    codes, inputs = samples()
+    representations, inputs = samples()
     head = torch.nn.Linear(8, 3)
-    each = torch.stack([head(codes[key].vector) for key in WIDTHS])
+    each = torch.stack([head(representations[key].vector) for key in WIDTHS])
     expected = (torch.tensor([1.0, 2.0, 5.0])[:, None, None] * each).sum(dim=0) / 8
-    assert torch.allclose(head(fusion(codes, inputs)), expected, atol=1e-6)
+    assert torch.allclose(head(fusion(representations, inputs)), expected, atol=1e-6)
 
 
 def test_the_late_weights_of_a_missing_modality_go_to_the_others():
     fusion = made("late", T=1.0, A=2.0, V=5.0)
-    codes, inputs = without(*samples(), "V", slice(0, 2))
-    fused = fusion(codes, inputs)
-    assert torch.allclose(fused[:2], ((codes["T"].vector + 2 * codes["A"].vector) / 3)[:2], atol=1e-6)
-    assert not torch.allclose(fused[2:], ((codes["T"].vector + 2 * codes["A"].vector) / 3)[2:], atol=1e-2)
+    representations, inputs = without(*samples(), "V", slice(0, 2))
+    fused = fusion(representations, inputs)
+    assert torch.allclose(
+        fused[:2], ((representations["T"].vector + 2 * representations["A"].vector) / 3)[:2], atol=1e-6
+    )
+    assert not torch.allclose(
+        fused[2:], ((representations["T"].vector + 2 * representations["A"].vector) / 3)[2:], atol=1e-2
+    )
     for key in WIDTHS:
-        codes, inputs = without(codes, inputs, key)
-    assert (fusion(codes, inputs) == 0).all()
+        representations, inputs = without(representations, inputs, key)
+    assert (fusion(representations, inputs) == 0).all()
 
 
 def test_late_weights_are_learned_unless_given_for_good():

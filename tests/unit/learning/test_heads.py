@@ -6,7 +6,7 @@ import torch
 
 from annotate.learning.heads.base import Target
 from annotate.learning.heads.ordinal import logits
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.registry import HEADS
 from annotate.types import Label, Modality, Task
 from tests.support.dimensions import SENTIMENT, classification, multilabel
@@ -18,7 +18,7 @@ UNIT = Target()
 
 
 def make(name, task, **options):
-    return HEADS.get(name)(4, task, options_of(HEADS, name, options))
+    return HEADS.get(name)(4, task, parse_options(HEADS, name, options))
 
 
 def learn(head, targets, steps=400):

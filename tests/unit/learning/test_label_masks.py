@@ -12,7 +12,7 @@ from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.tensors import Inputs, Output
 from annotate.learning.trainer import evaluate, fit
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.registry import HEADS, WEIGHTINGS
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 
@@ -33,7 +33,7 @@ def _one_thread():
 
 def head_of(name):
     task = next(t for t in TASKS if t.dimension.kind is HEADS.get(name).kind)
-    return HEADS.get(name)(4, task, options_of(HEADS, name, {}))
+    return HEADS.get(name)(4, task, parse_options(HEADS, name, {}))
 
 
 def outcome(head, filler, weight_filler):

@@ -176,10 +176,12 @@ def test_answers_are_the_same_in_pieces(memory):
     training_set = labelled()
     made = fit_ensemble(training_set, recipe, seed=0, device="cpu")
     ids = training_set.train
-    whole, codes = predict(made, training_set.read, ids, origins=training_set.origins)
+    output = predict(made, training_set.read, ids, origins=training_set.origins)
+    whole, embeddings = output.predictions, output.embeddings
     memory(4)
-    again, codes_again = predict(made, training_set.read, ids, origins=training_set.origins)
-    assert np.allclose(codes, codes_again, atol=1e-6)
+    output = predict(made, training_set.read, ids, origins=training_set.origins)
+    again, embeddings_again = output.predictions, output.embeddings
+    assert np.allclose(embeddings, embeddings_again, atol=1e-6)
     for task_id, said in whole.items():
         assert np.allclose(said.members, again[task_id].members, atol=1e-6)
 

@@ -28,10 +28,12 @@ def test_features_are_read_in_parts_and_each_answer_stands_in_its_place(checkpoi
         asked.append(len(wanted))
         return [frames[modality][int(i)] for i in wanted]
 
-    whole, fused = predict(checkpoint, read, ids)
+    output = predict(checkpoint, read, ids)
+    whole, fused = output.predictions, output.embeddings
     assert max(asked) <= CHUNK
     some = ids[CHUNK - 3 : CHUNK + 3]
-    part, fused_of_part = predict(checkpoint, read, some)
+    output = predict(checkpoint, read, some)
+    part, fused_of_part = output.predictions, output.embeddings
     rows = [ids.index(i) for i in some]
     assert np.allclose(fused[rows], fused_of_part, atol=1e-5)
     for task in TASKS:
@@ -41,6 +43,7 @@ def test_features_are_read_in_parts_and_each_answer_stands_in_its_place(checkpoi
 
 
 def test_an_empty_pool_has_no_answers(checkpoint):
-    said, fused = predict(checkpoint, lambda modality, wanted: [], [])
+    output = predict(checkpoint, lambda modality, wanted: [], [])
+    said, fused = output.predictions, output.embeddings
     assert fused.shape == (0, SMALL.hidden)
     assert all(said[task.id].members.shape[1] == 0 for task in TASKS)

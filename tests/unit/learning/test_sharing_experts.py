@@ -43,17 +43,17 @@ def test_experts_that_are_not_asked_learn_nothing_from_a_sample():
 
 def test_load_is_the_chance_to_be_chosen_when_the_noise_is_drawn_anew():
     gate = SparseGate(hidden=4, experts=3, active=1).train()
-    code = torch.randn(1, 4).expand(20000, 4)
-    gates, load = gate(code)
+    representation = torch.randn(1, 4).expand(20000, 4)
+    gates, load = gate(representation)
     assert torch.allclose((gates > 0).float().mean(dim=0), load.mean(dim=0), atol=0.05)
 
 
 def loads(net) -> torch.Tensor:
-    """(experts,) how many codes of the samples each is asked about."""
+    """(experts,) how many representations of the samples each is asked about."""
     inputs, _ = samples(200, seed=1)
     with torch.no_grad():
-        codes = torch.stack(list(net.eval().sharing.tower(inputs).values()))
-        return (net.sharing.gate(codes)[0] > 0).float().flatten(0, 1).sum(dim=0)
+        representations = torch.stack(list(net.eval().sharing.tower(inputs).values()))
+        return (net.sharing.gate(representations)[0] > 0).float().flatten(0, 1).sum(dim=0)
 
 
 def test_the_load_evens_out_with_the_balance_and_not_without():
@@ -109,10 +109,10 @@ def test_mmoe_gates_of_two_tasks_on_one_code_part_ways():
     net = network("mmoe")
     inputs, targets = samples(64)
     taught(net, inputs, targets, 60)
-    code = net.sharing.tower(inputs)["T"]
+    representation = net.sharing.tower(inputs)["T"]
     weights = [
-        net.sharing.gates[t.id.replace(".", "-")](code).softmax(dim=-1)
-        for t in (SENTIMENT_TASKS[0], SENTIMENT_TASKS[3])
+        net.sharing.gates[t.id.replace(".", "-")](representation).softmax(dim=-1)
+        for t in (TASKS[0], TASKS[3])
     ]
     assert all(torch.allclose(w.sum(dim=-1), torch.ones(64)) and (w > 0).all() for w in weights)
     assert (weights[0] - weights[1]).abs().mean().item() > 0.02

@@ -132,7 +132,7 @@ def test_features_of_another_width_ask_for_training(trained, corpus):
 def test_a_handful_of_samples_trains(n):
     few = Corpus(n)
     made = fit_ensemble(few.training_set(few.ids), RECIPE, seed=0, device="cpu")
-    predictions, _ = predict(made, few.read, few.ids)
+    predictions = predict(made, few.read, few.ids).predictions
     assert all(np.isfinite(p.members).all() and np.isfinite(p.mean).all() for p in predictions.values())
 
 
@@ -142,7 +142,7 @@ def test_constant_labels_and_a_single_class_are_learned_as_such():
         value = "sad" if key[1] == "emotion.M" else 0.5
         dull.labels[key] = Label(*key, value, {str(value): 1.0}, 1)
     made = fit_ensemble(dull.training_set(dull.ids), RECIPE, seed=0, device="cpu")
-    predictions, _ = predict(made, dull.read, dull.ids)
+    predictions = predict(made, dull.read, dull.ids).predictions
     assert np.allclose(predictions["sentiment.T"].mean, 0.5, atol=0.15)
     assert (predictions["emotion.M"].mean == 2).all()
 
@@ -151,7 +151,7 @@ def test_constant_features_say_nothing_and_break_nothing():
     flat = Corpus(12)
     flat.frames = {m: [np.full((2, d), 3.0)] * 12 for m, d in DIMS.items()}
     made = fit_ensemble(flat.training_set(flat.ids), RECIPE, seed=0, device="cpu")
-    predictions, _ = predict(made, flat.read, flat.ids)
+    predictions = predict(made, flat.read, flat.ids).predictions
     assert np.ptp(predictions["sentiment.M"].mean) == 0
 
 
@@ -159,7 +159,8 @@ def test_a_modality_that_is_missing_everywhere_breaks_nothing():
     mute = Corpus(12)
     mute.frames[T] = [np.zeros((1, DIMS[T]))] * 12
     made = fit_ensemble(mute.training_set(mute.ids), RECIPE, seed=0, device="cpu")
-    predictions, embeddings = predict(made, mute.read, mute.ids)
+    output = predict(made, mute.read, mute.ids)
+    predictions, embeddings = output.predictions, output.embeddings
     assert np.isfinite(embeddings).all()
     assert np.isfinite(predictions["sentiment.T"].mean).all()
 
@@ -228,8 +229,8 @@ def test_a_unimodal_head_never_sees_another_modality(trained, corpus):
     def mixed(modality, ids):
         return (corpus if modality is A else other).read(modality, ids)
 
-    plain, _ = predict(trained, corpus.read, corpus.ids[:20])
-    swapped, _ = predict(trained, mixed, corpus.ids[:20])
+    plain = predict(trained, corpus.read, corpus.ids[:20]).predictions
+    swapped = predict(trained, mixed, corpus.ids[:20]).predictions
     assert np.array_equal(plain["sentiment.A"].members, swapped["sentiment.A"].members)
     assert not np.array_equal(plain["sentiment.M"].members, swapped["sentiment.M"].members)
 
@@ -301,7 +302,8 @@ def test_training_leaves_the_random_state_of_the_caller_alone(corpus):
 
 def test_every_task_is_learned_better_than_the_constant(trained, corpus):
     held_out = corpus.ids[140:]
-    predictions, embeddings = predict(trained, corpus.read, held_out)
+    output = predict(trained, corpus.read, held_out)
+    predictions, embeddings = output.predictions, output.embeddings
     rows = [int(s) for s in held_out]
     for modality in Modality:
         truth = corpus.truth[modality][rows]
@@ -335,7 +337,7 @@ def test_missing_labels_leave_the_other_tasks_learnable(corpus):
     sparse.labels = {key: sparse.labels[key] for key, kept in zip(sparse.labels, keep, strict=True) if kept}
     ids = sorted({s for s, _ in sparse.labels})
     made = fit_ensemble(sparse.training_set(ids[:130], ids[130:150]), RECIPE, seed=0, device="cpu")
-    predictions, _ = predict(made, sparse.read, sparse.ids)
+    predictions = predict(made, sparse.read, sparse.ids).predictions
     for modality in Modality:
         assert np.corrcoef(predictions[f"sentiment.{modality}"].mean, sparse.truth[modality])[0, 1] > 0.6
 
@@ -344,18 +346,20 @@ def test_missing_labels_leave_the_other_tasks_learnable(corpus):
 
 
 def test_probabilities_sum_to_one_and_order_and_chunks_do_not_matter(trained, corpus, monkeypatch):
-    whole, codes = predict(trained, corpus.read, corpus.ids[:50])
+    output = predict(trained, corpus.read, corpus.ids[:50])
+    whole, embeddings = output.predictions, output.embeddings
     monkeypatch.setattr("annotate.learning.predict.CHUNK", 7)
-    pieces, _ = predict(trained, corpus.read, corpus.ids[:50][::-1])
+    pieces = predict(trained, corpus.read, corpus.ids[:50][::-1]).predictions
     for task in TASKS:
         assert whole[task.id].members.shape == (3, 50, 3)
         assert np.allclose(whole[task.id].members.sum(axis=-1), 1, atol=1e-5)
         assert np.allclose(whole[task.id].members, pieces[task.id].members[:, ::-1], atol=1e-5)
-    assert codes.dtype == np.float32
+    assert embeddings.dtype == np.float32
 
 
 def test_no_samples_give_empty_predictions(trained, corpus):
-    predictions, embeddings = predict(trained, corpus.read, [])
+    output = predict(trained, corpus.read, [])
+    predictions, embeddings = output.predictions, output.embeddings
     assert predictions["sentiment.T"].members.shape == (3, 0, 3)
     assert embeddings.shape == (0, RECIPE.hidden)
 
@@ -387,8 +391,8 @@ def test_a_checkpoint_read_again_predicts_the_same(trained, corpus, tmp_path):
     again = checkpoints.read(tmp_path / "0001")
     assert (again.tasks, again.recipe, again.fitted) == (trained.tasks, trained.recipe, trained.fitted)
     one, other = (predict(c, corpus.read, corpus.ids[:9]) for c in (trained, again))
-    assert np.array_equal(one[1], other[1])
-    assert all(np.array_equal(one[0][t.id].members, other[0][t.id].members) for t in TASKS)
+    assert np.array_equal(one.embeddings, other.embeddings)
+    assert all(np.array_equal(one.predictions[t.id].members, other.predictions[t.id].members) for t in TASKS)
 
 
 def _flip(path):

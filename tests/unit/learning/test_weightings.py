@@ -11,7 +11,7 @@ from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.tensors import Inputs
 from annotate.learning.weightings.pcgrad import project
-from annotate.options import options_of
+from annotate.options import parse_options
 from annotate.registry import WEIGHTINGS
 from annotate.types import Modality, Task
 from tests.support.dimensions import classification, regression
@@ -22,7 +22,7 @@ BOTH = torch.ones(2, 2, dtype=torch.bool)
 
 
 def make(name, tasks=TASKS, members=2, **options):
-    return WEIGHTINGS.get(name)(tasks, members, options_of(WEIGHTINGS, name, options))
+    return WEIGHTINGS.get(name)(tasks, members, parse_options(WEIGHTINGS, name, options))
 
 
 def test_fixed_weights_are_those_given():
@@ -43,7 +43,7 @@ def test_fixed_weights_are_those_given():
 )
 def test_an_option_that_cannot_be_is_refused_with_the_place_to_mend_it(name, options, said):
     with pytest.raises(ConfigError, match=re.escape(said)) as raised:
-        options_of(WEIGHTINGS, name, options)
+        parse_options(WEIGHTINGS, name, options)
     assert f"[train.options.{name}]" in raised.value.hint
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from annotate.batch.costs import PassCost
-from annotate.batch.opening import open_strategy, settings_of
+from annotate.batch.opening import make_strategy, settings_of
 from annotate.errors import NothingToDo, UnknownName, UsageError
 from annotate.learning.model_config import ModelConfig
 from annotate.simulation.cells import Cells, identity
@@ -265,9 +265,9 @@ def test_a_folder_knows_its_simulation(world, tmp_path):
             cells_of(other, PLAN, tmp_path / "one")
 
 
-def test_a_strategy_of_somebody_else_may_call_anything_options_or_on():
+def test_a_strategy_of_somebody_else_may_call_anything_options_or_inner():
     class Theirs:
-        options, on = ["of a library"], True
+        options, inner = ["of a library"], True
 
     assert settings_of(Theirs()) == {"options": {}, "on": {}}
 
@@ -281,7 +281,7 @@ def test_a_run_with_other_defaults_is_made_again(world, tmp_path, monkeypatch):
         assert cells.read(name, 0) == points
     later = replace(world, options={"entropy": {"combine": "max"}, "auto": {"share": 0.5}})
     names = ("auto", "cluster-margin:entropy", "uniform")
-    told = {name: settings_of(open_strategy(name, later.options)) for name in names}
+    told = {name: settings_of(make_strategy(name, later.options)) for name in names}
     other = Cells(tmp_path, identity(world, PLAN), lambda name: told[name.removesuffix(" by question")])
     assert [other.read(name, 0) == points for name in names] == [False, False, True]
     assert other.read("auto by question", 0) == []

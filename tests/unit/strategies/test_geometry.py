@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.errors import FeatureError, ModelError
 from annotate.types import LabeledSet, Modality, Pool, Task
 from strategies import _device, _farthest
@@ -36,7 +36,7 @@ def clumps(n: int, seed: int, width: int = 5, count: int = 9) -> np.ndarray:
 
 
 def chosen(name: str, pool: Pool, k: int, seed: int = 0) -> list[int]:
-    return open_strategy(name).select(pool, k, np.random.default_rng(seed)).indices.tolist()
+    return make_strategy(name).select(pool, k, np.random.default_rng(seed)).indices.tolist()
 
 
 def middle(points: np.ndarray) -> int:
@@ -117,7 +117,7 @@ def test_no_numbers_no_choice(name: str) -> None:
     pool = replace(
         pool,
         embeddings=np.full_like(pool.embeddings, np.inf),
-        codes={t: broken[p.task.modality] for t, p in pool.predictions.items()},
+        representations={t: broken[p.task.modality] for t, p in pool.predictions.items()},
     )
     with (
         np.errstate(all="ignore"),
@@ -199,7 +199,9 @@ def outer(pool: Pool) -> np.ndarray:
     parts = []
     for task_id in pool.asked():
         error = error_of(pool.predictions[task_id]).astype(float) * pool.missing[task_id][:, None]
-        parts.append((error[:, :, None] * pool.codes[task_id].astype(float)[:, None]).reshape(len(pool), -1))
+        parts.append(
+            (error[:, :, None] * pool.representations[task_id].astype(float)[:, None]).reshape(len(pool), -1)
+        )
     return np.concatenate(parts, axis=1)
 
 
@@ -294,7 +296,7 @@ def test_a_single_far_point_is_found_however_stale_the_distances_are() -> None:
     # Once the far point is a centre, almost every proposal of the old distances is it again.
     points = np.concatenate([np.full((1, 2), 1e4), np.random.default_rng(0).normal(size=(3000, 2))])
     pool = make_pool(n=3001, dimensions=(EMOTION,), labelled=0)
-    pool = replace(pool, codes=dict.fromkeys(pool.codes, points.astype(np.float32)))
+    pool = replace(pool, representations=dict.fromkeys(pool.representations, points.astype(np.float32)))
     found = chosen("badge", pool, 50)
     assert found[0] == 0
     assert len(set(found)) == 50
@@ -308,6 +310,9 @@ def test_badge_spreads_over_what_a_list_of_the_most_uncertain_would_repeat() -> 
         pool.predictions[task], epistemic=np.where(np.arange(60) % 4 == 0, 2, 1).astype(np.float32)
     )
     pool = replace(
-        pool, predictions={task: said}, missing={task: np.ones(60, dtype=bool)}, codes={task: places}
+        pool,
+        predictions={task: said},
+        missing={task: np.ones(60, dtype=bool)},
+        representations={task: places},
     )
     assert {i % 4 for i in chosen("badge", pool, 4)} == {0, 1, 2, 3}

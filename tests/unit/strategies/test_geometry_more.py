@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.errors import ConfigError, FeatureError, UsageError
 from annotate.types import LabeledSet, Pool
 from strategies.cluster_margin import in_turns
@@ -25,7 +25,7 @@ def only(pool: Pool, *tasks: str) -> Pool:
 
 
 def chosen(name: str, pool: Pool, k: int, seed: int = 0, **options: object) -> list[int]:
-    made = open_strategy(name, {name: options})
+    made = make_strategy(name, {name: options})
     return made.select(pool, k, np.random.default_rng(seed)).indices.tolist()
 
 
@@ -73,12 +73,12 @@ def test_ranked_batch_looks_as_far_as_it_has_to(monkeypatch: pytest.MonkeyPatch)
 def test_scores_that_are_no_shares_weigh_as_much_as_distances():
     """`margin` lies in [-1, 0]; as it is, it would only ever be a punishment of at most (1 - α)."""
     pool = only(make_pool(60, dimensions=(EMOTION,), labelled=50), "emotion.T")
-    scores = open_strategy("margin").pool_scores(pool, np.random.default_rng(0))
+    scores = make_strategy("margin").pool_scores(pool, np.random.default_rng(0))
     stretched = (scores - scores.min()) / (scores.max() - scores.min())
     gap = np.linalg.norm(pool.embeddings[:, None] - pool.known.embeddings[None], axis=2).min(axis=1)
     alpha = 60 / 110
     best = int((alpha * (1 - 1 / (1 + gap)) + (1 - alpha) * stretched).argmax())
-    assert open_strategy("ranked-batch:margin").select(pool, 1, np.random.default_rng(0)).indices[0] == best
+    assert make_strategy("ranked-batch:margin").select(pool, 1, np.random.default_rng(0)).indices[0] == best
 
 
 def test_density_is_the_mean_over_all_pairs() -> None:
@@ -118,7 +118,7 @@ def test_probcover_covers_as_much_as_a_plain_greedy_search(monkeypatch: pytest.M
     places = rng.normal(0, 6, (5, 4))
     points = (places[rng.integers(5, size=400)] + rng.normal(size=(400, 4))).astype(np.float32)
     pool = Pool(np.array([f"{i:016x}" for i in range(390)]), {}, {}, points[10:], LabeledSet(points[:10]))
-    selection = open_strategy("probcover").select(pool, 30, rng)
+    selection = make_strategy("probcover").select(pool, 30, rng)
     wide = pool.embeddings.astype(float)
     inside = np.linalg.norm(wide[:, None] - wide, axis=2) <= 2.5
     free = np.linalg.norm(wide[:, None] - points[:10], axis=2).min(1) > 2.5
@@ -144,16 +144,16 @@ def test_a_ball_is_pure_until_it_meets_another_cluster() -> None:
 
 
 def plain_bait(pool: Pool, k: int, ridge_of_pool: float = 1.0) -> list[int]:
-    code = next(iter(pool.codes.values())).astype(float)
+    representation = next(iter(pool.representations.values())).astype(float)
     task = next(iter(pool.predictions))
 
-    def rows(prediction: object, codes: np.ndarray) -> np.ndarray:
+    def rows(prediction: object, representations: np.ndarray) -> np.ndarray:
         error = prediction.probs.astype(float)
         error[np.arange(len(error)), error.argmax(1)] -= 1
-        return np.linalg.norm(error, axis=1)[:, None] * codes
+        return np.linalg.norm(error, axis=1)[:, None] * representations
 
-    given = rows(pool.predictions[task], code)
-    known = rows(pool.known.predictions[task], pool.known.codes[task].astype(float))
+    given = rows(pool.predictions[task], representation)
+    known = rows(pool.known.predictions[task], pool.known.representations[task].astype(float))
     fisher = given.T @ given / len(given)
     start = known.T @ known + ridge_of_pool * np.trace(fisher) / len(fisher) * np.eye(len(fisher))
 
@@ -176,8 +176,8 @@ def test_bait_is_the_greedy_search_forward_and_back(labelled: int) -> None:
     pool = only(pool, "emotion.T")
     pool = replace(
         pool,
-        codes={"emotion.T": pool.codes["emotion.T"]},
-        known=replace(pool.known, codes={"emotion.T": pool.known.codes["emotion.T"]}),
+        representations={"emotion.T": pool.representations["emotion.T"]},
+        known=replace(pool.known, representations={"emotion.T": pool.known.representations["emotion.T"]}),
     )
     assert chosen("bait", pool, 8) == plain_bait(pool, 8)
 
@@ -197,8 +197,8 @@ def test_uniform_gives_every_group_its_share_and_every_sample_the_same_chance() 
 def test_uniform_tells_the_chance_of_each() -> None:
     pool = make_pool(n=40)
     for options in ({}, {"per": "speaker"}, {"per": "video"}):
-        selection = open_strategy("uniform", {"uniform": options}).select(pool, 8, np.random.default_rng(0))
-        assert selection.chances == pytest.approx(np.full(8, 0.2))
+        selection = make_strategy("uniform", {"uniform": options}).select(pool, 8, np.random.default_rng(0))
+        assert selection.inclusion_probabilities == pytest.approx(np.full(8, 0.2))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_uniform_tells_the_chance_of_each() -> None:
 )  # fmt: skip
 def test_options_that_make_no_sense_are_refused_with_a_way_out(name: str, options: dict) -> None:
     with pytest.raises(ConfigError) as caught:
-        open_strategy(name, {name: options})
+        make_strategy(name, {name: options})
     assert caught.value.hint
 
 

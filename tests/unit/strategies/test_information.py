@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.errors import ConfigError, ModelError, UnknownName
 from annotate.types import Kind, Modality, Task
 from tests.support.dimensions import SENTIMENT, THEMES
@@ -49,12 +49,12 @@ def pool_with(prediction):
         pool,
         predictions={task_id: prediction},
         missing={task_id: np.ones(n, bool)},
-        codes={task_id: pool.codes[task_id]},
+        representations={task_id: pool.representations[task_id]},
     )
 
 
 def score(name, prediction):
-    return open_strategy(name).score(prediction, pool_with(prediction))
+    return make_strategy(name).score(prediction, pool_with(prediction))
 
 
 COMMITTEES = [
@@ -138,7 +138,7 @@ def test_spread_on_the_scale_is_that_of_the_members_and_not_the_noise():
 def test_one_model_alone_is_refused_and_not_ranked_by_chance(name):
     pool = pool_with(replace(said(SENTIMENT, 9, members=1), epistemic=np.zeros(9, np.float32)))
     with pytest.raises(ModelError, match="ensemble") as caught:
-        open_strategy(name).select(pool, 3, np.random.default_rng(0))
+        make_strategy(name).select(pool, 3, np.random.default_rng(0))
     assert "members" in caught.value.hint
 
 
@@ -147,7 +147,7 @@ def test_one_model_alone_is_refused_and_not_ranked_by_chance(name):
 
 def drawing(text, scores, **options):
     """Draws k of samples with these scores by a seed."""
-    made = open_strategy(text, {text.partition(":")[0]: options})
+    made = make_strategy(text, {text.partition(":")[0]: options})
     made.scored.pool_scores = lambda pool, rng: np.asarray(scores, float)
     pool = make_pool(len(scores), labelled=0)
     return lambda k, seed=0: made.select(pool, k, np.random.default_rng(seed))
@@ -181,14 +181,14 @@ def test_chances_weigh_a_sample_so_that_totals_come_out_right():
     scores = np.array([5.0, 3.0, 2.0, 1.0, 1.0, 0.5])
     draw = drawing("power:bald", scores)
     batches = [draw(3, seed) for seed in range(1500)]
-    totals = [(scores[b.indices] ** 2 / b.chances).sum() for b in batches]
+    totals = [(scores[b.indices] ** 2 / b.inclusion_probabilities).sum() for b in batches]
     error = np.std(totals) / np.sqrt(len(totals))
     assert abs(np.mean(totals) - (scores**2).sum()) < 4 * error
 
 
 def test_all_of_the_pool_is_certain_and_nothing_is_worthless_before_something_is():
     chosen = drawing("power:bald", [0.0, 1.0, 0.0, 2.0])(4)
-    assert (chosen.chances == 1).all()
+    assert (chosen.inclusion_probabilities == 1).all()
     assert set(chosen.indices[:2].tolist()) == {1, 3}
     assert np.isfinite(chosen.scores).all()
 
@@ -203,16 +203,16 @@ def test_minus_a_gap_can_be_drawn_by_too():
 
 
 def test_a_draw_ranks_what_the_strategy_behind_it_ranks():
-    assert open_strategy("power:predictive-std").kinds == {Kind.REGRESSION}
-    assert open_strategy("power:entropy").needs == open_strategy("entropy").needs
+    assert make_strategy("power:predictive-std").kinds == {Kind.REGRESSION}
+    assert make_strategy("power:entropy").needs == make_strategy("entropy").needs
 
 
 def test_a_strategy_without_scores_of_samples_cannot_be_drawn_by():
     with pytest.raises(ConfigError, match="k-center") as caught:
-        open_strategy("power:k-center")
+        make_strategy("power:k-center")
     assert "entropy" in caught.value.hint
     with pytest.raises(UnknownName):
-        open_strategy("softmax:bold")
+        make_strategy("softmax:bold")
 
 
 @pytest.mark.parametrize("name", ["bald", *[n for n, _ in COMMITTEES]])
@@ -223,7 +223,7 @@ def test_who_has_no_share_is_not_heard(name):
     twice = replace(prediction, members=np.concatenate([first, first]))
     assert score(name, alone) == pytest.approx(score(name, twice), abs=1e-6)
     with pytest.raises(ModelError, match="one model alone"):
-        open_strategy(name).select(
+        make_strategy(name).select(
             pool_with(replace(alone, epistemic=np.zeros(9, np.float32))), 3, np.random.default_rng(0)
         )
 

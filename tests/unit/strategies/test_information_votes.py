@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.types import LabeledSet, Modality, Task, Votes
 from strategies.active_lab import trust_in
 from tests.support.pools import EMOTION, make_pool, predict
@@ -98,7 +98,7 @@ def test_the_score_is_that_of_the_paper(seed, people):
     votes, known_votes = draw(8), [*draw(10), *((0, rater, 1) for rater in range(people))]
     known_votes = list({(row, rater): (row, rater, answer) for row, rater, answer in known_votes}.values())
     pool = pool_with(8, votes, known_votes, 10, seed)
-    found = open_strategy("active-lab").score(pool.predictions[TASK.id], pool)
+    found = make_strategy("active-lab").score(pool.predictions[TASK.id], pool)
     assert found == pytest.approx(by_hand(pool), abs=1e-6)
 
 
@@ -110,7 +110,7 @@ def split_and_agreed():
 
 def test_what_raters_contradict_each_other_about_is_asked_again_and_what_they_agree_on_is_not():
     pool = split_and_agreed()
-    order = open_strategy("active-lab").select(pool, 3, np.random.default_rng(0)).indices.tolist()
+    order = make_strategy("active-lab").select(pool, 3, np.random.default_rng(0)).indices.tolist()
     assert order.index(0) < order.index(1)
     assert order[-1] == 1
 
@@ -127,9 +127,9 @@ def test_a_rater_who_answers_by_chance_counts_less():
 
 def test_without_answers_of_people_the_least_sure_sample_comes_first():
     pool = pool_with(30, [])
-    found = open_strategy("active-lab").select(pool, 30, np.random.default_rng(0)).indices.tolist()
+    found = make_strategy("active-lab").select(pool, 30, np.random.default_rng(0)).indices.tolist()
     assert (
-        found == open_strategy("least-confidence").select(pool, 30, np.random.default_rng(0)).indices.tolist()
+        found == make_strategy("least-confidence").select(pool, 30, np.random.default_rng(0)).indices.tolist()
     )
 
 

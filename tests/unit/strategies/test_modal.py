@@ -10,7 +10,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LogisticRegression
 
 from annotate.batch.choosing import choose
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.errors import ConfigError, ModelError, UnknownName
 from annotate.modal import as_modal, repair_teach
 from tests.support.dimensions import SENTIMENT, THEMES
@@ -23,7 +23,7 @@ def one_task(dimension=EMOTION, n=40, task="emotion.M", labelled=6):
 
 
 def taken(name, pool, k=6, seed=0):
-    return choose(open_strategy(name), name, pool, k, np.random.default_rng(seed))
+    return choose(make_strategy(name), name, pool, k, np.random.default_rng(seed))
 
 
 # modAL's in ours
@@ -46,7 +46,7 @@ def test_modal_chooses_on_our_predictions_what_our_strategy_chooses(theirs, ours
 
 def test_modal_chooses_by_votes_what_our_strategy_chooses_up_to_ties():
     pool = one_task()
-    score = open_strategy("vote-entropy").score(pool.predictions["emotion.M"], pool)
+    score = make_strategy("vote-entropy").score(pool.predictions["emotion.M"], pool)
     theirs = taken("modal:modAL.disagreement.vote_entropy_sampling", pool).indices
     ours = taken("vote-entropy", pool).indices
     assert score[theirs] == pytest.approx(score[ours])
@@ -148,7 +148,7 @@ def test_a_function_that_fails_says_which_and_why(theirs):
 )
 def test_a_function_that_is_not_there_is_an_error_before_anything_is_ranked(name, said):
     with pytest.raises(ConfigError, match=said) as caught:
-        open_strategy(name)
+        make_strategy(name)
     assert caught.value.hint
 
 
@@ -162,7 +162,7 @@ def test_an_entry_point_names_a_function_too(monkeypatch):
             return margin_sampling
 
     monkeypatch.setattr("strategies.modal.entry_points", lambda **_: [Entry()])
-    assert open_strategy("modal:ours").function is margin_sampling
+    assert make_strategy("modal:ours").function is margin_sampling
 
 
 def test_what_a_function_draws_from_numpy_is_decided_by_our_seed_and_leaves_no_trace(theirs):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Crowds:
+class GroupCap:
     """How much room each speaker and each video has left in a batch."""
 
     def __init__(self, groups: Mapping[str, NDArray[np.intp]], n: int, k: int, crowd: float) -> None:

@@ -1,11 +1,11 @@
-"""What strategies that read the codes of the heads prefer, against sums over every answer."""
+"""What strategies that read the representations of the heads prefer, against sums over every answer."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from annotate.batch.opening import open_strategy
+from annotate.batch.opening import make_strategy
 from annotate.errors import ModelError
 from annotate.types import LabeledSet, Modality, Task
 from tests.support.dimensions import SENTIMENT, THEMES
@@ -25,21 +25,21 @@ def alone(dimension, n=12, modality=Modality.MULTIMODAL):
 
 def test_the_expected_gradient_of_classes_is_that_of_each_answer_in_turn():
     task_id, prediction, pool = alone(EMOTION)
-    code = pool.codes[task_id].astype(float)
+    representation = pool.representations[task_id].astype(float)
     probs = prediction.probs.astype(float)
-    expected = np.zeros(len(code))
+    expected = np.zeros(len(representation))
     for answer, said in enumerate(np.eye(4)):
-        gradients = np.einsum("nc,nd->ncd", probs - said, code)
+        gradients = np.einsum("nc,nd->ncd", probs - said, representation)
         expected += probs[:, answer] * np.linalg.norm(gradients, axis=(1, 2))
-    found = open_strategy("expected-gradient-length").score(prediction, pool)
+    found = make_strategy("expected-gradient-length").score(prediction, pool)
     assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_expected_gradient_of_a_scale_is_the_spread_of_the_answer_times_the_code():
     task_id, prediction, pool = alone(SENTIMENT)
     spread = np.sqrt(prediction.epistemic.astype(float) ** 2 + prediction.aleatoric.astype(float) ** 2)
-    expected = spread * np.linalg.norm(pool.codes[task_id], axis=1)
-    found = open_strategy("expected-gradient-length").score(prediction, pool)
+    expected = spread * np.linalg.norm(pool.representations[task_id], axis=1)
+    found = make_strategy("expected-gradient-length").score(prediction, pool)
     assert found == pytest.approx(expected, rel=1e-5)
 
 
@@ -50,8 +50,8 @@ def test_the_expected_gradient_of_several_answers_is_that_of_all_sets_squared():
     for said in np.ndindex(2, 2, 2):
         chance = np.where(said, probs, 1 - probs).prod(axis=1)
         squared += chance * ((probs - said) ** 2).sum(axis=1)
-    expected = np.sqrt(squared) * np.linalg.norm(pool.codes[task_id], axis=1)
-    found = open_strategy("expected-gradient-length").score(prediction, pool)
+    expected = np.sqrt(squared) * np.linalg.norm(pool.representations[task_id], axis=1)
+    found = make_strategy("expected-gradient-length").score(prediction, pool)
     assert found == pytest.approx(expected, abs=1e-4)
 
 
@@ -59,7 +59,7 @@ def test_the_expected_gradient_of_several_answers_is_that_of_all_sets_squared():
 def test_a_model_without_codes_is_to_be_trained_anew(name):
     _, prediction, pool = alone(EMOTION)
     with pytest.raises(ModelError, match="emotion") as caught:
-        open_strategy(name).score(prediction, replace(pool, codes={}))
+        make_strategy(name).score(prediction, replace(pool, representations={}))
     assert "annotate train" in caught.value.hint
 
 
@@ -69,7 +69,7 @@ def test_a_model_without_codes_is_to_be_trained_anew(name):
 def test_conflict_is_the_spread_of_the_heads_as_a_share_of_the_scale():
     _, prediction, pool = alone(SENTIMENT)
     heads = np.stack([p.mean for p in pool.predictions.values()]).astype(float)
-    found = open_strategy("modality-conflict").score(prediction, pool)
+    found = make_strategy("modality-conflict").score(prediction, pool)
     assert found == pytest.approx(heads.std(axis=0) / 2, rel=1e-5)
 
 
@@ -87,7 +87,7 @@ def test_heads_that_are_sure_of_different_classes_conflict_most():
         for m, rows in said.items()
     }
     pool = replace(pool, predictions=predictions)
-    found = open_strategy("modality-conflict").score(predictions["emotion.T"], pool)
+    found = make_strategy("modality-conflict").score(predictions["emotion.T"], pool)
     # Four heads, two against two: the root of twice a quarter. One of four against three that know nothing.
     assert found == pytest.approx([np.sqrt(0.5), 0, np.sqrt(3 / 16 * (0.75**2 + 3 * 0.25**2))], abs=1e-6)
 
@@ -97,7 +97,7 @@ def test_a_scale_and_classes_of_one_name_are_not_held_against_each_other():
     _, prediction, pool = alone(SENTIMENT)
     said = {f"{t}.classes": p for t, p in make_pool(len(pool), dimensions=(feelings,)).predictions.items()}
     both = replace(pool, predictions={**pool.predictions, **said})
-    strategy = open_strategy("modality-conflict")
+    strategy = make_strategy("modality-conflict")
     assert strategy.score(prediction, both).tolist() == strategy.score(prediction, pool).tolist()
 
 
@@ -105,7 +105,7 @@ def test_a_project_of_one_modality_has_no_conflict_and_is_told_so():
     pool = make_pool(5, dimensions=(EMOTION,))
     pool = replace(pool, predictions={"emotion.T": pool.predictions["emotion.T"]})
     with pytest.raises(ModelError, match="one modality") as caught:
-        open_strategy("modality-conflict").select(pool, 2, np.random.default_rng(0))
+        make_strategy("modality-conflict").select(pool, 2, np.random.default_rng(0))
     assert "--strategy" in caught.value.hint
 
 
@@ -128,8 +128,8 @@ def mmal_by_hand(pool, dimension, modalities, fused):
             weight = 0.2 if modality is fused.modality else 0.1
             weights += weight
             if own.any():
-                centre = pool.known.codes[task_id][own].mean(axis=0)
-                total += weight * np.corrcoef(pool.codes[task_id][i], centre)[0, 1]
+                centre = pool.known.representations[task_id][own].mean(axis=0)
+                total += weight * np.corrcoef(pool.representations[task_id][i], centre)[0, 1]
         found.append(-total / weights)
     return found
 
@@ -142,7 +142,7 @@ def test_mmal_is_the_books_sum_over_the_heads_that_there_are(dimension, modaliti
     ids = [Task(dimension, m).id for m in present]
     pool = replace(pool, predictions={t: pool.predictions[t] for t in ids})
     fused = Task(dimension, Modality.MULTIMODAL if "M" in modalities else present[0])
-    found = open_strategy("mmal").score(pool.predictions[ids[0]], pool)
+    found = make_strategy("mmal").score(pool.predictions[ids[0]], pool)
     assert found == pytest.approx(mmal_by_hand(pool, dimension, present, fused), abs=1e-5)
 
 
@@ -156,23 +156,23 @@ def test_mmal_asks_what_looks_like_another_class_before_what_looks_like_its_own(
         make_pool(2, dimensions=(EMOTION,)),
         predictions={task.id: prediction},
         missing={task.id: np.ones(2, bool)},
-        codes={task.id: centres},
+        representations={task.id: centres},
         known=LabeledSet(
             np.zeros((2, 6), np.float32), {task.id: centres}, {}, {task.id: np.array([0.0, 1.0])}
         ),
     )
-    assert open_strategy("mmal").select(pool, 2, np.random.default_rng(0)).indices.tolist() == [1, 0]
+    assert make_strategy("mmal").select(pool, 2, np.random.default_rng(0)).indices.tolist() == [1, 0]
 
 
 # Learning loss
 
 
 def planted(dimension, n=300, seed=0):
-    """The model is the more wrong the larger the first number of the code; nothing else says so."""
+    """The model is the more wrong the larger the first number of the representation; nothing else says so."""
     rng = np.random.default_rng(seed)
     task = Task(dimension, Modality.TEXT)
-    codes = rng.normal(size=(2 * n, 6)).astype(np.float32)
-    hard = codes[:, 0] > 0.5
+    representations = rng.normal(size=(2 * n, 6)).astype(np.float32)
+    hard = representations[:, 0] > 0.5
     flat = np.ones(2 * n, np.float32)
     said = predict(task, 2 * n, rng)
     if dimension is SENTIMENT:
@@ -186,11 +186,14 @@ def planted(dimension, n=300, seed=0):
         labels = np.where(hard, 1.0, 0.0)
     said = replace(said, members=members, mean=mean, epistemic=flat, aleatoric=flat)
     known = LabeledSet(
-        codes[n:], {task.id: codes[n:]}, {task.id: said.of(np.arange(n, 2 * n))}, {task.id: labels[n:]}
+        representations[n:],
+        {task.id: representations[n:]},
+        {task.id: said.of(np.arange(n, 2 * n))},
+        {task.id: labels[n:]},
     )
     pool = replace(
         make_pool(n, dimensions=(), labelled=0), predictions={task.id: said.of(np.arange(n))},
-        missing={task.id: np.ones(n, bool)}, codes={task.id: codes[:n]}, known=known,
+        missing={task.id: np.ones(n, bool)}, representations={task.id: representations[:n]}, known=known,
     )  # fmt: skip
     return pool, hard[:n]
 
@@ -198,14 +201,14 @@ def planted(dimension, n=300, seed=0):
 @pytest.mark.parametrize("dimension", [EMOTION, SENTIMENT, THEMES])
 def test_the_module_learns_where_the_model_is_wrong_although_it_is_as_sure_everywhere(dimension):
     pool, hard = planted(dimension)
-    chosen = open_strategy("learning-loss").select(pool, 60, np.random.default_rng(0)).indices
+    chosen = make_strategy("learning-loss").select(pool, 60, np.random.default_rng(0)).indices
     assert hard[chosen].mean() > 0.9 > 2 * hard.mean()
 
 
 def test_the_module_is_the_same_for_the_same_seed():
     pool, _ = planted(EMOTION)
     first, again, other = (
-        open_strategy("learning-loss").select(pool, 60, np.random.default_rng(s)).scores.tolist()
+        make_strategy("learning-loss").select(pool, 60, np.random.default_rng(s)).scores.tolist()
         for s in (1, 1, 2)
     )
     assert first == again != other
@@ -214,12 +217,12 @@ def test_the_module_is_the_same_for_the_same_seed():
 @pytest.mark.parametrize("dimension", [EMOTION, SENTIMENT, THEMES])
 def test_with_a_handful_of_labels_the_loss_that_the_model_expects_counts(dimension):
     _, prediction, pool = alone(dimension)
-    few = replace(pool, known=LabeledSet(pool.known.embeddings, pool.known.codes))
-    found = open_strategy("learning-loss").score(prediction, few)
+    few = replace(pool, known=LabeledSet(pool.known.embeddings, pool.known.representations))
+    found = make_strategy("learning-loss").score(prediction, few)
     if dimension is SENTIMENT:
         expected = prediction.epistemic.astype(float) ** 2 + prediction.aleatoric.astype(float) ** 2
     else:
-        expected = open_strategy("entropy").score(prediction, few)
+        expected = make_strategy("entropy").score(prediction, few)
     assert found == pytest.approx(expected)
 
 
@@ -230,8 +233,8 @@ def test_where_all_losses_are_equal_the_expected_one_counts_and_not_chance():
     known = pool.known.predictions[task_id]
     right = replace(known, members=np.stack([sure] * len(known.members)))
     pool = replace(pool, known=replace(pool.known, predictions={task_id: right}))
-    strategy = open_strategy("learning-loss")
-    expected = open_strategy("entropy").score(pool.predictions[task_id], pool)
+    strategy = make_strategy("learning-loss")
+    expected = make_strategy("entropy").score(pool.predictions[task_id], pool)
     assert strategy.score(pool.predictions[task_id], pool) == pytest.approx(expected)
 
 
@@ -239,5 +242,5 @@ def test_where_all_losses_are_equal_the_expected_one_counts_and_not_chance():
 def test_gradients_without_codes_are_to_be_trained_anew(name):
     pool = make_pool(dimensions=(EMOTION,))
     with pytest.raises(ModelError, match="does not say what it makes of") as caught:
-        open_strategy(name).select(replace(pool, codes={}), 5, np.random.default_rng(0))
+        make_strategy(name).select(replace(pool, representations={}), 5, np.random.default_rng(0))
     assert "annotate train" in caught.value.hint

@@ -4,40 +4,40 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from annotate.errors import ConfigError
-from annotate.options import made_with
+from annotate.options import make_plugin
 from annotate.registry import STRATEGIES
 from annotate.types import Kind, Requirement
 from strategies._scored import ScoredStrategy
 
-Others = Mapping[str, Mapping[str, Any]]
+AllOptions = Mapping[str, Mapping[str, Any]]
 """``[batch.options]``: by strategy, by option."""
-NO_OTHERS: Others = {}
+NO_OPTIONS: AllOptions = {}
 
 
-class Standing:
+class WrapperStrategy:
     """Has the needs and kinds of the strategy that its option `by` names."""
 
-    stands: ClassVar[bool] = True
+    wraps: ClassVar[bool] = True
     """Made with the options of all strategies, besides its own."""
     Options: ClassVar[type]
     needs: frozenset[Requirement]
     kinds: frozenset[Kind] = frozenset(Kind)
 
-    def __init__(self, options: Any = None, others: Others = NO_OTHERS) -> None:
+    def __init__(self, options: Any = None, others: AllOptions = NO_OPTIONS) -> None:
         """Raises `UnknownName` or `ConfigError` for a strategy that does not score each sample, or whose own
         options are wrong."""
         self.options = options or self.Options()
         self.scored = _open_scored(self.options.by, others)
-        self.on = {self.options.by: self.scored}
+        self.inner = {self.options.by: self.scored}
         self.needs, self.kinds = self.scored.needs, self.scored.kinds
 
 
-def opened(name: str, others: Others = NO_OTHERS) -> Any:
+def opened(name: str, others: AllOptions = NO_OPTIONS) -> Any:
     """The strategy of that name with its own options. Raises `UnknownName`, and `ConfigError` for these."""
-    return made_with(STRATEGIES, name, others.get(name, {}), others, "batch.options")
+    return make_plugin(STRATEGIES, name, others.get(name, {}), others, "batch.options")
 
 
-def _open_scored(name: str, others: Others) -> ScoredStrategy:
+def _open_scored(name: str, others: AllOptions) -> ScoredStrategy:
     made = STRATEGIES.get(name)
     if not (isinstance(made, type) and issubclass(made, ScoredStrategy)):
         raise ConfigError(

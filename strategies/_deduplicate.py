@@ -11,7 +11,7 @@ NEIGHBOURS = 4
 either side."""
 
 
-def distinct(points: Points, known: Points, near: float, rng: np.random.Generator) -> Rows:
+def deduplicate(points: Points, known: Points, near: float, rng: np.random.Generator) -> Rows:
     """Positions of one of (n, d) points per crowd of near-duplicates, ascending; none that is nearly the same
     as one of (m, d) known points.
 
