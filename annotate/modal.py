@@ -26,10 +26,10 @@ def as_modal(
     """A query strategy for modAL's `ActiveLearner` or `Committee` that chooses as ours called `name`.
 
     `X` are features (n, d); they stand for embeddings and representations as well, and the learner's training
-    set for what is labelled. Members are those of a committee, or of an estimator that has `predict_members`, as
-    the multi-task model's face has. `rng` decides ties and draws; without, the first is seeded with 0.
-    `options` are those of the strategy. Raises `UnknownName` and `ConfigError` at once, `ModelError` when
-    the strategy cannot rank what the learner says. modAL's `teach` works from then on: see `repair_teach`.
+    set for what is labelled. Members are those of a committee, or of an estimator that has `predict_members`,
+    as the multi-task model's face has. `rng` decides ties and draws; without, the first is seeded with 0.
+    `options` are those of the strategy. Raises `UnknownName` and `ConfigError` at once, `ModelError` when the
+    strategy cannot rank what the learner says. modAL's `teach` works from then on: see `repair_teach`.
     """
     repair_teach()
     strategy = make_strategy(name, {name.partition(":")[0]: dict(options or {})})

@@ -79,7 +79,7 @@ def learned(
     taught, valid, held_out = _parts(corpus, seed, train)
     chosen = [task for task in corpus.tasks if tasks is None or task.id in tasks]
     made = fit_ensemble(corpus.training_set(taught, valid, chosen), recipe, seed=seed, device="cpu")
-    said = predict(made, corpus.read, held_out, origins=corpus.place).predictions
+    said = predict(made, corpus.read, held_out, origins=corpus.origins).predictions
     rows = np.array([int(i) for i in held_out])
     groups = np.unique(corpus.groups[rows], return_inverse=True)[1]
     skills = {}

@@ -102,7 +102,7 @@ def network(recipe: ModelConfig) -> Method:
 
     def run(corpus: Corpus, train: list[str], valid: list[str], held_out: list[str], seed: int) -> Answers:
         made = fit_ensemble(corpus.training_set(train, valid), recipe, seed=seed, device="cpu")
-        said = predict(made, corpus.read, held_out, origins=corpus.place).predictions
+        said = predict(made, corpus.read, held_out, origins=corpus.origins).predictions
         return {task_id: p.mean.astype(float) for task_id, p in said.items()}
 
     return run

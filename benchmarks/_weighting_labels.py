@@ -160,7 +160,7 @@ def ensembles(bars: Bars, seeds: Sequence[int]) -> None:
 
 def _figures(case: Case, checkpoint: Checkpoint) -> tuple[float, float, float]:
     """Points of the scale, accuracy of the classes, and their calibration error, all times 100."""
-    said = predict(checkpoint, case.corpus.read, case.held_out, origins=case.corpus.place).predictions
+    said = predict(checkpoint, case.corpus.read, case.held_out, origins=case.corpus.origins).predictions
     rows = [int(i) for i in case.held_out]
     number, classes = said["sentiment.T"], said["sentiment.M"]
     skill = np.corrcoef(number.mean, case.corpus.truth["sentiment.T"][rows])[0, 1]

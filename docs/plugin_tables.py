@@ -94,7 +94,7 @@ def _attribute_docs(options: type) -> dict[str, str]:
 
 
 def _needs_model(strategy: Any) -> str:
-    if getattr(strategy, "stands", False) and not hasattr(strategy, "needs"):
+    if getattr(strategy, "wraps", False) and not hasattr(strategy, "needs"):
         return "depends"
     return "yes" if Requirement.MODEL in strategy.needs else "no"
 

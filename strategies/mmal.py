@@ -25,11 +25,11 @@ class _Part:
 
 @strategy("mmal")
 class Mmal(ScoredStrategy):
-    """Low margin, low similarity to the class in fused and unimodal representations (MMAL; thuiar's book,
-    chapter 6).
+    """Low margin, and unlike the centre of the likeliest class (MMAL; thuiar's book, chapter 6).
 
     The score is -(0.5 margin + 0.2 r(fused) + 0.1 r(T) + 0.1 r(V) + 0.1 r(A)), where r is the correlation
-    of a representation with the centre of the labelled samples of the likeliest class. On a regression
+    of the representation (fused, or of one modality) with the centre of the labelled samples of the likeliest
+    class. On a regression
     scale each answer is a class. Weights of heads that do not exist are left out and the rest scaled up.
     It ranks regression and classification tasks.
     """

@@ -19,8 +19,8 @@ class MeanPoolOptions:
     """Options of `mean-pool`."""
 
     inner: int = 0
-    """Width of two more layers before the representation, without normalisation, as in the sub-networks of TFN
-    (Zadeh et al. 2017, section 4.1); 0: one layer in all."""
+    """Width of two more layers before the representation, without normalisation, as in the sub-networks of
+    TFN (Zadeh et al. 2017, section 4.1); 0: one layer in all."""
 
 
 @encoder("mean-pool")

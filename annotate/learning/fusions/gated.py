@@ -15,7 +15,7 @@ from annotate.registry import fusion
 
 @fusion("gated")
 class Gated(Fusion):
-    """Gates between 0 and 1 decide how much of each modality enters the representation (GMU, Arevalo et al. 2017).
+    """Gates between 0 and 1 decide how much of each modality is taken (GMU, Arevalo et al. 2017).
 
     Every number of the representation has gates of its own, which read all modalities.
     """

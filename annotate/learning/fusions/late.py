@@ -30,9 +30,9 @@ class LateOptions:
 class Late(Fusion):
     """Weighted mean of the decisions of the modalities (decision fusion; Snoek et al. 2005).
 
-    Implementation notes: A head is one linear layer, so its output for the weighted mean of the representations is
-    the weighted mean of its outputs for each representation: the values of a regression, the logits of a
-    classification.
+    Implementation notes: A head is one linear layer, so its output for the weighted mean of the
+    representations is the weighted mean of its outputs for each representation: the values of a regression,
+    the logits of a classification.
     """
 
     Options = LateOptions

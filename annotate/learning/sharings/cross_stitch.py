@@ -31,8 +31,8 @@ class CrossStitch(TowerPerTask):
 
     A unimodal task never sees another modality.
 
-    Implementation notes: Mixed are the representations of the same modality, after the encoder and after the layer
-    behind it, and the fused representations of the multimodal tasks.
+    Implementation notes: Mixed are the representations of the same modality, after the encoder and after the
+    layer behind it, and the fused representations of the multimodal tasks.
     """
 
     Options: ClassVar[type] = CrossStitchOptions

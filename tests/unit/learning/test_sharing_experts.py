@@ -112,7 +112,7 @@ def test_mmoe_gates_of_two_tasks_on_one_code_part_ways():
     representation = net.sharing.tower(inputs)["T"]
     weights = [
         net.sharing.gates[t.id.replace(".", "-")](representation).softmax(dim=-1)
-        for t in (TASKS[0], TASKS[3])
+        for t in (SENTIMENT_TASKS[0], SENTIMENT_TASKS[3])
     ]
     assert all(torch.allclose(w.sum(dim=-1), torch.ones(64)) and (w > 0).all() for w in weights)
     assert (weights[0] - weights[1]).abs().mean().item() > 0.02

@@ -14,7 +14,8 @@ from annotate.registry import STRATEGIES
 from annotate.types import LabeledSet, Modality, Pool, TaskPrediction
 from strategies._deduplicate import deduplicate
 from strategies._group_cap import GroupCap
-from tests.support.pools import EMOTION, SENTIMENT, THEMES, make_pool, predict, say
+from tests.support.dimensions import SENTIMENT, THEMES
+from tests.support.pools import EMOTION, make_pool, predict, say
 
 
 def known_of(pool: Pool, m: int, rng: np.random.Generator) -> LabeledSet:
