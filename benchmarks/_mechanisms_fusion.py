@@ -2,7 +2,7 @@
 
 Each pair is trained on the same folds with the same seeds, groups held out. The score is R2 of the multimodal
 task against the truth without noise, on the held-out groups; an interval is 95 % of a bootstrap over seeds
-and their groups. `costs` prints the table of docs/models.md. Plans and recipe were chosen on other seeds.
+and their groups. `costs` prints parameters and times. Plans and recipe were chosen on other seeds.
 """
 
 import time

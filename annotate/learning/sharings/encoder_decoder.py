@@ -31,8 +31,9 @@ class EncoderDecoder(Sharing):
 
     `one-to-many`: all tasks share the encoders, and each has its own decoder. `many-to-one`: each task has
     its own encoders, and all share the decoder. `many-to-many`: tasks of one modality share encoders (the
-    same source), tasks of one dimension share the decoder (the same target). A decoder is two layers
-    between representation and head.
+    same source), tasks of one dimension share the decoder (the same target).
+
+    Implementation notes: A decoder is two layers between representation and head.
     """
 
     Options: ClassVar[type] = EncoderDecoderOptions

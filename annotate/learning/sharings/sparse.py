@@ -38,8 +38,9 @@ class Sparse(Sharing):
 
     After a warm-up on all tasks, each task trains alone from the same weights, prunes its smallest weights
     layer by layer and starts again, until a share `keep` is left. Then all tasks train from the weights of
-    the warm-up, and each moves only its own. Made for `sampling = "one-task"`. All tasks share biases and
-    normalisation.
+    the warm-up, and each moves only its own. Made for `sampling = "one-task"`.
+
+    Implementation notes: All tasks share biases and normalisation.
     """
 
     Options: ClassVar[type] = SparseOptions
