@@ -34,7 +34,7 @@ class AutoOptions:
     classification: str = "lcmd"
     """Strategy otherwise."""
     few: int = 50
-    """Up to this number of labelled samples, labels are few."""
+    """Labels are few below this number of labelled samples of the best-known task."""
     few_per_class: int = 10
     """As `few`, per class of a classification task."""
     share: float = 0.2

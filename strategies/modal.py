@@ -28,7 +28,7 @@ class ModalOptions:
     """Options of `modal`."""
 
     function: str = "modAL.uncertainty.entropy_sampling"
-    """``module.function``, or the name of an entry point of the group ``annotate.modal``."""
+    """`module.function`, or the name of an entry point of the group `annotate.modal`."""
 
 
 @strategy("modal")
