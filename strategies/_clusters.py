@@ -1,4 +1,4 @@
-"""Groups points by k-means, of which a sample is enough to find the centres."""
+"""k-means on a sample of the points."""
 
 import numpy as np
 
@@ -6,14 +6,15 @@ from strategies._distance import Points, Rows, Wide, nearest, squared_between
 from strategies._seeding import seeds
 
 SAMPLE = 256
-"""Points per centre that the centres are made of."""
+"""Points per centre that the centres are computed from."""
 ROUNDS = 8
 
 
 def centres_of(points: Points, count: int, rng: np.random.Generator, device: str = "cpu") -> Points:
-    """(count or fewer, d) means of Lloyd's algorithm, seeded by the law of k-means++.
+    """(count or fewer, d) centres by Lloyd's algorithm, seeded as in k-means++.
 
-    Made of `SAMPLE` points per centre, drawn by chance. Fewer where there are not so many different points.
+    Computed from `SAMPLE` points per centre, drawn at random. There are fewer centres than `count` if there
+    are fewer different points.
     """
     sample = points[rng.permutation(len(points))[: SAMPLE * count]]
     count = min(count, len(sample))
@@ -26,7 +27,7 @@ def centres_of(points: Points, count: int, rng: np.random.Generator, device: str
 
 
 def _means(points: Points, owner: Rows, centres: Points) -> Points:
-    """(m, d) of the points that each owns; one that owns none stays where it is."""
+    """(m, d) mean of the points of each cluster; the centre of an empty cluster stays where it is."""
     order = np.argsort(owner, kind="stable")
     counts = np.bincount(owner, minlength=len(centres))
     owned = np.flatnonzero(counts)
@@ -38,7 +39,7 @@ def _means(points: Points, owner: Rows, centres: Points) -> Points:
 
 
 class _Plain:
-    """Points as they are, for `seeds`."""
+    """Plain points, for `seeds`."""
 
     def __init__(self, points: Points, device: str) -> None:
         self._points, self._device = points, device

@@ -7,18 +7,19 @@ from strategies._distance import Points, Rows, blocks
 
 DIRECTIONS = 2
 NEIGHBOURS = 4
-"""What lies together along a direction is compared with so many in front of it; with so many of the known on
-either side."""
+"""How many points in front of it along a line each point is compared with; labelled points: on either
+side."""
 
 
 def deduplicate(points: Points, known: Points, near: float, rng: np.random.Generator) -> Rows:
-    """Positions of one of (n, d) points per crowd of near-duplicates, ascending; none that is nearly the same
-    as one of (m, d) known points.
+    """Positions of one of (n, d) points per group of near-duplicates, ascending, without near-duplicates of
+    the (m, d) known points.
 
-    Nearly the same are two points nearer than `near` times the root mean square distance from the middle.
-    Along a random line they lie side by side, so only neighbours there are compared: copies are found for
-    certain, near ones unless many others lie between them. A crowd is what is near its first point on the
-    line: what only a chain of others joins to it may be far away. Time and memory grow with n log n and n.
+    Two points are near-duplicates if they are closer than `near` times the root mean square distance from the
+    mean. Near-duplicates lie side by side along a random line, so only neighbours along two such lines are
+    compared: exact copies are always found, near ones unless many others lie between them. A group holds what
+    is near its first point along the line, not what a chain of others connects to it. Time grows with n log
+    n, memory with n.
     """
     if near <= 0 or len(points) < 2:
         return np.arange(len(points))
@@ -38,7 +39,7 @@ def deduplicate(points: Points, known: Points, near: float, rng: np.random.Gener
 
 
 Placed = tuple[Points, NDArray[np.float32]]
-"""(n, d) points and (n,) where they lie along a line."""
+"""(n, d) points and (n,) their coordinates along a line."""
 
 
 def _square(points: Points, middle: NDArray[np.float32]) -> float:
@@ -53,36 +54,37 @@ def _direction(width: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _along(points: Points, middle: NDArray[np.float32], line: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n,) counted from the middle: far from the origin float32 would not tell neighbours apart."""
+    """(n,) coordinates relative to the middle: far from the origin, float32 could not separate neighbours."""
     pieces = [(points[rows] - middle) @ line for rows in blocks(len(points))]
     return np.concatenate([np.zeros(0, np.float32), *pieces])
 
 
 def _beside(pool: Placed, known: Placed, rows: Rows, reach: float) -> NDArray[np.bool_]:
-    """(rows,) whether one of the known is within reach."""
+    """(rows,) whether a known point is within reach."""
     order = np.argsort(known[1], kind="stable")
     place = np.searchsorted(known[1][order], pool[1][rows])
-    found = np.zeros(len(rows), bool)
+    beside = np.zeros(len(rows), bool)
     for step in range(-NEIGHBOURS, NEIGHBOURS):
-        there = (place + step >= 0) & (place + step < len(order)) & ~found
+        there = (place + step >= 0) & (place + step < len(order)) & ~beside
         some = np.flatnonzero(there)
-        found[some] = _within(pool, rows[some], known, order[place[some] + step], reach)
-    return found
+        beside[some] = _within(pool, rows[some], known, order[place[some] + step], reach)
+    return beside
 
 
 def _within(one: Placed, rows: Rows, other: Placed, theirs: Rows, reach: float) -> NDArray[np.bool_]:
-    """(rows,) whether those of the one and those of the other, pair by pair, are no farther than `reach`."""
-    found = np.abs(one[1][rows] - other[1][theirs]) <= reach
-    close = np.flatnonzero(found)
+    """(rows,) whether the points of each pair are at most `reach` apart."""
+    within = np.abs(one[1][rows] - other[1][theirs]) <= reach
+    close = np.flatnonzero(within)
     for some in blocks(len(close)):
         pairs = close[some]
         gap = one[0][rows[pairs]] - other[0][theirs[pairs]]
-        found[pairs] = np.einsum("nd,nd->n", gap, gap) <= reach * reach
-    return found
+        within[pairs] = np.einsum("nd,nd->n", gap, gap) <= reach * reach
+    return within
 
 
 def _first_of_crowd(pool: Placed, rows: Rows, reach: float) -> Rows:
-    """(rows,) the first along the line of the crowd of each, itself where it is alone."""
+    """(rows,) the first point, along the line, of the group of each point; the point itself if it is
+    alone."""
     order = np.argsort(pool[1][rows], kind="stable")
     line = rows[order]
     linked = [
@@ -96,6 +98,6 @@ def _first_of_crowd(pool: Placed, rows: Rows, reach: float) -> Rows:
         near = np.flatnonzero(np.einsum("nd,nd->n", gap, gap) <= reach * reach)
         if len(near):
             first[place] = ahead[near[0]]
-    found = np.empty(len(rows), dtype=np.intp)
-    found[order] = line[first]
-    return found
+    firsts = np.empty(len(rows), dtype=np.intp)
+    firsts[order] = line[first]
+    return firsts

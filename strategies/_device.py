@@ -1,4 +1,4 @@
-"""Where blocks of numbers are multiplied: by numpy on the processor, by torch on a GPU."""
+"""Moves blocks of numbers to the device that multiplies them: numpy on the CPU, torch on a GPU."""
 
 from typing import Any, Protocol
 
@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 
 
 class Device(Protocol):
-    """Arrays of both kinds know ``@``, ``argmax``, ``sum`` and indexing, so that one text serves both."""
+    """Where arrays are computed. Arrays of both kinds have ``@``, ``argmax``, ``sum`` and indexing."""
 
     def move(self, numbers: NDArray[np.float32]) -> Any:
-        """There."""
+        """The same array on the device."""
 
     def back(self, numbers: Any) -> NDArray[Any]:
-        """Here."""
+        """The same array in numpy."""
 
 
 class Processor:
-    """Nothing has to be moved."""
+    """The CPU, where nothing has to be moved."""
 
     def move(self, numbers: NDArray[np.float32]) -> Any:
         return numbers
@@ -42,5 +42,5 @@ class Torch:
 
 
 def device_of(name: str) -> Device:
-    """What `Pool.device` names."""
+    """The device that `Pool.device` names."""
     return Processor() if name == "cpu" else Torch(name)

@@ -1,4 +1,4 @@
-"""Base for strategies that draw a batch by another one's scores, so that it is not all of one kind."""
+"""Base for strategies that draw a batch at random, weighted by the scores of another strategy."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -23,23 +23,23 @@ class DrawnOptions:
 
 
 class DrawnStrategy(WrapperStrategy, ABC):
-    """Draws without replacement, each time with chances that grow with the score.
+    """Draws without replacement, each time with probabilities that grow with the score.
 
-    Adding Gumbel noise to the logarithm of a weight and taking the highest does that in one pass (Kirsch,
-    Farquhar, Atighehchian, Jesson, Branchaud-Charron and Gal 2021, section 3).
+    Adding Gumbel noise to the log weights and taking the highest does so in one pass (Kirsch, Farquhar,
+    Atighehchian, Jesson, Branchaud-Charron and Gal 2021, section 3).
     """
 
     Options: ClassVar[type] = DrawnOptions
 
     @abstractmethod
     def log_weights(self, scores: Scores) -> Scores:
-        """(n,) finite; how likely a sample is to be drawn first, but for a common factor."""
+        """(n,) finite log of the probability that a sample is drawn first, up to a constant."""
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """`k` drawn samples; their scores are the weights with noise, by which they were taken.
+        """`k` drawn samples; their scores are the noisy log weights.
 
-        `Selection.inclusion_probabilities` are those of being among them given the noise of all others, which
-        is what weights by inverse chance need (Kool, van Hoof and Welling 2019, section 4). Raises as
+        `Selection.inclusion_probabilities` are conditional on the noise of all other samples, as inverse
+        probability weighting needs (Kool, van Hoof and Welling 2019, section 4). Raises as
         `ScoredStrategy.select`.
         """
         weights = self.log_weights(self.scored.pool_scores(pool, rng)) if len(pool) else np.zeros(0)

@@ -1,4 +1,4 @@
-"""What an ensemble says, piece by piece, so that a million samples need no second copy of its predictions."""
+"""Statistics of an ensemble's predictions, in pieces, so that no second copy of a large pool is needed."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from annotate.types import TaskPrediction
 
 PIECE = 16384
-"""Samples at a time: what one member says of them stays in the processor's cache."""
+"""Samples at a time, so that one member's predictions of them stay in the CPU cache."""
 TINY = np.float32(1e-30)
-"""Stands for a probability of zero where its logarithm is taken."""
+"""Replaces a probability of zero in logarithms."""
 Probs = NDArray[np.float32]
 Scores = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ def pieces(n: int) -> Iterator[slice]:
 
 
 def by_mean(prediction: TaskPrediction, score: Callable[[Probs], NDArray[np.floating]]) -> Scores:
-    """(n,) what `score` says of the (some, answers) mean of the ensemble, piece by piece."""
+    """(n,) `score` of the (some, answers) mean of the ensemble, piece by piece."""
     result = np.empty(prediction.members.shape[1])
     for rows in pieces(len(result)):
         result[rows] = score(mean_of(prediction, rows))
@@ -29,7 +29,7 @@ def by_mean(prediction: TaskPrediction, score: Callable[[Probs], NDArray[np.floa
 
 
 def by_members(prediction: TaskPrediction, score: Callable[[Probs], NDArray[np.floating]]) -> Scores:
-    """(n,) what `score` says of the (members, some, answers), piece by piece."""
+    """(n,) `score` of the (members, some, answers), piece by piece."""
     result = np.empty(prediction.members.shape[1])
     for rows in pieces(len(result)):
         result[rows] = score(prediction.members[:, rows])
@@ -37,7 +37,7 @@ def by_members(prediction: TaskPrediction, score: Callable[[Probs], NDArray[np.f
 
 
 def shares_of(prediction: TaskPrediction) -> NDArray[np.float32]:
-    """(members,) how much each counts, summing to one."""
+    """(members,) weights of the members, which sum to one."""
     members = len(prediction.members)
     if prediction.shares is None:
         return np.full(members, 1 / members, np.float32)
@@ -45,7 +45,7 @@ def shares_of(prediction: TaskPrediction) -> NDArray[np.float32]:
 
 
 def mean_of(prediction: TaskPrediction, rows: slice) -> Probs:
-    """(some, answers) mean over the members; of one member a view and no copy."""
+    """(some, answers) mean over the members; a view, not a copy, if there is one member."""
     members = prediction.members
     if len(members) == 1:
         return members[0, rows]
@@ -56,7 +56,7 @@ def mean_of(prediction: TaskPrediction, rows: slice) -> Probs:
 
 
 def summed(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sums over the last, short axis, which numpy would go through row by row."""
+    """Sums over the last axis; faster than numpy, which handles a short axis row by row."""
     total = values[..., 0].copy()
     for answer in range(1, values.shape[-1]):
         total += values[..., answer]
@@ -74,5 +74,5 @@ def entropy(probs: Probs) -> NDArray[np.float32]:
 
 
 def bernoulli(probs: Probs) -> Probs:
-    """The entropy of each answer apart that is ticked with this probability, in nats."""
+    """Entropy, in nats, of each answer that is ticked with this probability."""
     return -plogp(probs) - plogp(1 - probs)

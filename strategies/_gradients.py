@@ -1,4 +1,4 @@
-"""Gradients of the heads' last layers, kept in factors: what a label would change in the model."""
+"""Gradients of the heads' last layers, kept as factors: how a label would change the model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,20 +19,19 @@ LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Gradients:
-    """Of n samples, in pairs (errors, representations): the gradient of a linear layer is their outer
-    product.
+    """Gradients of n samples, as factors: the gradient of a linear layer is error times representation.
 
-    With g = e ⊗ h, |g - g'|² = |e|²|h|² + |e'|²|h'|² - 2 (e·e')(h·h'), so nothing as large as
-    answers x hidden is ever made.
+    With g = e ⊗ h, |g - g'|² = |e|²|h|² + |e'|²|h'|² - 2 (e·e')(h·h'), so no array of
+    answers x hidden is needed.
     """
 
     pairs: tuple[tuple[Factors, Points], ...]
-    """(n, answers of all tasks that read these representations) and (n, hidden)."""
+    """Errors (n, answers of all tasks that read these representations) and representations (n, hidden)."""
     sizes: NDArray[np.float32]
     """(n,) squared norm."""
 
     def between(self, rows: Rows, others: Rows) -> Wide:
-        """(r, o) squared distances of few; 0 where they cannot be told apart, or where nothing is asked."""
+        """(r, o) squared distances; 0 if float32 cannot separate them, or if nothing is asked."""
         both = self.sizes[rows].astype(np.float64)[:, None] + self.sizes[others]
         gaps = both.copy()
         for errors, representations in self.pairs:
@@ -42,9 +41,9 @@ class Gradients:
         return np.where((gaps > LEAST * both) & (self.sizes[rows] > 0)[:, None], gaps, 0.0)
 
     def nearest(self, others: Rows) -> Wide:
-        """(n,) squared distance of each to the nearest of those."""
-        found = np.empty(len(self.sizes))
-        for rows in blocks(len(found)):
+        """(n,) squared distance of each sample to the nearest of `others`."""
+        nearest_gaps = np.empty(len(self.sizes))
+        for rows in blocks(len(nearest_gaps)):
             gaps = self.sizes[rows, None] + self.sizes[others]
             least = LEAST * gaps
             for errors, representations in self.pairs:
@@ -52,14 +51,14 @@ class Gradients:
                 shared *= representations[rows] @ representations[others].T
                 gaps -= 2 * shared
             gaps[gaps <= least] = 0
-            found[rows] = np.where(self.sizes[rows] > 0, gaps.min(axis=1), 0)
-        return found
+            nearest_gaps[rows] = np.where(self.sizes[rows] > 0, gaps.min(axis=1), 0)
+        return nearest_gaps
 
 
 def wanted_gradients(pool: Pool) -> Gradients:
-    """Of the pool; a task adds nothing where its label is known already.
+    """Gradients of the pool; a task whose label is known adds nothing.
 
-    Raises `ModelError` without a model, or when its predictions or representations are no numbers.
+    Raises `ModelError` without a model, or when its predictions or representations are not numbers.
     """
     wanted = {t: pool.missing[t] for t in asked_tasks(pool)}
     predictions = {t: pool.predictions[t] for t in wanted}
@@ -70,10 +69,10 @@ def gradients(
     predictions: Mapping[str, TaskPrediction], representations: Mapping[str, Points],
     wanted: Mapping[str, NDArray[np.bool_]], n: int,
 ) -> Gradients:  # fmt: skip
-    """Of these tasks; squared distances are summed over them. Tasks that read the same representations are
-    one layer.
+    """Gradients of these tasks; squared distances are summed over them.
 
-    Raises `ModelError` when a prediction or a representation is no number, or a representation is not there.
+    Tasks that read the same representations are one layer. Raises `ModelError` when a prediction or a
+    representation is not a number, or a representation is absent.
     """
     errors: dict[int, list[Factors]] = {}
     layers: dict[int, Points] = {}
@@ -93,17 +92,17 @@ def gradients(
         sizes += np.einsum("nc,nc->n", error, error) * np.einsum("nd,nd->n", representation, representation)
     if not np.isfinite(sizes).all():
         raise ModelError(
-            "the model's predictions are not all numbers", hint="train it anew: `annotate train --force`"
+            "the model's predictions are not all numbers", hint="train it again: `annotate train --force`"
         )
     return Gradients(pairs, sizes)
 
 
 def error_of(prediction: TaskPrediction) -> Factors:
-    """(n, answers) what the loss says of the head's outputs if the likeliest answer were the label.
+    """(n, answers) gradient of the loss by the head's outputs if the likeliest answer were the label.
 
     Classification: p - onehot of the likeliest (Ash et al. 2020, section 3); multilabel: p - [p >= ½] of each
-    answer. Regression: a squared error's gradient is the error, whose expected size is the standard deviation
-    of the prediction, (n, 1), as a share of the scale.
+    answer. Regression, (n, 1): the standard deviation of the prediction as a share of the scale, which is the
+    expected size of the squared error's gradient.
     """
     dimension = prediction.task.dimension
     if dimension.kind is Kind.REGRESSION:

@@ -1,4 +1,4 @@
-"""Keeps a batch from being all of one speaker, or all of one video."""
+"""Limits how many samples of a batch come from one speaker or one video."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 
 class GroupCap:
-    """How much room each speaker and each video has left in a batch."""
+    """How many more samples of each speaker and each video a batch may take."""
 
     def __init__(self, groups: Mapping[str, NDArray[np.intp]], n: int, k: int, crowd: float) -> None:
-        """`groups` of n samples as in `Pool`; nobody gets more than `crowd` times an even share of `k`,
-        but one at least. 0: no limit."""
+        """`groups` of n samples as in `Pool`. The limit of a group is `crowd` times an even share of `k`, at
+        least 1; a `crowd` of 0 means no limit."""
         self._groups = dict(groups) if crowd else {}
         self._n = n
         self._counts = {w: np.zeros(numbers.max(initial=-1) + 1, int) for w, numbers in self._groups.items()}
@@ -21,14 +21,14 @@ class GroupCap:
         }
 
     def open(self) -> NDArray[np.intp]:
-        """Positions of samples whose speaker and video have room."""
+        """Positions of samples whose speaker and video are below their limits."""
         room = np.ones(self._n, dtype=bool)
         for word, numbers in self._groups.items():
             room &= self._counts[word][numbers] < self._limits[word]
         return np.flatnonzero(room)
 
     def admit(self, row: int) -> bool:
-        """Whether there was room for this one; it is taken then."""
+        """Count this sample if its speaker and video are below their limits; whether it was counted."""
         if any(self._counts[w][numbers[row]] >= self._limits[w] for w, numbers in self._groups.items()):
             return False
         for word, numbers in self._groups.items():
@@ -36,5 +36,5 @@ class GroupCap:
         return True
 
     def raise_limit(self) -> None:
-        """Twice the room for everybody."""
+        """Double every limit."""
         self._limits = {word: 2 * limit for word, limit in self._limits.items()}

@@ -8,23 +8,24 @@ from strategies._shadow import Shadow
 
 
 class Clusters:
-    """`split` makes the farthest point of the largest cluster a centre.
+    """Clusters whose `split` makes the farthest point of the largest one a new centre.
 
-    A point changes to a new centre only if that is nearer than its own; whoever's shadow is too far from the
-    shadow of the new centre stays, unseen.
+    A point moves to a new centre only if it is nearer than its own. Points whose `Shadow` is too far from
+    that of the new centre are skipped.
     """
 
     def __init__(
         self, points: Points, gaps: NDArray[np.float32], owner: NDArray[np.int32], rng: np.random.Generator
     ) -> None:
-        """`gaps` and `owner` (n,) are the squared distance to the nearest centre, and which it is."""
+        """`gaps` (n,) are squared distances to the nearest centre, `owner` (n,) the indices of these
+        centres."""
         self._points, self._gaps, self._owner, self._rng = points, gaps, owner, rng
         self._shadow = Shadow(points, rng)
         self._sums = np.bincount(owner, gaps).tolist()
         self._total = float(sum(self._sums))
 
     def split(self) -> int:
-        """The new centre; where all are centres or equal to one, by chance."""
+        """The new centre; a random one if every point is a centre or equal to one."""
         sums = np.array(self._sums)
         if sums.max() <= 1e-12 * self._total:
             position = int(self._rng.choice(np.flatnonzero(self._owner >= 0)))
@@ -36,12 +37,12 @@ class Clusters:
         return position
 
     def claim(self, position: int) -> None:
-        """This point is a centre, and in no cluster."""
+        """Make this point a centre, which is in no cluster."""
         self._sums[self._owner[position]] -= float(self._gaps[position])
         self._owner[position], self._gaps[position] = -1, 0
 
     def _gather(self, position: int) -> None:
-        """Give this centre whatever is nearer to it than to its own."""
+        """Move the points that are nearer to this centre than to their own."""
         rows = self._shadow.within(position, self._gaps)
         gaps = squared(self._points, self._points[position], rows)
         nearer = gaps < self._gaps[rows]

@@ -1,4 +1,4 @@
-"""Hands the predictions of a round to modAL's measures, which ask a classifier for them."""
+"""Applies modAL's measures, which ask a classifier, to the predictions of a round."""
 
 from collections.abc import Callable
 
@@ -12,37 +12,34 @@ Measure = Callable[["RoundClassifier", NDArray[np.intp]], NDArray[np.floating]]
 
 
 class RoundClassifier:
-    """A classifier in modAL's sense whose "samples" are positions in the pool: nothing is computed twice."""
+    """A classifier for modAL whose "samples" are positions in the pool, so nothing is computed twice."""
 
     def __init__(self, probs: Probs) -> None:
         self._probs = probs
 
     def predict_proba(self, positions: NDArray[np.intp] | slice) -> Probs:
-        """(k, answers) of the k samples at these positions."""
+        """(k, answers) probabilities of the samples at these positions."""
         return self._probs[positions]
 
 
 def measured(measure: Measure, prediction: TaskPrediction) -> Scores:
-    """(n,) what one of modAL's ``classifier_*`` measures says about the mean of the ensemble."""
-    return by_mean(prediction, lambda probs: _ask(measure, probs))
+    """(n,) one of modAL's ``classifier_*`` measures of the mean of the ensemble."""
+    return by_mean(prediction, lambda probs: measure(RoundClassifier(probs), slice(None)))  # type: ignore[arg-type]
 
 
 def measured_apart(
     measure: Measure, prediction: TaskPrediction, join: Callable[[NDArray[np.floating]], NDArray[np.floating]]
 ) -> Scores:
-    """(n,) the same for each answer of a multilabel task on its own, ticked or not: `join` makes one number
-    of (some, answers)."""
+    """(n,) the same for each answer of a multilabel task on its own, ticked or not; `join` reduces (some,
+    answers) to (some,)."""
 
     def score(ticked: Probs) -> NDArray[np.floating]:
         wide = ticked.astype(np.float64)
         pairs = np.stack([wide, 1 - wide], axis=-1).reshape(-1, 2)
-        return join(_ask(measure, pairs).reshape(ticked.shape))
+        values = measure(RoundClassifier(pairs), slice(None))  # type: ignore[arg-type]
+        return join(values.reshape(ticked.shape))
 
     return by_mean(prediction, score)
-
-
-def _ask(measure: Measure, probs: NDArray[np.floating]) -> NDArray[np.floating]:
-    return measure(RoundClassifier(probs), slice(None))  # type: ignore[arg-type]
 
 
 def is_multilabel(prediction: TaskPrediction) -> bool:

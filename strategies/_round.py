@@ -1,4 +1,4 @@
-"""One task of a round as modAL sees a learner or a committee: nothing is computed again."""
+"""Presents one task of a round to modAL as a learner or committee, without computing anything again."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +11,9 @@ from annotate.types import Kind, Pool
 
 
 class RoundLearner:
-    """Answers what modAL's query strategies ask of a learner, a committee or a regressor.
+    """A learner, committee or regressor for modAL's query strategies.
 
-    It is made for one pool, and answers for that pool's embeddings `X` or slices of them.
+    It is made for one pool and accepts that pool's embeddings `X` or slices of them.
     """
 
     on_transformed = False
@@ -22,9 +22,9 @@ class RoundLearner:
         self._prediction = pool.predictions[task_id]
         self.X_pool = pool.embeddings
         self.X_training = pool.known.embeddings
-        """(m, d) embeddings of what is labelled or asked."""
+        """(m, d) embeddings of the labelled and asked samples."""
         self.y_training = pool.known.labels.get(task_id, np.full(len(pool.known), np.nan))
-        """(m,) values, or numbers of classes; (m, answers) of 1 and 0 of a multilabel task. NaN: no label."""
+        """(m,) values or class indices; (m, answers) of 1 and 0 for a multilabel task. NaN: no label."""
         self.classes_ = np.arange(self._prediction.members.shape[2])
 
     def __len__(self) -> int:
@@ -34,38 +34,38 @@ class RoundLearner:
         return iter(range(len(self)))
 
     def predict_proba(self, X: NDArray[Any], **_: Any) -> NDArray[np.float32]:
-        """(rows, answers) mean over the members; of a scale the cells around its answers."""
+        """(rows, answers) mean over the members; for regression, of the cells around the answers."""
         return np.asarray(self._prediction.average(self._members(X)), np.float32)
 
     def predict(self, X: NDArray[Any], return_std: bool = False, **_: Any) -> Any:
-        """(rows,) values, or numbers of classes; (rows, answers) 1 or 0 of a multilabel task. With
-        `return_std` also the (rows,) standard deviation between the members."""
+        """(rows,) values or class indices; (rows, answers) of 1 and 0 for a multilabel task. With
+        `return_std`, also the (rows,) standard deviation between the members."""
         rows = self._rows(X)
         several = self._prediction.task.dimension.kind is Kind.MULTILABEL
-        said = (self.predict_proba(X) >= 0.5).astype(int) if several else self._prediction.mean[rows]
+        predicted = (self.predict_proba(X) >= 0.5).astype(int) if several else self._prediction.mean[rows]
         if self._prediction.task.dimension.kind is Kind.CLASSIFICATION:
-            said = said.astype(int)
-        return (said, self._prediction.epistemic[rows]) if return_std else said
+            predicted = predicted.astype(int)
+        return (predicted, self._prediction.epistemic[rows]) if return_std else predicted
 
     def vote_proba(self, X: NDArray[Any], **_: Any) -> NDArray[np.float32]:
-        """(rows, members, answers)"""
+        """(rows, members, answers) probabilities by member."""
         return self._members(X).transpose(1, 0, 2)
 
     def vote(self, X: NDArray[Any], **_: Any) -> NDArray[np.intp]:
-        """(rows, members) number of the answer that each member thinks likeliest."""
+        """(rows, members) index of the likeliest answer by member."""
         return np.asarray(self.vote_proba(X).argmax(axis=2), dtype=np.intp)
 
     def transform_without_estimating(self, X: NDArray[Any]) -> NDArray[Any]:
-        """What it is given: embeddings are what distances are measured in."""
+        """The same `X`: distances are measured between embeddings."""
         return X
 
     def _members(self, X: NDArray[Any]) -> NDArray[np.float32]:
         return self._prediction.members[:, self._rows(X)]
 
     def _rows(self, X: NDArray[Any]) -> slice | NDArray[np.intp]:
-        """Which rows of the pool these are, by where they lie in memory, for different samples may be equal.
+        """Which rows of the pool these are. Equal samples may differ, so addresses in memory decide.
 
-        Raises `ModelError` for others.
+        Raises `ModelError` for rows that are not of the pool.
         """
         whole = self.X_pool
         if X is whole:
@@ -78,8 +78,8 @@ class RoundLearner:
             if not off and not between and np.may_share_memory(X, whole):
                 return rows
         raise ModelError(
-            "it asks for predictions of rows that are no slice of the pool it was given",
-            hint="let it ask with X itself, or with slices such as X[:1000]",
+            "it asks for predictions of rows that are not a slice of its pool",
+            hint="use X itself, or slices such as X[:1000]",
         )
 
 

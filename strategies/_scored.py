@@ -27,7 +27,7 @@ class Options:
 
 
 class ScoredStrategy(ABC):
-    """Ask for the highest scores; ties fall by chance, not by the order of the pool."""
+    """Chooses the samples with the highest scores; ties are broken at random."""
 
     Options: ClassVar[type] = Options
     needs: frozenset[Requirement] = frozenset({Requirement.MODEL})
@@ -39,10 +39,10 @@ class ScoredStrategy(ABC):
     of. The contract tests then demand that order for each of `kinds`."""
 
     disagrees: ClassVar[bool] = False
-    """Whether it measures how members of an ensemble differ, which one alone cannot."""
+    """Whether it measures how the members of an ensemble differ, so that it needs at least two."""
 
     def __init__(self, options: Any = None) -> None:
-        """Raises `ConfigError` for a combination that does not exist."""
+        """Raises `ConfigError` for an unknown combination."""
         self.options = options or self.Options()
         COMBINATIONS.require(self.options.combine)
 
@@ -53,15 +53,15 @@ class ScoredStrategy(ABC):
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """The `k` best of the pool.
 
-        Raises `ModelError` without predictions, when a score is not a finite number, or when members are to
-        disagree and there is only one.
+        Raises `ModelError` without predictions, when a score is not a finite number, or when the strategy
+        needs several members and there is only one.
         """
         scores = self.pool_scores(pool, rng)
         best = top(scores, k, rng)
         return Selection(best, scores[best])
 
     def pool_scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
-        """(n,) over all tasks. What is labelled already adds nothing; all labelled means 0.
+        """(n,) combined over all tasks. A labelled task adds nothing; 0 if all tasks are labelled.
 
         Raises as `select`.
         """
@@ -70,51 +70,49 @@ class ScoredStrategy(ABC):
         return combine(self.task_scores(pool, rng), pool.missing, len(pool), self.options.combine, rng)
 
     def task_scores(self, pool: Pool, rng: np.random.Generator | None = None) -> dict[str, Scores]:
-        """By id of each task that is asked: (n,), NaN where it has its label.
+        """(n,) scores by id of each asked task, NaN where the label is known.
 
-        `rng` is for those that draw something before they score. Raises `ModelError` without predictions, or
-        when a score is not a finite number.
+        `rng` is for strategies that draw something before they score. Raises `ModelError` without
+        predictions, or when a score is not a finite number.
         """
         require_model(pool)
-        return {t: _wanted(pool, t, self.drawn_score(pool.predictions[t], pool, rng)) for t in pool.asked()}
+        scores: dict[str, Scores] = {}
+        for task_id in pool.asked():
+            wanted = pool.missing[task_id]
+            values = np.asarray(self.drawn_score(pool.predictions[task_id], pool, rng), dtype=np.float64)
+            if not np.isfinite(values if wanted.all() else values[wanted]).all():
+                raise ModelError(
+                    f"the model's predictions of {task_id} are not all numbers",
+                    hint="train it again: `annotate train --force`",
+                )
+            scores[task_id] = values if wanted.all() else np.where(wanted, values, np.nan)
+        return scores
 
     def drawn_score(
         self, prediction: TaskPrediction, pool: Pool, rng: np.random.Generator | None
     ) -> NDArray[np.floating]:
-        """What `score` says; those that draw something first do it here."""
+        """The result of `score`; strategies that draw something first override this."""
         return self.score(prediction, pool)
 
 
-def _wanted(pool: Pool, task_id: str, found: NDArray[np.floating]) -> Scores:
-    """The scores, NaN where the task has its label. Raises `ModelError` when one is no number."""
-    wanted = pool.missing[task_id]
-    scores = np.asarray(found, dtype=np.float64)
-    if not np.isfinite(scores if wanted.all() else scores[wanted]).all():
-        raise ModelError(
-            f"the model's predictions of {task_id} are not all numbers",
-            hint="train it anew: `annotate train --force`",
-        )
-    return scores if wanted.all() else np.where(wanted, scores, np.nan)
-
-
 def require_model(pool: Pool) -> None:
-    """Raises `ModelError` without a model, or when it knows none of the tasks that are asked."""
+    """Raises `ModelError` without a model, or when it predicts none of the asked tasks."""
     asked_tasks(pool)
 
 
 def can_disagree(pool: Pool) -> bool:
-    """Whether some task that is asked has a second member, or nothing is asked."""
+    """Whether an asked task has a second member, or nothing is asked."""
     asked = [pool.predictions[task_id] for task_id in pool.asked()]
-    return not asked or any(_heard(p) > 1 or p.epistemic.any() for p in asked)
-
-
-def _heard(prediction: TaskPrediction) -> int:
-    """How many members count at all."""
-    return len(prediction.members) if prediction.shares is None else int((prediction.shares > 0).sum())
+    for prediction in asked:
+        shares = prediction.shares
+        counting = len(prediction.members) if shares is None else int((shares > 0).sum())
+        if counting > 1 or prediction.epistemic.any():
+            return True
+    return not asked
 
 
 def require_several(pool: Pool) -> None:
-    """Raises `ModelError` when no task that is asked has a second member to disagree with."""
+    """Raises `ModelError` when no asked task has a second member."""
     if not can_disagree(pool):
         raise ModelError(
             "this query strategy needs an ensemble: one model alone never disagrees",
@@ -125,10 +123,10 @@ def require_several(pool: Pool) -> None:
 def representation_of(
     representations: Mapping[str, NDArray[np.float32]], task_id: str
 ) -> NDArray[np.float32]:
-    """(n, hidden) what the task's head reads. Raises `ModelError` when the model told none."""
+    """(n, hidden) what the task's head reads. Raises `ModelError` when the model has none."""
     if task_id not in representations:
         raise ModelError(
-            f"the model does not say what it makes of the samples of {task_id}",
-            hint="train it anew: `annotate train --force`",
+            f"the model has no representations of the samples for {task_id}",
+            hint="train it again: `annotate train --force`",
         )
     return representations[task_id]

@@ -1,4 +1,4 @@
-"""Draws points one by one, each by its squared distance to those drawn before: the law of k-means++."""
+"""k-means++ seeding: draws points by their squared distance to those drawn before."""
 
 from typing import Protocol
 
@@ -8,29 +8,29 @@ from numpy.typing import NDArray
 from strategies._distance import Rows, Wide
 
 PROPOSALS = 256
-"""Drawn together."""
+"""Proposals that are drawn together."""
 PATIENCE = 1024
-"""Proposals that may be made, however few points there are, before all distances are computed again."""
+"""Proposals before all distances are computed again, however few points there are."""
 SHARE = 1 / 8
-"""Of the number of points: likewise, where that is more."""
+"""The same as a share of the number of points; used if it is more."""
 
 
 class Spread(Protocol):
-    """Points between which distances can be told."""
+    """Points with distances between them."""
 
     def between(self, rows: Rows, others: Rows) -> Wide:
-        """(r, o) squared distances of few."""
+        """(r, o) squared distances between a few points."""
 
     def nearest(self, others: Rows) -> Wide:
-        """(n,) squared distance of all to the nearest of some."""
+        """(n,) squared distance of all points to the nearest of `others`."""
 
 
 def seeds(points: Spread, weights: NDArray[np.floating], k: int, rng: np.random.Generator) -> Rows:
     """`k` different positions; the first by `weights` (n,), each further one by the squared distance to the
-    nearest before it (Arthur and Vassilvitskii 2007, section 2.2). All zero: by chance.
+    nearest before it (Arthur and Vassilvitskii 2007, section 2.2). If all are zero, at random.
 
-    Exactly that law, though distances are not brought up to date after each draw: they can only shrink, so
-    old ones serve to propose, and a proposal is accepted with the share that is left of its weight.
+    The distribution is exact although distances are not updated after each draw: they can only shrink, so old
+    ones are used for proposals (rejection sampling), and each is accepted with the share of its weight left.
     """
     drawing = _Drawing(points, weights, k, rng)
     while len(drawing.chosen) < k and drawing.total > 0:
@@ -60,7 +60,7 @@ class _Drawing:
         self._tried = 0
 
     def draw(self) -> None:
-        """Some proposals, or all distances anew after too many of them."""
+        """Make some proposals, or update all distances after too many."""
         if not self.chosen:
             self.chosen.append(int(self._propose(1)[0]))
             self._renew(np.inf)
@@ -70,9 +70,9 @@ class _Drawing:
             self._judge(self._propose(PROPOSALS))
 
     def _propose(self, count: int) -> Rows:
-        """By the old distances; what has none is never proposed."""
-        found = np.searchsorted(self._sums, self._rng.random(count) * self.total, side="right")
-        return np.minimum(found, len(self._sums) - 1)
+        """Positions by the old distances; a weight of zero is never proposed."""
+        places = np.searchsorted(self._sums, self._rng.random(count) * self.total, side="right")
+        return np.minimum(places, len(self._sums) - 1)
 
     def _renew(self, before: Wide | float) -> None:
         recent = np.array(self.chosen[self._fresh :], dtype=np.intp)

@@ -1,4 +1,4 @@
-"""A few numbers for each point that say how far it is at least from any other."""
+"""Low-dimensional projections of points that give lower bounds of the distances between them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,16 +7,16 @@ from strategies._distance import Points, Rows, blocks
 
 AXES = 23
 SAMPLE = 16_384
-"""Points that the axes are made of."""
+"""Points that the axes are computed from."""
 SLACK = 1e-5
-"""Of float32, as a share of the largest squared distance from the mean."""
+"""Rounding error of float32, as a share of the largest squared distance from the mean."""
 
 
 class Shadow:
-    """(n, AXES + 1): coordinates on the first principal axes, and the length of what is left.
+    """(n, AXES + 1): coordinates on the first principal axes, and the length of the remainder.
 
     An orthogonal projection makes no distance longer, and two vectors are at least as far apart as their
-    lengths differ: the distance of two shadows is a lower bound.
+    lengths differ, so the distance between two projections is a lower bound.
     """
 
     def __init__(self, points: Points, rng: np.random.Generator) -> None:
@@ -36,7 +36,7 @@ class Shadow:
         self._slack = SLACK * self._sizes.max(initial=0)
 
     def within(self, position: int, gaps: NDArray[np.float32]) -> Rows:
-        """All whose squared distance to the point there may be below their `gaps` (n,), and hardly others."""
+        """Rows whose squared distance to the point at `position` may be below their `gaps` (n,)."""
         bound = self._places @ (-2 * self._places[position])
         bound += self._sizes
         bound += self._sizes[position] - self._slack

@@ -1,13 +1,13 @@
-"""The best of many, with chance between equals."""
+"""The highest of many scores, with ties broken at random."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def top(scores: NDArray[np.floating], k: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Positions of the `k` highest of (n,) scores, best first; `rng` decides between equals.
+    """Positions of the `k` highest of (n,) scores, best first; `rng` breaks ties.
 
-    One pass to find the k-th, then only what can be among the best is sorted.
+    One pass finds the k-th highest; only what can be among the best is sorted.
     """
     k = min(k, len(scores))
     if k == 0:

@@ -17,17 +17,17 @@ Counts = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """How much raters and model count, by how they agree (Goh, Tkachenko and Mueller 2022, CROWDLAB)."""
+    """Weights of the raters and the model, by their agreement (Goh, Tkachenko and Mueller 2022, CROWDLAB)."""
 
     raters: Counts
     """(raters,) weight of each."""
     model: float
     right: float
-    """How often a rater gives the answer that most gave."""
+    """Share of the answers that equal the majority answer."""
 
     @property
     def mean(self) -> float:
-        """Weight of one rater more."""
+        """Weight of one further rater."""
         return float(self.raters.mean()) if len(self.raters) else 1.0
 
 
@@ -47,33 +47,33 @@ class ActiveLab(ScoredStrategy):
     needs = frozenset({Requirement.MODEL, Requirement.LABELS, Requirement.VOTES})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
-        """(n,) minus the confidence in the answer after one answer more, of which nothing is known yet.
+        """(n,) minus the confidence in the consensus after one more answer, whose value is unknown (section
+        3).
 
-        A weighted mean of the model's probability, of what each answer given says, and of 1 / classes for the
-        one to come (section 3). Of a sample that nobody was asked about only model and chance are there.
+        For a sample that nobody answered yet, only the model and the unknown answer count.
         """
         task_id = prediction.task.id
-        again = pool.votes.get(task_id, _nobody())
+        votes = pool.votes.get(task_id, _no_votes())
         trust = trust_in(prediction, pool)
         classes = prediction.members.shape[2]
         chance = trust.mean / classes
         sure = by_mean(prediction, lambda probs: probs.max(axis=1))
         scores = -(chance + trust.model * sure) / (trust.mean + trust.model)
-        if len(again.rows):
-            rows, place = np.unique(again.rows, return_inverse=True)
-            said = _said(again, place, len(rows), classes, trust)
-            weight = np.bincount(place, trust.raters[again.raters], len(rows)) + trust.model
-            agreed = (said + trust.model * prediction.of(rows).probs).max(axis=1)
+        if len(votes.rows):
+            rows, place = np.unique(votes.rows, return_inverse=True)
+            evidence = _evidence(votes, place, len(rows), classes, trust)
+            weight = np.bincount(place, trust.raters[votes.raters], len(rows)) + trust.model
+            agreed = (evidence + trust.model * prediction.of(rows).probs).max(axis=1)
             scores[rows] = -(chance + agreed) / (trust.mean + weight)
         return scores
 
 
 def trust_in(prediction: TaskPrediction, pool: Pool) -> Trust:
-    """From all answers that people gave, to candidates and to what is known.
+    """Weights estimated from all answers to candidates and labelled samples.
 
-    Where no two answered the same, nobody is known to be better than another: all weigh one.
+    If no sample has two answers, every rater has weight one.
     """
-    votes, probs = _together(prediction, pool)
+    votes, probs = _all_votes(prediction, pool)
     people = int(votes.raters.max(initial=-1)) + 1
     rows, place = np.unique(votes.rows, return_inverse=True)
     classes = prediction.members.shape[2]
@@ -84,7 +84,7 @@ def trust_in(prediction: TaskPrediction, pool: Pool) -> Trust:
         return Trust(np.ones(people), 1.0, 1.0)
     several = counts[answers > 1]
     model = probs[rows[answers > 1]]
-    most = (several + 0.5 * model).argmax(axis=1)  # the model decides between as many
+    most = (several + 0.5 * model).argmax(axis=1)  # the model breaks ties
     right = float((several[np.arange(len(most)), most] / several.sum(axis=1)).mean())
     usual = float((most == counts.sum(axis=0).argmax()).mean())
     agree = _agreement(votes, place, counts, people)
@@ -95,7 +95,7 @@ def trust_in(prediction: TaskPrediction, pool: Pool) -> Trust:
 
 
 def _agreement(votes: Votes, place: NDArray[np.intp], counts: Counts, people: int) -> Counts:
-    """(raters,) how often each says what another says of the same sample; the mean for who had no other."""
+    """(raters,) share of the other answers to the same samples that agree; the mean if there are none."""
     others = counts.sum(axis=1)[place] - 1
     alike = counts[place, votes.answers] - 1
     met = np.bincount(votes.raters, others, people)
@@ -103,19 +103,19 @@ def _agreement(votes: Votes, place: NDArray[np.intp], counts: Counts, people: in
     return np.where(met > 0, same / np.maximum(met, 1), same.sum() / met.sum())
 
 
-def _said(votes: Votes, place: NDArray[np.intp], n: int, classes: int, trust: Trust) -> Counts:
-    """(n, classes) what the answers say of each class, each by the weight of its rater."""
+def _evidence(votes: Votes, place: NDArray[np.intp], n: int, classes: int, trust: Trust) -> Counts:
+    """(n, classes) sum over the answers of the likelihood of each class times the weight of the rater."""
     weights = trust.raters[votes.raters]
     wrong = (1 - trust.right) / max(classes - 1, 1)
-    said = np.zeros((n, classes))
-    np.add.at(said, (place, votes.answers), weights * (trust.right - wrong))
-    return said + wrong * np.bincount(place, weights, n)[:, None]
+    evidence = np.zeros((n, classes))
+    np.add.at(evidence, (place, votes.answers), weights * (trust.right - wrong))
+    return evidence + wrong * np.bincount(place, weights, n)[:, None]
 
 
-def _together(prediction: TaskPrediction, pool: Pool) -> tuple[Votes, NDArray[np.float32]]:
-    """All answers, with rows of (rows, classes) probabilities for them."""
+def _all_votes(prediction: TaskPrediction, pool: Pool) -> tuple[Votes, NDArray[np.float32]]:
+    """All answers, and the (rows, classes) probabilities that their rows refer to."""
     task_id = prediction.task.id
-    here, there = pool.votes.get(task_id, _nobody()), pool.known.votes.get(task_id, _nobody())
+    here, there = pool.votes.get(task_id, _no_votes()), pool.known.votes.get(task_id, _no_votes())
     rows = np.unique(here.rows)
     parts, answers = [prediction.of(rows).probs], [here.of(rows)]
     known = pool.known.predictions.get(task_id)
@@ -126,6 +126,6 @@ def _together(prediction: TaskPrediction, pool: Pool) -> tuple[Votes, NDArray[np
     return Votes(*joined), np.concatenate(parts)
 
 
-def _nobody() -> Votes:
+def _no_votes() -> Votes:
     none = np.zeros(0, dtype=np.intp)
     return Votes(none, none, none)

@@ -1,4 +1,4 @@
-"""The default: what is typical while little is known, then what is uncertain and unlike the rest."""
+"""The default: representative samples while labels are few, then uncertain and diverse ones."""
 
 from dataclasses import dataclass, replace
 from math import ceil
@@ -14,13 +14,13 @@ from strategies._deduplicate import deduplicate
 from strategies._group_cap import GroupCap
 from strategies._scored import can_disagree
 from strategies._tasks import asked_tasks
-from strategies._wrapper import NO_OPTIONS, AllOptions, opened
+from strategies._wrapper import NO_OPTIONS, AllOptions, make_inner
 
 Rows = NDArray[np.intp]
 
 OPTIONS = "name other strategies in [batch.options.auto]"
 LEAST = 10
-"""At least so many times the batch is looked at, however small the uncertain share is."""
+"""The candidates are at least this multiple of the batch, however small `share` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,42 +62,42 @@ class Auto:
     kinds = frozenset(Kind)
 
     def __init__(self, options: AutoOptions | None = None, others: AllOptions = NO_OPTIONS) -> None:
-        """Raises `UnknownName` for a strategy that does not exist, `ConfigError` for this one and for options
-        of the others."""
+        """Raises `UnknownName` for an unknown strategy, `ConfigError` if it names itself or an option is
+        wrong."""
         self.options = options or AutoOptions()
         names = (self.options.early, self.options.regression, self.options.classification)
         if "auto" in names:
-            raise ConfigError("auto cannot stand on itself", hint=OPTIONS)
-        self.inner = {name: opened(name, others) for name in {*names, "power"}}
+            raise ConfigError("auto cannot use itself", hint=OPTIONS)
+        self.inner = {name: make_inner(name, others) for name in {*names, "power"}}
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """Scores fall evenly from 1, whatever strategy chose. Raises as those strategies do."""
+        """At most `k` samples; scores fall evenly from 1. Raises as the strategies that it uses."""
         asked_tasks(pool)
         k = min(k, len(pool))
-        crowds = GroupCap(pool.groups, len(pool), k, self.options.crowd)
+        cap = GroupCap(pool.groups, len(pool), k, self.options.crowd)
         first = deduplicate(pool.embeddings, pool.known.embeddings, self.options.near, rng)
-        taken = self._within_limits(pool, first, [], min(k, len(first)), crowds, rng)
+        taken = self._within_limits(pool, first, [], min(k, len(first)), cap, rng)
         if len(taken) < k:  # only copies are left
-            taken = self._within_limits(pool, np.arange(len(pool)), taken, k, crowds, rng)
+            taken = self._within_limits(pool, np.arange(len(pool)), taken, k, cap, rng)
         return Selection(np.array(taken, dtype=np.intp), 1 - np.arange(k) / max(k, 1))
 
     def _within_limits(
-        self, pool: Pool, among: Rows, taken: list[int], k: int, crowds: GroupCap, rng: np.random.Generator
+        self, pool: Pool, among: Rows, taken: list[int], k: int, cap: GroupCap, rng: np.random.Generator
     ) -> list[int]:
-        """What was `taken`, and more of `among`, until there are `k`. Where a speaker or video is full, the
-        others are chosen from again, knowing what was taken; when all are full, the limit is raised."""
+        """Extend `taken` with samples of `among` to `k`. When a speaker or video has reached its limit,
+        choose again from the others; when all have, double the limits."""
         while len(taken) < k:
-            free = np.setdiff1d(np.intersect1d(among, crowds.open()), taken)
+            free = np.setdiff1d(np.intersect1d(among, cap.open()), taken)
             if not len(free):
-                crowds.raise_limit()
+                cap.raise_limit()
                 continue
             left = replace(pool.of(free), known=pool.knowing(np.array(taken, dtype=np.intp)))
-            found = free[self._ranked(left, k - len(taken), rng)]
-            taken = taken + [int(row) for row in found if crowds.admit(int(row))]
+            ranked = free[self._ranked(left, k - len(taken), rng)]
+            taken = taken + [int(row) for row in ranked if cap.admit(int(row))]
         return taken
 
     def _ranked(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
-        """Positions by the strategy for what is known so far."""
+        """Positions chosen by the strategy that fits the number of labels."""
         if self._few(pool):
             return self._by(self.options.early, pool, k, rng)
         looked_at = self._uncertain(pool, k, rng)
@@ -106,23 +106,23 @@ class Auto:
         return looked_at[self._by(name, pool.of(looked_at), k, rng)]
 
     def _by(self, name: str, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
-        """Positions by one that is shown what it can rank. Raises `ModelError` where that is nothing."""
+        """Positions chosen by this strategy. Raises `ModelError` if it can rank none of the asked tasks."""
         strategy = self.inner[name]
         fit = pool.of_kinds(strategy.kinds)
         if pool.asked() and not fit.asked():
             words = " and ".join(sorted({pool.predictions[t].task.dimension.kind for t in pool.asked()}))
-            raise ModelError(f"auto was told to choose by {name}, which ranks no {words}", hint=OPTIONS)
+            raise ModelError(f"auto is set to use {name}, which cannot rank {words}", hint=OPTIONS)
         return strategy.select(fit, k, rng).indices
 
     def _uncertain(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
         wanted = min(max(ceil(self.options.share * len(pool)), LEAST * k), len(pool))
-        if wanted == len(pool) or not can_disagree(pool):  # one network alone is unsure of nothing
+        if wanted == len(pool) or not can_disagree(pool):  # a single network has no disagreement to measure
             return np.arange(len(pool))
         return np.sort(self._by("power", pool, wanted, rng))
 
     def _few(self, pool: Pool) -> bool:
-        """Whether the best-known of the asked tasks has few labels, or few for the classes of the task with
-        most of them."""
+        """Whether the asked task with the most labels has fewer than `few`, or fewer than `few_per_class`
+        times the largest number of classes."""
         most = max((_labels(pool, task_id) for task_id in pool.asked()), default=0)
         tasks = [pool.predictions[task_id].task.dimension for task_id in pool.asked()]
         classes = [len(d.answers) for d in tasks if d.kind is Kind.CLASSIFICATION]
@@ -130,7 +130,7 @@ class Auto:
 
 
 def _labels(pool: Pool, task_id: str) -> int:
-    """Of a task: those of known samples, and of samples that are still asked something else."""
-    said = pool.known.labels.get(task_id, np.zeros(0))
-    known = int(np.isfinite(said.T[:1] if said.ndim > 1 else said).sum())
+    """Number of labels of a task, including samples that are still asked in other tasks."""
+    labels = pool.known.labels.get(task_id, np.zeros(0))
+    known = int(np.isfinite(labels.T[:1] if labels.ndim > 1 else labels).sum())
     return known + int((~pool.missing[task_id]).sum())

@@ -1,4 +1,4 @@
-"""Uncertain and different at once: what would change the model, in many directions."""
+"""Uncertain and diverse: large gradients in many directions."""
 
 import numpy as np
 
@@ -23,11 +23,10 @@ class Badge:
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """The first by its squared norm, each further one by the squared distance to the nearest before it;
-        scores fall evenly from 1.
+        """`k` drawn samples; scores fall evenly from 1.
 
-        Distances are summed over the tasks whose label is missing. Where no gradient differs any more, chance
-        decides. Raises `ModelError` without a model, or when what it says is no number.
+        If no gradients differ any more, samples are drawn at random. Raises `ModelError` without a model, or
+        when its predictions are not numbers.
         """
         given = wanted_gradients(pool)
         k = min(k, len(pool))

@@ -1,4 +1,4 @@
-"""Ask for what makes the whole pool's predictions surest, by Fisher information."""
+"""Minimises the expected variance of the whole pool's predictions, by Fisher information."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from strategies._gradients import error_of, wanted_gradients
 from strategies._top import top
 
 CANDIDATES = 8192
-"""Of a larger pool so many are looked at: those that gain most as the first; more for a large batch."""
+"""Candidates of a larger pool: the samples that gain most as the first one; more for a large batch."""
 RIDGE = 1.0
-"""λ: what is known of every direction before anything is labelled, in samples of mean length."""
+"""λ: prior information about every direction, in samples of mean length."""
 
 
 @strategy("bait")
@@ -32,14 +32,11 @@ class Bait:
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """Greedy on tr(M⁻¹ F): twice the batch is added, then what is missed least is taken back (section 4).
+        """Forward-backward greedy on tr(M⁻¹ F) (section 4); scores fall evenly from 1.
 
-        A sample's information is w h hᵀ in each layer: h what the heads read, w the squared errors of
-        `error_of` of the tasks that are asked, so that a head's answers count apart (in full it is
-        answers² times as large). F is its mean over the pool, M the sum over the labelled and chosen, plus λ.
-        Of a larger pool the `CANDIDATES` that gain most as the first are looked at. Scores fall evenly.
-
-        Raises `ModelError` without a model, or when what it says is no number.
+        The information of a sample is w h hᵀ in each layer, where w is the squared norm of `error_of` over
+        the asked tasks: answers of one head count separately, because the full matrix would be answers² times
+        as large. Raises `ModelError` without a model, or when its predictions are not numbers.
         """
         given = wanted_gradients(pool)
         k = min(k, len(pool))
@@ -47,7 +44,7 @@ class Bait:
             return Selection(rng.permutation(len(pool))[:k].astype(np.intp), 1 - np.arange(k) / max(k, 1))
         rows = [_scaled(errors, representations) for errors, representations in given.pairs]
         layers = [
-            Layer(points, _known(pool, representations))
+            Layer(points, _labelled_rows(pool, representations))
             for points, (_, representations) in zip(rows, given.pairs, strict=True)
         ]
         gains = np.sum([layer.gains(points) for layer, points in zip(layers, rows, strict=True)], axis=0)
@@ -58,12 +55,12 @@ class Bait:
 
 
 def _scaled(errors: NDArray[np.float32], representations: Points) -> Points:
-    """(n, hidden) whose outer products are the informations."""
+    """(n, hidden) vectors whose outer products are the information of each sample."""
     return np.asarray(np.sqrt(np.einsum("nc,nc->n", errors, errors))[:, None] * representations)
 
 
-def _known(pool: Pool, representations: Points) -> Points:
-    """(m, hidden) the same of the labelled samples."""
+def _labelled_rows(pool: Pool, representations: Points) -> Points:
+    """(m, hidden) the same for the labelled samples."""
     known = pool.known
     tasks = [
         t
@@ -89,18 +86,21 @@ class Layer:
         self.inverse = np.linalg.inv(_outer(labelled) + ridge * np.eye(len(self.pool)))
 
     def gains(self, points: Points) -> Wide:
-        """(n,) by how much tr(M⁻¹ F) would fall with each."""
-        found = np.empty(len(points))
+        """(n,) decrease of tr(M⁻¹ F) if the sample were added."""
+        result = np.empty(len(points))
         wide = self.inverse @ self.pool @ self.inverse
         for rows in blocks(len(points)):
             block = points[rows].astype(np.float64)
             own = np.einsum("nd,nd->n", block @ self.inverse, block)
-            found[rows] = np.einsum("nd,nd->n", block @ wide, block) / (1 + own)
-        return found
+            result[rows] = np.einsum("nd,nd->n", block @ wide, block) / (1 + own)
+        return result
 
     def change(self, point: Wide, sign: int) -> tuple[Wide, Wide, float, float]:
-        """Add (1) or take back (-1) a point. What the gains of others need: M⁻¹x, M⁻¹F M⁻¹x, ± 1 + xᵀM⁻¹x and
-        xᵀM⁻¹F M⁻¹x, all of before (Sherman and Morrison 1950)."""
+        """Add (1) or remove (-1) a point by the Sherman-Morrison formula.
+
+        Returns what the update of other gains needs, from before the change: M⁻¹x, M⁻¹F M⁻¹x, ± 1 + xᵀM⁻¹x
+        and xᵀM⁻¹F M⁻¹x.
+        """
         toward = self.inverse @ point
         across = self.inverse @ (self.pool @ toward)
         scale, spread = sign + float(point @ toward), float(point @ across)
@@ -115,7 +115,7 @@ def _outer(points: Points) -> Wide:
 
 @dataclass
 class _Moments:
-    """Of the candidates in one layer: xᵀM⁻¹x and xᵀM⁻¹F M⁻¹x."""
+    """xᵀM⁻¹x and xᵀM⁻¹F M⁻¹x of the candidates in one layer."""
 
     own: Wide
     shared: Wide
@@ -135,7 +135,7 @@ class _Search:
         return np.array([i for i in order if self._in[i]], dtype=np.intp)
 
     def _step(self, sign: int) -> int:
-        """Add the one that gains most, or take back the one that is missed least."""
+        """Add the sample that gains most, or remove the one that loses least; its index."""
         change = sum(m.shared / (sign + m.own) for m in self._moments)
         able = self._in if sign < 0 else ~self._in
         values = np.where(able, change, -np.inf)

@@ -11,7 +11,7 @@ from strategies._ensemble import Probs, bernoulli, by_members, plogp, shares_of,
 from strategies._scored import ScoredStrategy
 
 NOISE_FLOOR = 1e-3
-"""Least noise that is believed, as a share of the scale: a collapsed noise head would win every draw."""
+"""Lower bound of the noise as a share of the scale: a collapsed noise head would win every draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,15 @@ class Bald(ScoredStrategy):
     disagrees = True
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
-        """Mutual information between answer and model, in nats; the normal's closed form for regression.
+        """(n,) mutual information between answer and model, in nats; the closed form of normals for
+        regression.
 
-        Of a multilabel task that of each answer, summed, as over tasks: at least what the whole set tells,
-        because answers that say the same are counted twice (Kirsch et al. 2019, section 3).
+        The sum over the answers of a multilabel task is an upper bound of the information of the whole set,
+        because redundant answers are counted twice (Kirsch et al. 2019, section 3).
         """
         kind = prediction.task.dimension.kind
         if kind is Kind.REGRESSION:
-            return _normal(prediction)
+            return np.asarray(0.5 * np.log1p((prediction.epistemic / noise_of(prediction)) ** 2))
         shares = shares_of(prediction)
         several = kind is Kind.MULTILABEL
         return by_members(prediction, lambda members: _information(members, shares, several))
@@ -60,11 +61,7 @@ def _information(members: Probs, shares: NDArray[np.float32], multilabel: bool) 
 
 
 def noise_of(prediction: TaskPrediction) -> NDArray[np.float64]:
-    """(n,) standard deviation of the noise of a regression task, never below what is believed."""
+    """(n,) standard deviation of the noise of a regression task, at least `NOISE_FLOOR` of the scale."""
     dimension = prediction.task.dimension
     floor = NOISE_FLOOR * (dimension.high - dimension.low)
     return np.maximum(prediction.aleatoric.astype(np.float64), floor)
-
-
-def _normal(prediction: TaskPrediction) -> NDArray[np.float64]:
-    return np.asarray(0.5 * np.log1p((prediction.epistemic / noise_of(prediction)) ** 2))

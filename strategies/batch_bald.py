@@ -1,4 +1,4 @@
-"""A batch whose answers tell most together about the model."""
+"""A batch whose answers together give the most information about the model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from strategies._top import top
 from strategies.bald import Bald
 
 BLOCK = 32
-"""Candidates whose gain is worked out together."""
+"""Candidates whose gains are computed together."""
 LEAST = 64
-"""Courses of answers that are drawn, however many questions there are."""
+"""Smallest number of drawn combinations of answers, however many questions there are."""
 PER_SAMPLE = 10
-"""Candidates for each sample of the batch, at least."""
+"""Smallest number of candidates for each sample of the batch."""
 NOTHING = 1e-5
-"""Nats below which a gain is rounding, and the members have nothing left to disagree about."""
+"""Nats below which a gain is rounding error, so that the members no longer disagree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +56,28 @@ class BatchBald:
         self.options = options or BatchBaldOptions()
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """`k` samples, each with what it adds, in nats, to what those before it tell.
+        """`k` samples; the score of each is the information that it adds to those before it, in nats.
 
-        Exact while all answers to the batch so far can be told apart, then over drawn ones (section 3.3);
-        greedy by lazy upper bounds, for what is told never grows (Nemhauser, Wolsey and Fisher 1978). An
-        ensemble of m members has log m nats to give; what the batch lacks then follows in the order of
-        BALD, with score 0. Raises as `ScoredStrategy.select`.
+        Lazy greedy: the information is submodular, so old gains are upper bounds (Nemhauser, Wolsey and
+        Fisher 1978). Samples that follow in the order of BALD have score 0. Raises as
+        `ScoredStrategy.select`.
         """
         bald = Bald().pool_scores(pool, rng)
         candidates = top(bald, max(self.options.candidates, PER_SAMPLE * k, k), rng)
         joint = Joint(pool.of(candidates), max(self.options.draws, 1), rng)
-        found = list(joint.greedy(min(k, len(candidates))))
-        chosen = [row for row, _ in found]
-        rest = np.setdiff1d(np.arange(len(candidates)), chosen)[: k - len(found)]
-        scores = np.zeros(len(found) + len(rest))
-        scores[: len(found)] = np.minimum.accumulate([gain for _, gain in found]) if found else []
+        picks = list(joint.greedy(min(k, len(candidates))))
+        chosen = [row for row, _ in picks]
+        rest = np.setdiff1d(np.arange(len(candidates)), chosen)[: k - len(picks)]
+        scores = np.zeros(len(picks) + len(rest))
+        scores[: len(picks)] = np.minimum.accumulate([gain for _, gain in picks]) if picks else []
         return Selection(candidates[[*chosen, *rest.tolist()]], scores)
 
 
 class Joint:
-    """What the answers to some samples tell about which member is right.
+    """Joint information of the answers to the chosen samples about the ensemble member.
 
-    Given the member all answers are independent: of samples and of tasks. So each course that the answers
-    so far may have taken is known by its chance and by the members' shares in its light.
+    Given the member, all answers are independent between samples and tasks. So each combination of answers so
+    far is described by its probability and the posterior weights of the members.
     """
 
     def __init__(self, pool: Pool, draws: int, rng: np.random.Generator) -> None:
@@ -86,16 +85,16 @@ class Joint:
         self._doubts = [entropy(q) for q in self.questions]
         self._draws = min(draws, max(LEAST, draws // max(len(self.questions), 1)))
         self._rng = rng
-        self.chances: Probs = np.ones(1, np.float32)
-        """(courses,)"""
+        self.probabilities: Probs = np.ones(1, np.float32)
+        """(combinations,)"""
         self.shares: Probs = _prior(pool)[None]
-        """(courses, members)"""
+        """(combinations, members) posterior weights."""
         self._luck: NDArray[np.float64] = np.zeros((1, 1))
         if len(self.questions) > 1:
             self._multiply()
 
     def greedy(self, k: int) -> Iterator[tuple[int, float]]:
-        """(candidate, nats that it adds), until there are `k` or nothing is added any more."""
+        """(candidate, nats that it adds), until there are `k` or nothing adds information."""
         n = self.questions[0].shape[1] if self.questions else 0
         bounds = np.full(n, np.inf)
         for _ in range(min(k, n)):
@@ -107,7 +106,7 @@ class Joint:
             bounds[best] = -np.inf
 
     def _best(self, bounds: Scores) -> int:
-        """Makes exact the bounds that could be the highest."""
+        """The candidate of the largest gain; updates the bounds that could be the largest."""
         stale = np.isfinite(bounds) | (bounds > 0)
         while True:
             best = int(np.argmax(np.where(stale, -np.inf, bounds))) if not stale.all() else -1
@@ -120,67 +119,68 @@ class Joint:
             stale[rows] = False
 
     def gains(self, rows: NDArray[np.intp]) -> Scores:
-        """(rows,) nats that the answers to all questions about a sample add."""
+        """(rows,) nats that the answers to all questions about each sample add."""
         shares: Probs = np.broadcast_to(self.shares, (len(rows), *self.shares.shape))
         total = np.zeros(len(rows))
         for number, (question, doubts) in enumerate(zip(self.questions, self._doubts, strict=True)):
             of_rows = question[:, rows].transpose(1, 0, 2)
-            said = shares @ of_rows
-            told = entropy(said) - (shares @ doubts[:, rows].T[:, :, None])[..., 0]
-            total += told @ self.chances
+            likely = shares @ of_rows
+            information = entropy(likely) - (shares @ doubts[:, rows].T[:, :, None])[..., 0]
+            total += information @ self.probabilities
             if number + 1 < len(self.questions):
-                answers = self._drawn(said, self._luck[:, number])
-                shares = _in_light(shares, np.take_along_axis(of_rows, answers[:, None, :], axis=2))
+                answers = self._drawn(likely, self._luck[:, number])
+                shares = _posterior(shares, np.take_along_axis(of_rows, answers[:, None, :], axis=2))
         return total
 
     def answer(self, row: int) -> None:
-        """Take the sample into the batch."""
+        """Add the sample to the batch."""
         for number, question in enumerate(self.questions):
             probs = question[:, row]
-            said = self.shares @ probs
-            if said.size <= self._draws and len(self.questions) == 1:
-                self._branch(probs, said)
+            likely = self.shares @ probs
+            if likely.size <= self._draws and len(self.questions) == 1:
+                self._branch(probs, likely)
                 continue
-            if len(self.chances) < self._draws:
+            if len(self.probabilities) < self._draws:
                 self._multiply()
-                said = self.shares @ probs
-            luck = self._rng.random(len(said)) if number == 0 else self._luck[:, number - 1]
-            answers = self._drawn(said, luck)
-            self.shares = _in_light(self.shares, probs[:, answers])
+                likely = self.shares @ probs
+            luck = self._rng.random(len(likely)) if number == 0 else self._luck[:, number - 1]
+            answers = self._drawn(likely, luck)
+            self.shares = _posterior(self.shares, probs[:, answers])
         if len(self.questions) > 1:
             self._luck = self._rng.random(self._luck.shape)
 
-    def _branch(self, probs: Probs, said: Probs) -> None:
-        """Go on with every answer."""
-        chances = (self.chances[:, None] * said).ravel()
-        shares = (self.shares[:, None, :] * probs.T).reshape(len(chances), -1)
-        there = chances > 0
-        self.chances = chances[there]
+    def _branch(self, probs: Probs, likely: Probs) -> None:
+        """Continue with every answer."""
+        probabilities = (self.probabilities[:, None] * likely).ravel()
+        shares = (self.shares[:, None, :] * probs.T).reshape(len(probabilities), -1)
+        there = probabilities > 0
+        self.probabilities = probabilities[there]
         self.shares = shares[there] / shares[there].sum(axis=1, keepdims=True)
 
     def _multiply(self) -> None:
-        """As many courses as may be drawn, those that there are as often as each other."""
-        times = -(-self._draws // len(self.chances))
-        self.chances = np.repeat(self.chances / np.float32(times), times)
+        """Repeat the combinations until there are as many as may be drawn."""
+        times = -(-self._draws // len(self.probabilities))
+        self.probabilities = np.repeat(self.probabilities / np.float32(times), times)
         self.shares = np.repeat(self.shares, times, axis=0)
-        self._luck = self._rng.random((len(self.chances), max(len(self.questions) - 1, 1)))
+        self._luck = self._rng.random((len(self.probabilities), max(len(self.questions) - 1, 1)))
 
     @staticmethod
-    def _drawn(said: Probs, luck: NDArray[np.float64]) -> NDArray[np.intp]:
-        """(..., courses) one answer by the (..., courses, answers) chances of each."""
-        reached = np.cumsum(said[..., :-1], axis=-1) < luck[:, None]
+    def _drawn(likely: Probs, luck: NDArray[np.float64]) -> NDArray[np.intp]:
+        """(..., combinations) answers drawn by (..., combinations, answers) probabilities."""
+        reached = np.cumsum(likely[..., :-1], axis=-1) < luck[:, None]
         return np.asarray(reached.sum(axis=-1), dtype=np.intp)
 
 
-def _in_light(shares: Probs, likely: Probs) -> Probs:
-    """(..., courses, members) after answers that were (..., members, courses) likely."""
-    found = shares * np.swapaxes(likely, -1, -2)
-    total = found.sum(axis=-1, keepdims=True)
-    return np.where(total > 0, found / np.maximum(total, np.float32(1e-38)), shares)
+def _posterior(shares: Probs, likely: Probs) -> Probs:
+    """(..., combinations, members) posterior weights after answers of these (..., members, combinations)
+    likelihoods."""
+    joint = shares * np.swapaxes(likely, -1, -2)
+    total = joint.sum(axis=-1, keepdims=True)
+    return np.where(total > 0, joint / np.maximum(total, np.float32(1e-38)), shares)
 
 
 def _prior(pool: Pool) -> NDArray[np.float32]:
-    """(members,) mean of their shares over the tasks."""
+    """(members,) mean weight over the tasks."""
     asked = pool.asked()
     if not asked:
         return np.ones(1, np.float32)
@@ -188,15 +188,16 @@ def _prior(pool: Pool) -> NDArray[np.float32]:
 
 
 def _questions(pool: Pool) -> Iterator[Probs]:
-    """(members, n, answers) of each question, an answer of a multilabel task being one; what has its label is
-    answered by all members alike."""
+    """(members, n, answers) of each question; each answer of a multilabel task is a question of its own. For
+    a labelled sample all members give the same answer."""
     for task_id in pool.asked():
         prediction, wanted = pool.predictions[task_id], pool.missing[task_id]
         members = prediction.members
         if prediction.task.dimension.kind is Kind.MULTILABEL:
-            found = [np.stack([members[:, :, a], 1 - members[:, :, a]], -1) for a in range(members.shape[2])]
+            answers = range(members.shape[2])
+            questions = [np.stack([members[:, :, a], 1 - members[:, :, a]], -1) for a in answers]
         else:
-            found = [members.copy()]
-        for question in found:
+            questions = [members.copy()]
+        for question in questions:
             question[:, ~wanted] = np.eye(question.shape[2], dtype=np.float32)[0]
             yield question

@@ -1,4 +1,4 @@
-"""Of the most uncertain samples some of every kind, rare kinds first."""
+"""The most uncertain samples, spread over clusters, small clusters first."""
 
 from dataclasses import dataclass
 
@@ -35,8 +35,9 @@ class ClusterMargin(WrapperStrategy):
     Options = ClusterOptions
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """Each turn a cluster gives one sample, drawn by chance; k-means with a cluster for every `wider`
-        samples stands for the paper's tree. Scores fall evenly from 1.
+        """At most `k` samples; scores fall evenly from 1.
+
+        k-means with one cluster for every `wider` samples replaces the paper's hierarchical clustering.
 
         Raises as `ScoredStrategy.select`, and `FeatureError` when an embedding is not a number.
         """
@@ -52,7 +53,7 @@ class ClusterMargin(WrapperStrategy):
 
 
 def in_turns(owner: NDArray[np.int32], rng: np.random.Generator) -> Rows:
-    """All positions: one of each cluster, the smallest first, then one more of each that has more."""
+    """All positions in rounds: one of each cluster, the smallest cluster first, until all are taken."""
     sizes = np.bincount(owner)
     order = rng.permutation(len(owner))
     order = order[np.argsort(owner[order], kind="stable")]

@@ -1,4 +1,4 @@
-"""How much text, voice and face say different things."""
+"""Disagreement between modalities."""
 
 import numpy as np
 
@@ -24,31 +24,30 @@ class ModalityConflict(ScoredStrategy):
         """(n,) standard deviation over the heads of the task's dimension: of their values as shares of the
         scale, or of their probabilities of all answers together.
 
-        The same for each task of the dimension; 0 for a dimension that one modality judges alone. Classes
-        have no order here, so a scale and classes are not held against each other.
+        The same for each task of the dimension; 0 for a dimension of one modality.
         """
         heads = _heads(prediction, pool)
         result = np.zeros(prediction.members.shape[1])
         if len(heads) < 2:
             return result
         for rows in pieces(len(result)):
-            said = np.stack([_on_common_scale(head, rows) for head in heads])
-            result[rows] = np.sqrt(said.var(axis=0, dtype=np.float64).sum(axis=-1))
+            values = np.stack([_on_common_scale(head, rows) for head in heads])
+            result[rows] = np.sqrt(values.var(axis=0, dtype=np.float64).sum(axis=-1))
         return result
 
     def pool_scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
-        """As of every scored strategy. Raises `ModelError` too when no dimension has two heads."""
+        """See `ScoredStrategy`. Also raises `ModelError` when no asked dimension has two heads."""
         asked = pool.asked()
         if asked and all(len(_heads(pool.predictions[task_id], pool)) < 2 for task_id in asked):
             raise ModelError(
-                "one modality alone contradicts nobody: no dimension that is asked has two heads",
+                "modality-conflict compares modalities, but no dimension that is asked has two heads",
                 hint="add modalities to protocol.passes, or choose another strategy: `--strategy entropy`",
             )
         return super().pool_scores(pool, rng)
 
 
 def _heads(prediction: TaskPrediction, pool: Pool) -> list[TaskPrediction]:
-    """Of the same dimension, in the order of their ids."""
+    """Predictions of the same dimension, in the order of their ids."""
     dimension = prediction.task.dimension
     return [p for _, p in sorted(pool.predictions.items()) if p.task.dimension == dimension]
 

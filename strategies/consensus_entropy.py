@@ -1,4 +1,4 @@
-"""Query by committee: how unsure the members are together."""
+"""Query by committee: entropy of the members' mean."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,5 +18,5 @@ class ConsensusEntropy(Entropy):
     disagrees = True
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
-        """In nats, as modAL's `consensus_entropy`: what `entropy` says, but of an ensemble only."""
+        """(n,) in nats, as modAL's `consensus_entropy`; the score of `entropy`, but for an ensemble only."""
         return super().score(prediction, pool)

@@ -1,4 +1,4 @@
-"""Uncertain, and like much of the pool: no outliers."""
+"""Uncertain samples in dense regions: no outliers."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class DensityWeighted(WrapperStrategy):
     ranks_by_uncertainty = True
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """The `k` highest u · s^β. Scores that can be below zero are counted from their lowest.
+        """The `k` highest u · s^β. Negative scores are shifted so that the lowest is zero.
 
         Raises as `ScoredStrategy.select`, and `FeatureError` when an embedding is not a number.
         """
@@ -45,18 +45,18 @@ class DensityWeighted(WrapperStrategy):
 
 
 def likeness(points: Points) -> Wide:
-    """(n,) in [0, 1]: the mean of (1 + cosine) / 2 between each point and all.
+    """(n,) in [0, 1]: the mean of (1 + cosine) / 2 between each point and all points.
 
-    The mean of products is the product with the mean, so this is one pass. The origin has cosine 0 with all.
+    The mean of the products is the product with the mean, so one pass is enough. The origin has cosine 0.
     """
     total = np.zeros(points.shape[1])
     for rows in blocks(len(points)):
         total += _directions(points[rows]).sum(axis=0, dtype=np.float64)
     mean = total / max(len(points), 1)
-    found = np.empty(len(points))
+    cosines = np.empty(len(points))
     for rows in blocks(len(points)):
-        found[rows] = _directions(points[rows]) @ mean
-    return np.clip((1 + found) / 2, 0, 1)
+        cosines[rows] = _directions(points[rows]) @ mean
+    return np.clip((1 + cosines) / 2, 0, 1)
 
 
 def _directions(points: Points) -> Points:

@@ -21,10 +21,9 @@ class Entropy(ScoredStrategy):
     kinds = frozenset(Kind)
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
-        """Entropy of the answers in nats; of a multilabel task that of each answer, summed.
+        """(n,) entropy of the answers in nats.
 
-        Equal to modAL's `classifier_entropy`, which takes six times as long: it has each row normalised
-        again, and the logarithms one by one.
+        Equal to modAL's `classifier_entropy` at a sixth of its time: that normalises each row again.
         """
         if is_multilabel(prediction):
             return by_mean(prediction, lambda ticked: summed(bernoulli(ticked)))

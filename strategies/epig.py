@@ -1,4 +1,4 @@
-"""What an answer would tell about the answers to other samples."""
+"""Expected predictive information gain: what an answer tells about the answers to other samples."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from strategies._scored import ScoredStrategy
 from strategies.bald import noise_of
 
 JOINT = 1 << 18
-"""Joint probabilities that are in memory at once."""
+"""Joint probabilities that are held in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,14 @@ class Epig(ScoredStrategy):
     disagrees = True
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
-        """(n,) for targets that are spread evenly over the pool, for who has nothing to draw with."""
+        """(n,) scores for targets that are spaced evenly over the pool, since there is no `rng`."""
         return self.drawn_score(prediction, pool, None)
 
     def drawn_score(self, prediction: TaskPrediction, pool: Pool, rng: np.random.Generator | None) -> Scores:
         """(n,) mean mutual information between the sample's answer and that of each target (section 4).
 
-        Classes: exact. A scale: that of two normals whose means the members correlate. Several answers that
-        may be true at once: of each answer with the same answer of the targets, summed.
+        For regression, that of two normals whose means are correlated over the members. For a multilabel
+        task, that of each answer with the same answer of the targets, summed.
         """
         target = _targets(prediction, pool, self.options.targets, rng)
         kind = prediction.task.dimension.kind
@@ -65,7 +65,7 @@ class Epig(ScoredStrategy):
 def _targets(
     prediction: TaskPrediction, pool: Pool, most: int, rng: np.random.Generator | None
 ) -> TaskPrediction:
-    """What the ensemble says of the samples that are to become surer."""
+    """Predictions of the target samples, at most `most`."""
     n = prediction.members.shape[1]
     known = pool.known.predictions.get(prediction.task.id)
     labelled = 0 if known is None else known.members.shape[1]
@@ -86,16 +86,16 @@ def _targets(
 
 
 def _apart(prediction: TaskPrediction, answer: int) -> Probs:
-    """(members, n, 2) one answer of a multilabel task: ticked, or not."""
+    """(members, n, 2) probabilities that one answer of a multilabel task is ticked, or not."""
     ticked = prediction.members[:, :, answer]
     return np.stack([ticked, 1 - ticked], axis=-1)
 
 
 def _classes(members: Probs, targets: Probs, shares: NDArray[np.float32]) -> Scores:
-    """(n,) H(y) + H(y*) - H(y, y*), mean over the targets; of (members, n or targets, answers).
+    """(n,) H(y) + H(y*) - H(y, y*), mean over the targets; from (members, n or targets, answers).
 
-    Given the member the two are independent, so all joint probabilities of some samples are one product of
-    matrices. Only some are ever there: a million samples would have five thousand million.
+    Given the member, the two answers are independent, so the joint probabilities of a block of samples are
+    one matrix product. Only one block is in memory: a million samples would have five billion.
     """
     _, n, answers = members.shape
     count = targets.shape[1]
@@ -108,16 +108,16 @@ def _classes(members: Probs, targets: Probs, shares: NDArray[np.float32]) -> Sco
         joint = here.reshape(len(here), -1).T @ there
         logs = np.maximum(joint, TINY)
         np.log(logs, out=logs)
-        told = np.einsum("ij,ij->i", joint, logs).reshape(-1, answers).sum(axis=1) / count
+        joint_information = np.einsum("ij,ij->i", joint, logs).reshape(-1, answers).sum(axis=1) / count
         mean = np.tensordot(shares, here, 1)
-        result[start : start + step] = alone - summed(plogp(mean)) + told
+        result[start : start + step] = alone - summed(plogp(mean)) + joint_information
     return np.maximum(result, 0)
 
 
 def _normal(prediction: TaskPrediction, targets: TaskPrediction) -> Scores:
     """(n,) -½ log(1 - ρ²), mean over the targets (section 4.2).
 
-    ρ is the members' correlation, lessened by the share of each variance that is noise.
+    ρ is the correlation over the members, reduced by the share of each variance that is noise.
     """
     shares = shares_of(prediction)
     there = _standard(targets, shares)
@@ -130,7 +130,7 @@ def _normal(prediction: TaskPrediction, targets: TaskPrediction) -> Scores:
 
 
 def _standard(prediction: TaskPrediction, shares: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(members, n) deviations of the members' values, scaled so that products are correlations of answers."""
+    """(members, n) deviations of the members, scaled so that their products are correlations of answers."""
     values = np.array([float(a.value) for a in prediction.task.dimension.answers])
     means = prediction.members.astype(np.float64) @ values
     apart = (means - shares @ means) * np.sqrt(shares)[:, None]

@@ -1,4 +1,4 @@
-"""How far an answer would move the head of the network."""
+"""Expected length of the gradient that an answer would cause."""
 
 import numpy as np
 
@@ -21,11 +21,11 @@ class ExpectedGradientLength(ScoredStrategy):
     needs = frozenset({Requirement.MODEL, Requirement.REPRESENTATIONS})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
-        """(n,) what the gradient's length is on average over the answers, as sure as they are.
+        """(n,) expected length of the gradient under the predicted probabilities of the answers.
 
         With h the representation that the head reads, the gradient of a class's loss is (p - e) hᵀ, so its
-        length is ‖p - e‖ ‖h‖. On a scale it is the predictive standard deviation times ‖h‖; where several
-        answers may be true at once the root of the mean square, √Σp(1 - p) ‖h‖.
+        length is ‖p - e‖ ‖h‖. For regression it is the predictive standard deviation times ‖h‖; for a
+        multilabel task the root of the mean square, √Σp(1 - p) ‖h‖.
         """
         representation = representation_of(pool.representations, prediction.task.id)
         length = np.sqrt(np.einsum("nd,nd->n", representation, representation, dtype=np.float64))

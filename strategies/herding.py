@@ -1,4 +1,4 @@
-"""A small picture of the pool: what is asked resembles all there is, dense places first."""
+"""Kernel herding: the batch represents the whole pool, dense regions first."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,15 +8,15 @@ from annotate.types import Kind, Pool, Requirement, Selection
 from strategies._distance import Points, Rows, Wide, blocks, finite, highest, squared, squared_between
 
 REFERENCE = 2048
-"""Samples that stand for all when a mean over the whole pool is taken."""
+"""Samples that the mean over a larger pool is estimated from."""
 CANDIDATES = 32_768
-"""Of a larger pool, so many drawn by chance may be chosen; more where more than a quarter are asked for."""
+"""Candidates, drawn at random from a larger pool; more if more than a quarter of them are asked for."""
 COLUMNS = 2048
-"""Centres at a time."""
+"""Centres per block."""
 LEAST = 1e-30
-"""A squared distance that float32 still tells from 0."""
+"""Smallest squared distance that float32 can distinguish from 0."""
 WIDTH = 0.25
-"""Of the kernel, as a share of the median squared distance. See benchmarks/cold_start.py."""
+"""Width of the kernel as a share of the median squared distance; see benchmarks/cold_start.py."""
 
 
 @strategy("herding")
@@ -49,7 +49,7 @@ class Herding:
 
 
 def _some(points: Points, labelled: Points, rng: np.random.Generator) -> Points:
-    """Up to `REFERENCE` of both together, by chance."""
+    """Up to `REFERENCE` points of both together, at random."""
     rows: Rows = rng.permutation(len(points) + len(labelled))[:REFERENCE]
     inside = rows < len(points)
     return np.concatenate([points[rows[inside]], labelled[rows[~inside] - len(points)]])
@@ -74,7 +74,7 @@ def _similarity(points: Points, centres: Points, width: float) -> Wide:
 def _herd(
     points: Points, wanted: Wide, near: Wide, asked: int, width: float, k: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """`k` positions, each the one that the samples asked so far represent worst for its weight.
+    """`k` positions, each the point that the samples so far represent worst.
 
     `wanted` is the mean similarity to the pool, `near` the summed similarity to the `asked` samples.
     """

@@ -1,4 +1,4 @@
-"""Far in features and in answers at once, for scales."""
+"""Improved greedy sampling for regression: far in features and in predictions."""
 
 from typing import Any
 
@@ -29,29 +29,27 @@ class IGS:
     kinds = frozenset({Kind.REGRESSION})
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """Greedy, exact: the largest minimum over labelled and chosen samples of d(x, x') Π |ŷ(x) - y(x')|,
-        the product over the tasks that are asked; the score is that number.
+        """Exact greedy; the score is the value of the product.
 
-        Where a labelled or chosen sample has no label its prediction stands for it. With none labelled it
-        starts at the sample nearest the mean. Raises `ModelError` without a model, or when it says no
-        numbers, `FeatureError` when an embedding is none.
+        Without labelled samples it starts at the sample nearest the mean. Raises `ModelError` without a model
+        or when its predictions are not numbers, `FeatureError` when an embedding is not a number.
         """
         tasks = asked_tasks(pool)
         points, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
         k = min(k, len(points))
         if k == 0:
             return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
-        said = _said(pool, tasks)
-        told = _columns([_told(pool, t) for t in tasks], len(labelled))
+        predicted = _predicted(pool, tasks)
+        known_values = _columns([_known_values(pool, t) for t in tasks], len(labelled))
         wanted = _columns([pool.missing[t] for t in tasks], len(points)).any(axis=1)
         first = [] if len(labelled) else [middlemost(points, rng)]
-        centres, values = (points[first], said[first]) if first else (labelled, told)
-        bounds = np.where(wanted, _least(points, said, centres, values), 0.0)
+        centres, values = (points[first], predicted[first]) if first else (labelled, known_values)
+        bounds = np.where(wanted, _least(points, predicted, centres, values), 0.0)
         farthest = bounds.max()
         bounds[first] = -np.inf
 
         def between(rows: Rows, some: Rows) -> Wide:
-            return squared_between(points[rows], points[some]) * _apart(said[rows], said[some])
+            return squared_between(points[rows], points[some]) * _apart(predicted[rows], predicted[some])
 
         chosen, gaps = farthest_first(bounds, between, k - len(first), rng)
         gaps = np.append(np.full(len(first), farthest), gaps)
@@ -62,58 +60,58 @@ def _columns(columns: list[NDArray[Any]], n: int) -> Answers:
     return np.array(columns, dtype=np.float64).reshape(len(columns), n).T
 
 
-def _said(pool: Pool, tasks: list[str]) -> Answers:
-    said = _columns([pool.predictions[t].mean for t in tasks], len(pool))
-    if not np.isfinite(said).all():
+def _predicted(pool: Pool, tasks: list[str]) -> Answers:
+    predicted = _columns([pool.predictions[t].mean for t in tasks], len(pool))
+    if not np.isfinite(predicted).all():
         raise ModelError(
             "the model's predictions are not all numbers", hint="train it anew: `annotate train --force`"
         )
-    return said
+    return predicted
 
 
-def _told(pool: Pool, task_id: str) -> Wide:
-    """(m,) labels, and where there is none the prediction."""
+def _known_values(pool: Pool, task_id: str) -> Wide:
+    """(m,) labels, or the prediction if there is no label."""
     known = pool.known
     labels = known.labels.get(task_id, np.full(len(known), np.nan))
     guess = known.predictions[task_id].mean if task_id in known.predictions else np.zeros(len(known))
     return np.where(np.isnan(labels), guess, labels)
 
 
-def _apart(said: Answers, others: Answers) -> Wide:
+def _apart(values: Answers, others: Answers) -> Wide:
     """(n, m) product over the tasks of squared differences."""
-    product = np.ones((len(said), len(others)))
-    for mine, theirs in zip(said.T, others.T, strict=True):
+    product = np.ones((len(values), len(others)))
+    for mine, theirs in zip(values.T, others.T, strict=True):
         product *= (mine[:, None] - theirs) ** 2
     return product
 
 
-def _least(points: Points, said: Answers, centres: Points, told: Answers) -> Wide:
-    """(n,) the smallest squared product to any centre. The nearest is found in float32; its distance is then
-    taken from the difference."""
-    found = np.full(len(points), np.inf)
+def _least(points: Points, values: Answers, centres: Points, centre_values: Answers) -> Wide:
+    """(n,) the smallest squared product to any centre. The nearest is smallest in float32; its distance is
+    then taken from the difference."""
+    smallest = np.full(len(points), np.inf)
     middle = centres.mean(axis=0, dtype=np.float64).astype(np.float32)
     for start in range(0, len(centres), CENTRES):
         some = slice(start, start + CENTRES)
-        moved, narrow = centres[some] - middle, told[some].astype(np.float32)
+        moved, narrow = centres[some] - middle, centre_values[some].astype(np.float32)
         for rows in blocks(len(points)):
             block = points[rows] - middle
-            best = _products(block, moved, said[rows].astype(np.float32), narrow).argmin(axis=1)
+            best = _products(block, moved, values[rows].astype(np.float32), narrow).argmin(axis=1)
             apart = (block - moved[best]).astype(np.float64)
             products = np.einsum("nd,nd->n", apart, apart)
-            products *= ((said[rows] - told[some][best]) ** 2).prod(axis=1)
-            np.minimum(found[rows], products, out=found[rows])
-    return found
+            products *= ((values[rows] - centre_values[some][best]) ** 2).prod(axis=1)
+            np.minimum(smallest[rows], products, out=smallest[rows])
+    return smallest
 
 
 def _products(
-    points: Points, centres: Points, said: NDArray[np.float32], told: NDArray[np.float32]
+    points: Points, centres: Points, values: NDArray[np.float32], centre_values: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """(n, m) squared distance times the squared differences of the answers."""
     gaps = np.asarray(points @ centres.T, np.float32)
     gaps *= -2
     gaps += np.einsum("nd,nd->n", centres, centres)
     gaps += np.einsum("nd,nd->n", points, points)[:, None]
-    for mine, theirs in zip(said.T, told.T, strict=True):
+    for mine, theirs in zip(values.T, centre_values.T, strict=True):
         difference = mine[:, None] - theirs
         difference *= difference
         gaps *= difference

@@ -1,4 +1,4 @@
-"""Cover the pool: always the sample farthest from everything asked so far."""
+"""Core-set: always the sample farthest from everything asked so far."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class KCenter:
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """Greedy, exact; the score is the distance to the nearest labelled or chosen sample.
+        """Exact greedy; the score is the distance to the nearest labelled or chosen sample.
 
         With nothing labelled it starts at the sample nearest the mean, whose score is the distance to
         the farthest sample. Raises `FeatureError` when an embedding is not a number.

@@ -1,4 +1,4 @@
-"""Split the largest cluster, again and again: dense places get their share, outliers do not get all."""
+"""Largest cluster, maximum distance: dense regions get their share, outliers do not get all."""
 
 import numpy as np
 
@@ -20,8 +20,7 @@ class Lcmd:
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """LCMD-TP, exact: each sample belongs to the nearest labelled or chosen one; of the cluster with the
-        largest sum of squared distances the farthest is taken. Scores fall evenly from 1.
+        """Exact LCMD-TP; scores fall evenly from 1.
 
         With nothing labelled it starts at the sample nearest the mean. Raises `FeatureError` when an
         embedding is not a number.
@@ -35,7 +34,7 @@ class Lcmd:
 def largest_first(
     points: Points, labelled: Points, k: int, rng: np.random.Generator, device: str = "cpu"
 ) -> Rows:
-    """`k` positions."""
+    """`k` positions by LCMD-TP, with the labelled points as the first centres."""
     if k == 0:
         return np.zeros(0, dtype=np.intp)
     first = [] if len(labelled) else [middlemost(points, rng)]

@@ -1,4 +1,4 @@
-"""A small module learns which samples the model gets wrong, from those whose answer is known."""
+"""Learning loss: a small module predicts the loss of unlabelled samples."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,18 @@ from strategies._ensemble import Scores, bernoulli, by_mean, entropy, pieces, su
 from strategies._scored import ScoredStrategy, representation_of
 
 FEWEST = 10
-"""Labelled samples of a task that the module can learn from."""
+"""Fewest labelled samples of a task that the module learns from."""
 MOST = 4096
-"""Labelled samples it learns from."""
+"""Most labelled samples that the module learns from."""
 MARGIN = 1.0
-"""By which the loss of the worse of a pair is to be foretold higher (ξ in the paper)."""
+"""Margin of the ranking loss (ξ in the paper)."""
 HIDDEN = 32
 STEPS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class _Standard:
-    """Centre and spread of the representations of the labelled samples."""
+    """Standardiser: mean and spread of the representations of the labelled samples."""
 
     mean: NDArray[np.float32]
     spread: NDArray[np.float32]
@@ -45,39 +45,38 @@ class LearningLoss(ScoredStrategy):
     needs = frozenset({Requirement.MODEL, Requirement.REPRESENTATIONS, Requirement.LABELS})
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> Scores:
-        """(n,) by a module that starts from the same numbers every time."""
+        """(n,) predicted losses of a module that always starts from the same weights."""
         return self.drawn_score(prediction, pool, None)
 
     def drawn_score(self, prediction: TaskPrediction, pool: Pool, rng: np.random.Generator | None) -> Scores:
-        """(n,) what the module foretells from the representation that the task's head reads.
+        """(n,) predicted losses.
 
-        The network is trained already and does not change, as in the last epochs of the paper (section 4),
-        where the module's gradients stop before it. The losses are those of samples that the model has
-        learned from, so they are too low; their order is what counts. With fewer than `FEWEST` labelled
-        samples, or equal losses, the task is ranked by the loss that the model expects itself.
+        The network is already trained and does not change, as in the last epochs of the paper (section 4).
+        The losses are of samples that the model was trained on, so they are too low, but only their order
+        counts.
         """
         representation = representation_of(pool.representations, prediction.task.id)
         losses = _losses(prediction, pool)
         known = np.flatnonzero(np.isfinite(losses))
-        if len(known) < FEWEST or np.ptp(losses[known]) == 0:  # nothing tells them apart
+        if len(known) < FEWEST or np.ptp(losses[known]) == 0:  # there is no order to learn
             return _expected(prediction)
-        chance = rng or np.random.default_rng(0)
-        known = chance.permutation(known)[:MOST]
-        return _foretold(
-            pool.known.representations[prediction.task.id][known], losses[known], representation, chance
+        generator = rng or np.random.default_rng(0)
+        known = generator.permutation(known)[:MOST]
+        return _predicted_losses(
+            pool.known.representations[prediction.task.id][known], losses[known], representation, generator
         )
 
 
 def _losses(prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
-    """(m,) of the labelled samples; NaN where there is no label."""
+    """(m,) losses of the labelled samples; NaN if there is no label."""
     task_id = prediction.task.id
-    said, labels = pool.known.predictions.get(task_id), pool.known.labels.get(task_id)
-    if said is None or labels is None:
+    predicted, labels = pool.known.predictions.get(task_id), pool.known.labels.get(task_id)
+    if predicted is None or labels is None:
         return np.zeros(0)
     kind = prediction.task.dimension.kind
     if kind is Kind.REGRESSION:
-        return np.asarray((said.mean - labels) ** 2)
-    probs = np.clip(said.probs.astype(np.float64), 1e-6, 1 - 1e-6)
+        return np.asarray((predicted.mean - labels) ** 2)
+    probs = np.clip(predicted.probs.astype(np.float64), 1e-6, 1 - 1e-6)
     if kind is Kind.MULTILABEL:
         return np.asarray(-(labels * np.log(probs) + (1 - labels) * np.log(1 - probs)).sum(axis=1))
     known = np.isfinite(labels)
@@ -86,7 +85,7 @@ def _losses(prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
 
 
 def _expected(prediction: TaskPrediction) -> Scores:
-    """(n,) mean loss if the model is right about how sure it is."""
+    """(n,) expected loss if the model is calibrated."""
     kind = prediction.task.dimension.kind
     if kind is Kind.REGRESSION:
         return np.asarray(prediction.epistemic.astype(np.float64) ** 2 + prediction.aleatoric**2)
@@ -94,13 +93,13 @@ def _expected(prediction: TaskPrediction) -> Scores:
     return by_mean(prediction, (lambda ticked: summed(bernoulli(ticked))) if several else entropy)
 
 
-def _foretold(
+def _predicted_losses(
     known: NDArray[np.float32],
     losses: NDArray[np.float64],
     representations: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> Scores:
-    """(n,) of `representations`, by a module fitted to (m, hidden) representations with (m,) losses."""
+    """(n,) losses of `representations`, by a module fitted to (m, hidden) known ones with (m,) losses."""
     spread = known.std(axis=0)
     standard = _Standard(known.mean(axis=0), np.where(spread > 1e-6, spread, 1).astype(np.float32))
     inner, outer, shift = _fit(standard.of(known), losses, rng)
@@ -124,13 +123,13 @@ def _fit(
     learner = torch.optim.Adam([inner, outer, shift], lr=1e-2, weight_decay=5e-4)
     features, truth = torch.from_numpy(representations), torch.from_numpy(losses)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums are taken in one order, so that the same seed gives the same batch
+    torch.set_num_threads(1)  # a fixed order of summation: the same seed gives the same batch
     try:
         for _ in range(STEPS):
             first, second = torch.randperm(len(representations) // 2 * 2, generator=random).reshape(2, -1)
-            foretold = torch.relu(features @ inner + shift) @ outer
+            predicted = torch.relu(features @ inner + shift) @ outer
             worse = torch.sign(truth[first] - truth[second])
-            wrong = torch.relu(MARGIN - worse * (foretold[first] - foretold[second])) * worse.abs()
+            wrong = torch.relu(MARGIN - worse * (predicted[first] - predicted[second])) * worse.abs()
             learner.zero_grad()
             wrong.mean().backward()  # type: ignore[no-untyped-call]
             learner.step()

@@ -17,7 +17,7 @@ Numbers = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One task whose representation is held against the centres of the classes."""
+    """One task whose representation is compared with the centres of the classes."""
 
     task_id: str
     weight: float
@@ -43,7 +43,7 @@ class Mmal(ScoredStrategy):
 
         r is the correlation of a sample's representation with the mean representation of the labelled samples
         of the class that the multimodal head thinks likeliest; 0 where a class has no label yet. On a scale
-        each answer is a class. Without a multimodal head the task stands for it; modalities without a head
+        each answer is a class. Without a multimodal head the task itself is used; modalities without a head
         are left out.
         """
         fused = _fused(prediction, pool)
@@ -76,7 +76,7 @@ def _margin(probs: Probs) -> Probs:
 
 
 def _classes(task: Task, labels: NDArray[np.float64]) -> NDArray[np.intp]:
-    """(m,) the class of each labelled sample, on a scale the nearest answer; -1 where there is no label."""
+    """(m,) the class of each labelled sample, for regression the nearest answer; -1 if there is no label."""
     known = np.isfinite(labels)
     if task.dimension.kind is Kind.CLASSIFICATION:
         return np.where(known, labels, -1).astype(np.intp)
@@ -101,7 +101,7 @@ def _likeness(task_id: str, pool: Pool, classes: NDArray[np.intp], likely: NDArr
 
 
 def _standard(points: Numbers) -> Numbers:
-    """(n, d) centred and of length one, so that a product is a correlation; 0 for what does not vary."""
+    """(n, d) centred and of length one, so that a product is a correlation; 0 for constant rows."""
     apart = points - points.mean(axis=1, keepdims=True)
     length = np.linalg.norm(apart, axis=1, keepdims=True)
     return np.asarray(apart / np.where(length > 0, length, 1))

@@ -1,4 +1,4 @@
-"""Any query strategy that is written for modAL, over what the round's model says already."""
+"""Adapter for query strategies that are written for modAL; they use the predictions of the round."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from strategies._scored import require_model
 from strategies._several import turns
 
 GROUP = "annotate.modal"
-"""Of the entry points that name such functions."""
+"""Group of the entry points that name such functions."""
 Strategy = Callable[..., Any]
 HINT = "modAL calls it as strategy(classifier, X, n_instances=1), and it returns (indices, metrics)"
 
@@ -45,14 +45,14 @@ class Modal:
     def __init__(self, options: Any = None) -> None:
         """Raises `ConfigError` when there is no such function."""
         self.name = (options or ModalOptions()).function
-        self.function = found(self.name)
+        self.function = load_function(self.name)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """What the function chooses of the samples whose label is missing, in its order.
+        """The samples that the function chooses from those without a label, in its order.
 
-        It sees them in random order, so that what it takes of equals is chance, and numpy's own generator
-        seeded by `rng`. Scores are minus the place. What has all its labels follows by chance. Raises
-        `ModelError` without a model, when the function fails, or when it returns no batch.
+        The function is given them in random order, so that its ties are broken at random, and numpy's global
+        generator is seeded from `rng`. Scores are minus the position. Labelled samples follow at random.
+        Raises `ModelError` without a model, when the function fails, or when its result is not a batch.
         """
         require_model(pool)
         queues = [self._chosen(pool, task_id, k, rng).tolist() for task_id in pool.asked()]
@@ -64,24 +64,24 @@ class Modal:
     def _chosen(self, pool: Pool, task_id: str, k: int, rng: np.random.Generator) -> NDArray[np.intp]:
         """Positions in the pool, those to ask for first in front."""
         rows = rng.permutation(np.flatnonzero(pool.missing[task_id]))
-        seen = pool.of(rows)
-        _require_numbers(seen, task_id)
+        shown = pool.of(rows)
+        _require_numbers(shown, task_id)
         count = min(k, len(rows))
         state = np.random.get_state()  # what modAL's functions draw from
         np.random.seed(int(rng.integers(2**31)))
         try:
-            said = self.function(RoundLearner(seen, task_id), seen.embeddings, n_instances=count)
+            result = self.function(RoundLearner(shown, task_id), shown.embeddings, n_instances=count)
         except AnnotateError:
             raise
         except Exception as error:
             raise ModelError(f"{self.name} failed on {task_id}: {error}", hint=HINT) from error
         finally:
             np.random.set_state(state)
-        return rows[batch_of(said, count, len(rows), self.name)]
+        return rows[batch_of(result, count, len(rows), self.name)]
 
 
-def found(name: str) -> Strategy:
-    """The function called `name`. Raises `ConfigError` when it cannot be had."""
+def load_function(name: str) -> Strategy:
+    """The function called `name`. Raises `ConfigError` when it cannot be imported."""
     module, dot, attribute = name.rpartition(".")
     try:
         if dot:
@@ -100,28 +100,28 @@ def found(name: str) -> Strategy:
             hint="install its distribution beside annotate, or set PYTHONPATH to its folder",
         ) from error
     if not callable(function):
-        raise ConfigError(f"{name} is no function", hint=HINT)
+        raise ConfigError(f"{name} is not a function", hint=HINT)
     return function
 
 
-def batch_of(said: Any, k: int, n: int, name: str) -> NDArray[np.intp]:
-    """(k,) the indices of what a strategy for modAL returned.
+def batch_of(result: Any, k: int, n: int, name: str) -> NDArray[np.intp]:
+    """(k,) the indices that a strategy for modAL returned.
 
-    Raises `ModelError` when they are no `k` different positions of n. An array of two indices alone is
-    refused too: modAL itself would take it for a pair, and ask for the first.
+    Raises `ModelError` unless they are `k` different positions below n. A bare array of two indices is
+    refused too: modAL would unpack it as (indices, metrics).
     """
-    if not isinstance(said, tuple | list) or len(said) != 2:
-        raise ModelError(f"{name} returned no pair of indices and metrics", hint=HINT)
-    indices = np.atleast_1d(np.asarray(said[0]))
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise ModelError(f"{name} did not return a pair of indices and metrics", hint=HINT)
+    indices = np.atleast_1d(np.asarray(result[0]))
     if indices.ndim != 1 or (indices.dtype.kind not in "iu" and len(indices)):
-        raise ModelError(f"{name} returned indices that are no whole numbers", hint=HINT)
+        raise ModelError(f"{name} returned indices that are not integers", hint=HINT)
     if len(indices) != k:
         raise ModelError(
             f"{name} was asked for {counted(k, 'sample')} and returned {len(indices)}", hint=HINT
         )
     if len(indices) and (indices.min() < 0 or indices.max() >= n):
         raise ModelError(
-            f"{name} returned positions outside of the {counted(n, 'sample')} it was given", hint=HINT
+            f"{name} returned positions outside the {counted(n, 'sample')} that it was given", hint=HINT
         )
     if len(np.unique(indices)) < len(indices):
         raise ModelError(f"{name} returned the same sample twice", hint=HINT)
@@ -132,5 +132,5 @@ def _require_numbers(pool: Pool, task_id: str) -> None:
     if not np.isfinite(pool.predictions[task_id].members).all():
         raise ModelError(
             f"the model's predictions of {task_id} are not all numbers",
-            hint="train it anew: `annotate train --force`",
+            hint="train it again: `annotate train --force`",
         )

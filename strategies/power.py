@@ -1,4 +1,4 @@
-"""Draws by scores to the power of a sharpness."""
+"""Power sampling: random draws by scores to the power of `sharpness`."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from strategies._drawn import DrawnStrategy
 from strategies._ensemble import Scores
 
 NOTHING = np.finfo(np.float64).tiny
-"""A score of zero: drawn when nothing else is left."""
+"""Replaces a score of zero, so that such samples are drawn when nothing else is left."""
 
 
 @strategy("power")
@@ -20,6 +20,6 @@ class Power(DrawnStrategy):
     """
 
     def log_weights(self, scores: Scores) -> Scores:
-        """β log s. Scores that can be below zero, such as minus a gap, are counted from their lowest."""
+        """β log s. Negative scores are shifted so that the lowest is zero."""
         lowest = min(float(scores.min(initial=0.0)), 0.0)
         return np.asarray(self.options.sharpness * np.log(np.maximum(scores - lowest, NOTHING)))

@@ -1,4 +1,4 @@
-"""How far the members of an ensemble are apart on the scale."""
+"""Standard deviation between the members of an ensemble."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,5 +20,5 @@ class PredictiveStd(ScoredStrategy):
     disagrees = True
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
-        """On the task's own scale. The noise is left out: no answer makes it smaller."""
+        """(n,) on the task's own scale. Noise is left out, because no answer reduces it."""
         return prediction.epistemic.astype(np.float64)

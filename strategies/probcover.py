@@ -1,4 +1,4 @@
-"""Cover as much of the pool as possible with balls of one size: for the very first labels."""
+"""Covers as much of the pool as possible with balls of one radius; made for the first labels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +13,11 @@ from strategies._clusters import centres_of
 from strategies._distance import Points, Rows, blocks, finite, highest, nearest
 
 CANDIDATES = 8192
-"""Of a larger pool so many, drawn by chance, may be chosen; more where more than a quarter are asked for."""
+"""Candidates, drawn at random from a larger pool; more if more than a quarter of them are asked for."""
 SAMPLE = 32_768
-"""Of a larger pool so many, drawn by chance, stand for what is covered."""
+"""Samples, drawn at random from a larger pool, that coverage is estimated on."""
 PROBES = 2048
-"""Balls whose purity is looked at."""
+"""Balls whose purity is computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,15 @@ class ProbCover:
     kinds = frozenset(Kind)
 
     def __init__(self, options: Any = None) -> None:
-        """Raises `ConfigError` for a share above 1 or no cluster at all."""
+        """Raises `ConfigError` for a `purity` outside (0, 1] or fewer than one cluster."""
         self.options = options or self.Options()
         if not 0 < self.options.purity <= 1 or self.options.kinds < 1:
-            raise ConfigError("probcover finds no size for its balls", hint="purity in (0, 1], kinds from 1")
+            raise ConfigError(
+                "probcover cannot find a radius with these options", hint="purity in (0, 1], kinds from 1"
+            )
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """Greedy; what labelled samples cover counts as covered. Scores are the shares newly covered.
+        """Greedy; labelled samples cover their neighbourhood. Scores are the shares that are newly covered.
 
         The radius is the largest at which a share `purity` of the balls hold samples of one cluster only.
         Raises `FeatureError` when an embedding is not a number.
@@ -68,61 +70,57 @@ class ProbCover:
         return Selection(candidates[chosen], gains / len(sample))
 
     def _radius(self, sample: Points, rng: np.random.Generator, device: str) -> float:
-        """Squared. A ball is pure while its radius is below the distance to the next cluster's nearest."""
+        """The squared radius. A ball is pure while its radius is below the distance to the next cluster."""
         owner = nearest(sample, centres_of(sample, self.options.kinds, rng, device), device)[1]
         foreign = next_clusters(sample, owner, min(PROBES, len(sample)), device)
-        found = float(np.quantile(foreign, 1 - self.options.purity, method="lower"))
-        return found if np.isfinite(found) else _typical(sample)
+        radius = float(np.quantile(foreign, 1 - self.options.purity, method="lower"))
+        # With a single cluster: the mean squared distance from its mean.
+        return radius if np.isfinite(radius) else float(sample.astype(np.float64).var(axis=0).sum())
 
 
 def next_clusters(sample: Points, owner: NDArray[np.int32], count: int, device: str) -> NDArray[np.float32]:
-    """(count,) squared distance of the first so many to the nearest of another cluster; infinite without."""
-    found = np.full(count, np.inf, dtype=np.float32)
+    """(count,) squared distances of the first samples to the nearest of another cluster; infinite if none."""
+    distances = np.full(count, np.inf, dtype=np.float32)
     for cluster in np.unique(owner[:count]):
         mine = np.flatnonzero(owner[:count] == cluster)
-        found[mine] = nearest(sample[mine], sample[owner != cluster], device)[0]
-    return found
-
-
-def _typical(sample: Points) -> float:
-    """Of a single cluster: the mean squared distance from its middle."""
-    return float(sample.astype(np.float64).var(axis=0).sum())
+        distances[mine] = nearest(sample[mine], sample[owner != cluster], device)[0]
+    return distances
 
 
 def _balls(candidates: Points, sample: Points, size: float) -> NDArray[np.uint8]:
-    """(candidates, sample / 8) bits: which of the sample each ball holds."""
+    """(candidates, sample / 8) bits: which points of the sample each ball holds."""
     middle = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
     balls, around = candidates - middle, sample - middle
     sizes = np.einsum("nd,nd->n", around, around)
-    found = np.empty((len(balls), -(-len(sample) // 8)), dtype=np.uint8)
+    bits = np.empty((len(balls), -(-len(sample) // 8)), dtype=np.uint8)
     for start in range(0, len(balls), 256):
         some = balls[start : start + 256]
         own = np.einsum("nd,nd->n", some, some)[:, None]
         gaps = own + sizes - 2 * some @ around.T
-        # What float32 cannot tell from 0 is inside.
-        found[start : start + 256] = np.packbits(gaps - 1e-6 * (own + sizes) <= size, axis=1)
-    return found
+        # Distances that float32 cannot distinguish from 0 are inside.
+        bits[start : start + 256] = np.packbits(gaps - 1e-6 * (own + sizes) <= size, axis=1)
+    return bits
 
 
 def _cover(
     balls: NDArray[np.uint8], free: NDArray[np.bool_], k: int, rng: np.random.Generator
 ) -> tuple[Rows, NDArray[np.float64]]:
-    """`k` rows and how much each covers that was free. A gain can only fall, so an old one is an upper bound
-    (Minoux 1978)."""
+    """`k` rows and how much each newly covers. Gains can only fall, so old ones are upper bounds (Minoux
+    1978)."""
     left = np.packbits(free)
     gains = np.concatenate([_count(balls[rows] & left) for rows in blocks(len(balls))])
-    seen, chosen, found = np.zeros(len(balls), dtype=np.intp), np.empty(k, dtype=np.intp), np.empty(k)
+    updated_at, chosen, covered = np.zeros(len(balls), dtype=np.intp), np.empty(k, dtype=np.intp), np.empty(k)
     for count in range(k):
         while True:
             best = highest(gains, rng)
-            if seen[best] == count:
+            if updated_at[best] == count:
                 break
             gains[best] = _count(balls[best] & left)
-            seen[best] = count
-        chosen[count], found[count] = best, gains[best]
+            updated_at[best] = count
+        chosen[count], covered[count] = best, gains[best]
         left &= ~balls[best]
         gains[best] = -np.inf
-    return chosen, found
+    return chosen, covered
 
 
 def _count(bits: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Uncertain and unlike what is labelled, weighed by how much is labelled."""
+"""Uncertain samples far from the labelled ones, weighted by the labelled share."""
 
 from dataclasses import dataclass
 
@@ -33,17 +33,14 @@ class RankedBatch(WrapperStrategy):
     ranks_by_uncertainty = True
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """The picks of `modAL.batch.ranked_batch`: each has the largest α (1 - 1 / (1 + d)) + (1 - α) u, with
-        d the distance to the nearest labelled or chosen sample, u the score, and α the unlabelled share
-        of all. Scores fall evenly from 1.
+        """The choice of `modAL.batch.ranked_batch`; scores fall evenly from 1.
 
-        With nothing labelled it starts at the sample nearest the mean, where modAL takes the least mean
-        distance. Scores that leave [0, 1], as those of `margin` and nats do, are stretched to fill it: the
-        other term lies there. Raises as `ScoredStrategy.select`, and `FeatureError` when an embedding is not
-        a number.
+        Without labelled samples it starts at the sample nearest the mean, where modAL takes the smallest mean
+        distance. Scores outside [0, 1], such as those of `margin` or nats, are rescaled to it. Raises as
+        `ScoredStrategy.select`, and `FeatureError` when an embedding is not a number.
         """
         doubt = _within_one(self.scored.pool_scores(pool, rng))
-        last = np.where(wanted_rows(pool), 0, 2)  # nothing of theirs is missing
+        last = np.where(wanted_rows(pool), 0, 2)  # labelled in every task
         points, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
         n, k = len(points), min(k, len(points))
         if k == 0:
@@ -65,7 +62,7 @@ class RankedBatch(WrapperStrategy):
 
 
 def _within_one(scores: Wide) -> Wide:
-    """(n,) the scores where they are shares; else from 0 for the lowest to 1 for the highest."""
+    """(n,) the scores if they lie in [0, 1]; else rescaled from 0 for the lowest to 1 for the highest."""
     if not len(scores) or (scores.min() >= 0 and scores.max() <= 1):
         return scores
     low, high = scores.min(), scores.max()

@@ -1,4 +1,4 @@
-"""Draws by the exponential of scores."""
+"""Softmax sampling: random draws by the exponential of scores."""
 
 import numpy as np
 

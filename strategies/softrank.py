@@ -1,4 +1,4 @@
-"""Draws by the place that scores give."""
+"""Soft-rank sampling: random draws by the rank of scores."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class SoftRank(DrawnStrategy):
     """
 
     def log_weights(self, scores: Scores) -> Scores:
-        """-β log r, where the highest score has the place r = 1 and equals share the mean of theirs."""
+        """-β log r, where the highest score has rank r = 1 and ties share the mean of their ranks."""
         if not len(scores):
             return scores
         return np.asarray(-self.options.sharpness * np.log(0.5 + len(scores) * (1 - ranks(scores))))

@@ -1,4 +1,4 @@
-"""One sample that stands for many, from each place where nothing is labelled: for the very first labels."""
+"""The most typical sample of each cluster without labels; made for the first labels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +10,16 @@ from strategies._distance import Points, Rows, Wide, finite, gathered, nearest
 from strategies._top import top
 
 CLUSTERS = 500
-"""At most."""
+"""Largest number of clusters."""
 PIECE = 256
-"""Of those, looked at together."""
+"""Samples per block."""
 LEAST = 1e-6
-"""Squared distance, as a share of both squared lengths, below which float32 takes two samples for equal."""
+"""Squared distance, as a share of both squared lengths, below which two samples are equal in float32."""
 TINY = 5
-"""Samples of a cluster that is passed over while there are larger ones."""
+"""Largest size of a cluster that is skipped while there are larger ones."""
 NEIGHBOURS = 20
 CORE = 2048
-"""Samples of a larger cluster that are looked at: those nearest its middle, where the typical ones are."""
+"""Samples of a larger cluster that are ranked: those nearest its centre, where the typical ones are."""
 
 
 @strategy("typiclust")
@@ -36,9 +36,7 @@ class TypiClust:
     kinds = frozenset(Kind)
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """As many clusters as labelled and asked samples together, at most `CLUSTERS`; each time the cluster
-        with the fewest labelled or chosen, of those the largest; in it the smallest mean distance to its
-        `NEIGHBOURS` nearest. Scores fall evenly from 1.
+        """At most `k` samples; scores fall evenly from 1.
 
         Raises `FeatureError` when an embedding is not a number.
         """
@@ -54,7 +52,7 @@ class TypiClust:
 
 
 class _Clusters:
-    """Each gives its members most typical first; its members are ordered when the first is asked for."""
+    """Clusters whose members are taken most typical first; members are ordered when first needed."""
 
     def __init__(
         self, points: Points, away: NDArray[np.float32], owner: NDArray[np.int32],
@@ -69,7 +67,7 @@ class _Clusters:
         self._order: dict[int, Rows] = {}
 
     def take(self) -> int:
-        """The position of the next sample."""
+        """The position of the next sample of the batch."""
         cluster = self._next()
         if cluster not in self._order:
             members = self._members[self._ends[cluster] : self._ends[cluster + 1]]
@@ -85,19 +83,19 @@ class _Clusters:
         return int(order[0])
 
     def _most_typical_first(self, members: Rows) -> Rows:
-        """All members; after the core the others, nearest first."""
+        """All members: the core by typicality, then the others, nearest to the centre first."""
         inward = members[top(-self._away[members], len(members), self._rng)]
         core = inward[:CORE]
-        found = typicality(gathered(self._points, core))
-        return np.append(core[top(found, len(core), self._rng)], inward[CORE:])
+        scores = typicality(gathered(self._points, core))
+        return np.append(core[top(scores, len(core), self._rng)], inward[CORE:])
 
 
 def typicality(points: Points) -> Wide:
-    """(n,) one over the mean distance to the nearest neighbours among these points, of equals very large."""
+    """(n,) inverse of the mean distance to the nearest neighbours; very large for equal points."""
     count = min(NEIGHBOURS, len(points) - 1)
     if count < 1:
         return np.ones(len(points))
-    found = np.empty(len(points))
+    distances = np.empty(len(points))
     points = points - points.mean(axis=0)
     sizes = np.einsum("nd,nd->n", points, points)
     for start in range(0, len(points), PIECE):
@@ -109,5 +107,5 @@ def typicality(points: Points) -> Wide:
         gaps[gaps < LEAST * both] = 0
         gaps[np.arange(len(gaps)), np.arange(start, start + len(gaps))] = np.inf
         gaps.partition(count - 1, axis=1)
-        found[rows] = np.sqrt(gaps[:, :count]).mean(axis=1)
-    return 1 / np.maximum(found, np.finfo(np.float32).tiny)
+        distances[rows] = np.sqrt(gaps[:, :count]).mean(axis=1)
+    return 1 / np.maximum(distances, np.finfo(np.float32).tiny)

@@ -1,4 +1,4 @@
-"""Every sample is as likely as any other."""
+"""Random sampling with equal probabilities."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +35,7 @@ class Uniform:
     kinds = frozenset(Kind)
 
     def __init__(self, options: Any = None) -> None:
-        """Raises `ConfigError` for a word that names no groups."""
+        """Raises `ConfigError` for an unknown kind of group."""
         self.options = options or self.Options()
         if self.options.per not in ("", "speaker", "video"):
             raise ConfigError(
@@ -43,14 +43,12 @@ class Uniform:
             )
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """`k` samples without replacement, all with score 0; the chance of each is k / n, spread or not.
+        """`k` samples without replacement, all with score 0; the inclusion probability of each is k / n.
 
         Raises `UsageError` for groups that the pool does not have.
         """
         if self.options.per and self.options.per not in pool.groups:
-            raise UsageError(
-                f"nothing says which {self.options.per} a sample is of", hint="leave `per` empty"
-            )
+            raise UsageError(f"the {self.options.per} of the samples is not known", hint="leave `per` empty")
         n, k = len(pool), min(k, len(pool))
         groups = pool.groups.get(self.options.per) if self.options.per else None
         chosen = rng.permutation(n)[:k] if groups is None else spread(groups, k, rng)
@@ -58,10 +56,10 @@ class Uniform:
 
 
 def spread(groups: NDArray[np.intp], k: int, rng: np.random.Generator) -> Rows:
-    """`k` positions, of each group k times its share, rounded up or down by chance.
+    """`k` positions; each group gets k times its share, rounded up or down at random.
 
-    A systematic sample (Madow 1949): samples stand in line group by group, in random order, and every
-    n / k-th is taken from a random start.
+    A systematic sample (Madow 1949): samples are lined up group by group, in random order, and every
+    n / k-th one is taken from a random start.
     """
     n = len(groups)
     if not k:

@@ -1,4 +1,4 @@
-"""How much smaller the squared error becomes where an answer is heard."""
+"""Expected reduction of the squared error by an answer."""
 
 from typing import Any
 
@@ -27,13 +27,11 @@ class VarianceReduction(ScoredStrategy):
     disagrees = True
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
-        """Σ s⁴ / (s² + n²) over the answers: of the variance s² between the members what remains no more when
-        a normal answer with noise variance n² is heard (their section 3, for the sample itself).
+        """(n,) Σ s⁴ / (s² + n²): the part of the variance s² that an answer of noise variance n² removes.
 
-        On a scale s and n are shares of half its width, and there is one number; of classes and several
-        answers s² is the variance of an answer's probability, and n² the mean p (1 - p): the Brier score.
-        So the tasks of all kinds have one unit. A task that cannot be learned has little, however much the
-        members quarrel, and so has one that is nearly learned.
+        This is section 3 of the paper, for the sample itself. For classes it is a reduction of the Brier
+        score. Both a task that cannot be learned and one that is nearly learned score low, whatever the
+        disagreement.
         """
         dimension = prediction.task.dimension
         if dimension.kind is Kind.REGRESSION:
@@ -46,7 +44,7 @@ class VarianceReduction(ScoredStrategy):
 
 
 def _of_answers(members: Probs, shares: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(some,) of (members, some, answers)."""
+    """(some,) reduction, from (members, some, answers) probabilities."""
     mean, squares = np.zeros((2, *members.shape[1:]), np.float32)
     for member, share in zip(members, shares, strict=True):
         mean += member * share

@@ -1,4 +1,4 @@
-"""Query by committee: how the votes of the members spread."""
+"""Query by committee: entropy of the members' votes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,21 +23,17 @@ class VoteEntropy(ScoredStrategy):
     disagrees = True
 
     def score(self, prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
-        """In nats. Each member votes for its likeliest answer: on a scale the answer whose cell it is, of a
-        multilabel task for or against each, summed.
-
-        Equal to modAL's `vote_entropy`, which counts the votes of each sample in a loop of Python.
-        """
+        """(n,) in nats. Equal to modAL's `vote_entropy`, which counts the votes in a Python loop."""
         shares = shares_of(prediction)
         several = is_multilabel(prediction)
         return by_members(prediction, lambda members: _spread(members, shares, several))
 
 
 def _spread(members: Probs, shares: NDArray[np.float32], multilabel: bool) -> NDArray[np.float32]:
-    """(some,) of (members, some, answers); NaN where a probability is, which no vote would show."""
-    found = _apart(members, shares) if multilabel else _one(members, shares)
-    found[~np.isfinite(summed(members)).all(axis=0)] = np.nan
-    return found
+    """(some,) vote entropies of (members, some, answers); NaN where a probability is NaN."""
+    entropies = _apart(members, shares) if multilabel else _one(members, shares)
+    entropies[~np.isfinite(summed(members)).all(axis=0)] = np.nan
+    return entropies
 
 
 def _apart(members: Probs, shares: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -49,5 +45,5 @@ def _one(members: Probs, shares: NDArray[np.float32]) -> NDArray[np.float32]:
     first = np.arange(members.shape[1]) * members.shape[2]
     for member, share in zip(members, shares, strict=True):
         votes[first + member.argmax(axis=1)] += share
-    # In order: else rounding would tell equal votes apart.
+    # Sorted, so that rounding does not make equal vote counts differ.
     return entropy(np.sort(votes.reshape(members.shape[1:]), axis=1))

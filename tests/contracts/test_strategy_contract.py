@@ -163,7 +163,7 @@ def test_what_the_model_knows_nothing_of_is_not_ranked_by_chance(strategy: Query
     if Requirement.MODEL not in strategy.needs:
         assert len(select(strategy, pool).indices) == 10
         return
-    with pytest.raises(ModelError, match="knows none of the tasks that are asked") as caught:
+    with pytest.raises(ModelError, match="predicts none of the tasks that are asked") as caught:
         select(strategy, pool)
     assert "no model" in caught.value.hint
 

@@ -14,7 +14,7 @@ from tests.support.pools import EMOTION, make_pool
 
 @pytest.mark.parametrize("option", ["early", "regression", "classification"])
 def test_the_default_cannot_stand_on_itself(option):
-    with pytest.raises(ConfigError, match="auto cannot stand on itself") as error:
+    with pytest.raises(ConfigError, match="auto cannot use itself") as error:
         make_strategy("auto", {"auto": {option: "auto"}})
     assert "[batch.options.auto]" in error.value.hint
 

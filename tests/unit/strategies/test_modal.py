@@ -113,16 +113,16 @@ def theirs(monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (np.array([0, 1]), "no pair"),
+        (np.array([0, 1]), "a pair of indices"),
         (([0, 0], [1.0, 1.0]), "twice"),
         (([0, 40], [1.0, 1.0]), "outside"),
         (([0, -1], [1.0, 1.0]), "outside"),
         (([0], [1.0]), "asked for 2"),
-        (([0.5, 1.5], [1.0, 1.0]), "whole numbers"),
-        (None, "no pair"),
+        (([0.5, 1.5], [1.0, 1.0]), "not integers"),
+        (None, "a pair of indices"),
     ],
 )
-def test_what_is_no_batch_is_refused_and_not_mended(theirs, answer, said):
+def test_a_result_that_is_not_a_batch_is_refused(theirs, answer, said):
     name = theirs(lambda learner, X, n_instances=1: answer)
     with pytest.raises(ModelError, match=said) as caught:
         taken(name, one_task(), 2)
@@ -143,7 +143,7 @@ def test_a_function_that_fails_says_which_and_why(theirs):
         ("modal:nowhere.to.be.found", "cannot be imported"),
         ("modal:modAL.uncertainty.margn_sampling", "cannot be imported"),
         ("modal:nobody", "no strategy for modAL"),
-        ("modal:modAL.uncertainty", "is no function"),
+        ("modal:modAL.uncertainty", "is not a function"),
     ],
 )
 def test_a_function_that_is_not_there_is_an_error_before_anything_is_ranked(name, said):
@@ -188,7 +188,7 @@ def test_predictions_are_asked_for_in_slices_or_refused(theirs):
         return learner.predict_proba(X[np.arange(5)]), None
 
     taken(theirs(slices), one_task())
-    with pytest.raises(ModelError, match="no slice"):
+    with pytest.raises(ModelError, match="not a slice"):
         taken(theirs(copies), one_task())
 
 
