@@ -34,10 +34,9 @@ $(VENV)/.dev: $(VENV)/.core
 demo: $(VENV)/.core
 	@$(BIN)/annotate demo
 
-# Files side by side, each worker on one thread; then, one by one, what nothing may run beside.
+# Files side by side, each worker on one thread; the longest first (tests/support/distribution.py).
 test: $(VENV)/.dev
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -m "not alone" -n auto --maxprocesses 4 --dist loadfile
-	@$(BIN)/pytest -m alone
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Two at a time. What passed is noted for this state of the code: running it again goes on.
 soak: $(VENV)/.dev

@@ -25,8 +25,7 @@ from db import models
 from db.engine import reading
 from tests.conftest import MakeProject
 from tests.journeys.test_ingest import make, stand_in
-
-pytestmark = pytest.mark.alone
+from tests.support.processes import PATIENCE, is_running, until
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -47,9 +46,10 @@ def work(unit: Any) -> Any:
             Path(note).write_text(str(child.pid))
             return child.wait()
         case "gets on":
-            for step in range(30):
+            # Longer than its deadline, with a hundred heartbeats in the time of one.
+            for step in range(110):
                 time.sleep(0.1)
-                send_heartbeat(step, 30)
+                send_heartbeat(step, 110)
         case "raise":
             raise ValueError("bad luck")
         case "lock":
@@ -75,7 +75,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Executor]:
 
 
 def told(place: Executor, units: Any, **options: Any) -> list[Any]:
-    settings = {"workers": 2, "deadline_seconds": 60, "window": 4} | options
+    settings = {"workers": 2, "deadline_seconds": PATIENCE, "window": 4} | options
     return list(place.run(work, units, **settings))
 
 
@@ -126,23 +126,21 @@ def test_a_unit_that_hangs_is_killed_at_its_deadline_with_what_it_started(
     place: Executor, tmp_path: Path
 ) -> None:
     hang, child = ("hang", str(tmp_path / "hang")), ("child", str(tmp_path / "child"))
-    began = time.monotonic()
     made = outcomes(place, [hang, child, 1, 2], deadline_seconds=5)
-    assert time.monotonic() - began < 60
     assert {(o.unit, o.kind) for o in made if isinstance(o, Failed)} == {
         (hang, Failure.TIMEOUT),
         (child, Failure.TIMEOUT),
     }
     assert sorted(o.unit for o in made if isinstance(o, Finished)) == [1, 2]
     for note in (hang[1], child[1]):
-        assert _within(5, lambda note=note: not _runs(int(Path(note).read_text())))
+        assert until(lambda note=note: not is_running(int(Path(note).read_text())))
 
 
 def test_a_unit_that_takes_long_but_gets_on_is_left_alone_and_tells_how_far_it_is(place: Executor) -> None:
-    *signs, last = told(place, ["gets on"], deadline_seconds=2.5)
+    *signs, last = told(place, ["gets on"], deadline_seconds=10)
     assert last == Finished("gets on", "gets on")
     assert {sign.unit for sign in signs} == {"gets on"}
-    assert 0 < signs[-1].heartbeat.done_us < signs[-1].heartbeat.of_us == 30
+    assert 0 < signs[-1].heartbeat.done_us < signs[-1].heartbeat.of_us == 110
 
 
 def test_units_are_drawn_only_a_window_ahead_and_each_has_one_outcome(place: Executor) -> None:
@@ -155,7 +153,7 @@ def test_units_are_drawn_only_a_window_ahead_and_each_has_one_outcome(place: Exe
             yield number
 
     seen: list[int] = []
-    for outcome in place.run(work, units(), workers=2, deadline_seconds=60, window=4):
+    for outcome in place.run(work, units(), workers=2, deadline_seconds=PATIENCE, window=4):
         if not isinstance(outcome, Working):
             furthest = max(furthest, drawn - len(seen))
             seen.append(outcome.unit)
@@ -165,12 +163,12 @@ def test_units_are_drawn_only_a_window_ahead_and_each_has_one_outcome(place: Exe
 
 def test_closing_the_iterator_ends_what_runs(place: Executor, tmp_path: Path) -> None:
     note = tmp_path / "pid"
-    running = place.run(work, [("hang", str(note)), 1], workers=2, deadline_seconds=60, window=4)
+    running = place.run(work, [("hang", str(note)), 1], workers=2, deadline_seconds=PATIENCE, window=4)
     for _ in running:
         if note.exists() and note.read_text():
             break
     running.close()  # type: ignore[attr-defined]
-    assert _within(5, lambda: not _runs(int(note.read_text())))
+    assert until(lambda: not is_running(int(note.read_text())))
     assert len(outcomes(place, [1, 2])) == 2
 
 
@@ -189,7 +187,7 @@ from tests.contracts.test_executor_contract import work
 if __name__ == "__main__":
     name, note = sys.argv[1:]
     with EXECUTORS.get(name)(address="") as place:
-        for _ in place.run(work, [("hang", note)], workers=1, deadline_seconds=60, window=2):
+        for _ in place.run(work, [("hang", note)], workers=1, deadline_seconds=300, window=2):
             pass
 """
 
@@ -205,40 +203,22 @@ def test_no_worker_is_left_when_the_driver_goes(tmp_path: Path, name: str, numbe
         [sys.executable, script, name, note], stderr=subprocess.PIPE, start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert _within(60, lambda: note.exists() and note.read_text() != "")
+    assert until(lambda: note.exists() and note.read_text() != "")
     worker = int(note.read_text())
-    assert _runs(worker)
-    began = time.monotonic()
+    assert is_running(worker)
     driver.send_signal(number)
-    driver.communicate(timeout=30)
+    driver.communicate(timeout=PATIENCE)
     assert driver.returncode != 0
-    assert time.monotonic() - began < 15
-    assert _within(10, lambda: not _runs(worker))
+    assert until(lambda: not is_running(worker))
     if number is not signal.SIGKILL:
         # Of a driver that had no time to end them, Ray's own agents find out within a minute.
-        assert _within(10, lambda: not _session(driver.pid))
+        assert until(lambda: not _session(driver.pid))
 
 
 def _session(leader: int) -> list[str]:
     """The processes of a session that still run."""
     found = subprocess.run(["ps", "-o", "stat=,args=", "-s", str(leader)], capture_output=True, text=True)
     return [line for line in found.stdout.splitlines() if not line.startswith("Z")]
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def _within(seconds: float, true: Callable[[], bool]) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.02)
-    return true()
 
 
 # ---- what ingest makes of outcomes ------------------------------------------------------------------

@@ -17,7 +17,8 @@ import soundfile
 from annotate.errors import ConfigError, MediaError
 from annotate.registry import EXTRACTORS
 from annotate.types import UNIMODAL, Modality, SampleMedia, SampleSource
-from tests.conftest import ROOT, cannot
+from tests.conftest import ROOT
+from tests.support.needs import cannot
 
 PRETRAINED = {"hf-text", "hf-tokens", "hf-audio", "hf-vision"}
 MakeSource = Callable[..., SampleSource]

@@ -16,6 +16,7 @@ from annotate.types import Dimension, Kind, Modality, Pool, Requirement, Selecti
 from strategies._scored import ScoredStrategy
 from tests.support.dimensions import SENTIMENT, THEMES
 from tests.support.pools import EMOTION, make_pool, plant_one_unsure
+from tests.support.soak import strategy_examples
 
 pools = st.builds(
     make_pool,
@@ -58,7 +59,7 @@ def chosen_of(strategy: QueryStrategy, pool: Pool, k: int, seed: int) -> Selecti
 
 
 @given(pool=pools, k=st.integers(0, 40), seed=st.integers(0, 100))
-@settings(max_examples=-(-10_000 // len(STRATEGIES.names())))
+@settings(max_examples=strategy_examples())
 @pytest.mark.parametrize("name", STRATEGIES.names())
 def test_any_pool_gives_k_different_samples_best_first_and_the_same_for_the_same_seed(
     name: str, pool: Pool, k: int, seed: int

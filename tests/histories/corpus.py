@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 from pydantic import SecretStr
-from sqlalchemy import create_engine, text
 
 from annotate.project import Project
 from annotate.steps.init import init
@@ -19,6 +17,7 @@ from db.engine import writing
 from tests.histories.history import PASSES, SAMPLES
 from tests.support.factories import add_sample, add_video
 from tests.support.material import store
+from tests.support.postgres import administrator, database_url, run_sql, unique
 
 SPLITS = (Split.TRAIN, Split.VALID, Split.TEST)
 """Of the videos: with three samples or fewer in train no model is ever trained, which would take long."""
@@ -67,7 +66,7 @@ class PostgresDatabase:
 
     @property
     def url(self) -> str:
-        return self.server.replace("/postgres?", f"/{self.name}?")
+        return database_url(self.server, self.name)
 
     def back_up(self) -> None:
         self._make(f"{self.name}_backup", self.name)
@@ -94,18 +93,8 @@ class PostgresDatabase:
         return bool(self._run(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"))
 
     def _run(self, statement: str) -> list[object]:
-        url = self.server.replace("postgresql://", "postgresql+psycopg://")
-        admin = create_engine(url, isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            result = connection.execute(text(statement))
-            rows = list(result) if result.returns_rows else []
-        admin.dispose()
-        return rows
-
-
-def unique(name: str) -> str:
-    """For a database: several processes may work on one server."""
-    return f"{name}_{uuid.uuid4().hex[:12]}"
+        with administrator(self.server) as engine:
+            return run_sql(engine, statement)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +20,7 @@ from db.engine import reading, writing
 from tests.conftest import ROOT
 from tests.support.factories import add_label
 from tests.support.material import fill, relabel
+from tests.support.processes import until
 
 SMALL = {"HIDDEN": "8", "MEMBERS": "1", "EPOCHS": "3", "LEARNING_RATE": "0.01"}
 
@@ -179,9 +179,7 @@ def test_killed_and_run_again_it_goes_on_and_says_the_same(project):
     command = [sys.executable, str(ROOT / "cli.py"), "compare", "--variants", "fusion=gated", "--json"]
     folder = project.root / _arms.FOLDER
     with subprocess.Popen(command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-        deadline = time.monotonic() + 120
-        while len(list(folder.rglob("*.json"))) < 3 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert until(lambda: len(list(folder.rglob("*.json"))) >= 3)
         run.send_signal(signal.SIGKILL)
     kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")}
     assert 3 <= len(kept) < 20

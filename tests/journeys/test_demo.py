@@ -23,8 +23,8 @@ def demo_folder(tmp_path, label_studio, monkeypatch):
         studio.down(Project.open(folder))
 
 
-def test_the_demo_ends_with_a_dataset_and_a_studio_that_runs(demo_folder, annotate):
-    done = annotate("demo", demo_folder, "--json")
+def test_the_demo_ends_with_a_dataset_and_a_studio_that_runs(demo_folder, annotate_process):
+    done = annotate_process("demo", demo_folder, "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["batches"] == 2
@@ -45,21 +45,21 @@ def test_the_demo_ends_with_a_dataset_and_a_studio_that_runs(demo_folder, annota
         with pytest.raises(LabelStudioError):
             raters.log_in(report["label_studio"], login["login"], f"scripted-{login['login']}")
 
-    state = json.loads(annotate("studio", "status", "--json", cwd=demo_folder).stdout)
+    state = json.loads(annotate_process("studio", "status", "--json", cwd=demo_folder).stdout)
     assert (state["running"], state["url"]) == (True, report["label_studio"])
     second = demo_folder / "again"
-    assert annotate("export", "mmsa", second, cwd=demo_folder).returncode == 0
+    assert annotate_process("export", "mmsa", second, cwd=demo_folder).returncode == 0
     for path in (demo_folder / "dataset").iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
-    assert annotate("next-batch", cwd=demo_folder).returncode == 3
-    assert annotate("doctor", cwd=demo_folder).returncode == 0
-    assert annotate("studio", "down", cwd=demo_folder).returncode == 0
+    assert annotate_process("next-batch", cwd=demo_folder).returncode == 3
+    assert annotate_process("doctor", cwd=demo_folder).returncode == 0
+    assert annotate_process("studio", "down", cwd=demo_folder).returncode == 0
 
 
-def test_the_demo_touches_no_folder_that_is_not_its_own(tmp_path, annotate):
+def test_the_demo_touches_no_folder_that_is_not_its_own(tmp_path, annotate_process):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    done = annotate("demo", "mine")
+    done = annotate_process("demo", "mine")
     assert done.returncode == 2
     assert "not empty" in done.stderr
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"

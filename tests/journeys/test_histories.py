@@ -12,7 +12,7 @@ import pytest
 
 from annotate.errors import LabelStudioError
 from annotate.labelstudio.install import ensure_installed
-from tests.histories.corpus import Corpus, Database, PostgresDatabase, make_corpus, unique
+from tests.histories.corpus import Corpus, Database, PostgresDatabase, make_corpus
 from tests.histories.history import (
     RATERS,
     Answer,
@@ -32,6 +32,7 @@ from tests.histories.player import playing
 from tests.histories.servers import RealServer, Server, call, model_server, real_server
 from tests.histories.watching import Seen, Watcher
 from tests.support.needs import cannot
+from tests.support.postgres import unique
 
 ON_THE_MODEL, ON_A_REAL_SERVER = range(200), range(40)
 KINDS = ("sqlite", "postgres")

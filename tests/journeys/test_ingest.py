@@ -43,6 +43,7 @@ from tests.conftest import MakeProject
 from tests.journeys.test_groups import ask
 from tests.support.leftovers import name_of_an_ended_process
 from tests.support.media_factory import make_video
+from tests.support.processes import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -403,7 +404,7 @@ if __name__ == "__main__":
 """
 
 
-def test_ctrl_c_ends_within_seconds_with_130_and_the_next_run_goes_on(
+def test_ctrl_c_ends_at_once_with_130_and_the_next_run_goes_on(
     project: Project, folder: Path, tmp_path: Path
 ) -> None:
     make(folder, a="speech 1", b="hang")
@@ -413,24 +414,16 @@ def test_ctrl_c_ends_within_seconds_with_130_and_the_next_run_goes_on(
         [sys.executable, script, project.root, "ingest", folder, "--workers", "1"],
         env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    _until(lambda: len(list(project.root.glob("*.tries"))) == 2)
-    began = time.monotonic()
+    assert until(lambda: len(list(project.root.glob("*.tries"))) == 2)
     command.send_signal(signal.SIGINT)
-    _, complaint = command.communicate(timeout=20)
+    # It does not wait for the unit, which hangs for longer.
+    _, complaint = command.communicate(timeout=PATIENCE)
     assert command.returncode == 130, complaint
-    assert time.monotonic() - began < 5
     # Above it stands what ingest says beforehand about missing transcripts.
     assert complaint.endswith("\ninterrupted; run the command again to go on\n")
     assert "Traceback" not in complaint
     make(folder, b="speech 2")
     assert run(project, folder).samples == 3
-
-
-def _until(true: Any) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_the_report_tells_hours_of_video_and_how_fast_they_were_cut(

@@ -9,8 +9,6 @@ import pytest
 
 from benchmarks.ingest_kills import kill_and_compare
 
-pytestmark = pytest.mark.alone
-
 ROOT = Path(__file__).parent.parent.parent
 
 STAND_IN = """

@@ -29,13 +29,13 @@ def footage(folder: Path, example_videos: Path) -> list[Path]:
 
 
 def test_neither_workers_nor_order_nor_hash_seeds_change_a_row_or_a_byte(
-    make_project: MakeProject, annotate: RunAnnotate, tmp_path: Path, example_videos: Path
+    make_project: MakeProject, annotate_process: RunAnnotate, tmp_path: Path, example_videos: Path
 ) -> None:
     videos = footage(tmp_path / "videos", example_videos)
     made = []
     for name, workers, order in (("one", "1", videos), ("two", "2", videos[::-1])):
         project = make_project(name=name, checks=True)
-        done = annotate(
+        done = annotate_process(
             "ingest", *order, "--workers", workers, cwd=project.root,
             PYTHONHASHSEED=str(len(made)),
         )  # fmt: skip

@@ -15,8 +15,9 @@ from filelock import FileLock
 
 from annotate.registry import EXPORTERS
 from annotate.types import Modality, Split, Task
-from tests.conftest import ROOT, cannot
+from tests.conftest import ROOT
 from tests.support.datasets import SENTIMENT, TASKS, make_dataset
+from tests.support.needs import cannot
 
 REQUIREMENTS = ROOT / "tests" / "mmsa" / "requirements.txt"
 READER = ROOT / "tests" / "mmsa" / "read.py"

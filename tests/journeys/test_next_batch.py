@@ -41,6 +41,7 @@ from db.engine import reading, writing
 from db.features import add_shard
 from db.models import UNANSWERED, Batch, Label, Prediction, Question, QuestionState, Sample
 from tests.support.factories import add_label, add_sample, add_video
+from tests.support.processes import PATIENCE
 
 
 class Studio:
@@ -435,7 +436,7 @@ def test_two_processes_at_the_same_time_never_ask_the_same_sample(each_project: 
         assert twin.stdin is not None
         twin.stdin.write("go\n")
         twin.stdin.flush()
-    errors = [twin.communicate(timeout=60)[1] for twin in twins]
+    errors = [twin.communicate(timeout=PATIENCE)[1] for twin in twins]
     assert [twin.returncode for twin in twins] == [0, 0], errors
     per_batch = [samples_of(each_project, batch) for batch in range(1, 7)]
     assert [len(found) for found in per_batch] == [5] * 6

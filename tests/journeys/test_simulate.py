@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import numpy as np
@@ -19,6 +18,7 @@ from annotate.steps.simulate import simulate
 from annotate.types import Split
 from tests.conftest import ROOT
 from tests.support.material import DIMS, fill, store
+from tests.support.processes import until
 
 SMALL = {"HIDDEN": "8", "MEMBERS": "1", "EPOCHS": "3", "LEARNING_RATE": "0.01"}
 
@@ -114,9 +114,7 @@ def test_killed_and_started_again_with_more_processes_it_finds_the_same(project,
     ]  # fmt: skip
     pipes = {"cwd": project.root, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     run = subprocess.Popen(command, **pipes)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed").rglob("runs/*/0.json")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    assert until(lambda: bool(list((tmp_path / "killed").rglob("runs/*/0.json"))))
     run.send_signal(signal.SIGKILL)
     run.communicate()
     again = subprocess.run([*command, "--jobs", "2"], **pipes, check=False)

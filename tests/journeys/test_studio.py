@@ -418,15 +418,15 @@ def test_a_wrong_token_is_refused_with_a_way_out(
 
 @pytest.mark.studio
 def test_the_command_line_never_shows_the_token(
-    label_studio: LabelStudio, local: Project, annotate: RunAnnotate
+    label_studio: LabelStudio, local: Project, annotate_process: RunAnnotate
 ) -> None:
-    up = annotate("studio", "up", "--port", str(free_port()), "--json", cwd=local.root)
+    up = annotate_process("studio", "up", "--port", str(free_port()), "--json", cwd=local.root)
     assert up.returncode == 0, up.stderr
     report = json.loads(up.stdout)
     assert report["running"] and report["password"]
     token = _studio.address(local)[1]
-    shown = annotate("studio", "status", cwd=local.root)
+    shown = annotate_process("studio", "status", cwd=local.root)
     assert report["url"] in shown.stdout and report["password"] in shown.stdout
     assert token not in up.stdout + up.stderr + shown.stdout + shown.stderr
-    assert annotate("studio", "down", cwd=local.root).returncode == 0
+    assert annotate_process("studio", "down", cwd=local.root).returncode == 0
     assert not server.healthy(report["url"])

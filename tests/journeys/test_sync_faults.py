@@ -19,6 +19,7 @@ from db.engine import reading
 from db.models import Annotation, QuestionState
 from tests.conftest import ROOT
 from tests.support.fault_proxy import FORWARDED, Fault, Proxy, everything, fault_proxy, imports
+from tests.support.processes import PATIENCE
 from tests.support.raters import TEXT_ONLY, Rater, add_samples, ask, items, ls_project, pull, with_raters
 from tests.support.studio import LabelStudio
 
@@ -177,9 +178,9 @@ def test_a_push_killed_in_the_middle_is_finished_by_the_next_one(
     proxy.break_next(fault, imports)
     command = [sys.executable, "-c", PUSH, str(queued.root), proxy.url, label_studio.token]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
-    assert proxy.reached.wait(60)
+    assert proxy.reached.wait(PATIENCE)
     process.send_signal(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(PATIENCE) == -signal.SIGKILL
     assert states(queued) == {QuestionState.QUEUED}
     with queued.writing():
         assert push_outbox(queued, straight).pushed == 5

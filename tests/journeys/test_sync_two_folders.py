@@ -17,6 +17,7 @@ from db import outbox
 from db.engine import reading
 from db.models import Annotation
 from tests.journeys.test_sync import client, raters  # noqa: F401 - fixtures
+from tests.support.processes import PATIENCE
 from tests.support.raters import TEXT_ONLY, Rater, add_samples, ask, items, label_problems, with_raters
 from tests.support.studio import LabelStudio
 
@@ -46,7 +47,7 @@ def test_two_pulls_at_once_store_each_answer_once_and_none_fails(
     start = threading.Barrier(2)
 
     def pull_at_once(project: Project) -> None:
-        start.wait(30)
+        start.wait(PATIENCE)
         reports.append(pull(project))
 
     threads = [threading.Thread(target=pull_at_once, args=(folder,)) for folder in folders]

@@ -12,14 +12,12 @@ from annotate.rounds.housekeeping import UNFINISHED
 from annotate.types import Split
 from tests.conftest import ROOT
 from tests.support.material import fill, relabel
-
-pytestmark = pytest.mark.alone
+from tests.support.processes import PATIENCE
 
 RECIPE = {"HIDDEN": "16", "MEMBERS": "2", "EPOCHS": "30", "PATIENCE": "30", "BATCH_SIZE": "8"}
 OFTEN = """
-import signal, sys
+import sys
 from annotate.learning import resume
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 resume.EVERY_SECONDS, resume.ENDED_SECONDS, resume.LARGEST_SHARE = 0.0, 0.0, 1e9
 sys.argv = ["annotate", "train", "--device", "cpu", *sys.argv[1:]]
 from cli import main
@@ -50,7 +48,7 @@ def stopped(project, states, by=signal.SIGKILL):
         found = states_of(project)
         seen, written = seen + (found != written), found
     running.send_signal(by)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=PATIENCE)
     return running.returncode, said
 
 
@@ -66,7 +64,7 @@ def states_of(project):
 
 def finished(project, *options):
     running = start(project, *options)
-    _, said = running.communicate(timeout=300)
+    _, said = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, said
     return said
 

@@ -1,8 +1,9 @@
-"""Long tests that `make soak` runs: those marked `soak`, each until it has passed once for this code.
+"""Long tests that `make soak` runs: those marked `soak`, and every property test with many more cases.
 
-`pytest --soak` runs them and nothing else; without it they are left out. It ends after
-`ANNOTATE_TEST_SOAK_MINUTES` (90) and goes on where it stopped when it is called again: which tests passed is
-noted in `.soak/`, in a file for each state of the code.
+`pytest --soak` runs them and nothing else, each until it has passed once for this code; without it those
+marked `soak` are left out, and property tests draw few cases. It ends after `ANNOTATE_TEST_SOAK_MINUTES` (90)
+and goes on where it stopped when it is called again: which tests passed is noted in `.soak/`, in a file for
+each state of the code.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 ROOT = Path(__file__).parents[2]
 MINUTES = 90.0
@@ -22,12 +24,28 @@ _PASSED = pytest.StashKey[list[str]]()
 _RESULTS = pytest.StashKey[dict[str, str]]()
 """Outcome of each test of this run."""
 
+EXAMPLES, SOAK_EXAMPLES, SOAK_STRATEGY_EXAMPLES = 20, 1_000, 300
+"""How many cases a property test draws; in a soak run; and there for each query strategy."""
+
+# CI draws the same cases each time; every other run draws new ones. There is no deadline: how long a case
+# takes depends on what else the machine does.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=EXAMPLES)
+settings.register_profile("desk", _PATIENT)
+settings.register_profile("ci", _PATIENT, derandomize=True)
+settings.register_profile("soak", _PATIENT, max_examples=SOAK_EXAMPLES)
+
+
+def strategy_examples() -> int:
+    """How many cases this run draws for each query strategy, of which there are many."""
+    return min(settings.default.max_examples, SOAK_STRATEGY_EXAMPLES)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long tests, those marked `soak`, alone")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("soak" if config.getoption("soak") else "ci" if os.environ.get("CI") else "desk")
     given: dict[str, Any] = getattr(config, "workerinput", {})
     # Workers take over what the controller read: all have to agree on which tests there are.
     config.stash[_BEGAN] = given.get("soak_began", time.time())
@@ -44,13 +62,15 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["soak_passed"] = node.config.stash[_PASSED]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not for this kind of run, or has passed before in a soak run."""
     soaking, passed = config.getoption("soak"), set(config.stash[_PASSED])
     wanted: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
         is_long = item.get_closest_marker("soak") is not None
-        (wanted if is_long == soaking and item.nodeid not in passed else left_out).append(item)
+        is_wanted = (is_long or is_hypothesis_test(getattr(item, "obj", None))) if soaking else not is_long
+        (wanted if is_wanted and item.nodeid not in passed else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = wanted

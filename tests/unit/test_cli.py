@@ -17,6 +17,12 @@ def test_outside_a_project_says_what_to_do(annotate):
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("words", [["status"], ["nonsense"], ["list", "--json"], ["--version"]])
+def test_a_command_run_by_the_tests_answers_as_a_process_does(annotate, annotate_process, words):
+    here, there = annotate(*words), annotate_process(*words)
+    assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
+
+
 def test_a_named_folder_without_a_project_says_what_to_do(annotate, tmp_path):
     for folder in (tmp_path / "nowhere", tmp_path):
         done = annotate("-C", str(folder), "status")

@@ -20,6 +20,7 @@ from annotate import console
 from annotate.console import Terminal
 from annotate.ingest.meter import Meter, clock_time
 from annotate.types import Heartbeat
+from tests.support.processes import PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -173,7 +174,7 @@ def test_on_a_terminal_there_is_a_bar_a_line_per_worker_and_nothing_of_them_in_t
             break
         drawn += some
     os.close(ours)
-    assert child.communicate(timeout=20)[0] == b"the report\n"
+    assert child.communicate(timeout=PATIENCE)[0] == b"the report\n"
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
     assert "1 MB/2 MB" in text
     assert "1/2 videos, 41 x real time" in text

@@ -22,6 +22,7 @@ from db.models import (
     SampleStatus,
 )
 from tests.support.factories import add_sample, add_video
+from tests.support.processes import PATIENCE
 
 QUEUED, OPEN, HELD, CLOSED, WITHDRAWN = QuestionState
 Asked = dict[str, QuestionState]
@@ -189,7 +190,7 @@ def test_one_pusher_waits_for_the_other_on_postgres(postgres_url: str) -> None:
     inside = threading.Event()
 
     def second() -> None:
-        inside.wait(10)
+        inside.wait(PATIENCE)
         with outbox.sole_pusher(engine):
             order.append("second")
 
@@ -199,7 +200,7 @@ def test_one_pusher_waits_for_the_other_on_postgres(postgres_url: str) -> None:
         inside.set()
         thread.join(0.3)
         order.append("first")
-    thread.join(10)
+    thread.join(PATIENCE)
     engine.dispose()
     assert order == ["first", "second"]
 

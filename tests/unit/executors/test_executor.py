@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from annotate.executors.process import ProcessExecutor
 from annotate.types import Failed, Failure
+from tests.support.processes import PATIENCE, is_running, until
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,7 +41,7 @@ def work(unit: Any) -> Any:
     ],
 )
 def test_how_a_worker_ended_is_told(poison: Any, words: str) -> None:
-    made = ProcessExecutor().run(work, [1, poison], workers=1, deadline_seconds=30, window=2)
+    made = ProcessExecutor().run(work, [1, poison], workers=1, deadline_seconds=PATIENCE, window=2)
     (failed,) = [outcome for outcome in made if isinstance(outcome, Failed)]
     assert failed.kind is Failure.DIED and words in failed.message
 
@@ -52,7 +52,7 @@ from annotate.executors.process import ProcessExecutor
 from annotate.types import Finished
 from tests.unit.executors.test_executor import work
 if __name__ == "__main__":
-    for outcome in ProcessExecutor().run(work, ["pid", "hang"], workers=1, deadline_seconds=60, window=2):
+    for outcome in ProcessExecutor().run(work, ["pid", "hang"], workers=1, deadline_seconds=300, window=2):
         if isinstance(outcome, Finished):
             print(outcome.value, flush=True)
 """
@@ -68,22 +68,6 @@ def test_workers_die_with_a_driver_that_is_asked_to_end(tmp_path: Path) -> None:
     assert driver.stdout is not None
     worker = int(driver.stdout.readline())
     driver.terminate()
-    driver.communicate(timeout=10)
+    driver.communicate(timeout=PATIENCE)
     assert driver.returncode == -signal.SIGTERM
-    assert _within(5, lambda: not _alive(worker))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def _within(seconds: float, true: Callable[[], bool]) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.02)
-    return true()
+    assert until(lambda: not is_running(worker))

@@ -27,6 +27,7 @@ from annotate.types import (
     VideoStatus,
 )
 from tests.support.media_factory import RATE, decoded, make_video, picture, speech
+from tests.support.processes import PATIENCE
 
 LISTS = {
     "hls-file.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{uri}\n#EXT-X-ENDLIST\n",
@@ -254,7 +255,7 @@ def mutants(folder: Path, count: int) -> list[Path]:
 @pytest.mark.slow
 def test_no_damage_hangs_or_ends_a_run_and_each_has_its_reason(tmp_path: Path) -> None:
     jobs = [job(path, tmp_path / "media") for path in mutants(tmp_path, 200)]
-    told = ProcessExecutor().run(prepare, jobs, workers=2, deadline_seconds=30, window=4)
+    told = ProcessExecutor().run(prepare, jobs, workers=2, deadline_seconds=PATIENCE, window=4)
     outcomes = [o for o in told if isinstance(o, Finished | Failed)]
     assert len(outcomes) == 200
     assert [o for o in outcomes if not isinstance(o, Finished)] == []
