@@ -34,13 +34,16 @@ $(VENV)/.dev: $(VENV)/.core
 demo: $(VENV)/.core
 	@$(BIN)/annotate demo
 
+# Tests start hundreds of processes. Each would compile our code anew where no bytecode may be written.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/pytest
+
 # Files side by side, each worker on one thread; the longest first (tests/support/distribution.py).
 test: $(VENV)/.dev
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(PYTEST) -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Two at a time. What passed is noted for this state of the code: running it again goes on.
 soak: $(VENV)/.dev
-	@OMP_NUM_THREADS=1 $(BIN)/pytest --soak -n 2 --dist worksteal
+	@$(PYTEST) --soak -n 2 --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -534,8 +534,8 @@ def test_a_killed_import_gives_the_same_when_it_is_run_again(bare, make_project,
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_rows_take_tens_of_seconds(bare, tmp_path):
-    rows = 100_000
+@pytest.mark.parametrize("rows", [20_000, pytest.param(100_000, marks=pytest.mark.soak)])
+def test_a_hundred_thousand_rows_take_tens_of_seconds(bare, tmp_path, rows):
     with (tmp_path / "big.csv").open("w", encoding="utf-8") as file:
         file.write("id,video,who,words,y\n")
         file.writelines(
@@ -545,6 +545,6 @@ def test_a_hundred_thousand_rows_take_tens_of_seconds(bare, tmp_path):
     before, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report = bring(bare, tmp_path / "big.csv", [tmp_path / "big.npz"], flags={"label": ["sentiment.M=y"]})
     assert report.new == rows and report.labels["sentiment.M"] == rows
-    assert time.process_time() - before < 90
+    assert time.process_time() - before < 10 + 80 * rows / 100_000
     # Kilobytes: the rows as text and objects, the features once.
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 1_000_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 200_000 + 8 * rows

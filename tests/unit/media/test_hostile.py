@@ -253,11 +253,12 @@ def mutants(folder: Path, count: int) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_no_damage_hangs_or_ends_a_run_and_each_has_its_reason(tmp_path: Path) -> None:
-    jobs = [job(path, tmp_path / "media") for path in mutants(tmp_path, 200)]
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.soak)])
+def test_no_damage_hangs_or_ends_a_run_and_each_has_its_reason(tmp_path: Path, count: int) -> None:
+    jobs = [job(path, tmp_path / "media") for path in mutants(tmp_path, count)]
     told = ProcessExecutor().run(prepare, jobs, workers=2, deadline_seconds=PATIENCE, window=4)
     outcomes = [o for o in told if isinstance(o, Finished | Failed)]
-    assert len(outcomes) == 200
+    assert len(outcomes) == count
     assert [o for o in outcomes if not isinstance(o, Finished)] == []
     values = [o.value for o in outcomes if isinstance(o, Finished)]
     assert all(v.samples if v.status is VideoStatus.OK else v.reason and v.detail for v in values)
