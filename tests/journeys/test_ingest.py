@@ -369,7 +369,7 @@ def test_a_worker_that_is_killed_in_a_rescue_leaves_no_copy(project: Project, fo
 def test_poison_is_set_aside_after_three_attempts_and_the_others_succeed(
     project: Project, folder: Path
 ) -> None:
-    project = with_settings(project, deadline_seconds=1.0)
+    project = with_settings(project, deadline_seconds=5.0)
     make(folder, a="crash", b="hang", c="speech 3", d="speech 4")
     listener = _Listener()
     report = run(project, folder, progress=listener)

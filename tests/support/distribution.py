@@ -5,6 +5,7 @@ need Label Studio go to one worker, so that a run starts one server. What takes 
 files at the end fill what is left.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,12 @@ class StudioTogether(LoadFileScheduling):
 
 @cache
 def needs_studio(file: str) -> bool:
-    """Whether a file, named from the root of the repository, has tests that talk to the one Label Studio."""
-    return "label_studio" in (ROOT / file).read_text(encoding="utf-8")
+    """Whether a file, named from the root of the repository, has tests that ask for the one Label Studio.
+
+    They ask for the fixture `label_studio`, or for raters, who answer there.
+    """
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return re.search(r"\blabel_studio\b[,:)]|tests\.support\.raters import", text) is not None
 
 
 def longest_first(items: list[pytest.Item]) -> None:
