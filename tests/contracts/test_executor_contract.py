@@ -187,7 +187,7 @@ from tests.contracts.test_executor_contract import work
 if __name__ == "__main__":
     name, note = sys.argv[1:]
     with EXECUTORS.get(name)(address="") as place:
-        for _ in place.run(work, [("hang", note)], workers=1, deadline_seconds=300, window=2):
+        for _ in place.run(work, [("hang", note)], workers=1, deadline_seconds=600, window=2):
             pass
 """
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 """Seconds until a test gives up waiting. A machine that is busy with other work must not fail a test."""
 
 

@@ -52,7 +52,7 @@ from annotate.executors.process import ProcessExecutor
 from annotate.types import Finished
 from tests.unit.executors.test_executor import work
 if __name__ == "__main__":
-    for outcome in ProcessExecutor().run(work, ["pid", "hang"], workers=1, deadline_seconds=300, window=2):
+    for outcome in ProcessExecutor().run(work, ["pid", "hang"], workers=1, deadline_seconds=600, window=2):
         if isinstance(outcome, Finished):
             print(outcome.value, flush=True)
 """
