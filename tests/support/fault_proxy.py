@@ -30,7 +30,7 @@ class Fault(Enum):
 
 
 FORWARDED = (Fault.LATE, Fault.DROPPED, Fault.TRUNCATED, Fault.HALF_JSON)
-LATE_SECONDS = 2.0
+LATE_SECONDS = 6.0
 Matches = Callable[[str, str], bool]
 
 
