@@ -25,13 +25,13 @@ class Change(StrEnum):
     """How a revision from the server differs from what is stored."""
 
     NONE = "none"
-    """Stored before."""
+    """It is stored already."""
     ANSWER = "answer"
     EDIT = "edit"
     SKIP = "skip"
     UNUSABLE = "unusable"
     RETURN = "return"
-    """The answer had been deleted, and is there again."""
+    """A deleted answer is on the server again."""
     OTHERS_EDIT = "others-edit"
     """Somebody other than the rater changed it; the rater's own last version still counts."""
     OTHERS_ANSWER = "others-answer"
@@ -44,16 +44,16 @@ class Revision:
 
     server: str
     number: int
-    """Of the annotation on that server."""
+    """Number of the annotation on that server."""
     ls_task_id: int
     revision: str
     """When it was last changed, as the server wrote it."""
     rater: str
-    """Empty when the server no longer says who it was."""
+    """Empty when the server no longer names the rater."""
     named: bool
     """Whether the server gives the rater's e-mail address."""
     editor: str
-    """Who changed it last, when that was not the rater; else empty."""
+    """The person who changed it last, if that was not the rater; else empty."""
     created_at: datetime
     changed_at: datetime
     seconds: float | None
@@ -64,7 +64,7 @@ class Revision:
 
     @property
     def base_origin(self) -> str:
-        """The origin it has unless an earlier answer to the same question had the number."""
+        """Its origin, unless an earlier answer to the same question had the same number."""
         return f"{self.server}#{self.number}"
 
 
@@ -83,11 +83,11 @@ class AnnotationLog:
                 self._remember(row)
 
     def add(self, item: Question, revision: Revision, task_ids: Sequence[str]) -> Change:
-        """Store what the server holds of one annotation now, one row per task, unless that is stored already.
+        """Store the present state of one annotation, one row per task, unless it is stored already.
 
-        The latest observed state counts, also when the server shows an earlier version again. What somebody
-        other than the rater wrote is kept under the editor and does not count; the last version of the
-        rater's own does.
+        The latest observed state counts, also when the server shows an earlier version again. A version by
+        somebody other than the rater is stored under the editor and does not count; the rater's own last
+        version does.
         """
         origin = self.origin_of(item, revision)
         if revision.editor:
@@ -114,7 +114,8 @@ class AnnotationLog:
     def origin_of(self, item: Question, revision: Revision) -> str:
         """The origin under which an annotation of the server is stored, or would be.
 
-        The time when it was made tells it from an earlier answer to the same question that had its number.
+        The time when it was made distinguishes it from an earlier answer to the same question with the same
+        number.
         """
         base = revision.base_origin
         made = {
@@ -128,7 +129,7 @@ class AnnotationLog:
         return f"{base}@{revision.raw['created_at']}" if base in made else base
 
     def origins_of(self, item: Question, server: str, number: object) -> set[str]:
-        """Under which origins answers of that number to that question are stored."""
+        """The origins under which answers with that number to that question are stored."""
         base = f"{server}#{number}"
         return {
             origin for origin, _ in self._of(item.id)
@@ -136,16 +137,16 @@ class AnnotationLog:
         }  # fmt: skip
 
     def rater_of(self, item: Question, origin: str, revision: Revision) -> str:
-        """Whose answer it is: as the server says, else as it said earlier, else one nobody else can be."""
+        """The rater of an answer: as the server names them now or named them before, else a unique name."""
         rows = [row for row in self._answer_rows(item, origin) if row.state != AnnotationState.EDITED]
         if rows and not revision.named:
             return self._name(rows[-1].annotator_id)
         return revision.rater or self._free_name(revision)
 
     def mark_deleted(self, answers: Collection[LiveAnswer], at: datetime | None = None) -> int:
-        """Store that these answers are gone from the server; returns how many were live until now.
+        """Record that these answers are gone from the server; returns how many were live until now.
 
-        Their questions must be among those that this log was made with.
+        Their questions must be among those that this log was created with.
         """
         gone = 0
         for answer in answers:
@@ -168,7 +169,7 @@ class AnnotationLog:
         return gone
 
     def note_unusable(self, problem: Mapping[str, Any]) -> bool:
-        """Keep an answer that cannot be used in the audit trail; returns whether it is new."""
+        """Record an unusable answer in the audit trail; returns whether it is new."""
         digest = hashlib.sha256(json.dumps(dict(problem), sort_keys=True).encode()).hexdigest()
         known = select(Event.id).where(Event.digest == digest, Event.kind == UNUSABLE)
         if self._session.scalar(known.limit(1)) is not None:
@@ -180,7 +181,7 @@ class AnnotationLog:
     def _add_others_edit(
         self, item: Question, origin: str, revision: Revision, task_ids: Sequence[str]
     ) -> Change:
-        """Keep what an editor wrote, and let the rater's own last version stand."""
+        """Store the version of an editor; the rater's own last version continues to count."""
         own = False
         for task_id in task_ids:
             own |= self._restore_own(item, origin, revision, task_id)
@@ -202,10 +203,10 @@ class AnnotationLog:
         return Change.OTHERS_EDIT if own else Change.OTHERS_ANSWER
 
     def _restore_own(self, item: Question, origin: str, revision: Revision, task_id: str) -> bool:
-        """Make the rater's own last version the present state, and return whether there is one.
+        """Make the rater's own last version the present state; returns whether there is one.
 
-        There is none when the answer was deleted and is there again, or when an earlier version of this
-        program took the editor's words for the rater's.
+        There is none when a deleted answer is on the server again, or when an earlier version of this program
+        stored the editor's version as the rater's.
         """
         rows = [
             row for row in self._of(item.id).get((origin, task_id), ())
@@ -250,7 +251,7 @@ class AnnotationLog:
         )  # fmt: skip
 
     def _free_revision(self, item: Question, origin: str, task_id: str, revision: str) -> str:
-        """A version that was stored before gets a name of its own when the server shows it again."""
+        """The name of a revision, made unique if the server shows a stored version again."""
         rows = self._of(item.id).get((origin, task_id), [])
         used = {row.revision for row in rows}
         return f"{revision}>{rows[-1].id}" if revision in used else revision
@@ -296,9 +297,9 @@ class AnnotationLog:
         return self._names[annotator_id]
 
     def _free_name(self, revision: Revision) -> str:
-        """A name for the rater of this answer alone, whose account is gone and of whom nothing is known.
+        """A name for the unknown rater of this answer, whose account was deleted.
 
-        Another server, and a server that was restored, may give the number of the answer to another one.
+        It must be unique: another server, or a restored one, may give the number to another answer.
         """
         plain = f"{DELETED}:{revision.number}"
         names = (
@@ -324,7 +325,7 @@ def _state(revision: Revision, task_id: str, earlier: Annotation | None) -> Anno
         return AnnotationState.SKIPPED
     if task_id in revision.values:
         return AnnotationState.ANSWERED
-    # An earlier answer was replaced by an unusable one, so it does not count any more.
+    # An unusable answer replaced the earlier one, which therefore does not count any more.
     replaced = earlier is not None and earlier.state != AnnotationState.DELETED
     return AnnotationState.DELETED if replaced else None
 

@@ -1,4 +1,4 @@
-"""Batches: who may be asked, who was asked before, and the questions of a new batch."""
+"""Batches: the samples that may be asked, the questions asked so far, and new batches."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -41,21 +41,21 @@ class Candidate:
     sample_id: str
     split: Split
     passes: tuple[Modality, ...]
-    """What is left to ask, in the order of the protocol."""
+    """Passes that can still be asked, in the order of the protocol."""
     waiting: bool
-    """Whether a pass asked before is still open."""
+    """Whether a question of an earlier batch is still unanswered."""
     roles: frozenset[Role]
-    """Of the batches it was in before; empty for nearly all."""
+    """Roles in earlier batches; empty for nearly all samples."""
     labelled: frozenset[str]
     """Ids of the tasks that have a label."""
     again: tuple[Modality, ...] = ()
-    """Passes that were asked and answered, and may be asked once more."""
+    """Passes that were answered and may be asked once more."""
     partial: Mapping[Modality, tuple[str, ...]] = field(default_factory=dict)
-    """Those of `passes` whose other dimensions have labels, with the names of the dimensions to ask."""
+    """Those of `passes` in which other dimensions are labelled: names of the dimensions to ask, by pass."""
 
     @property
     def offered(self) -> tuple[Modality, ...]:
-        """All that is asked when the sample is chosen: what is left, and what may be asked again."""
+        """Every pass that is asked when the sample is chosen: `passes`, and those to ask again."""
         if not self.again:
             return self.passes
         return tuple(m for m in Modality if m in self.passes or m in self.again)
@@ -63,7 +63,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class NewQuestion:
-    """One row to be: one sample in one pass."""
+    """A question that `create_batch` will store: one sample in one pass."""
 
     sample_id: str
     modality: Modality
@@ -73,7 +73,7 @@ class NewQuestion:
     inclusion_probability: float | None
     held: bool
     dimensions: str = ""
-    """What is asked, see `annotate.types.Form`."""
+    """The dimensions to ask, see `annotate.types.Form`."""
 
 
 def candidates(
@@ -81,47 +81,53 @@ def candidates(
 ) -> list[Candidate]:
     """Samples that may be asked, ordered by id.
 
-    A pass is left when it has no question that is open or closed, and either its question was taken
-    back or nothing labels it yet. A sample without transcript has no text pass, and one that was imported has
-    no other: there is no clip to show. What was answered fewer than `again` times may be asked again, see
-    `_once_more`. Of `tasks` (ids) those may be asked alone that lack a label where other tasks of the same
-    pass have one, see `_lacking`.
+    A pass can be asked when it has no open or closed question, and either its question was withdrawn or the
+    pass has no label yet. Samples without a transcript have no text pass; imported samples have only the text
+    pass, because they have no clip. A pass with fewer than `again` answers may be asked again, see
+    `_once_more`. Those of `tasks` (ids) that lack a label where other tasks of the same pass have one may be
+    asked alone, see `_lacking`.
     """
     asked = _items(session)
     labelled = _labelled(session)
-    heard = answer_counts(session, _active_only(asked)) if again else {}
+    answers = answer_counts(session, _active_only(asked)) if again else {}
     can_ask = {
         (clip, words): tuple(m for m in passes if (words if m is Modality.TEXT else clip))
         for clip in (False, True)
         for words in (False, True)
     }
-    found = []
+    samples = []
     for sample_id, split, transcript, origin in _usable(session):
         left = can_ask[origin == VideoOrigin.CUT, bool(transcript.strip())]
         if sample_id not in asked and sample_id not in labelled:  # nearly all of a large pool
             if left:
-                found.append(Candidate(sample_id, SPLITS[split], left, False, NO_ROLES, NO_TASKS))
+                samples.append(Candidate(sample_id, SPLITS[split], left, False, NO_ROLES, NO_TASKS))
             continue
         states, labels = asked.get(sample_id, {}), labelled.get(sample_id, NO_TASKS)
-        more = _once_more(left, states, heard.get(sample_id, {}), again) if split == Split.TRAIN else ()
-        whole = {m for m in left if _to_ask(m, states, labels)}
-        lacking = {m: _lacking(m, states.get(m, []), labels, tasks) for m in left if m not in whole}
+        repeatable = (
+            _once_more(left, states, answers.get(sample_id, {}), again) if split == Split.TRAIN else ()
+        )
+        open_passes = {m for m in left if _to_ask(m, states, labels)}
+        lacking = {m: _lacking(m, states.get(m, []), labels, tasks) for m in left if m not in open_passes}
         partial = {m: names for m, names in lacking.items() if names}
-        left = tuple(m for m in left if m in whole or m in partial)
-        more = tuple(m for m in more if m not in partial)
-        if left or more:
+        left = tuple(m for m in left if m in open_passes or m in partial)
+        repeatable = tuple(m for m in repeatable if m not in partial)
+        if left or repeatable:
             earlier = [item for per_pass in states.values() for item in per_pass]
             waiting = any(item.state in UNANSWERED for item in earlier)
             roles = frozenset(Role(item.role) for item in earlier)
-            found.append(Candidate(sample_id, SPLITS[split], left, waiting, roles, labels, more, partial))
-    return found
+            samples.append(
+                Candidate(sample_id, SPLITS[split], left, waiting, roles, labels, repeatable, partial)
+            )
+    return samples
 
 
 def something_left(
     session: Session, passes: Sequence[Modality], again: int = 0, tasks: Collection[str] = ()
 ) -> bool:
-    """Whether `candidates` would find any; loads them only where nothing else may be left than to ask again,
-    or to ask `tasks` alone."""
+    """Whether `candidates` is not empty.
+
+    Loads the candidates only when the single thing left may be to ask again, or to ask `tasks` alone.
+    """
     new = any(session.scalar(_left(modality).limit(1)) is not None for modality in passes)
     return new or (bool(again or tasks) and bool(candidates(session, passes, again, tasks)))
 
@@ -145,7 +151,7 @@ def _without_clip() -> ColumnElement[bool]:
 
 
 def without_clip(session: Session) -> int:
-    """Samples that take part, and of which only the words can be asked."""
+    """How many active samples have no clip, so that only their text can be asked."""
     query = select(func.count()).select_from(Sample).where(Sample.status == SampleStatus.OK, _without_clip())
     return session.scalar(query) or 0
 
@@ -156,7 +162,7 @@ class _Asked(NamedTuple):
     state: int
     role: str
     shown: bool
-    """Whether people may have seen it, or are about to."""
+    """Whether raters may have seen it, or are about to."""
     dimensions: str
     """See `annotate.types.Form`."""
 
@@ -177,10 +183,10 @@ def _to_ask(modality: Modality, states: States, tasks: frozenset[str]) -> bool:
 def _lacking(
     modality: Modality, items: Sequence[_Asked], labels: frozenset[str], tasks: Collection[str]
 ) -> tuple[str, ...]:
-    """Dimensions, sorted, of those of `tasks` in the pass that lack a label where another task has one.
+    """Sorted names of the dimensions among `tasks` that lack a label where another task of the pass has one.
 
-    None while a question of the pass is unanswered, and none that was asked for by itself before: who skipped
-    it said that it cannot be told.
+    Empty while a question of the pass is unanswered. A dimension that was asked alone before is left out: a
+    rater who skipped it could not judge it.
     """
     judged = any(task_id.endswith(f".{modality}") for task_id in labels)
     if not judged or any(item.state in UNANSWERED for item in items):
@@ -193,18 +199,18 @@ def _lacking(
 
 
 def _once_more(
-    passes: Sequence[Modality], states: States, heard: Mapping[str, int], most: int
+    passes: Sequence[Modality], states: States, answers: Mapping[str, int], most: int
 ) -> tuple[Modality, ...]:
-    """Passes that are closed, were answered, and by fewer than `most`; `heard` is by pass.
+    """Closed passes with at least one answer and fewer than `most`; `answers` counts them by pass.
 
-    Who saw the whole can judge no part of it blindly any more, so when the multimodal pass was shown only
-    that one may be asked again.
+    A rater who saw all modalities cannot judge a single one blindly any more, so once the multimodal pass was
+    shown, only that one may be asked again.
     """
     whole = Modality.MULTIMODAL
     shown = any(item.shown for item in states.get(whole, []))
     return tuple(
         m for m in passes
-        if 0 < heard.get(m, 0) < most and (m is whole or not shown) and _closed(states.get(m, []))
+        if 0 < answers.get(m, 0) < most and (m is whole or not shown) and _closed(states.get(m, []))
     )  # fmt: skip
 
 
@@ -214,8 +220,10 @@ def _closed(items: Sequence[_Asked]) -> bool:
 
 
 def _active_only(asked: Mapping[str, States]) -> list[str]:
-    """Samples with a closed question that no uniform draw ever took: what those say must not depend on what
-    a strategy wants to know."""
+    """Samples with a closed question that were never part of a uniform draw.
+
+    Those of a uniform draw are not asked again, because they must not depend on what a strategy wants.
+    """
     return [
         sample_id for sample_id, states in asked.items()
         if all(item.role == Role.ACTIVE for items in states.values() for item in items)
@@ -224,7 +232,7 @@ def _active_only(asked: Mapping[str, States]) -> list[str]:
 
 
 def _usable(session: Session) -> Iterable[tuple[str, str, str, str]]:
-    """Id, split, transcript, and the origin of the video."""
+    """(id, split, transcript, origin of the video) of every sample that may be asked, ordered by id."""
     query = (
         select(Sample.id, Sample.split, Sample.transcript, Video.origin)
         .join(Video, Video.sha256 == Sample.video_sha256)
@@ -236,29 +244,29 @@ def _usable(session: Session) -> Iterable[tuple[str, str, str, str]]:
 
 
 def _items(session: Session) -> dict[str, States]:
-    """By sample: its questions."""
-    found: dict[str, States] = {}
+    """The questions of each sample, by its id."""
+    questions: dict[str, States] = {}
     pushed = Question.pushed_at.is_not(None)
     row = Question
     query = select(row.sample_id, row.modality, row.state, row.role, pushed, row.dimensions)
     for sample_id, modality, state, role, sent, dimensions in session.execute(query):
         item = _Asked(state, role, bool(sent) or state in SHOWN, dimensions)
-        found.setdefault(sample_id, {}).setdefault(modality, []).append(item)
-    return found
+        questions.setdefault(sample_id, {}).setdefault(modality, []).append(item)
+    return questions
 
 
 def _labelled(session: Session) -> dict[str, frozenset[str]]:
-    """By sample: ids of the tasks that have a label."""
-    found: dict[str, set[str]] = {}
+    """Ids of the labelled tasks, by sample id."""
+    task_ids: dict[str, set[str]] = {}
     for sample_id, task_id in session.execute(select(Label.sample_id, Label.task_id)):
-        found.setdefault(sample_id, set()).add(task_id)
-    return {sample_id: frozenset(tasks) for sample_id, tasks in found.items()}
+        task_ids.setdefault(sample_id, set()).add(task_id)
+    return {sample_id: frozenset(tasks) for sample_id, tasks in task_ids.items()}
 
 
 def covered_sample_ids(session: Session) -> list[str]:
     """Train samples that are labelled or were asked, ordered by id.
 
-    Audit samples teach nothing, so they cover nothing.
+    Audit samples are left out, because models never learn from them.
     """
     asked = select(Question.sample_id).where(Question.state.in_(ASKED))
     query = (
@@ -270,12 +278,12 @@ def covered_sample_ids(session: Session) -> list[str]:
 
 
 def audit_sample_ids(session: Session) -> set[str]:
-    """Samples that were ever drawn as audit: never trained on, whatever became of their questions."""
+    """Samples that were ever drawn for the audit; models never learn from them."""
     return set(session.scalars(select(Question.sample_id).where(Question.role == Role.AUDIT).distinct()))
 
 
 def roles(session: Session) -> dict[str, Role]:
-    """The role of every sample that was ever drawn and still takes part; of several, the first."""
+    """The first role of every active sample that was ever in a batch."""
     query = (
         select(Question.sample_id, Question.role)
         .join(Sample, Sample.id == Question.sample_id)
@@ -286,7 +294,7 @@ def roles(session: Session) -> dict[str, Role]:
 
 
 def queued_batch_ids(session: Session) -> list[int]:
-    """Batches with questions that still have to reach Label Studio, oldest first."""
+    """Ids of the batches with questions that were not sent to Label Studio yet, oldest first."""
     query = select(Question.batch_id).where(Question.state == QuestionState.QUEUED).distinct()
     return sorted(session.scalars(query))
 
@@ -297,19 +305,19 @@ def batch(session: Session, batch_id: int) -> Batch:
 
 
 def questions(session: Session, batch_id: int) -> list[Question]:
-    """Its questions, by rank, then pass."""
+    """The questions of a batch, ordered by rank and pass."""
     query = select(Question).where(Question.batch_id == batch_id)
     return list(session.scalars(query.order_by(Question.rank, Question.modality)))
 
 
 def count_unanswered(session: Session) -> int:
-    """Questions that wait for raters, or for an earlier pass."""
+    """How many questions wait for raters, or for an earlier pass."""
     query = select(func.count()).select_from(Question).where(Question.state.in_(UNANSWERED))
     return session.scalar(query) or 0
 
 
 def latest_round_id(session: Session) -> int | None:
-    """The newest model, fitting or not."""
+    """The id of the newest model, whether or not it fits the present settings."""
     return session.scalar(select(func.max(Round.id)))
 
 
@@ -319,11 +327,11 @@ def create_batch(
     project_name: str,
     header: Batch,
     questions: Collection[NewQuestion],
-    beliefs: Collection[tuple[str, str, dict[str, Any]]],
+    predictions: Collection[tuple[str, str, dict[str, Any]]],
 ) -> int:
-    """Write a batch, its questions and (sample id, task id, value) of what the model believed; its id.
+    """Store a batch with its questions and predictions (sample id, task id, value); returns its id.
 
-    Raises `AnnotateError` when one of the questions is open already: another machine was faster.
+    Raises `AnnotateError` when another machine has opened one of the questions meanwhile.
     """
     try:
         session.add(header)
@@ -331,7 +339,7 @@ def create_batch(
         session.add_all(_item(project_name, header.id, question) for question in questions)
         session.add_all(
             Prediction(batch_id=header.id, sample_id=sample_id, task_id=task_id, value=value)
-            for sample_id, task_id, value in beliefs
+            for sample_id, task_id, value in predictions
         )
         session.flush()
     except IntegrityError as error:

@@ -1,4 +1,4 @@
-"""What was measured on samples, and the verdicts that decide whether they take part."""
+"""Measurements of the checks on samples, and the verdicts that decide whether a sample is used."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -12,16 +12,16 @@ from db.models import INACTIVE, SampleStatus, VideoOrigin
 
 REPEATED_SOUND, REPEATED_TEXT = "repeated-sound", "repeated-text"
 REPEATS = (REPEATED_SOUND, REPEATED_TEXT)
-"""Verdicts that do not come from a measure of one sample; present only where a sample was refused for it."""
+"""Verdicts on duplicates, which no measurement of a single sample gives; stored only when they fail."""
 DECISION = "by-hand"
-"""The verdict of a person, which overrules all others; present only where somebody decided."""
+"""The decision of a person, which overrules all other verdicts; stored only where there is one."""
 NOT_MEASURED = (*REPEATS, DECISION)
 
 
 def put_verdicts(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
-    """Store the verdicts of samples (by id), and let those with a failed one take no part any more.
+    """Store the verdicts of samples, by id, and reject the samples with a failed one.
 
-    Verdicts on repeats and decisions by hand stay as they are. A retired sample stays retired.
+    Verdicts on duplicates and decisions by hand stay as they are. A retired sample stays retired.
     """
     for chunk in chunks(sorted(verdicts)):
         check = models.SampleCheck
@@ -32,7 +32,7 @@ def put_verdicts(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) ->
 
 
 def put_duplicate_verdicts(session: Session, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
-    """Make these (by sample id) all the verdicts on repeats that there are."""
+    """Replace all verdicts on duplicates by these, by sample id."""
     check = models.SampleCheck
     before = set(session.scalars(select(check.sample_id).where(check.name.in_(REPEATS))))
     session.execute(delete(check).where(check.name.in_(REPEATS)))
@@ -43,9 +43,9 @@ def put_duplicate_verdicts(session: Session, verdicts: Mapping[str, Sequence[Ver
 
 
 def restate(session: Session, sample_ids: Sequence[str]) -> None:
-    """Samples with a failed verdict are rejected, the others take part; retired and removed ones stay out.
+    """Reject samples with a failed verdict and accept the others; retired and removed ones stay as they are.
 
-    Where somebody decided by hand, the decision counts instead of the verdicts.
+    A decision by hand counts instead of the verdicts.
     """
     check, sample = models.SampleCheck, models.Sample
     own = check.sample_id.in_(sample_ids)
@@ -64,13 +64,13 @@ def restate(session: Session, sample_ids: Sequence[str]) -> None:
 
 
 def decision(session: Session, sample_id: str) -> bool | None:
-    """Whether somebody accepted (True) or rejected the sample by hand; None where nobody decided."""
+    """Whether a person accepted (True) or rejected (False) the sample; None without a decision."""
     row = session.get(models.SampleCheck, (sample_id, DECISION))
     return None if row is None else row.passed
 
 
 def decide(session: Session, sample_id: str, accepted: bool | None, reason: str) -> None:
-    """Store what somebody decided about a sample, whatever its checks say; None takes the decision back."""
+    """Store the decision of a person about a sample, which overrules its checks; None deletes it."""
     check = models.SampleCheck
     session.execute(delete(check).where(check.sample_id == sample_id, check.name == DECISION))
     if accepted is not None:
@@ -80,7 +80,7 @@ def decide(session: Session, sample_id: str, accepted: bool | None, reason: str)
 
 
 def measure_again(session: Session, sample_id: str, verdicts: Sequence[Verdict]) -> None:
-    """Store new verdicts in place of those of the same checks; the sample's other verdicts stay."""
+    """Replace the verdicts of these checks; the sample's other verdicts stay."""
     for verdict in verdicts:
         session.merge(_row(sample_id, verdict))
     session.flush()
@@ -97,13 +97,13 @@ def _row(sample_id: str, verdict: Verdict) -> models.SampleCheck:
 
 
 def judged_by_others(session: Session, *rules_hashes: str) -> list[str]:
-    """Videos (sha256, sorted) whose samples were judged by other rules than any of these."""
+    """Sorted sha256 of the videos whose samples were last judged by none of these rules."""
     query = select(models.Video.sha256).where(models.Video.rules_hash.not_in(rules_hashes))
     return sorted(session.scalars(query))
 
 
 def mark_judged(session: Session, sha256s: Sequence[str], rules_hash: str) -> None:
-    """Remember which rules the samples of those videos were judged by."""
+    """Record by which rules the samples of the videos were judged."""
     session.execute(
         update(models.Video).where(models.Video.sha256.in_(sha256s)).values(rules_hash=rules_hash)
     )
@@ -112,10 +112,10 @@ def mark_judged(session: Session, sha256s: Sequence[str], rules_hash: str) -> No
 def in_question(
     session: Session, sha256s: Sequence[str], rules: Mapping[str, Rule]
 ) -> Iterator[tuple[str, Verdict]]:
-    """(sample id, verdict so far) of what failed before, or breaks one of `rules` (by check) now.
+    """(sample id, stored verdict) of each measurement that failed before or breaks one of `rules` now.
 
-    Of the samples of those videos, retired ones left out. Found by the database, because a project holds
-    sixteen measures per sample and few of them fail.
+    Covers the samples of these videos without retired ones; `rules` are by check. The database selects,
+    because a project holds sixteen measurements per sample and few of them fail.
     """
     row, sample = models.SampleCheck, models.Sample
     query = (
@@ -142,7 +142,7 @@ def _breaks(name: str, rule: Rule) -> ColumnElement[bool]:
 
 
 def change_verdicts(session: Session, changed: Sequence[tuple[str, Verdict]]) -> None:
-    """Store other verdicts on what was measured, as (sample id, verdict); a failed one rejects its sample."""
+    """Store new verdicts on existing measurements, as (sample id, verdict); updates the samples' status."""
     rows = [
         {"sample_id": sample, "name": verdict.name, "passed": verdict.passed, "reason": verdict.reason}
         for sample, verdict in changed
@@ -154,17 +154,17 @@ def change_verdicts(session: Session, changed: Sequence[tuple[str, Verdict]]) ->
 
 
 def unmeasured(session: Session, names: Iterable[str]) -> dict[str, int]:
-    """By check of `names`: how many samples take part on which it was never measured, unless none do.
+    """How many active samples lack a measurement of each check in `names`; complete checks are absent.
 
-    Imported samples have nothing that it could be measured on.
+    Imported samples are left out, because they have no clip to measure.
     """
     row, sample = models.SampleCheck, models.Sample
     imported = select(models.Video.sha256).where(models.Video.origin == VideoOrigin.IMPORTED)
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for name in sorted(names):
         measured = select(row.sample_id).where(row.sample_id == sample.id, row.name == name).exists()
         query = select(func.count()).select_from(sample).where(sample.status == SampleStatus.OK, ~measured)
         query = query.where(sample.video_sha256.not_in(imported))
         if count := session.scalar(query):
-            found[name] = count
-    return found
+            counts[name] = count
+    return counts

@@ -1,4 +1,4 @@
-"""Long lists in pieces that one query can ask for."""
+"""Splits long lists of keys into pieces that fit into one query."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -10,11 +10,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 T = TypeVar("T")
 
 CHUNK = 500
-"""How many keys one query asks for: SQLite takes a limited number of parameters."""
+"""Keys per query: SQLite limits the number of parameters."""
 MANY = 20_000
-"""From so many keys on, one walk through the table is faster than asking for each."""
+"""From this many keys on, a scan of the whole table is faster than queries by key."""
 AHEAD = 10_000
-"""Rows of a walk that are in memory at once."""
+"""Rows of a scan that are in memory at once."""
 
 
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -27,7 +27,7 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
 def rows_of(
     session: Session, query: Select[*tuple[Any, ...]], key: InstrumentedAttribute[str], keys: Sequence[str]
 ) -> Iterator[Row[*tuple[Any, ...]]]:
-    """The rows of `query`, whose first column is `key`, that have one of the keys; in no order."""
+    """The rows of `query` that have one of the keys, in no order; `key` must be its first column."""
     if len(keys) < MANY:
         for some in chunks(keys):
             yield from session.execute(query.where(key.in_(some)))

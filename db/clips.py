@@ -13,22 +13,22 @@ from db.models import Sample, Video
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """Where the clips of n samples come from, as columns."""
+    """Video, time and speaker of n clips, as columns."""
 
     row: Mapping[str, int]
-    """By sample id: its row."""
+    """Row of each sample, by id."""
     seconds: Sequence[float]
     """(n,) length."""
     start_us: Sequence[int]
-    """(n,) start in the video."""
+    """(n,) start in the video, in microseconds."""
     videos: Sequence[str]
     """(n,) sha256 of the video."""
     speakers: Sequence[str]
-    """(n,) the speaker of the sample, or else of its video."""
+    """(n,) speaker of the sample, or else of its video."""
 
 
 def read_clips(session: Session, sample_ids: Sequence[str]) -> Clips:
-    """The clips of these samples. Raises `KeyError` for one that does not exist."""
+    """The clips of these samples. Raises `KeyError` for a sample that does not exist."""
     query = select(
         Sample.id,
         Sample.start_us,
@@ -38,7 +38,7 @@ def read_clips(session: Session, sample_ids: Sequence[str]) -> Clips:
         Video.speaker,
     ).join(Video, Video.sha256 == Sample.video_sha256)
     wanted = list(dict.fromkeys(sample_ids))
-    known: dict[str, str] = {}  # a large pool has few videos and speakers: each name is kept once
+    shared: dict[str, str] = {}  # a large pool has few videos and speakers, so each name is stored once
     row: dict[str, int] = {}
     seconds, start_us = array("d"), array("q")
     videos, speakers = list[str](), list[str]()
@@ -46,8 +46,8 @@ def read_clips(session: Session, sample_ids: Sequence[str]) -> Clips:
         row[sample_id] = len(row)
         start_us.append(start)
         seconds.append(length / 1e6)
-        videos.append(known.setdefault(video, video))
-        speakers.append(known.setdefault(own or of_video, own or of_video))
+        videos.append(shared.setdefault(video, video))
+        speakers.append(shared.setdefault(own or of_video, own or of_video))
     if missing := next((sample_id for sample_id in wanted if sample_id not in row), None):
         raise KeyError(missing)
     return Clips(row, seconds, start_us, videos, speakers)

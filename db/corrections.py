@@ -1,4 +1,4 @@
-"""Samples that somebody corrected by hand: what a later cut must keep, and the log of who changed what."""
+"""Corrections by hand: the samples that a later cut must keep, and the log of changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ UNKNOWN_LANGUAGE = "und"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the corrections of one video ask of whoever cuts it again."""
+    """What a new cut of a video must respect because of corrections by hand."""
 
     corrected: tuple[Corrected, ...]
     """Samples to be cut exactly as they are, ordered by start."""
@@ -28,7 +28,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One change, as it is shown."""
+    """One change in the log, as it is shown to people."""
 
     at: datetime
     author: str
@@ -40,7 +40,7 @@ class LogEntry:
 
 
 def kept(session: Session, sha256: str) -> Kept:
-    """The corrected samples of a video that are in use, and where nothing else may be cut."""
+    """The corrected samples of a video that are in use, and the stretches where nothing else may be cut."""
     rows = {row.id: row for row in of_video(session, sha256)}
     pinned = [row for row in rows.values() if row.by_hand and row.status not in INACTIVE]
     if not pinned:
@@ -69,22 +69,22 @@ def of_video(session: Session, sha256: str) -> list[models.Sample]:
 
 
 def segment_of(row: models.Sample) -> Segment:
-    """The stretch of the video with the text that is stored of it."""
+    """The segment of the video that the sample covers, with its stored text and words."""
     words = tuple(Word(*word) for word in row.words)
     named = row.speaker if row.speaker_origin not in ("", "voice") else ""
     return Segment(row.start_us, row.end_us, row.transcript, row.transcript_raw, named, words)
 
 
 def languages(session: Session, sample_ids: Sequence[str]) -> dict[str, str]:
-    """The language that was found of each sample, where it was."""
+    """The detected language of each sample; samples without one are absent."""
     check = models.SampleCheck
-    found: dict[str, str] = {}
+    language_of: dict[str, str] = {}
     for chunk in chunks(sample_ids):
         query = select(check.sample_id, check.word).where(
             check.sample_id.in_(chunk), check.name == "language", check.word.not_in(("", UNKNOWN_LANGUAGE))
         )
-        found.update((sample_id, word) for sample_id, word in session.execute(query))
-    return found
+        language_of.update((sample_id, word) for sample_id, word in session.execute(query))
+    return language_of
 
 
 def log(
@@ -106,23 +106,23 @@ def log(
 
 
 def history(session: Session, sample_ids: Sequence[str]) -> list[LogEntry]:
-    """What was changed of these samples, oldest first."""
+    """The changes of these samples, oldest first."""
     row = models.Correction
-    found = [
+    entries = [
         one
         for chunk in chunks(sample_ids)
         for one in session.scalars(select(row).where(row.sample_id.in_(chunk)))
     ]
     return [
         LogEntry(one.at, one.author, one.sample_id, one.field, one.old, one.new, one.reason)
-        for one in sorted(found, key=lambda one: one.id)
+        for one in sorted(entries, key=lambda one: one.id)
     ]
 
 
 def spans_asked_for(session: Session, sample_id: str) -> set[tuple[int, int]]:
-    """The start and end in microseconds that somebody asked for, of each time the sample was cut by hand.
+    """The requested (start, end) in microseconds of every cut of the sample by hand.
 
-    The sample itself starts and ends at pictures of its video, so its own times may differ slightly.
+    The sample itself starts and ends at frames of its video, so its own times may differ slightly.
     """
     row = models.Correction
     logged = session.scalars(select(row.new).where(row.sample_id == sample_id, row.field == "cut"))
@@ -130,14 +130,14 @@ def spans_asked_for(session: Session, sample_id: str) -> set[tuple[int, int]]:
 
 
 def latest_author(session: Session, sample_id: str) -> str:
-    """Who corrected the sample last; empty for nobody."""
+    """The author of the sample's latest correction; empty without one."""
     row = models.Correction
     query = select(row.author).where(row.sample_id == sample_id).order_by(row.id.desc()).limit(1)
     return session.scalar(query) or ""
 
 
 def retire(session: Session, sample_ids: Sequence[str]) -> None:
-    """Have samples take no part any more because others replace them."""
+    """Retire samples that others replace."""
     for sample_id in sample_ids:
         session.get_one(models.Sample, sample_id).status = SampleStatus.RETIRED
     session.flush()

@@ -9,14 +9,14 @@ from db.chunks import rows_of
 from db.models import Annotation, AnnotationState, Question, Sample
 
 RECENT = 20_000
-"""Answers that are looked at, the newest: raters get faster."""
+"""Only the newest answers count, because raters get faster."""
 
 
 def lead_times(session: Session) -> list[tuple[str, float, float]]:
-    """(pass, seconds of the clip, seconds taken) of each question that a rater answered; the last revision.
+    """(pass, seconds of the clip, seconds taken) of the last revision of each answered question.
 
-    A form asks all dimensions of its pass at once and is one answer here. Those about some dimensions only
-    take less time and are left out.
+    A form asks all dimensions of its pass at once and counts as one answer. Questions about some dimensions
+    only are left out, because they take less time.
     """
     answered = (Annotation.state == AnnotationState.ANSWERED, Annotation.seconds.is_not(None))
     newest = (
@@ -38,6 +38,6 @@ def lead_times(session: Session) -> list[tuple[str, float, float]]:
 
 
 def lengths(session: Session, sample_ids: Sequence[str]) -> dict[str, float]:
-    """By sample id: seconds of its clip."""
+    """Seconds of each sample's clip, by sample id."""
     query = select(Sample.id, Sample.end_us - Sample.start_us)
     return {row[0]: row[1] / 1e6 for row in rows_of(session, query, Sample.id, sample_ids)}

@@ -1,4 +1,4 @@
-"""What a dataset is built from, and the record that one was written."""
+"""The samples and labels that a dataset is built from, and the record of exports."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,28 +14,28 @@ from db.labels import read_labels
 
 @dataclass(frozen=True, slots=True)
 class DatasetSample:
-    """One sample, with what its video says about it."""
+    """One sample with the facts of its video."""
 
     sample_id: str
     video_sha256: str
     speaker: str
-    """Of the whole video; a sha256 when nobody named one."""
-    talks: str
-    """Who talks in this sample; empty when that is not known apart from its video."""
+    """Speaker of the whole video; a sha256 when nobody named one."""
+    sample_speaker: str
+    """Speaker of this sample; empty when only that of the video is known."""
     guessed: bool
-    """Nobody named who `talks`: it was told by ear."""
+    """Whether `sample_speaker` comes from diarization instead of a transcript, a table or a person."""
     split: str | None
     start_us: int
     end_us: int
     transcript: str
     rejected: bool = False
-    """A rule keeps it out for now; it still has its number in its video."""
+    """Whether a rule rejects it at present; it keeps its number in its video."""
 
 
 def dataset_samples(session: Session) -> list[DatasetSample]:
-    """Every sample but retired and removed ones, video by video, in the order they were spoken."""
+    """Every sample that is neither retired nor removed, ordered by video and time."""
     sample, video = models.Sample, models.Video
-    # More columns than the types of a row can tell.
+    # SQLAlchemy types rows of up to ten columns only.
     rows: Iterable[Sequence[Any]] = session.execute(
         select(
             sample.id, sample.video_sha256, video.speaker,
@@ -51,37 +51,37 @@ def dataset_samples(session: Session) -> list[DatasetSample]:
 
 
 def video_names(session: Session) -> dict[str, str]:
-    """The file name of every video, by sha256, whatever became of it: a name stays taken."""
+    """The file name of every video by sha256, whatever its status: a name stays taken."""
     rows = session.execute(select(models.Video.sha256, models.Video.name))
     return {sha256: name for sha256, name in rows}  # noqa: C416  (a Row is no pair to the type checker)
 
 
 def human_labels(session: Session) -> dict[str, dict[str, Label]]:
-    """What people agreed on, by sample id and task id."""
-    found: dict[str, dict[str, Label]] = {}
+    """The human labels, by sample id and task id."""
+    labels: dict[str, dict[str, Label]] = {}
     for label in read_labels(session):
-        found.setdefault(label.sample_id, {})[label.task_id] = label
-    return found
+        labels.setdefault(label.sample_id, {})[label.task_id] = label
+    return labels
 
 
 def imported_tasks(session: Session) -> dict[str, frozenset[str]]:
-    """By sample: ids of the tasks that somebody's imported answer is about."""
+    """Ids of the tasks with an imported answer, by sample id."""
     row = models.Annotation
     query = (
         select(row.sample_id, row.task_id)
         .where(row.origin.startswith("import:"), row.state == models.AnnotationState.ANSWERED)
         .distinct()
     )
-    found: dict[str, set[str]] = {}
+    task_ids: dict[str, set[str]] = {}
     for sample_id, task_id in session.execute(query):
-        found.setdefault(sample_id, set()).add(task_id)
-    return {sample_id: frozenset(tasks) for sample_id, tasks in found.items()}
+        task_ids.setdefault(sample_id, set()).add(task_id)
+    return {sample_id: frozenset(tasks) for sample_id, tasks in task_ids.items()}
 
 
 def record_export(
     session: Session, *, format: str, path: str, manifest_sha256: str, samples: int, detail: Mapping[str, Any]
 ) -> None:
-    """Remember a dataset that lies finished at `path`."""
+    """Record a finished dataset at `path`."""
     session.add(models.Export(format=format, path=path, manifest_sha256=manifest_sha256, samples=samples))
     payload = {"format": format, "path": path, "manifest_sha256": manifest_sha256, **detail}
     session.add(models.Event(kind="export", payload=payload))

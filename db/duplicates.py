@@ -1,4 +1,4 @@
-"""What repeats between videos: the same sound, or the same words."""
+"""Duplicates between videos: samples with the same sound or the same words."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ from db.chunks import chunks
 from db.models import INACTIVE
 
 SOUND, TEXT = "sound", "text"
-"""Kinds of keys."""
+"""Kinds of duplicate keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleInSplit:
-    """A sample and where it belongs."""
+    """A sample with its split and transcript."""
 
     sample_id: str
     split: Split
@@ -26,7 +26,7 @@ class SampleInSplit:
 
 
 def put_keys(session: Session, kind: str, keys: Mapping[str, Iterable[int]]) -> None:
-    """Make these the keys, of one kind, of those samples; others with the same keys may repeat them."""
+    """Replace the keys of one kind of those samples; samples that share a key may be duplicates."""
     for chunk in chunks(sorted(keys)):
         own = models.DuplicateKey.sample_id.in_(chunk)
         session.execute(delete(models.DuplicateKey).where(models.DuplicateKey.kind == kind, own))
@@ -39,14 +39,14 @@ def put_keys(session: Session, kind: str, keys: Mapping[str, Iterable[int]]) -> 
 
 
 def candidates(session: Session, keys: Mapping[str, Iterable[int]]) -> set[tuple[str, str]]:
-    """Pairs (one of `keys`, a sample of another video) with at least one sound key in common."""
+    """Pairs (a sample in `keys`, a sample of another video) that share at least one sound key."""
     row, sample = models.DuplicateKey, models.Sample
     owners: defaultdict[int, list[str]] = defaultdict(list)
     for sample_id, own in keys.items():
         for key in own:
             owners[key].append(sample_id)
     video_of = _videos(session, sorted(keys))
-    found: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     for chunk in chunks(sorted(owners)):
         query = (
             select(row.key, row.sample_id, sample.video_sha256)
@@ -54,31 +54,31 @@ def candidates(session: Session, keys: Mapping[str, Iterable[int]]) -> set[tuple
             .where(row.kind == SOUND, row.key.in_(chunk))
         )
         for key, other, video in session.execute(query):
-            found.update((one, other) for one in owners[key] if video_of[one] != video)
-    return found
+            pairs.update((sample_id, other) for sample_id in owners[key] if video_of[sample_id] != video)
+    return pairs
 
 
 def _videos(session: Session, sample_ids: Sequence[str]) -> dict[str, str]:
     sample = models.Sample
-    found: dict[str, str] = {}
+    video_of: dict[str, str] = {}
     for chunk in chunks(sample_ids):
         rows = session.execute(select(sample.id, sample.video_sha256).where(sample.id.in_(chunk)))
-        found.update((sample_id, video) for sample_id, video in rows)
-    return found
+        video_of.update((sample_id, video) for sample_id, video in rows)
+    return video_of
 
 
 def prints(session: Session, sample_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """The sound print of each of those samples."""
+    """The audio fingerprint of each of those samples."""
     sample = models.Sample
-    found: dict[str, tuple[int, ...]] = {}
+    prints_of: dict[str, tuple[int, ...]] = {}
     for chunk in chunks(sorted(sample_ids)):
         rows = session.execute(select(sample.id, sample.sound_print).where(sample.id.in_(chunk)))
-        found.update((sample_id, tuple(numbers)) for sample_id, numbers in rows)
-    return found
+        prints_of.update((sample_id, tuple(numbers)) for sample_id, numbers in rows)
+    return prints_of
 
 
 def put_pairs(session: Session, sample_ids: Sequence[str], pairs: Mapping[tuple[str, str], int]) -> None:
-    """Make these all the pairs of same sound that those samples are in, with how much agrees."""
+    """Replace all pairs with the same sound of those samples; the values count the numbers that agree."""
     pair = models.AudioDuplicate
     for chunk in chunks(sorted(sample_ids)):
         session.execute(delete(pair).where(pair.first.in_(chunk) | pair.second.in_(chunk)))
@@ -88,7 +88,7 @@ def put_pairs(session: Session, sample_ids: Sequence[str], pairs: Mapping[tuple[
 
 
 def same_sound(session: Session) -> list[tuple[str, str]]:
-    """Pairs of videos (sha256, the smaller first) of which a stretch has the same sound, sorted."""
+    """Sorted pairs of videos (sha256, the smaller first) that share samples with the same sound."""
     one, other = aliased(models.Sample), aliased(models.Sample)
     query = (
         select(one.video_sha256, other.video_sha256)
@@ -102,7 +102,7 @@ def same_sound(session: Session) -> list[tuple[str, str]]:
 
 
 def sound_across_splits(session: Session) -> Iterator[tuple[SampleInSplit, SampleInSplit, int]]:
-    """Pairs of samples with the same sound in two splits, and how much they have in common."""
+    """Pairs of samples with the same sound in two splits, and how many fingerprint numbers agree."""
     one, other = aliased(models.Sample), aliased(models.Sample)
     query = (
         select(
@@ -120,7 +120,7 @@ def sound_across_splits(session: Session) -> Iterator[tuple[SampleInSplit, Sampl
 
 
 def text_across_splits(session: Session) -> Iterator[list[SampleInSplit]]:
-    """Samples with the same words, of words that are in two splits or more."""
+    """Groups of samples with the same words that are in two or more splits."""
     row, sample = models.DuplicateKey, models.Sample
     takes_part = (row.kind == TEXT, sample.status.not_in(INACTIVE), sample.split.is_not(None))
     spread = (
@@ -135,8 +135,8 @@ def text_across_splits(session: Session) -> Iterator[list[SampleInSplit]]:
         .join(sample, sample.id == row.sample_id)
         .where(*takes_part, row.key.in_(spread))
     )
-    found: defaultdict[int, list[SampleInSplit]] = defaultdict(list)
+    samples_of: defaultdict[int, list[SampleInSplit]] = defaultdict(list)
     for key, sample_id, split, transcript in session.execute(query):
         if split:
-            found[key].append(SampleInSplit(sample_id, Split(split), transcript))
-    yield from (found[key] for key in sorted(found))
+            samples_of[key].append(SampleInSplit(sample_id, Split(split), transcript))
+    yield from (samples_of[key] for key in sorted(samples_of))

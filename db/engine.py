@@ -1,4 +1,4 @@
-"""The engine and its two kinds of transaction: `reading` and `writing`."""
+"""Opens databases, and the two kinds of transaction: `reading` and `writing`."""
 
 import json
 import os
@@ -43,20 +43,20 @@ def open_engine(url: str) -> Engine:
 
 
 def to_json(value: object) -> str:
-    """JSON without U+0000, which Postgres cannot give back; `db.models.CleanText` does the same to text."""
+    """JSON without U+0000, which Postgres cannot return; `db.models.CleanText` does the same to text."""
     written = json.dumps(value)
     return _NUL.sub(r"\1", written) if r"\u0000" in written else written
 
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-"""The escape itself: behind an odd number of backslashes there stands one as text."""
+"""The escape sequence; after an odd number of backslashes it is literal text."""
 
 
 def is_writable(url: str) -> bool:
-    """Whether this process may change the database: always for Postgres, which decides by itself.
+    """Whether this process may write to the database; always true for Postgres, which checks by itself.
 
-    SQLite has to write to its file and to the folder, for the ``-wal`` and ``-shm``. Raises `ConfigError` as
-    `parse_url` does.
+    SQLite must be able to write to its file and, for ``-wal`` and ``-shm``, to the folder. Raises
+    `ConfigError` as `parse_url` does.
     """
     files = database_files(url)
     if not files or not files[0].exists():
@@ -67,8 +67,7 @@ def is_writable(url: str) -> bool:
 def parse_url(url: str) -> URL:
     """The parts of a database URL.
 
-    Raises `ConfigError` for one that is none, of another kind of database, or of one that is forgotten
-    as soon as the command ends.
+    Raises `ConfigError` for an invalid URL, an unsupported database, or a SQLite database in memory.
     """
     try:
         parsed = make_url(url)
@@ -83,10 +82,10 @@ def parse_url(url: str) -> URL:
 
 
 def address(url: URL) -> str:
-    """The database URL for people: without its password, the path of a SQLite file as the file system has it.
+    """The database URL for people: without password, and with the path of a SQLite file readable.
 
-    SQLAlchemy writes every letter outside ASCII as an escape sequence. This escapes only what `parse_url`
-    would read as something else, so that the result can be typed again.
+    SQLAlchemy would escape every letter outside ASCII. This escapes only what `parse_url` would otherwise
+    misread, so that the result can be typed again.
     """
     if url.get_backend_name() != "sqlite":
         return url.render_as_string()
@@ -95,7 +94,7 @@ def address(url: URL) -> str:
 
 
 def database_files(url: str) -> list[Path]:
-    """The files of a SQLite database, whether or not they exist now; none for Postgres.
+    """The files of a SQLite database, whether or not they exist; empty for Postgres.
 
     Raises `ConfigError` as `parse_url` does.
     """
@@ -106,9 +105,9 @@ def database_files(url: str) -> list[Path]:
 
 
 def create_file(url: str, mode: int) -> None:
-    """Make the empty file of a SQLite database with the permission bits `mode`, unless it is there.
+    """Create the empty file of a SQLite database with the permission bits `mode`, unless it exists.
 
-    SQLite gives those of the file to its ``-wal`` and ``-shm``. Raises `OSError`, and `ConfigError` as
+    SQLite gives the same permissions to its ``-wal`` and ``-shm``. Raises `OSError`, and `ConfigError` as
     `parse_url` does.
     """
     for path in database_files(url)[:1]:
@@ -120,9 +119,9 @@ def create_file(url: str, mode: int) -> None:
 
 
 def has_password(url: str) -> bool:
-    """Whether a password stands in the URL; an empty one, as in ``user:@host``, is none.
+    """Whether the URL holds a password; an empty one, as in ``user:@host``, does not count.
 
-    Raises `ConfigError` for what is no URL.
+    Raises `ConfigError` as `parse_url` does.
     """
     return bool(parse_url(url).password)
 
@@ -131,7 +130,7 @@ _URL_HINT = "use sqlite:///annotate.db or postgresql://user@host/name"
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
-    # pysqlite would open transactions by itself, late and deferred; `_begin_sqlite` does it instead.
+    # Left alone, sqlite3 opens transactions late and deferred; `_begin_sqlite` begins them instead.
     connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",
@@ -143,7 +142,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    # A deferred transaction that reads and then writes fails with "locked" whatever the timeout.
+    # A deferred transaction that reads and then writes fails with "locked" regardless of the timeout.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -170,15 +169,14 @@ def writing(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def speaking(engine: Engine | None = None) -> Iterator[None]:
-    """Turn what a database says about damage, its disk, its server or locks into an `AnnotateError`.
+    """Turn database errors about damage, the disk, the server or locks into `AnnotateError`.
 
-    `engine` is named in the message. What a statement itself did wrong, such as breaking a constraint,
-    passes through.
+    `engine` is named in the message. Errors of a statement, such as a broken constraint, pass through.
     """
     try:
         yield
     except DBAPIError as error:
-        told = trouble(error, engine)
-        if told is None:
+        refusal = trouble(error, engine)
+        if refusal is None:
             raise
-        raise told from error
+        raise refusal from error

@@ -1,4 +1,4 @@
-"""Which features exist, in which shard, made from what."""
+"""The record of stored features: their shard, and the hash of the input they were made from."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from db.models import Feature, FeatureShard, Sample, SampleStatus
 
 @dataclass(frozen=True, slots=True)
 class SampleInput:
-    """What the features of a sample are made from."""
+    """The inputs that the features of a sample are made from."""
 
     sample_id: str
     transcript: str
@@ -32,14 +32,14 @@ class ShardRow:
 
 @dataclass(frozen=True, slots=True)
 class FeatureLocation:
-    """Where the features of one sample lie."""
+    """The shard and the row that hold the features of one sample."""
 
     path: str
     position: int
 
 
 def sample_inputs(session: Session) -> list[SampleInput]:
-    """Every sample that takes part, by id."""
+    """Every active sample, ordered by id."""
     query = (
         select(Sample.id, Sample.transcript, Sample.media_sha256)
         .where(Sample.status == SampleStatus.OK)
@@ -49,20 +49,20 @@ def sample_inputs(session: Session) -> list[SampleInput]:
 
 
 def input_hashes(session: Session, extractor: str) -> dict[str, str]:
-    """By sample id: what the stored features of ``name@hash`` were made from."""
+    """Hash of the input that the stored features of ``name@hash`` were made from, by sample id."""
     query = select(Feature.sample_id, Feature.input_hash).where(Feature.extractor == extractor)
     return {row.sample_id: row.input_hash for row in session.execute(query)}
 
 
 def locations(session: Session, extractor: str, sample_ids: Sequence[str]) -> dict[str, FeatureLocation]:
-    """Where the features of those samples lie; a sample without features is left out."""
+    """Where the features of the samples are stored; samples without features are absent."""
     query = (
         select(Feature.sample_id, FeatureShard.path, Feature.position)
         .join(FeatureShard, FeatureShard.sha256 == Feature.shard_sha256)
         .where(Feature.extractor == extractor)
     )
-    found = rows_of(session, query, Feature.sample_id, sample_ids)
-    return {row.sample_id: FeatureLocation(row.path, row.position) for row in found}
+    rows = rows_of(session, query, Feature.sample_id, sample_ids)
+    return {row.sample_id: FeatureLocation(row.path, row.position) for row in rows}
 
 
 def with_features(session: Session, extractor: str, sample_ids: Sequence[str]) -> set[str]:
@@ -72,7 +72,7 @@ def with_features(session: Session, extractor: str, sample_ids: Sequence[str]) -
 
 
 def extractors(session: Session) -> list[str]:
-    """Every ``name@hash`` that some sample has features of, sorted."""
+    """Every ``name@hash`` with stored features, sorted."""
     return list(session.scalars(select(Feature.extractor).distinct().order_by(Feature.extractor)))
 
 
@@ -91,9 +91,9 @@ def add_shard(
     extractor: str,
     inputs: Sequence[tuple[str, str]],
 ) -> None:
-    """Put a written shard on record; `inputs` are its (sample id, input hash) by position.
+    """Record a shard; `inputs` are its (sample id, input hash) by position.
 
-    Older rows of the same samples and extractor point to the new shard afterwards.
+    It replaces older features of the same samples and extractor.
     """
     session.merge(
         FeatureShard(
@@ -116,13 +116,13 @@ def add_shard(
 
 
 def forget_shards(session: Session, sha256s: Iterable[str]) -> None:
-    """Take shards off the record, with all that lies in them."""
+    """Delete shards from the record together with their features."""
     for sha256 in sha256s:
         session.execute(delete(Feature).where(Feature.shard_sha256 == sha256))
         session.execute(delete(FeatureShard).where(FeatureShard.sha256 == sha256))
 
 
 def forget_unused_shards(session: Session) -> None:
-    """Take off the record every shard that no sample points to any more."""
+    """Delete every shard from the record whose features were all replaced."""
     used = exists().where(Feature.shard_sha256 == FeatureShard.sha256)
     session.execute(delete(FeatureShard).where(~used))

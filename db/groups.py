@@ -1,4 +1,4 @@
-"""What ties videos to each other (speakers, episodes), and the splits that are given to them."""
+"""What ties videos together (speakers, episodes), and the splits that groups of videos get."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -19,23 +19,23 @@ from db.models import INACTIVE, SampleStatus, VideoOrigin
 
 @dataclass(frozen=True, slots=True)
 class VideoTies:
-    """One video, with everything that may tie it to others."""
+    """One video with everything that may tie it to others."""
 
     sha256: str
     speaker: str
-    """Of the whole video; a sha256, its own or another version's, when nobody named one."""
+    """Speaker of the whole video; a sha256, its own or another version's, when nobody named one."""
     episode: str = ""
     split: Split | None = None
     samples: int = 0
-    """That take part."""
+    """Active samples."""
     unsettled: int = 0
-    """Those of them that have no split yet."""
+    """Active samples without a split."""
     speakers: tuple[tuple[str, int], ...] = ()
-    """(name, samples) of those that somebody named for single samples, rejected samples included."""
+    """(name, samples) of speakers named for single samples, rejected samples included."""
     unsettled_speakers: tuple[tuple[str, int], ...] = ()
-    """The same of the samples that take part and have no split yet."""
+    """The same for active samples without a split."""
     settled_speakers: tuple[tuple[str, int], ...] = ()
-    """The same of all samples that have a split."""
+    """The same for all samples with a split."""
 
     def released(self) -> "VideoTies":
         """The same video as if neither it nor its samples had a split."""
@@ -45,7 +45,7 @@ class VideoTies:
 
 
 def something_to_settle(session: Session) -> bool:
-    """Whether a sample that takes part has no split."""
+    """Whether an active sample has no split."""
     query = select(models.Sample.id).where(
         models.Sample.split.is_(None), models.Sample.status == SampleStatus.OK
     )
@@ -53,10 +53,10 @@ def something_to_settle(session: Session) -> bool:
 
 
 def video_ties(session: Session) -> Iterator[VideoTies]:
-    """Every video that was cut or has a split, removed ones left out, ordered by sha256.
+    """Every video that was cut or has a split, without removed ones, ordered by sha256.
 
-    Guessed speakers tie nothing. A sample that only repeats one in another split counts as taking part: which
-    of the two is rejected depends on the splits, so the splits must not depend on it.
+    Guessed speakers tie nothing. A sample that is rejected only as a duplicate of one in another split counts
+    as active: which of the two is rejected depends on the splits, so the splits must not depend on it.
     """
     sample = models.Sample
     counts: defaultdict[str, list[tuple[str, bool, bool, int]]] = defaultdict(list)
@@ -92,7 +92,7 @@ def video_ties(session: Session) -> Iterator[VideoTies]:
 
 
 def _only_duplicates() -> ColumnElement[bool]:
-    """Whether a sample is rejected for nothing but a repeat of what is in another split."""
+    """Whether a sample is rejected only because it duplicates one in another split."""
     check, sample = models.SampleCheck, models.Sample
     failed = exists().where(check.sample_id == sample.id, ~check.passed)
     return (
@@ -103,8 +103,10 @@ def _only_duplicates() -> ColumnElement[bool]:
 
 
 def fixed_videos(session: Session) -> set[str]:
-    """Videos (sha256) whose split must not move any more: a question about one of their samples was drawn,
-    or somebody's answer or a label is stored, or a corpus of others brought them."""
+    """Sha256 of the videos whose split must not change any more.
+
+    They were imported, or one of their samples has a question, an answer or a label.
+    """
     sample, video = models.Sample, models.Video
     fixed = set(session.scalars(select(video.sha256).where(video.origin == VideoOrigin.IMPORTED)))
     for judged in (models.Question, models.Annotation, models.Label):
@@ -114,7 +116,7 @@ def fixed_videos(session: Session) -> set[str]:
 
 
 def release_splits(session: Session, sha256s: Sequence[str]) -> None:
-    """Take the splits of these videos and all their samples away, so that others can be given."""
+    """Clear the splits of these videos and of all their samples, so that others can be assigned."""
     for chunk in chunks(sha256s):
         session.execute(update(models.Video).where(models.Video.sha256.in_(chunk)).values(split=None))
         session.execute(update(models.Sample).where(models.Sample.video_sha256.in_(chunk)).values(split=None))
@@ -131,10 +133,10 @@ def _by_name(counts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
 def give_splits(
     session: Session, chosen: Mapping[str, Split], held: Mapping[str, Collection[str]]
 ) -> tuple[int, int]:
-    """Give videos (sha256) their split unless they have one, and their samples with them.
+    """Assign splits to videos (by sha256) that have none, and to their samples.
 
-    `held` names the speakers, by video, whose new samples get none. Returns how many videos have a split now
-    that had none, and how many samples that take part are held back.
+    `held` names the speakers, by video, whose new samples get no split. Returns how many videos got a split,
+    and how many active samples were held back.
     """
     video, sample = models.Video, models.Sample
     new = sorted(session.scalars(select(video.sha256).where(video.split.is_(None))))
@@ -152,7 +154,7 @@ def give_splits(
 
 
 def _held_samples(session: Session, held: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """Ids of the samples without a split that must not get one; an empty name holds the whole video."""
+    """Ids of the samples that must stay without a split; an empty name holds back the whole video."""
     sample = models.Sample
     for chunk in chunks(sorted(held)):
         query = (
@@ -166,7 +168,7 @@ def _held_samples(session: Session, held: Mapping[str, Collection[str]]) -> Iter
 
 
 def homes(session: Session) -> dict[str, Split]:
-    """The split of every named speaker, of a video or of single samples, that has one."""
+    """The split of every named speaker of a video or of single samples."""
     video, sample = models.Video, models.Sample
     here = (video.split.is_not(None), video.removed_at.is_(None))
     whole = select(video.speaker, video.split).where(*here).distinct()
@@ -176,12 +178,12 @@ def homes(session: Session) -> dict[str, Split]:
         .where(sample.status.not_in(INACTIVE))
         .distinct()
     )
-    found = {(speaker, split) for query in (whole, single) for speaker, split in session.execute(query)}
-    return {speaker: Split(split) for speaker, split in sorted(found, reverse=True) if split}
+    pairs = {(speaker, split) for query in (whole, single) for speaker, split in session.execute(query)}
+    return {speaker: Split(split) for speaker, split in sorted(pairs, reverse=True) if split}
 
 
 def episode_homes(session: Session) -> dict[str, Split]:
-    """The split of every episode that has one."""
+    """The split of every episode."""
     video = models.Video
     here = (video.split.is_not(None), video.removed_at.is_(None))
     query = select(video.episode, video.split).where(*here, video.episode != "").distinct()
@@ -195,13 +197,14 @@ def leave_lost_homes(
     episodes: Mapping[str, Split],
     together: Collection[str],
 ) -> list[str]:
-    """Take the split of each of these videos whose speaker or episode has another split meanwhile.
+    """Clear the split of each of these videos whose speaker or episode is in another split meanwhile.
 
-    `speakers` and `episodes` say where those are without these videos. Samples of single speakers lose it
-    alone. A video that was never asked gets another split when splits are given; one that was asked keeps its
-    own, and its samples are held back. Returns the names of the videos, sorted.
+    `speakers` and `episodes` are the splits of those apart from these videos. Where only single samples are
+    affected, only they lose their split. A video without questions and labels loses its own, too, so that it
+    gets another one; other videos keep theirs, and their samples are held back. Returns the sorted names of
+    the videos.
     """
-    lost = []
+    names = []
     for row in _videos(session, sorted(sha256s)):
         whole = ("speaker" in together and speakers.get(row.speaker, row.split) != row.split) or (
             "episode" in together and episodes.get(row.episode, row.split) != row.split
@@ -216,27 +219,23 @@ def leave_lost_homes(
         ]
         if row.split is None or not samples:
             continue
-        lost.append(row.name)
+        names.append(row.name)
         for sample in samples:
             sample.split = None
-        if whole and not _asked(session, row.sha256):
+        own = select(models.Sample.id).where(models.Sample.video_sha256 == row.sha256)
+        judged = any(
+            session.scalar(select(model.sample_id).where(model.sample_id.in_(own)).limit(1)) is not None
+            for model in (models.Question, models.Label)
+        )
+        if whole and not judged:
             row.split = None
     session.flush()
-    return sorted(lost)
-
-
-def _asked(session: Session, sha256: str) -> bool:
-    """Whether somebody was asked about a sample of the video, or it has a label."""
-    own = select(models.Sample.id).where(models.Sample.video_sha256 == sha256)
-    return any(
-        session.scalar(select(model.sample_id).where(model.sample_id.in_(own)).limit(1)) is not None
-        for model in (models.Question, models.Label)
-    )
+    return sorted(names)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Metadata that were not stored, because a split would have to move."""
+    """Metadata that were not stored, because a split would have to change."""
 
     speakers: list[str]
     """Names of videos, sorted."""
@@ -248,7 +247,7 @@ class Refused:
 def put_metadata(
     session: Session, metadata: Mapping[str, VideoMetadata], together: Collection[str]
 ) -> Refused:
-    """Store the metadata of videos, by sha256; what is in `together` stays in one split."""
+    """Store the metadata of videos, by sha256, as long as each kind in `together` stays in one split."""
     speakers = {sha256: video.speaker for sha256, video in metadata.items() if video.speaker}
     episodes = {sha256: video.episode for sha256, video in metadata.items() if video.episode}
     turns = {sha256: video.turns for sha256, video in metadata.items() if video.turns}
@@ -260,34 +259,34 @@ def put_metadata(
     )
 
 
-def rename_speakers(session: Session, said: Mapping[str, str], *, tied: bool = True) -> list[str]:
-    """Store who was said to talk in each video (sha256 -> speaker).
+def rename_speakers(session: Session, speakers: Mapping[str, str], *, tied: bool = True) -> list[str]:
+    """Store the speaker of each video, by sha256.
 
-    No split moves for it: where the new speaker belongs to another split than the video, the video keeps
-    its old speaker, unless speakers are not `tied` to one split. Returns the names of those videos, sorted.
+    No split changes: where speakers are `tied` to one split and the new speaker is in another split than the
+    video, the video keeps its old speaker. Returns the sorted names of those videos.
     """
-    return _name_videos(session, "speaker", said, homes, tied=tied)
+    return _name_videos(session, "speaker", speakers, homes, tied=tied)
 
 
-def name_episodes(session: Session, said: Mapping[str, str], *, tied: bool = True) -> list[str]:
-    """Store which episode each video (sha256) was said to be of; refuses as `rename_speakers` does."""
-    return _name_videos(session, "episode", said, episode_homes, tied=tied)
+def name_episodes(session: Session, episodes: Mapping[str, str], *, tied: bool = True) -> list[str]:
+    """Store the episode of each video, by sha256; refuses as `rename_speakers` does."""
+    return _name_videos(session, "episode", episodes, episode_homes, tied=tied)
 
 
 def _name_videos(
     session: Session,
     column: str,
-    said: Mapping[str, str],
-    at_home: Callable[[Session], dict[str, Split]],
+    names: Mapping[str, str],
+    read_homes: Callable[[Session], dict[str, Split]],
     *,
     tied: bool,
 ) -> list[str]:
-    differ = [row for row in _videos(session, sorted(said)) if getattr(row, column) != said[row.sha256]]
-    home = at_home(session) if tied and differ else {}
+    differ = [row for row in _videos(session, sorted(names)) if getattr(row, column) != names[row.sha256]]
+    home_of = read_homes(session) if tied and differ else {}
     refused = []
     for row in differ:
-        name = said[row.sha256]
-        if tied and row.split and home.setdefault(name, Split(row.split)) != row.split:
+        name = names[row.sha256]
+        if tied and row.split and home_of.setdefault(name, Split(row.split)) != row.split:
             refused.append(row.name)
         else:
             setattr(row, column, name)
@@ -307,17 +306,17 @@ def _record(session: Session, kind: str, renamed: int) -> None:
     session.flush()
 
 
-def name_turns(session: Session, told: Mapping[str, Sequence[Turn]], *, tied: bool = True) -> int:
-    """Store who talks in single samples, by the turns that were told of each video (sha256).
+def name_turns(session: Session, turns_of: Mapping[str, Sequence[Turn]], *, tied: bool = True) -> int:
+    """Store the speakers of single samples from the speaker turns of each video, by sha256.
 
-    A sample is the speaker's whose turns cover most of it. Returns how many samples keep their old speaker,
-    because the new one belongs to another split.
+    A sample gets the speaker whose turns cover most of it. Returns how many samples keep their old speaker
+    because the new one is in another split.
     """
-    differ = list(_turned(session, {sha256: _Turns(turns) for sha256, turns in told.items()}))
-    home = homes(session) if tied and differ else {}
+    differ = list(_turned(session, {sha256: _Turns(turns) for sha256, turns in turns_of.items()}))
+    home_of = homes(session) if tied and differ else {}
     refused = 0
     for row, speaker in differ:
-        if tied and row.split and home.setdefault(speaker, Split(row.split)) != row.split:
+        if tied and row.split and home_of.setdefault(speaker, Split(row.split)) != row.split:
             refused += 1
         else:
             row.speaker, row.speaker_origin = speaker, "table"
@@ -325,13 +324,13 @@ def name_turns(session: Session, told: Mapping[str, Sequence[Turn]], *, tied: bo
     return refused
 
 
-def _turned(session: Session, told: Mapping[str, "_Turns"]) -> Iterator[tuple[models.Sample, str]]:
-    """Samples whose speaker is another than the turns say, with that speaker."""
+def _turned(session: Session, turns_of: Mapping[str, "_Turns"]) -> Iterator[tuple[models.Sample, str]]:
+    """(sample, speaker by its turns) of the samples whose stored speaker differs."""
     sample = models.Sample
-    for chunk in chunks(sorted(told)):
+    for chunk in chunks(sorted(turns_of)):
         query = select(sample).where(sample.video_sha256.in_(chunk)).order_by(sample.id)
         for row in session.scalars(query):
-            speaker = told[row.video_sha256].speaker(row.start_us, row.end_us)
+            speaker = turns_of[row.video_sha256].speaker(row.start_us, row.end_us)
             if row.speaker_origin == models.BY_HAND:
                 continue
             if speaker and (row.speaker, row.speaker_origin) != (speaker, "table"):
@@ -339,7 +338,7 @@ def _turned(session: Session, told: Mapping[str, "_Turns"]) -> Iterator[tuple[mo
 
 
 class _Turns:
-    """The turns of one video, quick to ask about a stretch of it."""
+    """The turns of one video, indexed by time."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
         self._turns = sorted(turns, key=lambda turn: (turn.start_us, turn.end_us, turn.speaker))
@@ -347,9 +346,9 @@ class _Turns:
         self._ends = list(accumulate((turn.end_us for turn in self._turns), max))
 
     def speaker(self, start_us: int, end_us: int) -> str:
-        """Who talks most there; of two that talk as long, the first by name; empty for nobody."""
+        """The speaker who talks most in the interval; of equals the first by name; empty if nobody talks."""
         shares: defaultdict[str, int] = defaultdict(int)
-        # Turns may overlap: the first that may reach in is where the latest end so far is late enough.
+        # Turns may overlap, so the running maximum of their ends finds the first that may reach in.
         for turn in self._turns[bisect_right(self._ends, start_us) : bisect_left(self._starts, end_us)]:
             shares[turn.speaker] += max(0, min(end_us, turn.end_us) - max(start_us, turn.start_us))
         speaker, most = min(shares.items(), key=lambda item: (-item[1], item[0]), default=("", 0))

@@ -1,4 +1,4 @@
-"""Whether the database can read everything it stored, and its rows belong together."""
+"""Checks that the database can read every stored value, and that no row lacks its parent."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,23 +20,23 @@ def table_names() -> list[str]:
     return [table.name for table in Base.metadata.sorted_tables]
 
 
-def complaints(engine: Engine, looked_at: Callable[[str], None] = lambda table: None) -> list[str]:
-    """What is wrong with the stored data, at most a hundred sentences; empty when nothing is.
+def complaints(engine: Engine, checked: Callable[[str], None] = lambda table: None) -> list[str]:
+    """The problems of the stored data, at most a hundred sentences; empty when there are none.
 
     Checks the pages and indexes (SQLite: ``integrity_check``; Postgres: ``bt_index_check`` where its
     extension amcheck is installed), reads every value of every table, and looks for rows whose parent is
-    missing. `looked_at` is called with the name of each table once it is done.
+    missing. `checked` is called with the name of each table once it is done.
     """
-    found = _pages(engine)
+    problems = _pages(engine)
     for table in Base.metadata.sorted_tables:
-        found += _unreadable(engine, table)
-        found += _orphans(engine, table)
-        looked_at(table.name)
-    return found[:MOST_COMPLAINTS]
+        problems += _unreadable(engine, table)
+        problems += _orphans(engine, table)
+        checked(table.name)
+    return problems[:MOST_COMPLAINTS]
 
 
 def _asked(engine: Engine, ask: Callable[[Session], list[str]], about: str) -> list[str]:
-    """What `ask` finds; that it cannot be asked is a finding too."""
+    """The problems that `ask` returns, or the error that it ends with."""
     try:
         with reading(engine) as session:
             return ask(session)
@@ -46,8 +46,8 @@ def _asked(engine: Engine, ask: Callable[[Session], list[str]], about: str) -> l
 
 def _pages(engine: Engine) -> list[str]:
     def sqlite(session: Session) -> list[str]:
-        said = session.execute(text(f"PRAGMA integrity_check({MOST_COMPLAINTS})")).scalars()
-        return [str(line) for line in said if line != "ok"]
+        lines = session.execute(text(f"PRAGMA integrity_check({MOST_COMPLAINTS})")).scalars()
+        return [str(line) for line in lines if line != "ok"]
 
     def postgres(session: Session) -> list[str]:
         if not session.scalar(text("SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'")):
@@ -57,22 +57,21 @@ def _pages(engine: Engine) -> list[str]:
             "JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE a.amname = 'btree' AND c.relkind = 'i' AND n.nspname = current_schema()"
         )
-        return [
-            line
-            for name in session.scalars(indexes).all()
-            for line in _asked(engine, lambda s, name=name: _checked_index(s, name), f"index {name}")  # type: ignore[misc]
-        ]
+        problems = []
+        for name in session.scalars(indexes).all():
+
+            def check(own: Session, name: str = name) -> list[str]:
+                own.execute(text("SELECT bt_index_check(CAST(:name AS regclass))"), {"name": name})
+                return []
+
+            problems += _asked(engine, check, f"index {name}")
+        return problems
 
     return _asked(engine, sqlite if engine.dialect.name == "sqlite" else postgres, "pages")
 
 
-def _checked_index(session: Session, name: str) -> list[str]:
-    session.execute(text("SELECT bt_index_check(CAST(:name AS regclass))"), {"name": name})
-    return []
-
-
 def _unreadable(engine: Engine, table: Table) -> list[str]:
-    """Reads every row through the types of its columns, so that a broken JSON or time shows itself."""
+    """Read every row through the types of its columns, which fail on broken JSON or times."""
 
     def read(session: Session) -> list[str]:
         for _ in session.execute(select(table).execution_options(yield_per=1000)):
@@ -84,7 +83,7 @@ def _unreadable(engine: Engine, table: Table) -> list[str]:
 
 def _orphans(engine: Engine, table: Table) -> list[str]:
     def count(session: Session) -> list[str]:
-        found = []
+        problems = []
         for constraint in table.foreign_key_constraints:
             parent = constraint.referred_table.alias()
             pairs = [(e.parent, parent.c[e.column.name]) for e in constraint.elements]
@@ -95,17 +94,17 @@ def _orphans(engine: Engine, table: Table) -> list[str]:
             )
             if number := session.scalar(missing):
                 columns = ", ".join(child.name for child, _ in pairs)
-                found.append(
+                problems.append(
                     f"table {table.name}: {counted(number, 'row')} whose {columns} names no row of "
                     f"{constraint.referred_table.name}"
                 )
-        return found
+        return problems
 
     return _asked(engine, count, f"table {table.name}")
 
 
 def media_hashes(engine: Engine) -> dict[str, dict[str, str]]:
-    """By sample id: the sha256 of its files, by pass; of every sample whose files are kept."""
+    """The sha256 of the files of every sample that is not retired, by sample id and pass."""
     with speaking(engine), Session(engine) as session:
         query = select(Sample.id, Sample.media_sha256).where(Sample.status != SampleStatus.RETIRED)
         return {sample_id: hashes for sample_id, hashes in session.execute(query) if hashes}

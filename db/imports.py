@@ -1,4 +1,4 @@
-"""Corpora of others, stored in bulk: videos, samples, features and answers, without a clip."""
+"""Stores imported corpora in bulk: videos, samples, features and answers, without clips."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -27,12 +27,12 @@ from db.models import (
 )
 
 ROWS = 5_000
-"""That one statement brings in."""
+"""Rows per INSERT statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewSample:
-    """One sample as a corpus tells of it."""
+    """One sample of a corpus."""
 
     id: str
     video: str
@@ -41,40 +41,40 @@ class NewSample:
     end_us: int
     text: str
     speaker: str
-    """When not that of the whole video."""
+    """Empty when it is that of the whole video."""
     split: Split | None
 
 
 @dataclass(frozen=True, slots=True)
 class NewVideo:
-    """What samples of a corpus are a part of."""
+    """A video that samples of a corpus are part of."""
 
     sha256: str
     name: str
     speaker: str
     split: Split | None
     keys: Mapping[str, str]
-    """By sample id: what the corpus calls it."""
+    """The corpus's own name of each sample, by sample id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A sample that is there already."""
+class StoredSample:
+    """A sample that an earlier import stored."""
 
     video: str
     speaker: str
-    """Of the whole video."""
+    """Speaker of the whole video."""
     split: Split | None
     retired: bool
     text_by_hand: bool
     speaker_by_hand: bool
-    """Somebody corrected it with `annotate samples`: what the corpus says of it is not taken over."""
+    """Somebody corrected it with `annotate samples`, so the value of the corpus is ignored."""
     content: tuple[int, int, str, str]
-    """Start, end, text, and who talks in the sample alone."""
+    """Start, end, text, and the sample's own speaker."""
 
 
-def corpus_samples(session: Session, corpus: str) -> dict[str, Stored]:
-    """By id: every sample of that corpus, retired ones too."""
+def corpus_samples(session: Session, corpus: str) -> dict[str, StoredSample]:
+    """Every sample of the corpus by id, retired ones included."""
     query = (
         select(
             Sample.id,
@@ -93,19 +93,19 @@ def corpus_samples(session: Session, corpus: str) -> dict[str, Stored]:
         .join(Corpus, Corpus.id == Video.corpus_id)
         .where(Corpus.name == corpus)
     )
-    # More columns than the types of a row can tell.
+    # SQLAlchemy types rows of up to ten columns only.
     rows: Iterable[Sequence[Any]] = session.execute(query)
     return {
-        i: Stored(
-            v,
+        sample_id: StoredSample(
+            video,
             speaker,
             Split(split) if split else None,
             status == SampleStatus.RETIRED,
-            text,
-            named,
+            text_by_hand,
+            speaker_by_hand,
             tuple(content),
         )
-        for i, v, speaker, split, status, text, named, *content in rows
+        for sample_id, video, speaker, split, status, text_by_hand, speaker_by_hand, *content in rows
     }
 
 
@@ -115,7 +115,7 @@ def corpora(session: Session) -> list[str]:
 
 
 def put_videos(session: Session, corpus: str, videos: Sequence[NewVideo]) -> None:
-    """Add the videos that are not stored yet; of the others, update only the names of their samples."""
+    """Add the videos that are not stored yet; of the others, update only the names of the samples."""
     row = session.scalar(select(Corpus).where(Corpus.name == corpus))
     if row is None:
         row = Corpus(name=corpus)
@@ -144,25 +144,22 @@ def put_videos(session: Session, corpus: str, videos: Sequence[NewVideo]) -> Non
         session.execute(update(Video), [{"sha256": sha256, "facts": facts[sha256]} for sha256 in changed])
 
 
-def put_samples(session: Session, samples: Sequence[NewSample], known: Mapping[str, Stored]) -> None:
-    """Add the samples, or renew those `known` that changed: text, times and speaker; a split never moves."""
+def put_samples(session: Session, samples: Sequence[NewSample], known: Mapping[str, StoredSample]) -> None:
+    """Add new samples, and update text, times and speaker of those in `known`; a split never changes."""
     new = [_row(s) | {"split": s.split, **_BARE} for s in samples if s.id not in known]
     _insert(session, Sample, new)
     old = [
         {key: value for key, value in _row(s).items() if key not in _kept(known[s.id])}
         for s in samples
-        if s.id in known and _differs(s, known[s.id])
+        if s.id in known
+        and (known[s.id].retired or known[s.id].content != (s.start_us, s.end_us, s.text, s.speaker))
     ]
     if old:
         session.execute(update(Sample), old)
 
 
-def _differs(sample: NewSample, stored: Stored) -> bool:
-    return stored.retired or stored.content != (sample.start_us, sample.end_us, sample.text, sample.speaker)
-
-
-def _kept(stored: Stored) -> set[str]:
-    """The columns that a corpus does not change: what a person corrected, and whether a sample is in use."""
+def _kept(stored: StoredSample) -> set[str]:
+    """Columns that an import leaves as they are: corrections by hand, and the status of a sample in use."""
     text = {"transcript", "transcript_origin"} if stored.text_by_hand else set()
     speaker = {"speaker", "speaker_origin"} if stored.speaker_by_hand else set()
     return text | speaker | (set() if stored.retired else {"status"})
@@ -181,7 +178,7 @@ def _row(sample: NewSample) -> dict[str, Any]:
 
 
 def retire(session: Session, sample_ids: Sequence[str]) -> None:
-    """Have samples take no part any more; what was said about them stays."""
+    """Retire samples; their answers and labels stay."""
     for some in chunks(sample_ids):
         session.execute(
             update(Sample)
@@ -197,8 +194,8 @@ def _insert(
     rows: Sequence[Mapping[str, Any]],
     same: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add rows; `same` is what all of them have in common."""
-    # Into the bare table: nobody needs an object for each.
+    """Add rows; `same` holds the columns that all of them share."""
+    # The table and not the mapped class: no caller needs an object for each row.
     into = insert(cast(Table, model.__table__))
     for start in range(0, len(rows), ROWS):
         session.execute(into, [{**row, **(same or {})} for row in rows[start : start + ROWS]])
@@ -206,18 +203,18 @@ def _insert(
 
 @dataclass(frozen=True, slots=True)
 class NewShard:
-    """A shard that lies on the disk."""
+    """A feature shard that is on disk."""
 
     sha256: str
     path: str
     modality: Modality
     extractor: str
     inputs: Sequence[tuple[str, str]]
-    """(sample id, hash of its numbers), by position."""
+    """(sample id, hash of its values), by position."""
 
 
 def put_shards(session: Session, shards: Iterable[NewShard]) -> None:
-    """Put shards on record; older rows of the same samples and extractor point there afterwards."""
+    """Record shards; they replace older features of the same samples and extractor."""
     for shard in shards:
         session.merge(
             FeatureShard(
@@ -244,7 +241,7 @@ def put_shards(session: Session, shards: Iterable[NewShard]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ImportedAnswer:
     """One answer of a corpus."""
 
     sample_id: str
@@ -256,53 +253,57 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that gives answers, and what is its own to change."""
+    """A file with answers, and the samples and tasks whose answers it may change."""
 
     name: str
     sha256: str
-    """Of its content; the beginning names the annotators."""
+    """Of its content; the annotators are named after its first digits."""
     samples: Collection[str]
-    """Ids of those of its corpus; a file of the same name may have spoken of another."""
+    """Ids of the samples of its corpus; a file of the same name may have belonged to another corpus."""
     tasks: Collection[str]
-    """Ids of those that it speaks of; its earlier answers to others stay."""
+    """Ids of the tasks that it answers; its earlier answers to other tasks stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What became of the answers of a corpus."""
+    """How many answers an import added, changed and deleted."""
 
     new: int
     changed: int
     taken_back: int
-    """That it does not give any more."""
+    """Answers that the file does not contain any more."""
     unchanged: int
     kept: Mapping[str, int]
-    """By task that it does not speak of any more: earlier answers that stay."""
+    """Earlier answers that stay, by task that the file does not answer any more."""
     touched: frozenset[str]
     """Ids of the samples whose answers changed."""
 
 
-def put_answers(session: Session, source: Source, said: Iterable[Said], about: Mapping[str, Any]) -> Answers:
-    """Store the answers that `source` gives now; rows are only added, and equal answers add none.
+def put_answers(
+    session: Session, source: Source, answers: Iterable[ImportedAnswer], about: Mapping[str, Any]
+) -> Answers:
+    """Store the present answers of `source`; rows are only added, and unchanged answers add none.
 
-    Those to its tasks that it does not give any more are taken back; `about` is kept with every row.
+    Earlier answers to its tasks that it does not contain any more are marked as deleted. `about` is stored
+    with every row.
     """
     latest, kept = _latest(session, source)
     prefix, moment = source.sha256[:12], now()
     annotators = _Annotators(session, prefix)
     rows: list[dict[str, Any]] = []
     counts = {"new": 0, "changed": 0, "taken_back": 0, "unchanged": 0}
-    for one in said:
-        origin = f"{_origin(source.name)}{one.rater}#{one.sample_id}"
-        before = latest.pop((origin, one.task_id), None)
-        if before is not None and before.value == one.value and before.state == AnnotationState.ANSWERED:
+    for answer in answers:
+        origin = f"{_origin(source.name)}{answer.rater}#{answer.sample_id}"
+        before = latest.pop((origin, answer.task_id), None)
+        if before is not None and before.value == answer.value and before.state == AnnotationState.ANSWERED:
             counts["unchanged"] += 1
             continue
         counts["new" if before is None else "changed"] += 1
         rows.append(
             {
-                "sample_id": one.sample_id, "task_id": one.task_id, "annotator_id": annotators.of(one.rater),
-                "state": AnnotationState.ANSWERED, "value": one.value, "origin": origin,
+                "sample_id": answer.sample_id, "task_id": answer.task_id,
+                "annotator_id": annotators.of(answer.rater),
+                "state": AnnotationState.ANSWERED, "value": answer.value, "origin": origin,
                 "revision": _revision(prefix, before), "supersedes_id": None if before is None else before.id,
             }
         )  # fmt: skip
@@ -332,7 +333,7 @@ def _origin(source: str) -> str:
 
 
 def _revision(prefix: str, before: "_Latest | None") -> str:
-    """Of a file that comes back after another one, too, nothing is stored twice under one name."""
+    """A revision that is unique even when an earlier version of the file is imported again."""
     return prefix if before is None else f"{prefix}>{before.id}"
 
 
@@ -346,17 +347,17 @@ class _Latest:
 
 
 def _latest(session: Session, source: Source) -> tuple[dict[tuple[str, str], _Latest], dict[str, int]]:
-    """By origin and task: what `source` said last; and how many answers to each other task it gave."""
+    """The latest rows of `source` by origin and task, and how many answers it gave to each other task."""
     row = Annotation
     query = (
         select(row.origin, row.task_id, row.id, row.sample_id, row.annotator_id, row.state, row.value)
         .where(row.origin.startswith(_origin(source.name), autoescape=True))
         .order_by(row.id)
     )
-    # More columns than the types of a row can tell.
+    # SQLAlchemy types rows of up to ten columns only.
     rows: Iterable[Sequence[Any]] = session.execute(query)
-    found = {(origin, task_id): _Latest(*rest) for origin, task_id, *rest in rows}
-    own = {key: last for key, last in found.items() if last.sample_id in source.samples}
+    stored = {(origin, task_id): _Latest(*rest) for origin, task_id, *rest in rows}
+    own = {key: last for key, last in stored.items() if last.sample_id in source.samples}
     other = (
         task_id
         for (_, task_id), last in own.items()
@@ -366,33 +367,33 @@ def _latest(session: Session, source: Source) -> tuple[dict[tuple[str, str], _La
 
 
 class _Annotators:
-    """Ids of the annotators of one file, made when first asked for."""
+    """Ids of the annotators of one file, created on first use."""
 
     def __init__(self, session: Session, prefix: str) -> None:
         self._session, self._prefix = session, prefix
         self._ids: dict[str, int] = {}
 
     def of(self, rater: str) -> int:
-        """Of ``import:<prefix>``, or of one of its raters."""
+        """The id of the annotator ``import:<prefix>``, or of one of its raters."""
         if rater not in self._ids:
             name = f"import:{self._prefix}:{rater}" if rater else f"import:{self._prefix}"
-            found = self._session.scalar(select(Annotator).where(Annotator.name == name))
-            if found is None:
-                found = Annotator(name=name)
-                self._session.add(found)
+            annotator = self._session.scalar(select(Annotator).where(Annotator.name == name))
+            if annotator is None:
+                annotator = Annotator(name=name)
+                self._session.add(annotator)
                 self._session.flush()
-            self._ids[rater] = found.id
+            self._ids[rater] = annotator.id
         return self._ids[rater]
 
 
 def one_feature_outside(session: Session, extractor: str, sample_ids: Collection[str]) -> str | None:
-    """A sample that has features of that extractor and is none of these, if there is any."""
+    """The first sample with features of that extractor that is not among these; None without one."""
     query = select(Feature.sample_id).where(Feature.extractor == extractor)
     return min((i for i in session.scalars(query) if i not in sample_ids), default=None)
 
 
 def stored_features(session: Session, extractor: str) -> dict[str, tuple[str, str]]:
-    """By sample: hash of its numbers, and of the shard that they lie in."""
+    """(hash of the values, sha256 of the shard) of the stored features, by sample id."""
     query = select(Feature.sample_id, Feature.input_hash, Feature.shard_sha256).where(
         Feature.extractor == extractor
     )

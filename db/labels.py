@@ -1,4 +1,4 @@
-"""The stored labels: put and read. `annotate.labelling.labels` makes them from the annotations."""
+"""Stores and reads labels; `annotate.labelling.labels` makes them from the annotations."""
 
 from collections.abc import Collection, Mapping
 from math import isnan, nan
@@ -78,7 +78,7 @@ def read_labels(session: Session) -> list[types.Label]:
 
 
 def count_labels(session: Session) -> dict[str, int]:
-    """By task id: labels of samples that take part, as `annotate status` counts them."""
+    """How many labels of active samples each task has, as `annotate status` counts them."""
     query = (
         select(Label.task_id, func.count())
         .join(Sample, Sample.id == Label.sample_id)

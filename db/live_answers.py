@@ -1,4 +1,4 @@
-"""Answers that count now: found on the server at the last pull, or kept although the server lost them."""
+"""Answers that count now: on the server at the last pull, or kept although the server lost them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LIVE = frozenset({AnnotationState.ANSWERED, AnnotationState.SKIPPED})
 
 @dataclass(frozen=True, slots=True)
 class LiveAnswer:
-    """An annotation that counts: answered or skipped, and not known to be gone from the server."""
+    """An annotation that counts: answered or skipped, and not known to be deleted from the server."""
 
     question_id: int
     sample_id: str
@@ -49,19 +49,19 @@ def server_time(revision: str) -> str:
 
 
 def keep_answers(session: Session, answers: Collection[LiveAnswer]) -> None:
-    """Let these answers count from now on although their server has lost them."""
+    """Record that these answers count although their server has lost them."""
     kept = sorted([answer.question_id, answer.origin] for answer in answers)
     session.add(Event(kind=KEPT, payload={"answers": kept}))
 
 
 def kept_answers(session: Session) -> set[tuple[int, str]]:
-    """(question, origin) of every answer that `keep_answers` was given."""
+    """(question, origin) of every answer that was passed to `keep_answers`."""
     payloads = session.scalars(select(Event.payload).where(Event.kind == KEPT))
     return {(question_id, origin) for payload in payloads for question_id, origin in payload["answers"]}
 
 
 def unusable_origins(session: Session) -> set[str]:
-    """Origins of answers that could not be used when they were read; raters may have updated them since."""
+    """Origins of answers that were unusable when they were read; raters may have updated them since."""
     return {
         str(payload["origin"])
         for payload in session.scalars(select(Event.payload).where(Event.kind == UNUSABLE))

@@ -1,4 +1,4 @@
-"""Questions on their way to the raters and back: queued, open, held, closed, withdrawn."""
+"""The states of questions: queued, open in Label Studio, held, closed, withdrawn."""
 
 import time
 import uuid
@@ -35,7 +35,7 @@ _LABELLING_LOCK = 0x616E6E70
 
 @dataclass(frozen=True, slots=True)
 class QueuedQuestion:
-    """One question that has to reach Label Studio."""
+    """A question that waits to be sent to Label Studio."""
 
     id: int
     key: str
@@ -43,21 +43,21 @@ class QueuedQuestion:
     modality: Modality
     transcript: str
     score: float
-    """Its place in its batch, in [0, 1): the lowest is asked first, over all batches."""
+    """Relative rank in its batch, in [0, 1); Label Studio shows the lowest first, over all batches."""
     dimensions: str = ""
     """See `Form`."""
 
     @property
     def form(self) -> Form:
-        """What raters are asked."""
+        """The pass and the dimensions that raters are asked."""
         return Form(self.modality, self.dimensions)
 
 
 @contextmanager
 def sole_pusher(engine: Engine) -> Iterator[None]:
-    """On Postgres, let one machine push at a time; on SQLite the project's writer lock does it already.
+    """On Postgres, let one machine push at a time; on SQLite the project's writer lock ensures it.
 
-    The server frees the lock when the connection ends, however the program ends.
+    The server releases the lock when the connection ends, however the program ends.
     """
     if engine.dialect.name != "postgresql":
         yield
@@ -72,10 +72,10 @@ def sole_pusher(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def sole_labeller(engine: Engine, wait_seconds: float = 60) -> Iterator[None]:
-    """On Postgres, let one folder at a time pull or choose; on SQLite the writer lock does it already.
+    """On Postgres, let one folder at a time pull or choose a batch; on SQLite the writer lock ensures it.
 
-    The server frees the lock when the connection ends, however the program ends. Raises `ProjectBusy` when
-    another command keeps it longer than `wait_seconds`.
+    The server releases the lock when the connection ends, however the program ends. Raises `ProjectBusy` when
+    another command holds it longer than `wait_seconds`.
     """
     if engine.dialect.name != "postgresql":
         yield
@@ -85,7 +85,7 @@ def sole_labeller(engine: Engine, wait_seconds: float = 60) -> Iterator[None]:
         while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LABELLING_LOCK}):
             if time.monotonic() > deadline:
                 raise ProjectBusy(
-                    "another `annotate pull` or `annotate next-batch` works on this database",
+                    "another `annotate pull` or `annotate next-batch` is using this database",
                     hint="wait for it to end, then run this again",
                 )
             time.sleep(0.2)
@@ -96,9 +96,9 @@ def sole_labeller(engine: Engine, wait_seconds: float = 60) -> Iterator[None]:
 
 
 def marker(session: Session, known: str = "") -> str:
-    """What tells this project's Label Studio projects from those of others; made when first asked for.
+    """The text that marks this project's Label Studio projects; created on first use.
 
-    `known` is used by a database that has none, because it was restored from a backup.
+    `known` becomes the marker of a database without one, such as one restored from a backup.
     """
     marker_id = stored_marker(session)
     if not marker_id:
@@ -109,13 +109,13 @@ def marker(session: Session, known: str = "") -> str:
 
 
 def stored_marker(session: Session) -> str:
-    """The marker that `marker` made earlier; empty when there is none."""
+    """The marker that `marker` created earlier; empty when there is none."""
     event = session.scalar(select(Event).where(Event.kind == MARKER).order_by(Event.id).limit(1))
     return "" if event is None else f"annotate:{event.payload['id']}"
 
 
 def queued(session: Session) -> list[QueuedQuestion]:
-    """The outbox, ordered by batch, rank and pass."""
+    """The queued questions, ordered by batch, rank and pass."""
     sizes = select(Question.batch_id, func.max(Question.rank) + 1).group_by(Question.batch_id)
     lengths = {row[0]: row[1] for row in session.execute(sizes)}
     query = (
@@ -134,7 +134,7 @@ def queued(session: Session) -> list[QueuedQuestion]:
 
 
 def shown(session: Session) -> list[tuple[str, Modality]]:
-    """(sample id, pass) of all questions that wait in the outbox or are open in Label Studio, sorted."""
+    """Sorted (sample id, pass) of all questions that are queued or open in Label Studio."""
     query = select(Question.sample_id, Question.modality).where(
         Question.state.in_((QuestionState.QUEUED, QuestionState.OPEN))
     )
@@ -142,9 +142,9 @@ def shown(session: Session) -> list[tuple[str, Modality]]:
 
 
 def ls_project_rows(session: Session, modality: Modality, dimensions: str | None = None) -> list[LsProject]:
-    """The Label Studio projects that ever held questions of a pass, newest first.
+    """The Label Studio projects of a pass, newest first.
 
-    With `dimensions` only those whose questions ask exactly these, see `Form`.
+    With `dimensions`, only projects whose questions ask exactly these, see `Form`.
     """
     query = select(LsProject).where(LsProject.modality == modality)
     if dimensions is not None:
@@ -154,7 +154,7 @@ def ls_project_rows(session: Session, modality: Modality, dimensions: str | None
 
 
 def ls_projects(session: Session) -> dict[Modality, int]:
-    """The number of the newest Label Studio project of each pass that has one for all dimensions."""
+    """The number of each pass's newest Label Studio project that asks all dimensions."""
     newest = {modality: ls_project_rows(session, modality, "")[:1] for modality in Modality}
     return {modality: rows[0].ls_project_id for modality, rows in newest.items() if rows}
 
@@ -171,7 +171,7 @@ def remember_project(
     session: Session, modality: Modality, server: str, ls_project_id: int, config_hash: str,
     dimensions: str = "",
 ) -> None:  # fmt: skip
-    """Keep which Label Studio project holds a pass, what its questions ask, and the page it shows."""
+    """Record the Label Studio project of a pass, the dimensions it asks, and the hash of its page."""
     row = session.get(LsProject, (modality.value, server))
     if row is None:
         row = LsProject(modality=modality.value, server=server, cursor="")
@@ -181,12 +181,12 @@ def remember_project(
 
 
 def move_cursor(session: Session, modality: Modality, server: str, cursor: str) -> None:
-    """Everything changed up to `cursor` is stored."""
+    """Record that every change up to `cursor` is stored."""
     session.get_one(LsProject, (modality.value, server)).cursor = cursor
 
 
 def mark_open(session: Session, ls_project_id: int, ls_task_ids: Mapping[int, int]) -> None:
-    """These questions (by id) are in Label Studio under these numbers."""
+    """Mark queued questions as open, with the numbers of their Label Studio tasks by question id."""
     opened = {"state": QuestionState.OPEN, "ls_project_id": ls_project_id, "pushed_at": now()}
     for question_id, ls_task_id in ls_task_ids.items():
         session.execute(
@@ -197,7 +197,7 @@ def mark_open(session: Session, ls_project_id: int, ls_task_ids: Mapping[int, in
 
 
 def withdraw(session: Session, question_ids: Collection[int], reason: str) -> int:
-    """Take questions back, so that their samples can be asked again; says how many and keeps why."""
+    """Withdraw questions, so that their samples can be asked again, and record why; returns how many."""
     if not question_ids:
         return 0
     for question in session.scalars(select(Question).where(Question.id.in_(question_ids))):
@@ -207,9 +207,9 @@ def withdraw(session: Session, question_ids: Collection[int], reason: str) -> in
 
 
 def leave_lost_project(session: Session, form: Form) -> int:
-    """The Label Studio project of a form is gone: what was open there may be asked again; says how many.
+    """Withdraw the open questions of a form whose Label Studio project is gone; returns how many.
 
-    What was closed stays closed, but forgets its number there, which a new server gives out again.
+    Closed questions stay closed, but lose their task number, which a new server gives to other tasks.
     """
     there = (
         Question.modality == form.modality,
@@ -243,7 +243,7 @@ def asked_questions(session: Session, ls_project_id: int, modality: Modality) ->
 
 
 def close_answered(session: Session, raters: int) -> int:
-    """Close every open question that `raters` different people answered or skipped; says how many."""
+    """Close every open question that `raters` different people answered or skipped; returns how many."""
     query = select(Question).where(Question.state == QuestionState.OPEN)
     questions = {row.id: row for row in session.scalars(query)}
     people = _people(session, list(questions))
@@ -254,10 +254,10 @@ def close_answered(session: Session, raters: int) -> int:
 
 
 def reopen_unanswered(session: Session, question_ids: Collection[int], raters: int) -> int:
-    """Open closed questions again that lack an answer: Label Studio asks for it again. Says how many.
+    """Reopen closed questions that lack an answer, because Label Studio asks for it again; returns how many.
 
-    Where a pass of a sample was asked twice, only the newest is opened, and none while another is unanswered:
-    what people say to the others comes home all the same.
+    Where a pass of a sample was asked twice, only the newest question is reopened, and none while another is
+    unanswered. Answers to the others are pulled all the same.
     """
     people = _people(session, sorted(question_ids))
     few = [i for i in sorted(question_ids) if len(people.get(i, ())) < raters]
@@ -273,7 +273,7 @@ def reopen_unanswered(session: Session, question_ids: Collection[int], raters: i
 
 
 def _unanswered(session: Session, sample_ids: Sequence[str]) -> set[tuple[str, str]]:
-    """(sample id, pass) of what somebody still has to answer."""
+    """(sample id, pass) of every unanswered question about the samples."""
     unanswered: set[tuple[str, str]] = set()
     for some in chunks(sample_ids):
         query = select(Question.sample_id, Question.modality).where(
@@ -284,7 +284,7 @@ def _unanswered(session: Session, sample_ids: Sequence[str]) -> set[tuple[str, s
 
 
 def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]]:
-    """Who answered or skipped each question, and still stands by it."""
+    """Ids of the raters with a live answer or skip, by question id."""
     latest: dict[tuple[int, str, str], Any] = {}
     for some in chunks(question_ids):
         query = (
@@ -300,24 +300,21 @@ def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]
     people: dict[int, set[int]] = {}
     incomplete = _incomplete(session) if latest else set()
     for row in latest.values():
-        if row.state != AnnotationState.DELETED and _plain(row) not in incomplete:
+        # Origin and revision as the server writes them, see `db.models.Annotation`.
+        as_sent = row.origin.partition("@")[0], row.revision.partition(">")[0]
+        if row.state != AnnotationState.DELETED and as_sent not in incomplete:
             people.setdefault(row.batch_item_id, set()).add(row.annotator_id)
     return people
 
 
-def _plain(row: Any) -> tuple[str, str]:
-    """Origin and revision as the server writes them, see `db.models.Annotation`."""
-    return row.origin.partition("@")[0], row.revision.partition(">")[0]
-
-
 def _incomplete(session: Session) -> set[tuple[str, str]]:
-    """(origin, revision) of annotations that hold an answer which cannot be used."""
+    """(origin, revision) of annotations with an unusable answer."""
     payloads = session.scalars(select(Event.payload).where(Event.kind == UNUSABLE))
     return {(facts["origin"], facts["revision"]) for facts in payloads if facts.get(INCOMPLETE)}
 
 
 def count_open(session: Session) -> int:
-    """Questions that wait for raters in Label Studio."""
+    """How many questions wait for raters in Label Studio."""
     query = select(func.count()).select_from(Question).where(Question.state == QuestionState.OPEN)
     return session.scalar(query) or 0
 
@@ -325,10 +322,10 @@ def count_open(session: Session) -> int:
 def withdraw_unwanted(
     session: Session, passes: Collection[Modality], dimensions: Collection[str] | None = None
 ) -> int:
-    """Take back what nobody has seen yet and nobody wants any more; says how many.
+    """Withdraw questions that no rater has seen and that are not needed any more; returns how many.
 
-    These are questions of samples that were cut anew or rejected, and of passes that are no longer asked;
-    with `dimensions` (names) also those that ask nothing but other dimensions.
+    These are questions about samples that are retired, removed or rejected, and of passes that are no longer
+    asked; with `dimensions` (names) also those that ask only other dimensions.
     """
     unseen = Question.state.in_((QuestionState.QUEUED, QuestionState.HELD))
     query = (
@@ -346,7 +343,7 @@ def withdraw_unwanted(
 
 
 def open_of_rejected(session: Session) -> int:
-    """Questions about rejected samples that raters can still answer in Label Studio."""
+    """How many questions about rejected samples raters can still answer in Label Studio."""
     query = (
         select(func.count())
         .select_from(Question)
@@ -357,10 +354,10 @@ def open_of_rejected(session: Session) -> int:
 
 
 def release(session: Session, passes: Collection[Modality] = tuple(Modality)) -> int:
-    """Queue what was held until the earlier passes of its sample are closed; says how many.
+    """Queue held questions whose sample's earlier passes are closed; returns how many.
 
-    Only `passes` count. One whose question was withdrawn holds on until it was asked again. Where an earlier
-    pass was asked the same dimensions as the held question, its answer to those is waited for.
+    Only `passes` count as earlier passes. One whose question was withdrawn must be asked again first. Where
+    an earlier pass asks the same dimensions as the held question, the question about those must be closed.
     """
     held = list(session.scalars(select(Question).where(Question.state == QuestionState.HELD)))
     states: _States = {}
@@ -378,7 +375,7 @@ def release(session: Session, passes: Collection[Modality] = tuple(Modality)) ->
 
 
 _States = dict[tuple[str, str], dict[str, set[int]]]
-"""By (sample id, pass), by the dimensions that are asked: states of the questions."""
+"""States of the questions, by (sample id, pass) and then by the dimensions that are asked."""
 
 
 def _earlier_closed(question: Question, states: _States) -> bool:

@@ -1,7 +1,7 @@
-"""Reads a SQLite database that this process may not write to, nor the folder that it lies in.
+"""Reads a SQLite database when this process may write neither to its file nor to its folder.
 
-A database in WAL mode has part of its content in ``-wal`` while somebody uses it, or after a crash, and wants
-to write to ``-shm`` even for reading. So what is opened depends on which of those files are there.
+A database in WAL mode has part of its content in ``-wal`` while it is in use, or after a crash, and writes to
+``-shm`` even when it is only read. So the way to open it depends on which of these files exist.
 """
 
 import atexit
@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event
 
 
 def listen(engine: Engine) -> None:
-    """Make every connection of `engine` one that only reads."""
+    """Make every connection of `engine` read-only."""
     event.listen(engine, "do_connect", _connect_to)
     event.listen(engine, "connect", _set_up)
 
@@ -26,7 +26,7 @@ def _connect_to(_dialect: object, _record: object, arguments: list[Any], options
 
 
 def _set_up(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by `db.engine`
+    connection.isolation_level = None  # `db.engine` begins the transactions
     connection.execute("PRAGMA query_only=ON")
 
 
@@ -35,17 +35,13 @@ def address(path: Path) -> str:
     wal, shm = (Path(f"{path}{ending}") for ending in ("-wal", "-shm"))
     uri = path.resolve().as_uri()
     if not wal.exists() or wal.stat().st_size == 0:
-        # Nobody has it open: all of it is in the one file, which SQLite may read without any lock.
+        # Nobody has it open: everything is in the one file, which SQLite can read without a lock.
         return f"{uri}?mode=ro&immutable=1"
     if shm.exists():
         return f"{uri}?mode=ro"
-    return f"{_copied(path, wal).as_uri()}?mode=ro"
-
-
-def _copied(path: Path, wal: Path) -> Path:
-    """A copy in a folder of this process: a crash left a ``-wal``, whose index has to be built anew."""
+    # A crash left a ``-wal`` without its index, which can be rebuilt only where this process may write.
     folder = Path(tempfile.mkdtemp(prefix="annotate-read-only-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for source, name in ((path, "copy.db"), (wal, "copy.db-wal")):
         shutil.copyfile(source, folder / name)
-    return folder / "copy.db"
+    return f"{(folder / 'copy.db').as_uri()}?mode=ro"

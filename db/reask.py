@@ -1,4 +1,4 @@
-"""Questions asked again because what raters would be shown was corrected, and which text they judged."""
+"""Asks questions again after corrections, and tracks which transcript each answer was given to."""
 
 import hashlib
 from collections import defaultdict
@@ -27,7 +27,7 @@ WITH_TEXT = (Modality.TEXT, Modality.MULTIMODAL)
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A finished question whose raters saw another text than the sample has now."""
+    """A closed question whose raters saw another transcript than the sample has now."""
 
     sample_id: str
     modality: Modality
@@ -35,10 +35,10 @@ class Judged:
 
 
 def ask_again_with_new_text(session: Session, passes: Sequence[Modality]) -> int:
-    """Withdraw open questions that show another transcript than their sample has, and queue them anew.
+    """Withdraw open questions that show an outdated transcript, and queue them again.
 
-    Answers to the withdrawn questions stay on record. A text question about a sample that has no words any
-    more is withdrawn only. Returns how many were withdrawn.
+    Answers to the withdrawn questions stay stored. Text questions about samples whose transcript is now empty
+    are withdrawn only. Returns how many open questions were withdrawn.
     """
     query = (
         select(Question, Sample.transcript)
@@ -78,10 +78,10 @@ def _withdraw_wordless(session: Session) -> None:
 
 
 def ask_about(session: Session, sample_id: str, instead_of: Sequence[str], passes: Sequence[Modality]) -> int:
-    """Queue about a new sample what was asked about those that it replaces; returns how many questions.
+    """Queue the questions about replaced samples for the new sample; returns how many.
 
-    The role of the earlier questions stays, audit before all others, because what was drawn as audit is never
-    learned from. A pass in which the new sample was asked before is left out.
+    The new questions keep the role of the earlier ones; audit wins over the others, because models never
+    learn from audit samples. Passes in which the new sample was asked before are skipped.
     """
     query = select(Question).where(Question.sample_id.in_(instead_of)).order_by(Question.id)
     earlier: defaultdict[str, list[Question]] = defaultdict(list)
@@ -119,9 +119,9 @@ def _add(
     *,
     same_draw: bool = True,
 ) -> None:
-    """A question like an earlier one, with a key of its own; M waits for the other passes.
+    """Add a question like an earlier one, with its own key; the multimodal pass waits for the others.
 
-    About another sample it asks every dimension, because nobody judged that one yet.
+    For another sample it asks every dimension, because nobody has judged that sample yet.
     """
     whole = earlier.modality == Modality.MULTIMODAL and len(passes) > 1
     number = session.scalar(select(func.max(Question.id))) or 0
@@ -139,7 +139,7 @@ def _add(
 
 
 def without_known_text(session: Session) -> dict[tuple[int, str], list[str]]:
-    """Keys of open questions whose text is not on record, by (Label Studio project, pass)."""
+    """Keys of open questions without a recorded text, by (Label Studio project, pass)."""
     item = Question
     query = select(item.ls_project_id, item.modality, item.key).where(
         item.state == QuestionState.OPEN,
@@ -154,7 +154,7 @@ def without_known_text(session: Session) -> dict[tuple[int, str], list[str]]:
 
 
 def note_texts(session: Session, texts: Mapping[str, str]) -> None:
-    """Remember what questions (by key) show, unless that is known."""
+    """Record the text that questions (by key) show, unless it is recorded already."""
     for key, text in texts.items():
         session.execute(
             update(Question)
@@ -164,9 +164,9 @@ def note_texts(session: Session, texts: Mapping[str, str]) -> None:
 
 
 def judged_on_other_text(session: Session) -> list[Judged]:
-    """Finished questions about samples in use whose raters saw another text, ordered by sample and pass.
+    """Closed questions about active samples whose raters saw another text, ordered by sample and pass.
 
-    One that was asked again with the present text is left out.
+    Questions that were asked again with the present text are left out.
     """
     item, later = Question, aliased(Question)
     asked_again = exists().where(
@@ -185,9 +185,9 @@ def judged_on_other_text(session: Session) -> list[Judged]:
 
 
 def judged_texts(session: Session) -> dict[str, dict[str, tuple[str, ...]]]:
-    """By sample, by pass: the different texts that the answers were given to which count now, sorted.
+    """The sorted texts that the answers which count now were given to, by sample id and pass.
 
-    A pass is absent where nobody knows what raters saw.
+    A pass is absent if it is unknown what its raters saw.
     """
     row, item = Annotation, Question
     query = (

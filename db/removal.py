@@ -1,4 +1,4 @@
-"""Videos that somebody removed: they take no part until they are restored, and lose nothing."""
+"""Removes and restores videos: a removed video is not used, and loses no data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ from db.models import INACTIVE, SampleStatus, now
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What the samples of some videos hold, counted."""
+    """Counts of what belongs to some videos."""
 
     samples: int
-    """Those that take part or that rules reject."""
+    """Samples that are neither retired nor removed, and removed ones."""
     labels: int
     answers: int
     """Rows of `annotation`."""
 
 
 def removed(session: Session, sha256s: Sequence[str]) -> set[str]:
-    """Those of the videos that are removed."""
+    """Sha256 of the videos that are removed."""
     video = models.Video
-    found: set[str] = set()
+    sha256s_removed: set[str] = set()
     for chunk in chunks(sha256s):
         query = select(video.sha256).where(video.sha256.in_(chunk), video.removed_at.is_not(None))
-        found.update(session.scalars(query))
-    return found
+        sha256s_removed.update(session.scalars(query))
+    return sha256s_removed
 
 
 def remove(session: Session, sha256s: Sequence[str]) -> list[str]:
-    """Mark the videos as removed, and their samples with them; returns the ids of those samples, sorted."""
+    """Mark the videos and their samples as removed; returns the sorted ids of those samples."""
     moment = now()
     for chunk in chunks(sha256s):
         session.execute(update(models.Video).where(models.Video.sha256.in_(chunk)).values(removed_at=moment))
@@ -44,7 +44,7 @@ def remove(session: Session, sha256s: Sequence[str]) -> list[str]:
 
 
 def restore(session: Session, sha256s: Sequence[str]) -> list[str]:
-    """Let removed videos take part again, as their checks say; returns the ids of their samples, sorted."""
+    """Restore removed videos; their checks decide which samples are used. Returns the sorted sample ids."""
     for chunk in chunks(sha256s):
         session.execute(update(models.Video).where(models.Video.sha256.in_(chunk)).values(removed_at=None))
     ids = _sample_ids(session, sha256s, removed=True)
@@ -55,7 +55,7 @@ def restore(session: Session, sha256s: Sequence[str]) -> list[str]:
 
 
 def keep_removed(session: Session) -> None:
-    """Have every sample of a removed video take no part, whatever was written since."""
+    """Mark every sample of a removed video as removed, whatever an ingest wrote meanwhile."""
     sample, video = models.Sample, models.Video
     of_removed = select(video.sha256).where(video.removed_at.is_not(None))
     query = select(sample.id).where(sample.video_sha256.in_(of_removed), sample.status.not_in(INACTIVE))
@@ -63,7 +63,7 @@ def keep_removed(session: Session) -> None:
 
 
 def holding(session: Session, sha256s: Sequence[str]) -> Holding:
-    """Samples, labels and answers of the videos, retired samples left out."""
+    """Counts of samples, labels and answers of the videos, without retired samples."""
     ids = [*_sample_ids(session, sha256s, removed=False), *_sample_ids(session, sha256s, removed=True)]
     labels = answers = 0
     for chunk in chunks(ids):
@@ -76,13 +76,13 @@ def holding(session: Session, sha256s: Sequence[str]) -> Holding:
 
 
 def _sample_ids(session: Session, sha256s: Sequence[str], *, removed: bool) -> list[str]:
-    """Of samples that are removed, or of those that are neither removed nor retired; sorted."""
+    """Sorted ids of the removed samples of the videos, or of those neither removed nor retired."""
     sample = models.Sample
     state = sample.status == SampleStatus.REMOVED if removed else sample.status.not_in(INACTIVE)
-    found: list[str] = []
+    ids: list[str] = []
     for chunk in chunks(sha256s):
-        found += session.scalars(select(sample.id).where(sample.video_sha256.in_(chunk), state))
-    return sorted(found)
+        ids += session.scalars(select(sample.id).where(sample.video_sha256.in_(chunk), state))
+    return sorted(ids)
 
 
 def _set_status(session: Session, sample_ids: Sequence[str], status: SampleStatus) -> None:

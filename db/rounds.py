@@ -1,4 +1,4 @@
-"""Rounds: what a model learns from, and the record of each model."""
+"""Rounds: the labels that models learn from, and the record of each trained model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from db.models import Round, Sample, SampleStatus
 
 
 def labels_by_split(session: Session) -> list[tuple[Split, Label]]:
-    """Labels made by people on the samples that take part, ordered by sample and task."""
+    """Human labels of active samples with their split, ordered by sample and task."""
     query = select(Sample.id, Sample.split).where(
         Sample.status == SampleStatus.OK, Sample.split.is_not(None), Sample.id.in_(select(LabelRow.sample_id))
     )
@@ -22,7 +22,7 @@ def labels_by_split(session: Session) -> list[tuple[Split, Label]]:
 
 
 def round_of(session: Session, labels_hash: str) -> Round | None:
-    """The newest round trained on exactly this, if there is one."""
+    """The newest round with this hash of labels, features and settings, if there is one."""
     query = select(Round).where(Round.labels_hash == labels_hash).order_by(Round.id.desc()).limit(1)
     return session.scalars(query).first()
 
@@ -38,7 +38,7 @@ def next_round_id(session: Session) -> int:
 
 
 def model_folders(session: Session) -> set[str]:
-    """The folders that some round owns, relative to the models folder."""
+    """The model folders of all rounds, relative to the models folder."""
     return set(session.scalars(select(Round.model)))
 
 
@@ -52,7 +52,7 @@ def add_round(
     model: str,
     seconds: float,
 ) -> int:
-    """Record a model whose folder is in place; its id."""
+    """Record a model whose folder exists; returns its id."""
     row = Round(
         seed=seed,
         labels_hash=labels_hash,

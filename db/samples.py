@@ -1,4 +1,4 @@
-"""Samples: written once their media lies finished, retired instead of deleted."""
+"""Samples: stored once their media files are complete, and retired instead of deleted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from db.models import INACTIVE, SampleStatus
 
 
 def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, str]]:
-    """(video, sample id) of their samples that are not retired or removed; at most a few hundred videos."""
+    """(video, sample id) of the samples neither retired nor removed; for at most a few hundred videos."""
     query = select(models.Sample.video_sha256, models.Sample.id).where(
         models.Sample.video_sha256.in_(sha256s), models.Sample.status.not_in(INACTIVE)
     )
@@ -23,38 +23,37 @@ def ids_of_videos(session: Session, sha256s: Sequence[str]) -> list[tuple[str, s
 
 
 def origins(session: Session, sample_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """(video's sha256, start in microseconds) of each sample; those that do not exist are absent."""
+    """(sha256 of the video, start in microseconds) of each sample; unknown samples are absent."""
     sample = models.Sample
     query = select(sample.id, sample.video_sha256, sample.start_us)
     return {row[0]: (row[1], row[2]) for row in rows_of(session, query, sample.id, sample_ids)}
 
 
 def speakers_of(session: Session, sample_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """(video's sha256, speaker) of each sample; that of its video where nobody said more."""
+    """(sha256 of the video, speaker) of each sample; the speaker of the video where it has no own."""
     sample, video = models.Sample, models.Video
     query = select(sample.id, video.sha256, sample.speaker, video.speaker).join(
         video, video.sha256 == sample.video_sha256
     )
-    found = rows_of(session, query, sample.id, sample_ids)
-    return {i: (sha256, own or speaker) for i, sha256, own, speaker in found}
+    rows = rows_of(session, query, sample.id, sample_ids)
+    return {i: (sha256, own or speaker) for i, sha256, own, speaker in rows}
 
 
 def media_hashes(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-    """By sample id: the sha256 of its files, by pass."""
-    found: dict[str, dict[str, str]] = {}
+    """The sha256 of each sample's files, by sample id and pass."""
+    hashes: dict[str, dict[str, str]] = {}
     for chunk in chunks(sample_ids):
         query = select(models.Sample.id, models.Sample.media_sha256).where(models.Sample.id.in_(chunk))
-        found |= {row.id: row.media_sha256 for row in session.execute(query)}
-    return found
+        hashes |= {row.id: row.media_sha256 for row in session.execute(query)}
+    return hashes
 
 
 def put_samples(session: Session, video: models.Video, prepared: Sequence[PreparedSample]) -> list[str]:
-    """Make `prepared` the samples of `video`: known ones are updated, those no longer cut are retired.
+    """Make `prepared` the samples of `video`: update known ones, and retire those that are no longer cut.
 
-    All take part until their verdicts are stored. New ones have no split yet: who talks in them decides
-    whether they may be in that of their video. A speaker that a table told stays, and so does everything that
-    somebody corrected by hand: such samples are never retired here. Returns the ids of those that were
-    retired now.
+    All are active until their verdicts are stored. New ones have no split yet, because their speakers decide
+    whether they may be in that of their video. Speakers from a table and corrections by hand stay, and
+    corrected samples are never retired here. Returns the ids of the samples that were retired.
     """
     known = {
         sample.id: sample
@@ -83,33 +82,33 @@ def put_samples(session: Session, video: models.Video, prepared: Sequence[Prepar
 
 
 def words_of(segment: Segment) -> list[list[str | int | bool]]:
-    """The words of a segment as the column `words` keeps them."""
+    """The words of a segment in the form of the column `words`."""
     return [[word.text, word.start_us, word.end_us, word.guessed] for word in segment.words]
 
 
 def judged_by_people(session: Session, sample_ids: Sequence[str]) -> int:
-    """How many of those samples somebody has answered a question about."""
-    answer, found = models.Annotation, 0
+    """How many of those samples have an annotation."""
+    answer, count = models.Annotation, 0
     for chunk in chunks(sample_ids):
         query = select(func.count(answer.sample_id.distinct())).where(answer.sample_id.in_(chunk))
-        found += session.scalar(query) or 0
-    return found
+        count += session.scalar(query) or 0
+    return count
 
 
 def ids_like(session: Session, prefix: str) -> list[str]:
-    """Ids that begin so, retired samples included, sorted."""
+    """Sorted ids that begin with `prefix`, retired samples included."""
     query = select(models.Sample.id).where(models.Sample.id.startswith(prefix, autoescape=True))
     return sorted(session.scalars(query))
 
 
 def any_there(session: Session) -> bool:
-    """Whether the project has a sample, whatever its state."""
+    """Whether the project has any sample, whatever its status."""
     return session.scalar(select(models.Sample.id).limit(1)) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One sample, as a table of samples shows it."""
+    """One row of a table of samples."""
 
     id: str
     video: str
@@ -118,7 +117,7 @@ class Listed:
     start_us: int
     end_us: int
     speaker: str
-    """Of the sample, or else of its video; empty where nobody named or guessed one."""
+    """Speaker of the sample, or else of its video; empty if unknown."""
     transcript: str
     status: str
     split: str
@@ -127,18 +126,18 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which samples to list; what is left out restricts nothing."""
+    """Which samples to list; a field that is left out restricts nothing."""
 
     video: str | None = None
     """sha256"""
     statuses: Sequence[str] = ()
     by_hand: bool = False
-    """Only those that somebody corrected."""
+    """Only samples corrected by hand."""
     check: str | None = None
-    """Only those with a failed verdict of this check."""
+    """Only samples that fail this check."""
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """What a query for `models.Sample` has to fulfil."""
+        """The conditions of a query for `models.Sample`."""
         row, verdict = models.Sample, models.SampleCheck
         failed = select(verdict.sample_id).where(verdict.name == self.check, ~verdict.passed)
         conditions = (
@@ -151,12 +150,12 @@ class Filter:
 
 
 def count_listed(session: Session, which: Filter) -> int:
-    """How many samples `listed` gives without a limit."""
+    """How many samples `listed` returns without a limit."""
     return session.scalar(select(func.count()).select_from(models.Sample).where(*which.conditions())) or 0
 
 
 def listed(session: Session, which: Filter, limit: int = 0) -> list[Listed]:
-    """The samples in the order of video name and time, the first `limit` of them; 0: all."""
+    """The first `limit` samples ordered by video name and time; all of them with 0."""
     row, sqlite = models.Sample, session.get_bind().dialect.name == "sqlite"
     # The same order in every database and locale.
     name = models.Video.name.collate("BINARY" if sqlite else "C")
@@ -166,7 +165,7 @@ def listed(session: Session, which: Filter, limit: int = 0) -> list[Listed]:
 
 
 def listed_by_id(session: Session, sample_ids: Sequence[str]) -> dict[str, Listed]:
-    """Those of the samples that the project has, in whatever state."""
+    """The samples that the project has, by id, whatever their status."""
     return {
         r.id: _listed(r)
         for chunk in chunks(sample_ids)
@@ -191,16 +190,16 @@ def _listed(r: Any) -> Listed:
 
 
 def failures(session: Session, sample_ids: Sequence[str]) -> dict[str, str]:
-    """By sample: the reasons of its failed verdicts, and of a decision by hand, joined by semicolons."""
+    """The reasons of failed verdicts and of decisions by hand, joined by semicolons, by sample id."""
     check = models.SampleCheck
-    found: dict[str, list[str]] = {}
+    reasons_of: dict[str, list[str]] = {}
     for chunk in chunks(sample_ids):
         query = select(check.sample_id, check.name, check.reason).where(
             check.sample_id.in_(chunk), (~check.passed) | (check.name == DECISION)
         )
         for sample_id, name, reason in session.execute(query.order_by(check.name)):
-            found.setdefault(sample_id, []).append(f"{name}: {reason}")
-    return {sample_id: "; ".join(reasons) for sample_id, reasons in found.items()}
+            reasons_of.setdefault(sample_id, []).append(f"{name}: {reason}")
+    return {sample_id: "; ".join(reasons) for sample_id, reasons in reasons_of.items()}
 
 
 def questions(session: Session, sample_id: str) -> list[models.Question]:

@@ -1,4 +1,4 @@
-"""How much of everything there is, counted by the database."""
+"""Counts of videos, samples, features, questions, answers, labels, models and exports."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class RoundFact:
 
 
 def videos(session: Session) -> list[tuple[str, str, int]]:
-    """(status, reason, videos); a video that was removed by hand has the status ``removed`` and no reason."""
+    """(status, reason, videos); removed videos have the status ``removed`` and no reason."""
     video = models.Video
     removed = video.removed_at.is_not(None)
     status, reason = (
@@ -38,25 +38,25 @@ def videos(session: Session) -> list[tuple[str, str, int]]:
 
 
 def unreadable_files(session: Session) -> int:
-    """Paths whose content could not even be read, so that there is no video for them."""
+    """How many files could not be read, so that there is no video for them."""
     file = models.VideoFile
     return session.scalar(select(func.count()).where(file.video_sha256.is_(None))) or 0
 
 
 def samples(session: Session) -> dict[str, int]:
-    """Samples that take part, by split; under an empty name those that have none yet."""
+    """Active samples by split; those without a split are under an empty name."""
     sample = models.Sample
     query = select(sample.split, func.count()).where(sample.status == SampleStatus.OK).group_by(sample.split)
     return {split or "": n for split, n in session.execute(query)}
 
 
 def rejected(session: Session) -> list[tuple[str, int]]:
-    """(check, samples that it rejected); a sample may have broken several rules."""
+    """(check, samples that it rejects); a sample may break several rules."""
     return _rows(session, _rejected())
 
 
 def rejected_of(session: Session, sha256s: Sequence[str]) -> list[tuple[str, int]]:
-    """The same, of the samples of these videos only."""
+    """The same for the samples of these videos only."""
     total: Counter[str] = Counter()
     for chunk in chunks(sha256s):
         for check, count in session.execute(_rejected().where(models.Sample.video_sha256.in_(chunk))):
@@ -75,7 +75,7 @@ def _rejected() -> Select[str, int]:
 
 
 def featured(session: Session, extractors: set[str]) -> int:
-    """Samples that have features of every one of `extractors` (``name@hash``)."""
+    """How many active samples have features of all `extractors` (``name@hash``)."""
     feature, sample = models.Feature, models.Sample
     whole = (
         select(feature.sample_id)
@@ -89,7 +89,7 @@ def featured(session: Session, extractors: set[str]) -> int:
 
 
 def labels(session: Session) -> list[tuple[str, str, str, int]]:
-    """(task id, origin, split, labels) of samples that take part."""
+    """(task id, origin, split, labels) of active samples."""
     label, sample = models.Label, models.Sample
     keys = (label.task_id, label.origin, func.coalesce(sample.split, ""))
     return _rows(
@@ -102,17 +102,17 @@ def labels(session: Session) -> list[tuple[str, str, str, int]]:
 
 
 def questions(session: Session) -> list[tuple[str, str, int]]:
-    """(modality, state in words, how many)."""
+    """(pass, name of the state, questions)."""
     item = models.Question
     query = select(item.modality, item.state, func.count()).group_by(item.modality, item.state)
     return sorted((m, QuestionState(s).name.lower(), n) for m, s, n in session.execute(query))
 
 
 def judged_without(session: Session, task: Task, others: Sequence[str], *, to_ask: bool = False) -> int:
-    """Samples with a closed question in the pass of `task` and labels of `others` (ids), but none of `task`.
+    """How many samples with a closed question in the pass of `task` have labels of `others`, but not of it.
 
-    With `to_ask` without those that have an unanswered question in the pass, or that were asked for this task
-    alone before: what `annotate next-batch --tasks` can ask.
+    With `to_ask`, samples are left out that have an unanswered question in the pass or were asked for this
+    task alone before: the rest is what `annotate next-batch --tasks` can ask.
     """
     sample, item, label = models.Sample, models.Question, models.Label
     own = exists().where(label.sample_id == sample.id)
@@ -138,7 +138,7 @@ def batches(session: Session) -> int:
 
 
 def rounds(session: Session, last: int) -> tuple[int, list[RoundFact]]:
-    """How many models were trained, and the `last` of them, newest first."""
+    """How many models were trained, and the `last` newest of them, newest first."""
     model = models.Round
     query = select(model.id, model.metrics, model.seconds).order_by(model.id.desc()).limit(last)
     total = session.scalar(select(func.count()).select_from(model)) or 0
@@ -146,7 +146,7 @@ def rounds(session: Session, last: int) -> tuple[int, list[RoundFact]]:
 
 
 def annotators(session: Session) -> list[tuple[str, int, int, float | None]]:
-    """(name, answers that stand, questions skipped, seconds spent on them); by name."""
+    """(name, answers that count, skips, seconds spent on them), sorted by name."""
     row, later, who = models.Annotation, aliased(models.Annotation), models.Annotator
     counts = {state: func.count().filter(row.state == state) for state in AnnotationState}
     query = (
@@ -173,7 +173,7 @@ def exports(session: Session) -> list[tuple[str, str, int]]:
 
 
 def still_good_export(session: Session) -> str | None:
-    """Where the newest export was written, if no answer and no event of another kind came after it."""
+    """The path of the newest export, if no answer and no other event came after it."""
     newest = session.scalars(select(models.Export).order_by(models.Export.id.desc()).limit(1)).first()
     if newest is None:
         return None

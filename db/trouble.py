@@ -1,4 +1,4 @@
-"""What databases say when they are damaged, full, locked or gone, told with the way out."""
+"""Turns errors of damaged, full, locked or unreachable databases into messages with a way out."""
 
 import json
 import shlex
@@ -15,41 +15,44 @@ from annotate.errors import AnnotateError, DatabaseDamaged
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_DATA")
 _NOT_WRITABLE = ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN")
 _POSTGRES_DAMAGED = "XX"
-"""The class of SQLSTATE codes for damaged data and indexes, and other errors inside the server."""
+"""Class of the SQLSTATE codes for damaged data and indexes, and other internal errors."""
 _POSTGRES_GONE = ("08", "53", "57P")
-"""Lost connections, exhausted resources, and a server that was shut down."""
+"""Classes of the SQLSTATE codes for lost connections, exhausted resources and a server shutdown."""
 
 
 def trouble(error: DBAPIError, engine: Engine | None = None) -> AnnotateError | None:
-    """What the user has to know of an error that the database itself is the reason for.
+    """The error to show when the database itself is the cause of `error`.
 
     None for errors of a statement, such as a broken constraint.
     """
     code = str(getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or "")
     reason = str(error.orig).strip()
-    where = "the database" if engine is None else f"the database {_name(engine)}"
+    where = "the database"
+    if engine is not None:
+        sqlite = engine.dialect.name == "sqlite"
+        where += f" {engine.url.database if sqlite else engine.url.render_as_string()}"
     if code.startswith((*_DAMAGED, _POSTGRES_DAMAGED)):
         return damaged(f"{where} is damaged: {reason}", engine)
     if code.startswith(_NOT_WRITABLE):
         return AnnotateError(
             f"{where} cannot be written: {reason}",
-            hint="see who owns it and its folder, and that its disk is not mounted read-only; `annotate "
-            "status`, `doctor`, `list` and `export` into another folder read only",
+            hint="check who owns it and its folder, and that its disk is not mounted read-only; `annotate "
+            "status`, `doctor`, `list` and `export` into another folder only read it",
         )
     if isinstance(error, OperationalError | InterfaceError) or code.startswith(_POSTGRES_GONE):
         return AnnotateError(
             f"{where} cannot be used: {reason}",
-            hint="see that its disk has room, its server runs, and nobody else holds it; then run this again",
+            hint="check that its disk has room, its server runs and nobody locks it; then run this again",
         )
     return None
 
 
 def damaged(what: str, engine: Engine | None = None, file: str = "annotate.db") -> DatabaseDamaged:
-    """The error for a damaged database: keep it, find out how bad it is, take a copy back."""
+    """The error for a damaged database, with the steps that save and restore its data."""
     if engine is not None and engine.dialect.name != "sqlite":
         return DatabaseDamaged(
             what,
-            hint="back the server's data up as it is and look into its log; `annotate doctor --deep` checks "
+            hint="back up the server's data as it is and read its log; `annotate doctor --deep` checks "
             "the rows; then restore your last dump and run `annotate pull --full`, which fetches every "
             "answer that Label Studio still holds",
         )
@@ -63,10 +66,10 @@ def damaged(what: str, engine: Engine | None = None, file: str = "annotate.db") 
 
 
 def reason_of_crash(error: BaseException, url: str) -> AnnotateError | None:
-    """The error to report instead of `error`, which nobody expected, if the database at `url` is the reason.
+    """The error to report instead of an unexpected `error` if the database at `url` is its cause.
 
-    None if it is not, as far as can be told: whatever the database refused, and a SQLite file that its own
-    check finds damaged. `url` may be empty, where it is not known.
+    The database is the cause when it refused a statement, or when it is a SQLite file that fails its own
+    quick check; else None. `url` may be empty if it is not known.
     """
     path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
     complaint = _first_complaint(path) if path else ""
@@ -85,24 +88,20 @@ def reason_of_crash(error: BaseException, url: str) -> AnnotateError | None:
 
 
 def _first_complaint(path: str) -> str:
-    """What SQLite's quick check says first about a file; empty when all is well or it cannot be checked."""
+    """The first problem that SQLite's quick check reports; empty without one, or if it cannot run."""
     try:
         with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            said = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            result = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.OperationalError:
         return ""
     except sqlite3.DatabaseError as error:
         return str(error)
-    return "" if said == "ok" else said
+    return "" if result == "ok" else result
 
 
 def checked_json(text: str | bytes) -> Any:
-    """The value of a JSON column. Raises `DatabaseDamaged` when it is none."""
+    """The value of a JSON column. Raises `DatabaseDamaged` when it is not valid JSON."""
     try:
         return json.loads(text)
     except ValueError as error:
-        raise damaged(f"a value in the database is no JSON any more ({error}): {str(text)[:40]!r}") from error
-
-
-def _name(engine: Engine) -> str:
-    return str(engine.url.database) if engine.dialect.name == "sqlite" else engine.url.render_as_string()
+        raise damaged(f"a value in the database is not valid JSON ({error}): {str(text)[:40]!r}") from error

@@ -1,4 +1,4 @@
-"""Videos, the paths they were seen at, and how many samples they gave."""
+"""Videos, the paths they were seen at, and counts of their samples."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,29 +15,29 @@ from db.samples import put_samples
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What changes when a file changes, as far as that is known without opening it."""
+    """The file attributes that reveal a change without opening the file."""
 
     size: int
     mtime_ns: int
     inode: int
     sidecar_mtime_ns: int
-    """Of the transcript, or a mark of its rows in a table for many videos; 0 when there is none."""
+    """Of the transcript, or a hash of its rows in a table for many videos; 0 without a transcript."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A path as it was last seen, and the video that lay there."""
+    """A path as it was last seen, and the video at it."""
 
     stat: FileStat
     sha256: str
     settings_hash: str
     removed: bool
-    """Somebody removed the video with `annotate remove`."""
+    """Whether the video was removed with `annotate remove`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What became of the video at one path."""
+    """The status of the video at one path."""
 
     path: str
     sha256: str
@@ -45,26 +45,26 @@ class FileState:
     reason: str
     detail: str
     removed: bool
-    """Somebody removed the video with `annotate remove`."""
+    """Whether the video was removed with `annotate remove`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The samples of some videos, counted."""
+    """Counts of the samples of some videos."""
 
     samples: int
-    """That take part."""
+    """Active samples."""
     seconds: float
-    """How long those are together."""
+    """Total length of the active samples."""
     cut: int
     """Samples of the present cut, rejected ones included."""
     without_transcript: int
-    """Samples that take part and of which nobody knows the words."""
+    """Active samples without a transcript."""
 
 
 def known_files(session: Session, paths: Sequence[str]) -> dict[str, KnownFile]:
-    """Those of `paths` whose video is known, by path."""
-    found: dict[str, KnownFile] = {}
+    """The paths whose video is known, with what is known of it."""
+    files: dict[str, KnownFile] = {}
     for chunk in chunks(paths):
         query = (
             select(models.VideoFile, models.Video.settings_hash, models.Video.removed_at)
@@ -73,18 +73,18 @@ def known_files(session: Session, paths: Sequence[str]) -> dict[str, KnownFile]:
         )
         for row, settings_hash, removed_at in session.execute(query):
             stat = FileStat(row.size, row.mtime_ns, row.inode, row.sidecar_mtime_ns)
-            found[row.path] = KnownFile(stat, row.video_sha256 or "", settings_hash, removed_at is not None)
-    return found
+            files[row.path] = KnownFile(stat, row.video_sha256 or "", settings_hash, removed_at is not None)
+    return files
 
 
 CUT_FROM = "cut_from"
-"""Among the facts of a video: the path of the copy that was cut."""
+"""Key in the facts of a video: the path of the copy that was cut."""
 
 
 def detail_at(path: str, detail: str, cut_from: str | None) -> str:
-    """The detail of a video for its copy at `path`: as stored, it is about the copy that was cut.
+    """The detail of a video, rewritten for its copy at `path`; the stored one is about the copy that was cut.
 
-    One that does not name that copy may name its transcript, so it says whose it is.
+    A detail without that copy's path may name its transcript, so the copy is put in front of it.
     """
     if not detail or not cut_from or cut_from == path:
         return detail
@@ -92,7 +92,7 @@ def detail_at(path: str, detail: str, cut_from: str | None) -> str:
 
 
 def file_states(session: Session, paths: Sequence[str]) -> Iterator[FileState]:
-    """What became of the videos at `paths`; unknown paths are passed over."""
+    """The status of the videos at `paths`; unknown paths are skipped."""
     for chunk in chunks(paths):
         query = (
             select(
@@ -110,7 +110,7 @@ def file_states(session: Session, paths: Sequence[str]) -> Iterator[FileState]:
 
 
 def video(session: Session, sha256: str) -> models.Video | None:
-    """The video of that content, if it was seen before."""
+    """The video with that sha256, if it was seen before."""
     return session.get(models.Video, sha256)
 
 
@@ -123,9 +123,9 @@ def paths_of(session: Session, sha256: str) -> list[str]:
 def put_video(
     session: Session, outcome: VideoOutcome, *, name: str, settings_hash: str, speaker: str
 ) -> list[str]:
-    """Store what a worker made of a video, with its samples; the ids of those that it no longer has.
+    """Store the outcome of a video with its samples; returns the ids of the samples that it no longer has.
 
-    Name, speaker and split of a known video stay: they are settled elsewhere or for ever.
+    Name, speaker and split of a known video stay as they are.
     """
     row = session.get(models.Video, outcome.sha256)
     if row is None:
@@ -139,16 +139,16 @@ def put_video(
 
 
 def forget_cut(session: Session, sha256: str) -> None:
-    """Have the video cut again by whoever comes next, whatever the settings say."""
+    """Let the next ingest cut the video again, whatever the settings say."""
     row = session.get(models.Video, sha256)
     if row is not None:
         row.settings_hash = ""
 
 
 def put_file(session: Session, path: str, stat: FileStat, sha256: str | None, reason: str = "") -> bool:
-    """Remember what lies at `path`. True when another video lay there before.
+    """Record the file at `path`; returns whether it replaced another video.
 
-    The new one is taken for another version of it and keeps its speaker, unless somebody named one.
+    The new video counts as another version of the old one and keeps its speaker, unless it has a named one.
     """
     row = session.get(models.VideoFile, path)
     replaced = row is not None and row.video_sha256 not in (None, sha256)
@@ -164,7 +164,7 @@ def put_file(session: Session, path: str, stat: FileStat, sha256: str | None, re
 
 
 def _keep_speaker(session: Session, old_sha256: str, new_sha256: str | None) -> None:
-    """Two versions of one video must not end up in two splits; one that has a split stays in it."""
+    """Give the new version of a video the old one's speaker, so that they never end up in two splits."""
     old, new = (session.get(models.Video, sha256) for sha256 in (old_sha256, new_sha256))
     if old is None or new is None or new.split is not None or new.speaker != new.sha256:
         return
@@ -173,18 +173,18 @@ def _keep_speaker(session: Session, old_sha256: str, new_sha256: str | None) -> 
 
 
 def samples_per_split(session: Session) -> dict[Split, int]:
-    """How many samples take part in each split."""
+    """How many active samples each split has."""
     query = (
         select(models.Sample.split, func.count())
         .where(models.Sample.status == SampleStatus.OK, models.Sample.split.is_not(None))
         .group_by(models.Sample.split)
     )
-    found = {Split(split): count for split, count in session.execute(query) if split}
-    return {split: found.get(split, 0) for split in Split}
+    counts = {Split(split): count for split, count in session.execute(query) if split}
+    return {split: counts.get(split, 0) for split in Split}
 
 
 def any_cut_here(session: Session) -> bool:
-    """Whether a sample takes part whose video was cut by this project, not imported."""
+    """Whether an active sample comes from a video that this project cut instead of importing it."""
     query = (
         select(models.Sample.id)
         .join(models.Video, models.Video.sha256 == models.Sample.video_sha256)
@@ -194,7 +194,7 @@ def any_cut_here(session: Session) -> bool:
 
 
 def totals(session: Session, sha256s: Sequence[str]) -> Totals:
-    """The samples of those videos."""
+    """Counts of the samples of those videos."""
     sample = models.Sample
     takes_part = sample.status == SampleStatus.OK
     sums = [0, 0, 0, 0]
@@ -211,7 +211,7 @@ def totals(session: Session, sha256s: Sequence[str]) -> Totals:
 
 
 def footage_seconds(session: Session, sha256s: Sequence[str]) -> float:
-    """How long those videos are together; one that could not be read counts nothing."""
+    """Total length of the videos in seconds; unreadable ones count 0."""
     total = 0
     for chunk in chunks(sha256s):
         length = models.Video.facts["duration_us"].as_integer()
@@ -221,5 +221,5 @@ def footage_seconds(session: Session, sha256s: Sequence[str]) -> float:
 
 
 def add_event(session: Session, kind: str, payload: Mapping[str, object]) -> None:
-    """One line of the audit trail."""
+    """Add an event to the audit trail."""
     session.add(models.Event(kind=kind, payload=dict(payload)))

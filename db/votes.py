@@ -1,4 +1,4 @@
-"""The live answers of each rater: what labels are made of, and what was asked how often."""
+"""The live answers of each rater, which labels are made from, and how often each pass was answered."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotate.types import Dimension, Task
+from annotate.types import Task
 from db.chunks import CHUNK, chunks, rows_of
 from db.models import Annotation, AnnotationState, Question
 
@@ -20,10 +20,10 @@ def read_votes(session: Session, tasks: Sequence[Task]) -> dict[tuple[str, str],
 def answers_by_rater(
     session: Session, tasks: Sequence[Task], sample_ids: Collection[str]
 ) -> dict[tuple[str, str], dict[int, str]]:
-    """By (sample id, task id), of these samples: the latest live answer by the rater's id, in order.
+    """The latest live answer of each rater, by (sample id, task id) and then by rater id, in order.
 
-    An answer counts when it is neither superseded, skipped nor deleted, and when its dimension takes it or,
-    on a scale, when it is a number that others found by averaging.
+    An answer counts when it is neither superseded, skipped nor deleted, and is valid for its dimension. On a
+    scale, every number is valid, because imported corpora hold means of several raters.
     """
     dimensions = {task.id: task.dimension for task in tasks}
     # Few samples of a large pool have an answer.
@@ -47,13 +47,12 @@ def answers_by_rater(
         }
         # Of two live answers of one rater the newer one counts.
         for row in sorted(latest.values(), key=lambda row: (row.created_at, row.id)):
-            if row.state == AnnotationState.ANSWERED and _is_usable(dimensions[row.task_id], row.value):
-                answers.setdefault((row.sample_id, row.task_id), {})[row.annotator_id] = row.value
+            dimension, value = dimensions[row.task_id], row.value
+            if row.state != AnnotationState.ANSWERED or value is None:
+                continue
+            if dimension.takes(value) or dimension.number(value) is not None:
+                answers.setdefault((row.sample_id, row.task_id), {})[row.annotator_id] = value
     return {key: dict(sorted(by_rater.items())) for key, by_rater in answers.items()}
-
-
-def _is_usable(dimension: Dimension, value: str | None) -> bool:
-    return value is not None and (dimension.takes(value) or dimension.number(value) is not None)
 
 
 def judged_samples(session: Session) -> set[str]:
@@ -62,11 +61,11 @@ def judged_samples(session: Session) -> set[str]:
 
 
 def answer_counts(session: Session, sample_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    """By sample id, by pass with a live answer: how many answers and skips count now.
+    """How many answers and skips count now, by sample id and by pass with a live answer.
 
-    A rater who answers twice is counted twice, although only the newer answer makes the label: otherwise a
-    project with a single rater would never end. Questions about different dimensions are counted separately,
-    and the largest count is returned.
+    Two answers of one rater count as two, although only the newer one makes the label: otherwise a project
+    with a single rater would never end. Questions about different dimensions are counted separately, and the
+    largest count is returned.
     """
     row = Annotation
     query = (

@@ -1,4 +1,4 @@
-"""Questions that are taken back: withdrawn in the database, then taken out of Label Studio's queue."""
+"""Withdraws questions in the database, and tracks which of them Label Studio still gives to raters."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -24,7 +24,7 @@ class ServedQuestion:
 
 
 def withdraw_of_samples(session: Session, sample_ids: Sequence[str], reason: str) -> Counter[QuestionState]:
-    """Withdraw every unanswered question about the samples; returns how many there were, by their state."""
+    """Withdraw every unanswered question about the samples; returns their number by former state."""
     counts: Counter[QuestionState] = Counter()
     for chunk in chunks(sample_ids):
         query = select(Question.id, Question.state).where(
@@ -38,7 +38,7 @@ def withdraw_of_samples(session: Session, sample_ids: Sequence[str], reason: str
 
 
 def count_unanswered(session: Session, sha256s: Sequence[str]) -> int:
-    """Questions about the videos that somebody still has to answer."""
+    """How many questions about the videos are unanswered."""
     count = 0
     for chunk in chunks(sha256s):
         query = select(func.count()).select_from(Question).join(Sample, Sample.id == Question.sample_id)
@@ -48,28 +48,27 @@ def count_unanswered(session: Session, sha256s: Sequence[str]) -> int:
 
 
 def still_served(session: Session) -> list[ServedQuestion]:
-    """Withdrawn questions that were not taken out of Label Studio's queue yet, by id."""
-    item = Question
-    query = select(item.id, item.modality, item.ls_project_id, item.ls_task_id).where(
-        item.state == QuestionState.WITHDRAWN,
-        item.taken_down_at.is_(None),
-        item.ls_project_id.is_not(None),
-        item.ls_task_id.is_not(None),
+    """Withdrawn questions that are still in Label Studio's queue, ordered by id."""
+    query = select(Question.id, Question.modality, Question.ls_project_id, Question.ls_task_id).where(
+        Question.state == QuestionState.WITHDRAWN,
+        Question.taken_down_at.is_(None),
+        Question.ls_project_id.is_not(None),
+        Question.ls_task_id.is_not(None),
     )
     return [
         ServedQuestion(number, Modality(modality), int(project or 0), int(task or 0))
-        for number, modality, project, task in session.execute(query.order_by(item.id))
+        for number, modality, project, task in session.execute(query.order_by(Question.id))
     ]
 
 
 def mark_taken_down(session: Session, question_ids: Collection[int]) -> None:
-    """Label Studio gives these questions to nobody any more, but keeps them and what was answered."""
+    """Record that Label Studio no longer gives these questions to raters; it keeps them and their answers."""
     for chunk in chunks(sorted(question_ids)):
         session.execute(update(Question).where(Question.id.in_(chunk)).values(taken_down_at=now()))
 
 
 def forget_place(session: Session, question_ids: Collection[int]) -> None:
-    """Label Studio has no task for these questions any more."""
+    """Record that Label Studio has no task for these questions any more."""
     for chunk in chunks(sorted(question_ids)):
         session.execute(
             update(Question).where(Question.id.in_(chunk)).values(ls_project_id=None, ls_task_id=None)
@@ -77,7 +76,7 @@ def forget_place(session: Session, question_ids: Collection[int]) -> None:
 
 
 def placed(session: Session, ls_project_id: int, modality: Modality) -> set[int]:
-    """Withdrawn questions that are thought to have a task in a project of Label Studio."""
+    """Ids of the withdrawn questions of a pass that should have a task in the Label Studio project."""
     query = select(Question.id).where(
         Question.state == QuestionState.WITHDRAWN,
         Question.modality == modality,
@@ -87,7 +86,7 @@ def placed(session: Session, ls_project_id: int, modality: Modality) -> set[int]
 
 
 def serve_again(session: Session, ls_project_id: int) -> None:
-    """Label Studio may give out the withdrawn questions of a project again: take them down once more."""
+    """Record that Label Studio may give the project's withdrawn questions to raters again."""
     session.execute(
         update(Question).where(Question.ls_project_id == ls_project_id).values(taken_down_at=None)
     )

@@ -1,4 +1,4 @@
-"""How often a piece of work took its worker down."""
+"""Counts how often a piece of work crashed its worker."""
 
 from sqlalchemy.orm import Session
 
@@ -6,18 +6,18 @@ from db import models
 
 
 def add_attempt(session: Session, unit_id: str, error: str) -> int:
-    """Count one more failed attempt; returns how many there are now."""
-    unit = session.get(models.WorkAttempt, unit_id)
-    if unit is None:
-        unit = models.WorkAttempt(id=unit_id, attempts=0)
-        session.add(unit)
-    unit.attempts += 1
-    unit.error = error
-    return unit.attempts
+    """Record one more failed attempt; returns how many there are now."""
+    row = session.get(models.WorkAttempt, unit_id)
+    if row is None:
+        row = models.WorkAttempt(id=unit_id, attempts=0)
+        session.add(row)
+    row.attempts += 1
+    row.error = error
+    return row.attempts
 
 
 def forget_attempts(session: Session, unit_id: str) -> None:
-    """Start counting again."""
-    unit = session.get(models.WorkAttempt, unit_id)
-    if unit is not None:
-        session.delete(unit)
+    """Delete the count of a piece of work."""
+    row = session.get(models.WorkAttempt, unit_id)
+    if row is not None:
+        session.delete(row)

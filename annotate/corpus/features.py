@@ -1,4 +1,4 @@
-"""The features of samples, as the steps that learn and choose want them."""
+"""Reads the stored features of samples for training and batch selection."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,39 +19,39 @@ from db.engine import reading
 
 
 def open_extractor(project: Project, modality: Modality) -> FeatureExtractor:
-    """The extractor that the settings name for one of T, A, V, or what stands for imported features.
+    """The extractor that the settings name for one of T, A, V, or the placeholder for imported features.
 
-    Raises `UnknownName`, or `ConfigError` when it is one of another modality.
+    Raises `UnknownName`, or `ConfigError` for an extractor of another modality.
     """
     settings = project.settings.features
     name = settings.extractor(modality)
     if name == IMPORTED:
         return Imported(modality)
-    found = EXTRACTORS.get(name)(model=settings.model(modality))
-    if found.modality is not modality:
+    extractor = EXTRACTORS.get(name)(model=settings.model(modality))
+    if extractor.modality is not modality:
         raise ConfigError(
-            f"features.{modality.word} names {name!r}, which reads {found.modality.word}",
+            f"features.{modality.word} names {name!r}, which reads {extractor.modality.word}",
             hint="`annotate list` shows which extractor reads what",
         )
-    return found
+    return extractor
 
 
 def full_name(name: str, extractor: FeatureExtractor) -> str:
-    """``name@hash``: other numbers, another name."""
+    """``name@hash``; the hash differs for every version that gives other features."""
     return f"{name}@{hashlib.sha256(f'{name}:{extractor.version}'.encode()).hexdigest()[:8]}"
 
 
 def feature_names(project: Project) -> Mapping[Modality, str]:
-    """By unimodal modality: ``extractor@hash`` of the present settings."""
+    """``extractor@hash`` of the present settings, by unimodal modality."""
     return {
         m: full_name(project.settings.features.extractor(m), open_extractor(project, m)) for m in UNIMODAL
     }
 
 
 def outdated(project: Project) -> str:
-    """Which stored features another version or model of the present extractors made, as a clause.
+    """A clause about stored features of other versions or models of the present extractors.
 
-    Empty where there are none. Such features stay on disk but do not count.
+    Empty if there are none. Such features stay on disk but do not count.
     """
     wanted = set(feature_names(project).values())
     bases = {name.partition("@")[0] for name in wanted}
@@ -64,20 +64,20 @@ def outdated(project: Project) -> str:
 
 
 def featured(project: Project, sample_ids: Sequence[str]) -> set[str]:
-    """Those of the samples that have features of all three modalities."""
-    found = set(sample_ids)
+    """The samples that have features of all three modalities."""
+    ids = set(sample_ids)
     with reading(project.engine) as session:
         for name in feature_names(project).values():
-            found &= features.with_features(session, name, sample_ids)
-    return found
+            ids &= features.with_features(session, name, sample_ids)
+    return ids
 
 
 def read_features(
     project: Project, modality: Modality, sample_ids: Sequence[str]
 ) -> list[NDArray[np.float32]]:
-    """(frames, dim) of each sample, in the order asked.
+    """(frames, dim) of each sample, in the order of `sample_ids`.
 
-    Raises `FeatureError` when some are missing, or lie in a damaged shard.
+    Raises `FeatureError` when some are missing or their shard is damaged.
     """
     name = full_name(project.settings.features.extractor(modality), open_extractor(project, modality))
     with reading(project.engine) as session:

@@ -1,4 +1,4 @@
-"""Which tasks a finished sample needs, and which of them were added after samples had been judged."""
+"""The tasks that a finished sample needs, and those that were added after samples had been judged."""
 
 from difflib import get_close_matches
 
@@ -11,9 +11,9 @@ from db.engine import Session
 
 
 def required_tasks(project: Project) -> tuple[Task, ...]:
-    """The tasks that a finished sample has labels for.
+    """The tasks for which a finished sample needs labels.
 
-    Raises `ConfigError` when one is required that nobody is asked.
+    Raises `ConfigError` for a required task that no pass asks.
     """
     settings = project.settings
     tasks, wanted = settings.tasks(), settings.export.require
@@ -36,15 +36,15 @@ def required_tasks(project: Project) -> tuple[Task, ...]:
 
 
 def gaps(project: Project, session: Session, *, to_ask: bool = False) -> dict[str, int]:
-    """By id of each required task: samples that raters have finished in its pass without an answer to it.
+    """How many samples were finished in the pass of each required task without an answer to it, by task id.
 
-    They answered other tasks of the same pass, so this one's dimension was not on the page yet. With `to_ask`
-    only samples that `annotate next-batch --tasks` can ask for it now.
+    Raters answered other tasks of the same pass, so this one's dimension was not on the page yet. With
+    `to_ask`, only samples count that `annotate next-batch --tasks` can ask for it now.
     """
     try:
         required = {task.id for task in required_tasks(project)}
     except ConfigError:
-        return {}  # `annotate export` says what is wrong
+        return {}  # `annotate export` reports the problem
     tasks = project.settings.tasks()
     counts = {}
     for task in tasks:
@@ -55,17 +55,17 @@ def gaps(project: Project, session: Session, *, to_ask: bool = False) -> dict[st
 
 
 def gap_warnings(project: Project, session: Session) -> list[str]:
-    """A warning for all such tasks, with the ways to ask for them and to export what is finished; or none."""
-    found = gaps(project, session)
-    if not found:
+    """A warning about all such tasks, with the ways to ask for them or to export without them."""
+    missing = gaps(project, session)
+    if not missing:
         return []
-    listed = ", ".join(f"{task_id} for {counted(n, 'sample')}" for task_id, n in found.items())
+    listed = ", ".join(f"{task_id} for {counted(n, 'sample')}" for task_id, n in missing.items())
     to_ask = ",".join(gaps(project, session, to_ask=True))
-    others = ", ".join(f'"{task.id}"' for task in required_tasks(project) if task.id not in found)
+    others = ", ".join(f'"{task.id}"' for task in required_tasks(project) if task.id not in missing)
     ways = [f"to ask for it, run `annotate next-batch --tasks {to_ask}`"] if to_ask else []
     if others:
         ways.append(f"to export without it, set export.require = [{others}] in annotate.toml")
-    before = either(len(found), "a task was", "some tasks were")
+    before = either(len(missing), "a task was", "some tasks were")
     return [
         f"raters finished samples before {before} asked, and gave no answer to it: {listed}. Exports leave "
         f"these samples out as partly labelled{'; ' if ways else ''}{'; '.join(ways)}"

@@ -1,4 +1,4 @@
-"""Which videos belong together, so that no person, episode or recording is in two splits."""
+"""Groups videos that belong together, so that no person, episode or recording is in two splits."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -16,15 +16,16 @@ class Groups:
     """Videos in groups; a group has one split, or none yet."""
 
     of: dict[str, str]
-    """sha256 -> name of its group."""
+    """Name of the group of each video, by sha256."""
     new: dict[str, int]
-    """By group: samples that take part and have no split yet, those that are held back not counted."""
+    """Active samples without a split by group, without those that are held back."""
     all: dict[str, int]
-    """By group: every sample that takes part."""
+    """All active samples by group."""
     fixed: dict[str, Split]
-    """The groups that have a split."""
+    """The split of each group that has one."""
     held: dict[str, frozenset[str]]
-    """sha256 -> speakers whose samples there would be in a second split; one empty name: the whole video."""
+    """Speakers whose samples would be in a second split, by sha256 of the video; an empty name holds back the
+    whole video."""
     clashes: tuple[str, ...]
     """Speakers, episodes and videos that are in two splits already, sorted."""
 
@@ -34,36 +35,35 @@ class Groups:
 
 
 def group(
-    videos: Iterable[VideoTies], repeats: Iterable[tuple[str, str]], together: Collection[str]
+    videos: Iterable[VideoTies], duplicates: Iterable[tuple[str, str]], together: Collection[str]
 ) -> Groups:
-    """The groups of `videos`; `repeats` are pairs of them (sha256) with the same sound.
+    """The groups of `videos`; `duplicates` are pairs of them (sha256) with the same sound.
 
-    Videos that have a split come first: their ties say where each speaker and episode is at home. Of the
-    others, a tie that would bring two splits together is left out and its samples are held back; ties of
-    whole videos are made before those of single speakers, and of these the ones with more samples first, so
-    that little is held back and the order of arrival does not matter.
-    """
-    known = sorted(videos, key=lambda video: video.sha256)
-    ties = _Ties({video.sha256: video for video in known}, together)
-    # One without any sample that has a split was restored after its speakers went elsewhere: it moves nobody.
-    old = sorted((v for v in known if v.split is not None), key=_is_homeless)
+    Videos with a split come first and determine the split of each speaker and episode. For other videos, a
+    tie that would join two splits is left out, and its samples are held back. Ties of whole videos come
+    before those of single speakers, and among the latter those with more samples come first, so that few
+    samples are held back and the order of arrival does not matter."""
+    ordered = sorted(videos, key=lambda video: video.sha256)
+    ties = _Ties({video.sha256: video for video in ordered}, together)
+    # A video whose samples have no split was restored after its speakers moved on: it decides last.
+    old = sorted((v for v in ordered if v.split is not None), key=_is_homeless)
     ties.join_videos(old)
     ties.join_speakers(old, settled=True)
-    ties.join_videos([video for video in known if video.split is None])
-    # Samples that were held back in old videos come now: they must not move the homes of their speakers.
-    ties.join_speakers(known, settled=False)
-    ties.join_repeats(repeats)
+    ties.join_videos([video for video in ordered if video.split is None])
+    # Samples that were held back in old videos come last: they must not change the splits of their speakers.
+    ties.join_speakers(ordered, settled=False)
+    ties.join_duplicates(duplicates)
     return ties.groups()
 
 
 def _is_homeless(video: VideoTies) -> bool:
-    """Whether a video has a split, but none of its samples that take part has one."""
+    """Whether a video has a split, but none of its active samples has one."""
     return video.split is not None and 0 < video.samples == video.unsettled
 
 
 @dataclass
 class _Ties:
-    """A union-find over videos, speakers and episodes whose sets remember their split."""
+    """A union-find over videos, speakers and episodes whose sets know their split."""
 
     videos: dict[str, VideoTies]
     together: Collection[str]
@@ -72,15 +72,15 @@ class _Ties:
     _held: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _clashes: set[str] = field(default_factory=set)
     _apart: set[str] = field(default_factory=set)
-    """Videos that are not with all who share their speaker or episode."""
+    """Videos that could not join the others with their speaker or episode."""
 
     def __post_init__(self) -> None:
         for video in self.videos.values():
             if video.split is not None:
                 self._split["video", video.sha256] = video.split
 
-    def join_repeats(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Where a repeat would bring two splits together, the check for repeats rejects a sample."""
+    def join_duplicates(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Join videos with the same sound; where that would join two splits, a check rejects a sample."""
         if "repeats" not in self.together:
             return
         for one, other in sorted((min(pair), max(pair)) for pair in pairs):
@@ -88,27 +88,27 @@ class _Ties:
                 self._join(("video", one), ("video", other))
 
     def join_videos(self, videos: Sequence[VideoTies]) -> None:
-        """By episode, and by the speaker of the whole video."""
+        """Join videos by episode, and by the speaker of the whole video."""
         for video in videos:
             if video.episode and "episode" in self.together:
                 self._tie(video, ("episode", video.episode), "")
         for video in videos:
             if video.speaker in self.videos:
-                # Nobody named a speaker: it is itself, or the version whose place it took.
+                # Without a named speaker, this is the video itself or the version that it replaced.
                 self._tie(video, ("video", video.speaker), "")
             elif "speaker" in self.together:
                 self._tie(video, ("speaker", video.speaker), "")
 
     def join_speakers(self, videos: Sequence[VideoTies], *, settled: bool) -> None:
-        """By the speakers of single samples: those that have a split, or all."""
+        """Join videos by the speakers of single samples: of those with a split, or of all."""
         if "speaker" not in self.together:
             return
-        said = [
+        counts = [
             (-n, video.sha256, speaker)
             for video in videos
             for speaker, n in (video.settled_speakers if settled else video.speakers)
         ]
-        for _, sha256, speaker in sorted(said):
+        for _, sha256, speaker in sorted(counts):
             self._tie(self.videos[sha256], ("speaker", speaker), speaker, settled=settled)
 
     def _tie(self, video: VideoTies, to: Node, speaker: str, *, settled: bool = True) -> None:
@@ -119,11 +119,11 @@ class _Ties:
         if video.split is not None and settled:
             self._clashes.add(to[1])
         if video.split is None or speaker or _is_homeless(video):
-            # Samples that are new in an old video can still be kept apart.
+            # New samples of an old video can still be held back.
             self._held[video.sha256].add(speaker)
 
     def _join(self, one: Node, other: Node) -> bool:
-        """Make two sets one; False when they have two splits."""
+        """Join two sets; returns False if they have different splits."""
         one, other = self._root(one), self._root(other)
         splits = {self._split[root] for root in (one, other) if root in self._split}
         if len(splits) == 2:
@@ -142,26 +142,28 @@ class _Ties:
         return root
 
     def groups(self) -> Groups:
-        """What came of it. A group is called like the first of its speakers, or else of its videos."""
+        """The groups, each named after the first of its speakers, or else of its videos."""
         sets: defaultdict[Node, list[VideoTies]] = defaultdict(list)
         for video in self.videos.values():
             sets[self._root(("video", video.sha256))].append(video)
         held = {sha256: frozenset(names) for sha256, names in self._held.items()}
-        found = Groups({}, {}, {}, {}, held, tuple(sorted(self._clashes)))
+        groups = Groups({}, {}, {}, {}, held, tuple(sorted(self._clashes)))
         for root, videos in sets.items():
-            name = min(self._name(video) for video in videos)
-            found.of.update((video.sha256, name) for video in videos)
-            found.all[name] = sum(video.samples for video in videos)
-            found.new[name] = sum(self._new(video) for video in videos)
+            name = min(
+                video.sha256
+                if "speaker" not in self.together or video.sha256 in self._apart
+                else video.speaker
+                for video in videos
+            )
+            groups.of.update((video.sha256, name) for video in videos)
+            groups.all[name] = sum(video.samples for video in videos)
+            groups.new[name] = sum(self._new(video) for video in videos)
             if root in self._split:
-                found.fixed[name] = self._split[root]
-        return found
-
-    def _name(self, video: VideoTies) -> str:
-        alone = "speaker" not in self.together or video.sha256 in self._apart
-        return video.sha256 if alone else video.speaker
+                groups.fixed[name] = self._split[root]
+        return groups
 
     def _new(self, video: VideoTies) -> int:
+        """Active samples of a video without a split that are not held back."""
         held = self._held.get(video.sha256, set())
         if "" in held:
             return 0

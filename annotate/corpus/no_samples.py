@@ -1,4 +1,4 @@
-"""What to say where no sample takes part: none was cut, rules keep all of them out, or none has a split."""
+"""Errors for projects without active samples: none was cut, all are rejected, or none has a split."""
 
 from annotate.errors import NothingToDo
 from annotate.wording import counted, either
@@ -20,12 +20,12 @@ def no_samples(session: Session) -> NothingToDo:
 
 
 def no_split(session: Session) -> NothingToDo | None:
-    """The error for a command that needs a split where no sample has one; None where one has."""
+    """The error for a command that needs a split when no sample has one; else None."""
     counts = stats.samples(session)
     if not counts or counts.keys() != {""}:
         return None
     return NothingToDo(
         f"{counted(counts[''], 'sample')} "
         f"{either(counts[''], 'has no split, and is', 'have no split, and are')} not asked",
-        hint="`annotate recheck` gives them one after a killed run, or tells what stands against it",
+        hint="`annotate recheck` assigns one after a killed run, or tells what prevents it",
     )

@@ -1,18 +1,19 @@
-"""Paths of files as the database keeps them."""
+"""The form in which the database stores paths of files."""
 
 import hashlib
 
 LONGEST_PATH = 2_000
-"""Bytes of a path that the database keeps whole: Postgres takes no more than about 2,700 into an index."""
+"""Longest path, in bytes, that is stored whole; an index of Postgres holds at most about 2,700 bytes."""
 
 
 def storable(path: str) -> str:
-    """`path` without lone surrogates, which no database and no terminal takes; unequal paths stay unequal."""
+    """`path` with lone surrogates escaped, which databases and terminals refuse; unequal paths stay
+    unequal."""
     return path.replace("\\", "\\\\").encode("utf-8", "backslashreplace").decode()
 
 
 def path_key(path: str) -> str:
-    """`path` as the database keeps it: storable, and one that is too long for an index ends with its hash."""
+    """`path` in storable form; if it is too long for an index, its end is replaced by a hash."""
     whole = storable(path).encode()
     if len(whole) <= LONGEST_PATH:
         return whole.decode()

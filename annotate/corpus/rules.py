@@ -1,4 +1,4 @@
-"""What the rules say about measured samples: judged when they are cut, and again when the rules change."""
+"""Judges measured samples by the rules of the settings: when they are cut, and when the rules change."""
 
 import hashlib
 import json
@@ -18,27 +18,28 @@ from db.engine import Session
 from db.videos import add_event
 
 _RANGES = {"share": (0.0, 1.0), "correlation": (-1.0, 1.0)}
-"""By unit: a limit outside, such as one in percent, would take everything, or nothing."""
+"""Range of the measurements by unit; limits outside, such as percentages, would accept everything or
+nothing."""
 
 
 class Rules:
     """The rules of the settings."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises `UnknownName` for a rule about a check that does not exist, `ConfigError` for one that does
-        not fit what its check measures."""
+        """Raises `UnknownName` for a rule about an unknown check, and `ConfigError` for limits that do not
+        fit the check."""
         self.by_check = settings.rules()
         for name, rule in self.by_check.items():
             _require_fit(name, rule)
         self.repeats = settings.repeats
-        said = {name: asdict(rule) for name, rule in self.by_check.items()}
-        whole = json.dumps([said, settings.repeats.model_dump()], sort_keys=True)
-        self.hash = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        settings_of = {name: asdict(rule) for name, rule in self.by_check.items()}
+        serialized = json.dumps([settings_of, settings.repeats.model_dump()], sort_keys=True)
+        self.hash = hashlib.sha256(serialized.encode()).hexdigest()[:16]
         self.hash_before_settling = f"{self.hash}?"
-        """Of videos whose samples were judged one by one, but not yet against those of others."""
+        """Marks videos whose samples were judged one by one, but not yet compared with those of others."""
 
     def judge(self, measures: Mapping[str, float | str | None]) -> list[Verdict]:
-        """One verdict per measured fact, sorted by check."""
+        """One verdict per measurement, sorted by check."""
         return [
             judge(name, value, self.by_check[name]) if name in self.by_check else Verdict(name, value, True)
             for name, value in sorted(measures.items())
@@ -46,9 +47,9 @@ class Rules:
 
 
 def rejudge(session: Session, rules: Rules) -> list[str]:
-    """Judge again, from what was measured, whatever was judged by other rules.
+    """Judge again, from the stored measurements, the samples that were judged by other rules.
 
-    Returns a warning for each rule that passes samples only because its check was never measured on them.
+    Returns a warning for each rule that passes samples only because they lack a measurement.
     """
     done = (rules.hash, rules.hash_before_settling)
     stale = checks.judged_by_others(session, *done)
@@ -69,7 +70,8 @@ def rejudge(session: Session, rules: Rules) -> list[str]:
 
 
 def settle_duplicates(session: Session, rules: Rules, *, moved: bool) -> None:
-    """Judge samples against those of others, when any is new, was judged anew or got its split (`moved`)."""
+    """Compare samples with those of other videos, if any is new, was judged anew or got its split
+    (`moved`)."""
     pending = checks.judged_by_others(session, rules.hash)
     if pending or moved:
         judge_duplicates(session, rules.repeats)
@@ -99,7 +101,7 @@ def _require_fit(name: str, rule: Rule) -> None:
 
 
 def judge(name: str, value: float | str | None, rule: Rule) -> Verdict:
-    """Whether a measured value keeps to a rule; what could not be told passes."""
+    """The verdict of a rule on a measurement; a missing value passes."""
     check = CHECKS.get(name)()
     why = ""
     if isinstance(value, str):

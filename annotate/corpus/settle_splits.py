@@ -1,4 +1,4 @@
-"""Give splits at the end of an ingest, and draw those anew that nobody depends on yet."""
+"""Assigns splits at the end of an ingest, and draws those anew that nobody depends on yet."""
 
 from dataclasses import dataclass, field
 
@@ -12,25 +12,24 @@ from db.engine import Session
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of the splits."""
+    """Which splits were assigned and changed."""
 
     given: int = 0
-    """Videos that have a split now and had none, or another one."""
+    """Videos that got a split, or another one."""
     changed: bool = False
     """Whether a sample got a split, or another one."""
     moved: int = 0
-    """Samples that take part and were in another split before."""
+    """Active samples that were in another split before."""
     warnings: list[str] = field(default_factory=list)
 
 
 def settle_splits(session: Session, settings: Settings, fixed: set[str]) -> Settled:
-    """Give a split to every group of videos that has none, and perhaps another one to groups that have.
+    """Assign a split to every group of videos without one, and possibly another one to other groups.
 
-    `fixed` are the videos of `groups.fixed_videos`. While there is none, all splits are drawn anew, so that
-    they depend on what the project holds and not on the order in which it came. Later, only groups without a
-    fixed video may move, and only when a split is off by more than a third of its target share (`is_off`)
-    and drawing them anew brings the shares nearer to it.
-    """
+    `fixed` are the videos of `groups.fixed_videos`. While there are none, all splits are drawn anew, so that
+    they depend on the content of the project and not on the order in which it came. Later, only groups
+    without a fixed video may move, and only if a split deviates by more than a third from its target share
+    (`is_off`) and drawing anew reduces the deviation."""
     shares = {split: settings.splits.share(split) for split in Split}
     counts = videos.samples_per_split(session)
     unsettled = groups.something_to_settle(session)
@@ -49,13 +48,13 @@ def settle_splits(session: Session, settings: Settings, fixed: set[str]) -> Sett
             moved = sum(before[sha256].samples - before[sha256].unsettled for sha256 in moving)
             groups.release_splits(session, moving)
     if moved and fixed:
-        warnings.append(_announced(division, moved, len(moving)))
+        warnings.append(_moved_warning(division, moved, len(moving)))
     given, kept_back = groups.give_splits(session, division.splits, division.groups.held)
     changed = unsettled or bool(moving)
     return Settled(given, changed, moved, [*warnings, *division.warnings(kept_back)])
 
 
-def _announced(division: Division, samples: int, in_videos: int) -> str:
+def _moved_warning(division: Division, samples: int, in_videos: int) -> str:
     held = dict.fromkeys(Split, 0)
     for sha256, split in division.splits.items():
         held[split] += division.samples[sha256]

@@ -1,4 +1,4 @@
-"""Which split each group of videos belongs to: drawn anew until somebody is asked, then kept."""
+"""Assigns groups of videos to splits; drawn anew until the first question, then kept."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,14 +13,14 @@ from db.groups import VideoTies
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """The splits that new videos get."""
+    """The splits of videos, including new ones."""
 
     splits: dict[str, Split]
-    """By sha256, of every video whose group has or gets a split."""
+    """Split of every video whose group has or gets one, by sha256."""
     groups: Groups
     shares: Mapping[Split, float]
     samples: Mapping[str, int]
-    """By sha256: how many samples take part."""
+    """Active samples of each video, by sha256."""
 
     @property
     def deviation(self) -> float:
@@ -31,65 +31,68 @@ class Division:
         return deviation(held, self.shares)
 
     def warnings(self, kept_back: int) -> list[str]:
-        """What people should know of it; `kept_back` samples get no split."""
-        return [*_torn(self.groups, kept_back), *_too_large(self.groups, self.shares)]
+        """Warnings for people; `kept_back` samples get no split."""
+        return [*_clashing(self.groups, kept_back), *_too_large(self.groups, self.shares)]
 
 
 def divide(
     ties: Iterable[VideoTies],
-    repeats: Iterable[tuple[str, str]],
+    duplicates: Iterable[tuple[str, str]],
     counts: Mapping[Split, int],
     settings: Settings,
 ) -> Division:
-    """Which split each video belongs to; `repeats` are pairs of the same sound, `counts` as for `assign`."""
+    """Assign each video to a split; `duplicates` are pairs with the same sound, `counts` as for `assign`."""
     ties = list(ties)
-    found = group(ties, repeats, settings.splits.together)
+    groups = group(ties, duplicates, settings.splits.together)
     shares = {split: settings.splits.share(split) for split in Split}
     chosen = assign(
-        {name: new for name, new in found.new.items() if new or name in found.fixed},
-        fixed=found.fixed,
+        {name: new for name, new in groups.new.items() if new or name in groups.fixed},
+        fixed=groups.fixed,
         counts=counts,
         shares=shares,
         seed=settings.project.seed,
     )
     splits = {
         sha256: chosen[name]
-        for sha256, name in found.of.items()
-        if name in chosen and not found.is_held(sha256)
+        for sha256, name in groups.of.items()
+        if name in chosen and not groups.is_held(sha256)
     }
-    return Division(splits, found, shares, {one.sha256: one.samples for one in ties})
+    return Division(splits, groups, shares, {one.sha256: one.samples for one in ties})
 
 
 def free_videos(
     ties: Iterable[VideoTies],
-    repeats: Iterable[tuple[str, str]],
+    duplicates: Iterable[tuple[str, str]],
     fixed: Collection[str],
     together: Collection[str],
 ) -> set[str]:
-    """The videos that nothing ties to one of `fixed` (sha256), so that their splits may move."""
-    group_of = group((one.released() for one in ties), repeats, together).of
+    """The videos that nothing ties to one of `fixed` (sha256), so that their splits may change."""
+    group_of = group((one.released() for one in ties), duplicates, together).of
     held = {group_of[sha256] for sha256 in fixed if sha256 in group_of}
     return {sha256 for sha256, name in group_of.items() if name not in held}
 
 
 def redraw(
-    ties: Sequence[VideoTies], repeats: Iterable[tuple[str, str]], free: Collection[str], settings: Settings
+    ties: Sequence[VideoTies],
+    duplicates: Iterable[tuple[str, str]],
+    free: Collection[str],
+    settings: Settings,
 ) -> Division:
-    """What `divide` gives when the `free` videos have no split yet, and all others keep theirs."""
+    """`divide` as if the `free` videos had no split yet; all others keep theirs."""
     counts = dict.fromkeys(Split, 0)
     for one in ties:
         if one.split is not None and one.sha256 not in free:
             counts[one.split] += one.samples - one.unsettled
     released = [one.released() if one.sha256 in free else one for one in ties]
-    return divide(released, repeats, counts, settings)
+    return divide(released, duplicates, counts, settings)
 
 
 FURTHEST = 1 / 3
-"""A split is off when its share of the samples differs from its target by more than this part of it."""
+"""Largest accepted relative deviation of a split's share of the samples from its target."""
 
 
 def deviation(counts: Mapping[Split, int], shares: Mapping[Split, float]) -> float:
-    """How far the split that is furthest off is from its target share, as a part of that target."""
+    """The largest relative deviation of a split from its target share."""
     total = sum(counts.values())
     if not total:
         return 0.0
@@ -97,20 +100,20 @@ def deviation(counts: Mapping[Split, int], shares: Mapping[Split, float]) -> flo
 
 
 def deviation_of(share: float, target: float) -> float:
-    """How far a share is from its target, as a part of that target."""
+    """The relative deviation of a share from its target."""
     return abs(share - target) / target
 
 
 def is_off(deviation: float) -> bool:
-    """Whether that is too far."""
+    """Whether a deviation is too large."""
     return deviation > FURTHEST + 1e-9
 
 
-def _too_large(found: Groups, shares: Mapping[Split, float]) -> list[str]:
+def _too_large(groups: Groups, shares: Mapping[Split, float]) -> list[str]:
     """A warning when one group of several videos leaves the other splits short."""
-    total = sum(found.all.values())
-    name, most = max(found.all.items(), key=lambda item: (item[1], item[0]), default=("", 0))
-    count = sum(of == name for of in found.of.values())
+    total = sum(groups.all.values())
+    name, most = max(groups.all.items(), key=lambda item: (item[1], item[0]), default=("", 0))
+    count = sum(of == name for of in groups.of.values())
     if count < 2 or most <= max(shares.values()) * total:
         return []
     return [
@@ -121,20 +124,21 @@ def _too_large(found: Groups, shares: Mapping[Split, float]) -> list[str]:
     ]
 
 
-def _torn(found: Groups, kept_back: int) -> list[str]:
+def _clashing(groups: Groups, kept_back: int) -> list[str]:
+    """Warnings about held back samples, and about speakers, episodes and videos in two splits."""
     warnings = []
     if kept_back:
-        names = sorted({name or sha256[:12] for sha256, held in found.held.items() for name in held})
+        names = sorted({name or sha256[:12] for sha256, held in groups.held.items() for name in held})
         warnings.append(
             f"{counted(kept_back, 'sample')} {either(kept_back, 'gets', 'get')} no split, and "
             f"{either(kept_back, 'is', 'are')} not asked, because {either(kept_back, 'it ties', 'they tie')} "
             f"groups that are in different splits, and these stay as they are: {some(names)}"
         )
-    if count := len(found.clashes):
+    if count := len(groups.clashes):
         warnings.append(
             f"{counted(count, 'speaker, episode or video', 'speakers, episodes and videos')} "
             f"{either(count, 'is', 'are')} in two splits already, and "
-            f"{either(count, 'stays', 'stay')} there: {some(list(found.clashes))}"
+            f"{either(count, 'stays', 'stay')} there: {some(list(groups.clashes))}"
         )
     return warnings
 
@@ -152,19 +156,23 @@ def assign(
     shares: Mapping[Split, float],
     seed: int,
 ) -> dict[str, Split]:
-    """The split of every group of `groups` (name -> samples).
+    """The split of each of `groups` (samples by name).
 
-    A group in `fixed` keeps its split. `counts` are the samples that each split holds already, `shares`
-    what it should hold of all. New groups come in the order of a hash of their name, so neither arrival
-    nor size decides; each goes where most samples are missing. With three groups or more, old and new,
-    no split stays empty.
+    A group in `fixed` keeps its split. `counts` are the samples that each split has already, `shares` the
+    target shares. New groups are assigned in the order of a hash of their name, so that neither arrival nor
+    size matters; each goes to the split that lacks most samples. With three groups or more, no split stays
+    empty.
     """
     chosen = {name: fixed[name] for name in groups if name in fixed}
     held = {split: counts.get(split, 0) for split in Split}
     for name, split in chosen.items():
         held[split] += groups[name]
     total = sum(counts.values()) + sum(groups.values())
-    new = sorted(groups.keys() - chosen.keys(), key=lambda name: _order(name, seed))
+
+    def order(name: str) -> str:
+        return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogatepass")).hexdigest()
+
+    new = sorted(groups.keys() - chosen.keys(), key=order)
     used = set(fixed.values())
     for position, name in enumerate(new):
         empty = [split for split in Split if split not in used]
@@ -175,7 +183,3 @@ def assign(
         held[split] += groups[name]
         used.add(split)
     return chosen
-
-
-def _order(name: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogatepass")).hexdigest()

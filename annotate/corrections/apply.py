@@ -1,4 +1,4 @@
-"""Makes corrections by hand: cuts what has to be cut, then writes everything in one transaction."""
+"""Applies corrections by hand: cuts new clips, then writes everything in one transaction."""
 
 import getpass
 import os
@@ -32,27 +32,27 @@ from db.models import BY_HAND, SampleStatus
 from db.samples import words_of
 
 SHOWN = 1_000
-"""Changes that a report lists."""
+"""Maximum number of changes in a report."""
 
 
 @dataclass(frozen=True, slots=True)
 class CorrectionReport:
-    """What was corrected; in a dry run, what would be."""
+    """The corrections that were made, or in a dry run would be made."""
 
     changes: list[Change]
-    """One for each value that changes, at most `SHOWN`."""
+    """One for each changed value, at most `SHOWN`."""
     changed: int
-    """Samples that were corrected."""
+    """Number of corrected samples."""
     unchanged: int
-    """Samples that were named and are so already."""
+    """Number of named samples that already had the requested values."""
     new_samples: list[str]
-    """Ids of samples that were cut instead of others; empty in a dry run."""
+    """Ids of new samples that replace others; empty in a dry run."""
     retired: list[str]
-    """Ids of samples that these replace; their answers stay with them."""
+    """Ids of the replaced samples; their answers stay with them."""
     withdrawn: int
-    """Questions that nobody has to answer any more."""
+    """Number of withdrawn questions."""
     asked_again: int
-    """Questions that wait to be sent by the next `annotate pull` or `annotate next-batch`."""
+    """Number of questions that the next `annotate pull` or `annotate next-batch` will send."""
     author: str
     warnings: list[str]
     dry_run: bool
@@ -69,21 +69,19 @@ class _Outcome:
 
 
 def author_of(project: Project, by: str | None) -> str:
-    """Who corrects: as the option says, else `corrections.by`, else the login name.
+    """The author of corrections: the option, else `corrections.by`, else the login name.
 
     Raises `UsageError` for an empty name.
     """
-    name = by if by is not None else project.settings.corrections.by or _login()
+    name = by if by is not None else project.settings.corrections.by
+    if by is None and not name:
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):  # a container may have no name for its user
+            name = f"user {os.getuid()}"
     if not tidy(name):
-        raise UsageError("the name of who corrects is empty", hint="--by NAME, or leave it out")
+        raise UsageError("the author's name is empty", hint="--by NAME, or leave it out")
     return tidy(name)
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may have no name for its user
-        return f"user {os.getuid()}"
 
 
 def correct(
@@ -94,16 +92,22 @@ def correct(
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> CorrectionReport:
-    """Make the corrections that `make_plan` works out, all or none; a dry run writes and cuts nothing.
+    """Make all corrections of the plan that `make_plan` returns, or none; a dry run writes nothing.
 
-    Raises `UsageError` for what cannot be corrected so, `AnnotateError` when a new clip cannot be cut,
+    Raises `UsageError` for invalid corrections, `AnnotateError` when a new clip cannot be cut, and
     `ProjectBusy` while another command writes.
     """
     author = author_of(project, by)
     rules = Rules(project.settings)
     with project.writing(wait_seconds=LOCK_SECONDS):
         with reading(project.engine) as session:
-            plan = _checked(session, make_plan)
+            try:
+                plan = make_plan(session)
+                require_disjoint(session, plan)
+            except InvalidCorrection as error:
+                raise UsageError(
+                    str(error), hint="nothing was changed; annotate samples list shows samples"
+                ) from error
             wanted = _wanted(session, plan.cuts)
         outcome = _Outcome()
         if not dry_run and (plan.changes or plan.cuts):
@@ -125,19 +129,8 @@ def correct(
     )
 
 
-def _checked(session: Session, make_plan: Callable[[Session], CorrectionPlan]) -> CorrectionPlan:
-    try:
-        plan = make_plan(session)
-        require_disjoint(session, plan)
-    except InvalidCorrection as error:
-        raise UsageError(
-            str(error), hint="nothing was changed; annotate samples list shows samples"
-        ) from error
-    return plan
-
-
 def _wanted(session: Session, cuts: Sequence[NewSample]) -> dict[str, list[Corrected]]:
-    """By video, ordered: what has to be cut."""
+    """The samples to cut, ordered, by video."""
     spoken = corrections.languages(session, [name for cut in cuts for name in cut.predecessors])
     wanted: dict[str, list[Corrected]] = {}
     for cut in sorted(cuts, key=lambda cut: (cut.video, cut.span)):
@@ -158,7 +151,7 @@ def _write(
         _put_speaker(session, name, speaker, author, plan.reasons[name])
         row = session.get_one(models.Sample, name)
         if row.split is not None and homes.get(speaker, row.split) != row.split:
-            row.split = None  # given back, or held back with a reason, when splits are settled
+            row.split = None  # assigned again, or held back with a reason, when splits are settled
     for name, decision in plan.decisions.items():
         _decide(session, name, decision.accepted, author, plan.reasons[name])
     replaced = _put_cuts(session, rules, plan.cuts, made, author, outcome)
@@ -186,7 +179,7 @@ def _put_text(session: Session, rules: Rules, name: str, text: str, author: str,
     remember_text(session, name, text)
     share = session.get(models.SampleCheck, (name, "speech"))
     if share is None:
-        return  # nothing was ever measured on it, as on an imported sample
+        return  # imported samples have no measurements
     spoken = corrections.languages(session, [name]).get(name, "")
     measures = measure_text(corrections.segment_of(row), share.value or 0.0, spoken)
     checks.measure_again(session, name, rules.judge(measures))
@@ -213,7 +206,7 @@ def _put_cuts(
     session: Session, rules: Rules, cuts: Sequence[NewSample], made: Mapping[str, Sequence[PreparedSample]],
     author: str, outcome: _Outcome,
 ) -> dict[str, tuple[str, ...]]:  # fmt: skip
-    """Store the new samples and retire those they replace; by new id, the ids of those."""
+    """Store the new samples and retire the replaced ones; returns the ids of the latter by new id."""
     replaced: dict[str, tuple[str, ...]] = {}
     ordered = sorted(cuts, key=lambda cut: (cut.video, cut.span))
     prepared = [one for sha256 in sorted(made) for one in made[sha256]]
@@ -265,27 +258,27 @@ def _put_cut(
 
 
 def _withdraw_unused(session: Session, sample_ids: Sequence[str]) -> int:
-    """Take back the questions about those of the samples that take no part now; returns how many."""
+    """Withdraw the questions about samples that are no longer used; returns how many."""
     rows = [session.get_one(models.Sample, name) for name in sample_ids]
     unused = sorted({row.id for row in rows if row.status != SampleStatus.OK or row.split is None})
     return sum(withdrawals.withdraw_of_samples(session, unused, "its sample takes no part").values())
 
 
 def _rejected(session: Session, sample_ids: Sequence[str]) -> list[str]:
-    """A line for each new sample that the checks reject."""
-    found = samples.failures(session, sample_ids)
+    """A warning for each new sample that the checks reject."""
+    reasons_of = samples.failures(session, sample_ids)
     return [
-        f"the new sample {name} is rejected ({found[name]}): annotate samples accept {name} --reason WHY"
+        f"the new sample {name} is rejected ({reasons_of[name]}): annotate samples accept {name} --reason WHY"
         for name in sample_ids
         if session.get_one(models.Sample, name).status == SampleStatus.REJECTED
     ]
 
 
 def _judged_before(session: Session, texts: Mapping[str, str]) -> list[str]:
-    judged = [one for one in reask.judged_on_other_text(session) if one.sample_id in texts]
-    if not judged:
+    questions = [one for one in reask.judged_on_other_text(session) if one.sample_id in texts]
+    if not questions:
         return []
     return [
-        f"{counted(len(judged), 'finished question')} {either(len(judged), 'was', 'were')} judged on the "
-        "earlier transcript: the answers count, and exports say which text was judged"
+        f"{counted(len(questions), 'finished question')} {either(len(questions), 'was', 'were')} judged on "
+        "the earlier transcript: the answers count, and exports say which text was judged"
     ]

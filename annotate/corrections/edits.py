@@ -8,26 +8,26 @@ from annotate.types import Segment
 
 
 class InvalidCorrection(ValueError):
-    """A correction that cannot be made; the message says why, in terms of the sample."""
+    """A correction that cannot be made; the message names the sample and the reason."""
 
 
 class Decision(StrEnum):
-    """What somebody decides about a sample whatever its checks say; the value is for people."""
+    """A decision about a sample that overrules its checks; the value is shown to people."""
 
     ACCEPT = "accepted by hand"
     REJECT = "rejected by hand"
     FORGET = "as the checks say"
-    """Take an earlier decision back."""
+    """Revoke an earlier decision."""
 
     @property
     def accepted(self) -> bool | None:
-        """As `db.checks.decide` takes it."""
+        """The decision in the form of `db.checks.decide`."""
         return None if self is Decision.FORGET else self is Decision.ACCEPT
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What somebody wants of one sample; None leaves a value as it is."""
+    """Requested changes of one sample; None leaves a value as it is."""
 
     sample_id: str
     transcript: str | None = None
@@ -39,21 +39,21 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A transcript with where it comes from."""
+class SourcedText:
+    """A transcript with its origin."""
 
     segment: Segment
-    """Its times are those of the new sample."""
+    """The text with the times of the new sample."""
     origin: str
 
 
 @dataclass(frozen=True, slots=True)
 class NewSample:
-    """A sample that is to be cut instead of others."""
+    """A sample that will be cut and replaces others."""
 
     video: str
     predecessors: tuple[str, ...]
-    text: Text
+    text: SourcedText
     speaker: str
     speaker_origin: str
     decision: Decision | None
@@ -61,13 +61,13 @@ class NewSample:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Start and end in microseconds, before they are moved to pictures."""
+        """Start and end in microseconds, before they are moved to frames."""
         return self.text.segment.start_us, self.text.segment.end_us
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that changes, for people."""
+    """One changed value, for reports."""
 
     sample: str
     field: str
@@ -77,17 +77,16 @@ class Change:
 
 @dataclass(slots=True)
 class CorrectionPlan:
-    """Everything that is to be written."""
+    """All changes that will be written; dictionaries are by sample id."""
 
     texts: dict[str, str] = field(default_factory=dict)
     speakers: dict[str, str] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
-    """By sample id."""
     cuts: list[NewSample] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     unchanged: int = 0
-    """Samples of which nothing changes."""
+    """Number of samples without a change."""
 
 
 def tidy(text: str) -> str:
@@ -97,10 +96,10 @@ def tidy(text: str) -> str:
 
 
 def seconds(time_us: int) -> str:
-    """With three decimals, as tables have it."""
+    """Seconds with three decimals, as in the tables."""
     return f"{time_us / 1e6:.3f}"
 
 
 def span_text(span: tuple[int, int]) -> str:
-    """A stretch of time, for people."""
+    """Start and end in seconds, for messages."""
     return f"{seconds(span[0])} to {seconds(span[1])} s"

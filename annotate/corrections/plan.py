@@ -1,4 +1,4 @@
-"""Works out what corrections by hand would change, and refuses those that cannot be; writes nothing."""
+"""Plans the changes of corrections by hand, and refuses invalid ones; writes nothing."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from annotate.corrections.edits import (
     Edit,
     InvalidCorrection,
     NewSample,
-    Text,
+    SourcedText,
     seconds,
     span_text,
     tidy,
@@ -24,38 +24,38 @@ from db.engine import Session
 from db.models import BY_HAND, INACTIVE, SampleStatus, VideoOrigin
 
 LEAST_US = 100_000
-"""No sample is shorter, whoever cuts it."""
+"""Minimum length of a sample in microseconds."""
 MILLISECOND_US = 1_000
 NAME_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TargetValues:
     """The values that a sample should have."""
 
     span: tuple[int, int]
-    """Start and end in microseconds, before they are moved to pictures."""
+    """Start and end in microseconds, before they are moved to frames."""
     transcript: str
     speaker: str
     status: str | None
-    """None: any."""
+    """None means any status."""
 
 
-def is_cut_as(session: Session, sample_id: str, wanted: Wanted) -> bool:
-    """Whether a retired sample was replaced by one with exactly the wanted values, which is still in use."""
+def is_cut_as(session: Session, sample_id: str, target: TargetValues) -> bool:
+    """Whether a retired sample was replaced by one with exactly the target values that is still in use."""
     video = session.get_one(models.Sample, sample_id).video_sha256
     return any(
         sample_id in row.predecessors
         and row.status not in INACTIVE
-        and wanted.span in corrections.spans_asked_for(session, row.id)
-        and (tidy(row.transcript), tidy(speaker_of(session, row))) == (wanted.transcript, wanted.speaker)
-        and wanted.status in (None, row.status)
+        and target.span in corrections.spans_asked_for(session, row.id)
+        and (tidy(row.transcript), tidy(speaker_of(session, row))) == (target.transcript, target.speaker)
+        and target.status in (None, row.status)
         for row in corrections.of_video(session, video)
     )
 
 
 def require_active(row: models.Sample | None, sample_id: str) -> models.Sample:
-    """The sample, if it can be corrected. Raises `InvalidCorrection`."""
+    """The sample `row`. Raises `InvalidCorrection` if it cannot be corrected."""
     if row is None:
         raise InvalidCorrection(f"there is no sample {sample_id}")
     if row.status == SampleStatus.RETIRED:
@@ -70,7 +70,7 @@ def require_active(row: models.Sample | None, sample_id: str) -> models.Sample:
 
 
 def speaker_of(session: Session, row: models.Sample) -> str:
-    """Who talks in the sample as far as it is known: named or guessed for it, or named for its video."""
+    """The speaker that was named or guessed for the sample, or named for its video; empty if unknown."""
     video = session.get_one(models.Video, row.video_sha256)
     return row.speaker or ("" if video.speaker == video.sha256 else video.speaker)
 
@@ -82,7 +82,9 @@ def add_edit(session: Session, plan: CorrectionPlan, edit: Edit) -> None:
     text = None if text == row.transcript else text
     speaker = _new_speaker(session, row, edit.speaker)
     span = _new_span(session, row, edit)
-    decision = _new_decision(session, row, edit)
+    decision = edit.decision
+    if decision is not None and decision.accepted is checks.decision(session, row.id):
+        decision = None
     if decision in (Decision.ACCEPT, Decision.REJECT) and not edit.reason.strip():
         raise InvalidCorrection(f"sample {row.id} cannot be {decision} without a reason")
     changes = list(_changes(session, row, text, speaker, span, decision))
@@ -106,18 +108,10 @@ def add_edit(session: Session, plan: CorrectionPlan, edit: Edit) -> None:
     )  # fmt: skip
 
 
-def _new_decision(session: Session, row: models.Sample, edit: Edit) -> Decision | None:
-    """None where nothing changes."""
-    before = checks.decision(session, row.id)
-    if edit.decision is None or edit.decision.accepted is before:
+def _new_speaker(session: Session, row: models.Sample, requested: str | None) -> str | None:
+    if requested is None:
         return None
-    return edit.decision
-
-
-def _new_speaker(session: Session, row: models.Sample, said: str | None) -> str | None:
-    if said is None:
-        return None
-    name, known = tidy(said), speaker_of(session, row)
+    name, known = tidy(requested), speaker_of(session, row)
     if name == known:
         return None
     if not name:
@@ -130,7 +124,7 @@ def _new_speaker(session: Session, row: models.Sample, said: str | None) -> str 
 
 
 def _new_span(session: Session, row: models.Sample, edit: Edit) -> tuple[int, int] | None:
-    """The new start and end, or None where they stay: a millisecond is no change."""
+    """The new start and end, or None if they stay; differences below a millisecond do not count."""
     start = _moved(row.start_us, edit.start_us)
     end = _moved(row.end_us, edit.end_us)
     if (start, end) == (row.start_us, row.end_us):
@@ -144,7 +138,7 @@ def _moved(old_us: int, new_us: int | None) -> int:
 
 
 def require_span(session: Session, row: models.Sample, start_us: int, end_us: int) -> None:
-    """Raise `InvalidCorrection` unless the stretch can be a sample of the same video."""
+    """Raise `InvalidCorrection` unless the interval can be a sample of the same video."""
     video = session.get_one(models.Video, row.video_sha256)
     if video.origin == VideoOrigin.IMPORTED:
         raise InvalidCorrection(
@@ -178,25 +172,22 @@ def _changes(
         yield Change(row.id, "status", row.status, decision.value)
 
 
-def _text_of(row: models.Sample, span: tuple[int, int], text: str | None) -> Text:
-    """What is said in a new cut: what somebody wrote, else the words that lie in it, else the same text."""
+def _text_of(row: models.Sample, span: tuple[int, int], text: str | None) -> SourcedText:
+    """The text of a new cut: the corrected one, else the words within it, else the same text."""
     if text is not None:
-        return Text(Segment(*span, text, text), BY_HAND if text != row.transcript else row.transcript_origin)
+        return SourcedText(
+            Segment(*span, text, text), BY_HAND if text != row.transcript else row.transcript_origin
+        )
     return _within(row, span)
 
 
-def _within(row: models.Sample, span: tuple[int, int]) -> Text:
+def _within(row: models.Sample, span: tuple[int, int]) -> SourcedText:
     own = corrections.segment_of(row)
-    held = TimedWords(tuple(pieces([_cue(own)]))).among(span) if own.words else []
+    cue = Cue(own.start_us, own.end_us, own.text, own.raw, own.speaker, own.words)
+    held = TimedWords(tuple(pieces([cue]))).among(span) if own.words else []
     if not own.words or len(held) == len(own.words):
-        return Text(replace(own, start_us=span[0], end_us=span[1]), row.transcript_origin)
-    return Text(with_words(Segment(*span), held), row.transcript_origin if held else "")
-
-
-def _cue(segment: Segment) -> Cue:
-    return Cue(
-        segment.start_us, segment.end_us, segment.text, segment.raw, segment.speaker, segment.words
-    )  # fmt: skip
+        return SourcedText(replace(own, start_us=span[0], end_us=span[1]), row.transcript_origin)
+    return SourcedText(with_words(Segment(*span), held), row.transcript_origin if held else "")
 
 
 def add_split(
@@ -207,12 +198,13 @@ def add_split(
     texts: Sequence[str],
     reason: str,
 ) -> None:
-    """Put into the plan that a sample becomes several. Raises `InvalidCorrection`."""
+    """Add the split of a sample to the plan. Raises `InvalidCorrection`."""
     row = require_active(session.get(models.Sample, sample_id), sample_id)
     edges = [row.start_us, *sorted(set(at_us)), row.end_us]
     if any(not row.start_us < at < row.end_us for at in at_us):
         raise InvalidCorrection(
-            f"sample {row.id} lasts from {span_text((row.start_us, row.end_us))}: split it between these"
+            f"sample {row.id} lasts from {span_text((row.start_us, row.end_us))}: split it between "
+            "these times"
         )
     parts = list(pairwise(edges))
     for start, end in parts:
@@ -224,12 +216,12 @@ def add_split(
         )
     if not texts and row.transcript and not row.words:
         raise InvalidCorrection(
-            f"nobody knows which words of sample {row.id} come before the cut: give --transcript "
+            f"it is unknown which words of sample {row.id} come before the cut: give --transcript "
             f"{len(parts)} times; its text is {row.transcript!r}"
         )
     for number, span in enumerate(parts):
         text = tidy(texts[number]) if texts else None
-        new = Text(Segment(*span, text, text), BY_HAND) if text is not None else _within(row, span)
+        new = SourcedText(Segment(*span, text, text), BY_HAND) if text is not None else _within(row, span)
         plan.cuts.append(
             NewSample(row.video_sha256, (row.id,), new, row.speaker, row.speaker_origin, None, reason.strip())
         )
@@ -244,7 +236,7 @@ def add_merge(
     speaker: str | None,
     reason: str,
 ) -> None:
-    """Put into the plan that several samples become one. Raises `InvalidCorrection`."""
+    """Add the merge of several samples to the plan. Raises `InvalidCorrection`."""
     rows = [require_active(session.get(models.Sample, name), name) for name in dict.fromkeys(sample_ids)]
     if len(rows) < 2:
         raise InvalidCorrection("name two samples or more to merge")
@@ -264,7 +256,7 @@ def add_merge(
     origin = BY_HAND if text is not None or len(origins) > 1 else next(iter(origins), "")
     plan.cuts.append(
         NewSample(
-            rows[0].video_sha256, tuple(row.id for row in rows), Text(whole, origin),
+            rows[0].video_sha256, tuple(row.id for row in rows), SourcedText(whole, origin),
             named or rows[0].speaker, BY_HAND if named else rows[0].speaker_origin, None, reason.strip(),
         )
     )  # fmt: skip
@@ -285,10 +277,9 @@ def _merged(rows: Sequence[models.Sample], span: tuple[int, int]) -> Segment:
 
 
 def require_disjoint(session: Session, plan: CorrectionPlan) -> None:
-    """See that no two samples of a video overlap in the end. Raises `InvalidCorrection`.
+    """Raise `InvalidCorrection` if two samples of a video would overlap.
 
-    Samples that rules reject, and that nobody corrected, give way: a new sample that reaches into one
-    replaces it.
+    Rejected samples that nobody corrected give way: a new sample that overlaps one replaces it.
     """
     replaced = {name for cut in plan.cuts for name in cut.predecessors}
     for sha256 in dict.fromkeys(cut.video for cut in plan.cuts):
@@ -302,19 +293,21 @@ def require_disjoint(session: Session, plan: CorrectionPlan) -> None:
         cuts = [cut for cut in plan.cuts if cut.video == sha256]
         for number, cut in enumerate(plan.cuts):
             if cut.video == sha256:
-                hit = [r for r in kept if _overlap(cut.span, (r.start_us, r.end_us))]
-                _require_weak(cut, hit, weak)
-                plan.cuts[number] = replace(cut, predecessors=(*cut.predecessors, *(r.id for r in hit)))
-        for one, other in pairwise(sorted(cuts, key=lambda cut: cut.span)):
-            if _overlap(one.span, other.span):
+                overlapped = [r for r in kept if _overlap(cut.span, (r.start_us, r.end_us))]
+                _require_weak(cut, overlapped, weak)
+                plan.cuts[number] = replace(
+                    cut, predecessors=(*cut.predecessors, *(r.id for r in overlapped))
+                )
+        for first, second in pairwise(sorted(cuts, key=lambda cut: cut.span)):
+            if _overlap(first.span, second.span):
                 raise InvalidCorrection(
-                    f"the new cuts of {', '.join(one.predecessors)} ({span_text(one.span)}) and of "
-                    f"{', '.join(other.predecessors)} ({span_text(other.span)}) overlap"
+                    f"the new cuts of {', '.join(first.predecessors)} ({span_text(first.span)}) and of "
+                    f"{', '.join(second.predecessors)} ({span_text(second.span)}) overlap"
                 )
 
 
-def _require_weak(cut: NewSample, hit: Iterable[models.Sample], weak: Collection[str]) -> None:
-    for row in hit:
+def _require_weak(cut: NewSample, overlapped: Iterable[models.Sample], weak: Collection[str]) -> None:
+    for row in overlapped:
         if row.id not in weak:
             raise InvalidCorrection(
                 f"the new cut of {', '.join(cut.predecessors)} ({span_text(cut.span)}) overlaps sample "

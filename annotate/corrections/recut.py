@@ -1,4 +1,4 @@
-"""Cuts samples whose ends somebody changed, in worker processes and with the code that ingest uses."""
+"""Cuts samples whose start or end was corrected, in worker processes and with the code of ingest."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -36,10 +36,10 @@ LISTED = 3
 def recut(
     project: Project, wanted: Mapping[str, Sequence[Corrected]], progress: Progress = SILENT
 ) -> dict[str, tuple[PreparedSample, ...]]:
-    """Cut the ordered, disjoint samples of each video (sha256), and write their files into the media folder.
+    """Cut the ordered, disjoint samples of each video (by sha256) and write their files to the media folder.
 
-    Each returned sample has its ends at frames, and was measured by every check. Raises `AnnotateError` when
-    a video is no longer where it was ingested from or cannot be cut; files of other samples stay.
+    Each returned sample starts and ends at frames, and has the measurements of all checks. Raises
+    `AnnotateError` when a video is no longer at its path or cannot be cut; files of other samples stay.
     """
     settings = project.settings.ingest
     executor = EXECUTORS.get(settings.executor)(address=settings.address)
@@ -77,7 +77,7 @@ def recut(
 def _samples(
     outcome: Finished[VideoJob, VideoOutcome | CannotWrite] | Failed[VideoJob],
 ) -> tuple[PreparedSample, ...]:
-    """The samples of a video that was cut. Raises `AnnotateError` when it could not be."""
+    """The samples of a video. Raises `AnnotateError` when it could not be cut."""
     job = outcome.unit
     name = job.source or str(job.path)
     if isinstance(outcome, Failed):

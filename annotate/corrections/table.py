@@ -1,4 +1,4 @@
-"""The table of samples that people correct in a spreadsheet: written, and read back without guessing."""
+"""Writes the table of samples that people correct in a spreadsheet, and reads it back without guessing."""
 
 import csv
 import hashlib
@@ -16,47 +16,50 @@ from annotate.errors import UsageError
 COLUMNS = ("sample", "video", "start", "end", "speaker", "transcript", "status", "reason", "checks", "state")
 EDITABLE = ("start", "end", "speaker", "transcript", "status")
 READ_ONLY = ("video",)
-"""What a row is about: another value there means that rows and ids got mixed up."""
+"""Columns that must not change; another value there means that rows and ids were mixed up."""
 GUARDED = "=+-@'\t\r"
-"""A spreadsheet takes a cell that begins so for a formula; it is written with an apostrophe in front."""
+"""A cell that begins with one of these is a formula to spreadsheets; an apostrophe in front prevents it."""
 ERRORS = ("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NUM!", "#NULL!", "#SPILL!")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _LIKE_A_DATE = re.compile(r"\d{1,4}([-/.:])\d{1,2}(\1\d{1,4})?")
 _DATE = re.compile(r"[\d.,:/\- ]+|\d{1,2}[-. ]+[^\W\d]{3,4}\.?([-. ]+\d{2,4})?|[^\W\d]{3,4}\.?[-. ]+\d{2,4}")
 _TRUTHS = ("TRUE", "FALSE", "WAHR", "FALSCH", "VRAI", "FAUX", "VERDADERO", "FALSO", "VERO")
 _STATE_LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopabcdef")
-"""A spreadsheet reads digits as numbers, so the mark of a row's state has none."""
+"""Digits are replaced by letters in the hash of a row's state, because spreadsheets read them as numbers."""
 HINT = "export the table again with `annotate samples export`, or correct the cells that are named"
 
 
 class DamagedCell(ValueError):
-    """A cell that cannot be read without guessing; the message says why."""
+    """A cell cannot be read without guessing; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table, as somebody left it."""
+    """One row of a corrected table."""
 
     line: int
-    """Of the file, from 1; a cell with line breaks makes a row of several lines."""
+    """Its first line in the file, from 1; a cell may contain line breaks."""
     cells: Mapping[str, str]
-    """By column."""
+    """Cells by column."""
     decimal_comma: bool
-    """The file separates cells by semicolons or tabs, so that a comma can only be a decimal one."""
+    """Whether cells are separated by semicolons or tabs, so that a comma is a decimal separator."""
     fault: str = ""
-    """Why its cells cannot be assigned to columns; empty where they can."""
+    """Why its cells cannot be assigned to columns; empty if they can."""
 
 
 def state_of(values: Mapping[str, str]) -> str:
-    """A mark of what can be edited of a sample, to tell whether it changed since the table was written."""
-    said = "\x1f".join(values[name] for name in EDITABLE)
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:8].translate(_STATE_LETTERS)
+    """A hash of the editable values of a sample, which shows whether it changed after the table was
+    written."""
+    values_text = "\x1f".join(values[name] for name in EDITABLE)
+    return (
+        hashlib.sha256(values_text.encode("utf-8", "surrogatepass")).hexdigest()[:8].translate(_STATE_LETTERS)
+    )
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    """Write a new CSV file that spreadsheets open as it is meant: UTF-8 with a mark, no cell a formula.
+    """Write a new CSV file that spreadsheets open correctly: UTF-8 with byte order mark, and no formulas.
 
-    Raises `UsageError` when `path` exists: it may hold somebody's corrections.
+    Raises `UsageError` when `path` exists, because it may hold corrections.
     """
     try:
         with path.open("x", encoding="utf-8-sig", newline="") as stream:
@@ -72,7 +75,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
 
 
 def guard(cell: str) -> str:
-    """The cell so that no spreadsheet takes it for a formula."""
+    """The cell in a form that no spreadsheet reads as a formula."""
     return f"'{cell}" if cell and cell[0] in GUARDED else cell
 
 
@@ -82,10 +85,10 @@ def unguard(cell: str) -> str:
 
 
 def read_table(path: Path) -> tuple[list[Row], list[str]]:
-    """The rows of a table that a spreadsheet may have saved, and warnings; empty lines are passed over.
+    """The rows of a table that a spreadsheet may have saved, and warnings; empty lines are skipped.
 
-    The separator is a comma, a semicolon or a tab; the encoding UTF-8 or, with its mark, UTF-16. Raises
-    `UsageError` for a file that is no such table, naming the line.
+    The separator is a comma, a semicolon or a tab; the encoding is UTF-8 or, with byte order mark, UTF-16.
+    Raises `UsageError` with the line for a file that is not such a table.
     """
     text = _text(path)
     delimiter, header_line = _delimiter(path, text)
@@ -103,7 +106,12 @@ def read_table(path: Path) -> tuple[list[Row], list[str]]:
                 columns = [cell.strip().lower() for cell in cells]
                 warnings += _check_columns(path, columns)
                 continue
-            fault = _miscounted(columns, cells)
+            fault = ""
+            if len(cells) < len(columns) or any(cell.strip() for cell in cells[len(columns) :]):
+                fault = (
+                    f"it has {len(cells)} cells, but there are {len(columns)} columns: a text that "
+                    "contains a separator or a line break has to be in double quotes"
+                )
             named = zip(columns, cells, strict=False)
             values = {} if fault else {name: unguard(cell) for name, cell in named if name}
             rows.append(Row(line, values, delimiter != ",", fault))
@@ -131,7 +139,7 @@ def _text(path: Path) -> str:
 
 
 def _delimiter(path: Path, text: str) -> tuple[str, int]:
-    """What separates the cells, and the number of the line with the names of the columns."""
+    """The separator of the cells, and the number of the line with the names of the columns."""
     for number, line in enumerate(text.splitlines()[:5], start=1):
         if re.match(r"\"?sep=", line.strip(), re.IGNORECASE) or not line.strip(" ,;\t"):
             continue
@@ -141,13 +149,13 @@ def _delimiter(path: Path, text: str) -> tuple[str, int]:
                 return delimiter, number
         break
     raise UsageError(
-        f"{path} has no line with the names of the columns, of which one is `sample`",
+        f"{path} has no line with the names of the columns, which include `sample`",
         hint="`annotate samples export FILE.csv` writes such a table",
     )
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> list[str]:
-    """Raises `UsageError` for a name that comes twice or is a slip; warns of names that mean nothing here."""
+    """Warnings about unknown columns. Raises `UsageError` for duplicate and misspelt names."""
     named = [name for name in columns if name]
     if twice := sorted({name for name in named if named.count(name) > 1}):
         raise UsageError(f"{path} has the column {twice[0]!r} twice", hint="keep one of them")
@@ -159,54 +167,44 @@ def _check_columns(path: Path, columns: Sequence[str]) -> list[str]:
         raise UsageError(
             f"{path} has none of the columns {', '.join(EDITABLE)}, so it corrects nothing", hint=HINT
         )
-    return [f"columns that mean nothing here were passed over: {', '.join(unknown)}"] if unknown else []
-
-
-def _miscounted(columns: Sequence[str], cells: Sequence[str]) -> str:
-    """What is wrong with the number of cells; empty where nothing is."""
-    if len(cells) < len(columns) or any(cell.strip() for cell in cells[len(columns) :]):
-        return (
-            f"it has {len(cells)} cells, but there are {len(columns)} columns: a text with a separator or a "
-            "line break in it has to stand in double quotes"
-        )
-    return ""
+    return [f"unknown columns were ignored: {', '.join(unknown)}"] if unknown else []
 
 
 def read_seconds(cell: str, stored_us: int, decimal_comma: bool) -> int:
-    """Microseconds that a cell says, `stored_us` where it says the same. Raises `DamagedCell`."""
+    """The time in a cell in microseconds; `stored_us` if it is unchanged. Raises `DamagedCell`."""
     text = cell.strip()
     if text == seconds(stored_us):
         return stored_us
     if not _NUMBER.fullmatch(text):
-        raise DamagedCell(f"{text!r} is no number of seconds")
+        raise DamagedCell(f"{text!r} is not a number of seconds")
     if "," in text:
         if not decimal_comma:
-            raise DamagedCell(f"{text!r} has a comma, which may be a decimal one or not: write a point")
+            raise DamagedCell(f"{text!r} has a comma, which may be a decimal comma or not: write a point")
         text = text.replace(",", ".")
     number = float(text)
     if not math.isfinite(number) or abs(number) > 1e7:
-        raise DamagedCell(f"{cell.strip()!r} is no time in a video")
+        raise DamagedCell(f"{cell.strip()!r} is not a time in a video")
     stored = round(stored_us / 1e6, 3)
     if stored and round(number, 3) == round(stored * 1000, 3):
         raise DamagedCell(
-            f"{cell.strip()!r} is a thousand times {seconds(stored_us)}: a spreadsheet took the decimal "
-            "point for a separator of thousands"
+            f"{cell.strip()!r} is a thousand times {seconds(stored_us)}: a spreadsheet read the decimal "
+            "point as a thousands separator"
         )
     return stored_us if abs(number - stored) < 5e-4 else round(number * 1e6)
 
 
 def read_text(cell: str, stored: str) -> str:
-    """The tidied text of a cell. Raises `DamagedCell` where a spreadsheet changed it, not a person."""
+    """The tidied text of a cell. Raises `DamagedCell` if a spreadsheet changed it, not a person."""
     text = tidy(cell)
     if text == tidy(stored):
         return stored
     if text in ERRORS:
         raise DamagedCell(
-            f"{text} is what a spreadsheet makes of a text that begins with =: write {stored!r} again"
+            f"{text} is what spreadsheets make of a text that begins with =: write {stored!r} again"
         )
     if _damaged_number(text, stored):
         raise DamagedCell(
-            f"{stored!r} became {text!r}, which a spreadsheet makes of numbers and dates: import the column "
+            f"{stored!r} became {text!r}, as spreadsheets convert numbers and dates: import the column "
             "as text, or correct this one by `annotate samples edit`"
         )
     if stored and text == "".join(c if c.isascii() else "?" for c in stored):
@@ -217,7 +215,7 @@ def read_text(cell: str, stored: str) -> str:
 
 
 def _damaged_number(text: str, stored: str) -> bool:
-    """Whether a text is what spreadsheets make of another one that they take for a number, date or truth."""
+    """Whether a spreadsheet converts `stored`, read as a number, date or truth value, to `text`."""
     if stored.lower() in ("true", "false"):
         return text.lower() == stored.lower() or text in _TRUTHS
     if _LIKE_A_DATE.fullmatch(stored) and _DATE.fullmatch(text):
@@ -229,7 +227,7 @@ def _damaged_number(text: str, stored: str) -> bool:
 
 
 def _is_mojibake(text: str) -> bool:
-    """Whether a text is UTF-8 that was read as one of the encodings of western Europe."""
+    """Whether a text is UTF-8 that was decoded as a western European encoding."""
     if text.isascii():
         return False
     for encoding in ("cp1252", "latin-1"):
@@ -241,14 +239,14 @@ def _is_mojibake(text: str) -> bool:
 
 
 def damaged_id(cell: str, ids: Sequence[str]) -> str:
-    """What a spreadsheet did to the id of a sample, in words; empty where that cannot be told."""
+    """A message about what a spreadsheet did to the id of a sample; empty if unknown."""
     text = cell.strip().replace(",", ".")
     if not _NUMBER.fullmatch(text):
         return ""
     number = float(text)
     for sample_id in ids:
         if sample_id.isdigit() and math.isclose(float(sample_id), number, rel_tol=1e-4):
-            return f"a spreadsheet took the id {sample_id} for a number"
+            return f"a spreadsheet read the id {sample_id} as a number"
         if re.fullmatch(r"\d+e\d+", sample_id) and math.isclose(float(sample_id), number, rel_tol=1e-4):
-            return f"a spreadsheet took the id {sample_id} for a number"
-    return "it looks like a number that a spreadsheet made of an id"
+            return f"a spreadsheet read the id {sample_id} as a number"
+    return "it looks like a number that a spreadsheet made from an id"

@@ -1,1 +1,1 @@
-"""Builds the dataset of a project, and takes in those that others made."""
+"""Builds the dataset of a project, and imports datasets."""

@@ -1,4 +1,4 @@
-"""Build the dataset of all finished samples, with names that are safe and splits that do not leak."""
+"""Builds the dataset of all finished samples, with safe names and without leaks between splits."""
 
 import re
 from collections import Counter, defaultdict
@@ -19,19 +19,19 @@ from db.engine import reading
 from db.reask import judged_texts
 
 NAME_LENGTH = 32
-"""Tools of the field keep ids in columns this wide."""
+"""Maximum length of ids in common tools."""
 MISSING_WORDS = frozenset({"na", "nan", "null", "none", "true", "false"})
-"""Names that readers of tables take for a missing value."""
+"""Names that table readers convert to missing or boolean values."""
 BLOCK = 256
-"""Samples whose features are read at once."""
+"""Number of samples whose features are read at once."""
 
 
 def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modality, "FeatureReader"]]:
-    """The dataset, and its features' readers, which tell afterwards whether they were used.
+    """The dataset, and the readers of its features, which know afterwards whether they were used.
 
-    Raises `NothingToDo` when no sample is finished (without a hint where the next command is one),
-    `ExportError` when a group is in two splits, `ConfigError` when the settings require labels that nobody
-    is asked for.
+    Raises `NothingToDo` when no sample is finished (without a hint if the next command is the hint),
+    `ExportError` when a group is in two splits, and `ConfigError` when the settings require labels that no
+    pass asks for.
     """
     tasks = required_tasks(project)
     with reading(project.engine) as session:
@@ -48,7 +48,10 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
             hint = _transcript_hint(project)
         elif "too few raters" in left_out:
             hint = "let more people judge, or lower export.min_raters in annotate.toml"
-        raise NothingToDo(_nothing_finished(samples, left_out), hint=hint)
+        if not samples:
+            raise NothingToDo("there are no samples to export", hint=hint)
+        reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
+        raise NothingToDo(f"no sample is finished ({reasons})", hint=hint)
     require_no_leak(rows, project.settings.splits.together)
     features = {m: FeatureReader(project, m, [row.sample_id for row in rows], bar) for m in UNIMODAL}
     name = project.settings.project.name
@@ -104,38 +107,38 @@ def finished_rows(
 
 
 def _speaker(sample: DatasetSample, video_ids: Mapping[str, str]) -> str:
-    """Whoever was named, for the sample or else for its video; else what was told by ear, if anything was.
+    """The speaker named for the sample or else for its video; else the one guessed by diarization.
 
-    A guessed name means nothing outside its video, so it gets the video's name in front.
+    A guessed name is meaningless outside its video, so it is prefixed with the video's name.
     """
     if _is_guessed(sample, video_ids):
-        return f"{video_ids[sample.video_sha256]}:{sample.talks}"
-    return sample.talks if sample.talks and not sample.guessed else sample.speaker
+        return f"{video_ids[sample.video_sha256]}:{sample.sample_speaker}"
+    return sample.sample_speaker if sample.sample_speaker and not sample.guessed else sample.speaker
 
 
 def _is_guessed(sample: DatasetSample, video_ids: Mapping[str, str]) -> bool:
-    """Whether nobody named the speaker, so that a guess stands in."""
+    """Whether the speaker is a guess, because nobody named one."""
     return sample.guessed and sample.speaker in video_ids
 
 
 def _usable_labels(
     project: Project, sample: DatasetSample, labels: Mapping[str, Label], tasks: Sequence[Task]
 ) -> tuple[dict[str, Label], str]:
-    """The labels that enough raters gave, and why the sample is left out all the same (or nothing)."""
-    known = {task.id for task in project.settings.tasks()}
-    wide = {t: v for t, v in labels.items() if t in known and v.raters >= project.settings.export.min_raters}
-    missing = [task for task in tasks if task.id not in wide]
+    """The labels with enough raters, and the reason why the sample is left out; empty if it is not."""
+    known, least = {task.id for task in project.settings.tasks()}, project.settings.export.min_raters
+    usable = {t: label for t, label in labels.items() if t in known and label.raters >= least}
+    missing = [task for task in tasks if task.id not in usable]
     if sample.rejected:
-        return wide, "rejected"
+        return usable, "rejected"
     if sample.split is None:
-        return wide, "no split yet"
+        return usable, "no split yet"
     if not missing:
-        return wide, ""
+        return usable, ""
     if not sample.transcript and any(task.modality is Modality.TEXT for task in missing):
-        return wide, "no transcript"
+        return usable, "no transcript"
     if all(task.id in labels for task in missing):
-        return wide, "too few raters"
-    return wide, "partly labelled" if labels else "not labelled"
+        return usable, "too few raters"
+    return usable, "partly labelled" if labels else "not labelled"
 
 
 def require_no_leak(rows: Sequence[DatasetRow], together: Collection[str]) -> None:
@@ -145,11 +148,11 @@ def require_no_leak(rows: Sequence[DatasetRow], together: Collection[str]) -> No
         splits = defaultdict(set)
         for row in rows:
             splits[getattr(row, key)].add(row.split)
-        for name, found in sorted(splits.items()):
-            if len(found) > 1:
+        for name, splits_of_name in sorted(splits.items()):
+            if len(splits_of_name) > 1:
                 raise ExportError(
-                    f"the {word} {name!r} is in two splits: {', '.join(sorted(found))}",
-                    hint="scores on such a dataset mean nothing: "
+                    f"the {word} {name!r} is in two splits: {', '.join(sorted(splits_of_name))}",
+                    hint="scores on such a dataset are meaningless: "
                     + (
                         "correct the names in the transcript or table, or "
                         "leave speakers out of splits.together"
@@ -160,9 +163,9 @@ def require_no_leak(rows: Sequence[DatasetRow], together: Collection[str]) -> No
 
 
 def short_names(names: Mapping[str, str]) -> dict[str, str]:
-    """A short name for each video (sha256 -> file name), safe in a path and a table, different for each.
+    """A unique short name for each video (sha256 -> file name) that is safe in paths and tables.
 
-    The file name where that will do; else cleaned, with some of the hash.
+    The file name if it is suitable; else the cleaned file name with a part of the hash.
     """
     taken = Counter(name.lower() for name in names.values())
     short = {s: n if taken[n.lower()] == 1 and _is_safe(n) else _cleaned(n, s) for s, n in names.items()}
@@ -181,15 +184,8 @@ def _cleaned(name: str, sha256: str) -> str:
     return f"{clean}-{ending}" if clean else ending
 
 
-def _nothing_finished(samples: Sequence[DatasetSample], left_out: Mapping[str, int]) -> str:
-    if not samples:
-        return "there are no samples to export"
-    reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
-    return f"no sample is finished ({reasons})"
-
-
 class FeatureReader:
-    """Features of one modality, read block by block in the order of the rows, when first asked for."""
+    """Features of one modality, read lazily in blocks in the order of the rows."""
 
     def __init__(self, project: Project, modality: Modality, sample_ids: list[str], bar: Bar) -> None:
         self.used = False
@@ -198,7 +194,7 @@ class FeatureReader:
         self._block: dict[str, NDArray[np.float32]] = {}
 
     def __call__(self, sample_id: str) -> NDArray[np.float32]:
-        """(frames, dim)."""
+        """The features of a sample, (frames, dim)."""
         self.used = True
         if sample_id not in self._block:
             from annotate.corpus.features import read_features
@@ -211,7 +207,7 @@ class FeatureReader:
 
 
 class _FeatureNames(Mapping[Modality, str]):
-    """The extractors' names, found when first asked for: a format without features needs no extractor."""
+    """The names of the extractors, computed lazily, because formats without features need no extractor."""
 
     def __init__(self, project: Project) -> None:
         self._project = project

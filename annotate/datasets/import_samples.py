@@ -13,7 +13,7 @@ from annotate.types import Split
 from annotate.wording import counted, either
 from db import duplicates, groups, imports, removal, videos
 from db.engine import Session
-from db.imports import NewSample, NewVideo, Stored
+from db.imports import NewSample, NewVideo, StoredSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ImportPlan:
     """Sample id of each utterance; empty for one in a table of answers that is not in the corpus."""
     videos: list[NewVideo]
     samples: list[NewSample]
-    known: Mapping[str, Stored]
+    known: Mapping[str, StoredSample]
     """By sample id: what is stored already."""
     retired: list[str]
     """Ids of samples that the corpus no longer has."""
@@ -75,7 +75,9 @@ def make_plan(
     return ImportPlan(name, ids, new_videos, new_samples, known, retired, warnings)
 
 
-def _plan_answers(session: Session, name: str, ids: Sequence[str], known: Mapping[str, Stored]) -> ImportPlan:
+def _plan_answers(
+    session: Session, name: str, ids: Sequence[str], known: Mapping[str, StoredSample]
+) -> ImportPlan:
     if not known:
         listed = ", ".join(imports.corpora(session)) or "none yet"
         raise UsageError(f"no corpus called {name!r} was imported", hint=f"known: {listed}")
@@ -94,7 +96,7 @@ def _plan_answers(session: Session, name: str, ids: Sequence[str], known: Mappin
     return ImportPlan(name, present, [], [], known, [], warnings)
 
 
-def _require_same_corpus(name: str, known: Mapping[str, Stored], retired: Sequence[str]) -> None:
+def _require_same_corpus(name: str, known: Mapping[str, StoredSample], retired: Sequence[str]) -> None:
     present = sum(not stored.retired for stored in known.values())
     if present and 2 * len(retired) > present:
         raise UsageError(
@@ -131,7 +133,7 @@ def _require_homes(utterances: Sequence[Utterance], homes: Mapping[str, Split]) 
 
 
 def _require_unmoved(
-    utterances: Sequence[Utterance], ids: Sequence[str], known: Mapping[str, Stored]
+    utterances: Sequence[Utterance], ids: Sequence[str], known: Mapping[str, StoredSample]
 ) -> None:
     moved = [
         (utterance, before)

@@ -1,4 +1,4 @@
-"""Puts a finished export where an earlier one lies, without a moment at which either could be lost."""
+"""Replaces an earlier export by a new one, without a moment at which either could be lost."""
 
 import hashlib
 import json
@@ -17,23 +17,23 @@ from annotate.errors import ExportError, UsageError
 from exporters.manifest import FILE_NAME, DamagedManifest, read_manifest
 
 NEW, OLD, RECORD = "new", "old", "export.json"
-"""In the temporary folder beside a destination: the export that is being written, the one that it replaces,
-and the name of the destination, so that the next export puts the old one back after a kill."""
+"""Names in the temporary folder beside a destination: the new export, the old export, and the file with the
+name of the destination, with which the next export restores the old one after a kill."""
 _CHOOSE = "choose a folder that does not exist yet"
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What lies at the destination and may be replaced."""
+    """The earlier export at the destination, which may be replaced."""
 
     files: Mapping[str, tuple[int, int]]
-    """Size and time of change of every file that the earlier export wrote, by relative path."""
+    """Size and modification time of every file of the earlier export, by relative path."""
 
 
 def require_replaceable(dest: Path, format: str, project: str) -> Earlier:
-    """What the export to `dest` replaces: nothing, or an unchanged export of the same format and project.
+    """The export that the one to `dest` replaces: none, or an unchanged one of the same format and project.
 
-    Raises `UsageError` when something else lies there, or files that were changed or added since.
+    Raises `UsageError` when `dest` contains anything else, or files that were changed or added since.
     """
     if not dest.exists():
         return Earlier({})
@@ -55,7 +55,9 @@ def require_replaceable(dest: Path, format: str, project: str) -> Earlier:
             hint=f"move them away, or {_CHOOSE}",
         )
     changed = [
-        name for name in sorted(written.keys() & present.keys()) if not _is(present[name], written[name])
+        name
+        for name in sorted(written.keys() & present.keys())
+        if not _has_hash(present[name], written[name])
     ]
     if changed:
         raise UsageError(
@@ -70,12 +72,12 @@ def _manifest(dest: Path) -> Mapping[str, Any] | None:
         return read_manifest(dest)
     except DamagedManifest as error:
         raise UsageError(
-            f"{dest / FILE_NAME} is damaged: {error}; what the earlier export wrote cannot be told",
+            f"{dest / FILE_NAME} is damaged: {error}; the files of the earlier export are unknown",
             hint=f"restore that file from a copy, or {_CHOOSE}",
         ) from error
 
 
-def _is(path: Path, sha256: str) -> bool:
+def _has_hash(path: Path, sha256: str) -> bool:
     """Whether `path` is a plain file with that hash. Raises `UsageError` when it cannot be read."""
     if path.is_symlink() or not path.is_file():
         return False
@@ -87,17 +89,16 @@ def _is(path: Path, sha256: str) -> bool:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    found = path.lstat()
-    return found.st_size, found.st_mtime_ns
+    stat_result = path.lstat()
+    return stat_result.st_size, stat_result.st_mtime_ns
 
 
 @contextmanager
 def all_or_nothing(dest: Path, earlier: Earlier) -> Iterator[Path]:
-    """A folder that takes the name `dest` when the block ends well; until then `earlier` keeps it.
+    """A folder that is renamed to `dest` when the block ends without error; until then `earlier` stays.
 
-    Killed at any moment, it leaves at `dest` the old folder, the new one, or none; then `recover` puts the
-    old one back. Raises `OSError` when nothing can be written there, `ExportError` when something else took
-    the name meanwhile.
+    If it is killed, `dest` is the old folder, the new one, or missing; then `recover` restores the old one.
+    Raises `OSError` when the folder cannot be written, and `ExportError` when `dest` changed meanwhile.
     """
     scratch = dest.with_name(temporary.temporary_name())
     new, old = scratch / NEW, scratch / OLD
@@ -119,21 +120,22 @@ def all_or_nothing(dest: Path, earlier: Earlier) -> Iterator[Path]:
         kept = _discard(scratch, dest)
         if kept is not None:
             raise ExportError(
-                f"{dest} changed while the export was written; what lay there before is in {kept} now",
-                hint=f"look into both: of {kept.name} only unchanged files of an earlier export were deleted",
+                f"{dest} changed while the export was written; its earlier content is in {kept} now",
+                hint=f"look into both: only unchanged files of the earlier export were deleted "
+                f"in {kept.name}",
             )
 
 
 def recover(dest: Path) -> None:
-    """Put back what killed exports to the folder of `dest` had moved aside, and delete what they left.
+    """Restore the exports that killed exports beside `dest` had moved aside, and delete their leftovers.
 
-    Only folders that an export marked as its own are looked at. Raises `OSError`.
+    Only folders that an export marked as its own are touched. Raises `OSError`.
     """
     for scratch in dest.parent.glob(temporary.PATTERN):
         name = _recorded_destination(scratch)
         if name is None or (temporary.is_of_this_machine(scratch) and not temporary.is_abandoned(scratch)):
             continue
-        # Of another machine it is perhaps still at work: putting its old export back does no harm.
+        # An export of another machine may still be running; restoring its old export does no harm.
         _put_back(scratch / OLD, scratch.with_name(name))
         if temporary.is_abandoned(scratch):
             with suppress(UsageError):
@@ -161,7 +163,7 @@ def _put_back(old: Path, dest: Path) -> None:
 
 
 def _delete_earlier(old: Path, earlier: Earlier) -> None:
-    """Delete what an export wrote to `old`; files that were added or changed since then stay."""
+    """Delete the files of an export in `old`; files that were added or changed since then stay."""
     for name, stamp in earlier.files.items():
         path = old / name
         with suppress(FileNotFoundError):
@@ -169,12 +171,12 @@ def _delete_earlier(old: Path, earlier: Earlier) -> None:
                 path.unlink()
     folders = [path for path in old.rglob("*") if path.is_dir() and not path.is_symlink()]
     for folder in sorted([old, *folders], reverse=True):
-        with suppress(OSError):  # it holds what stays
+        with suppress(OSError):  # it contains files that stay
             folder.rmdir()
 
 
 def _discard(scratch: Path, dest: Path) -> Path | None:
-    """Delete an export's temporary folder. If somebody's files lie in the old export: where they are now."""
+    """Delete an export's temporary folder; returns where other files from the old export are now, if any."""
     kept = None
     if (scratch / OLD).exists():
         kept = dest.with_name(f"{dest.name}.kept-{secrets.token_hex(4)}")
@@ -184,7 +186,7 @@ def _discard(scratch: Path, dest: Path) -> Path | None:
 
 
 def _to_disk(folder: Path) -> None:
-    """Make sure that every file is on the disk before the folder gets its name."""
+    """Flush every file to disk before the folder gets its name."""
     for path in sorted(folder.rglob("*")):
         sync(path)
     sync(folder)

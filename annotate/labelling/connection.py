@@ -1,4 +1,4 @@
-"""The way from a project to the Label Studio it uses: its own local one, or the one in its settings."""
+"""Connects to the Label Studio of a project: its own local one, or the one in its settings."""
 
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def connect(project: Project) -> "LabelStudioClient":
-    """A client of a Label Studio that is there and lets us in.
+    """A client of the project's Label Studio, once it answers and accepts the token.
 
-    Raises `LabelStudioError` with the way out when it is not.
+    Raises `LabelStudioError` otherwise.
     """
     url, token = address(project)
     timeout = project.settings.labelstudio.timeout_seconds
@@ -31,9 +31,9 @@ def connect(project: Project) -> "LabelStudioClient":
 
 
 def address(project: Project) -> tuple[str, str]:
-    """URL and token of the project's Label Studio, not yet tried.
+    """URL and token of the project's Label Studio, without connecting to it.
 
-    Raises `LabelStudioError` when the local one does not run, or when the settings are not enough.
+    Raises `LabelStudioError` when the local one does not run, or when settings are missing.
     """
     settings = project.settings.labelstudio
     if settings.url:
@@ -51,6 +51,6 @@ def address(project: Project) -> tuple[str, str]:
     if credentials is None:
         raise LabelStudioError(
             f"the login of the project's Label Studio is lost ({credentials_file(project.root)} is gone)",
-            hint="annotate studio down, then annotate studio up make a new one; nothing else is lost",
+            hint="`annotate studio down`, then `annotate studio up` create a new one; nothing else is lost",
         )
     return running.url, credentials.token

@@ -1,4 +1,4 @@
-"""Make the labels from the annotations, whenever those change, and compare the stored ones with them."""
+"""Makes the labels from the annotations whenever those change, and compares stored labels with them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from db.engine import Session
 
 
 def rebuild_labels(session: Session, tasks: Sequence[Task], sample_ids: Collection[str] | None = None) -> int:
-    """Make the labels of `tasks` again, of all samples or of these; returns how many labels were made.
+    """Make the labels of `tasks` again, for all samples or for these; returns the number of labels.
 
-    The latest live answer of each rater counts. A task whose aggregator learns about raters from all samples
-    is made again for all samples, so that the labels never depend on the order in which answers came in.
+    The latest live answer of each rater counts. The labels of a task whose aggregator learns about raters are
+    always made for all samples, so that they do not depend on the order in which answers arrive.
     """
     made = 0
     for part_tasks, part_ids, aggregates in _aggregated(session, tasks, sample_ids):
@@ -26,9 +26,9 @@ def rebuild_labels(session: Session, tasks: Sequence[Task], sample_ids: Collecti
 def _aggregated(
     session: Session, tasks: Sequence[Task], sample_ids: Collection[str] | None
 ) -> Iterator[tuple[Sequence[Task], Collection[str], dict[tuple[str, str], Aggregate]]]:
-    """Tasks, ids of samples, and the labels that the live answers of these make, by (sample id, task id).
+    """Tasks, sample ids, and the labels aggregated from the live answers, by (sample id, task id).
 
-    Samples come in pieces wherever an aggregator allows that: the votes of a large corpus need much memory.
+    Samples come in chunks if the aggregator allows it, because the votes of a large corpus need much memory.
     """
     per_sample = [task for task in tasks if default_aggregator(task.dimension.kind).per_sample]
     jointly = [task for task in tasks if task not in per_sample]
@@ -57,20 +57,20 @@ def _aggregates(
 
 @dataclass(frozen=True, slots=True)
 class LabelDifference:
-    """A stored label that differs from the one that the annotations make."""
+    """A stored label that differs from the one aggregated from the annotations."""
 
     sample_id: str
     task_id: str
     stored: str
     """The value and the number of raters, such as ``0.5 by 2``; empty when no label is stored."""
     rebuilt: str
-    """The same for the label that the annotations make; empty when they make none."""
+    """The same for the aggregated label; empty when there is none."""
 
 
 def label_differences(session: Session, tasks: Sequence[Task]) -> list[LabelDifference]:
-    """Compare the stored human labels of `tasks` with those that all annotations make; changes nothing.
+    """Compare the stored human labels of `tasks` with those aggregated from all annotations; writes nothing.
 
-    Ordered by sample and task. Empty after every write of annotations, unless something is broken.
+    Ordered by sample and task. Empty after every write of annotations, unless the database is damaged.
     """
     stored = labels.stored_aggregates(session, [task.id for task in tasks])
     rebuilt: dict[tuple[str, str], Aggregate] = {}

@@ -1,4 +1,4 @@
-"""Find the question behind each task of Label Studio, and take over those that the database does not know."""
+"""Matches tasks of Label Studio with questions, and adopts those that the database does not know."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,25 +25,25 @@ class Matched:
 
     listed: Sequence[ListedTask]
     questions: Mapping[int, int]
-    """Id of the question by number of the task; tasks that are none of ours are left out."""
+    """Id of the question by task number; tasks of other programs are left out."""
     read_at: Mapping[int, str]
-    """By number of the task: time of its last change when its answers were stored; empty when never."""
+    """Time of the last change of each task when its answers were stored, by task number; empty if never."""
     pushed_at: Mapping[int, datetime]
-    """By number of a task that was known before: when it was sent."""
+    """When each task that was known before was sent, by task number."""
     doubles: Sequence[int]
     """Numbers of unanswered tasks about samples that are asked in another task."""
     withdrawn: frozenset[int]
-    """Numbers of tasks of withdrawn questions, which this program changes itself."""
+    """Numbers of the tasks of withdrawn questions, which this program changes itself."""
     unclear: frozenset[int]
-    """Numbers of tasks that were edited by hand so that nobody knows what they ask."""
+    """Numbers of tasks that were edited by hand so that their question is unknown."""
     adopted: int
     problems: Sequence[str]
 
 
 def adopt_unknown(project: Project, client: LabelStudioClient) -> list[str]:
-    """Take over questions of every pass that the database does not know, so that none is asked again.
+    """Adopt the questions of every pass that the database does not know, so that none is asked again.
 
-    Returns what there is to say about them; the caller holds `project.writing()`. Raises `LabelStudioError`.
+    Returns messages about them; the caller holds `project.writing()`. Raises `LabelStudioError`.
     """
     problems: list[str] = []
     for form in asked_forms(project, client, tuple(Modality)):
@@ -58,9 +58,8 @@ def match_tasks(
 ) -> Matched:
     """List the tasks of a form and find the question of each; the caller holds `project.writing()`.
 
-    A question that the database does not know is made again from the sample that the task names: the database
-    was restored from a backup, or the task was edited by hand. Raises `LabelStudioError`.
-    """
+    A question that the database does not know, because it was restored from a backup or the task was edited
+    by hand, is created again from the sample that the task names. Raises `LabelStudioError`."""
     listed = client.tasks(ls_project.id)
     with writing(project.engine) as session:
         questions = adoption.questions_of(session, form)
@@ -75,7 +74,7 @@ def match_tasks(
         withdrawn = frozenset(n for n, q in known.items() if q.state == QuestionState.WITHDRAWN)
         unknown = [task for task in listed if question_of_task[task.id] is None and matcher.is_ours(task)]
         asked = {q.sample_id for q in questions if q.state == QuestionState.OPEN and matcher.is_placed(q)}
-        # An unanswered task about a sample that is asked in another task would only ask it twice.
+        # An unanswered task about a sample that another task asks would only ask it twice.
         doubles = [t.id for t in unknown if matcher.can_adopt(t) and t.sample in asked and not t.annotations]
         adoptable = [task for task in unknown if matcher.can_adopt(task) and task.id not in doubles]
         new = adoption.adopt(
@@ -84,7 +83,7 @@ def match_tasks(
         )  # fmt: skip
         matched = {number: q.id for number, q in {**question_of_task, **new}.items() if q is not None}
         adoption.follow_tasks(session, ls_project.id, _tasks_of_questions(listed, matched))
-        # A restored server gives the number of a task to another question, which must stay in the queue.
+        # A restored server may give the number of a task to another question, which must stay in the queue.
         placed = withdrawals.placed(session, ls_project.id, form.modality)
         withdrawals.forget_place(session, placed - set(matched.values()))
     lost = [task for task in unknown if task.id not in new and task.id not in doubles]
@@ -97,12 +96,11 @@ def match_tasks(
 
 
 class _Matcher:
-    """Tells which question a task stands for.
+    """Finds the question of a task.
 
     A restored server gives the number of a task to another question, and people edit tasks by hand. So two of
-    three have to agree: the key, the sample, and the number; and what the task shows decides where the number
-    speaks against the other two.
-    """
+    three must agree: key, sample, and number. If the number contradicts the other two, the content of the
+    task decides."""
 
     def __init__(
         self, questions: Sequence[Question], ls_project_id: int, numbers: frozenset[int],
@@ -118,7 +116,7 @@ class _Matcher:
         self._transcripts = transcripts
 
     def question_of(self, task: ListedTask) -> Question | None:
-        """The question that a task stands for, or None when that cannot be told."""
+        """The question of a task, or None if it is unknown."""
         keyed, numbered = self.by_key.get(task.key), self.by_number.get(task.id)
         if keyed is not None and keyed.sample_id == task.sample:
             contradicted = numbered not in (None, keyed) and self.is_placed(keyed)
@@ -129,11 +127,11 @@ class _Matcher:
         return keyed if keyed is numbered else None
 
     def is_placed(self, question: Question) -> bool:
-        """Whether the number that a question has belongs to a task that is there."""
+        """Whether the task number of a question belongs to an existing task."""
         return question.ls_project_id == self._ls_project_id and question.ls_task_id in self.numbers
 
     def is_ours(self, task: ListedTask) -> bool:
-        """Whether this program made the task, as far as can be told."""
+        """Whether this program probably made the task."""
         return bool(task.key or task.sample) or task.id in self.by_number
 
     def can_adopt(self, task: ListedTask) -> bool:
@@ -143,7 +141,7 @@ class _Matcher:
         return task.id not in self.by_number or self._shows_sample(task)
 
     def _shows_sample(self, task: ListedTask) -> bool:
-        """Whether raters see the sample that the task names: its media, or its words where there are none."""
+        """Whether raters see the sample that the task names: its media, or else its text."""
         media = [address for name, address in task.shown.items() if name != "text"]
         if media:
             return all(task.sample in address for address in media)
@@ -151,7 +149,7 @@ class _Matcher:
 
 
 def _tasks_of_questions(listed: Sequence[ListedTask], matched: Mapping[int, int]) -> dict[int, list[int]]:
-    """Numbers of the tasks of each question: answered ones first, then the oldest."""
+    """Numbers of the tasks of each question, answered ones first, then the oldest."""
     tasks: dict[int, list[ListedTask]] = {}
     for task in listed:
         if task.id in matched:

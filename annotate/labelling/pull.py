@@ -1,4 +1,4 @@
-"""Pull the answers of all passes, and let the questions that they finish or free move on."""
+"""Pulls the answers of all passes, and updates the states of the questions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,18 +28,18 @@ class Advanced:
     """Questions that changed their state because of new answers or settings."""
 
     closed: int
-    """Answered or skipped by as many raters as the settings ask for."""
+    """Answered or skipped by the required number of raters."""
     withdrawn: int
-    """Not sent yet, and no longer wanted."""
+    """Not sent yet, and no longer needed."""
     released: int
     """Multimodal questions whose earlier passes are closed now."""
 
 
 def require_asked(project: Project, *, on_server: bool = False) -> None:
-    """Raise `NothingToDo` when no question was ever sent.
+    """Raise `NothingToDo` when no question was ever sent; `on_server`: whether the server was read.
 
-    Before the server was read, a project with a marker passes, because Label Studio may hold questions that
-    a restored database does not know. `on_server` says that the server was read.
+    Before that, a project with a marker passes, because Label Studio may hold questions that a restored
+    database does not know.
     """
     with reading(project.engine) as session:
         asked = outbox.asked_forms(session) or outbox.queued(session)
@@ -48,7 +48,7 @@ def require_asked(project: Project, *, on_server: bool = False) -> None:
 
 
 def asked_passes(project: Project) -> list[Modality]:
-    """The passes of the protocol, then those that it had before, whose answers are pulled as well."""
+    """The passes of the protocol, then its former passes, whose answers are pulled as well."""
     with reading(project.engine) as session:
         forms = outbox.asked_forms(session)
     return list(dict.fromkeys([*project.settings.passes, *(form.modality for form in forms)]))
@@ -58,11 +58,10 @@ def pull_answers(
     project: Project, client: LabelStudioClient, *, full: bool = False,
     when_missing: Missing = Missing.REPORT, progress: Progress = SILENT,
 ) -> Tally:  # fmt: skip
-    """Store the new and changed answers of every pass, then settle the missing ones; returns what was new.
+    """Store the new and changed answers of every pass, then settle the missing ones.
 
-    The labels of the samples concerned are made again. `full` reads every answer again. The caller holds
-    `project.writing()` and `outbox.sole_labeller`. Raises `LabelStudioError`; what was stored until then
-    stays.
+    The labels of the affected samples are made again. `full` reads every answer again. The caller holds
+    `project.writing()` and `outbox.sole_labeller`. Raises `LabelStudioError`; answers stored until then stay.
     """
     tally = Tally()
     emails = client.emails()
@@ -77,7 +76,7 @@ def pull_answers(
 
 
 def advance_questions(project: Project, *, rebuild: bool = False) -> Advanced:
-    """Close answered questions, withdraw unwanted ones, and queue those that waited for earlier passes.
+    """Close answered questions, withdraw unneeded ones, and queue those whose earlier passes are closed.
 
     `rebuild` makes every label again in the same transaction. The caller holds `project.writing()`.
     """
@@ -96,7 +95,7 @@ def _read_form(
     project: Project, client: LabelStudioClient, form: Form, emails: Mapping[int, str],
     full: bool, tally: Tally, bar: Bar,
 ) -> ReadPass | None:  # fmt: skip
-    """Store the new answers to a form; None where this Label Studio has no project for it."""
+    """Store the new answers to a form; None if this Label Studio has no project for it."""
     ls_project = find_ls_project(project, client, form)
     if ls_project is None:
         with reading(project.engine) as session:
@@ -114,8 +113,8 @@ def _leave_missing_project(
 ) -> None:
     """Withdraw the open questions of a form whose project was deleted.
 
-    It was deleted if this is the server that had it: the local one, or one that has the project of another
-    form. Otherwise the address may be wrong, and nothing is withdrawn.
+    It was deleted if this is the server that had it: the local one, or one with the project of another form.
+    Otherwise the address may be wrong, and nothing is withdrawn.
     """
     is_local = not project.settings.labelstudio.url
     if is_local or any(known_ls_project(project, client, other) for other in others):

@@ -1,4 +1,4 @@
-"""Pull the answers of one pass: store those that are new, then those that are gone."""
+"""Pulls the answers of one pass: stores new and changed answers, then settles the missing ones."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from db.models import Question, QuestionState
 
 @dataclass
 class Tally:
-    """What the passes brought, counted only when it is committed."""
+    """The results of all passes, counted when they are committed."""
 
     changes: Counter[tuple[Modality, str]] = field(default_factory=Counter)
     withdrawn: int = 0
@@ -33,13 +33,13 @@ class Tally:
     adopted: int = 0
     problems: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
-    """Why missing answers were not marked deleted, one for each pass."""
+    """Why missing answers were not marked as deleted, one reason for each pass."""
     missing: list[MissingAnswer] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class PullContext:
-    """One form of a pass that is pulled, with what every part of the pull needs."""
+    """One form that is pulled, with the data that every part of the pull needs."""
 
     project: Project
     client: LabelStudioClient
@@ -50,24 +50,24 @@ class PullContext:
 
     @property
     def modality(self) -> Modality:
-        """What its raters perceive."""
+        """The pass of the form."""
         return self.form.modality
 
     @property
     def server(self) -> str:
-        """What the origins of its answers begin with."""
+        """The prefix of the origins of its answers."""
         return self.ls_project.created_at
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """What its questions ask."""
+        """The tasks that its questions ask."""
         every = self.project.settings.tasks(self.modality)
         return tuple(task for task in every if self.form.asks(task.dimension.name))
 
 
 @dataclass
 class _Observed:
-    """What reading the changed tasks showed."""
+    """What is known after reading the changed tasks."""
 
     present: set[tuple[int, str]] = field(default_factory=set)
     """(question, origin) of the answers that are on the server."""
@@ -76,13 +76,13 @@ class _Observed:
     """Tasks with an answer that is new or changed."""
     changed_at: dict[int, str] = field(default_factory=dict)
     unusable: set[int] = field(default_factory=set)
-    """Questions of which an answer cannot be used."""
+    """Questions with an unusable answer."""
     earlier: dict[int, list[str]] = field(default_factory=dict)
-    """By task: when it was made, and when each of its answers was last changed."""
+    """When each task was made, and when each of its answers was last changed, by task."""
 
 
 class Missing(StrEnum):
-    """What to do with answers that are gone from the server, when there is doubt that people deleted them."""
+    """What to do with missing answers that may be lost instead of deleted by people."""
 
     REPORT = "report"
     DELETE = "delete"
@@ -91,29 +91,31 @@ class Missing(StrEnum):
 
 @dataclass(frozen=True)
 class ReadPass:
-    """A pass whose new answers are stored, and whose missing ones are not looked at yet."""
+    """A pass whose new answers are stored, and whose missing answers are not settled yet."""
 
     context: PullContext
     matched: Matched
     read: frozenset[int]
-    """Numbers of the tasks that were read whole."""
+    """Numbers of the tasks that were read completely."""
     observed: _Observed
 
 
 def read_pass(context: PullContext, *, full: bool, bar: Bar) -> ReadPass:
     """Store every answer of a pass that is new or changed.
 
-    Which tasks to read is decided by their time of last change and by the numbers of their answers, compared
-    with what was stored; no clock is trusted to go forward.
+    A task is read if its time of last change or the numbers of its answers differ from what is stored; clocks
+    may go back.
     """
     matched = match_tasks(context.project, context.client, context.form, context.ls_project)
     context.tally.problems += matched.problems
     context.tally.adopted += matched.adopted
     with reading(context.project.engine) as session:
-        ours = _numbers_of_tasks(live_answers(session, context.server))
+        numbers: dict[tuple[int, int], list[int]] = {}
+        for answer in live_answers(session, context.server):
+            numbers.setdefault((answer.question_id, answer.ls_task_id), []).append(answer.number)
     to_read = [
         task for task in matched.listed
-        if task.id in matched.questions and (full or _is_changed(task, matched, ours))
+        if task.id in matched.questions and (full or _is_changed(task, matched, numbers))
     ]  # fmt: skip
     observed = _Observed()
     for page in context.client.whole_tasks(context.ls_project.id, [task.id for task in to_read]):
@@ -123,28 +125,27 @@ def read_pass(context: PullContext, *, full: bool, bar: Bar) -> ReadPass:
 
 
 def settle_missing(passes: Sequence[ReadPass], when_missing: Missing) -> None:
-    """Mark the answers that are gone as deleted, and withdraw questions without a task.
+    """Mark missing answers as deleted, and withdraw questions without a task.
 
-    Where there is doubt in one pass that anybody deleted them, nothing is marked or withdrawn in any: a
-    backup restores all passes.
-    """
+    If there is doubt in one pass that people deleted them, nothing is marked or withdrawn in any pass,
+    because a backup restores all passes."""
     all_numbers = frozenset(number for read_form in passes for number in _numbers(read_form))
     live = [_live(read_form.context) for read_form in passes]
     missing = [_missing(read_form, answers) for read_form, answers in zip(passes, live, strict=True)]
     doubts = [
-        _doubt(read_form, gone, len(answers), all_numbers)
-        for read_form, gone, answers in zip(passes, missing, live, strict=True)
+        _doubt(read_form, missing_here, len(answers), all_numbers)
+        for read_form, missing_here, answers in zip(passes, missing, live, strict=True)
     ]
     doubtful = any(doubts)
-    for read_form, gone, why in zip(passes, missing, doubts, strict=True):
+    for read_form, missing_here, doubt_here in zip(passes, missing, doubts, strict=True):
         context = read_form.context
         if doubtful and when_missing is Missing.KEEP:
-            _keep(context, read_form.matched, gone)
+            _keep(context, read_form.matched, missing_here)
         elif doubtful and when_missing is Missing.REPORT:
-            context.tally.doubts += [f"{context.form.words}: {why}"] if why else []
-            context.tally.missing += describe(context.modality, gone)
+            context.tally.doubts += [f"{context.form.words}: {doubt_here}"] if doubt_here else []
+            context.tally.missing += describe(context.modality, missing_here)
         else:
-            _mark_deleted(context, gone)
+            _mark_deleted(context, missing_here)
             _withdraw_lost(context, read_form.matched)
         latest = max(
             (task.updated_at for task in read_form.matched.listed), key=datetime.fromisoformat, default=""
@@ -154,17 +155,9 @@ def settle_missing(passes: Sequence[ReadPass], when_missing: Missing) -> None:
         _remove_doubles(context, read_form.matched)
 
 
-def _numbers_of_tasks(live: Iterable[LiveAnswer]) -> dict[tuple[int, int], list[int]]:
-    """Numbers of the answers that count, by question and task; twice where the server gave one again."""
-    numbers: dict[tuple[int, int], list[int]] = {}
-    for answer in live:
-        numbers.setdefault((answer.question_id, answer.ls_task_id), []).append(answer.number)
-    return numbers
-
-
-def _is_changed(task: ListedTask, matched: Matched, ours: Mapping[tuple[int, int], list[int]]) -> bool:
-    """Whether the task changed since it was read, or holds other answers than were stored."""
-    stored = ours.get((matched.questions[task.id], task.id), [])
+def _is_changed(task: ListedTask, matched: Matched, numbers: Mapping[tuple[int, int], list[int]]) -> bool:
+    """Whether the task changed since it was read, or has other answers than those stored."""
+    stored = numbers.get((matched.questions[task.id], task.id), [])
     return (
         matched.read_at.get(task.id) != task.updated_at
         or task.annotations != len(stored)
@@ -175,7 +168,7 @@ def _is_changed(task: ListedTask, matched: Matched, ours: Mapping[tuple[int, int
 def _store_page(
     context: PullContext, matched: Matched, page: Sequence[Mapping[str, Any]], observed: _Observed
 ) -> None:
-    """Rows and labels of some tasks, in one transaction."""
+    """Store the annotations and labels of some tasks in one transaction."""
     changes: Counter[tuple[Modality, str]] = Counter()
     problems: list[str] = []
     with writing(context.project.engine) as session:
@@ -253,10 +246,10 @@ def _unusable(
     context: PullContext, log: AnnotationLog, item: Question, number: object, revision: str,
     problems: Iterable[str], *, complete: bool = True,
 ) -> list[str]:  # fmt: skip
-    """An answer that cannot be used is kept in the audit trail once, and reported whenever it is read.
+    """Record an unusable answer once in the audit trail, and return messages whenever it is read.
 
-    A pull may be killed between the two, and the question stays open for as long as the answer stands.
-    Unless it is `complete`, its rater does not count as one who has answered the question.
+    A pull may be killed between the two, and the question stays open until the answer is updated. Unless the
+    annotation is `complete`, its rater does not count as having answered the question.
     """
     messages = []
     for problem in problems:
@@ -287,7 +280,7 @@ def _others_edit(context: PullContext, item: Question, change: Change, revision:
 
 
 def _missing(read_form: ReadPass, live: Sequence[LiveAnswer]) -> list[LiveAnswer]:
-    """Those of the `live` answers that are gone from the server."""
+    """The `live` answers that are no longer on the server."""
     matched = read_form.matched
     unread = {
         number: question for number, question in matched.questions.items() if number not in read_form.read
@@ -301,14 +294,14 @@ def _missing(read_form: ReadPass, live: Sequence[LiveAnswer]) -> list[LiveAnswer
 
 
 def _live(context: PullContext) -> list[LiveAnswer]:
-    """What counts and should be on the server."""
+    """The answers that count and should be on the server."""
     with reading(context.project.engine) as session:
         kept = kept_answers(session)
         return [a for a in live_answers(session, context.server) if (a.question_id, a.origin) not in kept]
 
 
 def _numbers(read_form: ReadPass) -> set[int]:
-    """Of every answer of the pass on the server."""
+    """Numbers of all answers of the pass on the server."""
     return read_form.observed.numbers.union(*(task.answer_numbers or () for task in read_form.matched.listed))
 
 
@@ -338,7 +331,7 @@ def _mark_deleted(context: PullContext, missing: Sequence[LiveAnswer]) -> None:
 
 
 def _keep(context: PullContext, matched: Matched, missing: Sequence[LiveAnswer]) -> None:
-    """Lost answers go on counting; closed questions stay closed, and open ones can be asked again."""
+    """Keep lost answers; closed questions stay closed, and open ones can be asked again."""
     with writing(context.project.engine) as session:
         if missing:
             keep_answers(session, missing)
@@ -352,7 +345,7 @@ def _keep(context: PullContext, matched: Matched, missing: Sequence[LiveAnswer])
 
 
 def _withdraw_lost(context: PullContext, matched: Matched) -> None:
-    """Questions whose task was deleted in Label Studio can be asked again."""
+    """Withdraw questions whose task was deleted in Label Studio, so that they can be asked again."""
     with writing(context.project.engine) as session:
         lost = [item.id for item in _lost(context, session, matched)]
         context.tally.withdrawn += outbox.withdraw(session, lost, "deleted in Label Studio")
@@ -360,19 +353,21 @@ def _withdraw_lost(context: PullContext, matched: Matched) -> None:
 
 
 def _lost(context: PullContext, session: Session, matched: Matched) -> list[Question]:
-    """Open and closed questions that no task of the server stands for."""
-    there = set(matched.questions.values())
+    """Open and closed questions without a task on the server."""
+    matched_ids = set(matched.questions.values())
     asked = outbox.asked_questions(session, context.ls_project.id, context.modality)
-    return [item for item in asked if item.id not in there and item.ls_task_id not in matched.unclear]
+    return [item for item in asked if item.id not in matched_ids and item.ls_task_id not in matched.unclear]
 
 
 def _remove_doubles(context: PullContext, matched: Matched) -> None:
-    """A question may stand there twice when a slow server stored an import that was given up."""
+    """Delete second tasks of a question, which a slow server may store after a push gave up."""
     with reading(context.project.engine) as session:
         asked = outbox.asked_questions(session, context.ls_project.id, context.modality)
-        ours = {item.id: item.ls_task_id for item in asked}
+        task_of_question = {item.id: item.ls_task_id for item in asked}
     for task in matched.listed:
         question = matched.questions.get(task.id)
-        doubled = question in ours and ours[question] != task.id and not task.annotations
+        doubled = (
+            question in task_of_question and task_of_question[question] != task.id and not task.annotations
+        )
         if doubled or task.id in matched.doubles:
             context.client.delete_task(task.id)

@@ -1,4 +1,4 @@
-"""Empty the outbox: put every queued question into Label Studio, once, whatever broke before."""
+"""Pushes every queued question into Label Studio exactly once, also after interrupted pushes."""
 
 import hashlib
 import re
@@ -28,33 +28,32 @@ from db.outbox import QueuedQuestion
 CHUNK = 1000
 MARKER_FILE = ".annotate.marker"
 TITLE = 50
-"""Characters that Label Studio takes for the title of a project."""
+"""Maximum length of a project title in Label Studio."""
 PAUSES = (0.0, 0.5, 2.0)
-"""Seconds before each try: a server that was slow may still be storing what it was sent."""
+"""Seconds before each try: a slow server may still be storing an earlier request."""
 
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """What became of the outbox."""
+    """The result of a push."""
 
     pushed: int
-    """Questions that are in Label Studio now, those that were there already included."""
+    """Queued questions that are in Label Studio now, including those that were there already."""
     already_there: int
-    """Of these: found there, from a push whose end we did not see."""
+    """Questions that were there already, from an interrupted push."""
     passes: dict[str, int] = field(default_factory=dict)
-    """Pushed, by pass."""
+    """Pushed questions by pass."""
     problems: list[str] = field(default_factory=list)
     asked_again: int = 0
-    """Open questions that showed an earlier transcript of their sample: withdrawn, and queued anew."""
+    """Open questions that showed an outdated transcript, and were withdrawn and queued again."""
 
 
 def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progress = SILENT) -> PushReport:
     """Push every queued question; the caller holds `project.writing()`.
 
-    Each is looked up by its key before it is sent, so a push that died at any moment is finished by the
-    next one. A question whose media file is gone is withdrawn. Raises `LabelStudioError`, or
-    `StorageError` when clips cannot be fetched; what was pushed until then stays, the rest stays queued.
-    """
+    Each is looked up by its key before it is sent, so the next push completes one that was killed at any
+    moment. Questions whose media file is gone are withdrawn. Raises `LabelStudioError`, or `StorageError`
+    when clips cannot be fetched; what was pushed until then stays, the rest stays queued."""
     with outbox.sole_pusher(project.engine):
         fetch_questions(project, progress)
         problems = _withdraw_without_media(project)
@@ -63,18 +62,18 @@ def push_outbox(project: Project, client: LabelStudioClient, *, progress: Progre
         with reading(project.engine) as session:
             queued = outbox.queued(session)
         counts: Counter[str] = Counter()
-        there = 0
+        already_there = 0
         with progress.bar("sending questions", len(queued)) as bar:
             for form in dict.fromkeys(item.form for item in queued):
                 items = [item for item in queued if item.form == form]
-                there += _push_form(project, client, form, items, bar, problems)
+                already_there += _push_form(project, client, form, items, bar, problems)
                 counts[form.modality.value] += len(items)
     ordered = {m.value: counts[m.value] for m in project.settings.passes if counts[m.value]}
-    return PushReport(sum(counts.values()), there, ordered, problems, asked_again)
+    return PushReport(sum(counts.values()), already_there, ordered, problems, asked_again)
 
 
 def known_ls_project(project: Project, client: LabelStudioClient, form: Form) -> StudioProject | None:
-    """The project on this server that holds the questions of a form, or None when we know of none."""
+    """The project on this server with the questions of a form, or None if the database knows of none."""
     with reading(project.engine) as session:
         rows = outbox.ls_project_rows(session, form.modality, form.dimensions)
         known = [(row.ls_project_id, row.server) for row in rows]
@@ -88,7 +87,7 @@ def known_ls_project(project: Project, client: LabelStudioClient, form: Form) ->
 def asked_forms(project: Project, client: LabelStudioClient, passes: Sequence[Modality]) -> list[Form]:
     """Every form whose answers belong to this project: those of `passes`, and all that were ever asked.
 
-    Forms about some of the dimensions are also looked for on the server, because a database that was restored
+    Forms about some of the dimensions are also searched on the server, because a database that was restored
     from a backup may not know them. Raises `LabelStudioError`.
     """
     with reading(project.engine) as session:
@@ -102,7 +101,7 @@ def asked_forms(project: Project, client: LabelStudioClient, passes: Sequence[Mo
 
 
 def leave_lost_project(project: Project, form: Form) -> int:
-    """Let the questions go that were open in a Label Studio project that is gone; says how many."""
+    """Withdraw the questions that were open in a Label Studio project that is gone; returns how many."""
     with writing(project.engine) as session:
         return outbox.leave_lost_project(session, form)
 
@@ -110,9 +109,9 @@ def leave_lost_project(project: Project, form: Form) -> int:
 def follow_raters(
     project: Project, client: LabelStudioClient, form: Form, ls_project: StudioProject
 ) -> list[str]:
-    """Let Label Studio ask as many people per question as the settings say now; what changed, in words.
+    """Set the number of raters per question to that of the settings; returns messages about changes.
 
-    The table changes before the server: a crash between the two is made good by the next call.
+    The database changes before the server, so the next call completes a change that crashed between the two.
     """
     raters = project.settings.protocol.raters
     if ls_project.raters == raters:
@@ -130,9 +129,9 @@ def follow_raters(
 
 
 def known_marker(project: Project) -> str:
-    """What this project's Label Studio projects are marked with; empty when nothing was ever sent.
+    """The marker of this project's Label Studio projects; empty when nothing was ever sent.
 
-    A file beside annotate.toml keeps it, too: a database that was restored from a backup older than the first
+    A file beside annotate.toml holds it, too, so that a database restored from a backup older than the first
     question still finds its projects.
     """
     with reading(project.engine) as session:
@@ -146,7 +145,7 @@ def known_marker(project: Project) -> str:
 
 
 def _marker(project: Project, form: Form) -> str:
-    """What marks the Label Studio project of a form. No marker of one form is a part of another's."""
+    """The marker of the Label Studio project of a form; no form's marker is contained in another's."""
     known = known_marker(project)
     with writing(project.engine) as session:
         marker = outbox.marker(session, known)
@@ -157,11 +156,10 @@ def _marker(project: Project, form: Form) -> str:
 
 
 def find_ls_project(project: Project, client: LabelStudioClient, form: Form) -> StudioProject | None:
-    """The project on this server that holds the questions of a form, also when this database has never heard
-    of it."""
-    known = known_ls_project(project, client, form)
-    if known is not None or not known_marker(project):
-        return known
+    """The project on this server with the questions of a form, even if the database does not know it."""
+    ls_project = known_ls_project(project, client, form)
+    if ls_project is not None or not known_marker(project):
+        return ls_project
     marked = client.marked_project(_marker(project, form))
     with writing(project.engine) as session:
         rows = outbox.ls_project_rows(session, form.modality)
@@ -174,13 +172,20 @@ def find_ls_project(project: Project, client: LabelStudioClient, form: Form) -> 
 def _withdraw_without_media(project: Project) -> list[str]:
     with reading(project.engine) as session:
         queued = outbox.queued(session)
-    lost = [i for i in queued if i.modality is not Modality.TEXT and not _is_there(project, i)]
+    lost = []
+    for item in queued:
+        file = project.media / _media_path(item)
+        whole = file.is_file() and file.stat().st_size > 0 and not _is_linked(project, item)
+        if item.modality is not Modality.TEXT and not whole:
+            lost.append(item)
     if not lost:
         return []
     with writing(project.engine) as session:
         outbox.withdraw(session, [item.id for item in lost], "its media file is gone")
     linked = {item.id for item in lost if _is_linked(project, item)}
-    links, gone = ([item for item in lost if (item.id in linked) is there] for there in (True, False))
+    links, gone = (
+        [item for item in lost if (item.id in linked) is linked_files] for linked_files in (True, False)
+    )
     problems = []
     if gone:
         problems.append(
@@ -201,20 +206,14 @@ def _names(items: Sequence[QueuedQuestion]) -> str:
 
 
 def _is_linked(project: Project, item: QueuedQuestion) -> bool:
-    """Whether the file of a question is there, but is a symbolic link or lies behind one below media."""
+    """Whether the file of a question exists, but is a symbolic link or below one in the media folder."""
     path = _media_path(item)
     file = project.media / path
     return file.is_file() and file.resolve() != project.media.resolve() / path
 
 
-def _is_there(project: Project, item: QueuedQuestion) -> bool:
-    """Whether the file of a question is there, and neither a symbolic link nor reached by one below media."""
-    file = project.media / _media_path(item)
-    return file.is_file() and file.stat().st_size > 0 and not _is_linked(project, item)
-
-
 def _media_path(item: QueuedQuestion) -> str:
-    """Of the one file that the pass may show, counted from the media folder."""
+    """Path of the one file that the pass may show, relative to the media folder."""
     suffix = "wav" if item.modality is Modality.AUDIO else "mp4"
     return f"{item.modality.value}/{item.sample_id[:2]}/{item.sample_id}.{suffix}"
 
@@ -223,42 +222,42 @@ def _push_form(
     project: Project, client: LabelStudioClient, form: Form, items: Sequence[QueuedQuestion],
     bar: Bar, problems: list[str],
 ) -> int:  # fmt: skip
-    """Returns how many were there already."""
+    """Push the questions of a form; returns how many were there already."""
     ls_project = _ensure_ls_project(project, client, form)
     problems += follow_raters(project, client, form, ls_project)
     ordered = ls_project.model_version == MODEL_VERSION
-    there = 0
+    already_there = 0
     for start in range(0, len(items), CHUNK):
         chunk = items[start : start + CHUNK]
-        ls_task_ids, found = _place(client, ls_project.id, chunk)
+        ls_task_ids, existing = _place(client, ls_project.id, chunk)
         if not ordered:
             client.set_model_version(ls_project.id)
             ordered = True
         with writing(project.engine) as session:
             outbox.mark_open(session, ls_project.id, {i.id: ls_task_ids[i.key] for i in chunk})
-            # What was there already may show an earlier text: the next call reads which.
-            reask.note_texts(session, {i.key: i.transcript for i in chunk if i.key not in found})
-        there += len(found)
+            # A task that was there already may show an outdated text; the next call reads it.
+            reask.note_texts(session, {i.key: i.transcript for i in chunk if i.key not in existing})
+        already_there += len(existing)
         bar.advance(len(chunk), note=form.modality.word)
-    return there
+    return already_there
 
 
 def _ensure_ls_project(project: Project, client: LabelStudioClient, form: Form) -> StudioProject:
-    """The form's project on this server, made when there is none, with the page of the present settings."""
+    """The form's project on this server, created if necessary, with the page of the present settings."""
     settings, modality = project.settings, form.modality
     dimensions = [dimension for dimension in settings.dimension_list() if form.asks(dimension.name)]
     page = labeling_config(modality, dimensions, own_server=not settings.labelstudio.url)
     page_hash = hashlib.sha256(page.encode()).hexdigest()
     marker = _marker(project, form)
-    # One that was made just before a crash is found by its marker.
+    # A project that was created just before a crash is found by its marker.
     ls_project = known_ls_project(project, client, form) or client.marked_project(marker)
     if ls_project is None:
         leave_lost_project(project, form)
         ls_project = client.create_project(
-            _title(settings.project.name, form), marker, page, settings.protocol.raters
+            project_title(settings.project.name, form), marker, page, settings.protocol.raters
         )
     elif ls_project.label_config != page:
-        # The settings changed, or somebody changed the page there.
+        # The settings changed, or somebody changed the page in Label Studio.
         _change_page(client, ls_project, form, page)
     if modality is not Modality.TEXT:
         client.serve_folder(ls_project.id, str(project.media / modality.value))
@@ -269,8 +268,8 @@ def _ensure_ls_project(project: Project, client: LabelStudioClient, form: Form) 
     return ls_project
 
 
-def _title(name: str, form: Form) -> str:
-    """What raters see in the list of projects, such as ``corpus M multimodal: emotion``."""
+def project_title(name: str, form: Form) -> str:
+    """The title that raters see in the list of projects, such as ``corpus M multimodal: emotion``."""
     only = f": {', '.join(form.names)}" if form.names else ""
     title = f"{name[: 15 if only else 30]} {form.modality.value} {form.modality.word}{only}"
     return title if len(title) <= TITLE else f"{title[: TITLE - 3]}..."
@@ -284,23 +283,27 @@ def _change_page(client: LabelStudioClient, ls_project: StudioProject, form: For
     except LabelStudioError as error:
         raise LabelStudioError(
             f"answers to the {form.words} no longer fit the dimensions in annotate.toml: {error}",
-            hint="put the dimensions back as they were, or begin a new project with `annotate init`",
+            hint="restore the earlier dimensions, or begin a new project with `annotate init`",
         ) from error
 
 
 def _place(
     client: LabelStudioClient, ls_project_id: int, items: Sequence[QueuedQuestion]
 ) -> tuple[dict[str, int], set[str]]:
-    """Number of the server's task by key, and the keys that were there already. Tried a few times."""
+    """The task number of each key, and the keys that were there already; tried a few times."""
     failure: UnsureOutcome | None = None
     for pause in PAUSES:
         time.sleep(pause)
         try:
             tasks_by_key = client.find_by_keys(ls_project_id, [item.key for item in items])
-            placed = {key: _keep_one(client, tasks) for key, tasks in tasks_by_key.items()}
+            placed = {key: _keep_one(client, same) for key, same in tasks_by_key.items()}
             missing = [item for item in items if item.key not in placed]
             if missing:
-                numbers = client.import_tasks(ls_project_id, [_question(item) for item in missing])
+                tasks = [
+                    question(i.modality, i.key, i.sample_id, i.transcript, _media_path(i), i.score)
+                    for i in missing
+                ]
+                numbers = client.import_tasks(ls_project_id, tasks)
                 placed |= {item.key: number for item, number in zip(missing, numbers, strict=True)}
             return placed, set(tasks_by_key)
         except UnsureOutcome as error:
@@ -309,13 +312,12 @@ def _place(
 
 
 def _keep_one(client: LabelStudioClient, doubled: Sequence[ListedTask]) -> int:
-    """Of tasks with one key (a slow server stored an import after we had given up) the answered or oldest."""
+    """Delete all tasks with one key but an answered one or the oldest; returns its number.
+
+    A slow server may store an import after the push gave up and sent it again.
+    """
     kept = min(doubled, key=lambda task: (task.annotations == 0, task.id))
     for task in doubled:
         if task is not kept and not task.annotations:
             client.delete_task(task.id)
     return kept.id
-
-
-def _question(item: QueuedQuestion) -> dict[str, object]:
-    return question(item.modality, item.key, item.sample_id, item.transcript, _media_path(item), item.score)

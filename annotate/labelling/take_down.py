@@ -1,4 +1,4 @@
-"""Take withdrawn questions out of the queue that Label Studio gives raters."""
+"""Removes withdrawn questions from the queue of Label Studio."""
 
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,11 @@ CHUNK = 100
 
 
 def take_down(project: Project, client: "LabelStudioClient", progress: Progress = SILENT) -> int:
-    """Have Label Studio ask nobody about withdrawn questions any more; returns how many are left there.
+    """Remove withdrawn questions from Label Studio's queue; returns how many could not be removed.
 
-    The tasks are not deleted: Label Studio keeps what was answered, and a rater who has one open may still
-    answer it. Questions of a project on another server are passed over. The caller holds
-    `project.writing()`. Raises `LabelStudioError`; what was taken down until then stays so.
+    The tasks are not deleted: Label Studio keeps their answers, and a rater who has one open may still answer
+    it. Questions of a project on another server are skipped. The caller holds `project.writing()`. Raises
+    `LabelStudioError`; questions removed until then stay removed.
     """
     with reading(project.engine) as session:
         served = withdrawals.still_served(session)
@@ -39,7 +39,7 @@ def take_down(project: Project, client: "LabelStudioClient", progress: Progress 
 
 
 def take_down_if_reachable(project: Project, progress: Progress = SILENT) -> list[str]:
-    """The same where Label Studio can be reached; otherwise a warning that says when it will happen."""
+    """`take_down` if Label Studio can be reached; returns a warning about questions that are left."""
     with reading(project.engine) as session:
         served = len(withdrawals.still_served(session))
     if not served:

@@ -1,4 +1,4 @@
-"""Has raters judge the transcript that a sample has now: what is open with an earlier one is asked again."""
+"""Asks open questions again that show an outdated transcript of their sample."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,11 +16,10 @@ LISTED = 5
 
 
 def follow_transcripts(project: Project, client: "LabelStudioClient") -> int:
-    """Withdraw open questions that show an earlier transcript, and queue them with the present one.
+    """Withdraw open questions that show an outdated transcript, and queue them with the present one.
 
-    What questions show that were sent by an earlier version of this program, or in a push that broke off, is
-    read from Label Studio first. Returns how many were withdrawn. Raises `LabelStudioError`.
-    """
+    For questions sent by an earlier version of this program or by an interrupted push, the shown text is
+    first read from Label Studio. Returns how many were withdrawn. Raises `LabelStudioError`."""
     with reading(project.engine) as session:
         unknown = reask.without_known_text(session)
         servers = {
@@ -41,7 +40,7 @@ def follow_transcripts(project: Project, client: "LabelStudioClient") -> int:
 
 
 def judged_otherwise(judged: Sequence[Judged]) -> list[str]:
-    """A line about finished questions whose raters saw another transcript than the sample has now."""
+    """A message about finished questions whose raters saw another transcript than the sample has now."""
     if not judged:
         return []
     named = dict.fromkeys(question.sample_id for question in judged)

@@ -1,4 +1,4 @@
-"""Find out whether a Label Studio answers and lets a token in, and say what to do when it does not."""
+"""Checks whether a Label Studio answers and accepts a token."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -19,14 +19,11 @@ def is_loopback(url: str) -> bool:
 
 
 def require_private(url: str) -> None:
-    """A token travels encrypted or not at all.
-
-    Raises `LabelStudioError` for plain http to another machine.
-    """
+    """Raise `LabelStudioError` for plain http to another machine, which would send the token unencrypted."""
     scheme = httpx.URL(url).scheme if "://" in url else ""
     if scheme not in ("http", "https"):
         raise LabelStudioError(
-            f"{url!r} is no address", hint="labelstudio.url looks like https://labels.example.org"
+            f"{url!r} is not a URL", hint="labelstudio.url looks like https://labels.example.org"
         )
     if scheme == "http" and not is_loopback(url):
         raise LabelStudioError(
@@ -36,10 +33,10 @@ def require_private(url: str) -> None:
 
 
 def authorization(url: str, token: str, timeout: float) -> Mapping[str, str]:
-    """The header for `token`, of either kind: a legacy one, or a personal access token (a JWT).
+    """The header for a legacy token or a personal access token (a JWT).
 
-    The latter is good for five minutes. Raises `LabelStudioError` when the server refuses or is not there.
-    """
+    For the latter it is valid for five minutes. Raises `LabelStudioError` when the server cannot be reached
+    or refuses the token."""
     if "." not in token:
         return {"Authorization": f"Token {token}"}
     answer = _ask("POST", url, "/api/token/refresh/", timeout, json={"refresh": token})
@@ -49,7 +46,8 @@ def authorization(url: str, token: str, timeout: float) -> Mapping[str, str]:
 def read(url: str, token: str, path: str, timeout: float = 60.0) -> Any:
     """GET a JSON answer.
 
-    Raises `LabelStudioError` when Label Studio is not there, refuses the token or answers nonsense.
+    Raises `LabelStudioError` when Label Studio cannot be reached, refuses the token or gives an unexpected
+    answer.
     """
     require_private(url)
     return _ask("GET", url, path, timeout, headers=authorization(url, token, timeout))
@@ -57,7 +55,7 @@ def read(url: str, token: str, path: str, timeout: float = 60.0) -> Any:
 
 def _ask(method: str, url: str, path: str, timeout: float, **more: Any) -> Any:
     try:
-        # A proxy of the environment cannot reach this machine's loopback.
+        # A proxy set in the environment cannot reach this machine's loopback interface.
         with httpx.Client(base_url=url, timeout=timeout, trust_env=not is_loopback(url)) as client:
             answer = client.request(method, path, **more)
     except httpx.TimeoutException as error:
@@ -80,6 +78,6 @@ def _ask(method: str, url: str, path: str, timeout: float, **more: Any) -> Any:
         return answer.json()
     except (httpx.HTTPStatusError, ValueError) as error:
         raise LabelStudioError(
-            f"what answers at {url} is no Label Studio (status {answer.status_code})",
+            f"the server at {url} is not a Label Studio (status {answer.status_code})",
             hint="check the address",
         ) from error

@@ -1,4 +1,4 @@
-"""The few calls of Label Studio's API that the loop needs, each failure told with the way out."""
+"""Client for the calls of Label Studio's API that annotate needs; every error has a hint."""
 
 import json
 import time
@@ -26,9 +26,9 @@ from annotate.labelstudio.payloads import (
 from annotate.wording import counted
 
 MODEL_VERSION = "annotate"
-"""One version for the scores of every batch: only scores of the project's version order its queue."""
+"""One version for the scores of all batches, because only those of the project's version order its queue."""
 LOOKUP_KEYS = 200
-"""More would make an address that a web server before Label Studio may refuse."""
+"""Keys per request; with more, a web server in front of Label Studio may refuse the long URL."""
 PAGE = 500
 LISTED_PAGE = 2_000
 LISTED = "id,data,updated_at,total_annotations,cancelled_annotations"
@@ -37,23 +37,23 @@ COLUMNS_TO_HIDE = [
     "tasks:draft_exists", "tasks:file_upload", "tasks:predictions_model_versions",
     "tasks:predictions_results", "tasks:predictions_score", "tasks:state", "tasks:storage_filename",
 ]  # fmt: skip
-"""Label Studio computes the numbers of a task's answers only for who names columns to hide, and then computes
-every other column that is not stored."""
+"""Label Studio computes the numbers of a task's answers only if a request names columns to hide; it would
+then compute every other column that is not stored, too."""
 ACCESS_SECONDS = 240
-"""A personal access token opens the door for five minutes at a time."""
-MUST_BE_THERE = object()
+"""How long an access token is used; one made from a personal access token is valid for five minutes."""
+REQUIRED = object()
 
 T = TypeVar("T")
 
 
 class UnsureOutcome(LabelStudioError):
-    """The server broke off or stumbled: what was asked for may have been done or not."""
+    """The connection broke or the server failed, so it is unknown whether the request had an effect."""
 
 
 class LabelStudioClient:
-    """Speaks to one server with one token, legacy or personal (a JWT).
+    """Client of one server with one token, legacy or personal (a JWT).
 
-    Every method raises `LabelStudioError`; `UnsureOutcome` when the call may have had its effect.
+    Every method raises `LabelStudioError`, or `UnsureOutcome` when the call may have had an effect.
     """
 
     def __init__(self, base_url: str, token: str, timeout: float = 60.0) -> None:
@@ -61,7 +61,7 @@ class LabelStudioClient:
         self.timeout = timeout
         self._token = token
         self._header: tuple[float, Mapping[str, str]] = (-ACCESS_SECONDS, {})
-        # A proxy of the environment cannot reach this machine's loopback.
+        # A proxy set in the environment cannot reach this machine's loopback interface.
         self._http = httpx.Client(timeout=timeout, follow_redirects=True, trust_env=not is_loopback(base_url))
         self._closing = weakref.finalize(self, self._http.close)
 
@@ -75,59 +75,59 @@ class LabelStudioClient:
         self.close()
 
     def close(self) -> None:
-        """Give the connections back; it happens by itself when nobody holds the client any more."""
+        """Close the connections; this also happens when the client is garbage-collected."""
         self._closing()
 
     def project(self, project_id: int) -> StudioProject | None:
-        """The project with this number, or None when there is none."""
+        """The project with this number, or None."""
         return self._get(f"/api/projects/{project_id}/", "reading a project", studio_project, absent=None)
 
     def marked_project(self, marker: str) -> StudioProject | None:
-        """The oldest project whose description holds `marker`, or None."""
+        """The oldest project whose description contains `marker`, or None."""
         return next(iter(self.marked_projects(marker)), None)
 
     def marked_projects(self, marker: str) -> list[StudioProject]:
-        """The projects whose descriptions hold `marker`, the oldest first."""
-        found: list[StudioProject] = []
+        """The projects whose descriptions contain `marker`, oldest first."""
+        projects: list[StudioProject] = []
         page: int | None = 1
         while page:
             listed, more = self._get(
                 "/api/projects/", "listing projects", lambda listing: marked_on_page(listing, marker),
                 page=page, page_size=100,
             )  # fmt: skip
-            found += listed
+            projects += listed
             page = page + 1 if more else None
-        return sorted(found, key=lambda project: project.id)
+        return sorted(projects, key=lambda project: project.id)
 
     def create_project(self, title: str, marker: str, label_config: str, raters: int) -> StudioProject:
-        """A project that asks `raters` people each, most wanted question first, and shows no guess."""
-        with self._telling("making a project"):
+        """Create a project that asks `raters` people per question by score, and shows no predictions."""
+        with self._explaining("creating a project"):
             made = self._sdk.projects.create(
                 title=title, description=marker, label_config=label_config, maximum_annotations=raters,
                 sampling="Uncertainty sampling", show_collab_predictions=False,
                 enable_empty_annotation=False, show_skip_button=True, request_options=self._once(),
             )  # fmt: skip
             project_id = int(made.id)
-        found = self.project(project_id)
-        if found is None:
+        project = self.project(project_id)
+        if project is None:
             raise UnsureOutcome(
-                f"{self.base_url} lost the project it just made", hint="run the same command again"
+                f"{self.base_url} lost the project it just created", hint="run the same command again"
             )
-        return found
+        return project
 
     def change_page(self, project_id: int, label_config: str) -> None:
-        """Show raters another page; the server refuses one that earlier answers do not fit."""
-        with self._telling("changing the page that raters see"):
+        """Change the page that raters see; the server refuses one that contradicts earlier answers."""
+        with self._explaining("changing the page that raters see"):
             self._sdk.projects.update(id=project_id, label_config=label_config, request_options=self._once())
 
     def change_raters(self, project_id: int, raters: int) -> None:
-        """Put every question of the project, answered ones too, to this many people."""
-        with self._telling("changing how many people are asked"):
+        """Ask this many people every question of the project, including answered ones."""
+        with self._explaining("changing how many people are asked"):
             self._sdk.projects.update(id=project_id, maximum_annotations=raters, request_options=self._once())
 
     def set_model_version(self, project_id: int) -> None:
         """Let the scores of `MODEL_VERSION` order the queue, lowest first."""
-        with self._telling("ordering the queue"):
+        with self._explaining("ordering the queue"):
             self._sdk.projects.update(
                 id=project_id, model_version=MODEL_VERSION, request_options=self._once()
             )
@@ -135,19 +135,20 @@ class LabelStudioClient:
     def serve_folder(self, project_id: int, path: str) -> None:
         """Let raters of the project load the files below `path`, a folder on the server's machine."""
         known = self._get(
-            "/api/storages/localfiles/", "listing media folders", lambda found: {s["path"] for s in found},
+            "/api/storages/localfiles/", "listing media folders",
+            lambda storages: {storage["path"] for storage in storages},
             project=project_id,
         )  # fmt: skip
         if path in known:
             return
-        with self._telling(f"serving the folder {path}"):
+        with self._explaining(f"serving the folder {path}"):
             self._sdk.import_storage.local.create(
                 project=project_id, path=path, title="clips", request_options=self._once()
             )
 
     def import_tasks(self, project_id: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Make tasks in one request, at most 1000 at a time. Returns their numbers in the same order."""
-        with self._telling("sending questions"):
+        """Create tasks in one request, at most 1000; returns their numbers in the same order."""
+        with self._explaining("sending questions"):
             done = self._sdk.projects.import_tasks(
                 id=project_id,
                 request=[dict(t) for t in tasks],
@@ -157,22 +158,22 @@ class LabelStudioClient:
             ids = [int(i) for i in done.task_ids]
         if len(ids) != len(tasks):
             raise UnsureOutcome(
-                f"{self.base_url} took {len(ids)} of {counted(len(tasks), 'question')}",
+                f"{self.base_url} accepted {len(ids)} of {counted(len(tasks), 'question')}",
                 hint="run the same command again",
             )
         return ids
 
     def delete_task(self, task_id: int) -> None:
-        """Take one task away, and what was answered to it."""
-        with self._telling("taking a doubled question away"):
+        """Delete a task with its answers."""
+        with self._explaining("deleting a duplicate question"):
             self._sdk.tasks.delete(id=str(task_id), request_options=self._once())
 
     def take_from_queue(self, task_id: int) -> bool:
-        """Have nobody asked about a task any more, whatever is answered to it later; False where it is gone.
+        """Remove a task from the queue of raters; returns False if the task does not exist.
 
         Nothing is deleted. A later change of the project's `raters` may put the task into the queue again.
         """
-        with self._telling("withdrawing a question"):
+        with self._explaining("withdrawing a question"):
             answer = self._http.patch(
                 f"{self.base_url}/api/tasks/{task_id}/", headers=self._authorization(),
                 json={"overlap": 0, "is_labeled": True},
@@ -184,8 +185,8 @@ class LabelStudioClient:
         return True
 
     def find_by_keys(self, project_id: int, keys: Sequence[str]) -> dict[str, list[ListedTask]]:
-        """Tasks by the key in their data, oldest first; keys that are not there are left out."""
-        found: dict[str, list[ListedTask]] = {}
+        """Tasks by the key in their data, oldest first; unknown keys are absent."""
+        tasks_by_key: dict[str, list[ListedTask]] = {}
         for start in range(0, len(keys), LOOKUP_KEYS):
             wanted = list(keys[start : start + LOOKUP_KEYS])
             condition = _condition("data.key", "in_list", "List", wanted)
@@ -193,11 +194,11 @@ class LabelStudioClient:
                 project_id, (condition,), listed_task, LISTED_PAGE, fields="task_only", include=LISTED
             ):
                 for task in page:
-                    found.setdefault(task.key, []).append(task)
-        return found
+                    tasks_by_key.setdefault(task.key, []).append(task)
+        return tasks_by_key
 
     def tasks(self, project_id: int) -> list[ListedTask]:
-        """Every task of a project, by rising number."""
+        """Every task of a project, ordered by number."""
         hidden = {"explore": COLUMNS_TO_HIDE, "labeling": COLUMNS_TO_HIDE}
         pages = self._pages(
             project_id, (), listed_task, LISTED_PAGE, {"hiddenColumns": hidden},
@@ -206,14 +207,14 @@ class LabelStudioClient:
         return [task for page in pages for task in page]
 
     def whole_tasks(self, project_id: int, task_ids: Sequence[int]) -> Iterator[list[dict[str, Any]]]:
-        """Pages of these tasks, whole, with every annotation; those that are gone are left out."""
+        """Pages of these tasks with all annotations; tasks that do not exist are left out."""
         for start in range(0, len(task_ids), LOOKUP_KEYS):
             wanted = list(task_ids[start : start + LOOKUP_KEYS])
             condition = _condition("id", "in_list", "List", wanted)
             yield from self._pages(project_id, (condition,), whole_task, fields="all")
 
     def emails(self) -> dict[int, str]:
-        """E-mail address of every user, by number."""
+        """E-mail addresses of all users, by number."""
         return self._get(
             "/api/users/", "listing raters",
             lambda users: {int(user["id"]): str(user["email"]) for user in users if user.get("email")},
@@ -228,7 +229,7 @@ class LabelStudioClient:
         view: Mapping[str, Any] = MappingProxyType({}),
         **more: str,
     ) -> Iterator[list[T]]:
-        """By the last number seen, not by page: pages shift while people work."""
+        """Pages of tasks, requested by the last number instead of the page, because pages shift meanwhile."""
         last = 0
         while True:
             items = [_condition("id", "greater", "Number", last), *conditions]
@@ -238,7 +239,7 @@ class LabelStudioClient:
             asked = {"project": project_id, "page": 1, "page_size": size, "query": json.dumps(query), **more}
             numbers, tasks = self._get(
                 "/api/tasks/", "reading questions",
-                lambda found: ([int(t["id"]) for t in found["tasks"]], [shape(t) for t in found["tasks"]]),
+                lambda page: ([int(t["id"]) for t in page["tasks"]], [shape(t) for t in page["tasks"]]),
                 **asked,
             )  # fmt: skip
             if tasks:
@@ -248,12 +249,12 @@ class LabelStudioClient:
                 return
 
     def _get(
-        self, path: str, what: str, shape: Callable[[Any], T], *, absent: Any = MUST_BE_THERE, **query: Any
+        self, path: str, what: str, shape: Callable[[Any], T], *, absent: Any = REQUIRED, **query: Any
     ) -> T:
-        """What `shape` makes of the answer; `absent`, when given, stands for what does not exist."""
-        with self._telling(what):
+        """The answer, converted by `shape`; if `absent` is given, it is returned for status 404."""
+        with self._explaining(what):
             answer = self._http.get(self.base_url + path, params=query, headers=self._authorization())
-            if answer.status_code == HTTPStatus.NOT_FOUND and absent is not MUST_BE_THERE:
+            if answer.status_code == HTTPStatus.NOT_FOUND and absent is not REQUIRED:
                 return absent
             if not answer.is_success:
                 raise self._refusal(answer.status_code, answer.text, what)
@@ -267,12 +268,12 @@ class LabelStudioClient:
         return header
 
     def _once(self) -> Any:
-        """Never twice by itself: an import that is sent again makes every question again."""
+        """Request options without retries, because an import that is sent twice creates its tasks twice."""
         return {"max_retries": 0, "additional_headers": dict(self._authorization())}
 
     @cached_property
     def _sdk(self) -> Any:
-        """Its types promise less than it does: `import_tasks` gives the tasks' numbers."""
+        """The SDK's client, untyped because its types lack the task numbers that `import_tasks` returns."""
         from label_studio_sdk import client
 
         make: Any = client.LabelStudio
@@ -282,8 +283,8 @@ class LabelStudioClient:
         )  # fmt: skip
 
     @contextmanager
-    def _telling(self, what: str) -> Iterator[None]:
-        """Turn whatever goes wrong into words. The SDK's own would print the session's cookie."""
+    def _explaining(self, what: str) -> Iterator[None]:
+        """Turn errors into `LabelStudioError`. The SDK's own messages would show the session's cookie."""
         from label_studio_sdk.core.api_error import ApiError
 
         try:
@@ -300,13 +301,13 @@ class LabelStudioClient:
             raise LabelStudioError(f"no Label Studio answers at {self.base_url}", hint=local) from None
         except httpx.HTTPError as error:
             raise UnsureOutcome(
-                f"{self.base_url} broke off while {what} ({type(error).__name__})",
+                f"{self.base_url} closed the connection while {what} ({type(error).__name__})",
                 hint="run the same command again; nothing is sent twice",
             ) from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnsureOutcome(
-                f"{self.base_url} answered nonsense while {what} ({type(error).__name__})",
-                hint="see that it is a Label Studio and no login page or proxy, then run this again",
+                f"{self.base_url} gave an unexpected answer while {what} ({type(error).__name__})",
+                hint="check that it is a Label Studio and not a login page or proxy, then run this again",
             ) from None
 
     def _refusal(self, status: int, body: Any, what: str) -> LabelStudioError:
@@ -315,26 +316,23 @@ class LabelStudioClient:
                 f"{self.base_url} refuses the token ({status}) while {what}",
                 hint="set ANNOTATE_LABELSTUDIO__TOKEN to one from Account & Settings > Access Token there",
             )
-        stumbled = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in stumbled:
+        temporary = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in temporary:
             return UnsureOutcome(
                 f"{self.base_url} failed ({status}) while {what}",
                 hint="look at its log, then run the same command again; nothing is sent twice",
             )
         if status < HTTPStatus.BAD_REQUEST:
             return UnsureOutcome(
-                f"{self.base_url} answered nonsense ({status}) while {what}",
-                hint="see that it is a Label Studio and no login page or proxy, then run this again",
+                f"{self.base_url} gave an unexpected answer ({status}) while {what}",
+                hint="check that it is a Label Studio and not a login page or proxy, then run this again",
             )
+        text = body if isinstance(body, str) else json.dumps(body, default=str)
+        shown = "a web page" if "<html" in text.lower() else text[:300]
         return LabelStudioError(
-            f"{self.base_url} refuses ({status}) while {what}: {_short(body)}", hint="see `annotate doctor`"
+            f"{self.base_url} refuses ({status}) while {what}: {shown}", hint="see `annotate doctor`"
         )
 
 
 def _condition(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
-
-
-def _short(body: Any) -> str:
-    text = body if isinstance(body, str) else json.dumps(body, default=str)
-    return "a web page" if "<html" in text.lower() else text[:300]

@@ -1,4 +1,4 @@
-"""Between our questions and answers and the way Label Studio writes them. It checks neither, so we do."""
+"""Converts questions to Label Studio's tasks, and its annotations to answers, which it does not check."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from annotate.labelstudio.interface import NOTHING
 from annotate.types import Dimension, Kind, Modality
 
 NO_TRANSCRIPT = "(no transcript)"
-"""Shown in place of the words of a sample that has none: an empty box would look like a fault."""
+"""Shown for samples without a transcript, because an empty box would look like an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedAnnotation:
-    """One annotation as one rater left it, read and checked."""
+    """One annotation of one rater, read and checked."""
 
     annotation_id: int
     ls_task_id: int
     rater: int | None
-    """The number of the user who gave it; None when that account was deleted."""
+    """User id of the rater; None when that account was deleted."""
     editor: int | None
-    """The number of the user who changed it last, when that was somebody else; else None."""
+    """User id of the person who changed it last, if that was not the rater; else None."""
     revision: str
     """When it was last changed, as the server wrote it."""
     created_at: datetime
@@ -32,23 +32,23 @@ class ParsedAnnotation:
     seconds: float | None
     skipped: bool
     answers: Mapping[str, str]
-    """By dimension: the alias, or the ticked ones of a multilabel dimension, joined; none when skipped."""
+    """Alias by dimension, or the joined aliases of a multilabel dimension; empty when skipped."""
     problems: tuple[str, ...]
-    """Answers that are missing or cannot be used, in words."""
+    """Descriptions of missing and unusable answers."""
     complete: bool
-    """Whether no dimension has an answer that cannot be used; one that was not asked yet does not count."""
+    """Whether no dimension has an unusable answer; dimensions that were not asked yet do not count."""
 
 
 class Unreadable(ValueError):
-    """Not an annotation, or one without number or time."""
+    """The data are not an annotation, or lack its id or times."""
 
 
 def question(
     modality: Modality, key: str, sample_id: str, transcript: str, media_path: str, score: float
 ) -> dict[str, Any]:
-    """The server's task for one question: nothing in it tells what the pass may not show.
+    """The server's task for one question; it contains nothing that the pass may not show.
 
-    `media_path` counts from the served media folder; the lowest `score` is asked first.
+    `media_path` is relative to the served media folder; the task with the lowest `score` is asked first.
     """
     data = {"key": key, "sample": sample_id}
     if modality in (Modality.TEXT, Modality.MULTIMODAL):
@@ -56,15 +56,15 @@ def question(
     if modality is not Modality.TEXT:
         name = "audio" if modality is Modality.AUDIO else "video"
         data[name] = f"/data/local-files/?d={quote(media_path)}"
-    # An empty result: a guess that is not there cannot be seen by a rater.
-    guess = {"model_version": MODEL_VERSION, "score": score, "result": []}
-    return {"data": data, "predictions": [guess]}
+    # The prediction only carries the score; its result is empty, so raters see no prediction.
+    prediction = {"model_version": MODEL_VERSION, "score": score, "result": []}
+    return {"data": data, "predictions": [prediction]}
 
 
 def parse_annotation(annotation: Any, dimensions: Sequence[Dimension]) -> ParsedAnnotation:
-    """Read and check one annotation.
+    """Read and check one annotation; invalid answers become `problems`.
 
-    Raises `Unreadable` when it is not an annotation; answers that no dimension has become `problems`.
+    Raises `Unreadable` when it is not an annotation.
     """
     try:
         skipped = bool(annotation["was_cancelled"])
@@ -94,13 +94,13 @@ def _number(value: Any) -> int:
 
 
 def _user(value: Any) -> int | None:
-    """The number of a user, whom some lists describe whole; None of a deleted account."""
+    """The id of a user, whom some API calls return as an object; None for a deleted account."""
     user = value["id"] if isinstance(value, Mapping) else value
     return None if user is None else _number(user)
 
 
 def _editor(annotation: Mapping[str, Any]) -> int | None:
-    """Label Studio also names nobody as the editor of answers that it imported."""
+    """The editor if it is not the rater; Label Studio names none for imported answers."""
     editor = _user(annotation.get("updated_by"))
     return None if editor == _user(annotation["completed_by"]) else editor
 
@@ -111,7 +111,7 @@ def _seconds(value: Any) -> float | None:
 
 
 def _answers(result: Any, dimensions: Sequence[Dimension]) -> tuple[dict[str, str], dict[str, str]]:
-    """The usable answers by dimension, and what is wrong with the others by dimension."""
+    """The usable answers, and the problems of the others, by dimension."""
     answers: dict[str, str] = {}
     problems: dict[str, str] = {}
     for dimension in dimensions:
@@ -128,9 +128,9 @@ def _answers(result: Any, dimensions: Sequence[Dimension]) -> tuple[dict[str, st
 
 
 def _stored_answer(given: Sequence[Any], dimension: Dimension) -> str | None:
-    """The answer to store for these choices; None when they cannot be used."""
+    """The answer to store for these choices; None when they are unusable."""
     if dimension.kind is Kind.MULTILABEL:
-        # `NOTHING` beside anything else contradicts itself, so it only counts alone.
+        # `NOTHING` together with another choice is a contradiction, so it only counts alone.
         if given == [NOTHING.alias]:
             return ""
         usable = bool(given) and _known(given, dimension) and len(set(given)) == len(given)
@@ -143,7 +143,7 @@ def _known(given: Sequence[Any], dimension: Dimension) -> bool:
 
 
 def _given(result: Any, name: str) -> list[Any]:
-    """Everything chosen at the control `name`."""
+    """All choices in the control `name`."""
     regions = result if isinstance(result, list) else []
     chosen: list[Any] = []
     for region in regions:

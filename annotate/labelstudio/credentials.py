@@ -1,4 +1,4 @@
-"""Keep the login of a project's Label Studio in a private file outside the project."""
+"""Stores the login of a project's Label Studio in a private file outside the project."""
 
 import hashlib
 import json
@@ -24,12 +24,12 @@ class Credentials:
 
     @classmethod
     def new(cls) -> "Credentials":
-        """Random ones for a server that has no user yet."""
+        """Random credentials for a server without users."""
         return cls(LOGIN, secrets.token_urlsafe(12), secrets.token_hex(20))
 
 
 def credentials_file(root: Path) -> Path:
-    """Where those of the project in `root` lie: `$ANNOTATE_STATE`, else the user's state folder."""
+    """The file for the project in `root`, in `$ANNOTATE_STATE` or else the user's state folder."""
     given = os.environ.get("ANNOTATE_STATE")
     if given:
         state = Path(given)
@@ -40,7 +40,7 @@ def credentials_file(root: Path) -> Path:
 
 
 def read_credentials(root: Path) -> Credentials | None:
-    """Those of the project in `root`, or None when there are none.
+    """The credentials of the project in `root`, or None.
 
     Raises `LabelStudioError` when others can read the file, or when it is damaged.
     """
@@ -55,12 +55,12 @@ def read_credentials(root: Path) -> Credentials | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabelStudioError(
             f"{path} cannot be read: {error}",
-            hint=f"rm '{path}'; then `annotate studio down` and `annotate studio up` make a new login",
+            hint=f"rm '{path}'; then `annotate studio down` and `annotate studio up` create a new login",
         ) from error
 
 
 def save_credentials(root: Path, credentials: Credentials) -> Path:
-    """Write them so that nobody else can read them at any moment, and return where."""
+    """Write the credentials so that nobody else can ever read them; returns the file."""
     path = credentials_file(root)
     for folder in (path.parent.parent, path.parent):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

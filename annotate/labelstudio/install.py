@@ -1,4 +1,5 @@
-"""Install Label Studio into a virtual environment of its own, because its pins clash with ours."""
+"""Installs Label Studio into its own virtual environment, because its pinned dependencies conflict with
+ours."""
 
 import json
 import os
@@ -21,13 +22,13 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRA
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where Label Studio lies on this machine."""
+    """The installation of Label Studio on this machine."""
 
     folder: Path
 
     @property
     def python(self) -> Path:
-        """The interpreter of its environment."""
+        """The Python interpreter of its environment."""
         return self.folder / "venv" / "bin" / "python"
 
     @property
@@ -37,22 +38,22 @@ class Installation:
 
     @property
     def template(self) -> Path:
-        """A migrated database without users: a new server that starts from it saves the migrations."""
+        """A migrated database without users; a new server starts from a copy and needs no migrations."""
         return self.folder / "template.sqlite3"
 
     @property
     def stamp(self) -> Path:
-        """Written last: without it the installation is half done and is made again."""
+        """A file that is written last; without it, the installation is incomplete and is made again."""
         return self.folder / "installed.json"
 
     @property
     def complete(self) -> bool:
-        """Whether it can be used; False also when the Python it was made with is gone."""
+        """Whether it can be used; False also when its Python was removed."""
         return self.stamp.is_file() and self.executable.is_file() and self.python.exists()
 
 
 def cache_folder() -> Path:
-    """`$ANNOTATE_CACHE`, else the folder `annotate` in the user's cache."""
+    """`$ANNOTATE_CACHE`, else the folder `annotate` in the user's cache folder."""
     given = os.environ.get("ANNOTATE_CACHE")
     if given:
         return Path(given).absolute()
@@ -65,26 +66,26 @@ def installation() -> Installation:
 
 
 def ensure_installed(progress: Progress = SILENT) -> Installation:
-    """Install Label Studio unless it is there; two that try at once wait for each other.
+    """Install Label Studio unless it is installed; concurrent calls wait for each other.
 
-    Raises `LabelStudioError` with pip's last words when it cannot be had.
+    Raises `LabelStudioError` with pip's last lines when the installation fails.
     """
-    found = installation()
-    if found.complete:
-        return found
-    with _writable(found.folder.parent), FileLock(found.folder.with_name(f"{found.folder.name}.lock")):
-        if not found.complete:
-            _install(found, progress)
-    return found
+    target = installation()
+    if target.complete:
+        return target
+    with _writable(target.folder.parent), FileLock(target.folder.with_name(f"{target.folder.name}.lock")):
+        if not target.complete:
+            _install(target, progress)
+    return target
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """What Label Studio may inherit: it reads bare names like HOST, PORT and DEBUG as its settings."""
+    """The environment variables to pass on; Label Studio would read HOST, PORT or DEBUG as its settings."""
     return {name: os.environ[name] for name in _KEPT if name in os.environ} | more
 
 
 def server_environment(data: Path) -> dict[str, str]:
-    """Settings common to every run of the program on the data folder `data`: it calls nobody."""
+    """Settings of every run on the data folder `data`, with analytics and update checks turned off."""
     return clean_environment(
         LABEL_STUDIO_BASE_DATA_DIR=str(data),
         LABEL_STUDIO_DEBUG="false",
@@ -105,12 +106,12 @@ def _writable(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise LabelStudioError(
             f"Label Studio cannot be installed in {folder}: {error}",
-            hint="make room there, or name another folder in ANNOTATE_CACHE",
+            hint="free space there, or name another folder in ANNOTATE_CACHE",
         ) from error
 
 
 def _install(target: Installation, progress: Progress) -> None:
-    """Environments cannot be moved, so it is made in place and stamped when it is whole."""
+    """Virtual environments cannot be moved, so it is made in place and stamped when it is complete."""
     log = target.folder / "install.log"
     if target.folder.exists():
         if not log.exists() and not target.stamp.exists() and any(target.folder.iterdir()):
@@ -139,14 +140,14 @@ def _install(target: Installation, progress: Progress) -> None:
 def _make_template(target: Installation, log: Path) -> None:
     data = target.folder / "template"
     data.mkdir()
-    # Any command migrates first; this one then only prints. It makes no user.
+    # Every command migrates first; this one then only prints a version and creates no user.
     _run([str(target.executable), "version"], log, server_environment(data))
     (data / "label_studio.sqlite3").rename(target.template)
     shutil.rmtree(data)
 
 
 def _pip_environment() -> dict[str, str]:
-    """The user's, less what would mix other packages in."""
+    """The user's environment without the variables that would add other packages."""
     mixing = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV")
     return {k: v for k, v in os.environ.items() if k not in mixing} | {"PYTHONNOUSERSITE": "1"}
 

@@ -8,14 +8,14 @@ from annotate.errors import ConfigError
 from annotate.types import AND, Answer, Dimension, Kind, Modality
 
 HOTKEY_ROWS = ("123456789", "qwertyuiop", "asdfghjkl", "zxcvbnm")
-"""The first dimension has the digits, the next the rows of letters; further ones have none."""
+"""Hotkeys: the first dimension has the digits, the next ones the rows of letters, further ones none."""
 
 NOTHING = Answer(f"{AND}none{AND}", "none of these")
-"""Stands on the page of multilabel dimensions, so that nothing ticked is told from nothing answered. No
-answer of the project is stored like it, because none may hold `AND`."""
+"""A choice on the page of multilabel dimensions that distinguishes "none" from a missing answer. No answer of
+the project has its alias, because none may contain `AND`."""
 
 CONTRADICTION = "contradiction"
-"""Ends the name of a control that is never filled in, see `_refuse_contradictions`."""
+"""Suffix of the name of a control that is never filled in, see `_refuse_contradictions`."""
 
 INSTRUCTIONS = {
     Modality.TEXT: "Judge the words alone. Do not guess at the voice.",
@@ -24,10 +24,10 @@ INSTRUCTIONS = {
     Modality.MULTIMODAL: "Judge picture, voice and words together.",
 }
 OWN_KEYS = "{play}Enter submits and opens the next one. Ctrl+Space skips."
-"""On a server that `annotate studio up` started: it has handier keys, see `server.KEYMAP`."""
+"""For servers started by `annotate studio up`, which have shorter hotkeys, see `server.KEYMAP`."""
 USUAL_KEYS = "{play}Ctrl+Enter submits and opens the next one. Ctrl+Space skips."
 
-# Class names that start with lsf- are Label Studio's own: without these rules the page is only less compact.
+# Class names with lsf- are Label Studio's own; without these rules, the page is merely less compact.
 STYLE = """
 .an-grid { display: flex; gap: 32px; align-items: flex-start; }
 .an-media { flex: 1 1 auto; min-width: 0; max-width: 960px; }
@@ -47,11 +47,11 @@ STYLE = """
 
 
 def labeling_config(modality: Modality, dimensions: Sequence[Dimension], *, own_server: bool = True) -> str:
-    """The XML of one pass: what may be perceived on the left, one control per dimension on the right.
+    """The XML of one pass: the modalities on the left, one control per dimension on the right.
 
-    Controls are called like their dimension in every pass. The questions' data have to hold `text`
-    (T, M), `audio` (A) or `video` (V, M). `own_server` decides which keys are explained.
-    Raises `ConfigError` when two answers cannot be told apart.
+    Controls have the name of their dimension in every pass. The data of the questions must contain `text`
+    (T, M), `audio` (A) or `video` (V, M). `own_server` decides which hotkeys are explained. Raises
+    `ConfigError` when two answers cannot be distinguished.
     """
     root = Element("View")
     SubElement(root, "Style").text = STYLE
@@ -66,7 +66,7 @@ def labeling_config(modality: Modality, dimensions: Sequence[Dimension], *, own_
 
 
 def _media(grid: Element, modality: Modality, own_server: bool) -> str:
-    """Add what the pass shows and return the name of the tag that is judged."""
+    """Add the media of the pass; returns the name of the tag that raters judge."""
     column = SubElement(grid, "View", className="an-media")
     _note(column, "an-task", INSTRUCTIONS[modality])
     if modality in (Modality.TEXT, Modality.MULTIMODAL):
@@ -96,7 +96,7 @@ def _note(parent: Element, look: str, text: str) -> None:
 
 
 def choices_of(dimension: Dimension) -> tuple[Answer, ...]:
-    """What can be chosen on the page: the answers, and of a multilabel dimension that it is `NOTHING`."""
+    """The choices on the page: the answers, and `NOTHING` for a multilabel dimension."""
     return (*dimension.answers, *([NOTHING] if dimension.kind is Kind.MULTILABEL else []))
 
 
@@ -123,18 +123,22 @@ def _question(form: Element, dimension: Dimension, shown: str, row: str) -> None
 
 
 def _refuse_contradictions(form: Element, dimension: Dimension, shown: str) -> None:
-    """Keep the page from sending `NOTHING` ticked beside an answer, as it keeps an empty form.
+    """Let the page refuse `NOTHING` together with an answer, just as it refuses an empty form.
 
-    Label Studio has no rule between choices. It does check that a required control has a value, though only
-    where the views around the control are visible. So a control that nobody can see or fill in is required,
-    and the views around it are visible while both kinds of ticks are there.
+    Label Studio has no rules between choices, but it checks that a required control has a value if the views
+    around it are visible. So a hidden control that cannot be filled in is required, within views that are
+    visible while both kinds of choices are ticked.
     """
     both = form
     for values in ([NOTHING], dimension.answers):
-        names = [name for name in map(_name_without_comma, values) if name]
+        # Label Studio finds answers by value or label in a list with commas, so names with commas are
+        # useless.
+        names = [
+            next((name for name in (answer.alias, answer.label) if "," not in name), "") for answer in values
+        ]
         both = SubElement(
             both, "View", visibleWhen="choice-selected", whenTagName=dimension.name,
-            whenChoiceValue=",".join(names),
+            whenChoiceValue=",".join(filter(None, names)),
         )  # fmt: skip
     both.set("style", "display: none")
     word = dimension.name.replace("_", " ")
@@ -145,20 +149,15 @@ def _refuse_contradictions(form: Element, dimension: Dimension, shown: str) -> N
     )  # fmt: skip
 
 
-def _name_without_comma(answer: Answer) -> str:
-    """What Label Studio finds the answer by in a list with commas; empty when value and label hold one."""
-    return next((name for name in (answer.alias, answer.label) if "," not in name), "")
-
-
 def _require_distinct(dimension: str, offered: Sequence[Answer]) -> None:
-    """Label Studio looks an answer up by its word or by its alias, whichever fits first."""
+    """Raise `ConfigError` for ambiguous answers, which Label Studio looks up by label or alias."""
     owner: dict[str, str] = {}
     for answer in offered:
         for name in (answer.alias, answer.label):
             if owner.setdefault(name, answer.alias) != answer.alias or not name.strip():
                 raise ConfigError(
                     f"two answers to {dimension} are known as {name!r}",
-                    hint="give every answer a value and a label of its own in annotate.toml",
+                    hint="give every answer its own value and label in annotate.toml",
                 )
     if len({a.alias for a in offered}) < len(offered):
         raise ConfigError(

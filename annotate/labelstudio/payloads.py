@@ -8,46 +8,46 @@ from typing import Any
 
 ANSWER_NUMBERS = "annotations_ids"
 LISTED_CHARACTERS = 500
-"""Label Studio cuts the list of a task's answers off there."""
+"""Length at which Label Studio truncates the list of a task's answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudioProject:
-    """What is known of one project on the server."""
+    """One project on the server."""
 
     id: int
     created_at: str
-    """To the microsecond: tells this server's project from one of the same number on another."""
+    """To the microsecond, which distinguishes it from a project with the same number on another server."""
     model_version: str
     label_config: str
     """The page that raters see."""
     raters: int
-    """How many people each question is put to."""
+    """How many people are asked each question."""
     description: str = ""
-    """Holds the marker of the `annotate` project that made it."""
+    """Contains the marker of the `annotate` project that created it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedTask:
-    """One of the server's tasks, without what was answered."""
+    """One task of the server, without its answers."""
 
     id: int
     key: str
-    """Empty when it is none of ours."""
+    """Key of the question; empty for tasks of other programs."""
     annotations: int
-    """How many answers and skips the server counts."""
+    """Number of answers and skips."""
     sample: str = ""
-    """The sample that its data name; empty when they name none."""
+    """The sample that its data name; empty without one."""
     shown: Mapping[str, str] = field(default_factory=dict)
-    """The rest of its data: the text and the addresses of the media that raters see."""
+    """The rest of its data: the text and the URLs of the media that raters see."""
     updated_at: str = ""
     """Time of the last change of the task or of its answers, as the server writes it."""
     answer_numbers: tuple[int, ...] | None = None
-    """Of its answers and skips; None when the server did not list them all."""
+    """Numbers of its answers and skips; None when the server did not list them all."""
 
 
 def whole_task(task: dict[str, Any]) -> dict[str, Any]:
-    """The task as it came, once it is known to have what is needed of it."""
+    """The task unchanged. Raises `TypeError`, `KeyError` or `ValueError` if it lacks necessary data."""
     if not isinstance(task["annotations"], list) or not isinstance(task["data"], dict):
         raise TypeError("a task without data or annotations")
     datetime.fromisoformat(task["updated_at"])
@@ -69,7 +69,7 @@ def listed_task(task: dict[str, Any]) -> ListedTask:
 
 
 def marked_on_page(listing: Mapping[str, Any], marker: str) -> tuple[list[StudioProject], bool]:
-    """Those of a page that hold the marker, and whether there are more pages."""
+    """The projects of a page that contain the marker, and whether there are more pages."""
     marked = [p for p in listing["results"] if marker in (p["description"] or "")]
     return [studio_project(p) for p in marked], bool(listing["next"])
 

@@ -1,4 +1,4 @@
-"""Log in and sign up as a browser would, to get tokens of raters who have no clicking hands."""
+"""Signs up and logs in as a browser does, to get tokens for scripted raters."""
 
 import re
 
@@ -11,10 +11,10 @@ TIMEOUT_SECONDS = 60.0
 
 
 def add_rater(url: str, token: str, email: str, password: str) -> str:
-    """Sign up a new rater through the invitation link and return the rater's own token.
+    """Sign up a new rater through the invitation link; returns the rater's own token.
 
-    `token` is that of a member. Someone who has an account already is logged in instead.
-    Raises `LabelStudioError` when the server refuses.
+    `token` is that of a member. A rater with an account is logged in instead. Raises `LabelStudioError` when
+    the server refuses.
     """
     with _browser(url) as browser:
         invite = browser.get("/api/invite", headers=authorization(url, token, TIMEOUT_SECONDS))
@@ -28,9 +28,9 @@ def add_rater(url: str, token: str, email: str, password: str) -> str:
 
 
 def log_in(url: str, email: str, password: str) -> str:
-    """The token of the user who has this login.
+    """The token of the user with this login.
 
-    Raises `LabelStudioError` when email and password do not fit.
+    Raises `LabelStudioError` for a wrong email address or password.
     """
     with _browser(url) as browser:
         _post_form(browser, "/user/login/", email, password)
@@ -56,6 +56,6 @@ def _post_form(browser: httpx.Client, path: str, email: str, password: str) -> N
 
 
 def _own_token(browser: httpx.Client) -> str | None:
-    """None when the session is nobody's: a wrong password is answered by the page again, not by an error."""
+    """The session's token; None if the login failed, since a wrong password only shows the page again."""
     answer = browser.get("/api/current-user/token")
     return str(answer.json()["token"]) if answer.status_code == 200 else None

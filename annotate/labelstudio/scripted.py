@@ -1,7 +1,6 @@
-"""Scripted raters: they answer every open question of a Label Studio over the same HTTP API its page uses.
+"""Scripted raters: they answer every open question over the same HTTP API as Label Studio's page.
 
-Made for the demo and for tests. What they say depends on the sample, the pass and the rater alone; it
-is no judgement of anything.
+Made for the demo and for tests. Their answers are not judgements, but depend only on sample, pass and rater.
 """
 
 import hashlib
@@ -23,21 +22,21 @@ SHOWN = {
 }
 """The tag of the page that an answer belongs to."""
 AGREEMENT = 0.8
-"""How often a scripted rater says what the sample's script says."""
+"""Share of the answers that follow the script of the sample."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedRater:
-    """One account, and the way it authorises itself."""
+    """One account with its authorization headers."""
 
     email: str
     headers: Mapping[str, str]
 
 
 def scripted_choices(sample: str, modality: Modality, dimension: Dimension, rater: str) -> list[str]:
-    """The aliases this rater picks: the sample's script, or, one time in five, something else.
+    """The aliases that the rater chooses: those of the sample's script, or others in one of five cases.
 
-    One; of a multilabel dimension each answer by a script of its own, half of the time.
+    Exactly one alias, except for multilabel dimensions, where each alias is chosen in half of the cases.
     """
     if dimension.kind is not Kind.MULTILABEL:
         script = _script(sample, modality, dimension.name, rater)
@@ -49,7 +48,7 @@ def scripted_choices(sample: str, modality: Modality, dimension: Dimension, rate
 
 
 def _script(sample: str, modality: Modality, asked: str, rater: str) -> float:
-    """A number in [0, 1) that most raters share."""
+    """A number in [0, 1) that is equal for most raters."""
     if _chance(sample, modality.value, asked, rater) > AGREEMENT:
         return _chance(rater, sample, modality.value, asked)
     return _chance(sample, asked)
@@ -63,26 +62,21 @@ def answer_open_questions(
     *,
     answered: Callable[[str], None],
 ) -> int:
-    """Let every rater work through the queue of every project, pass by pass. Returns the number of answers.
+    """Let every rater answer the queue of every project, pass by pass; returns the number of answers.
 
-    `answered` is called with the rater's e-mail after each. Raises `LabelStudioError` when the server
-    refuses or falls silent.
+    `answered` is called with the rater's e-mail address after each. Raises `LabelStudioError` when the server
+    refuses or does not answer.
     """
     count = 0
     for modality, ls_project in ls_projects.items():
         for rater in raters:
             with httpx.Client(base_url=base_url, headers=dict(rater.headers), timeout=60) as http:
-                while ls_task := _next(http, ls_project):
+                while (reply := _send(http, "GET", f"/api/projects/{ls_project}/next")).is_success:
+                    ls_task = reply.json()
                     _answer(http, ls_project, ls_task, modality, dimensions, rater.email)
                     answered(rater.email)
                     count += 1
     return count
-
-
-def _next(http: httpx.Client, ls_project: int) -> dict[str, Any] | None:
-    """The question the page would show next, or None when this rater's queue is empty."""
-    reply = _send(http, "GET", f"/api/projects/{ls_project}/next")
-    return None if reply.status_code == httpx.codes.NOT_FOUND else reply.json()
 
 
 def _answer(
@@ -113,11 +107,13 @@ def _answer(
 
 
 def _send(http: httpx.Client, method: str, path: str, **more: Any) -> httpx.Response:
+    """The response, which may have status 404: that is how Label Studio says that a queue is empty."""
     try:
         reply = http.request(method, path, **more)
     except httpx.HTTPError as error:
         raise LabelStudioError(
-            f"Label Studio fell silent at {path}: {type(error).__name__}", hint="see `annotate studio status`"
+            f"Label Studio did not answer at {path}: {type(error).__name__}",
+            hint="see `annotate studio status`",
         ) from error
     if reply.status_code >= 400 and reply.status_code != httpx.codes.NOT_FOUND:
         raise LabelStudioError(

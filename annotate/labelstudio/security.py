@@ -19,7 +19,9 @@ def security_problems(url: str, token: str, timeout: float = 10.0) -> list[tuple
     """
     release = str(read(url, token, "/api/version/", timeout).get("release", ""))
     problems = []
-    if _numbers(release) < SAFE_VERSION:
+    match = re.match(r"\d+(\.\d+)*", release)  # without a match, it counts as very old
+    version = tuple(map(int, match[0].split("."))) if match else ()
+    if version < SAFE_VERSION:
         wanted = ".".join(map(str, SAFE_VERSION))
         problems.append(
             (
@@ -39,12 +41,6 @@ def security_problems(url: str, token: str, timeout: float = 10.0) -> list[tuple
     return problems
 
 
-def _numbers(release: str) -> tuple[int, ...]:
-    """``1.23.2`` as (1, 23, 2); anything else counts as very old."""
-    match = re.match(r"\d+(\.\d+)*", release)
-    return tuple(map(int, match[0].split("."))) if match else ()
-
-
 def _sign_up_is_open(url: str, timeout: float) -> bool:
     """Whether the server accepts a sign-up form without an invitation; the empty form creates no user."""
     page = f"{url}/user/signup/"
@@ -58,10 +54,10 @@ def _sign_up_is_open(url: str, timeout: float) -> bool:
 
 
 def _answers_outside(port: int) -> bool:
-    """Whether `port` of this machine answers on the address other machines know it by."""
+    """Whether `port` answers on the address under which other machines reach this one."""
     try:
         with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
-            probe.connect(("192.0.2.1", 9))  # sends nothing; asks which of our addresses would be used
+            probe.connect(("192.0.2.1", 9))  # sends nothing; determines the address that would be used
             address = probe.getsockname()[0]
         if address.startswith("127."):
             return False

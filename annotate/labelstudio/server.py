@@ -1,4 +1,4 @@
-"""Run one Label Studio per project on loopback, as a process that outlives the command that started it."""
+"""Runs one Label Studio per project on loopback, as a process that outlives the command that started it."""
 
 import json
 import os
@@ -24,20 +24,20 @@ HOST = "127.0.0.1"
 START_SECONDS = 300.0
 STOP_SECONDS = 15.0
 RELEASE_SECONDS = 2.0
-"""A server that was just stopped may hold its port until its last thread has ended."""
+"""How long a stopped server may keep its port, until its last thread has ended."""
 TASK_LOCK_SECONDS = 1800
-"""A question that somebody opened and left is given to the next rater after this time."""
+"""How long a question that a rater opened and left is reserved for that rater."""
 KEYMAP = {
     "audio:playpause": "space,ctrl+p",
     "media:playpause": "space,ctrl+alt+space",
     "annotation:submit": "enter,ctrl+enter,command+enter",
 }
-"""One key each for what a rater does a thousand times; the usual ones stay."""
+"""Single keys for frequent actions, beside Label Studio's usual ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server process. `born` tells it from a later process that got the same number."""
+    """A server process; its start time `born` distinguishes it from a later process with the same id."""
 
     pid: int
     born: str
@@ -45,34 +45,34 @@ class Running:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def alive(self) -> bool:
-        """Whether that very process is still there."""
+        """Whether that process still runs."""
         return bool(self.born) and process_start(self.pid) == self.born
 
 
 @dataclass(frozen=True, slots=True)
 class StudioFolder:
-    """The data of one local server: database, secret key, log and the note on the running process."""
+    """The data folder of one local server: database, secret key, log and the note on the running process."""
 
     path: Path
 
     @property
     def database(self) -> Path:
-        """Everything but the media."""
+        """The database, with everything but the media."""
         return self.path / "label_studio.sqlite3"
 
     @property
     def log(self) -> Path:
-        """What the server said since it was started last."""
+        """The output of the server since its last start."""
         return self.path / "server.log"
 
     @property
     def note(self) -> Path:
-        """Which process works on this folder."""
+        """The file that names the process that works on this folder."""
         return self.path / "server.json"
 
     def running(self) -> Running | None:
@@ -92,10 +92,10 @@ def start(
     program: Installation,
     waiting: Callable[[float], None] = lambda seconds: None,
 ) -> Running:
-    """Start the server and wait until it answers to `credentials`; `waiting` hears the seconds so far.
+    """Start the server and wait until it answers; `waiting` is called with the seconds so far.
 
     Files below `documents` are served to logged-in raters once a storage in Label Studio names their folder.
-    Raises `LabelStudioError` when the port is taken, or with the log's last lines when it does not come up.
+    Raises `LabelStudioError` when the port is in use, or with the log's last lines when it does not start.
     """
     require_free(port)
     _prepare(studio, program)
@@ -109,13 +109,14 @@ def start(
         process.wait()
         studio.note.unlink(missing_ok=True)
         raise
-    # The server outlives this command; without this Popen would complain that nobody waited for it.
+    # The server outlives this command; without this, Popen would warn that nobody waited for it.
     process.returncode = 0
     return running
 
 
 def stop(running: Running) -> None:
-    """End that process and its group, politely first; another one with its number is left alone."""
+    """Terminate the process and its group, and kill it if necessary; another process with its id is
+    spared."""
     for signum, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
         if not running.alive:
             return
@@ -133,26 +134,26 @@ def stop(running: Running) -> None:
 
 
 def reset_password(studio: StudioFolder, login: str, password: str, program: Installation) -> None:
-    """Give the user `login` of a stopped server another password; without such a user there is nothing to do.
+    """Set the password of the user `login` of a stopped server, if that user exists.
 
     Raises `LabelStudioError` when the data cannot be used.
     """
-    # Without a terminal the program reads the password from stdin, so it never shows in the process list.
+    # Without a terminal, the program reads the password from stdin, so it never appears in the process list.
     done = subprocess.run(
         [str(program.executable), "reset_password", "--username", login],
         input=f"{password}\n", env=server_environment(studio.path), start_new_session=True,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode or not re.search("successfully changed|not found", done.stdout):
-        words = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["it said nothing"]
+        output = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["no output"]
         raise LabelStudioError(
-            f"the password of {login} in {studio.path} could not be set: {words[0]}",
+            f"the password of {login} in {studio.path} could not be set: {output[0]}",
             hint="restore the folder from a backup, or move it away to begin with an empty Label Studio",
         )
 
 
 def require_free(port: int) -> None:
-    """Label Studio would silently take the next port. Raises `LabelStudioError` when `port` is taken."""
+    """Raise `LabelStudioError` when `port` is in use; Label Studio would silently use the next one."""
     deadline = time.monotonic() + RELEASE_SECONDS
     while True:
         try:
@@ -160,14 +161,13 @@ def require_free(port: int) -> None:
                 return
         except OSError as error:
             if time.monotonic() > deadline:
-                taken = f"port {port} cannot be used: {error.strerror or error}"
-                raise LabelStudioError(taken, hint=f"annotate studio up --port {_free_port()}") from error
+                with closing(socket.create_server((HOST, 0))) as server:
+                    free_port = server.getsockname()[1]
+                raise LabelStudioError(
+                    f"port {port} cannot be used: {error.strerror or error}",
+                    hint=f"annotate studio up --port {free_port}",
+                ) from error
         time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with closing(socket.create_server((HOST, 0))) as free:
-        return int(free.getsockname()[1])
 
 
 def _prepare(studio: StudioFolder, program: Installation) -> None:
@@ -195,7 +195,7 @@ def _spawn(
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(documents),
         "LABEL_STUDIO_TASK_LOCK_TTL": str(TASK_LOCK_SECONDS),
-        # Pages of other sites that a rater has open must not reach the server.
+        # Pages of other sites in a rater's browser must not reach the server.
         "LABEL_STUDIO_ALLOWED_HOSTS": f"{HOST},localhost",
         "LABEL_STUDIO_CORS_ALLOW_ALL_ORIGINS": "false",
         "LABEL_STUDIO_EDITOR_KEYMAP": json.dumps({name: {"key": keys} for name, keys in KEYMAP.items()}),
@@ -215,9 +215,9 @@ def _spawn(
 def wait_until_healthy(
     running: Running, studio: StudioFolder, waiting: Callable[[float], None] = lambda seconds: None
 ) -> None:
-    """Return once the server answers; `waiting` hears the seconds so far.
+    """Wait until the server answers; `waiting` is called with the seconds so far.
 
-    Raises `LabelStudioError` with the log's last lines when it ends first, or takes too long.
+    Raises `LabelStudioError` with the log's last lines when the server ends first, or takes too long.
     """
     began = time.monotonic()
     while not healthy(running.url):
@@ -237,20 +237,20 @@ def healthy(url: str) -> bool:
     import httpx
 
     try:
-        # The environment may name a proxy, which could not reach this machine's loopback.
+        # A proxy set in the environment cannot reach this machine's loopback interface.
         return httpx.get(f"{url}/health", timeout=5, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
 
 
 def _unnoted(folder: Path) -> Running | None:
-    """A server whose start was killed before it was noted, or whose note was deleted with the folder.
+    """A running server without a note, whose start was killed or whose folder was deleted.
 
-    It is known by the folder it works in, where there is a /proc.
+    It is recognised by its working folder in /proc.
     """
     homes = {str(folder.resolve()), f"{folder.resolve()} (deleted)"}
     for process in Path("/proc").glob("[0-9]*"):
-        # It may end while we look, or be somebody else's.
+        # The process may end meanwhile, or belong to somebody else.
         with suppress(OSError, ValueError):
             pid = int(process.name)
             if str((process / "cwd").readlink()) in homes and os.getsid(pid) == pid:

@@ -146,7 +146,7 @@ def _store(
                 session,
                 imports.Source(name, corpus.sha256, plan.known, corpus.tasks),
                 (
-                    imports.Said(plan.ids[vote.position], vote.task_id, vote.rater, vote.value)
+                    imports.ImportedAnswer(plan.ids[vote.position], vote.task_id, vote.rater, vote.value)
                     for vote in corpus.votes
                     if plan.ids[vote.position]
                 ),

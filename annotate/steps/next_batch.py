@@ -322,7 +322,7 @@ def _write(project: Project, made: BatchPlan, seed: int) -> int:
             project_name=project.settings.project.name,
             header=header,
             questions=_questions(made.chosen),
-            beliefs=made.predictions.beliefs([c.candidate.sample_id for c in made.chosen]),
+            predictions=made.predictions.beliefs([c.candidate.sample_id for c in made.chosen]),
         )
 
 

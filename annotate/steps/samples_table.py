@@ -14,7 +14,7 @@ from annotate.corrections.edits import (
     tidy,
 )
 from annotate.corrections.plan import (
-    Wanted,
+    TargetValues,
     add_edit,
     is_cut_as,
     require_disjoint,
@@ -197,7 +197,7 @@ def _edit(session: Session, row: Row, one: Listed) -> Edit | None:
     ):
         return None  # exported before it was replaced or removed, and not corrected since
     if one.status == SampleStatus.RETIRED:
-        wanted = Wanted(
+        wanted = TargetValues(
             (start, end), tidy(transcript), tidy(speaker), None if status is None else str(status)
         )
         if is_cut_as(session, one.id, wanted):

@@ -1,4 +1,4 @@
-"""What SubRip and WebVTT share: lines of text below a line of times, and captions that roll."""
+"""Shared by the readers of SubRip and WebVTT: parses timing lines, removes repeats of rolling captions."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,34 +16,34 @@ UNTIMED = "without a line of times"
 _TIME = r"[-\u2212+]?\d+(?:\s*[:：.,;]\s*\d+)*"
 _ARROW = r"(?:[-\u2013\u2014=]\s?){1,3}>|\u2192"
 _TIMES = re.compile(
-    # Some programs put the number in front, and some glue settings such as `line:40%` to the end.
+    # Some programs write the cue number in front, and some append settings such as `line:40%`.
     rf"\s*(?:\d+\s+)?({_TIME})\s*({_ARROW})\s*({_TIME})(?:\s.*|[A-Za-z][A-Za-z0-9]*:.*)?"
 )
 _CLOCK = r"\d{1,4}:\d{1,2}:\d{1,2}[.,]\d{1,3}"
 _PAIR = re.compile(rf"\s*({_CLOCK})(?:\s+|\s*[-\u2013\u2014,;|/]+\s*)({_CLOCK})\s*")
-"""Both ends in full, without an arrow."""
+"""Two complete times without an arrow between them."""
 _LONG_ARROW = re.compile(r"-\s?-\s?>|[\u2013\u2014]>|\u2192")
 _ONLY_TIMES = re.compile(r"[\s\d:：.,;xXoOlI?*_|/\\<>=\u2013\u2014\u2212+-]+")
 _FULL_CLOCK = re.compile(r"(?<![<\d])\d{1,4}:\d{1,2}:\d")
 _NARROW = str.maketrans("：，．；＞－０１２３４５６７８９", ":,.;>-0123456789")
-"""Characters of East Asian width, which some editors put in the place of others."""
+"""Full-width characters that some editors write, and their ASCII equivalents."""
 _UNREADABLE_US = 50_000
-"""Captions that are shown for no longer hold the line of before between two steps of a roll."""
+"""Captions shown for at most this time only hold the previous line between two steps of a roll."""
 _MARKED = re.compile(r"<[A-Za-z][^<>]*>[^<>]*</[^<>]*>")
 _LONGEST_TIME = 40
-"""Characters of one side of a damaged line of times."""
+"""Maximum length of one side of a damaged timing line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What is on the screen for a while."""
+    """Lines of text that are on the screen at the same time."""
 
     start_us: int
     end_us: int
     lines: tuple[str, ...]
-    """As written."""
+    """As written in the file."""
     where: str = ""
-    """Of its line of times, as in `Cue`."""
+    """Position of its timing line, as in `Cue`."""
 
 
 def times(line: str) -> tuple[int, int] | None:
@@ -62,9 +62,9 @@ def times(line: str) -> tuple[int, int] | None:
 
 
 def damaged_times(line: str, *, opens: bool) -> bool:
-    """Whether a line that `times` cannot read was meant as a line of times.
+    """Whether a line that `times` cannot read was meant as a timing line.
 
-    `opens`: it is the first line of a cue, below a blank line or a number.
+    `opens`: whether it is the first line of a cue, below a blank line or a number.
     """
     line = line.translate(_NARROW)
     if opens and len(_FULL_CLOCK.findall(line)) > 1:
@@ -82,62 +82,54 @@ def _digits(text: str) -> int:
 
 
 def once(captions: Sequence[Caption]) -> list[Caption]:
-    """Every line once, where captions repeat it: because they roll, or highlight one word after the other."""
-    return _unrolled(_without_highlights(captions))
+    """Captions without the repeated lines of captions that roll, or highlight one word after the other."""
+    merged = _without_highlights(captions)
+    ordered = sorted(merged, key=lambda c: (c.start_us, c.end_us))
+    # Only where the whole file is made like this: people may say the same thing twice.
+    return list(_new_lines(ordered)) if _rolls(ordered) else merged
 
 
 def _without_highlights(captions: Sequence[Caption]) -> list[Caption]:
-    """One caption for each line that is repeated while its words are highlighted, as Whisper can write it."""
+    """Merge captions that repeat one line with one word after the other highlighted, as Whisper can write."""
     ordered = sorted(captions, key=lambda c: (c.start_us, c.end_us))
     lines = [(caption, " ".join(_spoken(caption.lines)), _marked_at(caption.lines)) for caption in ordered]
     if not any(
-        said == same and first is not None and second is not None and first < second
-        for (_, said, first), (_, same, second) in pairwise(lines)
+        text == next_text and first is not None and second is not None and first < second
+        for (_, text, first), (_, next_text, second) in pairwise(lines)
     ):
         return list(captions)
     kept: list[Caption] = []
     before, reached = "", None
-    for caption, said, at in lines:
+    for caption, text, at in lines:
         last = kept[-1] if kept else caption
         moves = at != reached and (at is None or reached is None or at > reached)
-        if kept and said == before and moves and caption.start_us <= last.end_us + _ROLL_GAP_US:
+        if kept and text == before and moves and caption.start_us <= last.end_us + _ROLL_GAP_US:
             kept[-1] = replace(last, end_us=max(last.end_us, caption.end_us))
             reached = reached if at is None else at
         else:
             kept.append(caption)
-            before, reached = said, at
+            before, reached = text, at
     return kept
 
 
 def _marked_at(lines: Sequence[str]) -> int | None:
-    """After how many characters a highlighted part begins; None where there is none."""
+    """The number of characters in front of a highlighted part; None without one."""
     raw = " ".join(lines)
     mark = _MARKED.search(raw)
     return len(plain(raw[: mark.start()])) if mark else None
 
 
-def _unrolled(captions: Sequence[Caption]) -> list[Caption]:
-    """Every line once, where each caption repeats the end of the one before, as those of YouTube do.
-
-    Only where that is how the file is made: somebody may say the same thing twice.
-    """
-    ordered = sorted(captions, key=lambda c: (c.start_us, c.end_us))
-    if not _rolls(ordered):
-        return list(captions)
-    kept = list(_new_lines(ordered))
-    return kept
-
-
 def _rolls(captions: Sequence[Caption]) -> bool:
-    """Whether at least three, and more than a third, follow on at once and repeat what stood last.
+    """Whether captions roll, as YouTube's do: each begins with the last lines of the one before.
 
-    One is enough where nobody could read the caption that repeats.
+    At least three, and more than a third of them, must follow immediately and repeat. One is enough if it is
+    shown too briefly to be read.
     """
-    told = [c for c in captions if _spoken(c.lines)]
-    repeats = [b for a, b in pairwise(told) if _follows(a, b) and _repeated(a.lines, b.lines)]
+    captions_with_text = [c for c in captions if _spoken(c.lines)]
+    repeats = [b for a, b in pairwise(captions_with_text) if _follows(a, b) and _repeated(a.lines, b.lines)]
     if any(caption.end_us - caption.start_us <= _UNREADABLE_US for caption in repeats):
         return True
-    return len(repeats) >= 3 and len(repeats) > len(told) / 3
+    return len(repeats) >= 3 and len(repeats) > len(captions_with_text) / 3
 
 
 def _follows(before: Caption, after: Caption) -> bool:
@@ -149,7 +141,7 @@ def _spoken(lines: Sequence[str]) -> list[str]:
 
 
 def _repeated(before: Sequence[str], after: Sequence[str]) -> int:
-    """How many spoken lines at the start of `after` are those at the end of `before`."""
+    """How many text lines at the start of `after` equal those at the end of `before`."""
     old, new = _spoken(before), _spoken(after)
     return next((n for n in range(min(len(old), len(new)), 0, -1) if old[-n:] == new[:n]), 0)
 

@@ -1,4 +1,4 @@
-"""Brings text as people wrote it into the form that the rest works with."""
+"""Normalises the text of transcripts: markup, entities, invisible characters and white space."""
 
 import html
 import re
@@ -9,7 +9,7 @@ _NAMED = (
     "div|em|figure|font|footer|form|h[1-6]|head|header|html|ins|kbd|label|lang|li|main|marquee|nobr|ol|p|pre|q|"
     "rp|rt|ruby|samp|section|small|span|strike|strong|style|sub|summary|sup|table|tbody|td|th|time|tr|tt|ul|v|var"
 )
-"""Tags of HTML and WebVTT that may carry attributes; b, i, u, s and c carry none but a class."""
+"""Tags of HTML and WebVTT that may have attributes; b, i, u, s and c may have a class only."""
 _BREAK = re.compile(r"(?i)<\s?/?\s?(?:br|hr|p|div|li|tr|td)\b(?:\s[^<>]*)?/?\s*>")
 _TAG = re.compile(
     rf"(?i)<\s?/?\s?(?:[biusc]\b(?:\.[^\s<>]*)?\s*/?|(?:{_NAMED})\b(?:[.\s][^<>]*|/)?)>"
@@ -19,7 +19,7 @@ _ANY_TAG = re.compile(r"</?[A-Za-z][^<>\s]*>")
 _COLOURED = re.compile(r"(?i)</?(?:c\.)?(?:black|blue|cyan|green|lime|magenta|red|white|yellow)>")
 _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]*|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
-# Arabic, Indic scripts and emoji are spelled with joiners; anywhere else they are dirt.
+# Arabic, Indic scripts and emoji are spelled with joiners; in other scripts they are noise.
 _JOINER = re.compile(
     "(?<![\u0600-\u08ff\u0900-\u0dff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
 )
@@ -28,7 +28,7 @@ _WINDOWS = re.compile("[\x80-\x84\x86-\x9f]")
 
 
 class Malformed(Exception):
-    """A file is not what its format asks for; `line` counts from 1, 0 where it cannot be told."""
+    """A file violates its format; `line` counts from 1, and is 0 if unknown."""
 
     def __init__(self, why: str, line: int = 0) -> None:
         super().__init__(why)
@@ -36,24 +36,20 @@ class Malformed(Exception):
 
 
 def plain(raw: str, *, markup: bool = False) -> str:
-    """What is said in `raw`: composed form (NFC), without markup, invisible characters and double spaces.
+    """The spoken text of `raw` in composed form (NFC), without markup, invisible characters or double spaces.
 
     Tags of HTML and WebVTT, their entities and the braces of SubStation Alpha count as markup; other text in
-    angle brackets (``a < b``, ``<3``, ``<laughs>``) stays. With `markup`, every tag is markup, as WebVTT
-    asks for.
+    angle brackets (``a < b``, ``<3``, ``<laughs>``) stays. With `markup`, every tag counts, as WebVTT
+    requires.
     """
     text = _COLOURED.sub("", _TAG.sub("", _BREAK.sub(" ", raw)))
     if markup:
         text = _ANY_TAG.sub("", text)
     text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
-    text = _WINDOWS.sub(_as_windows_meant, text)
+    # Quotation marks of Windows-1252 that were read as Latin-1.
+    text = _WINDOWS.sub(lambda mark: mark[0].encode("latin-1").decode("cp1252", errors="ignore"), text)
     text = _JOINER.sub("", _INVISIBLE.sub("", text))
     return " ".join(unicodedata.normalize("NFC", _CONTROL.sub("", text)).split())
-
-
-def _as_windows_meant(found: re.Match[str]) -> str:
-    """A quotation mark of Windows-1252 that was once read as Latin-1."""
-    return found[0].encode("latin-1").decode("cp1252", errors="ignore")
 
 
 _NAMES = {
@@ -66,9 +62,9 @@ _NAMES = {
 }  # fmt: skip
 
 
-def language_code(said: object) -> str:
-    """Two letters (ISO 639-1) for ``zh-Hans``, ``eng`` or ``English``; empty where that cannot be told."""
-    if not isinstance(said, str):
+def language_code(name: object) -> str:
+    """The ISO 639-1 code of ``zh-Hans``, ``eng`` or ``English``; empty if unknown."""
+    if not isinstance(name, str):
         return ""
-    first = re.split(r"[-_ ]", said.strip().lower())[0]
+    first = re.split(r"[-_ ]", name.strip().lower())[0]
     return first if re.fullmatch(r"[a-z]{2}", first) else _NAMES.get(first, "")

@@ -1,7 +1,7 @@
-"""What ELAN and Praat share: finds among named tiers the utterances and their words, and makes cues of them.
+"""Shared by the readers of ELAN and Praat: finds the tiers of utterances and words, and makes cues of them.
 
-A tier is the words of another only if it spells it. Labels (emotions, gestures, ids, glosses, translations)
-and phones are never speech. Whoever knows better names the tiers.
+A tier holds the words of another only if it spells it. Labels (emotions, gestures, ids, glosses,
+translations) and phones are never speech. Users can name the tiers instead.
 """
 
 import re
@@ -26,30 +26,30 @@ from annotate.transcripts._words import by_pauses, joined
 from annotate.types import Cue, Dropped, Transcript, Word
 
 _SAME_US = 10_000
-"""Ends that are no further apart are the same."""
+"""Times that differ by at most this count as equal."""
 
 
 @dataclass
 class _Reading:
-    """Which tiers are read, and as what."""
+    """The tiers that are read, as utterances or as words."""
 
     utterances: list[Tier] = field(default_factory=list)
     words: list[Tier] = field(default_factory=list)
-    """Words of some of those, or words that nobody grouped into utterances."""
+    """Words of those utterances, or words that are not grouped into utterances."""
 
     def partner(self, utterances: Tier) -> Tier | None:
-        """The tier that spells `utterances`, one that names it before others."""
+        """The tier that spells `utterances`; a child of that tier is preferred."""
         spelling = [tier for tier in self.words if spells(tier, utterances)]
         spelling.sort(key=lambda tier: (tier.of != utterances.name, tier.stem != utterances.stem))
         return spelling[0] if spelling else None
 
 
 def transcript(tiers: Sequence[Tier], wanted: Sequence[str] = ()) -> Transcript:
-    """One cue per mark of every tier of utterances; words come from the tiers that spell them.
+    """One cue per mark of every tier of utterances, with words from the tiers that spell them.
 
-    `wanted` are names or patterns (``tx@*``) of the tiers to read; empty: they are found by their names and
-    contents. Words without a tier of utterances are grouped by their pauses. The notes say which tiers were
-    read. Raises `Malformed` when no tier is called as wanted, or none holds speech.
+    `wanted` are names or patterns (``tx@*``) of the tiers to read; if empty, they are found by name and
+    content. Words without a tier of utterances are grouped at pauses. The notes list the tiers that were
+    read. Raises `Malformed` when no tier matches `wanted`, or none holds speech.
     """
     spoken = [tier for tier in tiers if tier.spoken]
     reading = _wanted(tiers, wanted) if wanted else _speech(spoken)
@@ -71,7 +71,7 @@ def transcript(tiers: Sequence[Tier], wanted: Sequence[str] = ()) -> Transcript:
 
 
 def _note(tiers: Sequence[Tier], used: Sequence[Tier]) -> tuple[str, ...]:
-    """Which tiers were read and which were not; nothing where there is only one."""
+    """A note on the tiers that were read and left out; empty if there is only one tier."""
     if len(tiers) < 2:
         return ()
     read = [repr(tier.name) for tier in tiers if tier in used]
@@ -81,17 +81,17 @@ def _note(tiers: Sequence[Tier], used: Sequence[Tier]) -> tuple[str, ...]:
 
 
 def _wanted(tiers: Sequence[Tier], names: Sequence[str]) -> _Reading:
-    chosen = [tier for tier in tiers if any(_is_called(tier, name) for name in names)]
+    chosen = [tier for tier in tiers if any(_matches(tier, name) for name in names)]
     if not chosen:
-        wanted, there = (", ".join(map(repr, some)) for some in (names, [tier.name for tier in tiers]))
-        raise Malformed(f"no tier is called {wanted}; its tiers are {there or 'none'}")
+        requested, there = (", ".join(map(repr, some)) for some in (names, [tier.name for tier in tiers]))
+        raise Malformed(f"no tier is called {requested}; its tiers are {there or 'none'}")
     rest = [tier for tier in tiers if tier not in chosen and kind(tier) in (Kind.WORDS, Kind.SPEECH)]
     words = [tier for tier in chosen if kind(tier) is Kind.WORDS]
     return _Reading([tier for tier in chosen if tier not in words], [*words, *_spelling(rest, chosen)])
 
 
-def _is_called(tier: Tier, name: str) -> bool:
-    """Whether `name` is the tier's name, the part before an @, or a pattern that fits it."""
+def _matches(tier: Tier, name: str) -> bool:
+    """Whether `name` is the tier's name, its part before an @, or a pattern that matches it."""
     called, wanted = tier.name.casefold().strip(), name.casefold().strip()
     return called == wanted or called.partition("@")[0] == wanted or fnmatchcase(called, wanted)
 
@@ -105,11 +105,13 @@ def _spelling(tiers: Iterable[Tier], utterances: Sequence[Tier]) -> list[Tier]:
 
 
 def _speech(tiers: Sequence[Tier]) -> _Reading:
-    """What can be told to be speech by names and contents."""
+    """The tiers of speech, found by name and content."""
     kinds = [(tier, kind(tier)) for tier in tiers]
     sure = [tier for tier, holds in kinds if holds in (Kind.WORDS, Kind.SPEECH)]
     usable = sure or [tier for tier, holds in kinds if holds is Kind.MAYBE_LABELS]
-    top = [tier for root in _roots(tiers) for tier in _texts_of(root, tiers, usable)]
+    names = {tier.name for tier in tiers}
+    roots = [tier for tier in tiers if not tier.of or tier.of not in names]
+    top = [tier for root in roots for tier in _texts_of(root, tiers, usable)]
     words = [tier for tier in top if any(tier is each and holds is Kind.WORDS for each, holds in kinds)]
     whole = _without_layers([tier for tier in top if tier not in words])
     below = [tier for tier in usable if tier.of and tier not in top]
@@ -121,47 +123,45 @@ def _speech(tiers: Sequence[Tier]) -> _Reading:
 
 
 def _finest(tiers: Sequence[Tier]) -> list[Tier]:
-    """Of tiers that say the same in turns and in sentences, the one with the shortest marks.
+    """Of tiers with the same text in turns and in sentences, the one with the shortest marks.
 
-    One of them is called after what it holds: tiers called after people may well say the same.
+    One of them must be named after utterances: tiers named after people may well hold the same text.
     """
     kept: list[Tier] = []
     for tier in sorted(tiers, key=lambda tier: -len(tier.spoken)):
-        if not any(_says_the_same(tier, other) for other in kept):
+        for other in kept:
+            named = tier.utterance_named or other.utterance_named
+            if named and tier.speaker == other.speaker and _letters(tier) == _letters(other):
+                break
+        else:
             kept.append(tier)
     return [tier for tier in tiers if tier in kept]
 
 
-def _says_the_same(one: Tier, other: Tier) -> bool:
-    about_speech = one.utterance_named or other.utterance_named
-    return about_speech and one.speaker == other.speaker and _letters(one) == _letters(other)
-
-
 def _letters(tier: Tier) -> str:
-    return "".join(c for mark in tier.spoken for c in mark.said.casefold() if c.isalnum())
-
-
-def _roots(tiers: Sequence[Tier]) -> list[Tier]:
-    names = {tier.name for tier in tiers}
-    return [tier for tier in tiers if not tier.of or tier.of not in names]
+    return "".join(c for mark in tier.spoken for c in mark.text.casefold() if c.isalnum())
 
 
 def _texts_of(root: Tier, tiers: Sequence[Tier], usable: Sequence[Tier]) -> list[Tier]:
-    """The tier that holds the text of a tree of tiers: its root, else the best below it.
+    """The tier with the text of a tree of tiers: its root, else the best one below it.
 
-    Where only words stand below a root of ids, each of its marks says the words that lie within it.
+    If there are only words below a root of ids, each mark of the root becomes an utterance of its words.
     """
     if root in usable:
         return [root]
     below = [tier for tier in usable if tier is not root and _root_of(tier, tiers) == root.name]
-    texts = [tier for tier in below if kind(tier) is not Kind.WORDS and not _divides(tier, root)]
+    texts = []
+    for tier in below:
+        several_per_mark = len(tier.spoken) > len(root.marks) and words_per_mark(tier) <= 1.5
+        if kind(tier) is not Kind.WORDS and not several_per_mark:
+            texts.append(tier)
     if texts:
         return [min(texts, key=lambda tier: (not tier.utterance_named, texts.index(tier)))]
     return [_gathered(below[0], root), *(tier for tier in below[:1] if tier.timed)] if below else []
 
 
 def _root_of(tier: Tier, tiers: Sequence[Tier]) -> str:
-    """The name of the tier at the top of its tree, also where tiers refer to each other in a loop."""
+    """The name of the root of the tier's tree, also when tiers refer to each other in a loop."""
     parents = {each.name: each.of for each in tiers}
     name = tier.name
     for _ in tiers:
@@ -171,16 +171,11 @@ def _root_of(tier: Tier, tiers: Sequence[Tier]) -> str:
     return name
 
 
-def _divides(tier: Tier, root: Tier) -> bool:
-    """Whether the marks of `root` hold several single words of `tier`."""
-    return len(tier.spoken) > len(root.marks) and words_per_mark(tier) <= 1.5
-
-
 def _gathered(words: Tier, root: Tier) -> Tier:
-    """A tier whose marks are those of `root`, and say the words of `words`."""
+    """A tier with the marks of `root` and the text of `words`."""
     frame = Tier(root.name, tuple(Mark(m.start_us, m.end_us, "x", m.guessed, m.where) for m in root.marks))
     marks = tuple(
-        Mark(mark.start_us, mark.end_us, joined([word.said for word in inside]), mark.guessed, mark.where)
+        Mark(mark.start_us, mark.end_us, joined([word.text for word in inside]), mark.guessed, mark.where)
         for mark, inside in within(words, frame)
         if inside
     )
@@ -190,13 +185,13 @@ def _gathered(words: Tier, root: Tier) -> Tier:
 
 
 def _without_layers(tiers: Sequence[Tier]) -> list[Tier]:
-    """Of tiers with the same ends, which describe the same speech, the one that holds most of its words."""
+    """Of tiers with the same times, which describe the same speech, the one with the most words."""
     kept: list[Tier] = []
     for tier in tiers:
         same = next((n for n, other in enumerate(kept) if _same_marks(tier, other)), None)
         if same is None:
             kept.append(tier)
-        elif _tells_more(tier, kept[same]):
+        elif _is_fuller(tier, kept[same]):
             kept[same] = tier
     return kept
 
@@ -206,34 +201,32 @@ def _same_marks(one: Tier, other: Tier) -> bool:
     if one.speaker != other.speaker or min(len(a), len(b)) < 3:
         return False
     ends = sorted(b)
-    same = sum(_near(mark, ends) for mark in a)
+    same = 0
+    for start, end in a:
+        at = bisect_left(ends, (start - _SAME_US, 0))
+        same += any(
+            abs(other_start - start) <= _SAME_US and abs(other_end - end) <= _SAME_US
+            for other_start, other_end in ends[at : at + 3]
+        )
     return same > 0.8 * max(len(a), len(b))
 
 
-def _near(mark: tuple[int, int], ends: Sequence[tuple[int, int]]) -> bool:
-    at = bisect_left(ends, (mark[0] - _SAME_US, 0))
-    return any(
-        abs(start - mark[0]) <= _SAME_US and abs(end - mark[1]) <= _SAME_US
-        for start, end in ends[at : at + 3]
-    )
-
-
-def _tells_more(tier: Tier, than: Tier) -> bool:
-    """Whether a later tier is the text rather than an earlier one: of two languages the first is spoken."""
+def _is_fuller(tier: Tier, than: Tier) -> bool:
+    """Whether a later tier is more likely the text than an earlier one; of two languages the first wins."""
     if tier.utterance_named != than.utterance_named:
         return tier.utterance_named
     return words_per_mark(tier) > 1.5 >= words_per_mark(than)
 
 
 def _comments_on(tier: Tier, others: Sequence[Tier]) -> bool:
-    """Whether its marks are single words while another tier has sentences, and none of its words: labels."""
+    """Whether a tier holds labels: single words during the sentences of another tier, but not its words."""
     if words_per_mark(tier) > 1.5 or tier.utterance_named:
         return False
-    texts = {mark.said.casefold() for mark in tier.spoken}
+    texts = {mark.text.casefold() for mark in tier.spoken}
     for other in others:
         if other is tier or words_per_mark(other) < 2.5 or _two_people(tier, other):
             continue
-        spoken = {token.strip(".,!?").casefold() for m in other.spoken for token in m.said.split()}
+        spoken = {token.strip(".,!?").casefold() for m in other.spoken for token in m.text.split()}
         during = sum(1 for _, inside in within(tier, other) for _ in inside)
         if during > 0.7 * len(tier.spoken) and len(texts & (spoken | BACKCHANNELS)) < 0.5 * len(texts):
             return True
@@ -241,7 +234,7 @@ def _comments_on(tier: Tier, others: Sequence[Tier]) -> bool:
 
 
 def _two_people(one: Tier, other: Tier) -> bool:
-    """Whether tiers are called after people: ``A`` and ``B``, ``spk1`` and ``spk2``, ``Ann`` and ``Bob``."""
+    """Whether tiers are named after people: ``A`` and ``B``, ``spk1`` and ``spk2``, ``Ann`` and ``Bob``."""
     if one.speaker or other.speaker:
         return one.speaker != other.speaker
     names = one.name.strip(), other.name.strip()
@@ -251,7 +244,10 @@ def _two_people(one: Tier, other: Tier) -> bool:
 
 
 def _agreed(whole: Sequence[Tier], words: Sequence[Tier]) -> _Reading:
-    """Where words and utterances of one speaker disagree, sentences that are called so win, else words."""
+    """Resolve tiers of words and utterances of one speaker that disagree.
+
+    Sentences win if the tier is named after utterances, else words.
+    """
     utterances, loose = list(whole), list(words)
     for tier in whole:
         if any(spells(each, tier) for each in words):
@@ -278,7 +274,7 @@ def _overlap(words: Tier, tier: Tier) -> bool:
 
 
 def _coarsest(words: Sequence[Tier]) -> list[Tier]:
-    """Without tiers whose marks lie within the single words of another: phones and syllables."""
+    """The tiers without those that divide the words of another one, such as phones and syllables."""
 
     def finer(tier: Tier) -> bool:
         return any(
@@ -292,21 +288,21 @@ def _coarsest(words: Sequence[Tier]) -> list[Tier]:
 
 
 def _cues(tier: Tier, words: Tier | None) -> list[Cue]:
-    """A word belongs to the mark that holds its middle."""
+    # A word belongs to the mark that contains its middle.
     inside = {id(mark): marks for mark, marks in within(words, tier)} if words else {}
     return [
         Cue(
-            mark.start_us, mark.end_us, mark.said, mark.raw, _speaker(tier),
+            mark.start_us, mark.end_us, mark.text, mark.raw, _speaker(tier),
             _words(inside.get(id(mark), ())), mark.where,
         )
         for mark in tier.marks
-        if mark.said
+        if mark.text
     ]  # fmt: skip
 
 
 def _words(marks: Sequence[Mark]) -> tuple[Word, ...]:
     return tuple(
-        Word(m.said, m.start_us, m.end_us, m.guessed) for m in marks if m.said and m.end_us > m.start_us
+        Word(m.text, m.start_us, m.end_us, m.guessed) for m in marks if m.text and m.end_us > m.start_us
     )
 
 

@@ -30,7 +30,8 @@ def timed(timed_words: Sequence[TimedWord], start_us: int, end_us: int) -> tuple
     waiting: list[TimedWord] = []
     at = start_us
     for word in timed_words:
-        if word.start_us is None or word.start_us < at or _backwards(word):
+        backwards = word.start_us is not None and word.end_us is not None and word.end_us < word.start_us
+        if word.start_us is None or word.start_us < at or backwards:
             waiting.append(word)
             continue
         words += _spread(waiting, at, word.start_us)
@@ -42,10 +43,6 @@ def timed(timed_words: Sequence[TimedWord], start_us: int, end_us: int) -> tuple
             words.append(Word(word.text, word.start_us, word.end_us))
             at = word.end_us
     return tuple(words + _spread(waiting, at, max(at, end_us)))
-
-
-def _backwards(word: TimedWord) -> bool:
-    return word.start_us is not None and word.end_us is not None and word.end_us < word.start_us
 
 
 def _spread(words: Sequence[TimedWord], start_us: int, end_us: int) -> list[Word]:

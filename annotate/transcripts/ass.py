@@ -1,6 +1,6 @@
 """Reads Advanced SubStation Alpha subtitles (.ass, .ssa): the Name field is the speaker.
 
-Styles, override tags, drawings and comments are left out, and lines made by a karaoke template.
+Styles, override tags, drawings, comments and the lines of karaoke templates are left out.
 Format: http://www.tcax.org/docs/ass-specs.htm
 """
 
@@ -19,9 +19,9 @@ _MADE = ("fx", "karaoke")
 
 
 def read(text: str) -> Transcript:
-    """Every line of dialogue, in file order, times as written; one that lies in several layers once.
+    """Every line of dialogue in file order with its times as written; lines in several layers only once.
 
-    Raises `Malformed` for a file without a section of events.
+    Raises `Malformed` for a file without a section [Events].
     """
     lines = list(_lines(text))
     cues = dict.fromkeys(line for line in lines if isinstance(line, Cue))
@@ -58,10 +58,10 @@ def _cue(row: dict[str, str], where: str) -> Cue | Dropped:
 
 
 def _without_drawings(raw: str) -> str:
-    """The text outside of drawing mode (``\\p1`` to ``\\p0``), line breaks as spaces."""
-    said, mode = [], 0
+    """The text outside of drawing mode (``\\p1`` to ``\\p0``), with line breaks as spaces."""
+    pieces, mode = [], 0
     first, *rest = _OVERRIDE.split(raw)
     for tags, piece in [("", first), *zip(rest[::2], rest[1::2], strict=True)]:
         mode = next((int(n) for n in reversed(_DRAWING.findall(tags))), mode)
-        said.append("" if mode else piece)
-    return re.sub(r"\\[Nnh]", " ", "".join(said))
+        pieces.append("" if mode else piece)
+    return re.sub(r"\\[Nnh]", " ", "".join(pieces))

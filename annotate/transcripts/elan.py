@@ -1,4 +1,4 @@
-"""Reads ELAN annotation files (.eaf): tiers with times of their own, and those that refer to others.
+"""Reads ELAN annotation files (.eaf): tiers with their own times, and tiers that refer to others.
 
 Format: https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf
 """
@@ -17,21 +17,21 @@ from annotate.types import Transcript
 _DECLARED = re.compile("<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 _US = 1000
-"""Microseconds in a millisecond, which is what ELAN counts."""
+"""Microseconds in a millisecond, the time unit of ELAN."""
 
 
 def read(text: str, tiers: Sequence[str] = ()) -> Transcript:
-    """The annotations of the tiers that hold speech, or of those that `tiers` names.
+    """The annotations of the tiers with speech, or of those named by `tiers`.
 
-    Slots without a time lie evenly between their neighbours; an annotation that refers to another has its
-    times, and several that divide one share them evenly.
+    Slots without a time are interpolated between their neighbours. An annotation that refers to another has
+    its times, and several that divide one share them evenly.
 
-    Raises `Malformed` when this is no such file, holds none of `tiers`, or declares entities: they could name
-    other files, or grow without end.
+    Raises `Malformed` when this is not an ELAN file, has none of `tiers`, or declares entities, which could
+    name other files or expand without end.
     """
     root = _parse(text)
     if root.tag != "ANNOTATION_DOCUMENT":
-        raise Malformed(f"the XML is a {root.tag}, no ANNOTATION_DOCUMENT", 1)
+        raise Malformed(f"the XML is a {root.tag}, not an ANNOTATION_DOCUMENT", 1)
     slots = _slots(root)
     controlled = {
         kind.get("LINGUISTIC_TYPE_ID")
@@ -55,11 +55,11 @@ def _parse(text: str) -> ElementTree.Element:
         line = text.count("\n", 0, declared.start()) + 1
         raise Malformed(f"it holds {declared[0]}, which no ELAN file needs", line)
     if start < 0:
-        raise Malformed("this is no XML", 1)
+        raise Malformed("this is not XML", 1)
     try:
         return ElementTree.fromstring(text[start:])
     except ElementTree.ParseError as error:
-        raise Malformed(f"this is no whole XML: {error.msg}", error.position[0]) from error
+        raise Malformed(f"this is not complete XML: {error.msg}", error.position[0]) from error
 
 
 def _whole(value: str | None) -> bool:
@@ -67,18 +67,18 @@ def _whole(value: str | None) -> bool:
 
 
 def _slots(root: ElementTree.Element) -> dict[str, int]:
-    """Microseconds in the video of every time slot that has a time."""
+    """Time in the video, in microseconds, of every time slot that has one."""
     media = next((m.get("TIME_ORIGIN") for m in root.iter("MEDIA_DESCRIPTOR")), None)
     origin = int(media) if media is not None and _whole(media) else 0
-    told = ((slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT"))
-    return {name: (int(ms) + origin) * _US for name, ms in told if ms is not None and _whole(ms)}
+    values = ((slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT"))
+    return {name: (int(ms) + origin) * _US for name, ms in values if ms is not None and _whole(ms)}
 
 
 class _Placed:
     """The annotations whose times are known.
 
-    Ids are for references only: files that were merged may use one twice, and no annotation may take the
-    place of another. A reference means the first annotation of its id.
+    Merged files may use an id twice, so ids serve only for references, which mean the first annotation with
+    the id.
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class _Placed:
 def _timed_marks(
     element: ElementTree.Element, slots: Mapping[str, int]
 ) -> Iterator[tuple[ElementTree.Element, Mark]]:
-    """The annotations of a tier that have times of their own."""
+    """The annotations of a tier that have their own times."""
     annotations = list(element.iter("ALIGNABLE_ANNOTATION"))
     names = [(a.get("TIME_SLOT_REF1", ""), a.get("TIME_SLOT_REF2", "")) for a in annotations]
     at = _interpolated([name for pair in names for name in pair], slots)
@@ -122,7 +122,7 @@ def _where(annotation: ElementTree.Element) -> str:
 
 
 def _place_references(elements: Sequence[ElementTree.Element], placed: _Placed) -> None:
-    """Give annotations that refer to others times; tiers may stand in the file before those they refer to."""
+    """Give times to annotations that refer to others; the file may list a tier before those it refers to."""
     waiting = [
         (element, list(element.iter("REF_ANNOTATION")))
         for element in elements
@@ -139,7 +139,7 @@ def _place_references(elements: Sequence[ElementTree.Element], placed: _Placed) 
 
 
 def _chained(annotations: Sequence[ElementTree.Element]) -> list[ElementTree.Element]:
-    """In the order that each names the one before it; in that of the file where the chain is broken."""
+    """The annotations in the order of their references to the previous one; if broken, in file order."""
     after = {annotation.get("PREVIOUS_ANNOTATION", ""): annotation for annotation in annotations}
     chain: list[ElementTree.Element] = []
     name = ""
@@ -171,7 +171,7 @@ def _tier(element: ElementTree.Element, placed: _Placed, controlled: Set[str | N
 
 
 def _interpolated(names: Sequence[str], slots: Mapping[str, int]) -> dict[str, int]:
-    """The times of a tier's slots; those without one lie evenly between the tier's own neighbours."""
+    """The times of a tier's slots; missing ones are interpolated between neighbours of the same tier."""
     order = list(dict.fromkeys(names))
     known = [n for n, name in enumerate(order) if name in slots]
     at = {order[n]: slots[order[n]] for n in known}

@@ -1,4 +1,4 @@
-"""Decodes transcript files: decides on the whole file which encoding its bytes are in."""
+"""Decodes transcript files, and detects the encoding from the whole file."""
 
 import codecs
 import re
@@ -14,9 +14,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _LONGEST_UNIT = 4
-"""Bytes of a character in UTF-32."""
+"""Bytes per character in UTF-32."""
 _HOLES = re.compile(rb"\x00{8,}")
-"""More zeros in a row than two characters of any encoding can bring together."""
+"""More successive zeros than two characters of any encoding can have."""
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 
 _LEGACY = (
@@ -25,15 +25,15 @@ _LEGACY = (
     "euc_kr", "gb18030", "iso8859-1", "iso8859-15", "iso8859-2", "iso8859-5", "iso8859-6", "iso8859-7",
     "iso8859-8", "iso8859-9", "koi8-r", "koi8-u", "mac-roman", "shift_jis_2004", "tis-620",
 )  # fmt: skip
-"""Encodings that editors and subtitle programs saved text in before Unicode."""
+"""Encodings that editors and subtitle programs used before Unicode."""
 _COMMONER = {
     "big5hkscs": "big5", "iso8859-1": "cp1252", "euc_jis_2004": "euc_jp", "shift_jis_2004": "cp932",
 }  # fmt: skip
-"""The detector's names of wide variants, and the usual encoding that mostly means the same characters."""
+"""Extended variants that the detector names, and the usual encoding with mostly the same characters."""
 _UNSURE = 0.08
-"""Below this confidence a few single accented letters say less than how common Windows-1252 is."""
+"""Below this confidence, a few single accented letters are weaker evidence than Windows-1252's prevalence."""
 _NEAR = 0.5
-"""An encoding with less than this share of the best one's confidence is not considered."""
+"""Encodings with less than this share of the best one's confidence are not considered."""
 _WORD = re.compile(r"[^\s\x00-\x40\[-`{-\x7e]+")
 _NEVER_IN_WORDS = "\u2020\u2021\u2030\xb6\xa7\xbf\xa1"
 _LONE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
@@ -42,12 +42,12 @@ _INVALID = "\ufffd"
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The text of a file, its line ends as LF, and how it was decoded."""
+    """The text of a file with LF line ends, and how it was decoded."""
 
     text: str
     encoding: str
     notes: tuple[str, ...] = ()
-    """What had to be guessed or replaced."""
+    """Warnings about guessed encodings and replaced bytes."""
 
 
 def known_encoding(name: str) -> bool:
@@ -60,11 +60,11 @@ def known_encoding(name: str) -> bool:
 
 
 def decode(raw: bytes, encoding: str = "") -> Decoded:
-    """Decode the bytes of a whole file; `encoding` is what its owner says it is in, empty for unknown.
+    """Decode the bytes of a whole file; `encoding` is the one the user names, empty if unknown.
 
-    A byte order mark wins over `encoding`. Without either, the file is UTF-16 or UTF-32 if it holds the zero
-    bytes of those, what an XML declaration names, UTF-8 (also with a few damaged bytes), or else what a
-    statistical detector finds most likely.
+    A byte order mark wins over `encoding`. Without either, the encoding is UTF-16 or UTF-32 if the file has
+    their pattern of zero bytes, else the one of an XML declaration, else UTF-8 (also with a few damaged
+    bytes), else the most likely one of a statistical detector.
     """
     notes: list[str] = []
     marked = next((name for mark, name in _MARKS if raw.startswith(mark)), "")
@@ -90,7 +90,7 @@ def decode(raw: bytes, encoding: str = "") -> Decoded:
 
 
 def _written_replacements(raw: bytes, name: str) -> int:
-    """How often the file itself holds U+FFFD: an earlier program replaced something there."""
+    """How often the file itself contains U+FFFD, which an earlier program wrote for invalid bytes."""
     try:
         return raw.count(_INVALID.encode(name)) if name.startswith("utf-8") else 0
     except UnicodeEncodeError:
@@ -106,17 +106,17 @@ def _fits(raw: bytes, encoding: str) -> bool:
 
 
 def _with_escapes(raw: bytes) -> str:
-    """ISO-2022-JP or ISO-2022-KR, whose escape sequences nothing else has; empty for other encodings."""
+    """ISO-2022-JP or ISO-2022-KR, which have unique escape sequences; empty for other encodings."""
     if b"\x1b$)C" in raw[:1000]:
         return "iso2022_kr"
     return "iso2022_jp_2" if b"\x1b$B" in raw or b"\x1b$@" in raw else ""
 
 
 def _with_zeros(raw: bytes) -> str:
-    """UTF-16 or UTF-32 without a mark; empty for other encodings, whose texts hold no zero bytes.
+    """UTF-16 or UTF-32 without a byte order mark; empty for other encodings, which have no zero bytes.
 
-    Digits, blanks and line ends, which every transcript has, leave the same byte of each unit zero. Long
-    runs of zeros tell nothing: file systems fill with them what a crash kept from being written.
+    Every transcript has digits, spaces and line ends, in which the same byte of each unit is zero. Long runs
+    of zeros are ignored, because file systems write them in place of data that a crash lost.
     """
     raw = _HOLES.sub(lambda hole: bytes(len(hole[0]) % _LONGEST_UNIT), raw)
     if len(raw) < 8 or raw.count(0) * 10 < len(raw):
@@ -130,16 +130,16 @@ def _with_zeros(raw: bytes) -> str:
 
 
 def _declared(raw: bytes) -> str:
-    """What the XML declaration names, if the bytes fit it."""
+    """The encoding of the XML declaration, if the bytes are valid in it; else empty."""
     match = _DECLARED.match(raw[:400].lstrip())
     name = match[1].decode("ascii") if match else ""
     return name if name and known_encoding(name) and _fits(raw, name) else ""
 
 
 def _nearly_utf8(raw: bytes) -> bool:
-    """Whether characters of several bytes that are valid UTF-8 are far more than invalid bytes.
+    """Whether valid multi-byte characters of UTF-8 far outnumber invalid bytes.
 
-    In the older encodings such sequences are rare in any language, and broken ones are the rule.
+    Text in older encodings rarely contains valid sequences, and mostly broken ones.
     """
     text = raw.decode("utf-8", errors="replace")
     damaged = text.count(_INVALID)
@@ -151,7 +151,7 @@ def _detected(raw: bytes) -> str:
     import chardet
 
     lines = b"\n".join(line for line in raw.splitlines() if not line.isascii())
-    # Control characters would have it taken for no text at all.
+    # Control characters would make the detector take the file for binary data.
     lines = lines.translate(None, bytes([*range(9), *range(14, 32)]))
     ranked = chardet.detect_all(
         lines, max_bytes=max(1, len(lines)), ignore_threshold=True, include_encodings=_LEGACY,
@@ -169,10 +169,10 @@ def _detected(raw: bytes) -> str:
 
 
 def _misspelt(raw: bytes, encoding: str) -> float:
-    """The share of words with characters beyond ASCII that no language spells so, in tenths.
+    """The share, in tenths, of the words with non-ASCII characters that are spelled as in no language.
 
-    They mix scripts (a Latin and a Greek letter), or capitals and small letters (``żCómo``), or hold symbols
-    between letters (``est‡s``), or bytes that are no characters.
+    They mix scripts (a Latin and a Greek letter) or upper and lower case (``żCómo``), or contain symbols
+    between letters (``est‡s``) or invalid bytes.
     """
     words = [word for word in _WORD.findall(raw.decode(encoding, errors="replace")) if not word.isascii()]
     return round(sum(map(_is_misspelt, words)) / len(words), 1) if words else 0.0
@@ -189,11 +189,7 @@ def _is_misspelt(word: str) -> bool:
         return True
     cased = letters.upper() != letters.lower()
     mixes_cases = cased and not (letters[1:].islower() or letters.islower() or letters.isupper())
-    return mixes_cases or len(set(map(_script, letters))) > 1
-
-
-def _script(letter: str) -> str:
-    """``LATIN``, ``CYRILLIC`` and the like; all letters of East Asia stand beside each other."""
-    if unicodedata.east_asian_width(letter) in "WFH":
-        return ""
-    return unicodedata.name(letter, "").partition(" ")[0]
+    # East Asian texts mix scripts, so their letters count as one.
+    wide = unicodedata.east_asian_width
+    scripts = {"" if wide(c) in "WFH" else unicodedata.name(c, "").partition(" ")[0] for c in letters}
+    return mixes_cases or len(scripts) > 1

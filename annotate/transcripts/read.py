@@ -1,4 +1,4 @@
-"""Finds out which format a transcript has, and reads it."""
+"""Detects the format of a transcript, and reads it."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ from annotate.types import Transcript, TranscriptOptions
 DEFAULT = TranscriptOptions()
 
 SUFFIXES = (".eaf", ".textgrid", ".json", ".csv", ".tsv", ".ass", ".ssa", ".vtt", ".srt")
-"""In small letters; those that tell more, such as speakers and times of words, in front."""
+"""Suffixes of transcripts; formats with more information, such as speakers and word times, come first."""
 
 AMBIGUOUS = (".json", ".csv", ".tsv")
-"""Much else has such a name."""
+"""Suffixes that other files have, too."""
 
 MAX_BYTES = 256 << 20
 _BINARY_TEXTGRID = b"ooBinaryFile"
@@ -33,7 +33,7 @@ _KEYS = (
     (b'"start"', b'"end"', b'"text"'),
     (b'"start"', b'"duration"', b'"text"'),
 )
-"""What stands in the JSON of one speech recogniser or another."""
+"""Sets of keys, one of which the JSON of every supported speech recogniser contains."""
 
 _READERS: dict[str, Callable[[str], Transcript]] = {
     ".json": whisper.read,
@@ -49,7 +49,7 @@ _WITH_TIERS: dict[str, Callable[[str, Sequence[str]], Transcript]] = {
 
 
 def named_language(stem: str) -> tuple[str, str]:
-    """What is left of a file name such as ``talk.zh-Hans``, and its language as two letters, or empty."""
+    """A stem such as ``talk.zh-Hans`` as name and ISO 639-1 code; the code is empty if there is none."""
     match = _LANGUAGE.search(stem)
     code = language_code(match[1]) if match else ""
     return (stem[: match.start()], code) if match and code else (stem, "")
@@ -58,17 +58,19 @@ def named_language(stem: str) -> tuple[str, str]:
 def read_transcript(
     path: Path, video: Path | None = None, options: TranscriptOptions = DEFAULT, *, name: str = ""
 ) -> Transcript:
-    """What the file at `path` says, times as written; of a table that names videos, the rows of `video`.
+    """The transcript at `path`, times as written; from a table that names videos, the rows of `video`.
 
-    Messages call the file `name`, its path when that is empty. Raises `MediaError` with code ``unreadable``
-    when the system refuses, ``no-cues`` when the content is not what its name promises.
+    Messages call the file `name`, or its path if that is empty. Raises `MediaError` with code ``unreadable``
+    when the file cannot be read, and ``no-cues`` when its content does not match its format.
     """
     shown = name or str(path)
     decoded = _decoded(path, options, shown)
     text, suffix = decoded.text, path.suffix.lower()
     try:
         if suffix in (".csv", ".tsv"):
-            content = _of_table(text, video)
+            table = read_table(text)
+            match = table.of(str(video)) if video and table.shared else None
+            content = match[1] if match else table.transcript("")
         elif suffix in _WITH_TIERS:
             content = _WITH_TIERS[suffix](text, options.tiers)
         else:
@@ -84,7 +86,7 @@ def read_transcript(
 
 
 def promises(path: Path) -> bool:
-    """Whether a file with an ambiguous name looks like a transcript; true when it cannot be read."""
+    """Whether a file with an ambiguous suffix looks like a transcript; true when it cannot be read."""
     try:
         if path.suffix.lower() == ".json":
             return _holds_keys(path)
@@ -95,32 +97,29 @@ def promises(path: Path) -> bool:
     try:
         read_table("\n".join(head.split("\n")[:2]))
     except Malformed as error:
-        # A quoted text may go on in the third line.
+        # A quoted text may continue in the third line.
         return error.line != 1
     return True
 
 
 def _holds_keys(path: Path) -> bool:
-    """Whether the keys of a recogniser stand anywhere in the file: the text in front of them can be long."""
+    """Whether the file contains the keys of a recogniser; the text in front of them can be long."""
     known = {key for keys in _KEYS for key in keys}
-    there: set[bytes] = set()
+    present: set[bytes] = set()
     with path.open("rb") as stream:
         rest = b""
         while block := stream.read(_HEAD_BYTES):
-            # Of UTF-16 every other byte is zero.
+            # In UTF-16 every other byte is zero.
             window = rest + block.replace(b"\0", b"")
-            there |= {key for key in known - there if key in window}
-            if any(there.issuperset(keys) for keys in _KEYS):
+            present |= {key for key in known - present if key in window}
+            if any(present.issuperset(keys) for keys in _KEYS):
                 return True
             rest = window[-32:]
     return False
 
 
 def read_shared(path: Path, options: TranscriptOptions = DEFAULT) -> Table:
-    """What the table at `path` says of all its videos.
-
-    Raises `MediaError` like `read_transcript`.
-    """
+    """The table at `path` with the rows of all its videos. Raises `MediaError` like `read_transcript`."""
     decoded = _decoded(path, options, str(path))
     try:
         table = read_table(decoded.text)
@@ -135,7 +134,7 @@ def _decoded(path: Path, options: TranscriptOptions, shown: str) -> Decoded:
             raise MediaError(
                 f"{shown} is larger than {MAX_BYTES >> 20} MiB",
                 code="no-cues",
-                hint="no transcript is as large; take it away or divide it",
+                hint="no transcript is that large; remove it or divide it",
             )
         raw = path.read_bytes()
     except OSError as error:
@@ -154,19 +153,13 @@ def _decoded(path: Path, options: TranscriptOptions, shown: str) -> Decoded:
 
 
 def _reader(suffix: str, text: str) -> Callable[[str], Transcript]:
-    """That of the suffix, but for what plainly is something else."""
+    """The reader for the suffix, unless the content is obviously in another format."""
     start = text.lstrip("\ufeff \n\t")[:200]
     if start.startswith("WEBVTT"):
         return webvtt.read
     if start.startswith("[Script Info]"):
         return ass.read
     return _READERS.get(suffix, srt.read)
-
-
-def _of_table(text: str, video: Path | None) -> Transcript:
-    table = read_table(text)
-    hit = table.of(str(video)) if video and table.shared else None
-    return hit[1] if hit else table.transcript("")
 
 
 def _malformed(shown: str, error: Malformed) -> MediaError:

@@ -18,17 +18,17 @@ class _Block:
 
     line: int
     ends: tuple[int, int] | None
-    """None when the line is damaged."""
+    """None when the timing line is damaged."""
     number: int | None
-    """Of the cue, which stands above its times."""
+    """Number of the cue, from the line above its times."""
     body: tuple[str, ...]
-    """Without the number of the next cue."""
+    """Lines of text, without the number of the next cue."""
 
 
 def read(text: str) -> Transcript:
-    """Every cue, in file order, times as written.
+    """Every cue in file order, with its times as written.
 
-    A cue whose line of times is damaged or missing is dropped with its text: its neighbours stay as they are.
+    A cue whose timing line is damaged or missing is dropped with its text; its neighbours stay as they are.
     """
     blocks = _blocks(text.split("\n"))
     captions: list[Caption] = []
@@ -41,19 +41,26 @@ def read(text: str) -> Transcript:
         at = _untimed(block, after)
         dropped += [Dropped(UNTIMED, f"line {block.line + 1 + n}") for n in at]
         lines = block.body[: at[0]] if at else block.body
-        captions.append(Caption(*block.ends, _trimmed(lines), f"line {block.line}"))
+        filled = [n for n, line in enumerate(lines) if line.strip()]
+        trimmed = tuple(lines[filled[0] : filled[-1] + 1]) if filled else ()
+        captions.append(Caption(*block.ends, trimmed, f"line {block.line}"))
     cues = tuple(_cue(caption) for caption in once(captions))
     return Transcript(cues, "subtitles", dropped=tuple(dropped))
 
 
 def _cue(caption: Caption) -> Cue:
-    said = _MICRODVD.sub("", _BREAK.sub(" ", " ".join(caption.lines)))
-    return Cue(caption.start_us, caption.end_us, plain(said), "\n".join(caption.lines), where=caption.where)
+    text = _MICRODVD.sub("", _BREAK.sub(" ", " ".join(caption.lines)))
+    return Cue(caption.start_us, caption.end_us, plain(text), "\n".join(caption.lines), where=caption.where)
 
 
 def _blocks(lines: Sequence[str]) -> list[_Block]:
-    """The file divided at its lines of times; only the number of the first cue is taken from above them."""
-    starts = [n for n in range(len(lines)) if times(lines[n]) is not None or _damaged(lines, n)]
+    """The file divided at its timing lines; of the lines above the first one, only the number is used."""
+    starts = []
+    for n, line in enumerate(lines):
+        before = lines[n - 1].strip() if n else ""
+        opens = not before or _numeral(before) is not None
+        if times(line) is not None or damaged_times(line, opens=opens):
+            starts.append(n)
     blocks: list[_Block] = []
     _, number = _split_number(lines[: starts[0] if starts else 0], None, first=True)
     for at, after in zip(starts, [*starts[1:], len(lines)], strict=False):
@@ -65,11 +72,6 @@ def _blocks(lines: Sequence[str]) -> list[_Block]:
     return blocks
 
 
-def _damaged(lines: Sequence[str], at: int) -> bool:
-    before = lines[at - 1].strip() if at else ""
-    return damaged_times(lines[at], opens=not before or _numeral(before) is not None)
-
-
 def _numeral(line: str) -> int | None:
     bare = line.strip().strip("\ufeff").removeprefix("#").rstrip(".:)")
     return int(bare) if bare.isdecimal() and len(bare) <= 9 else None
@@ -78,10 +80,10 @@ def _numeral(line: str) -> int | None:
 def _split_number(
     lines: Sequence[str], own: int | None, *, first: bool = False
 ) -> tuple[list[str], int | None]:
-    """What stands between two lines of times, divided into text and the number of the next cue.
+    """Divide the lines between two timing lines into the text and the number of the next cue.
 
-    `own` is the number of the cue that the text belongs to. The number stands right above the times, in some
-    files with a blank line between, in some twice.
+    `own` is the number of the cue that the text belongs to. The number is directly above the times, in some
+    files with a blank line between, and in some files twice.
     """
     kept = list(lines)
     while kept and not kept[-1].strip():
@@ -102,23 +104,17 @@ def _split_number(
 
 
 def _untimed(block: _Block, after: int | None) -> list[int]:
-    """Where in the body of `block` cues begin whose line of times is missing altogether.
+    """Positions in the body of `block` at which cues without a timing line begin.
 
-    Their number stands below a blank line, and lies between that of `block` and that of the next cue.
+    Their number follows a blank line, and is between that of `block` and that of the next cue.
     """
     if block.number is None:
         return []
     last = block.number + 1 if after is None else after - 1
-    found: list[int] = []
+    positions: list[int] = []
     for n, line in enumerate(block.body):
         number = _numeral(line)
         opens = n > 0 and not block.body[n - 1].strip()
-        if number is not None and opens and block.number + len(found) < number <= last:
-            found.append(n)
-    return found
-
-
-def _trimmed(lines: Sequence[str]) -> tuple[str, ...]:
-    """Without blank lines around."""
-    kept = [n for n, line in enumerate(lines) if line.strip()]
-    return tuple(lines[kept[0] : kept[-1] + 1]) if kept else ()
+        if number is not None and opens and block.number + len(positions) < number <= last:
+            positions.append(n)
+    return positions

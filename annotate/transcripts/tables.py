@@ -1,12 +1,12 @@
-"""Reads tables of utterances (CSV): one row each, for one video or for many.
+"""Reads tables of utterances (CSV) with one utterance per row, for one video or for many.
 
 Four kinds are recognised by their columns:
 
 - MELD: `Utterance`, `Dialogue_ID`, `Utterance_ID`, `Speaker`; the clip ``dia3_utt7`` is the utterance.
-  Its times belong to an episode: they count only where a column `video` or `file` names that episode's file.
+  Its times refer to an episode: they count only if a column `video` or `file` names the episode's file.
 - CH-SIMS and MOSI: `video_id`, `clip_id`, `text`; the clip ``<video_id>/<clip_id>`` is the utterance.
-- `start`, `end` (or `duration`) and `text`, and perhaps `speaker` and `file`.
-- `file` and `text`: the file is the utterance, whole.
+- `start`, `end` (or `duration`) and `text`, optionally `speaker` and `file`.
+- `file` and `text`: the whole file is the utterance.
 
 Sources: Poria et al., MELD, ACL 2019; Yu et al., CH-SIMS, ACL 2020.
 """
@@ -25,7 +25,7 @@ from annotate.transcripts._times import moment
 from annotate.types import Cue, Dropped, Transcript
 
 WHOLE_US = 1 << 53
-"""The end of a row that is a whole clip: cut back to the length of the video."""
+"""End of a row that covers a whole clip; it is later limited to the length of the video."""
 
 _SAME = {
     "text": (
@@ -50,10 +50,10 @@ _SAME = {
     "video_id": ("video id",),
     "clip_id": ("clip id",),
 }  # fmt: skip
-"""By our name: what others call the column, in small letters, with blanks for other separators."""
+"""Names of columns in other tables, by ours; in lower case, with spaces for other separators."""
 _TIMES = ("start", "end", "duration")
 _CLIPS = (("dialogue", "utterance"), ("video_id", "clip_id"))
-"""What names a clip that is one utterance."""
+"""Pairs of columns that name a clip of one utterance."""
 _CLIP = re.compile(r"(dia\d+_utt\d+)$", re.IGNORECASE)
 _UNIT = re.compile(
     r"(?<=[a-z)])[\s([]+(?:(ms|msecs?|millis|milliseconds?)|s|secs?|seconds?|ss\.msec|hh:mm:ss\.m?s?)[\])]*$"
@@ -72,10 +72,10 @@ def is_whole_clip(cue: Cue) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a table says, by the video that it says it of."""
+    """The rows of a table by video."""
 
     rows: Mapping[str, tuple[Cue, ...]] = field(default_factory=dict)
-    """By key, see `keys`; the empty one holds rows that name no video."""
+    """Rows by key, see `keys`; rows that name no video have an empty key."""
     notes: tuple[str, ...] = ()
     dropped: Mapping[str, tuple[Dropped, ...]] = field(default_factory=dict)
     """Rows that could not be read, by key."""
@@ -87,15 +87,15 @@ class Table:
 
     @property
     def shared(self) -> bool:
-        """Whether its rows name the videos that they belong to."""
+        """Whether its rows name their videos."""
         return bool(self.rows.keys() - {""})
 
     def of(self, path: str, relative: str = "") -> tuple[str, Transcript] | None:
-        """The key and the rows of the video at `path`, or None when no row names it."""
-        found = next((key for key in keys(path, relative) if key in self.rows), None)
-        if found is None:
+        """The key and the rows of the video at `path`; None when no row names it."""
+        key = next((key for key in keys(path, relative) if key in self.rows), None)
+        if key is None:
             return None
-        return found, self.transcript(found)
+        return key, self.transcript(key)
 
     def transcript(self, key: str) -> Transcript:
         """The rows of `key`."""
@@ -107,9 +107,9 @@ class Table:
 
 
 def keys(path: str, relative: str = "") -> Iterator[str]:
-    """What rows may call the video at `path`, the most exact first.
+    """The keys that rows may use for the video at `path`, the most specific first.
 
-    `relative` is its path below the folder that was named.
+    `relative` is its path relative to the folder that the user named.
     """
     for name in filter(None, (relative, path)):
         whole = PurePath(_same(name))
@@ -127,38 +127,38 @@ def keys(path: str, relative: str = "") -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """Where a value stands in a row."""
+    """Position and unit of a column."""
 
     at: int
     milliseconds: bool = False
 
 
 def read_table(text: str) -> Table:
-    """Every row that has a text, in file order; what cannot be read is counted with its line.
+    """Every row with a text in file order; rows that cannot be read are listed with their line.
 
-    Raises `Malformed` when the columns are those of no kind that is known, or quotes do not close.
+    Raises `Malformed` for unknown columns and unclosed quotes.
     """
     lines = text.split("\n")
     delimiter, skipped = _delimiter(lines)
     header, *rows = _rows(lines[skipped:], delimiter, skipped)
     columns = _columns(header.values)
-    found: dict[str, list[Cue]] = {}
+    cues_of: dict[str, list[Cue]] = {}
     dropped: dict[str, list[Dropped]] = {}
     lost: list[Dropped] = []
     whole = True
     for row in rows:
-        if misfit := _misfit(row, columns, len(header.values)):
-            lost.append(misfit)
+        if fault := _row_fault(row, columns, len(header.values)):
+            lost.append(fault)
             continue
-        values = _values(row, columns)
+        values = {name: row.values[column.at].strip() for name, column in columns.items()}
         cue, key = _cue(values, columns, f"line {row.line}"), _key(values)
-        of_key = found.setdefault(key, [])
+        of_key = cues_of.setdefault(key, [])
         if isinstance(cue, Dropped):
             dropped.setdefault(key, []).append(cue)
         else:
             whole = whole and all(_WHOLE.fullmatch(values[name]) for name in _TIMES if name in values)
             of_key.append(cue)
-    cues = {key: tuple(of_key) for key, of_key in found.items()}
+    cues = {key: tuple(of_key) for key, of_key in cues_of.items()}
     may_be_ms = whole and "start" in columns and not any(c.milliseconds for c in columns.values())
     like_whisper = delimiter == "\t" and [name.strip().lower() for name in header.values] == _WHISPER
     return Table(
@@ -171,7 +171,7 @@ def read_table(text: str) -> Table:
 
 
 def _repeated_clips(cues: Mapping[str, Sequence[Cue]], columns: Mapping[str, _Column]) -> tuple[str, ...]:
-    """A note when several rows say what is said in one whole clip."""
+    """A note when several rows give the text of one whole clip."""
     if "start" in columns:
         return ()
     several = sum(len({cue.text for cue in of_key}) > 1 for of_key in cues.values())
@@ -183,13 +183,13 @@ def _repeated_clips(cues: Mapping[str, Sequence[Cue]], columns: Mapping[str, _Co
 class _Row:
     values: Sequence[str]
     line: int
-    """Where it begins in the file, from 1."""
+    """The line at which it begins in the file, from 1."""
 
 
 def _delimiter(lines: Sequence[str]) -> tuple[str, int]:
-    """What stands between values, and how many lines in front of the header say so (Excel's ``sep=;``)."""
-    if told := _EXCEL.fullmatch(lines[0]):
-        return told[1], 1
+    """The separator of values, and the number of lines above the header (1 with Excel's ``sep=;``)."""
+    if directive := _EXCEL.fullmatch(lines[0]):
+        return directive[1], 1
     return max(DELIMITERS, key=lines[0].count), 0
 
 
@@ -200,7 +200,7 @@ def _rows(lines: Sequence[str], delimiter: str, skipped: int) -> list[_Row]:
     """
     if delimiter != "\t":
         return _csv_rows(lines, delimiter, skipped)
-    # Whisper and others write tabs without any quoting; who quotes may have line ends and tabs in a text.
+    # Whisper and others write tabs without quoting; in quoted files, texts may contain line ends and tabs.
     plainly = [
         _Row([_unquoted(value) for value in line.split("\t")], number)
         for number, line in enumerate(lines, skipped + 1)
@@ -222,16 +222,16 @@ def _csv_rows(lines: Sequence[str], delimiter: str, skipped: int) -> list[_Row]:
             rows.append(_Row(values, skipped + line))
             line = reader.line_num + 1
     except csv.Error as error:
-        # Where the row begins: a quotation mark that is not closed takes in the lines below it.
+        # The line where the row begins, because an unclosed quotation mark includes the lines below it.
         raise Malformed(
-            f"this is no CSV: {error} (a quotation mark inside a quoted text is written twice)",
+            f"this is not CSV: {error} (a quotation mark inside a quoted text is written twice)",
             skipped + line,
         ) from error
     return _not_blank(rows)
 
 
 def _even(rows: Sequence[_Row]) -> bool:
-    """Whether every row that is not blank has the columns of the header."""
+    """Whether every row that is not blank has as many columns as the header."""
     return {len(row.values) for row in rows if any(map(str.strip, row.values))} <= {len(rows[0].values)}
 
 
@@ -241,7 +241,7 @@ def _not_blank(rows: Sequence[_Row]) -> list[_Row]:
 
 
 def _unquoted(value: str) -> str:
-    """A value of a table whose writer quotes where it must: only then are inner quotation marks doubled."""
+    """A value without its quotes; values count as quoted only if they double their inner quotation marks."""
     inner = value[1:-1]
     if len(value) < 2 or value[0] != '"' or value[-1] != '"' or '"' not in inner:
         return value
@@ -250,51 +250,47 @@ def _unquoted(value: str) -> str:
 
 
 def _columns(header: Sequence[str]) -> dict[str, _Column]:
-    """By our name: which column."""
+    """The columns by our names. Raises `Malformed` when necessary ones are missing."""
     named = {}
     for at, name in reversed(list(enumerate(header))):
-        called, milliseconds = _called(name)
-        named[called] = _Column(at, milliseconds)
-    found = {
+        bare, milliseconds = _name_and_unit(name)
+        named[bare] = _Column(at, milliseconds)
+    columns = {
         ours: column
         for ours, theirs in _SAME.items()
         if (column := next((named[t] for t in theirs if t in named), None)) is not None
     }
-    if "video_id" in found and "clip_id" not in found:
-        found.setdefault("file", found.pop("video_id"))
-    if "start" not in found and "duration" in found and "offset" in named:
-        found["start"] = named["offset"]
-        del found["end"]
-    if "start" not in found or "end" in found:
-        found.pop("duration", None)
-    timed = "start" in found and ("end" in found or "duration" in found)
-    clips = any(set(pair) <= found.keys() for pair in _CLIPS)
-    whole = "file" in found and not {"start", "end"} & found.keys()
-    if "text" not in found or not (timed or clips or whole):
+    if "video_id" in columns and "clip_id" not in columns:
+        columns.setdefault("file", columns.pop("video_id"))
+    if "start" not in columns and "duration" in columns and "offset" in named:
+        columns["start"] = named["offset"]
+        del columns["end"]
+    if "start" not in columns or "end" in columns:
+        columns.pop("duration", None)
+    timed = "start" in columns and ("end" in columns or "duration" in columns)
+    clips = any(set(pair) <= columns.keys() for pair in _CLIPS)
+    whole = "file" in columns and not {"start", "end"} & columns.keys()
+    if "text" not in columns or not (timed or clips or whole):
         shown = ", ".join(header) or "none"
         raise Malformed(
             f"its columns are {shown}; it needs start, end and text, or file and text, "
             "or those of MELD or CH-SIMS",
             1,
         )
-    by_clip = clips and not (timed and "file" in found)
+    by_clip = clips and not (timed and "file" in columns)
     unused = {*_TIMES, "file"} if by_clip else {name for pair in _CLIPS for name in pair}
     if not timed:
         unused |= set(_TIMES)
-    return {name: column for name, column in found.items() if name not in unused}
+    return {name: column for name, column in columns.items() if name not in unused}
 
 
-def _called(name: str) -> tuple[str, bool]:
-    """A column's name without unit, in small letters with blanks, and whether the unit is milliseconds."""
+def _name_and_unit(name: str) -> tuple[str, bool]:
+    """A column's name without unit, in lower case with spaces, and whether the unit is milliseconds."""
     bare = name.strip().strip("\ufeff").strip()
     bare, in_camel = _CAMEL_MS.subn("", bare)
     bare = re.sub(r"[\s_-]+", " ", bare).strip().lower()
     unit = _UNIT.search(bare)
     return (bare[: unit.start()] if unit else bare), bool(in_camel or (unit and unit[1]))
-
-
-def _values(row: _Row, columns: Mapping[str, _Column]) -> dict[str, str]:
-    return {name: row.values[column.at].strip() for name, column in columns.items()}
 
 
 def _key(values: Mapping[str, str]) -> str:
@@ -306,12 +302,12 @@ def _key(values: Mapping[str, str]) -> str:
 
 
 def _clip_key(video: str, clip: str) -> str:
-    """``video_0001/1`` for the clips ``0001`` and ``1``: spreadsheets eat zeros."""
+    """``video_0001/1`` for the clips ``0001`` and ``1``, because spreadsheets remove leading zeros."""
     return f"{video}/{clip.lstrip('0') or '0' if clip.isdecimal() else clip}"
 
 
-def _misfit(row: _Row, columns: Mapping[str, _Column], width: int) -> Dropped | None:
-    """Why the values of a row cannot be assigned to columns; None for a usual one."""
+def _row_fault(row: _Row, columns: Mapping[str, _Column], width: int) -> Dropped | None:
+    """Why the values of a row cannot be assigned to columns; None if they can."""
     where = f"line {row.line}"
     if len(row.values) > width and any(map(str.strip, row.values[width:])):
         return Dropped("with more columns than the header (quote a text that holds the separator)", where)
@@ -324,18 +320,18 @@ def _cue(values: Mapping[str, str], columns: Mapping[str, _Column], where: str) 
     raw, speaker = values["text"], plain(values.get("speaker", ""))
     if "start" not in values:
         return Cue(0, WHOLE_US, plain(raw), raw, speaker, where=where)
-    at = {name: _moment(values[name], columns[name]) for name in _TIMES if name in values}
+    at: dict[str, int | None] = {}
+    for name in _TIMES:
+        if name in values:
+            us = at[name] = moment(values[name])
+            if us is not None and columns[name].milliseconds and ":" not in values[name]:
+                at[name] = round(us / 1000)
     start, end = at["start"], at.get("end", at.get("duration"))
     if start is None or end is None:
         return Dropped(DAMAGED, where)
     return Cue(start, end if "end" in at else start + end, plain(raw), raw, speaker, where=where)
 
 
-def _moment(value: str, column: _Column) -> int | None:
-    us = moment(value)
-    return us if us is None or not column.milliseconds or ":" in value else round(us / 1000)
-
-
 def _same(name: str) -> str:
-    """The same text for composed and decomposed accents: file systems differ there."""
+    """The text in composed form (NFC), because file systems differ in how they store accents."""
     return unicodedata.normalize("NFC", name)

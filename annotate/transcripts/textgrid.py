@@ -1,6 +1,6 @@
 """Reads Praat TextGrids in each text format (long, short, chronological): tiers of utterances and of words.
 
-Praat takes free-standing numbers, texts in double quotes and flags, and passes over the rest; so does this.
+Like Praat, it reads free-standing numbers, texts in double quotes and flags, and ignores everything else.
 Format: https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html
 """
 
@@ -20,11 +20,10 @@ _TOKEN = re.compile(
 
 
 def read(text: str, tiers: Sequence[str] = ()) -> Transcript:
-    """Every interval with a text, times as written, of the tiers with speech or of those that `tiers` names.
+    """Every interval with a text, times as written, of the tiers with speech or of those named by `tiers`.
 
-    Tiers of points are not read.
-
-    Raises `Malformed` when this is no such file, or it ends too early, or holds none of `tiers`.
+    Point tiers are not read. Raises `Malformed` when this is not a TextGrid, is incomplete, or has none of
+    `tiers`.
     """
     values = _Values(text)
     kind = values.text()
@@ -32,10 +31,10 @@ def read(text: str, tiers: Sequence[str] = ()) -> Transcript:
         return transcript(_chronological(values), tiers)
     # Older versions of Praat call the short format "ooTextFile short".
     if not kind.startswith("ooTextFile") or values.text() != "TextGrid":
-        raise Malformed("this is no TextGrid in a text format", 1)
+        raise Malformed("this is not a TextGrid in a text format", 1)
     values.number(), values.number()
-    there = values.flag() == "<exists>"
-    return transcript([_tier(values) for _ in range(values.count())] if there else [], tiers)
+    exists = values.flag() == "<exists>"
+    return transcript([_tier(values) for _ in range(values.count())] if exists else [], tiers)
 
 
 def _tier(values: "_Values") -> Tier:
@@ -46,7 +45,7 @@ def _tier(values: "_Values") -> Tier:
 
 
 def _chronological(values: "_Values") -> list[Tier]:
-    """The tiers of a file in which the marks of all of them are sorted by time."""
+    """The tiers of a file that lists the marks of all tiers by time."""
     values.number(), values.number()
     heads = []
     for _ in range(values.count()):
@@ -56,7 +55,7 @@ def _chronological(values: "_Values") -> list[Tier]:
     while not values.ended:
         tier = values.count()
         if not 1 <= tier <= len(heads):
-            raise Malformed(f"there is no tier {tier}, of {len(heads)}")
+            raise Malformed(f"there is no tier {tier}: the file has {len(heads)}")
         intervals = heads[tier - 1][0]
         marks[tier - 1].append(_mark(values, len(marks[tier - 1]) + 1, intervals=intervals))
     return [
@@ -73,12 +72,12 @@ def _mark(values: "_Values", number: int, *, intervals: bool) -> Mark:
 
 
 class _Values:
-    """The values of a file, one after the other."""
+    """The sequence of values in a file."""
 
     def __init__(self, text: str) -> None:
         self._source = text
-        self._found: Iterator[re.Match[str]] = (m for m in _TOKEN.finditer(text) if m[0][0] != "!")
-        self._ahead: re.Match[str] | None = next(self._found, None)
+        self._tokens: Iterator[re.Match[str]] = (m for m in _TOKEN.finditer(text) if m[0][0] != "!")
+        self._ahead: re.Match[str] | None = next(self._tokens, None)
 
     @property
     def ended(self) -> bool:
@@ -93,17 +92,17 @@ class _Values:
         return float(self._next("a number", "+-0123456789"))
 
     def count(self) -> int:
-        """Of what follows; no file holds more than its letters."""
+        """The number of the items that follow, limited by the length of the file."""
         return int(min(self.number(), len(self._source)))
 
     def flag(self) -> str:
         return self._next("<exists> or <absent>", "<")
 
     def _next(self, what: str, first: str) -> str:
-        match, self._ahead = self._ahead, next(self._found, None)
+        match, self._ahead = self._ahead, next(self._tokens, None)
         if match is None:
             raise Malformed(f"the file ends where {what} is missing", self._source.count("\n") + 1)
         if match[0][0] not in first:
             line = self._source.count("\n", 0, match.start()) + 1
-            raise Malformed(f"{match[0][:40]} stands where {what} is missing", line)
+            raise Malformed(f"{match[0][:40]} is where {what} is missing", line)
         return match[0]

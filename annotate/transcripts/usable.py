@@ -1,4 +1,4 @@
-"""Leaves out of a transcript what cannot be true of the video it belongs to, and counts why."""
+"""Removes the cues of a transcript that are impossible for its video, with counts of the reasons."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,32 +7,32 @@ from statistics import median
 
 from annotate.transcripts._words import joined
 from annotate.transcripts.tables import Table
-from annotate.types import Cue, Transcript, Word
+from annotate.types import Cue, Transcript
 from annotate.wording import counted
 
 MIN_US = 300_000
 MAX_US = 60_000_000
 _SLACK_US = 1_000_000
-"""How far the last cue of a file may run past the end of its video."""
+"""How much later than its video the last cue of a file may end."""
 _LISTED = 5
-"""Places that a note names."""
+"""Positions that a note lists."""
 
 _Faults = dict[str, list[str]]
-"""By reason: where the cues stand that were dropped for it."""
+"""Positions of the dropped cues by reason."""
 
 
 def usable(transcript: Transcript, duration_us: int) -> Transcript:
-    """The cues of a video of `duration_us` microseconds: in order, inside it, those of one speaker disjoint.
+    """The cues of a video of `duration_us` microseconds: in order, within it, those of one speaker disjoint.
 
-    Left out and counted in the notes, with their lines: what the reader could not read, cues with impossible
-    times, without words, of less than 0.3 s, or of more than a minute without times of words, or with a word
-    as long: nobody knows what is said when.
+    Dropped, and listed in the notes, are cues that could not be read, cues with impossible times, without
+    words, or of less than 0.3 s, and cues of more than a minute without word times or with a word that long,
+    because it is unknown when they are spoken.
     """
     faults: _Faults = defaultdict(list)
     for dropped in transcript.dropped:
         faults[dropped.why].append(dropped.where)
     cues, unit = _in_seconds(transcript, duration_us)
-    inside = [_within(cue, duration_us) for cue in cues if not _faulty(cue, duration_us, faults)]
+    inside = [_clipped(cue, duration_us) for cue in cues if not _faulty(cue, duration_us, faults)]
     inside = [cue for cue in inside if not _long(cue, faults)]
     speakers: dict[str, list[Cue]] = {}
     for cue in sorted(inside, key=lambda c: (c.start_us, c.end_us)):
@@ -40,15 +40,15 @@ def usable(transcript: Transcript, duration_us: int) -> Transcript:
     apart = [cue for cues in speakers.values() for cue in disjoint(cues)]
     kept = [cue for cue in apart if not _short(cue, faults)]
     ordered = tuple(sorted(kept, key=lambda c: (c.start_us, c.end_us)))
-    notes = (*_notes(transcript, faults), *unit, *transcript.notes)
+    noun = "subtitle cue" if transcript.origin == "subtitles" else "cue"
+    notes = (*_notes(transcript.file, noun, faults), *unit, *transcript.notes)
     return replace(transcript, cues=ordered, notes=notes, dropped=(), whole_numbers="")
 
 
-def _notes(transcript: Transcript, faults: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    noun = "subtitle cue" if transcript.origin == "subtitles" else "cue"
+def _notes(file: str, noun: str, faults: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return tuple(
-        f"dropped {counted(len(places), noun)} {why}{_placed(transcript.file, places)}"
-        for why, places in sorted(faults.items())
+        f"dropped {counted(len(positions), noun)} {why}{_positions(file, positions)}"
+        for why, positions in sorted(faults.items())
     )
 
 
@@ -57,18 +57,15 @@ def lost_rows(table: Table) -> tuple[str, ...]:
     faults: _Faults = defaultdict(list)
     for row in table.lost:
         faults[row.why].append(row.where)
-    return tuple(
-        f"dropped {counted(len(places), 'row')} {why}{_placed(table.file, places)}"
-        for why, places in sorted(faults.items())
-    )
+    return _notes(table.file, "row", faults)
 
 
-def _placed(file: str, places: Sequence[str]) -> str:
-    """`` (talk.srt, lines 3, 7 and 9)``; nothing where no place is known."""
-    known = [place for place in places if place]
+def _positions(file: str, positions: Sequence[str]) -> str:
+    """`` (talk.srt, lines 3, 7 and 9)``; empty if no position is known."""
+    known = [position for position in positions if position]
     if not file or not known:
         return ""
-    kinds = {place.partition(" ")[0] for place in known}
+    kinds = {position.partition(" ")[0] for position in known}
     shown = known[:_LISTED]
     if len(kinds) == 1 and len(known) > 1:
         shown = [f"{kinds.pop()}s {shown[0].partition(' ')[2]}", *(p.partition(" ")[2] for p in shown[1:])]
@@ -79,11 +76,11 @@ def _placed(file: str, places: Sequence[str]) -> str:
 
 
 def _in_seconds(transcript: Transcript, duration_us: int) -> tuple[Sequence[Cue], tuple[str, ...]]:
-    """The cues with times in microseconds, and a note if whole numbers were taken for milliseconds.
+    """The cues with times in microseconds, and a note if whole numbers were read as milliseconds.
 
-    They are when as seconds they run past the end of the video, or, in a table with the columns of Whisper
-    (which writes milliseconds), when they would make cues longer than a minute; unless as milliseconds they
-    would make cues too short to hold a word.
+    Whole numbers count as milliseconds if as seconds they exceed the video, or if in a table with the columns
+    of Whisper (which writes milliseconds) most cues would be longer than a minute; unless as milliseconds
+    most cues would be too short for a word.
     """
     cues = transcript.cues
     lengths = [cue.end_us - cue.start_us for cue in cues if cue.end_us > cue.start_us]
@@ -98,10 +95,9 @@ def _in_seconds(transcript: Transcript, duration_us: int) -> tuple[Sequence[Cue]
 
 
 def disjoint(cues: Sequence[Cue]) -> list[Cue]:
-    """Sorted cues without overlap: no word is lost, and no moment is in two.
+    """Sorted cues without overlap and without loss of words.
 
-    One that lies wholly within its predecessor adds its text to it, one that overlaps it in part starts when
-    it ends.
+    A cue within its predecessor adds its text to it; a cue that overlaps it in part starts when it ends.
     """
     kept: list[Cue] = []
     for cue in cues:
@@ -109,15 +105,15 @@ def disjoint(cues: Sequence[Cue]) -> list[Cue]:
         if last is None or cue.start_us >= last.end_us:
             kept.append(cue)
         elif cue.end_us <= last.end_us:
-            kept[-1] = last if cue.text == last.text else _with(last, cue)
+            kept[-1] = last if cue.text == last.text else _merged(last, cue)
         else:
             kept.append(replace(cue, start_us=last.end_us))
     return kept
 
 
-def _with(last: Cue, cue: Cue) -> Cue:
+def _merged(last: Cue, cue: Cue) -> Cue:
     words = tuple(sorted((*last.words, *cue.words), key=lambda w: w.start_us))
-    # Words for a part of the text only would let the rest be lost when the cue is divided.
+    # With words for only a part of the text, the rest would be lost when the cue is divided.
     return replace(
         last,
         text=joined([last.text, cue.text]),
@@ -126,15 +122,14 @@ def _with(last: Cue, cue: Cue) -> Cue:
     )
 
 
-def _within(cue: Cue, duration_us: int) -> Cue:
+def _clipped(cue: Cue, duration_us: int) -> Cue:
     if cue.end_us <= duration_us:
         return cue
-    words = tuple(_until(word, duration_us) for word in cue.words)
+    words = tuple(
+        replace(word, start_us=min(word.start_us, duration_us), end_us=min(word.end_us, duration_us))
+        for word in cue.words
+    )
     return replace(cue, end_us=duration_us, words=words)
-
-
-def _until(word: Word, duration_us: int) -> Word:
-    return replace(word, start_us=min(word.start_us, duration_us), end_us=min(word.end_us, duration_us))
 
 
 def _faulty(cue: Cue, duration_us: int, faults: _Faults) -> bool:

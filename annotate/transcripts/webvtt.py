@@ -1,4 +1,4 @@
-"""Reads WebVTT subtitles (.vtt): voices as speakers, times inside a line as times of words.
+"""Reads WebVTT subtitles (.vtt): voices become speakers, times within a line become word times.
 
 Format: https://www.w3.org/TR/webvtt1/
 """
@@ -20,9 +20,9 @@ _LANGUAGE = re.compile(r"(?m)^Language:\s*(\S+)")
 
 
 def read(text: str) -> Transcript:
-    """Every cue, in file order, times as written.
+    """Every cue in file order, with its times as written.
 
-    A cue whose line of times is damaged is dropped, and so is text below an empty line, which no cue owns.
+    Cues with a damaged timing line are dropped, and so is text without a timing line below an empty line.
     """
     head, _, _ = text.partition("\n\n")
     language = _LANGUAGE.search(head)
@@ -33,7 +33,7 @@ def read(text: str) -> Transcript:
             if isinstance(part, Caption):
                 captions.append(part)
             elif captions or part.why == DAMAGED:
-                # What stands before the first cue is the header.
+                # Text before the first cue is the header.
                 dropped.append(part)
     cues = tuple(_cue(caption) for caption in once(captions))
     code = language_code(language[1]) if language else ""
@@ -41,9 +41,9 @@ def read(text: str) -> Transcript:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
-    """What stands between empty lines, with the number of its first line.
+    """The blocks between empty lines, each with the number of its first line.
 
-    A line that holds a space is no empty line: captions that roll begin with one.
+    A line with a space is not empty: rolling captions begin with one.
     """
     block: list[str] = []
     for number, line in enumerate([*text.split("\n"), ""], 1):
@@ -58,8 +58,13 @@ def _parts(block: Sequence[str], first: int) -> Iterator[Caption | Dropped]:
     """Usually one caption; more where the lines between them are not quite empty."""
     if _ASIDE.match(block[0]):
         return
-    starts = [n for n, line in enumerate(block) if times(line) is not None or _damaged(block, n)]
-    if not starts and not block[0].startswith("WEBVTT") and _holds_text(block):
+    starts = []
+    for n, line in enumerate(block):
+        opens = n < 2 or not block[n - 1].strip()
+        if times(line) is not None or damaged_times(line, opens=opens):
+            starts.append(n)
+    only_a_name = len(block) == 1 and block[0].strip().isdecimal()
+    if not starts and not block[0].startswith("WEBVTT") and not only_a_name:
         yield Dropped(UNTIMED, f"line {first}")
     for at, after in zip(starts, [*starts[1:], len(block)], strict=False):
         ends, where = times(block[at]), f"line {first + at}"
@@ -69,19 +74,9 @@ def _parts(block: Sequence[str], first: int) -> Iterator[Caption | Dropped]:
         yield Caption(*ends, tuple(below), where) if ends else Dropped(DAMAGED, where)
 
 
-def _damaged(block: Sequence[str], at: int) -> bool:
-    opens = at < 2 or not block[at - 1].strip()
-    return damaged_times(block[at], opens=opens)
-
-
-def _holds_text(block: Sequence[str]) -> bool:
-    """Whether a block without times is more than the name of a cue."""
-    return len(block) > 1 or not block[0].strip().isdecimal()
-
-
 def _cue(caption: Caption) -> Cue:
     raw = "\n".join(caption.lines)
-    # Of two voices in one cue nobody knows when the second begins.
+    # If a cue has two voices, it is unknown when the second begins.
     voices = {plain(name) for name in _VOICE.findall(raw)}
     text = plain(raw.replace("\n", " "), markup=True)
     cue = Cue(caption.start_us, caption.end_us, text, raw, where=caption.where)
@@ -89,7 +84,7 @@ def _cue(caption: Caption) -> Cue:
 
 
 def _words(caption: Caption, raw: str) -> tuple[Word, ...]:
-    """Those of a line with times in it; each time is where the words after it begin."""
+    """The words of a caption with times within its lines; each time is the start of the words after it."""
     first, *rest = _STAMP.split(raw)
     if not rest:
         return ()

@@ -1,11 +1,11 @@
 """Reads the JSON of speech recognisers: segments, words, speakers and language.
 
-Read are openai-whisper and what writes the same (faster-whisper, whisper-timestamped, stable-ts, OpenAI's
-``verbose_json``), WhisperX, whisper.cpp (``transcription``) and the pipeline of transformers (``chunks``);
-also what youtube-transcript-api saves (``duration`` in place of ``end``), and AssemblyAI (milliseconds).
+Supported are openai-whisper and programs with the same format (faster-whisper, whisper-timestamped,
+stable-ts, OpenAI's ``verbose_json``), WhisperX, whisper.cpp (``transcription``), the transformers pipeline
+(``chunks``), youtube-transcript-api (``duration`` in place of ``end``), and AssemblyAI (milliseconds).
 
-WhisperX leaves words without times where it could not align them (numbers, symbols), and names speakers
-per word after diarisation: a segment in which they change becomes one cue per turn.
+WhisperX leaves words that it cannot align (numbers, symbols) without times, and names speakers per word after
+diarization: a segment in which they change becomes one cue per turn.
 """
 
 import json
@@ -24,21 +24,21 @@ from annotate.transcripts._words import TimedWord, by_pauses, is_cjk, joined, ti
 from annotate.types import Cue, Dropped, Transcript, Word
 
 _END_OF_VIDEO = 1e6
-"""Seconds: a cue that ends later than its video ends with it."""
+"""End, in seconds, of a last cue without one; it is later limited to the end of the video."""
 
 _LONGEST_SECONDS = 60
-"""No program writes most of its segments, or any word, as long."""
+"""No recogniser makes most of its segments longer than this."""
 _NEVER_MS = 10**15
-"""Milliseconds beyond every time that can be read."""
+"""Milliseconds beyond every accepted time."""
 
 _Placed = tuple[int, dict[str, Any]]
-"""When a word begins, in microseconds, and the word."""
+"""The start of a word in microseconds, and the word."""
 
 
 def read(text: str) -> Transcript:
-    """Every segment in file order, times as written.
+    """Every segment in file order, with its times as written.
 
-    Raises `Malformed` when this is no JSON, or holds no list of segments.
+    Raises `Malformed` when this is not JSON, or has no list of segments.
     """
     content = _load(text)
     whole = content if isinstance(content, dict) else {}
@@ -50,13 +50,14 @@ def read(text: str) -> Transcript:
             raise Malformed("there is no list of `segments` with `start`, `end` and `text`")
         segments = loose
     notes: tuple[str, ...] = ()
-    if _in_milliseconds(segments):
+    if _has_milliseconds(segments):
         segments, loose = list(map(_in_seconds, segments)), list(map(_in_seconds, loose))
         notes = ("times of the transcript read as milliseconds",)
     if _single_words(segments) or by_word:
         cues_of_words = tuple(by_pauses(_timed_words(segments)))
         return Transcript(cues_of_words, "transcript", _language(whole), notes=notes)
-    placed = _loose(loose)
+    begins = ((microseconds(word.get("start")), word) for word in loose)
+    placed = sorted(((at, word) for at, word in begins if at is not None), key=_begin)
     cues: list[Cue] = []
     dropped: list[Dropped] = []
     for number, segment in enumerate(segments, 1):
@@ -76,8 +77,8 @@ def _end(segment: dict[str, Any]) -> int | None:
     return None if start is None or length is None else start + length
 
 
-def _in_milliseconds(segments: Sequence[dict[str, Any]]) -> bool:
-    """Whether all times are whole numbers, and would as seconds make most segments longer than a minute."""
+def _has_milliseconds(segments: Sequence[dict[str, Any]]) -> bool:
+    """Whether all times are whole numbers, and most segments would be longer than a minute in seconds."""
     times = [(segment.get("start"), segment.get("end")) for segment in segments]
     whole = [(a, b) for a, b in times if type(a) is int and type(b) is int]
     return bool(whole) and len(whole) == len(times) and median_low(b - a for a, b in whole) > _LONGEST_SECONDS
@@ -85,7 +86,7 @@ def _in_milliseconds(segments: Sequence[dict[str, Any]]) -> bool:
 
 def _in_seconds(segment: dict[str, Any]) -> dict[str, Any]:
     whole = {name: segment[name] for name in ("start", "end") if type(segment.get(name)) is int}
-    # A number of hundreds of digits fits into no float; no time has as many.
+    # An integer of hundreds of digits does not fit into a float.
     ends = {name: max(-_NEVER_MS, min(ms, _NEVER_MS)) / 1000 for name, ms in whole.items()}
     words = {"words": list(map(_in_seconds, _dicts(segment.get("words"))))} if "words" in segment else {}
     return segment | ends | words
@@ -98,7 +99,7 @@ def _language(whole: dict[str, Any]) -> str:
 
 
 def _segments(content: object) -> list[dict[str, Any]] | None:
-    """The segments with `start`, `end` and `text`, whoever wrote them; None where there is no such list."""
+    """The segments with `start`, `end` and `text` in any supported format; None without such a list."""
     if isinstance(content, list):
         return list(map(_dict, content)) if _are_segments(content) else None
     if not isinstance(content, dict):
@@ -108,10 +109,13 @@ def _segments(content: object) -> list[dict[str, Any]] | None:
     for key in ("segments", "utterances"):
         if isinstance(content.get(key), list):
             return list(map(_dict, content[key])) if _are_segments(content[key]) else None
-    # Of transformers; after diarisation `speakers` holds the same chunks with names.
-    chunks = [_dicts(content.get(key)) for key in ("speakers", "chunks")]
-    timed = [items for items in chunks if items and all(_pair(item.get("timestamp")) for item in items)]
-    return [_of_transformers(items, n) for items in timed[:1] for n in range(len(items))] or None
+    # The format of transformers; after diarization, `speakers` holds the same chunks with names.
+    for key in ("speakers", "chunks"):
+        items = _dicts(content.get(key))
+        times = [item.get("timestamp") for item in items]
+        if items and all(isinstance(pair, list) and len(pair) == 2 for pair in times):
+            return [_of_transformers(items, n) for n in range(len(items))]
+    return None
 
 
 def _of_whisper_cpp(items: object) -> list[dict[str, Any]] | None:
@@ -125,7 +129,7 @@ def _of_whisper_cpp(items: object) -> list[dict[str, Any]] | None:
 
 
 def _milliseconds(offsets: dict[str, Any]) -> dict[str, Any]:
-    """`start` and `end` in seconds of whisper.cpp's offsets, which are in milliseconds."""
+    """`start` and `end` in seconds from the offsets of whisper.cpp, which are in milliseconds."""
     ends = {"start": offsets.get("from"), "end": offsets.get("to")}
     return {
         name: ms / 1000 if isinstance(ms, int | float) and not isinstance(ms, bool) else None
@@ -134,9 +138,9 @@ def _milliseconds(offsets: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tokens(segment: dict[str, Any]) -> dict[str, Any]:
-    """Words out of whisper.cpp's tokens, of which those that begin with a blank begin a word.
+    """Words from the tokens of whisper.cpp; a token that begins with a space begins a word.
 
-    No words where the tokens do not spell the text: those of many scripts are parts of characters.
+    Empty if the tokens do not spell the text: in many scripts they are parts of characters.
     """
     words: list[dict[str, Any]] = []
     for token in _dicts(segment.get("tokens")):
@@ -155,17 +159,13 @@ def _tokens(segment: dict[str, Any]) -> dict[str, Any]:
 def _of_transformers(items: Sequence[dict[str, Any]], number: int) -> dict[str, Any]:
     start, end = items[number]["timestamp"]
     if end is None:
-        # Whisper does not say when a word ends that the sound breaks off in.
+        # Whisper gives no end to a word that is cut off by the end of the sound.
         end = items[number + 1]["timestamp"][0] if number + 1 < len(items) else _END_OF_VIDEO
     return {"start": start, "end": end, **{k: items[number].get(k, "") for k in ("text", "speaker")}}
 
 
-def _pair(times: object) -> bool:
-    return isinstance(times, list) and len(times) == 2
-
-
 def _single_words(segments: Sequence[dict[str, Any]]) -> bool:
-    """Whether the segments are words: `return_timestamps="word"` of transformers, `-ml 1` of whisper.cpp."""
+    """Whether the segments are words, as with `return_timestamps="word"` (transformers) or `-ml 1`."""
     texts = [plain(_text(segment.get("text"))) for segment in segments]
     if (
         len(texts) < 4
@@ -173,7 +173,7 @@ def _single_words(segments: Sequence[dict[str, Any]]) -> bool:
         or any("words" in s for s in segments)
     ):
         return False
-    # Scripts without spaces write sentences without any, too.
+    # In scripts without spaces, sentences have none either.
     return median(2 * len(text) if any(map(is_cjk, text)) else 1 for text in texts) <= 4
 
 
@@ -189,18 +189,18 @@ def _load(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise Malformed(f"this is no JSON: {error.msg}", error.lineno) from error
+        raise Malformed(f"this is not JSON: {error.msg}", error.lineno) from error
     except RecursionError as error:
         raise Malformed("this JSON is nested too deeply") from error
     except ValueError as error:
         raise Malformed("this JSON holds a number of thousands of digits") from error
 
 
-def _are_segments(found: object) -> bool:
-    """Whether a list holds segments; one or the other may lack its times, or be something else."""
-    if not isinstance(found, list):
+def _are_segments(items: object) -> bool:
+    """Whether a list holds segments; single items may lack their times, or be something else."""
+    if not isinstance(items, list):
         return False
-    return not found or any("start" in segment and "text" in segment for segment in _dicts(found))
+    return not items or any("start" in segment and "text" in segment for segment in _dicts(items))
 
 
 def _cues(segment: dict[str, Any], start: int, end: int, loose: Sequence[_Placed]) -> Iterator[Cue]:
@@ -218,27 +218,21 @@ def _cues(segment: dict[str, Any], start: int, end: int, loose: Sequence[_Placed
         return
     edges = [start, *(turn[0][1].start_us for _, turn in turns[1:]), end]
     for (who, turn), first, last in zip(turns, edges, edges[1:], strict=False):
-        said = joined([word.text for _, word in turn])
-        yield Cue(first, last, said, said, who, tuple(word for _, word in turn))
+        text = joined([word.text for _, word in turn])
+        yield Cue(first, last, text, text, who, tuple(word for _, word in turn))
 
 
-def _text(said: object) -> str:
-    """As text; JSON can spell halves of characters, which nothing can store."""
-    return str(said or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _text(value: object) -> str:
+    """The value as text; lone surrogates, which JSON can spell but UTF-8 cannot, are replaced."""
+    return str(value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _dicts(found: object) -> list[dict[str, Any]]:
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+def _dicts(items: object) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
-def _dict(found: object) -> dict[str, Any]:
-    return found if isinstance(found, dict) else {}
-
-
-def _loose(words: Sequence[dict[str, Any]]) -> list[_Placed]:
-    """The words of a list beside the segments, by when they begin."""
-    begins = ((microseconds(word.get("start")), word) for word in words)
-    return sorted(((at, word) for at, word in begins if at is not None), key=_begin)
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _begin(placed: _Placed) -> int:
@@ -246,13 +240,13 @@ def _begin(placed: _Placed) -> int:
 
 
 def _within(loose: Sequence[_Placed], start_us: int, end_us: int) -> list[dict[str, Any]]:
-    """Those that begin inside a segment."""
+    """The words that begin within a segment."""
     first = bisect_left(loose, start_us, key=_begin)
     return [word for _, word in loose[first : bisect_left(loose, end_us, lo=first, key=_begin)]]
 
 
 def _given_words(items: Sequence[dict[str, Any]], speaker: str) -> list[TimedWord]:
-    """Words with their times and speakers; a word without a speaker has that of the word before."""
+    """Words with their times and speakers; a word without a speaker has that of the previous word."""
     words: list[TimedWord] = []
     named = next((who for word in items if (who := _speaker(word))), speaker)
     for word in items:

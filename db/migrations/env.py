@@ -7,6 +7,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from db.engine import open_engine
+from db.migrate import render_plain_type
 from db.models import Base
 
 
@@ -16,6 +17,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         render_as_batch=True,
+        render_item=render_plain_type,
         compare_type=True,
         # SQLite can roll back DDL too, once transactions are opened explicitly (see db.engine).
         transactional_ddl=True,

@@ -1,4 +1,4 @@
-"""What was exported, and events worth keeping."""
+"""Exports, and the audit trail of events."""
 
 from datetime import datetime
 from typing import Any

@@ -20,20 +20,20 @@ from db.trouble import damaged
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite would hand back a naive one."""
+    """A timezone-aware UTC time, also on SQLite, which would return a naive one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store UTC; without its zone on SQLite, which cannot keep one."""
+        """Convert to UTC; without a time zone on SQLite, which cannot store one."""
         if value is None:
             return None
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        """Raise `DatabaseDamaged` for a stored text that is no time."""
+        """Raise `DatabaseDamaged` for a stored text that is not a time."""
         read = super().result_processor(dialect, coltype)
         if read is None:
             return None
@@ -42,38 +42,38 @@ class UtcDateTime(TypeDecorator[datetime]):
             try:
                 return read(value)
             except (ValueError, TypeError) as error:
-                raise damaged(f"a value in the database is no time any more: {value!r}") from error
+                raise damaged(f"a value in the database is not a time: {value!r}") from error
 
         return checked
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give back an aware time."""
+        """Return a timezone-aware time."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class CleanText(TypeDecorator[str]):
-    """Text without U+0000, which Postgres refuses and SQLite would keep: the last guard, for both alike.
+    """Text without U+0000, which Postgres refuses and SQLite would keep.
 
-    What people are to be told of is refused where it comes in, with the place in their file.
+    This is the last safeguard; input files with that character are refused with the line.
     """
 
     impl = String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Leave the character out."""
+        """Remove the character."""
         return value.replace("\0", "") if value is not None and "\0" in value else value
 
 
 def now() -> datetime:
-    """The present, aware, in UTC."""
+    """The present time, timezone-aware, in UTC."""
     return datetime.now(UTC)
 
 
 class Base(DeclarativeBase):
-    """Named constraints: a SQLite migration rebuilds tables and must be able to name them."""
+    """The declarative base. Constraints have names, because SQLite migrations rebuild tables by them."""
 
     metadata = MetaData(
         naming_convention={

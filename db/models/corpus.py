@@ -1,4 +1,4 @@
-"""Videos and their samples, with what was checked, compared and corrected."""
+"""Videos and their samples, with their checks, duplicates and corrections."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -15,23 +15,24 @@ from db.models.base import Base, now
 
 
 class SampleStatus(StrEnum):
-    """Whether a sample takes part."""
+    """Whether a sample is used."""
 
     OK = "ok"
+    """Active: asked, learned from and exported."""
     REJECTED = "rejected"
-    """A check found a reason against it; it comes back when the rules change."""
+    """It fails a check; it becomes active again when the rules change."""
     RETIRED = "retired"
-    """Its cut changed; kept because people may have judged it."""
+    """Its cut changed; it is kept because people may have judged it."""
     REMOVED = "removed"
-    """Its video was removed by hand; it comes back with `annotate remove --undo`."""
+    """Its video was removed by hand; `annotate remove --undo` restores it."""
 
 
 INACTIVE = (SampleStatus.RETIRED, SampleStatus.REMOVED)
-"""States that no verdict of a check changes, and that count in no group and no repeat."""
+"""Statuses that checks do not change, and that are left out of groups and duplicates."""
 
 
 BY_HAND = "hand"
-"""Origin of a transcript or speaker that somebody corrected: nothing but another correction changes it."""
+"""Origin of a transcript or speaker corrected by hand, which only another correction changes."""
 
 
 class VideoOrigin(StrEnum):
@@ -40,11 +41,11 @@ class VideoOrigin(StrEnum):
     CUT = "cut"
     """The project read its file and cut it."""
     IMPORTED = "imported"
-    """A corpus was imported from tables: there is neither footage nor a clip of any sample."""
+    """It was imported with a corpus: there is neither footage nor a clip of any sample."""
 
 
 class Corpus(Base):
-    """A corpus of others whose samples were imported."""
+    """An imported corpus."""
 
     __tablename__ = "corpus"
 
@@ -53,7 +54,7 @@ class Corpus(Base):
 
 
 class Video(Base):
-    """A source file, known by its content."""
+    """A source file, identified by its content."""
 
     __tablename__ = "video"
 
@@ -63,31 +64,31 @@ class Video(Base):
     status: Mapped[str]
     """`annotate.types.VideoStatus`."""
     reason: Mapped[str] = mapped_column(default="")
-    """Short code, such as ``broken`` or ``no-speech``; empty when all is well."""
+    """Short code such as ``broken`` or ``no-speech``; empty without a problem."""
     detail: Mapped[str] = mapped_column(default="")
-    """What a person needs to understand the reason."""
+    """The reason in words."""
     facts: Mapped[dict[str, Any]]
-    """What the probe measured: duration, streams, codecs, rotation. Of an imported video: under ``samples``
-    the names that its corpus gives to the samples, by sample id."""
+    """Measurements of the probe: duration, streams, codecs, rotation. For an imported video, ``samples``
+    holds the corpus's names of the samples, by sample id."""
     settings_hash: Mapped[str]
-    """Of everything that decides the cut; another hash means: cut again. Empty for imported videos."""
+    """Hash of all settings that affect the cut; when it differs, cut again. Empty for imported videos."""
     rules_hash: Mapped[str] = mapped_column(default="")
-    """Of the rules that its samples were judged by; another hash means: judge again."""
+    """Hash of the rules that judged its samples; when it differs, judge again."""
     speaker: Mapped[str]
-    """Who talks; when nobody said, that of the video whose path it took over, else its own sha256."""
+    """Name of the speaker; if unknown, that of the video whose path it took over, else its own sha256."""
     episode: Mapped[str] = mapped_column(default="")
-    """What it is a part of, when somebody said."""
+    """Episode or series that it is part of; empty if unknown."""
     split: Mapped[str | None]
-    """Given per group at the end of an ingest; drawn anew only while nobody was asked about the group."""
+    """Assigned per group at the end of an ingest; drawn again only while the group has no questions."""
     removed_at: Mapped[datetime | None]
-    """When somebody removed it with `annotate remove`; None while it takes part."""
+    """When it was removed with `annotate remove`; None while it is used."""
     origin: Mapped[str] = mapped_column(default=VideoOrigin.CUT, server_default=VideoOrigin.CUT)
     corpus_id: Mapped[int | None] = mapped_column(ForeignKey("corpus.id"), index=True)
-    """The corpus that it was imported with; None for a video that the project cut."""
+    """The corpus that it was imported with; None for a video that the project cut itself."""
 
 
 class VideoFile(Base):
-    """A path a video was seen at; unchanged size, mtime and inode mean: not read again."""
+    """A path a video was seen at; it is read again only when size, mtime or inode changed."""
 
     __tablename__ = "video_file"
 
@@ -97,15 +98,15 @@ class VideoFile(Base):
     mtime_ns: Mapped[int]
     inode: Mapped[int]
     sidecar_mtime_ns: Mapped[int]
-    """Of its transcript, or a mark of its rows in a table for many videos; 0 when there is none."""
+    """Of its transcript, or a hash of its rows in a table for many videos; 0 without a transcript."""
     video_sha256: Mapped[str | None] = mapped_column(ForeignKey("video.sha256"), index=True)
-    """None when the file could not be read at all."""
+    """None when the file could not be read."""
     reason: Mapped[str] = mapped_column(default="")
     """Why it could not be read."""
 
 
 class Sample(Base):
-    """One utterance: what is judged, learned from and exported."""
+    """One utterance: the unit that is annotated, learned from and exported."""
 
     __tablename__ = "sample"
     __table_args__ = (Index("ix_sample_split_status", "split", "status"),)
@@ -119,29 +120,29 @@ class Sample(Base):
     transcript_origin: Mapped[str] = mapped_column(default="")
     """``subtitles``, ``transcript``, ``asr``, ``ocr``, ``hand`` (`BY_HAND`); empty without a transcript."""
     transcript_raw: Mapped[str] = mapped_column(default="")
-    """The text as its source wrote it, before it was normalised."""
+    """The text as its source wrote it, before normalisation."""
     words: Mapped[list[Any]] = mapped_column(JSON, default=list)
-    """``[text, start_us, end_us, guessed]`` of each word, when their times are known."""
+    """``[text, start_us, end_us, guessed]`` of each word, if their times are known."""
     speaker: Mapped[str] = mapped_column(default="")
-    """Who talks in this sample, when that is known apart from its video; else empty."""
+    """Speaker of this sample; empty when only that of the video is known."""
     speaker_origin: Mapped[str] = mapped_column(default="")
-    """``transcript``, ``table``, ``voice`` (guessed), ``hand`` (`BY_HAND`), or empty."""
+    """``transcript``, ``table``, ``voice`` (diarization), ``hand`` (`BY_HAND`), or empty."""
     sound_print: Mapped[list[Any]] = mapped_column(JSON, default=list)
-    """Numbers that two recordings of the same sound share many of."""
+    """Audio fingerprint: two recordings of the same sound share many of its numbers."""
     status: Mapped[str] = mapped_column(default=SampleStatus.OK)
     split: Mapped[str | None]
-    """That of the video, so that the pool is found by one index; None also for a sample that is held back,
-    because it would bring its speaker into a second split."""
+    """Split of the video, repeated here so that one index finds the pool; None also for a sample that is held
+    back, because it would put its speaker into a second split."""
     media_sha256: Mapped[dict[str, Any]]
-    """By pass: hash of the file under `media/`."""
+    """Hash of the file under `media/`, by pass."""
     by_hand: Mapped[bool] = mapped_column(default=False)
-    """Somebody corrected it: no later ingest cuts it otherwise or retires it."""
+    """Whether it was corrected by hand; later ingests neither change its cut nor retire it."""
     predecessors: Mapped[list[Any]] = mapped_column(JSON, default=list)
-    """Ids of the samples that it replaced when somebody changed its ends, split or merged; mostly none."""
+    """Ids of the samples that it replaced when it was cut, split or merged by hand; mostly empty."""
 
 
 class Correction(Base):
-    """What somebody changed of a sample by hand. Rows are only ever added (a trigger sees to it)."""
+    """One change of a sample by hand. Rows are only ever added; a trigger ensures it."""
 
     __tablename__ = "correction"
 
@@ -149,7 +150,7 @@ class Correction(Base):
     at: Mapped[datetime] = mapped_column(default=now)
     author: Mapped[str]
     sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), index=True)
-    """Of a changed cut: the new sample."""
+    """For a changed cut, the new sample."""
     field: Mapped[str]
     """``transcript``, ``speaker``, ``status`` or ``cut``."""
     old: Mapped[dict[str, Any]]
@@ -158,33 +159,33 @@ class Correction(Base):
 
 
 class SampleCheck(Base):
-    """What a check measured on a sample, with the verdict of its rule."""
+    """The measurement of a check on a sample, with the verdict of its rule."""
 
     __tablename__ = "sample_check"
 
     sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[float | None]
-    """None where it could not be told, or is a word."""
+    """None if it could not be measured, or if the value is a word."""
     word: Mapped[str] = mapped_column(default="")
-    """The value when it is a word, such as a language."""
+    """The value if it is a word, such as a language."""
     passed: Mapped[bool]
     reason: Mapped[str] = mapped_column(default="")
 
 
 class DuplicateKey(Base):
-    """What samples that repeat each other have in common, found by one index."""
+    """A key that duplicates share, so that one index finds them."""
 
     __tablename__ = "repeat_key"
 
     kind: Mapped[str] = mapped_column(primary_key=True)
-    """``sound`` (of the print, a few per sample) or ``text`` (a hash of the words, one)."""
+    """``sound`` (from the audio fingerprint, a few per sample) or ``text`` (one hash of the words)."""
     key: Mapped[int] = mapped_column(primary_key=True)
     sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True, index=True)
 
 
 class AudioDuplicate(Base):
-    """Two samples of two videos with the same sound."""
+    """Two samples of different videos with the same sound."""
 
     __tablename__ = "sound_pair"
 
@@ -192,15 +193,15 @@ class AudioDuplicate(Base):
     """The smaller id."""
     second: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True, index=True)
     agreeing: Mapped[int]
-    """Numbers of their prints that agree."""
+    """How many numbers of their audio fingerprints agree."""
 
 
 class WorkAttempt(Base):
-    """Attempts at a piece of work that can kill its worker."""
+    """Failed attempts at a piece of work that may crash its worker."""
 
     __tablename__ = "unit"
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    """Stage and content hash."""
+    """Stage and content hash of the work."""
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(default="")

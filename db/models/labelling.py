@@ -1,4 +1,4 @@
-"""Batches of questions, the answers of raters, and the labels that these make."""
+"""Batches of questions, the answers of raters, and the labels made from them."""
 
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -23,27 +23,27 @@ class AnnotationState(StrEnum):
     SKIPPED = "skipped"
     DELETED = "deleted"
     EDITED = "edited"
-    """Somebody other than the rater changed it in Label Studio. The row belongs to the editor, keeps what the
-    editor wrote, and counts neither as the rater's answer nor as the editor's."""
+    """Somebody other than the rater changed it in Label Studio. The row belongs to the editor, holds the
+    editor's version, and counts neither as the rater's answer nor as the editor's."""
 
 
 class QuestionState(IntEnum):
-    """Where a question stands on its way to the raters. An int, so that partial indexes are used."""
+    """The state of a question. An int, so that partial indexes are used."""
 
     QUEUED = 0
-    """In the outbox: to be pushed, perhaps already pushed without our knowing."""
+    """To be pushed; it may be on the server already if the confirmation got lost."""
     OPEN = 1
     """In Label Studio, waiting for raters."""
     HELD = 2
     """Waits until the earlier passes of its sample are closed."""
     CLOSED = 3
-    """Every rater asked for has answered or skipped."""
+    """The required number of raters has answered or skipped."""
     WITHDRAWN = 4
-    """Taken back or deleted in Label Studio; may be asked again."""
+    """Withdrawn, or deleted in Label Studio; it may be asked again."""
 
 
 UNANSWERED = frozenset({QuestionState.QUEUED, QuestionState.OPEN, QuestionState.HELD})
-"""States of a question that somebody still has to answer; a sample has one of them per pass at most."""
+"""States of a question that still has to be answered; a sample has at most one such question per pass."""
 
 
 class Batch(Base):
@@ -54,11 +54,11 @@ class Batch(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
     round_id: Mapped[int | None] = mapped_column(ForeignKey("round.id"), index=True)
-    """None for a cold start."""
+    """The model that chose; None for a cold start."""
     strategy: Mapped[str]
     seed: Mapped[int]
     settings: Mapped[dict[str, Any]]
-    """Pool sizes and shares: what is needed to know how likely each sample was to be drawn."""
+    """Pool sizes and shares, from which the inclusion probabilities follow."""
 
 
 class Question(Base):
@@ -88,25 +88,25 @@ class Question(Base):
     """0 is asked first."""
     score: Mapped[float]
     inclusion_probability: Mapped[float | None]
-    """Of a uniform draw; None where the strategy chose."""
+    """Inclusion probability of a uniform draw; None if the strategy chose the sample."""
     state: Mapped[int]
     key: Mapped[str] = mapped_column(unique=True)
-    """Travels in the question's data, so that a lost answer of the server is found again."""
+    """Part of the task's data, so that a task is found again when the server's confirmation got lost."""
     ls_project_id: Mapped[int | None]
     ls_task_id: Mapped[int | None]
     ls_updated_at: Mapped[str] = mapped_column(default="")
-    """When that task of the server was last changed, as the server wrote it, at the time it was read last.
-    Another time on the server, earlier or later, means that the task has to be read again."""
+    """When the server's task was last changed, as the server wrote it when the task was last read. If the
+    server shows another time, earlier or later, the task has to be read again."""
     created_at: Mapped[datetime] = mapped_column(default=now)
     pushed_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     transcript: Mapped[str | None]
-    """The text that raters were shown; None in a pass without text, before the push, or when unknown."""
+    """The text that raters were shown; None in a pass without text, before the push, or if unknown."""
     dimensions: Mapped[str] = mapped_column(default="")
-    """`annotate.types.Form.dimensions`: what is asked of a sample whose other dimensions were judged before;
-    empty: every dimension of the project at the time."""
+    """`annotate.types.Form.dimensions`: the dimensions that are asked of a sample whose other dimensions were
+    judged before; empty for every dimension of the project at the time."""
     taken_down_at: Mapped[datetime | None]
-    """When a withdrawn question was taken out of the queue of Label Studio; None while raters may get it."""
+    """When a withdrawn question was removed from Label Studio's queue; None while raters may get it."""
 
 
 class LsProject(Base):
@@ -116,13 +116,14 @@ class LsProject(Base):
 
     modality: Mapped[str] = mapped_column(primary_key=True)
     server: Mapped[str] = mapped_column(primary_key=True)
-    """When the server made its project, in microseconds: a server that was wiped made another."""
+    """When the server created its project, in microseconds; it identifies the server, because a server that
+    was wiped creates another project."""
     ls_project_id: Mapped[int]
     dimensions: Mapped[str] = mapped_column(default="")
-    """As in `Question`: what its questions ask; empty: every dimension of the project."""
+    """The dimensions that its questions ask, as in `Question`; empty for every dimension of the project."""
     config_hash: Mapped[str]
     cursor: Mapped[str] = mapped_column(default="")
-    """Latest change that was pulled, as the server wrote it."""
+    """Time of the latest change that was pulled, as the server wrote it."""
 
 
 class Annotator(Base):
@@ -136,11 +137,11 @@ class Annotator(Base):
 
 
 class Annotation(Base):
-    """What one rater did with one task of one sample. Rows are only ever added (a trigger sees to it).
+    """The answer of one rater to one task of one sample. Rows are only ever added; a trigger ensures it.
 
     An answer in Label Studio is identified by its question, its `origin` and its task, because a server that
-    was restored from a backup gives its numbers to other questions. The newest row of an answer, `EDITED`
-    rows aside, is its present state. Rows of schema 0004 and older have no `ls_task_id`: theirs is
+    was restored from a backup gives its numbers to other questions. The newest row of an answer, except
+    `EDITED` rows, is its present state. Rows of schema 0004 and older have no `ls_task_id` but
     ``raw["task"]``.
     """
 
@@ -165,45 +166,45 @@ class Annotation(Base):
     annotator_id: Mapped[int] = mapped_column(ForeignKey("annotator.id"), index=True)
     state: Mapped[str]
     value: Mapped[str | None]
-    """The alias of the answer; of a multilabel task those that were ticked, joined, or an empty text for none
-    of them; None when skipped or deleted. Zero is a value, and so is nothing ticked."""
+    """The alias of the answer; for a multilabel task the ticked aliases, joined, or an empty text if none is
+    ticked; None when skipped or deleted."""
     seconds: Mapped[float | None]
-    """Time spent, as Label Studio measured it; None when it did not."""
+    """Time spent in seconds, as measured by Label Studio; None if it was not measured."""
     batch_item_id: Mapped[int | None] = mapped_column(ForeignKey("batch_item.id"), index=True)
     origin: Mapped[str]
-    """Which annotation on which server: ``<server>#<id>``; ``<server>#<id>@<time it was made>`` when the
-    server gave the number of an earlier answer to another answer of the same question."""
+    """The annotation on the server, ``<server>#<id>``; or ``<server>#<id>@<creation time>`` when the server
+    reused the number of an earlier answer for another answer to the same question."""
     revision: Mapped[str]
     """When it was last changed there; ``deleted>N`` for the deletion of row N, and ``<time>>N`` for an answer
-    that row N took back and that is there again. Schema 0004 and older wrote ``deleted`` for a deletion."""
+    that is there again after row N. Schema 0004 and older wrote ``deleted`` for a deletion."""
     ls_task_id: Mapped[int | None]
-    """The task of the server that held the answer; NULL for imported answers and for rows of schema 0004 and
-    older, which keep it in ``raw["task"]``."""
+    """The server's task of the answer; NULL for imported answers and for rows of schema 0004 and older, which
+    hold it in ``raw["task"]``."""
     supersedes_id: Mapped[int | None] = mapped_column(ForeignKey("annotation.id"))
-    """The row that this one corrects."""
+    """The row that this one replaces."""
     created_at: Mapped[datetime]
-    """When the rater did it."""
+    """When the rater answered."""
     stored_at: Mapped[datetime] = mapped_column(default=now)
     raw: Mapped[dict[str, Any]]
     """The annotation as the server sent it."""
 
 
 class Label(Base):
-    """The agreed value of a task of a sample. A view: it can always be made again."""
+    """The aggregated value of a task of a sample. It can always be recomputed from the annotations."""
 
     __tablename__ = "label"
 
     sample_id: Mapped[str] = mapped_column(ForeignKey("sample.id"), primary_key=True)
     task_id: Mapped[str] = mapped_column(primary_key=True)
     origin: Mapped[str] = mapped_column(primary_key=True)
-    """``human`` (later also ``machine``, ``gold``, ``imported``)."""
+    """``human``."""
     number: Mapped[float | None]
     """The value of a regression task."""
     category: Mapped[str | None]
-    """The value of a classification task; of a multilabel task the ticked aliases, joined."""
+    """The value of a classification task; for a multilabel task the ticked aliases, joined."""
     distribution: Mapped[dict[str, Any]]
-    """Share of the raters per answer alias."""
+    """Share of the raters by alias of the answer."""
     confidence: Mapped[float]
-    """Share of the raters that gave the most frequent answer; multilabel: share that agrees with the label
-    about an answer, mean over the answers."""
+    """Share of the raters that gave the most frequent answer; for a multilabel task the share that agrees
+    with the label about an alias, averaged over the aliases."""
     raters: Mapped[int]

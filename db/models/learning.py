@@ -1,4 +1,4 @@
-"""Features, trained models, and what these predicted."""
+"""Features, trained models, and their predictions."""
 
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ class FeatureShard(Base):
 
 
 class Feature(Base):
-    """Where the features of one sample lie; those of another extractor stay beside it."""
+    """Where the features of one sample and extractor are stored."""
 
     __tablename__ = "feature"
 
@@ -37,11 +37,11 @@ class Feature(Base):
     position: Mapped[int]
     """Row of the shard's index."""
     input_hash: Mapped[str]
-    """Of the transcript or media the numbers were made from: another hash means: extract again."""
+    """Hash of the transcript or media that the features were made from; when it differs, extract again."""
 
 
 class Round(Base):
-    """One trained model: with what, on which labels, how good."""
+    """One trained model with its settings, the hash of its training data, and its metrics."""
 
     __tablename__ = "round"
 
@@ -49,7 +49,7 @@ class Round(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     seed: Mapped[int]
     labels_hash: Mapped[str]
-    """Of labels, features and settings it was trained with: the same hash means: no need to train."""
+    """Hash of labels, features and settings; with an equal hash no training is needed."""
     settings: Mapped[dict[str, Any]]
     metrics: Mapped[dict[str, Any]]
     """By split, by task id, by metric."""
@@ -59,7 +59,7 @@ class Round(Base):
 
 
 class Prediction(Base):
-    """What the model believed about a task when the sample was pushed; never shown to raters."""
+    """The model's prediction for a task when the sample was chosen; never shown to raters."""
 
     __tablename__ = "prediction"
 

@@ -98,8 +98,8 @@ def test_corrections_of_any_spreadsheet_are_made(project: Project, table: Path) 
 
 
 DAMAGE: list[tuple[int, str, str, str]] = [
-    (3, "transcript", "7", "became '7', which a spreadsheet makes"),
-    (4, "transcript", "#NAME?", "#NAME? is what a spreadsheet makes"),
+    (3, "transcript", "7", "became '7', as spreadsheets convert"),
+    (4, "transcript", "#NAME?", "#NAME? is what spreadsheets make"),
     (6, "transcript", "02. Jan", "became '02. Jan'"),
     (6, "transcript", "1/2", "became '1/2'"),
     (7, "transcript", "?????", "became question marks"),
@@ -107,11 +107,11 @@ DAMAGE: list[tuple[int, str, str, str]] = [
     (9, "transcript", "TRUE", "became 'TRUE'"),
     (2, "speaker", "1", "'01' became '1'"),
     (2, "start", "1234", "thousand times 1.234"),
-    (2, "start", "1,3", "may be a decimal one or not"),
-    (2, "start", "01. Mrz", "is no number of seconds"),
-    (2, "start", "", "is no number of seconds"),
-    (2, "end", "nan", "is no number of seconds"),
-    (2, "sample", "1.23457E+15", "looks like a number that a spreadsheet made of an id"),
+    (2, "start", "1,3", "may be a decimal comma or not"),
+    (2, "start", "01. Mrz", "is not a number of seconds"),
+    (2, "start", "", "is not a number of seconds"),
+    (2, "end", "nan", "is not a number of seconds"),
+    (2, "sample", "1.23457E+15", "looks like a number that a spreadsheet made from an id"),
     (2, "sample", "", "names no sample"),
     (2, "status", "maybe", "neither ok nor rejected"),
     (2, "status", "rejected", "without a reason"),
@@ -144,7 +144,7 @@ def test_an_id_that_became_a_number_is_named(project: Project, table: Path) -> N
             ))  # fmt: skip
     for damaged, whole in (("12345678901234", "0012345678901234"), ("1.23457E+13", "0012345678901234")):
         save(table, change(table, 2, "sample", damaged))
-        with pytest.raises(AnnotateError, match=f"took the id {whole} for a number"):
+        with pytest.raises(AnnotateError, match=f"read the id {whole} as a number"):
             apply_table(project, table)
         save(table, change(table, 2, "sample", cells(table)[2][0]))
 
@@ -231,7 +231,7 @@ def test_the_command_line_names_lines_and_applies(
 ) -> None:
     save(table, change(table, 2, "start", "x"))
     done = annotate("samples", "apply", str(table), cwd=project.root)
-    assert (done.returncode, "line 2: 'x' is no number of seconds" in done.stderr) == (1, True)
+    assert (done.returncode, "line 2: 'x' is not a number of seconds" in done.stderr) == (1, True)
     save(table, change(table, 2, "start", "1.234"))
     save(table, change(table, 2, "transcript", "changed"))
     done = annotate("samples", "apply", str(table), "--json", cwd=project.root)

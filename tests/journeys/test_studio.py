@@ -94,8 +94,8 @@ def test_a_project_whose_studio_does_not_run_says_what_to_type(project: Project)
         (401, b"{}", 0, "refuses the token"),
         (403, b"{}", 0, "refuses the token"),
         (500, b"oh", 0, "answered 500"),
-        (200, b"<html>", 0, "is no Label Studio"),
-        (404, b"{}", 0, "is no Label Studio"),
+        (200, b"<html>", 0, "is not a Label Studio"),
+        (404, b"{}", 0, "is not a Label Studio"),
         (200, b"{}", 1, "did not answer within"),
     ],
 )

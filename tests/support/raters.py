@@ -67,7 +67,7 @@ def ask(project: Project, sample_ids: Sequence[str]) -> list[str]:
     ]
     with writing(project.engine) as session:
         batch_id = batches.create_batch(
-            session, project_name="corpus", questions=questions, beliefs=[],
+            session, project_name="corpus", questions=questions, predictions=[],
             header=Batch(round_id=None, strategy="uniform", seed=0, settings={}),
         )  # fmt: skip
         return [item.key for item in batches.questions(session, batch_id)]

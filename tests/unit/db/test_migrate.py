@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
+from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
 from alembic.command import downgrade
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -25,7 +25,7 @@ from db.annotations import AnnotationLog
 from db.engine import open_engine, reading, writing
 from db.imports import corpora, corpus_samples
 from db.live_answers import live_answers
-from db.migrate import MIGRATIONS, require_current
+from db.migrate import MIGRATIONS, render_plain_type, require_current
 from db.models import Base
 from tests.conftest import ROOT
 
@@ -33,6 +33,18 @@ from tests.conftest import ROOT
 def test_migrations_make_exactly_the_tables_of_the_models(each_project):
     with each_project.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_a_generated_migration_names_no_type_of_the_models(tmp_path):
+    with open_engine(f"sqlite:///{tmp_path / 'empty.db'}").connect() as connection:
+        context = MigrationContext.configure(connection)
+        script = produce_migrations(context, Base.metadata)
+        code = render_python_code(
+            script.upgrade_ops, migration_context=context, render_item=render_plain_type
+        )
+    assert "sa.Column('digest', sa.String(), nullable=True)" in code
+    assert "sa.Column('at', sa.DateTime(timezone=True), nullable=False)" in code
+    assert "db." not in code
 
 
 def test_a_newer_database_is_refused_and_says_what_to_do(each_project, annotate):
@@ -86,7 +98,7 @@ def test_a_database_that_lost_its_version_is_not_made_anew(each_project, annotat
         session.execute(text("DROP TABLE alembic_version"))
     done = annotate("migrate", cwd=each_project.root)
     assert done.returncode == 1
-    assert "hint: bring it back from a backup" in done.stderr
+    assert "hint: restore it from a backup" in done.stderr
 
 
 def _to(engine, revision):

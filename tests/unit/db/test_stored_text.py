@@ -65,7 +65,7 @@ def test_the_longest_names_fit_into_the_indexes_of_both_databases(each_project):
         )
         session.flush()
         source = imports.Source(name, "f" * 64, ["s" * 16], ["sentiment.M"])
-        said = [imports.Said("s" * 16, "sentiment.M", rater, "1")]
+        said = [imports.ImportedAnswer("s" * 16, "sentiment.M", rater, "1")]
         assert imports.put_answers(session, source, said, {}).new == 1
     with reading(each_project.engine) as session:
         assert session.get(models.VideoFile, path) is not None

@@ -133,12 +133,12 @@ def test_a_row_of_a_shared_table_that_nobody_can_place_is_named_once(tmp_path: P
 
 @pytest.mark.parametrize("rest", ["5,6,more\n7,8,end\n", '5,6,"more"\n7,8,end\n'])
 def test_a_quote_that_is_never_closed_is_told_with_the_line_that_opens_it(rest: str, tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match=r"a\.csv, line 3: this is no CSV"):
+    with pytest.raises(MediaError, match=r"a\.csv, line 3: this is not CSV"):
         read(tmp_path, f'start,end,text\n1,2,so\n3,4,"glad\n{rest}', "a.csv")
 
 
 def test_quotes_that_do_not_close_are_told_with_their_line(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match=r"line 3: this is no CSV.*written twice"):
+    with pytest.raises(MediaError, match=r"line 3: this is not CSV.*written twice"):
         read(tmp_path, 'start,end,text\n1,2,"so"\n3,4,"so" she said\n', "a.csv")
 
 
