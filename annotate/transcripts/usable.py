@@ -123,13 +123,13 @@ def _merged(last: Cue, cue: Cue) -> Cue:
 
 
 def _clipped(cue: Cue, duration_us: int) -> Cue:
-    if cue.end_us <= duration_us:
+    if all(end_us <= duration_us for end_us in (cue.end_us, *(word.end_us for word in cue.words))):
         return cue
     words = tuple(
         replace(word, start_us=min(word.start_us, duration_us), end_us=min(word.end_us, duration_us))
         for word in cue.words
     )
-    return replace(cue, end_us=duration_us, words=words)
+    return replace(cue, end_us=min(cue.end_us, duration_us), words=words)
 
 
 def _faulty(cue: Cue, duration_us: int, faults: _Faults) -> bool:

@@ -84,13 +84,18 @@ def _cue(caption: Caption) -> Cue:
 
 
 def _words(caption: Caption, raw: str) -> tuple[Word, ...]:
-    """The words of a caption with times within its lines; each time is the start of the words after it."""
+    """The words of a caption with times within its lines; each time is the start of the words after it.
+
+    Times outside the caption, which the format forbids, count as missing.
+    """
     first, *rest = _STAMP.split(raw)
     if not rest:
         return ()
     words = _timed_words(first, caption.start_us)
     for stamp, piece in zip(rest[::2], rest[1::2], strict=True):
-        words += _timed_words(piece, clock(stamp))
+        at = clock(stamp)
+        within = at is not None and caption.start_us <= at <= caption.end_us
+        words += _timed_words(piece, at if within else None)
     return timed(words, caption.start_us, caption.end_us)
 
 

@@ -321,7 +321,7 @@ def test_words_beside_the_segments_are_given_to_them(tmp_path: Path) -> None:
         ("a.json", "[" * 100_000, "nested too deeply"),
         ("a.json", f'[{{"start": {"1" * 5000}, "end": 2, "text": "a"}}]', "thousands of digits"),
         ("a.eaf", "<ANNOTATION_DOCUMENT><TIER>", "line 1: this is not complete XML"),
-        ("a.eaf", "<html/>", "no ANNOTATION_DOCUMENT"),
+        ("a.eaf", "<html/>", "not an ANNOTATION_DOCUMENT"),
         (
             "a.eaf",
             '<?xml version="1.0"?>\n<!DOCTYPE a [<!ENTITY b "c">]>\n<a>&b;</a>',
@@ -582,6 +582,19 @@ def test_whatever_the_times_the_cues_of_a_speaker_are_ordered_disjoint_and_insid
     assert all(0 <= c.start_us < c.end_us <= MINUTE for c in got.cues)
     for who in "ab":
         assert all(a.end_us <= b.start_us for a, b in pairwise(c for c in got.cues if c.speaker == who))
+
+
+def test_a_time_within_a_line_that_is_outside_its_cue_is_interpolated(tmp_path: Path) -> None:
+    text = "WEBVTT\n\n00:06.000 --> 00:08.000\none<00:06.500> two<100:00:07.250> three\n"
+    (got,) = read(tmp_path, text.encode(), name="a.vtt").cues
+    assert [(w.text, w.end_us, w.guessed) for w in got.words][-1] == ("three", 8_000_000, True)
+    assert got.words[0] == Word("one", 6_000_000, 6_500_000, guessed=True)
+
+
+def test_words_end_with_the_video_at_the_latest() -> None:
+    cue = Cue(0, 2_000_000, "a b", words=(Word("a", 0, 1_000_000), Word("b", 1_000_000, 90_000_000)))
+    (got,) = usable(Transcript((cue,), "transcript"), 60_000_000).cues
+    assert (got.end_us, got.words[1].end_us) == (2_000_000, 60_000_000)
 
 
 def test_a_word_of_more_than_a_minute_is_none() -> None:
