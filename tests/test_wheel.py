@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 from tests.conftest import ROOT
 
@@ -20,6 +21,8 @@ def test_the_wheel_holds_our_five_names_and_works_without_the_checkout(tmp_path)
     top = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert top == {"annotate", "db", "strategies", "exporters", "cli.py"}
     assert {"annotate/py.typed", "annotate/report/simulation.html"} <= set(names)
+    weights = [name for name in names if name.startswith("annotate/weights/")]
+    assert sorted(Path(name).suffix for name in weights) == [".md", ".onnx"], "with their licence"
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     assert run(tmp_path, "import annotate; print(annotate.__file__)").startswith(str(tmp_path / "site"))
     made = json.loads(run(tmp_path, "import cli; cli.main()", "init", "corpus", "--json"))

