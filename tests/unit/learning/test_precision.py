@@ -105,7 +105,8 @@ def test_where_nothing_can_be_compiled_it_is_said_once_and_the_weights_are_those
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's compiler, of itself
-@pytest.mark.parametrize("weighting", ["fixed", "pcgrad"])
+# The second goes back through the compiled network once for each task, the first once.
+@pytest.mark.parametrize("weighting", [pytest.param("fixed", marks=pytest.mark.soak), "pcgrad"])
 def test_a_compiled_network_learns_the_same_up_to_rounding(caplog, weighting):
     logging.getLogger("annotate").propagate = True
     changes = {"weighting": weighting, "hidden": 4, "members": 1, "epochs": 2}
