@@ -73,14 +73,14 @@ def _check_X_y(*args: Any, **options: Any) -> Any:
 def pool_of(learner: Any, X: Any, **given: Any) -> Pool:
     """What a modAL learner thinks of `X`, as our strategies see a pool. `given` goes to `predict_proba`."""
     points = _points(X)
-    seen = _training(learner, points.shape[1])
-    taught = _points(seen[0])
+    training_set = _training(learner, points.shape[1])
+    taught = _points(training_set[0])
     if _classifies(learner):
         task, of_pool, labels = _classes(learner, X, **given)
-        of_known = _classes(learner, seen[0], **given)[1] if len(taught) else None
+        of_known = _classes(learner, training_set[0], **given)[1] if len(taught) else None
     else:
         task, of_pool, labels = _scale(learner, X)
-        of_known = _scale(learner, seen[0])[1] if len(taught) else None
+        of_known = _scale(learner, training_set[0])[1] if len(taught) else None
     known = LabeledSet(
         taught,
         {task.id: taught},
@@ -131,10 +131,10 @@ def _classes(learner: Any, X: Any, **given: Any) -> tuple[Task, TaskPrediction, 
     doubt = -(mean * np.log(np.maximum(mean, 1e-12))).sum(axis=1)
     each = -(members * np.log(np.maximum(members, 1e-12))).sum(axis=2).mean(axis=0)
     taught = [names.index(str(y)) if str(y) in names else np.nan for y in _training(learner, 1)[1]]
-    said = TaskPrediction(
+    prediction = TaskPrediction(
         task, members, mean.argmax(axis=1).astype(np.float32), np.maximum(doubt - each, 0), each
     )
-    return task, said, np.array(taught, dtype=np.float64)
+    return task, prediction, np.array(taught, dtype=np.float64)
 
 
 def _said(learner: Any, X: Any, **given: Any) -> Numbers:
@@ -151,7 +151,7 @@ def _scale(learner: Any, X: Any) -> tuple[Task, TaskPrediction, NDArray[np.float
     """What a regressor or a committee of them says; the noise is what it gets wrong of its training set."""
     from scipy.special import ndtr
 
-    seen, taught = _training(learner, 1)
+    training_features, taught = _training(learner, 1)
     labels = taught.astype(np.float64).reshape(-1)
     low, high = (float(labels.min()), float(labels.max())) if len(labels) else (0.0, 1.0)
     scale = np.linspace(low, high if high > low else low + 1.0, CELLS)
@@ -159,15 +159,18 @@ def _scale(learner: Any, X: Any) -> tuple[Task, TaskPrediction, NDArray[np.float
     means, spread = _values(learner, X)
     noise = NOISE_FLOOR * (scale[-1] - scale[0])
     if len(labels):
-        noise = max(noise, float(np.sqrt(np.mean((_values(learner, seen)[0].mean(axis=0) - labels) ** 2))))
+        noise = max(
+            noise,
+            float(np.sqrt(np.mean((_values(learner, training_features)[0].mean(axis=0) - labels) ** 2))),
+        )
     between = (scale[1:] + scale[:-1]) / 2
     below = ndtr((between - means[:, :, None]) / noise)
     members = np.diff(below, axis=2, prepend=0.0, append=1.0).astype(np.float32)
     flat = np.full(means.shape[1], noise, np.float32)
-    said = TaskPrediction(
+    prediction = TaskPrediction(
         task, members, means.mean(axis=0).astype(np.float32), spread.astype(np.float32), flat
     )
-    return task, said, labels
+    return task, prediction, labels
 
 
 def _values(learner: Any, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -48,7 +48,7 @@ def _apart(dataset: Dataset) -> str:
     splits: dict[str, set[str]] = {}
     for row in dataset.rows:
         splits.setdefault(row.speaker, set()).add(row.split)
-    shared = sum(len(found) > 1 for found in splits.values())
+    shared = sum(len(names) > 1 for names in splits.values())
     if not shared:
         return "No speaker and no video is in two splits."
     both = f"{counted(shared, 'speaker')} {either(shared, 'is', 'are')}"

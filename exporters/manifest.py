@@ -85,9 +85,9 @@ def samples_per_split(dataset: Dataset) -> dict[str, int]:
 
 def labels_per_task(dataset: Dataset) -> dict[str, int]:
     """How many rows have a label for each task that every row has, and for those that only some have."""
-    found = Counter(task for row in dataset.rows for task in row.labels)
+    counts = Counter(task for row in dataset.rows for task in row.labels)
     first = [task.id for task in dataset.tasks]
-    return {task: found[task] for task in [*first, *sorted(set(found) - set(first))]}
+    return {task: counts[task] for task in [*first, *sorted(set(counts) - set(first))]}
 
 
 def dimensions(dataset: Dataset) -> list[Dimension]:

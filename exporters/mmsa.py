@@ -128,13 +128,13 @@ def _split(
 def _labels(rows: list[DatasetRow], dimension: Dimension, modality: Modality) -> list[float]:
     """The label of a task that every row has; MMSA has no mask and would learn from a NaN."""
     numbers = [value(row, dimension, modality) for row in rows]
-    found = [number for number in numbers if number is not None]
-    if len(found) < len(rows):
+    present = [number for number in numbers if number is not None]
+    if len(present) < len(rows):
         raise ExportError(
             f"a sample has no label for {Task(dimension, modality).id}",
             hint=f"add {modality.value} to export.require in annotate.toml",
         )
-    return found
+    return present
 
 
 def _contents(dataset: Dataset, dimension: Dimension, features: Mapping[Modality, _Features]) -> list[str]:

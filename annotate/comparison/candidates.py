@@ -53,8 +53,10 @@ def make_candidates(project: Project, chosen: str | None, members: int | None) -
     candidates = [_make_candidate(project, variant, present, members) for variant in variants]
     if chosen is not None:
         return candidates
-    seen = [candidate.recipe for candidate in candidates if candidate.name in ALWAYS]
-    return [candidate for candidate in candidates if candidate.name in ALWAYS or candidate.recipe not in seen]
+    always = [candidate.recipe for candidate in candidates if candidate.name in ALWAYS]
+    return [
+        candidate for candidate in candidates if candidate.name in ALWAYS or candidate.recipe not in always
+    ]
 
 
 def _make_candidate(
@@ -114,14 +116,14 @@ class Runs:
         self, candidates: Sequence[Candidate], folds: Sequence["Fold"], progress: Progress
     ) -> dict[str, list["FoldResult"]]:
         """By candidate: a result for each fold. Fold by fold, so that all candidates get on alike."""
-        found: dict[str, list[FoldResult]] = {candidate.name: [] for candidate in candidates}
+        results: dict[str, list[FoldResult]] = {candidate.name: [] for candidate in candidates}
         with progress.bar("compare", len(candidates) * len(folds)) as bar:
             for fold in folds:
                 for candidate in candidates:
-                    found[candidate.name].append(self._result(candidate, fold, bar))
+                    results[candidate.name].append(self._result(candidate, fold, bar))
                     bar.advance(1, note=f"{candidate.name}, fold {fold.number + 1}, seed {fold.seed}")
             bar.drop("fit")
-        return found
+        return results
 
     def expected(
         self, candidates: Sequence[Candidate], folds: Sequence["Fold"], progress: Progress
@@ -151,8 +153,8 @@ class Runs:
         from annotate.comparison.crossval import network_fit, read_result, write_result
 
         path = self.folder / f"{self._key(candidate, fold)}.json"
-        found = read_result(path)
-        if found is None:
+        result = read_result(path)
+        if result is None:
             fit: Fit = network_fit(
                 self.evaluation,
                 candidate.recipe,
@@ -160,10 +162,10 @@ class Runs:
                 self.device,
                 _FitProgress(bar, candidate.name),
             )
-            found = fit(fold)
+            result = fit(fold)
             with suppress(FileNotFoundError):  # a comparison of newer labels threw the folder away
-                write_result(found, path)
-        return found
+                write_result(result, path)
+        return result
 
     def _key(self, candidate: Candidate, fold: "Fold") -> str:
         """The same for what gives the same: without tasks of one modality their labels change nothing."""

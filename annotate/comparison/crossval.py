@@ -117,13 +117,13 @@ class EvaluationSet:
 
     def _split(self, count: int, seed: int) -> list[Fold]:
         rng = np.random.default_rng(seed)
-        found = []
+        result = []
         for fold, held_out in enumerate(grouped_folds(self.groups, count, rng)):
             rest = np.setdiff1d(np.arange(len(self.ids)), held_out)
             valid = rest[_share(self.groups[rest], VALID_SHARE, rng)]
             parts = (np.setdiff1d(rest, valid), valid, held_out)
-            found.append(Fold(seed, fold, *(tuple(sorted(self.ids[i] for i in p)) for p in parts)))
-        return found
+            result.append(Fold(seed, fold, *(tuple(sorted(self.ids[i] for i in p)) for p in parts)))
+        return result
 
     def labels_of(self, task: Task, ids: Sequence[str]) -> list[Label]:
         """Those of one task, in the order of `ids`."""
@@ -198,7 +198,7 @@ def other_scores(
     """By task id: every score that the task's kind has, over the held-out samples of all folds together."""
     from annotate.learning.metrics import scores
 
-    found = {}
+    by_task = {}
     for task in evaluation.tasks:
         parts = [
             _held_out(evaluation, task, fold, result) for fold, result in zip(folds, results, strict=True)
@@ -207,10 +207,10 @@ def other_scores(
         if parts:
             said, truth = (np.concatenate([part[i] for part in parts]).astype(np.float32) for i in (0, 1))
             if task.dimension.kind is Kind.MULTILABEL:
-                found[task.id] = scores(task, said.astype(bool), truth.astype(bool))
+                by_task[task.id] = scores(task, said.astype(bool), truth.astype(bool))
             else:
-                found[task.id] = scores(task, said, truth)
-    return found
+                by_task[task.id] = scores(task, said, truth)
+    return by_task
 
 
 def truths(task: Task, labels: Sequence[Label]) -> Array:
@@ -252,11 +252,13 @@ def network_fit(
         training_set = assemble(fold.train, fold.valid, tasks)
         seed = member_seed(fold.seed, fold.number)
         checkpoint = fit_ensemble(training_set, recipe, seed=seed, device=device, progress=progress or SILENT)
-        said = predict(checkpoint, training_set.read, fold.held_out, device, training_set.origins).predictions
+        predictions = predict(
+            checkpoint, training_set.read, fold.held_out, device, training_set.origins
+        ).predictions
         answers = {
-            t.id: (said[t.id].ticked if t.dimension.kind is Kind.MULTILABEL else said[t.id].mean).astype(
-                np.float64
-            )
+            t.id: (
+                predictions[t.id].ticked if t.dimension.kind is Kind.MULTILABEL else predictions[t.id].mean
+            ).astype(np.float64)
             for t in tasks
         }
         seconds = time.monotonic() - started
@@ -270,7 +272,7 @@ def network_fit(
 def write_result(result: FoldResult, path: Path) -> None:
     """As JSON, whole or not at all."""
     facts = {
-        "answers": {task_id: said.tolist() for task_id, said in result.answers.items()},
+        "answers": {task_id: values.tolist() for task_id, values in result.answers.items()},
         "parameters": result.parameters,
         "seconds": result.seconds,
     }
@@ -281,7 +283,7 @@ def read_result(path: Path) -> FoldResult | None:
     """None when it is not there or damaged: then it is made again."""
     try:
         facts = json.loads(path.read_bytes())
-        answers = {task_id: np.array(said, np.float64) for task_id, said in facts["answers"].items()}
+        answers = {task_id: np.array(values, np.float64) for task_id, values in facts["answers"].items()}
         return FoldResult(answers, int(facts["parameters"]), float(facts["seconds"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

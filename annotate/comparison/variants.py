@@ -58,11 +58,11 @@ def _tidy(name: str) -> str:
 
 def _variant(name: str) -> Variant:
     """``NAME`` or ``KEY=VALUE``, several of them joined by ``+``; keys of options with dots between."""
-    found: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     parts = name.split("+")
     for part in parts:
-        found = merge(_changes(part), found)
-    return Variant(name, found, from_default=DEFAULT in parts, apart=SINGLE_TASK in parts)
+        changes = merge(_changes(part), changes)
+    return Variant(name, changes, from_default=DEFAULT in parts, apart=SINGLE_TASK in parts)
 
 
 def _changes(part: str) -> Changes:
@@ -94,6 +94,6 @@ def _value(text: str) -> Any:
 def unshared(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Options of plug-ins, of which none says any more that all tasks share something of an encoder."""
     return {
-        name: {key: False if key == "shared" else value for key, value in said.items()}
-        for name, said in options.items()
+        name: {key: False if key == "shared" else value for key, value in values.items()}
+        for name, values in options.items()
     }

@@ -47,8 +47,8 @@ class Outcome:
     @cached_property
     def pooled(self) -> dict[str, Estimate]:
         """By candidate that learns every task: the mean over the tasks."""
-        whole = {n: found for n, found in self.estimates.items() if len(found) == len(self.tasks)}
-        return {name: mean(list(found.values())) for name, found in whole.items()}
+        whole = {n: by_task for n, by_task in self.estimates.items() if len(by_task) == len(self.tasks)}
+        return {name: mean(list(by_task.values())) for name, by_task in whole.items()}
 
     def difference(self, name: str, other: str = SINGLE_TASK, task_id: str = "") -> Estimate:
         """Over the tasks that both learn, or in one of them."""
@@ -111,20 +111,20 @@ def _overall(outcome: Outcome) -> list[str]:
     if not outcome.alike:
         return ["no variant differs from single-task in sharing alone: name some, as sharing=hard"]
     level = level_of_one(len(outcome.shared))
-    found = {name: outcome.difference(name) for name in outcome.shared}
-    named = _named({name: found[name] for name in outcome.alike}, Verdict.BETTER, level)
-    best = max(outcome.alike, key=lambda name: found[name].value)
+    differences = {name: outcome.difference(name) for name in outcome.shared}
+    named = _named({name: differences[name] for name in outcome.alike}, Verdict.BETTER, level)
+    best = max(outcome.alike, key=lambda name: differences[name].value)
     lines = [
         f"multi-task helps here: better than single-task: {named}"
         if named
         else "multi-task does not help here: no variant is better than single-task beyond chance; "
-        f"the best, {best}: {_said(found[best], level)}"
+        f"the best, {best}: {_said(differences[best], level)}"
     ]
-    others = {name: found[name] for name in outcome.shared if name not in outcome.alike}
+    others = {name: differences[name] for name in outcome.shared if name not in outcome.alike}
     also = _named(others, Verdict.BETTER, level)
     if also:
         lines.append(f"better than single-task, but not by sharing alone: {also}")
-    worse = _named(found, Verdict.WORSE, level)
+    worse = _named(differences, Verdict.WORSE, level)
     return [*lines, f"worse than single-task: {worse}"] if worse else lines
 
 
@@ -135,18 +135,18 @@ def _by_task(outcome: Outcome) -> list[str]:
     for task in outcome.tasks if len(outcome.tasks) > 1 else ():
         if outcome.evaluation.few_labels(task):
             continue
-        found = {name: outcome.difference(name, task_id=task.id) for name in outcome.alike}
+        differences = {name: outcome.difference(name, task_id=task.id) for name in outcome.alike}
         for word, verdict in (("helped", Verdict.BETTER), ("hurt", Verdict.WORSE)):
-            named = _named(found, verdict, level)
+            named = _named(differences, verdict, level)
             if named:
                 lines.append(f"{task.id} is {word} by {named}")
     return lines
 
 
-def _named(found: Mapping[str, Estimate], verdict: Verdict, level: float) -> str:
+def _named(differences: Mapping[str, Estimate], verdict: Verdict, level: float) -> str:
     return ", ".join(
         f"{name} ({_said(estimate, level)})"
-        for name, estimate in found.items()
+        for name, estimate in differences.items()
         if judge(estimate, level) is verdict
     )
 

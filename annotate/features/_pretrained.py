@@ -81,8 +81,8 @@ class Pretrained(ABC):
         import torch
 
         with self._lock, torch.inference_mode():
-            found = self.hidden(source)
-        return np.zeros((1, self.dim), np.float32) if found is None else found
+            rows = self.hidden(source)
+        return np.zeros((1, self.dim), np.float32) if rows is None else rows
 
     @abstractmethod
     def hidden(self, source: SampleSource) -> NDArray[np.float32] | None:

@@ -38,5 +38,5 @@ class HfTokens(Pretrained):
         if not source.transcript.strip():
             return None
         config: Mapping[str, Any] = self._json("config.json")
-        found = self._tokenizer(source.transcript, truncation=True, max_length=longest(config))
-        return rows_of(number + 1 for number in found["input_ids"])
+        encoded = self._tokenizer(source.transcript, truncation=True, max_length=longest(config))
+        return rows_of(number + 1 for number in encoded["input_ids"])

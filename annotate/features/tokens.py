@@ -13,5 +13,5 @@ MOST = PAIR * PAIR
 
 def rows_of(numbers: Iterable[int]) -> NDArray[np.float32]:
     """(tokens, 2) of numbers from 1 on; 0 stands for no token."""
-    found = np.fromiter(numbers, np.int64)
-    return np.stack([found // PAIR, found % PAIR], axis=1).astype(np.float32)
+    ids = np.fromiter(numbers, np.int64)
+    return np.stack([ids // PAIR, ids % PAIR], axis=1).astype(np.float32)

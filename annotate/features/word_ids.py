@@ -35,8 +35,8 @@ class WordIds:
 
     def extract(self, source: SampleSource) -> NDArray[np.float32]:
         """(tokens, 2), see `rows_of`; zeros for an empty transcript."""
-        found = _TOKEN.findall(unicodedata.normalize("NFKC", source.transcript).lower())
-        return rows_of(map(_number, found)) if found else np.zeros((1, self.dim), np.float32)
+        words = _TOKEN.findall(unicodedata.normalize("NFKC", source.transcript).lower())
+        return rows_of(map(_number, words)) if words else np.zeros((1, self.dim), np.float32)
 
 
 def _number(word: str) -> int:

@@ -132,7 +132,7 @@ def read_condensed(
 
     Raises `ModelError` when a feature is NaN or infinite, or when samples have features of different widths.
     """
-    found: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in condense}
+    condensed: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in condense}
     dims: dict[Modality, int] = {}
     for start in range(0, len(sample_ids), CHUNK):
         ids = sample_ids[start : start + CHUNK]
@@ -140,8 +140,8 @@ def read_condensed(
             for sample_id, frames in zip(ids, read(modality, ids), strict=True):
                 _require_finite(frames, modality, sample_id)
                 _require_width(frames, dims.setdefault(modality, frames.shape[1]), modality, sample_id)
-                found[modality].append(made(frames))
-    return found
+                condensed[modality].append(made(frames))
+    return condensed
 
 
 def _require_finite(frames: NDArray[np.float32], modality: Modality, sample_id: str) -> None:
@@ -189,10 +189,10 @@ def _neighbours(origins: Sequence[Origin]) -> tuple[NDArray[np.int64], NDArray[n
     numbers: dict[str, int] = {}
     video = np.array([numbers.setdefault(origin.video, len(numbers)) for origin in origins], np.int64)
     order = sorted(range(len(origins)), key=lambda i: (video[i], origins[i].start_us))
-    position, seen = np.zeros(len(origins), np.int64), dict.fromkeys(numbers.values(), 0)
+    position, next_position = np.zeros(len(origins), np.int64), dict.fromkeys(numbers.values(), 0)
     for i in order:
-        position[i] = seen[int(video[i])]
-        seen[int(video[i])] += 1
+        position[i] = next_position[int(video[i])]
+        next_position[int(video[i])] += 1
     return video, position
 
 
@@ -225,9 +225,9 @@ def encode_labels(
     known: dict[str, Tensor] = {}
     for head in heads:
         task_id = head.task.id
-        found = [labels.get((sample_id, task_id)) for sample_id in sample_ids]
+        stored = [labels.get((sample_id, task_id)) for sample_id in sample_ids]
         filler = [0.0] * head.width(head.task)
-        rows = [filler if label is None else head.encode(label, targets[task_id]) for label in found]
-        known[task_id] = torch.tensor([label is not None for label in found], dtype=torch.bool)
-        encoded[task_id] = torch.tensor(np.array(rows, np.float32).reshape(len(found), len(filler)))
+        rows = [filler if label is None else head.encode(label, targets[task_id]) for label in stored]
+        known[task_id] = torch.tensor([label is not None for label in stored], dtype=torch.bool)
+        encoded[task_id] = torch.tensor(np.array(rows, np.float32).reshape(len(stored), len(filler)))
     return encoded, known

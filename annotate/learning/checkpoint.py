@@ -189,7 +189,7 @@ def _task(facts: Mapping[str, Any]) -> Task:
 def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Checkpoint:
     extractors = {Modality(key): name for key, name in facts["extractors"].items()}
     tasks = tuple(_task(task) for task in facts["tasks"])
-    fitted = tuple(_fitted(found) for found in facts["fitted"])
+    fitted = tuple(_fitted(member) for member in facts["fitted"])
     if not fitted:
         raise _damaged("it has no network")
     return Checkpoint(
@@ -209,7 +209,7 @@ def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Chec
 
 
 def _fitted(facts: Mapping[str, Any]) -> Fitted:
-    conflicts = tuple(Conflict(**found) for found in facts.get("conflicts", ()))
+    conflicts = tuple(Conflict(**values) for values in facts.get("conflicts", ()))
     return Fitted(**{**facts, "conflicts": conflicts})
 
 
@@ -220,7 +220,7 @@ def _search(facts: Mapping[str, Any] | None) -> Search | None:
 
 
 def _combination(facts: Mapping[str, Any]) -> Combination:
-    shares = {task_id: tuple(found) for task_id, found in facts["shares"].items()}
+    shares = {task_id: tuple(values) for task_id, values in facts["shares"].items()}
     return Combination(**{**facts, "shares": shares, "sees": tuple(facts.get("sees", ()))})
 
 

@@ -64,19 +64,19 @@ class GradientProbe:
             products = _products(losses, list(members.parameters.values()))
         cosine, both = _cosines(products)
         both = both & present[:, :, None] & present[:, None, :]
-        seen = torch.stack([torch.where(both, cosine, 0.0), both & (cosine < 0), both])
-        self.sums += seen.to(self.sums)
+        counts = torch.stack([torch.where(both, cosine, 0.0), both & (cosine < 0), both])
+        self.sums += counts.to(self.sums)
         self.taken += 1
 
     def of(self, member: int) -> tuple[Conflict, ...]:
         """Of one member, the tasks that share weights, each two of them once."""
         ids = [head.task.id for head in self.heads]
-        found = []
+        result = []
         for a, b in self._pairs():
             cosine, conflicts, steps = self.sums[:, member, a, b].tolist()
             if steps:
-                found.append(Conflict(ids[a], ids[b], cosine / steps, conflicts / steps, int(steps)))
-        return tuple(found)
+                result.append(Conflict(ids[a], ids[b], cosine / steps, conflicts / steps, int(steps)))
+        return tuple(result)
 
     def _pairs(self) -> Iterator[tuple[int, int]]:
         shared = self.sums[2].any(dim=0)
@@ -90,12 +90,12 @@ def _products(losses: Tensor, parameters: Sequence[Tensor]) -> Tensor:
         torch.autograd.grad(loss.sum(), parameters, retain_graph=True, allow_unused=True)
         for loss in losses.unbind(dim=1)
     ]
-    found = []
+    products = []
     for of_tasks, parameter in zip(zip(*gradients, strict=True), parameters, strict=True):
         filled = [torch.zeros_like(parameter) if g is None else g for g in of_tasks]
         stacked = torch.stack([g.flatten(1) for g in filled], dim=1)
-        found.append(stacked @ stacked.transpose(1, 2))
-    return torch.stack(found)
+        products.append(stacked @ stacked.transpose(1, 2))
+    return torch.stack(products)
 
 
 def _cosines(products: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,11 +112,11 @@ def _cosines(products: Tensor) -> tuple[Tensor, Tensor]:
 
 def together(members: Iterable[Sequence[Conflict]]) -> tuple[Conflict, ...]:
     """Of all members, the pair that pulls apart most first."""
-    found: dict[tuple[str, str], list[Conflict]] = {}
+    by_pair: dict[tuple[str, str], list[Conflict]] = {}
     for member in members:
         for one in member:
-            found.setdefault((one.task, one.other), []).append(one)
-    return tuple(sorted((_mean(same) for same in found.values()), key=lambda one: one.cosine))
+            by_pair.setdefault((one.task, one.other), []).append(one)
+    return tuple(sorted((_mean(same) for same in by_pair.values()), key=lambda one: one.cosine))
 
 
 def _mean(same: Sequence[Conflict]) -> Conflict:

@@ -66,7 +66,7 @@ def fit_ensemble(
     prepared = replace(
         prepare(training_set, recipe, device), checkpointer=checkpointer, cache_graphs=cache_graphs
     )
-    chosen, found = search(prepared, seed)
+    chosen, searched = search(prepared, seed)
     prepared = replace(prepared, recipe=chosen)
     with progress.bar("train", recipe.epochs) as bar:
         trained = _train(
@@ -85,16 +85,16 @@ def fit_ensemble(
         members=trained.states,
         fitted=trained.fitted,
         combination=trained.combination,
-        search=found,
-        notes=_notes(prepared, trained, found),
+        search=searched,
+        notes=_notes(prepared, trained, searched),
     )
 
 
-def _notes(prepared: Prepared, trained: Trained, found: Search | None) -> tuple[str, ...]:
+def _notes(prepared: Prepared, trained: Trained, searched: Search | None) -> tuple[str, ...]:
     """What the search chose, and what the first network's sharing has to say."""
     net = prepared.network(0)
     net.load_state_dict(dict(trained.states[0]))
-    return (*([found.said()] if found else []), *net.sharing.notes(), *trained.notes)
+    return (*([searched.said()] if searched else []), *net.sharing.notes(), *trained.notes)
 
 
 def _train(prepared: Prepared, seed: int, watchers: Sequence[ProgressReporter | Events]) -> Trained:
@@ -110,10 +110,10 @@ def _train(prepared: Prepared, seed: int, watchers: Sequence[ProgressReporter | 
     ) -> tuple[list[State], list[Fitted]]:
         for watcher in watchers:
             watcher.begin()
-        found = fit_members(prepared, seeds, weights, rows, sees, tell)
+        fitted = fit_members(prepared, seeds, weights, rows, sees, tell)
         for watcher in watchers:
             watcher.end()
-        return found
+        return fitted
 
     recipe = prepared.recipe
     options = parse_options(ENSEMBLES, recipe.ensemble, recipe.options_for(recipe.ensemble))
@@ -213,8 +213,8 @@ def _noise(prepared: Prepared, trained: Trained) -> dict[str, float]:
 
 
 def _shares(trained: Trained, task_id: str) -> Shares:
-    found = trained.combination.shares.get(task_id)
-    return None if found is None else np.array(found)
+    shares = trained.combination.shares.get(task_id)
+    return None if shares is None else np.array(shares)
 
 
 def _residual(head: Head, raw: Raw, batch: Batch, shares: Shares) -> float | None:

@@ -59,15 +59,16 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
         Raises `ModelError` for labels that are none of the task's, or too few to learn from.
         """
         rows = _table(X)
-        said = np.asarray(y, dtype=object).reshape(len(rows), -1)
+        targets = np.asarray(y, dtype=object).reshape(len(rows), -1)
         self.tasks_ = tuple(self.tasks) if self.tasks is not None else (_task_of(np.asarray(y)),)
-        if said.shape[1] != len(self.tasks_):
+        if targets.shape[1] != len(self.tasks_):
             raise ModelError(
-                f"y has {said.shape[1]} columns for {len(self.tasks_)} tasks", hint="give y one column a task"
+                f"y has {targets.shape[1]} columns for {len(self.tasks_)} tasks",
+                hint="give y one column a task",
             )
         labels = {
             (_name(row), task.id): _label(_name(row), task, value)
-            for row, values in enumerate(said)
+            for row, values in enumerate(targets)
             for task, value in zip(self.tasks_, values, strict=True)
             if not _absent(value)
         }
@@ -94,27 +95,27 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
 
         With `return_std` also the standard deviation between the members, of a scale.
         """
-        found = self.predictions(X)
-        columns = [self._named(found[task.id]) for task in self.tasks_]
-        said = columns[0] if len(columns) == 1 else np.stack([c.astype(object) for c in columns], axis=1)
+        predictions = self.predictions(X)
+        columns = [self._named(predictions[task.id]) for task in self.tasks_]
+        answers = columns[0] if len(columns) == 1 else np.stack([c.astype(object) for c in columns], axis=1)
         if not return_std:
-            return said
-        spread = [found[task.id].epistemic for task in self.tasks_]
-        return said, spread[0] if len(spread) == 1 else np.stack(spread, axis=1)
+            return answers
+        spread = [predictions[task.id].epistemic for task in self.tasks_]
+        return answers, spread[0] if len(spread) == 1 else np.stack(spread, axis=1)
 
     @available_if(_tells_chances)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Any:
         """(n, answers) mean over the members; a list of them of several tasks. Of a scale by its cells."""
-        said = self.predictions(X)
-        found = [said[task.id].probs.astype(np.float64) for task in self.tasks_]
-        return found[0] if len(found) == 1 else found
+        predictions = self.predictions(X)
+        probabilities = [predictions[task.id].probs.astype(np.float64) for task in self.tasks_]
+        return probabilities[0] if len(probabilities) == 1 else probabilities
 
     @available_if(_tells_chances)  # type: ignore[untyped-decorator]
     def predict_members(self, X: Any) -> Any:
         """(members, n, answers), what each member of the ensemble says; a list of them of several tasks."""
-        said = self.predictions(X)
-        found = [said[task.id].members for task in self.tasks_]
-        return found[0] if len(found) == 1 else found
+        predictions = self.predictions(X)
+        members = [predictions[task.id].members for task in self.tasks_]
+        return members[0] if len(members) == 1 else members
 
     def predictions(self, X: Any) -> dict[str, TaskPrediction]:
         """By task id all that the ensemble says of `X` (n, d).
@@ -133,9 +134,9 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
 
     def score(self, X: Any, y: Any) -> float:
         """Share of right answers; of a single scale R². The mean over several tasks."""
-        said = np.asarray(self.predict(X), dtype=object).reshape(len(np.asarray(y)), -1)
-        told = np.asarray(y, dtype=object).reshape(said.shape)
-        return float(np.mean([_score(t, said[:, i], told[:, i]) for i, t in enumerate(self.tasks_)]))
+        predicted = np.asarray(self.predict(X), dtype=object).reshape(len(np.asarray(y)), -1)
+        truth = np.asarray(y, dtype=object).reshape(predicted.shape)
+        return float(np.mean([_score(t, predicted[:, i], truth[:, i]) for i, t in enumerate(self.tasks_)]))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -212,13 +213,13 @@ def _label(name: str, task: Task, value: Any) -> Label:
         if number is None:
             raise _odd(task, value)
         return Label(name, task.id, number, dimension.near(number), 1)
-    said = str(value)
-    if not dimension.takes(said):
+    text = str(value)
+    if not dimension.takes(text):
         raise _odd(task, value)
     if dimension.kind is Kind.CLASSIFICATION:
-        return Label(name, task.id, said, {said: 1.0}, 1)
-    ticked = dimension.ticked(said)
-    return Label(name, task.id, said, {a.alias: float(a.alias in ticked) for a in dimension.answers}, 1)
+        return Label(name, task.id, text, {text: 1.0}, 1)
+    ticked = dimension.ticked(text)
+    return Label(name, task.id, text, {a.alias: float(a.alias in ticked) for a in dimension.answers}, 1)
 
 
 def _odd(task: Task, value: Any) -> ModelError:
@@ -226,10 +227,10 @@ def _odd(task: Task, value: Any) -> ModelError:
     return ModelError(f"{value!r} is no answer to {task.id}", hint=f"its answers: {known}")
 
 
-def _score(task: Task, said: NDArray[Any], told: NDArray[Any]) -> float:
-    known = np.array([not _absent(value) for value in told])
+def _score(task: Task, predicted: NDArray[Any], truth: NDArray[Any]) -> float:
+    known = np.array([not _absent(value) for value in truth])
     if task.dimension.kind is not Kind.REGRESSION:
-        return float(np.mean([str(a) == str(b) for a, b in zip(said[known], told[known], strict=True)]))
-    values = told[known].astype(float)
-    left = ((said[known].astype(float) - values) ** 2).sum()
+        return float(np.mean([str(a) == str(b) for a, b in zip(predicted[known], truth[known], strict=True)]))
+    values = truth[known].astype(float)
+    left = ((predicted[known].astype(float) - values) ** 2).sum()
     return float(1 - left / max(((values - values.mean()) ** 2).sum(), 1e-12))

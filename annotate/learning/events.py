@@ -48,9 +48,9 @@ class Events:
 
 def values(epoch: Epoch) -> Mapping[str, float]:
     """By the name that TensorBoard shows them under."""
-    found = {f"train loss/{task_id}": loss for task_id, loss in epoch.losses.items()}
-    found |= {f"weight/{task_id}": weight for task_id, weight in epoch.weights().items()}
-    found["members that learn"] = float(epoch.running)
+    scalars = {f"train loss/{task_id}": loss for task_id, loss in epoch.losses.items()}
+    scalars |= {f"weight/{task_id}": weight for task_id, weight in epoch.weights().items()}
+    scalars["members that learn"] = float(epoch.running)
     if epoch.valid_loss is not None:
-        found["valid loss"] = epoch.valid_loss
-    return found
+        scalars["valid loss"] = epoch.valid_loss
+    return scalars

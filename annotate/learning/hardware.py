@@ -18,16 +18,16 @@ def missing(device: str, precision: str, *, compiles: bool) -> Sequence[tuple[st
     import torch
 
     on_gpu = choose_device(device).startswith("cuda")
-    found = []
+    problems = []
     if compiles and on_gpu and find_spec("triton") is None:
-        found.append(("train.compile needs the package triton on a GPU", "set it to false"))
+        problems.append(("train.compile needs the package triton on a GPU", "set it to false"))
     if compiles and not on_gpu and not _compiler():
-        found.append(
+        problems.append(
             ("train.compile needs a C++ compiler, and there is none", "install one, or set it to false")
         )
     if precision == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported(including_emulation=False):
-        found.append(('train.precision is "bfloat16", which this GPU does not have', 'set it to "auto"'))
-    return found
+        problems.append(('train.precision is "bfloat16", which this GPU does not have', 'set it to "auto"'))
+    return problems
 
 
 def _compiler() -> bool:

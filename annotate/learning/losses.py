@@ -38,12 +38,12 @@ def _means(heads: Sequence[Head], output: Output, batch: Batch) -> tuple[Tensor,
     """(..., heads) both. The samples come last, so that one operation serves all heads."""
     known = torch.stack([batch.known[head.task.id] for head in heads], dim=-2)
     share = torch.where(known, torch.stack([batch.weights[head.task.id] for head in heads], dim=-2), 0.0)
-    found = []
+    losses_by_head = []
     for head in heads:
         there = batch.known[head.task.id].unsqueeze(-1)
         target = torch.where(there, batch.targets[head.task.id], 0.0)
-        found.append(head.loss(output.heads[head.task.id].float(), target))
-    losses = torch.where(known, torch.stack(found, dim=-2), 0.0)
+        losses_by_head.append(head.loss(output.heads[head.task.id].float(), target))
+    losses = torch.where(known, torch.stack(losses_by_head, dim=-2), 0.0)
     total = share.sum(dim=-1)
     return (losses * share).sum(dim=-1) / torch.where(total > 0, total, 1.0), total > 0
 

@@ -29,9 +29,9 @@ class Members:
         self.parameters = {name: nn.Parameter(tensor) for name, tensor in learned.items()}
         self.buffers = _stacked([dict(net.named_buffers()) for net in nets], device)
         self._hidden = {
-            m.value: torch.tensor([m.value not in seen for seen in sees], device=device)
+            m.value: torch.tensor([m.value not in keys for keys in sees], device=device)
             for m in UNIMODAL
-            if any(m.value not in seen for seen in sees)
+            if any(m.value not in keys for keys in sees)
         }
         self.vectorised = self.net.vectorised
         self.room = Room()
@@ -59,11 +59,11 @@ class Members:
             alone = {name: tensor.squeeze(0) for name, tensor in weights.items()}
             return _each(self._one(alone, _member(inputs, 0)), lambda tensor: tensor.unsqueeze(0))
         parts = {name: tensor.unbind(0) for name, tensor in weights.items()}
-        found = [
+        outputs = [
             self._one({name: part[k] for name, part in parts.items()}, _member(inputs, k))
             for k in range(self.count)
         ]
-        return _stack(found)
+        return _stack(outputs)
 
     def _one(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
         return functional_call(self.net, dict(weights), (inputs,))
@@ -166,13 +166,13 @@ def _each(output: Output, change: Callable[[Tensor], Tensor]) -> Output:
     return Output(heads, change(output.fused), change(output.penalty), representations)
 
 
-def _stack(found: Sequence[Output]) -> Output:
+def _stack(outputs: Sequence[Output]) -> Output:
     return Output(
-        {task_id: torch.stack([o.heads[task_id] for o in found]) for task_id in found[0].heads},
-        torch.stack([o.fused for o in found]),
-        torch.stack([o.penalty for o in found]),
+        {task_id: torch.stack([o.heads[task_id] for o in outputs]) for task_id in outputs[0].heads},
+        torch.stack([o.fused for o in outputs]),
+        torch.stack([o.penalty for o in outputs]),
         {
-            task_id: torch.stack([o.representations[task_id] for o in found])
-            for task_id in found[0].representations
+            task_id: torch.stack([o.representations[task_id] for o in outputs])
+            for task_id in outputs[0].representations
         },
     )

@@ -37,16 +37,16 @@ class Room:
             except (
                 torch.OutOfMemoryError
             ) as error:  # it holds on to tensors: left before anything else is done
-                said = str(error).partition(". ")[0]
-            self._halve(inputs, pieces, whole_videos, said)
+                reason = str(error).partition(". ")[0]
+            self._halve(inputs, pieces, whole_videos, reason)
 
-    def _halve(self, inputs: Inputs, pieces: Sequence[Tensor], whole_videos: bool, said: str) -> None:
+    def _halve(self, inputs: Inputs, pieces: Sequence[Tensor], whole_videos: bool, reason: str) -> None:
         device, before = inputs.video.device, _largest(inputs, pieces)
         self.rows = max(1, before // 2)
         if _largest(inputs, cut(inputs, self.rows, whole_videos)) == before:
             unit = "video" if whole_videos else "sample"
             raise ModelError(
-                f"the memory of {device} is too small even for one {unit} at a time: {said}",
+                f"the memory of {device} is too small even for one {unit} at a time: {reason}",
                 hint="lower train.members or train.hidden, or use `--device cpu`",
             )
         if device.type == "cuda":
@@ -136,8 +136,8 @@ def _join(made: Sequence[Output], pieces: Sequence[Tensor]) -> Output:
     rows = torch.cat(list(pieces))
     back = torch.argsort(rows)
 
-    def join(found: Sequence[Tensor]) -> Tensor:
-        return torch.cat(list(found), dim=1).index_select(1, back)
+    def join(parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(parts), dim=1).index_select(1, back)
 
     heads = {task_id: join([output.heads[task_id] for output in made]) for task_id in made[0].heads}
     shares = [len(piece) / len(rows) for piece in pieces]

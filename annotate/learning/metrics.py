@@ -58,16 +58,16 @@ def scores_of(prediction: TaskPrediction, labels: Sequence[Label]) -> Scores:
     dimension = prediction.task.dimension
     if dimension.kind is Kind.REGRESSION:
         truth: Values | Ticks = np.array([label.value for label in labels], np.float32)
-        found = scores(prediction.task, prediction.mean, truth)
+        result = scores(prediction.task, prediction.mean, truth)
     elif dimension.kind is Kind.CLASSIFICATION:
         position = {answer.value: i for i, answer in enumerate(dimension.answers)}
         truth = np.array([position[label.value] for label in labels], np.float32)
-        found = scores(prediction.task, prediction.mean, truth)
+        result = scores(prediction.task, prediction.mean, truth)
     else:
         ticked = [set(dimension.ticked(str(label.value))) for label in labels]
         truth = np.array([[a.alias in ticks for a in dimension.answers] for ticks in ticked], bool)
-        found = scores(prediction.task, prediction.ticked, truth)
-    return {**found, "ece": calibration_error(prediction, truth)} if labels else found
+        result = scores(prediction.task, prediction.ticked, truth)
+    return {**result, "ece": calibration_error(prediction, truth)} if labels else result
 
 
 def main_score(task: Task, scores: Mapping[str, float]) -> float:
@@ -161,21 +161,21 @@ def mosi(predicted: Values, truth: Values) -> Scores:
 
     Acc-5 and Acc-7 round half to even, after cutting to [-2, 2] and [-3, 3].
     """
-    found = _errors(predicted, truth)
+    result = _errors(predicted, truth)
     for name, most in (("Acc-5", 2), ("Acc-7", 3)):
-        found[name] = _agreement(*(np.round(a.clip(-most, most)) for a in (predicted, truth)))
-    found |= _binary("Has0", predicted >= 0, truth >= 0)
+        result[name] = _agreement(*(np.round(a.clip(-most, most)) for a in (predicted, truth)))
+    result |= _binary("Has0", predicted >= 0, truth >= 0)
     charged = truth != 0
-    return found | _binary("Non0", predicted[charged] > 0, truth[charged] > 0)
+    return result | _binary("Non0", predicted[charged] > 0, truth[charged] > 0)
 
 
 def regression(predicted: Values, truth: Values) -> Scores:
     """Any other scale: MAE, Corr, CCC and the share of variance explained."""
-    found = _errors(predicted, truth)
+    result = _errors(predicted, truth)
     spread = np.square(truth - truth.mean(dtype=np.float64)).sum()
     if len(truth) > 1 and truth.min() < truth.max():
-        found["R2"] = float(1 - np.square(truth.astype(np.float64) - predicted).sum() / spread)
-    return found
+        result["R2"] = float(1 - np.square(truth.astype(np.float64) - predicted).sum() / spread)
+    return result
 
 
 def classification(predicted: Values, truth: Values) -> Scores:
@@ -193,13 +193,13 @@ def multilabel(predicted: Ticks, truth: Ticks) -> Scores:
 
     Where nothing is ticked on either side there is no F1.
     """
-    found = {"Acc-subset": float((predicted == truth).all(axis=1).mean())}
+    result = {"Acc-subset": float((predicted == truth).all(axis=1).mean())}
     # Counted here: scikit-learn would take the ticks of a single answer for two classes.
     hits, ticks = (predicted & truth).sum(axis=0), predicted.sum(axis=0) + truth.sum(axis=0)
     if ticks.any():
-        found["F1-micro"] = float(2 * hits.sum() / ticks.sum())
-        found["F1-macro"] = float((2 * hits[ticks > 0] / ticks[ticks > 0]).mean())
-    return found
+        result["F1-micro"] = float(2 * hits.sum() / ticks.sum())
+        result["F1-macro"] = float((2 * hits[ticks > 0] / ticks[ticks > 0]).mean())
+    return result
 
 
 def concordance(predicted: NDArray[np.floating], truth: NDArray[np.floating]) -> float | None:

@@ -52,9 +52,9 @@ class MultiTaskNet(nn.Module):
     def forward(self, inputs: Inputs) -> Output:
         """Of n samples."""
         shared = self.sharing(inputs, self.say)
-        said = {t.id: self.say(t.id, shared.representations[t.id]) for t in self.tasks}
+        raw = {t.id: self.say(t.id, shared.representations[t.id]) for t in self.tasks}
         return Output(
-            said, shared.fused, shared.penalty, shared.representations if self.returns_representations else {}
+            raw, shared.fused, shared.penalty, shared.representations if self.returns_representations else {}
         )
 
     def say(self, task_id: str, representation: Tensor) -> Tensor:
@@ -94,14 +94,14 @@ def encoder_class(modality: Modality, recipe: ModelConfig) -> type[Encoder]:
     Raises `UnknownName`, or `ConfigError` when the encoder named in the recipe cannot serve the modality.
     """
     name = recipe.encoder_of(modality)
-    found = cast(type[Encoder], ENCODERS.get(name))
-    if modality not in found.modalities:
-        served = " or ".join(m.word for m in found.modalities)
+    chosen = cast(type[Encoder], ENCODERS.get(name))
+    if modality not in chosen.modalities:
+        served = " or ".join(m.word for m in chosen.modalities)
         raise ConfigError(
             f"the encoder {name!r} reads {served}, not {modality.word}",
-            hint=f"set train.{found.modalities[0].word}_encoder to it, and train.encoder to another",
+            hint=f"set train.{chosen.modalities[0].word}_encoder to it, and train.encoder to another",
         )
-    return found
+    return chosen
 
 
 def make_head(task: Task, recipe: ModelConfig) -> Head:
@@ -126,8 +126,8 @@ def _make_encoder(
     modality = Modality(key)
     made = encoder_class(modality, recipe)
     name = recipe.encoder_of(modality)
-    said = {**recipe.options_for(name), **recipe.options_for(modality.word)}
-    encoder = made(widths[modality], recipe.hidden, recipe.dropout, parse_options(ENCODERS, name, said))
+    options = {**recipe.options_for(name), **recipe.options_for(modality.word)}
+    encoder = made(widths[modality], recipe.hidden, recipe.dropout, parse_options(ENCODERS, name, options))
     encoder.stand_on(partial(_inner_encoder, recipe))
     for part in encoder.common:
         _share(encoder, part, common, f"{key}-{part}")

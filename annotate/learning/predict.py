@@ -63,7 +63,7 @@ def predict(
     condense = {m: encoder_class(m, checkpoint.recipe).condense for m in checkpoint.extractors}
     voices = len(checkpoint.members) * checkpoint.combination.passes
     readers = bare_heads(checkpoint.tasks, checkpoint.recipe)
-    said = {h.task.id: _unsaid(checkpoint, h, voices, len(sample_ids)) for h in readers}
+    predictions = {h.task.id: _unsaid(checkpoint, h, voices, len(sample_ids)) for h in readers}
     embeddings = np.zeros((len(sample_ids), checkpoint.recipe.hidden), np.float32)
     kept: Representations = {}
     with repeatable(0, device):
@@ -76,20 +76,20 @@ def predict(
             embeddings[rows] = chunk.fused
             _keep(kept, rows, chunk.representations, len(sample_ids))
             for head in readers:
-                _put(said[head.task.id], rows, _read(checkpoint, head, chunk.heads[head.task.id]))
-    return Predictions(said, embeddings, kept)
+                _put(predictions[head.task.id], rows, _read(checkpoint, head, chunk.heads[head.task.id]))
+    return Predictions(predictions, embeddings, kept)
 
 
-def _keep(kept: Representations, rows: NDArray[np.intp], found: Representations, count: int) -> None:
+def _keep(kept: Representations, rows: NDArray[np.intp], chunk: Representations, count: int) -> None:
     """Put the representations of some samples in their place. Tasks share an array while what they read is
     equal."""
-    for task_id, representation in found.items():
-        twin = next((t for t in kept if t != task_id and np.array_equal(found[t], representation)), None)
+    for task_id, representation in chunk.items():
+        twin = next((t for t in kept if t != task_id and np.array_equal(chunk[t], representation)), None)
         if task_id not in kept:
             kept[task_id] = (
                 np.zeros((count, representation.shape[1]), np.float32) if twin is None else kept[twin]
             )
-        elif any(kept[t] is kept[task_id] and not np.array_equal(found[t], representation) for t in kept):
+        elif any(kept[t] is kept[task_id] and not np.array_equal(chunk[t], representation) for t in kept):
             kept[task_id] = kept[task_id].copy()
         kept[task_id][rows] = representation
 
@@ -130,8 +130,8 @@ def raw_outputs(
         inputs.position.to(device),
     )
     output = ask(members, moved, representations=representations)
-    said = [output] if passes == 1 else [ask(members, moved, dropout=True) for _ in range(passes)]
-    heads = {i: np.concatenate([o.heads[i].double().cpu().numpy() for o in said]) for i in output.heads}
+    outputs = [output] if passes == 1 else [ask(members, moved, dropout=True) for _ in range(passes)]
+    heads = {i: np.concatenate([o.heads[i].double().cpu().numpy() for o in outputs]) for i in output.heads}
     read = {
         i: representation[0].float().cpu().numpy() for i, representation in output.representations.items()
     }
@@ -146,16 +146,16 @@ def _unsaid(checkpoint: Checkpoint, head: Head, voices: int, count: int) -> Task
     return TaskPrediction(head.task, cells, mean, epistemic, aleatoric, none.shares)
 
 
-def _put(said: TaskPrediction, rows: NDArray[np.intp], part: TaskPrediction) -> None:
-    """What was said about some of the samples, in its place."""
-    said.members[:, rows] = part.members
-    said.mean[rows], said.epistemic[rows], said.aleatoric[rows] = part.mean, part.epistemic, part.aleatoric
+def _put(whole: TaskPrediction, rows: NDArray[np.intp], part: TaskPrediction) -> None:
+    """Write the predictions of some of the samples into those of all."""
+    whole.members[:, rows] = part.members
+    whole.mean[rows], whole.epistemic[rows], whole.aleatoric[rows] = part.mean, part.epistemic, part.aleatoric
 
 
 def _read(checkpoint: Checkpoint, head: Head, raw: Raw) -> TaskPrediction:
     task_id = head.task.id
-    said = checkpoint.combination.shares.get(task_id)
-    shares = None if said is None else np.array(said)
+    weights = checkpoint.combination.shares.get(task_id)
+    shares = None if weights is None else np.array(weights)
     read = partial(head.read, target=checkpoint.targets[task_id], noise=checkpoint.noise.get(task_id, 0.0))
     together = read(raw, shares=shares)
     if not checkpoint.combination.voted:

@@ -105,7 +105,7 @@ def prepare(training_set: TrainingSet, recipe: ModelConfig, device: str) -> Prep
         encoded, known = encode_labels(heads, ids, training_set.labels, targets)
         groups = [origin.group for origin in origins]
         weights = label_weights(weighers, ids, training_set.labels, groups)
-        counts = {task_id: torch.from_numpy(found) for task_id, found in weights.items()}
+        counts = {task_id: torch.from_numpy(values) for task_id, values in weights.items()}
         return Batch(inputs, encoded, known, counts).to(device)
 
     watched = None

@@ -41,9 +41,9 @@ def note(epoch: Epoch) -> str:
 
 def losses(epoch: Epoch) -> str:
     """Each task's train loss, as many as fit."""
-    said: list[str] = []
+    parts: list[str] = []
     for i, (task_id, loss) in enumerate(epoch.losses.items()):
-        said.append(f"{task_id} {loss:.3f}")
-        if len(", ".join(said)) > MOST_CHARACTERS and i:
-            return f"{', '.join(said[:-1])} and {len(epoch.losses) - i} more"
-    return ", ".join(said)
+        parts.append(f"{task_id} {loss:.3f}")
+        if len(", ".join(parts)) > MOST_CHARACTERS and i:
+            return f"{', '.join(parts[:-1])} and {len(epoch.losses) - i} more"
+    return ", ".join(parts)

@@ -113,17 +113,17 @@ def name_of(
     `sees` as in `Members`; `weights` are the first ones, `others` whatever else there is.
     """
     device = next(iter(weights.values())).device
-    said = [FORMAT, torch.__version__, machine(device), asdict(recipe), sees]
-    found = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
+    settings = [FORMAT, torch.__version__, machine(device), asdict(recipe), sees]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for batch in batches:
         tensors = {} if batch is None else _of_batch(batch)
         for name, tensor in tensors.items():
-            _add(found, name, tensor)
+            _add(digest, name, tensor)
     for name, tensor in weights.items():
-        _add(found, name, tensor)
+        _add(digest, name, tensor)
     for tensor in others:
-        _add(found, "", tensor)
-    return found.hexdigest()[:32]
+        _add(digest, "", tensor)
+    return digest.hexdigest()[:32]
 
 
 def machine(device: torch.device) -> str:
@@ -133,9 +133,9 @@ def machine(device: torch.device) -> str:
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
-def _add(found: Any, name: str, tensor: Tensor) -> None:
-    found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-    found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+def _add(digest: Any, name: str, tensor: Tensor) -> None:
+    digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+    digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
 
 
 def _of_batch(batch: Batch) -> dict[str, Tensor]:
@@ -144,7 +144,7 @@ def _of_batch(batch: Batch) -> dict[str, Tensor]:
         "values": inputs.values, "masks": inputs.masks, "targets": batch.targets, "known": batch.known,
         "weights": batch.weights, "place": {"video": inputs.video, "position": inputs.position},
     }  # fmt: skip
-    return {f"{part}.{name}": tensor for part, found in parts.items() for name, tensor in found.items()}
+    return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
 
 def _bytes(state: TrainingState) -> bytes:

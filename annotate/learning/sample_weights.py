@@ -39,14 +39,14 @@ class Weigher:
     def weights(self, labels: Sequence[Label | None], groups: Sequence[object]) -> Array:
         """(n,) 1 on average over the labels that there are; 0 where there is none."""
         known = np.array([label is not None for label in labels], bool)
-        found = known.astype(np.float64)
+        factors = known.astype(np.float64)
         if "class" in self.balance:
-            found *= self._by_class(labels)
+            factors *= self._by_class(labels)
         if "group" in self.balance:
-            found *= _by_group(known, groups)
+            factors *= _by_group(known, groups)
         if "raters" in self.balance and self.votes is not None:
-            found *= [0.0 if label is None else self.votes.weight(label) for label in labels]
-        return found * known.sum() / found.sum() if found.any() else found
+            factors *= [0.0 if label is None else self.votes.weight(label) for label in labels]
+        return factors * known.sum() / factors.sum() if factors.any() else factors
 
     def _by_class(self, labels: Sequence[Label | None]) -> Array:
         """One over the frequency of the class among the train labels; one that train does not know counts
@@ -64,11 +64,11 @@ def label_weights(
     groups: Sequence[object],
 ) -> dict[str, NDArray[np.float32]]:
     """By task id: (n,) how much each label counts; `groups` are those of the samples."""
-    found = {}
+    result = {}
     for weigher in weighers:
         here = [labels.get((sample_id, weigher.task.id)) for sample_id in sample_ids]
-        found[weigher.task.id] = weigher.weights(here, groups).astype(np.float32)
-    return found
+        result[weigher.task.id] = weigher.weights(here, groups).astype(np.float32)
+    return result
 
 
 def _by_group(known: NDArray[np.bool_], groups: Sequence[object]) -> Array:
@@ -94,19 +94,19 @@ class Votes:
     @classmethod
     def fit(cls, task: Task, labels: Sequence[Label]) -> "Votes | None":
         """None when fewer than two labels tell what two raters or more said, or when all agree."""
-        told = [
-            (label.raters, *found)
+        moments = [
+            (label.raters, *pair)
             for label in labels
-            if label.raters > 1 and (found := _moments(task, label)) is not None
+            if label.raters > 1 and (pair := _moments(task, label)) is not None
         ]
-        if len(told) < 2:
+        if len(moments) < 2:
             return None
-        counts, spreads = np.array([(k, s) for k, _, s in told], np.float64).T
-        means, total = np.array([mean for _, mean, _ in told]), counts.sum()
-        within = float((counts * spreads).sum() / (total - len(told)))
+        counts, spreads = np.array([(k, s) for k, _, s in moments], np.float64).T
+        means, total = np.array([mean for _, mean, _ in moments]), counts.sum()
+        within = float((counts * spreads).sum() / (total - len(moments)))
         centre = (counts[:, None] * means).sum(axis=0) / total
-        apart = float((counts * np.square(means - centre).sum(axis=1)).sum() / (len(told) - 1))
-        usual = (total - np.square(counts).sum() / total) / (len(told) - 1)
+        apart = float((counts * np.square(means - centre).sum(axis=1)).sum() / (len(moments) - 1))
+        usual = (total - np.square(counts).sum() / total) / (len(moments) - 1)
         return cls(task, within, max((apart - within) / usual, 0.0)) if within > 0 else None
 
     def weight(self, label: Label) -> float:
@@ -117,9 +117,9 @@ class Votes:
         be, but for a factor, the reliability of a mean of k raters (Spearman and Brown 1910).
         """
         noise, raters = self.within, max(label.raters, 1)
-        found = _moments(self.task, label)
-        if raters > 1 and found is not None:
-            noise = (PRIOR_VOTES * self.within + raters * found[1]) / (PRIOR_VOTES + raters - 1)
+        moments = _moments(self.task, label)
+        if raters > 1 and moments is not None:
+            noise = (PRIOR_VOTES * self.within + raters * moments[1]) / (PRIOR_VOTES + raters - 1)
         return 1 / (self.between + noise / raters)
 
 

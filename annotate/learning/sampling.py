@@ -56,12 +56,12 @@ class Sampler:
 
     def epoch(self, generators: Sequence[torch.Generator]) -> Iterator[Step]:
         """The steps of one epoch; `generators`, one per member."""
-        found = [(i, part) for i, share in enumerate(self.shares) for part in self._divide(share, generators)]
+        steps = [(i, part) for i, share in enumerate(self.shares) for part in self._divide(share, generators)]
         if self.apart:
-            mixed = torch.randperm(len(found), generator=generators[0])
-            found = [found[j] for j in mixed.tolist()]
+            mixed = torch.randperm(len(steps), generator=generators[0])
+            steps = [steps[j] for j in mixed.tolist()]
         everyone = torch.arange(self.members)[:, None]
-        for task, indices in found:
+        for task, indices in steps:
             counted = self.labelled[everyone, indices].any(dim=1)
             if self.apart:
                 counted &= torch.arange(counted.shape[1]) == task
@@ -82,10 +82,10 @@ class Sampler:
 def _videos(train: Batch) -> list[Tensor]:
     """The samples of each video, as they follow each other."""
     video, position = train.inputs.video.tolist(), train.inputs.position.tolist()
-    found: dict[int, list[int]] = {}
+    rows_by_video: dict[int, list[int]] = {}
     for i in sorted(range(len(video)), key=lambda i: (video[i], position[i])):
-        found.setdefault(video[i], []).append(i)
-    return [torch.tensor(rows) for rows in found.values()]
+        rows_by_video.setdefault(video[i], []).append(i)
+    return [torch.tensor(rows) for rows in rows_by_video.values()]
 
 
 def _pack(videos: Sequence[Tensor], size: int) -> Iterator[Tensor]:

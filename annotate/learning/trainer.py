@@ -104,10 +104,11 @@ class _Run:
         self.epoch += 1
         self.members.train()
         nothing = torch.zeros_like(self.losses), torch.zeros_like(self.losses, dtype=torch.bool)
-        seen = [nothing, *(self._step(step) for step in self.sampler.epoch(self.generators))]
+        losses_by_step = [nothing, *(self._step(step) for step in self.sampler.epoch(self.generators))]
         # Brought together where they are made: a look at a GPU's numbers in every step would hold it up.
         losses, present = (
-            torch.stack([t.to(self.train.device) for t in part]).cpu() for part in zip(*seen, strict=True)
+            torch.stack([t.to(self.train.device) for t in part]).cpu()
+            for part in zip(*losses_by_step, strict=True)
         )
         counts = present.sum(dim=0)
         self.losses = (losses * present).sum(dim=0) / counts  # NaN for a task without labels
@@ -125,8 +126,8 @@ class _Run:
         losses = torch.where(self.losses.isnan(), 0.0, self.losses).to(self.train.device).requires_grad_()
         with torch.enable_grad():
             total = self.weighting(losses, torch.ones_like(losses, dtype=torch.bool)).sum()
-        found = torch.autograd.grad(total, losses)[0].mean(dim=0) * len(self.heads)
-        return {head.task.id: weight for head, weight in zip(self.heads, found.tolist(), strict=True)}
+        slopes = torch.autograd.grad(total, losses)[0].mean(dim=0) * len(self.heads)
+        return {head.task.id: weight for head, weight in zip(self.heads, slopes.tolist(), strict=True)}
 
     def _step(self, step: Step) -> tuple[Tensor, Tensor]:
         """(members, tasks) losses, and which of them were learned from."""
@@ -215,7 +216,11 @@ class _Run:
 
     def state(self) -> TrainingState:
         """All that decides how it goes on."""
-        tensors = {f"{part}.{name}": t for part, found in self._parts().items() for name, t in found.items()}
+        tensors = {
+            f"{part}.{name}": t
+            for part, tensors_of_part in self._parts().items()
+            for name, t in tensors_of_part.items()
+        }
         for i, generator in enumerate(self.generators):
             tensors[f"generator.{i}"] = generator.get_state()
         tensors["random"] = torch.get_rng_state()
@@ -291,7 +296,7 @@ def make_optimizer(members: Members, weighting: Weighting, recipe: ModelConfig) 
     rates: dict[float, list[Tensor]] = {}
     for name, parameter in members.parameters.items():
         rates.setdefault(members.net.rate(name), []).append(parameter)
-    groups = [{"params": found, "lr": recipe.learning_rate * rate} for rate, found in rates.items()]
+    groups = [{"params": parameters, "lr": recipe.learning_rate * rate} for rate, parameters in rates.items()]
     own = list(weighting.parameters())
     if own:
         groups.append({"params": own, "lr": recipe.learning_rate, "weight_decay": 0.0})

@@ -23,8 +23,8 @@ def require_plugins(recipe: ModelConfig, kinds: Iterable[Kind] = Kind) -> None:
     for modality in UNIMODAL:
         own = bool(getattr(recipe, f"{modality.word}_encoder"))
         name = recipe.encoder_of(modality)
-        said = {**recipe.options_for(name), **recipe.options_for(modality.word)}
-        _require(ENCODERS, f"{modality.word}_encoder" if own else "encoder", name, said)
+        options = {**recipe.options_for(name), **recipe.options_for(modality.word)}
+        _require(ENCODERS, f"{modality.word}_encoder" if own else "encoder", name, options)
     for kind in kinds:
         _require_head(recipe, kind)
 

@@ -20,16 +20,16 @@ def score_model(
     from annotate.learning.metrics import scores_of
     from annotate.learning.predict import predict
 
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    result: dict[str, dict[str, dict[str, float]]] = {}
     origins = read_origins(project)
     for split in SCORED:
         ids = data.sample_ids(split, checkpoint.tasks)
         position = {sample_id: i for i, sample_id in enumerate(ids)}
         predictions = predict(checkpoint, reader(project), ids, device, origins).predictions
-        found[split.value] = {}
+        result[split.value] = {}
         for task in checkpoint.tasks:
             labels = data.of_task(task, split)
             if labels:
                 rows = [position[label.sample_id] for label in labels]
-                found[split.value][task.id] = scores_of(predictions[task.id].of(rows), labels)
-    return found
+                result[split.value][task.id] = scores_of(predictions[task.id].of(rows), labels)
+    return result

@@ -34,6 +34,6 @@ def recipe_of(project: Project) -> "ModelConfig":
 
 def overruled(train: TrainSettings) -> list[str]:
     """The keys of `[train]` that its preset would have otherwise."""
-    said = train.recipe()
-    wanted = merge(PRESETS.get(train.preset, {}), said)
-    return [key for key in said if wanted[key] != said[key]]
+    explicit = train.recipe()
+    wanted = merge(PRESETS.get(train.preset, {}), explicit)
+    return [key for key in explicit if wanted[key] != explicit[key]]

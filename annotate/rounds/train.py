@@ -40,9 +40,9 @@ def ensure_round(
     data = read_training_data(project, seed=seed_of(project, seed))
     if not data.trainable():
         return None
-    found = find_round(project, data)
-    if found is not None:
-        return found.id
+    trained = find_round(project, data)
+    if trained is not None:
+        return trained.id
     return train_round(project, data, device=device, seed=seed, progress=progress).id
 
 
@@ -68,9 +68,9 @@ def train_round(
     seconds = time.monotonic() - started
     settings = _settings(project, checkpoint, data, chosen)
     with project.writing(wait_seconds=KEEP_SECONDS):
-        found = None if force else find_round(project, data)
-        if found is not None:
-            return found
+        trained = None if force else find_round(project, data)
+        if trained is not None:
+            return trained
         name = sweep_models(project)
         write(checkpoint, project.models / name, unclaimed=True)
         with writing(project.engine) as session:
@@ -113,10 +113,10 @@ def _fit(
 
 def _events(project: Project, name: str) -> Path | None:
     """The folder for the log of one training, made before anything is learned; None when none is wanted."""
-    said = project.settings.train.tensorboard
-    if not said:
+    subfolder = project.settings.train.tensorboard
+    if not subfolder:
         return None
-    folder = project.root / said / name
+    folder = project.root / subfolder / name
     try:
         make_folder(folder)
     except OSError as error:
@@ -138,6 +138,6 @@ def _settings(project: Project, checkpoint: "Checkpoint", data: TrainingData, de
         "recipe": project.settings.train.recipe(),
         "warnings": [*warnings_of_model(checkpoint, data), *warnings_of_project(project, data)],
         "notes": list(checkpoint.notes),
-        "conflicts": [asdict(found) for found in together(one.conflicts for one in checkpoint.fitted)],
+        "conflicts": [asdict(conflict) for conflict in together(one.conflicts for one in checkpoint.fitted)],
         "search": None if checkpoint.search is None else asdict(checkpoint.search),
     }

@@ -61,8 +61,8 @@ class TrainingData:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Labels by task id and split."""
-        found = {split: Counter(task_id for _, task_id in labels) for split, labels in self.labels.items()}
-        return {t.id: {split.value: found[split][t.id] for split in Split} for t in self.tasks}
+        counters = {split: Counter(task_id for _, task_id in labels) for split, labels in self.labels.items()}
+        return {t.id: {split.value: counters[split][t.id] for split in Split} for t in self.tasks}
 
 
 def read_training_data(project: Project, *, seed: int) -> TrainingData:
@@ -95,7 +95,7 @@ def read_training_data(project: Project, *, seed: int) -> TrainingData:
         tasks, labels, extractors, len(without),
         hash=_hash(_content(tasks, labels, inputs, Split), seed, project.settings.train.recipe()),
         data_hash=_hash(_content(tasks, labels, inputs, (Split.TRAIN, Split.VALID))),
-        features=_hash(*_inputs(inputs, {i for found in labels.values() for i, _ in found})),
+        features=_hash(*_inputs(inputs, {i for of_split in labels.values() for i, _ in of_split})),
     )  # fmt: skip
 
 
@@ -121,15 +121,15 @@ def _content(
 ) -> list[Any]:
     """What is learned from; `inputs` tells by extractor what the features of each sample were made from."""
     chosen = [(split, labels[split]) for split in splits]
-    sample_ids = {sample_id for _, found in chosen for sample_id, _ in found}
+    sample_ids = {sample_id for _, labels_of_split in chosen for sample_id, _ in labels_of_split}
     return [
         [[t.id, t.dimension.kind, [a.value for a in t.dimension.answers]] for t in tasks],
         list(inputs),
         _inputs(inputs, sample_ids),
         [
             [split, sample_id, task_id, label.value, dict(label.distribution), label.raters]
-            for split, found in chosen
-            for (sample_id, task_id), label in found.items()
+            for split, labels_of_split in chosen
+            for (sample_id, task_id), label in labels_of_split.items()
         ],
     ]
 

@@ -21,36 +21,38 @@ FEW_LABELS = 30
 
 def warnings_of_model(checkpoint: "Checkpoint", data: TrainingData) -> list[str]:
     """What the training lacked: heads, valid labels, features, different labels, test labels."""
-    found = [f"{t.id} has no head: it needs {data.missing(t)}" for t in data.tasks if data.missing(t)]
+    warnings = [f"{t.id} has no head: it needs {data.missing(t)}" for t in data.tasks if data.missing(t)]
     tasks = checkpoint.tasks
     if any(fitted.valid_loss is None for fitted in checkpoint.fitted):
-        found.append("too few valid labels to tell when to stop: trained for a fixed number of epochs")
+        warnings.append("too few valid labels to tell when to stop: trained for a fixed number of epochs")
     if data.without_features:
-        found.append(
+        warnings.append(
             f"{counted(data.without_features, 'labelled sample')} "
             f"{either(data.without_features, 'has', 'have')} no features: run `annotate extract`"
         )
-    found += _odd_labels(data, tasks)
+    warnings += _odd_labels(data, tasks)
     for task in tasks:
         count = len(data.of_task(task, Split.TEST))
         if count == 0:
-            found.append(f"{task.id} has no test labels, so no test scores")
+            warnings.append(f"{task.id} has no test labels, so no test scores")
         elif count < FEW_LABELS:
-            found.append(f"{task.id} has {counted(count, 'test label')}: these scores say little")
-    return found
+            warnings.append(f"{task.id} has {counted(count, 'test label')}: these scores say little")
+    return warnings
 
 
 def warnings_of_project(project: Project, data: TrainingData) -> list[str]:
     """What the settings and samples of the project do to a training: overridden keys, one group, gaps."""
-    found, train = [], project.settings.train
+    warnings, train = [], project.settings.train
     over = overruled(train)
     if over:
-        found.append(f"the preset {train.preset} is overridden for {', '.join(over)}: see `annotate doctor`")
+        warnings.append(
+            f"the preset {train.preset} is overridden for {', '.join(over)}: see `annotate doctor`"
+        )
     ids = data.sample_ids(Split.TRAIN, data.trainable())
     if len({origin.group for origin in read_origins(project)(ids)}) < 2:
-        found.append("all train labels are of one group, such as one speaker: of others nothing is known")
+        warnings.append("all train labels are of one group, such as one speaker: of others nothing is known")
     with reading(project.engine) as session:
-        return [*found, *gap_warnings(project, session)]
+        return [*warnings, *gap_warnings(project, session)]
 
 
 def _odd_labels(data: TrainingData, tasks: Sequence[Task]) -> list[str]:

@@ -61,13 +61,13 @@ class CutPlan:
 
         Where a machine transcribes is no part of it, nor how while it transcribes nothing.
         """
-        said = asdict(self)
-        transcribing = said.pop("transcribing")
+        settings = asdict(self)
+        transcribing = settings.pop("transcribing")
         del transcribing["device"]
-        options = said.pop("transcripts")
+        options = settings.pop("transcripts")
         if self.transcripts != TranscriptOptions():
-            said["transcripts"] = options
-        return {**said, "transcribing": transcribing if self.transcribing.model else {}}
+            settings["transcripts"] = options
+        return {**settings, "transcribing": transcribing if self.transcribing.model else {}}
 
 
 @dataclass(frozen=True, slots=True)

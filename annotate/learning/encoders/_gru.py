@@ -25,12 +25,12 @@ class BiGru(nn.Module):
         inputs = torch.stack([onward, back.flip(1)])
         there = torch.stack([mask, mask.flip(1)]).unsqueeze(-1)
         state = torch.zeros_like(inputs[:, :, 0, : self.hidden])
-        found = []
+        states = []
         for row in range(values.shape[1]):
             # Where no row is, nothing happens: padding before the backward start changes nothing.
             state = torch.where(there[:, :, row], self._step(inputs[:, :, row], state), state)
-            found.append(state)
-        onward, back = torch.stack(found, dim=2).unbind(0)
+            states.append(state)
+        onward, back = torch.stack(states, dim=2).unbind(0)
         return masked(torch.cat([onward, back.flip(1)], dim=-1), mask), torch.cat(
             [state[0], state[1]], dim=-1
         )

@@ -90,5 +90,5 @@ class HierarchicalAttention(SequenceEncoder):
         apart = (frames.position[None, :] - frames.position[:, None]).clamp(-reach, reach) + reach
         there = frames.mask.any(dim=1)
         same = (frames.video[None, :] == frames.video[:, None]) & (frames.video >= 0)
-        seen = same & there[None, :] & there[:, None]
-        return attention(scores + functional.embedding(apart, self.distance).squeeze(-1), seen)
+        visible = same & there[None, :] & there[:, None]
+        return attention(scores + functional.embedding(apart, self.distance).squeeze(-1), visible)

@@ -55,9 +55,9 @@ class LookupTable(TokenEncoder):
 
     def forward(self, frames: Frames) -> Representation:
         """What the other encoder makes of the rows."""
-        found = numbers(frames)
+        ids = numbers(frames)
         # Row 0 stays for no token.
-        row = torch.where(found > 0, 1 + (found - 1) % (self.options.rows - 1), 0)
+        row = torch.where(ids > 0, 1 + (ids - 1) % (self.options.rows - 1), 0)
         looked_up = masked(functional.embedding(row, self.table.weight), frames.mask)
         representation: Representation = self.inner(frames._replace(values=looked_up))
         return representation

@@ -61,8 +61,8 @@ class PretrainedText(TokenEncoder):
         """
         used = max(1, int(frames.mask.sum(dim=1).max()))  # padding is dear here
         mask = frames.mask[:, :used]
-        found = self.layers(self.body(numbers(frames)[:, :used], mask))
-        states = functional.pad(masked(found, mask), (0, 0, 0, frames.mask.shape[1] - used))
+        rows = self.layers(self.body(numbers(frames)[:, :used], mask))
+        states = functional.pad(masked(rows, mask), (0, 0, 0, frames.mask.shape[1] - used))
         return Representation(states[:, 0], states, frames.mask)
 
 
@@ -91,11 +91,11 @@ class Body(Part, nn.Module):
                 f"{_KEY} names, and run `annotate extract`",
             )
         # Somebody has to be looked at: over nothing, attention is no number.
-        seen = mask | (torch.arange(mask.shape[1], device=mask.device) == 0)
-        said: Tensor = self.network(
-            input_ids=(tokens - 1).clamp(min=0), attention_mask=seen.long()
+        attended = mask | (torch.arange(mask.shape[1], device=mask.device) == 0)
+        hidden: Tensor = self.network(
+            input_ids=(tokens - 1).clamp(min=0), attention_mask=attended.long()
         ).last_hidden_state
-        return said
+        return hidden
 
 
 @lru_cache(maxsize=1)

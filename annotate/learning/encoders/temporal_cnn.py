@@ -42,17 +42,17 @@ class TemporalCnn(SequenceEncoder):
     def forward(self, frames: Frames) -> Representation:
         """A state is what the filters say around its row."""
         rows = masked(frames.values, frames.mask)
-        said = torch.cat(
+        convolved = torch.cat(
             [
                 functional.relu(f(_windows(rows, k)))
                 for f, k in zip(self.filters, self.options.kernels, strict=True)
             ],
             dim=-1,
         )
-        said = masked(said, frames.mask)  # never below zero, so what is masked wins no maximum
+        convolved = masked(convolved, frames.mask)  # never below zero, so what is masked wins no maximum
         present = frames.mask.any(dim=1, keepdim=True)
-        vector = torch.where(present, self.layers(said.amax(dim=1)), 0.0)
-        return Representation(vector, masked(self.layers(said), frames.mask), frames.mask)
+        vector = torch.where(present, self.layers(convolved.amax(dim=1)), 0.0)
+        return Representation(vector, masked(self.layers(convolved), frames.mask), frames.mask)
 
 
 def _windows(rows: Tensor, size: int) -> Tensor:

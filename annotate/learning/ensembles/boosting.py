@@ -46,7 +46,7 @@ class Boosting(Ensemble):
     def _next_weights(
         self,
         context: EnsembleContext,
-        said: Mapping[str, Raw],
+        raw: Mapping[str, Raw],
         weights: NDArray[np.float64],
         alphas: dict[str, list[float]],
     ) -> NDArray[np.float64]:
@@ -55,7 +55,7 @@ class Boosting(Ensemble):
             task = head.task
             known = context.train.known[task.id].cpu().numpy()
             target = context.train.targets[task.id].cpu().double().numpy()[known]
-            wrong = sample_errors(task, head.answer(said[task.id])[0, known], target)
+            wrong = sample_errors(task, head.answer(raw[task.id])[0, known], target)
             error = float((weights[known] * wrong).sum() / max(weights[known].sum(), 1e-12))
             alpha = max(member_weight(task, error), 0.0)
             alphas[task.id].append(alpha)
@@ -65,15 +65,17 @@ class Boosting(Ensemble):
         return moved * len(moved) / moved.sum()
 
 
-def sample_errors(task: Task, said: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+def sample_errors(
+    task: Task, predicted: NDArray[np.float64], target: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """(n,) between 0 and 1, from (n, width) answers and labels: 0 or 1 for a class, the absolute error over
     the largest for a number (the linear loss of AdaBoost.R2, Drucker 1997), the share of wrong ticks for
     several answers."""
     if task.dimension.kind is Kind.CLASSIFICATION:
-        return (said.argmax(axis=-1) != target.argmax(axis=-1)).astype(float)
+        return (predicted.argmax(axis=-1) != target.argmax(axis=-1)).astype(float)
     if task.dimension.kind is Kind.MULTILABEL:
-        return ((said >= 0.5) != (target >= 0.5)).mean(axis=-1)
-    errors = np.abs(said - target).mean(axis=-1)
+        return ((predicted >= 0.5) != (target >= 0.5)).mean(axis=-1)
+    errors = np.abs(predicted - target).mean(axis=-1)
     return np.asarray(errors / max(float(errors.max(initial=0.0)), 1e-12))
 
 
@@ -94,7 +96,7 @@ def member_weight(task: Task, error: float) -> float:
 def _shares(alphas: Mapping[str, list[float]]) -> dict[str, tuple[float, ...]]:
     """By task id; a task whose members all count nothing is left to the plain mean."""
     return {
-        task_id: tuple(alpha / sum(found) for alpha in found)
-        for task_id, found in alphas.items()
-        if sum(found) > 0
+        task_id: tuple(alpha / sum(values) for alpha in values)
+        for task_id, values in alphas.items()
+        if sum(values) > 0
     }

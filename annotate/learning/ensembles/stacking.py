@@ -70,8 +70,8 @@ class Stacking(Ensemble):
     def _views(self, context: EnsembleContext) -> tuple[str, ...]:
         """Of the modalities that there are features of, each set once."""
         present = context.train.inputs.values
-        found = ["".join(key for key in view if key in present) for view in self.options.views]
-        return tuple(dict.fromkeys(view for view in found if view)) or ("".join(present),)
+        views = ["".join(key for key in view if key in present) for view in self.options.views]
+        return tuple(dict.fromkeys(view for view in views if view)) or ("".join(present),)
 
     def _out_of_fold(
         self, context: EnsembleContext, views: Sequence[str], sees: Sequence[str]
@@ -79,22 +79,22 @@ class Stacking(Ensemble):
         """By task id: (views, n, width) what each base says about the train samples, all of them in groups
         that it did not learn from; NaN where no network of the fold learned the task."""
         train = context.train
-        found = {
+        answers = {
             head.task.id: np.full((len(views), len(train), head.width(head.task)), np.nan)
             for head in context.heads
         }
         groups = len(np.unique(context.groups))
         if groups < 2 or len(views) < 2:
-            return found
+            return answers
         rng = np.random.default_rng([context.seed, 2])
         for fold, held_out in enumerate(grouped_folds(context.groups, min(self.options.folds, groups), rng)):
             rest = torch.from_numpy(np.setdiff1d(np.arange(len(train)), held_out)).to(train.device)
             states, _ = context.fit(_seeds(context, fold + 1, len(sees)), rows=rest, sees=sees)
-            said = context.ask(states, train.take(torch.from_numpy(held_out).to(train.device)), sees=sees)
+            raw = context.ask(states, train.take(torch.from_numpy(held_out).to(train.device)), sees=sees)
             for head in context.heads:
                 if bool(train.known[head.task.id][rest].any()):
-                    found[head.task.id][:, held_out] = _bases(head, said[head.task.id], len(views))
-        return found
+                    answers[head.task.id][:, held_out] = _bases(head, raw[head.task.id], len(views))
+        return answers
 
 
 def _seeds(context: EnsembleContext, place: int, count: int) -> list[int]:
@@ -103,30 +103,30 @@ def _seeds(context: EnsembleContext, place: int, count: int) -> list[int]:
 
 def _bases(head: Head, raw: Raw, count: int) -> Array:
     """(count, n, width): the mean answer of the networks of each base."""
-    said = head.answer(raw)
-    return said.reshape(count, -1, *said.shape[1:]).mean(axis=1)
+    answers = head.answer(raw)
+    return answers.reshape(count, -1, *answers.shape[1:]).mean(axis=1)
 
 
-def _weigh(context: EnsembleContext, head: Head, said: Array) -> Array:
+def _weigh(context: EnsembleContext, head: Head, answers: Array) -> Array:
     """(views,) weights of one task."""
-    known = context.train.known[head.task.id].cpu().numpy() & np.isfinite(said).all(axis=(0, 2))
+    known = context.train.known[head.task.id].cpu().numpy() & np.isfinite(answers).all(axis=(0, 2))
     if known.sum() < FEWEST:
-        return np.eye(len(said))[0]
-    return combine(said[:, known], context.train.targets[head.task.id].cpu().double().numpy()[known])
+        return np.eye(len(answers))[0]
+    return combine(answers[:, known], context.train.targets[head.task.id].cpu().double().numpy()[known])
 
 
-def combine(said: Array, truth: Array) -> Array:
+def combine(answers: Array, truth: Array) -> Array:
     """(bases,) weights, none negative, that sum to one and bring the mean answer as close to the truth as can
-    be in the sum of squares (Breiman 1996, section 3). `said` is (bases, n, width), `truth` (n, width).
+    be in the sum of squares (Breiman 1996, section 3). `answers` is (bases, n, width), `truth` (n, width).
 
     The solution without the sum but with one more row, which asks for it, only has another length.
     """
     from sklearn.linear_model import LinearRegression
 
-    errors = (said - truth).reshape(len(said), -1).T
-    rows, sums = np.vstack([errors, np.ones(len(said))]), np.append(np.zeros(len(errors)), 1.0)
-    found = LinearRegression(fit_intercept=False, positive=True).fit(rows, sums).coef_
-    return np.asarray(found / found.sum())
+    errors = (answers - truth).reshape(len(answers), -1).T
+    rows, sums = np.vstack([errors, np.ones(len(answers))]), np.append(np.zeros(len(errors)), 1.0)
+    coefficients = LinearRegression(fit_intercept=False, positive=True).fit(rows, sums).coef_
+    return np.asarray(coefficients / coefficients.sum())
 
 
 def _notes(views: Sequence[str], weights: Mapping[str, Array]) -> tuple[str, ...]:

@@ -23,8 +23,8 @@ class PerModality(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """The axes between are one long one for the multiplication."""
-        found = torch.baddbmm(self.bias, values.flatten(1, -2), self.weight)
-        return found.reshape(*values.shape[:-1], found.shape[-1])
+        output = torch.baddbmm(self.bias, values.flatten(1, -2), self.weight)
+        return output.reshape(*values.shape[:-1], output.shape[-1])
 
 
 def layer(width: int, hidden: int, dropout: float) -> nn.Sequential:
@@ -47,10 +47,10 @@ def stacked_states(
 ) -> tuple[Tensor, Tensor]:
     """(modalities, n, rows, hidden) states, zeros where none is, and (modalities, n, rows) where one is;
     as many rows as the longest modality has."""
-    found = [representations[key] for key in keys]
-    rows = max(representation.mask.shape[-1] for representation in found)
-    masks = torch.stack([_longer(representation.mask, rows, 1) for representation in found])
-    states = torch.stack([_longer(representation.states, rows, 2) for representation in found])
+    chosen = [representations[key] for key in keys]
+    rows = max(representation.mask.shape[-1] for representation in chosen)
+    masks = torch.stack([_longer(representation.mask, rows, 1) for representation in chosen])
+    states = torch.stack([_longer(representation.states, rows, 2) for representation in chosen])
     return torch.where(masks.unsqueeze(-1), states, 0.0), masks
 
 

@@ -92,8 +92,8 @@ class Look(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor, present: Tensor) -> Tensor:
         """(modalities, n, rows, hidden) of the same shape; `mask` (modalities, n, rows)."""
-        seen = self.seen(states, mask, present)
-        changed = torch.relu(self.change(torch.cat([states, seen], dim=-1)))
+        attended = self.seen(states, mask, present)
+        changed = torch.relu(self.change(torch.cat([states, attended], dim=-1)))
         return torch.where(mask.unsqueeze(-1), states + self.dropout(changed), 0.0)
 
     def seen(self, states: Tensor, mask: Tensor, present: Tensor) -> Tensor:
@@ -106,12 +106,12 @@ class Look(nn.Module):
         from_left = attention(affinity, pick(may, self.right))[..., :rows, :] @ right
         from_right = attention(affinity.mT, pick(may, self.left))[..., :rows, :] @ left
         there = present.unsqueeze(-1)
-        found = []
+        attended = []
         for m in range(len(states)):
             others = [
                 *((from_left[p], self.right[p]) for p, a in enumerate(self.left) if a == m),
                 *((from_right[p], self.left[p]) for p, b in enumerate(self.right) if b == m),
             ]
             total = torch.stack([part * there[other] for part, other in others]).sum(dim=0)
-            found.append(total / pick(there, [other for _, other in others]).sum(dim=0).clamp(min=1))
-        return torch.stack(found)
+            attended.append(total / pick(there, [other for _, other in others]).sum(dim=0).clamp(min=1))
+        return torch.stack(attended)

@@ -69,9 +69,11 @@ class CrossModal(Fusion):
         """A direction whose source is missing says what its target says alone."""
         states, mask = stacked_states(representations, self.widths)
         vectors, present = stacked(representations, inputs, self.widths)
-        told = self.told(self.project(states) + places(states.shape[-2], self.options.size).to(states), mask)
-        told = self.along(told, told, mask, mask)
-        mean = (told * mask.unsqueeze(-1)).sum(dim=-2) / mask.sum(dim=-1, keepdim=True).clamp(min=1)
+        attended = self.told(
+            self.project(states) + places(states.shape[-2], self.options.size).to(states), mask
+        )
+        attended = self.along(attended, attended, mask, mask)
+        mean = (attended * mask.unsqueeze(-1)).sum(dim=-2) / mask.sum(dim=-1, keepdim=True).clamp(min=1)
         vectors = (vectors + self.back(mean)) * present
         return torch.as_tensor(self.join(torch.cat([side_by_side(vectors), side_by_side(present)], dim=-1)))
 
@@ -106,13 +108,13 @@ class Block(nn.Module):
         return torch.where(may_target.unsqueeze(-1), target, 0.0)
 
     def looked(self, target: Tensor, source: Tensor, may: Tensor) -> Tensor:
-        """What each row of the target found in the source; zeros where the source has no row."""
+        """What each row of the target attends to in the source; zeros if the source has no rows."""
         asked = self._split(self.ask(target))
         keys, values = (self._split(part) for part in self.offer(source).chunk(2, dim=-1))
         scores = asked @ keys.mT / (self.size // self.heads) ** 0.5
         shares = attention(scores, may[:, :, None, None, :])
-        found = self.out((shares @ values).movedim(2, -2).flatten(-2))
-        return found * may.any(dim=-1)[:, :, None, None]
+        attended = self.out((shares @ values).movedim(2, -2).flatten(-2))
+        return attended * may.any(dim=-1)[:, :, None, None]
 
     def _split(self, rows: Tensor) -> Tensor:
         """(count, n, rows, size) -> (count, n, heads, rows, size / heads)."""

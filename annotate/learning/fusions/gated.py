@@ -29,10 +29,10 @@ class Gated(Fusion):
 
     def gates(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """(modalities, n, hidden) in (0, 1), from all modalities and from which are there."""
-        seen = torch.cat(
+        joined = torch.cat(
             [side_by_side(part) for part in stacked(representations, inputs, self.widths)], dim=-1
         )
-        return torch.stack(torch.sigmoid(self.gate(seen)).chunk(len(self.widths), dim=-1))
+        return torch.stack(torch.sigmoid(self.gate(joined)).chunk(len(self.widths), dim=-1))
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """The sum of the modalities that are there, each through its gates (section 3.1)."""

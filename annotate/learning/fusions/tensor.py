@@ -49,10 +49,10 @@ class TensorFusion(Fusion):
     def products(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """(n, (1 + size) ** modalities), the last modality's number changing fastest."""
         first, *rest = short_representations(*stacked(representations, inputs, self.widths), self.project)
-        found = first
+        outer = first
         for short in rest:
-            found = (found.unsqueeze(-1) * short.unsqueeze(-2)).flatten(1)
-        return found
+            outer = (outer.unsqueeze(-1) * short.unsqueeze(-2)).flatten(1)
+        return outer
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
         """A missing modality leaves the products of the others."""

@@ -60,10 +60,10 @@ class Ordinal(Head):
         means = members @ answers
         spread = np.sqrt(np.maximum(members @ np.square(answers) - np.square(means), 0))
         mean = average(means, shares)
-        said = classification(self.task, members, shares)
+        prediction = classification(self.task, members, shares)
         return TaskPrediction(
             task=self.task,
-            members=said.members,
+            members=prediction.members,
             mean=mean.astype(np.float32),
             epistemic=np.sqrt(average(np.square(means - mean), shares)).astype(np.float32),
             aleatoric=average(spread, shares).astype(np.float32),

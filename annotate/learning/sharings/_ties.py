@@ -16,7 +16,7 @@ def ties(towers: nn.ModuleDict) -> Ties:
     for tower, module in towers.items():
         for name, parameter in module.named_parameters():
             owners.setdefault(name, {}).setdefault(id(parameter), tower)
-    return {name: tuple(found.values()) for name, found in owners.items() if len(found) > 1}
+    return {name: tuple(tied.values()) for name, tied in owners.items() if len(tied) > 1}
 
 
 def stacked(towers: nn.ModuleDict, tied: Ties) -> Mapping[str, Tensor]:

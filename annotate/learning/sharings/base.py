@@ -109,10 +109,10 @@ class Tower(nn.Module):
     def forward(self, inputs: Inputs) -> dict[str, Tensor]:
         """(n, hidden) by modality, ``M`` among them where they are fused."""
         representations = {key: self.encode(key, inputs) for key in self.encoders}
-        found = {key: representation.vector for key, representation in representations.items()}
+        vectors = {key: representation.vector for key, representation in representations.items()}
         if self.fusion is not None:
-            found[Modality.MULTIMODAL.value] = self.fusion(representations, inputs)
-        return found
+            vectors[Modality.MULTIMODAL.value] = self.fusion(representations, inputs)
+        return vectors
 
     def encode(self, key: str, inputs: Inputs) -> Representation:
         """The representation of one modality after the shared layer."""

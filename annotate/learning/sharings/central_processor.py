@@ -116,8 +116,8 @@ class CentralProcessor(Sharing):
     def _found(self, masks: list[Tensor]) -> Tensor:
         """(n, tasks, entries) what each token may look at; `masks` (n, entries) by modality."""
         reads = self.get_buffer("reads")
-        seen = [mask[:, None, :] & reads[:, i, None] for i, mask in enumerate(masks)]
-        return torch.cat(seen, dim=-1)
+        visible = [mask[:, None, :] & reads[:, i, None] for i, mask in enumerate(masks)]
+        return torch.cat(visible, dim=-1)
 
 
 class _Cache(NamedTuple):

@@ -56,14 +56,14 @@ class CrossStitch(TowerPerTask):
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """Layer by layer, all tasks at once."""
-        found: dict[str, dict[str, Representation]] = {task.id: {} for task in self.tasks}
+        encoded: dict[str, dict[str, Representation]] = {task.id: {} for task in self.tasks}
         for modality, tasks in self.seen_by.items():
             for task, representation in zip(tasks, self._encode(modality, tasks, inputs), strict=True):
-                found[task.id][modality] = representation
-        fused = [self._fusion(task)(found[task.id], inputs) for task in self.fused]
+                encoded[task.id][modality] = representation
+        fused = [self._fusion(task)(encoded[task.id], inputs) for task in self.fused]
         vectors = dict(zip((t.id for t in self.fused), self._mix("fusion", fused), strict=True))
         representations = {
-            t.id: vectors[t.id] if t in self.fused else found[t.id][t.modality.value].vector
+            t.id: vectors[t.id] if t in self.fused else encoded[t.id][t.modality.value].vector
             for t in self.tasks
         }
         return Shared(representations, self.together(representations), nothing(inputs))
@@ -99,8 +99,8 @@ class CrossStitch(TowerPerTask):
             Representation(v, s, c.mask) for v, s, c in zip(vectors, states, representations, strict=True)
         ]
 
-    def _mix(self, name: str, found: list[Tensor]) -> list[Tensor]:
-        return self.stitches[name](found) if name in self.stitches else found
+    def _mix(self, name: str, vectors: list[Tensor]) -> list[Tensor]:
+        return self.stitches[name](vectors) if name in self.stitches else vectors
 
 
 class Stitch(nn.Module):

@@ -78,12 +78,12 @@ class _Bank(nn.Module):
     def forward(self, inputs: Inputs) -> dict[str, Tensor]:
         """(n, hidden) by modality."""
         representations = {m: encoder(inputs.frames(m)) for m, encoder in self.encoders.items()}
-        found: dict[str, Tensor] = {
+        vectors: dict[str, Tensor] = {
             m: representation.vector * inputs.present(m) for m, representation in representations.items()
         }
         if self.fusion is not None:
-            found[M] = self.fusion(representations, inputs)
-        return found
+            vectors[M] = self.fusion(representations, inputs)
+        return vectors
 
 
 class _Decoder(nn.Module):

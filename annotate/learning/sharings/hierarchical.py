@@ -78,11 +78,11 @@ class Hierarchical(Sharing):
 
     def _levels(self, representation: Tensor) -> Tensor:
         """(layers, ...) the representation after each layer."""
-        found = []
+        levels = []
         for layer in self.trunk:
             representation = layer(representation)
-            found.append(representation)
-        return torch.stack(found)
+            levels.append(representation)
+        return torch.stack(levels)
 
     def _at(self, modality: str, levels: Tensor) -> Tensor:
         """That after the layer of the tasks of `modality`."""

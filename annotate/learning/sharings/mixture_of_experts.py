@@ -55,13 +55,13 @@ class MixtureOfExperts(Sharing):
         stacked = torch.stack(list(representations.values()))
         gates, load = self.gate(stacked)
         deeper = (stacked + mixture(gates, self.experts(stacked))) * present
-        found = dict(zip(representations, deeper.unbind(0), strict=True))
+        vectors = dict(zip(representations, deeper.unbind(0), strict=True))
         uneven = unevenness((gates * present).flatten(0, 1).sum(0)) + unevenness(
             (load * present).flatten(0, 1).sum(0)
         )
         return Shared(
-            {task.id: found[task.modality.value] for task in self.tasks},
-            found[Modality.MULTIMODAL.value],
+            {task.id: vectors[task.modality.value] for task in self.tasks},
+            vectors[Modality.MULTIMODAL.value],
             nothing(inputs) + self.options.balance * uneven,
         )
 
@@ -81,10 +81,10 @@ class SparseGate(nn.Module):
         (..., experts) how probably noise drawn anew would leave an expert among the chosen (load)."""
         clean = self.clean(representation)
         spread = functional.softplus(self.loudness(representation)) + 1e-2
-        said = clean + torch.randn_like(clean) * spread if self.training else clean
-        best, places = said.topk(self.active + 1, dim=-1)
+        logits = clean + torch.randn_like(clean) * spread if self.training else clean
+        best, places = logits.topk(self.active + 1, dim=-1)
         weights = best[..., :-1].softmax(dim=-1)
-        gates = torch.zeros_like(said).scatter(-1, places[..., :-1], weights)
+        gates = torch.zeros_like(logits).scatter(-1, places[..., :-1], weights)
         # To be chosen, one of the chosen has to beat the first that was left out, the others the last chosen.
         to_beat = torch.where(gates > 0, best[..., -1:], best[..., -2:-1])
         return gates, torch.special.ndtr((clean - to_beat) / spread)

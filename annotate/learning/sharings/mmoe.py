@@ -49,11 +49,11 @@ class Mmoe(Sharing):
         answers = {
             m: self.experts(representations[m]) for m in {task.modality.value: None for task in self.tasks}
         }
-        found = {}
+        mixed = {}
         for task in self.tasks:
             representation = representations[task.modality.value]
             gates = self.gates[key(task)](representation).softmax(dim=-1)
-            found[task.id] = representation + mixture(gates, answers[task.modality.value])
+            mixed[task.id] = representation + mixture(gates, answers[task.modality.value])
             if task.modality is not Modality.MULTIMODAL:
-                found[task.id] = found[task.id] * inputs.present(task.modality.value)
-        return Shared(found, representations[Modality.MULTIMODAL.value], nothing(inputs))
+                mixed[task.id] = mixed[task.id] * inputs.present(task.modality.value)
+        return Shared(mixed, representations[Modality.MULTIMODAL.value], nothing(inputs))

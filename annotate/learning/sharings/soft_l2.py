@@ -48,8 +48,8 @@ class SoftL2(TowerPerTask):
         used, distance = self.held()
         representations = {}
         for task in self.tasks:
-            found = functional_call(self.tower(task), used[key(task)], (inputs,))
-            representations[task.id] = found[task.modality.value]
+            vectors = functional_call(self.tower(task), used[key(task)], (inputs,))
+            representations[task.id] = vectors[task.modality.value]
         penalty = nothing(inputs) + self.options.strength * distance
         return Shared(representations, self.together(representations), penalty)
 

@@ -65,8 +65,8 @@ def trace_norms(stacks: Iterable[Tensor]) -> Tensor | float:
     """
     total: Tensor | float = 0.0
     products = sorted((_products(stack) for stack in stacks), key=len)
-    for _, found in groupby(products, key=len):
-        squares = torch.linalg.eigvalsh(torch.stack(list(found)))
+    for _, group in groupby(products, key=len):
+        squares = torch.linalg.eigvalsh(torch.stack(list(group)))
         total = total + (squares.clamp(min=0) + SMOOTH).sqrt().sum()
     return total
 

@@ -70,13 +70,13 @@ class Sparse(Sharing):
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
         """Each task through its own part."""
-        found = {
+        vectors = {
             task.id: self._code(i, task.modality.value, inputs)
             for i, task in enumerate(self.tasks)
             if task.id in self.attended
         }
-        idle = torch.zeros_like(next(iter(found.values())))
-        representations = {task.id: found.get(task.id, idle) for task in self.tasks}
+        idle = torch.zeros_like(next(iter(vectors.values())))
+        representations = {task.id: vectors.get(task.id, idle) for task in self.tasks}
         fused = [representations[task.id] for task in self.tasks if task.modality.value == M]
         whole = torch.stack(fused).mean(dim=0) if fused else self.reader(inputs, M)
         return Shared(representations, whole, nothing(inputs))
@@ -126,15 +126,15 @@ class Sparse(Sharing):
     def overlap(self) -> Mapping[tuple[str, str], float]:
         """By pair of task ids: of the weights that both pass by, the share of those that either keeps which
         both keep (intersection over union)."""
-        found = {}
+        shares = {}
         for (i, one), (j, other) in combinations(enumerate(self.tasks), 2):
             both = either = 0
             for name in self.pruned:
                 a, b = self.mask(name)[i], self.mask(name)[j]
                 if self._reads(one.modality.value, name) and self._reads(other.modality.value, name):
                     both, either = both + int((a & b).sum()), either + int((a | b).sum())
-            found[one.id, other.id] = both / max(either, 1)
-        return found
+            shares[one.id, other.id] = both / max(either, 1)
+        return shares
 
     def notes(self) -> Sequence[str]:
         """How much is left, and how much of it tasks have in common."""

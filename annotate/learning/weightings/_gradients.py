@@ -16,8 +16,10 @@ def task_gradients(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]
         if not bool(present[:, task].any()):
             rows.append(None)
             continue
-        found = torch.autograd.grad(losses[:, task].sum(), parameters, retain_graph=True, allow_unused=True)
-        flat = [torch.zeros_like(p) if g is None else g for g, p in zip(found, parameters, strict=True)]
+        gradients = torch.autograd.grad(
+            losses[:, task].sum(), parameters, retain_graph=True, allow_unused=True
+        )
+        flat = [torch.zeros_like(p) if g is None else g for g, p in zip(gradients, parameters, strict=True)]
         rows.append(torch.cat([g.flatten(1) for g in flat], dim=1))
     size = sum(p[0].numel() for p in parameters)
     empty = losses.new_zeros(losses.shape[0], size)
@@ -33,10 +35,12 @@ def used_by_most(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]) 
     counts = [0] * len(parameters)
     for task in range(losses.shape[1]):
         if bool(present[:, task].any()):
-            found = torch.autograd.grad(
+            gradients = torch.autograd.grad(
                 losses[:, task].sum(), parameters, retain_graph=True, allow_unused=True
             )
-            counts = [n + int(g is not None and bool(g.any())) for n, g in zip(counts, found, strict=True)]
+            counts = [
+                n + int(g is not None and bool(g.any())) for n, g in zip(counts, gradients, strict=True)
+            ]
     most = max(counts, default=0)
     return [n == most > 1 for n in counts]
 

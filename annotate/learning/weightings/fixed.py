@@ -39,9 +39,9 @@ class Fixed(Weighting):
 
     def __init__(self, tasks: Sequence[Task], members: int, options: Any) -> None:
         super().__init__(tasks, members, options)
-        said = {m: float(getattr(options, m.value)) for m in Modality}
+        by_modality = {m: float(getattr(options, m.value)) for m in Modality}
         self.register_buffer(
-            "weights", torch.tensor([said[task.modality] for task in tasks]), persistent=False
+            "weights", torch.tensor([by_modality[task.modality] for task in tasks]), persistent=False
         )
 
     def forward(self, losses: Tensor, present: Tensor) -> Tensor:
