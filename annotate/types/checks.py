@@ -1,4 +1,4 @@
-"""What a check may know of a sample, and what it says about it."""
+"""What a check reads of a sample, and the result that it returns."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from annotate.types.speech import Segment
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in a picture; all four are shares of the picture's width and height, 0 to 1."""
+    """A rectangle in a frame; all four values are shares of the frame's width or height, 0 to 1."""
 
     left: float
     top: float
@@ -20,59 +20,59 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class FrameSample:
-    """What was measured in one frame of a clip; about twelve frames a second are sampled."""
+    """Measurements of one frame of a clip; about twelve frames per second are sampled."""
 
     time_us: int
-    """From the video's start."""
+    """Microseconds from the start of the video."""
     brightness: float
     """Mean, 0 (black) to 1."""
     contrast: float
     """Standard deviation of the brightness, 0 to 0.5."""
     change: float | None = None
-    """Mean absolute difference in brightness from the sampled frame before, 0 to 1, in that of 8 x 8
-    blocks of the frame that changed most; None for the first."""
+    """Largest mean absolute difference in brightness to the previous sampled frame, 0 to 1, over 8 x 8 blocks
+    of the frame; None for the first frame."""
     faces: tuple[Box, ...] | None = None
-    """The largest first; None where the frame was not searched for faces."""
+    """Largest first; None if the frame was not searched for faces."""
     mouth: float | None = None
-    """How much the mouth of the largest face moved since the sampled frame before, 80 ms earlier, 0 to
-    1; None where unknown."""
+    """Movement of the mouth of the largest face since the previous sampled frame, 80 ms earlier, 0 to 1; None
+    if unknown."""
     onscreen_text: tuple[Box, ...] | None = None
-    """A box around each line of burnt-in text; None where the frame was not searched for text."""
+    """A box around each line of burnt-in text; None if the frame was not searched for text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything a check may know of one sample."""
+    """Everything that a check may read of one sample."""
 
     segment: Segment
     wave: NDArray[np.float32]
-    """(samples,) of the sample alone, 16 kHz mono in [-1, 1]."""
+    """(samples,) audio of the sample alone, 16 kHz mono in [-1, 1]."""
     speech: tuple[tuple[int, int], ...]
-    """Where a voice was heard, in microseconds from the video's start."""
+    """Voice activity: (start, end) in microseconds from the start of the video."""
     frame_samples: tuple[FrameSample, ...] = ()
-    """In order; few, or those of key pictures only, when the clip was cut without decoding it."""
+    """In order; only a few, or only keyframes, if the clip was cut without decoding."""
     noise: float = 0.0
-    """Root mean square of the video's own background, between the voices."""
+    """Root mean square of the video's background noise, between stretches of speech."""
     language: str = ""
-    """Of the transcript, when its source tells."""
+    """Language of the transcript, if its source states it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a measured value must be for its sample to be used. Nothing said means: anything goes."""
+    """Bounds that a measured value must satisfy for its sample to be used; without bounds, any value does."""
 
     min: float | None = None
     max: float | None = None
     allow: tuple[str, ...] = ()
-    """Of a value that is a word: those that pass; empty means all."""
+    """Words that pass, for a value that is a word; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check measured on a sample, and what its rule says about it."""
+    """The value that a check measured on a sample, and whether its rule accepts it."""
 
     name: str
     value: float | str | None
-    """None where it could not be told; that passes."""
+    """None if it could not be measured; that passes."""
     passed: bool
     reason: str = ""

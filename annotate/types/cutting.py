@@ -1,4 +1,4 @@
-"""What a worker is given to cut a video, and what it gives back."""
+"""The input of a worker that cuts a video, and its result."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -9,29 +9,29 @@ from typing import Any
 from annotate.types.speech import LengthRules, Segment, Transcript, TranscriptOptions
 
 JOINED_SPEECH = "joined_speech_us"
-"""Fact of a video: stretches of speech (start, end) too short to stand alone, which a neighbour took in."""
+"""Fact of a video: (start, end) of speech that was too short for a sample and was merged into a neighbour."""
 
 
 class VideoStatus(StrEnum):
-    """What became of a source file."""
+    """The outcome of ingesting a source file."""
 
     OK = "ok"
     """It has samples, though rules may reject them."""
     REJECTED = "rejected"
-    """It was read, but holds no utterance; the reason says why."""
+    """It was read but has no utterance; see the reason."""
     FAILED = "failed"
-    """It could not be read or cut; the reason says why."""
+    """It could not be read or cut; see the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcribing:
-    """How videos without a transcript are transcribed by a machine. An empty `model` means: not at all."""
+    """Speech recognition for videos without a transcript; off if `model` is empty."""
 
     engine: str = "faster-whisper"
     model: str = ""
     """Path of a folder, or a name that the engine knows."""
     language: str = ""
-    """Two-letter code; empty: found by the engine."""
+    """Two-letter code; empty: detected by the engine."""
     device: str = "auto"
 
 
@@ -40,26 +40,26 @@ class CutPlan:
     """Every setting that a worker needs to cut a video."""
 
     segmenter: str = "silero-vad"
-    """For videos without a transcript by people."""
+    """Segmenter of videos without a human transcript."""
     segmenter_with_transcript: str = "subtitles"
     vad_preset: str = "near"
     """How far the microphone is: ``near`` or ``far``."""
     lengths: LengthRules = field(default_factory=LengthRules)
     cut: str = "exact"
-    """``exact`` encodes anew; ``copy`` copies packets behind an edit list."""
+    """``exact`` encodes again; ``copy`` copies packets behind an edit list."""
     hide_subtitles: bool = False
-    """Blur what looks like burnt-in text in the silent clip."""
+    """Blur burnt-in text in the silent clip."""
     read_subtitles: bool = False
-    """Take burnt-in text for the transcript of samples that have none."""
+    """Use burnt-in text as the transcript of samples that have none."""
     transcribing: Transcribing = Transcribing()
     guess_speakers: bool = True
-    """Tell voices apart by ear where nobody named them."""
+    """Cluster unnamed speakers by voice."""
     transcripts: TranscriptOptions = field(default_factory=TranscriptOptions)
 
     def decides(self) -> dict[str, Any]:
-        """What other samples or files follow from, JSON-able: another value, and videos are cut again.
+        """The settings that the samples and files depend on, JSON-able; if they change, videos are cut again.
 
-        Where a machine transcribes is no part of it, nor how while it transcribes nothing.
+        The device of speech recognition is left out, and all its settings while it is off.
         """
         settings = asdict(self)
         transcribing = settings.pop("transcribing")
@@ -72,18 +72,19 @@ class CutPlan:
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A sample that somebody corrected by hand, as a worker has to cut it."""
+    """A manually corrected sample, as a worker has to cut it."""
 
     segment: Segment
     keeps_text: bool
-    """Its text was corrected; otherwise that of the same cut in the present transcript counts."""
+    """Whether its text was corrected; else the text of the same cut in the current transcript is used."""
     language: str = ""
-    """Two-letter code of its transcript, when it is known."""
+    """Two-letter code of its transcript, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoJob:
-    """One video to be cut by a worker. Everything it needs, so that it opens no database and no settings."""
+    """One video to cut, with everything that a worker needs, so that it reads neither database nor
+    settings."""
 
     path: Path
     sha256: str
@@ -95,17 +96,17 @@ class VideoJob:
     store: str = ""
     """URL of the media root that finished files are sent to; empty: the media folder itself."""
     source: str = ""
-    """URL that `path` was fetched from, and can be again where `path` does not exist; empty: from nowhere."""
+    """URL that `path` was fetched from, and can be fetched from again if it does not exist; empty: none."""
     sidecar_source: str = ""
-    """The same of `sidecar`."""
+    """The same for `sidecar`."""
     transcript: Transcript | None = None
-    """What a table that serves many videos says of this one; counts instead of `sidecar`."""
+    """Transcript of this video from a table of many videos; used instead of `sidecar`."""
     corrected: tuple[Corrected, ...] = ()
-    """Samples that somebody corrected by hand: they are cut exactly so, whatever the segmenter finds."""
+    """Manually corrected samples, which are cut as they are, whatever the segmenter returns."""
     taken: tuple[tuple[int, int], ...] = ()
     """(start, end) in microseconds, ordered and disjoint: nothing but corrected samples is cut there."""
     only_corrected: bool = False
-    """Cut the corrected samples and nothing else, their ends moved to the nearest pictures as in any cut."""
+    """Cut only the corrected samples; their ends are moved to the nearest frames, as in any cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,31 +116,31 @@ class PreparedSample:
     id: str
     segment: Segment
     transcript_origin: str
-    """That of its transcript, or empty when there is none."""
+    """Origin of its transcript; empty if there is none."""
     media_sha256: Mapping[str, str]
-    """By pass (A, V, M): hash of the file."""
+    """Hash of the file by pass (A, V, M)."""
     measures: Mapping[str, float | str | None]
-    """By check: what it measured; None where it could not tell."""
+    """Measured value by check; None if it could not be measured."""
     speaker: str = ""
-    """Who talks, as far as the video itself tells; empty when it does not."""
+    """Speaker, if the video or its transcript names one; else empty."""
     speaker_origin: str = ""
     """``transcript``, ``voice`` (guessed from the sound) or empty."""
     audio_fingerprint: tuple[int, ...] = ()
-    """Numbers that two recordings of the same sound share many of."""
+    """Hashes; two recordings of the same sound share many of them."""
     keeps_text: bool = False
-    """Its text and speaker are those that are stored already, because it was corrected by hand."""
+    """Keep the stored text and speaker, because they were corrected by hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoOutcome:
-    """What a worker made of one video."""
+    """The result of cutting one video."""
 
     sha256: str
     status: VideoStatus
     reason: str
-    """Short code, such as ``broken``, ``no-audio`` or ``no-speech``; empty when all is well."""
+    """Short code, such as ``broken``, ``no-audio`` or ``no-speech``; empty if all is well."""
     detail: str
-    """What a person needs to understand the reason."""
+    """Explanation of the reason, for people."""
     facts: Mapping[str, object]
-    """Duration, streams, codecs, rotation: what the probe found. JSON-able."""
+    """Result of the probe: duration, streams, codecs, rotation. JSON-able."""
     samples: tuple[PreparedSample, ...]

@@ -12,7 +12,7 @@ from annotate.types.tasks import Label, Modality, Task
 
 
 class Split(StrEnum):
-    """Fixed per group (what hangs together by speaker, episode or repeat) at ingest; never changed."""
+    """Split of a sample, which is given per group: speaker, episode, video and duplicates."""
 
     TRAIN = "train"
     VALID = "valid"
@@ -21,12 +21,12 @@ class Split(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SampleMedia:
-    """Where the files of one sample lie. What a pass may not show is absent from its file."""
+    """Paths of the files of one sample. What a pass may not show is absent from its file."""
 
     clip: Path
     """Picture and sound (mp4, H.264 + AAC): the multimodal pass."""
     audio: Path
-    """16 kHz mono wav without picture: the audio pass, and what features are taken from."""
+    """16 kHz mono wav without picture: the audio pass, and the input of audio features."""
     silent: Path
     """The clip without its audio stream: the vision pass."""
 
@@ -41,18 +41,18 @@ class SampleMedia:
         )
 
     def of(self, modality: Modality) -> Path:
-        """The one file that the pass A, V or M shows."""
+        """The file that the pass A, V or M shows."""
         files = {Modality.AUDIO: self.audio, Modality.VISION: self.silent, Modality.MULTIMODAL: self.clip}
         return files[modality]
 
     def complete(self) -> bool:
-        """Whether all three are there."""
+        """Whether all three files exist."""
         return all(path.exists() for path in (self.clip, self.audio, self.silent))
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSource:
-    """What a feature extractor may look at for one sample."""
+    """The input of a feature extractor for one sample."""
 
     sample_id: str
     media: SampleMedia
@@ -74,19 +74,19 @@ class DatasetRow:
     start_us: int
     end_us: int
     labels: Mapping[str, Label]
-    """By task id; every required task is there."""
+    """By task id; every required task is present."""
     media: SampleMedia
     judged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By pass that shows text (T, M): the different texts that the counted answers were given to, sorted."""
+    """By pass that shows text (T, M): the different texts that raters judged, sorted."""
     speaker_guessed: bool = False
-    """The speaker was told by ear, apart from others in the same video only."""
+    """Whether the speaker was clustered by voice, which separates speakers within a video only."""
     imported: frozenset[str] = frozenset()
-    """Ids of the tasks whose labels rest on imported answers: nobody here knows how those were given."""
+    """Ids of the tasks whose labels come from imported answers, given under unknown conditions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What an exporter writes: rows ordered by (video_id, clip_id), and a way to their features."""
+    """The input of an exporter: rows ordered by (video_id, clip_id), and readers of their features."""
 
     name: str
     tasks: tuple[Task, ...]

@@ -1,4 +1,4 @@
-"""What a round ranks and asks: a model's predictions for the pool, and what was chosen of it."""
+"""What a query strategy reads and returns: the pool with the model's predictions, and its selection."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,31 +17,31 @@ class Role(StrEnum):
     ACTIVE = "active"
     """Chosen by the query strategy from train."""
     AUDIT = "audit"
-    """Drawn uniformly from the train pool, never trained on: what promises are checked with."""
+    """Drawn uniformly from the train pool and never trained on; promises are verified on these."""
     HOLDOUT = "holdout"
-    """A valid or test sample, drawn uniformly: what scores are measured with."""
+    """A valid or test sample, drawn uniformly; scores are computed on these."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskPrediction:
-    """What the ensemble says about one task for the n samples of a pool."""
+    """The ensemble's prediction of one task for the n samples of a pool."""
 
     task: Task
     members: NDArray[np.float32]
-    """(members, n, answers) probability of each answer, rows sum to one. For a regression task it is
-    the predictive normal of each member, integrated over the cell around each answer. For a multilabel
-    task it is the probability that each answer is ticked, apart from the others: rows have any sum."""
+    """(members, n, answers) probability of each answer; rows sum to one. For a regression task it is the
+    predictive normal of each member, integrated over the cell around each answer. For a multilabel task it is
+    the independent probability that each answer is ticked, so rows have any sum."""
     mean: NDArray[np.float32]
-    """(n,) expected value of a regression task on its own scale; the index of the likeliest class; of a
-    multilabel task the number of answers that are `ticked`."""
+    """(n,) regression: expected value on the task's own scale; classification: index of the likeliest class;
+    multilabel: number of answers that are `ticked`."""
     epistemic: NDArray[np.float32]
     """(n,) regression: standard deviation between members; classification: mutual information in nats;
-    multilabel: that of each answer, summed."""
+    multilabel: the sum over the answers."""
     aleatoric: NDArray[np.float32]
     """(n,) regression: standard deviation of the noise; classification: mean entropy of a member in nats;
-    multilabel: that of each answer, summed."""
+    multilabel: the sum over the answers."""
     shares: NDArray[np.float64] | None = None
-    """(members,) how much each member's word counts, summing to one; None: equally."""
+    """(members,) weights of the members, which sum to one; None: equal weights."""
 
     @property
     def probs(self) -> NDArray[np.float32]:
@@ -49,14 +49,16 @@ class TaskPrediction:
         return np.asarray(self.average(self.members), np.float32)
 
     def average(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The mean over the members, which stand in front of `values`."""
+        """The weighted mean over the members, the first axis of `values`."""
         if self.shares is None:
             return values.mean(axis=0)
-        return np.tensordot(self.shares.astype(values.dtype), values, axes=1)  # else a copy twice as wide
+        return np.tensordot(
+            self.shares.astype(values.dtype), values, axes=1
+        )  # float64 weights would copy to float64
 
     @property
     def ticked(self) -> NDArray[np.bool_]:
-        """(n, answers) of a multilabel task: what is at least as likely ticked as not."""
+        """(n, answers) for a multilabel task: answers that are ticked with a probability of at least ½."""
         return np.asarray(self.probs >= 0.5)
 
     def of(self, rows: Sequence[int] | NDArray[np.intp]) -> "TaskPrediction":
@@ -71,7 +73,7 @@ class TaskPrediction:
         )
 
     def and_of(self, other: "TaskPrediction") -> "TaskPrediction":
-        """The same for these samples and, behind them, for those of another prediction by the same model."""
+        """The predictions of these samples, followed by those of another prediction by the same model."""
         return TaskPrediction(
             self.task,
             np.concatenate([self.members, other.members], axis=1),
@@ -86,28 +88,28 @@ class Requirement(StrEnum):
     """What a query strategy reads beyond the embeddings."""
 
     MODEL = "model"
-    """Predictions, `Pool.predictions`."""
+    """`Pool.predictions`."""
     REPRESENTATIONS = "codes"
-    """What the heads of the network read, `Pool.representations`; only a model has them."""
+    """`Pool.representations`: the inputs of the network's heads."""
     LABELS = "labels"
-    """What people said and the model says of the labelled samples: the rest of `LabeledSet`."""
+    """Labels and predictions of the labelled samples: the rest of `LabeledSet`."""
     VOTES = "votes"
-    """What each rater said, one by one: `Pool.votes` and `LabeledSet.votes`."""
+    """Every single answer of a rater: `Pool.votes` and `LabeledSet.votes`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """Single answers of raters to one task, of some of the samples; each array (votes,)."""
+    """Single answers of raters to one task; each array is (votes,)."""
 
     rows: NDArray[np.intp]
-    """Positions of the samples, in the pool or among the known."""
+    """Positions of the samples in the pool or in the labelled set."""
     raters: NDArray[np.intp]
-    """The same person has the same number, in the pool and among the known."""
+    """Indices of the raters; a person has the same one in the pool and in the labelled set."""
     answers: NDArray[np.intp]
-    """Numbers of classes."""
+    """Indices of classes."""
 
     def of(self, rows: NDArray[np.intp]) -> "Votes":
-        """Those of some of the samples, by their places there."""
+        """The votes on some of the samples; `rows` of the result are positions in `rows`."""
         order = np.argsort(rows, kind="stable")
         at = np.minimum(np.searchsorted(rows, self.rows, sorter=order), max(len(rows) - 1, 0))
         places = order[at] if len(rows) else at
@@ -117,19 +119,19 @@ class Votes:
 
 @dataclass(frozen=True, slots=True)
 class LabeledSet:
-    """The train samples that are labelled or asked already: what need not be learned again."""
+    """The train samples that are labelled or asked already."""
 
     embeddings: NDArray[np.float32]
-    """(m, d)"""
+    """(m, d) as `Pool.embeddings`."""
     representations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """By task id: (m, hidden) as `Pool.representations`."""
+    """(m, hidden) by task id, as `Pool.representations`."""
     predictions: Mapping[str, TaskPrediction] = field(default_factory=dict)
-    """By task id, of the m samples; the model was trained on many of them."""
+    """By task id, for the m samples; the model was trained on many of them."""
     labels: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """By task id: (m,) values on the scale, or indices of classes; of a multilabel task (m, answers) of 1 and
-    0. NaN where nothing is labelled."""
+    """By task id: (m,) values on the scale or class indices; for a multilabel task (m, answers) of 1 and 0.
+    NaN: no label."""
     votes: Mapping[str, Votes] = field(default_factory=dict)
-    """By task id, when a strategy needs them."""
+    """By task id; empty unless the strategy needs them."""
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -137,41 +139,41 @@ class LabeledSet:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The candidates of a round, ordered by sample id, as a query strategy sees them."""
+    """The candidates of a round, ordered by sample id, as a query strategy reads them."""
 
     sample_ids: NDArray[np.str_]
     """(n,)"""
     predictions: Mapping[str, TaskPrediction]
     """By task id; empty while no model exists (cold start)."""
     missing: Mapping[str, NDArray[np.bool_]]
-    """By task id: (n,) True where the label is still missing, so a question would be worth something."""
+    """By task id: (n,) True where the label is missing, so that a question would be useful."""
     embeddings: NDArray[np.float32]
-    """(n, d) what distances are measured in: the fused representation, or scaled features at cold start."""
+    """(n, d) for distances between samples: the fused representation, or scaled features at cold start."""
     known: LabeledSet
     representations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """By task id: (n, hidden) what the task's head reads; tasks that read the same have the same array. Empty
-    unless the strategy needs them."""
+    """By task id: (n, hidden) the inputs of the task's head; tasks whose heads read the same share one array.
+    Empty unless the strategy needs them."""
     groups: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
-    """By ``speaker`` and ``video``: (n,) samples of the same one have the same number."""
+    """By ``speaker`` and ``video``: (n,) index of the speaker or video of each sample."""
     device: str = "cpu"
-    """Where a strategy may compute what is worth it."""
+    """Device that a strategy may use for large computations."""
     votes: Mapping[str, Votes] = field(default_factory=dict)
-    """By task id: what was said of candidates that may be asked again; only for who needs it."""
+    """By task id: answers about candidates that may be asked again; empty unless the strategy needs them."""
 
     def __len__(self) -> int:
         return len(self.sample_ids)
 
     def asked(self) -> list[str]:
-        """Ids of the tasks that a label is missing of and that the model knows, sorted: the order in which
-        the settings name them decides nothing."""
+        """Ids of the tasks that the model predicts and that lack a label of some candidate, sorted, so that
+        the order in the settings has no effect."""
         return sorted(t for t, wanted in self.missing.items() if wanted.any() and t in self.predictions)
 
     def unknown(self) -> bool:
-        """Whether labels are missing, and the model knows none of their tasks."""
+        """Whether labels are missing, but the model predicts none of their tasks."""
         return not self.asked() and any(wanted.any() for wanted in self.missing.values())
 
     def of(self, rows: NDArray[np.intp]) -> "Pool":
-        """The same for some of the candidates, in this order."""
+        """The pool of some of the candidates, in this order."""
         return replace(
             self,
             sample_ids=self.sample_ids[rows],
@@ -184,13 +186,13 @@ class Pool:
         )
 
     def of_kinds(self, kinds: Collection[Kind]) -> "Pool":
-        """The same with tasks of these kinds only."""
+        """The pool with tasks of these kinds only."""
         fitting = {t: p for t, p in self.predictions.items() if p.task.dimension.kind in kinds}
         missing = {t: wanted for t, wanted in self.missing.items() if t in fitting}
         return replace(self, predictions=fitting, missing=missing)
 
     def knowing(self, rows: NDArray[np.intp]) -> LabeledSet:
-        """What is known, and behind it some of the candidates, of which nobody has said anything yet."""
+        """The labelled set, followed by these candidates as if they were asked, without labels."""
         known, some = self.known, self.of(rows)
         added: dict[int, NDArray[np.float32]] = {}
         read = [task_id for task_id in known.representations if task_id in self.representations]
@@ -198,24 +200,23 @@ class Pool:
             if id(self.representations[task_id]) not in added:
                 both = [known.representations[task_id], some.representations[task_id]]
                 added[id(self.representations[task_id])] = np.concatenate(both)
-        believed = {t: p for t, p in known.predictions.items() if t in some.predictions}
+        predicted = {t: p for t, p in known.predictions.items() if t in some.predictions}
         return LabeledSet(
             np.concatenate([known.embeddings, some.embeddings]),
             {task_id: added[id(self.representations[task_id])] for task_id in read},
-            {t: said.and_of(some.predictions[t]) for t, said in believed.items()},
-            {t: np.concatenate([said, _nothing(len(rows), said)]) for t, said in known.labels.items()},
+            {t: p.and_of(some.predictions[t]) for t, p in predicted.items()},
+            {
+                t: np.concatenate([labels, np.full((len(rows), *labels.shape[1:]), np.nan)])
+                for t, labels in known.labels.items()
+            },
             known.votes,
         )
-
-
-def _nothing(count: int, like: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.full((count, *like.shape[1:]), np.nan)
 
 
 def rows_of(
     representations: Mapping[str, NDArray[np.float32]], rows: NDArray[np.intp]
 ) -> dict[str, NDArray[np.float32]]:
-    """Tasks that have the same array still have the same one."""
+    """The arrays restricted to `rows`; tasks that shared an array still share one."""
     taken: dict[int, NDArray[np.float32]] = {}
     for representation in representations.values():
         if id(representation) not in taken:
@@ -225,11 +226,11 @@ def rows_of(
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The chosen samples, those to ask for first in front."""
+    """The chosen samples, the first to ask first."""
 
     indices: NDArray[np.intp]
-    """(k,) positions in the pool, each at most once."""
+    """(k,) different positions in the pool."""
     scores: NDArray[np.float64]
-    """(k,) higher means ask sooner."""
+    """(k,) higher: ask sooner."""
     inclusion_probabilities: NDArray[np.float64] | None = None
-    """(k,) how likely each was to be drawn, where the strategy draws and knows; else None."""
+    """(k,) for strategies that draw at random and know these probabilities; else None."""

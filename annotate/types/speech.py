@@ -1,4 +1,4 @@
-"""What is said in a video, by whom and when, down to the utterances that become samples."""
+"""Transcripts, speakers and segments of a video."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ class Word:
     start_us: int
     end_us: int
     guessed: bool = False
-    """Nobody gave its times: they were interpolated between its neighbours."""
+    """Whether its times were interpolated between its neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Cue:
     text: str
     """Normalised: composed form (NFC), no markup, single spaces."""
     raw: str = ""
-    """As it stood in the file."""
+    """The text as in the file."""
     speaker: str = ""
     words: tuple[Word, ...] = ()
-    """In order; empty when the source knows no times of words."""
+    """In order; empty if the source has no word times."""
     where: str = field(default="", compare=False, repr=False)
-    """Where it stands in its file, such as ``line 12``; empty when that is not known."""
+    """Its location in the file, such as ``line 12``; empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,43 +48,44 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What is said in a video, and when."""
+    """The transcript of a video."""
 
     cues: tuple[Cue, ...]
     """Ordered by start; those of different speakers may overlap."""
     origin: str
     """``subtitles``, ``transcript``, ``asr`` or ``ocr``."""
     language: str = ""
-    """Two-letter code (ISO 639-1) when the source tells it, else empty."""
+    """Two-letter code (ISO 639-1) if the source states it, else empty."""
     notes: tuple[str, ...] = ()
-    """One sentence for each kind of cue that could not be used, or thing that had to be guessed."""
+    """One sentence for each kind of cue that could not be used and each assumption that was made."""
     dropped: tuple[Dropped, ...] = ()
-    """What stands in the file and could not be read."""
+    """Parts of the file that could not be read."""
     file: str = ""
-    """Name of the file, as its owner knows it."""
+    """Name of the file."""
     whole_numbers: str = ""
-    """``table``, or ``whisper`` for one with its columns, when all times of a table are whole numbers.
+    """``table`` (``whisper`` for one with Whisper's columns) if all times of a table are whole numbers.
 
-    They are given as seconds and may mean milliseconds: the length of the video tells."""
+    They are read as seconds but may be milliseconds, which the length of the video decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptOptions:
-    """What somebody said about how to read transcripts."""
+    """Options for reading transcripts."""
 
     encoding: str = ""
-    """Of files without a byte order mark; empty: told by their bytes."""
+    """Encoding of files without a byte order mark; empty: detected."""
     tiers: tuple[str, ...] = ()
-    """Names or patterns of the tiers (ELAN, Praat) that hold the speech; empty: told by what they hold."""
+    """Names or patterns of the tiers (ELAN, Praat) that hold the speech; empty: detected from their
+    content."""
 
 
 GUESSED = "voice"
-"""Where a speaker's name comes from that nobody gave: it means something inside its video only."""
+"""Origin of a speaker who was clustered by voice; the name has a meaning within its video only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Somebody talks, as a table of turns says. Microseconds from the video's start."""
+    """A speaker turn of a table of turns, in microseconds from the start of the video."""
 
     speaker: str
     start_us: int
@@ -99,12 +100,12 @@ class VideoMetadata:
     """Speaker of the whole video."""
     episode: str = ""
     turns: tuple[Turn, ...] = ()
-    """Speakers of stretches of the video, where a table lists them line by line."""
+    """Speaker turns, if a table lists them line by line."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
-    """A stretch of a video that becomes a sample. Times are microseconds from the video's start."""
+    """A stretch of a video that becomes a sample, in microseconds from the start of the video."""
 
     start_us: int
     end_us: int
@@ -112,12 +113,12 @@ class Segment:
     raw: str = field(default="", compare=False)
     """The text as its source wrote it."""
     speaker: str = field(default="", compare=False)
-    """Who talks, when the transcript tells."""
+    """Speaker, if the transcript names one."""
     words: tuple[Word, ...] = field(default=(), compare=False)
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Duration in seconds."""
         return (self.end_us - self.start_us) / 1e6
 
 
@@ -129,40 +130,40 @@ def sample_id(video_sha256: str, segment: Segment) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LengthRules:
-    """What an utterance has to be like. All in seconds."""
+    """Bounds on the length of utterances, in seconds."""
 
     min_seconds: float = 1.0
-    """What shall be reached where it can: stretches of less than half of it are joined to a neighbour. One
-    that has none in reach stays as short as it is, for the rules of `[checks]` to decide."""
+    """Target minimum: stretches of less than half of it are joined to a neighbour. One without a neighbour in
+    reach stays short, and the rules of `[checks]` decide about it."""
     max_seconds: float = 10.0
     pad_seconds: float = 0.1
-    """Kept before and after speech at most, where there is room and a voice is still faintly heard."""
+    """Longest padding before and after speech; it ends where voice activity has faded out."""
     bridge_seconds: float = 0.2
-    """Pauses shorter than this do not divide."""
+    """Shorter pauses do not split an utterance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """One whole video, as a segmenter may look at it and listen to it."""
+    """One whole video, as the input of a segmenter."""
 
     wave: NDArray[np.float32]
     """(samples,) 16 kHz mono in [-1, 1]."""
     duration_us: int
     transcript: Transcript | None = None
     pictures: Callable[[], Iterator[tuple[int, NDArray[np.uint8]]]] = lambda: iter(())
-    """Reads the key pictures when called: (microseconds, (height, width, 3) RGB, at most 160 wide)."""
+    """Reads the keyframes when called: (microseconds, (height, width, 3) RGB, at most 160 wide)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What a segmenter found before any rule of length: raw stretches, or utterances as they are meant."""
+    """The result of a segmenter before rules of length: raw stretches of speech, or final utterances."""
 
     segments: tuple[Segment, ...]
     """Ordered and disjoint."""
     meant: bool = False
-    """Somebody chose these ends (cues, windows, scenes): they are neither merged nor dropped."""
+    """Whether the ends are deliberate (cues, windows, scenes), so that nothing is merged or dropped."""
     voicing: NDArray[np.float32] | None = None
-    """(frames,) how likely a voice is heard, one number per `step_us`: where the best pauses are."""
+    """(frames,) probability of voice activity, one value per `step_us`, for choosing pauses."""
     step_us: int = 0
     faint: float = 0.0
-    """Where voicing is lower, nothing of a voice is left, and padding ends; 0: padding has no such end."""
+    """Voicing below which padding ends; 0: padding is not limited by voicing."""

@@ -1,4 +1,4 @@
-"""What is judged: modalities, dimensions with their answers, tasks, and the labels that they get."""
+"""Modalities, dimensions with their answers, tasks and labels."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from enum import StrEnum
 
 
 class Modality(StrEnum):
-    """What a rater perceives and what a head of the network sees; the value is the short key."""
+    """The modality that a rater perceives and that a head of the network reads; the value is the short
+    key."""
 
     TEXT = "T"
     AUDIO = "A"
@@ -15,7 +16,7 @@ class Modality(StrEnum):
 
     @property
     def word(self) -> str:
-        """The word for people: ``text``, ``audio``, ``vision``, ``multimodal``."""
+        """The word in messages: ``text``, ``audio``, ``vision``, ``multimodal``."""
         return self.name.lower()
 
 
@@ -23,21 +24,21 @@ UNIMODAL = (Modality.TEXT, Modality.AUDIO, Modality.VISION)
 
 
 class Kind(StrEnum):
-    """How the answers to a dimension relate to each other."""
+    """Kind of a dimension."""
 
     REGRESSION = "regression"
     CLASSIFICATION = "classification"
     MULTILABEL = "multilabel"
-    """Several of the answers may be true at once, or none of them."""
+    """Any number of the answers may apply, possibly none."""
 
 
 AND = "|"
-"""Stands between the answers that a rater of a multilabel dimension ticked, so none may hold it."""
+"""Separates the ticked answers in a multilabel value; no answer may contain it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One thing a rater can say: what is stored, and the word on the page."""
+    """One possible answer: the stored value, and the word on the page."""
 
     value: float | str
     label: str
@@ -50,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """What is judged, such as sentiment: its kind and the answers a rater can give, in order."""
+    """A judged property such as sentiment: its kind and its possible answers, in order."""
 
     name: str
     kind: Kind
@@ -70,25 +71,25 @@ class Dimension:
         """The answer that Label Studio stores as `alias`, or None if there is none."""
         return next((a for a in self.answers if a.alias == alias), None)
 
-    def takes(self, said: str) -> bool:
-        """Whether `said` can be stored as what one rater answers: an alias, or of a multilabel dimension
-        any number of aliases, each once, joined by `AND`."""
-        aliases = self.ticked(said) if self.kind is Kind.MULTILABEL else (said,)
+    def takes(self, value: str) -> bool:
+        """Whether `value` is a valid answer of one rater: an alias or, for a multilabel dimension, any number
+        of different aliases joined by `AND`."""
+        aliases = self.ticked(value) if self.kind is Kind.MULTILABEL else (value,)
         return len(set(aliases)) == len(aliases) and all(self.answer(alias) for alias in aliases)
 
-    def number(self, said: str) -> float | None:
-        """What `said` is on a regression scale, between two answers too, where means lie; None where it is no
-        number on it."""
+    def number(self, text: str) -> float | None:
+        """`text` as a number on the regression scale, possibly between two answers, as means are; None if it
+        is not a number on the scale."""
         if self.kind is not Kind.REGRESSION:
             return None
         try:
-            found = float(said)
+            value = float(text)
         except ValueError:
             return None
-        return found if self.low <= found <= self.high else None
+        return value if self.low <= value <= self.high else None
 
     def near(self, number: float) -> dict[str, float]:
-        """The answers around a number on the scale, by alias, with shares whose mean it is."""
+        """The one or two answers around a number on the scale, by alias, with weights whose mean it is."""
         above = next(i for i, answer in enumerate(self.answers) if number <= float(answer.value))
         upper = self.answers[above]
         if number == upper.value or above == 0:
@@ -98,7 +99,7 @@ class Dimension:
         return {lower.alias: 1.0 - share, upper.alias: share}
 
     def ticked(self, value: str) -> tuple[str, ...]:
-        """The aliases that a multilabel value joins; that nothing was ticked is a value, the empty one."""
+        """The aliases in a multilabel value; the empty value means that nothing was ticked."""
         return tuple(value.split(AND)) if value else ()
 
     def joined(self, aliases: Collection[str]) -> str:
@@ -108,7 +109,7 @@ class Dimension:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Form:
-    """What a rater is asked on one page: a pass, with all of its dimensions or with some of them.
+    """The questions on one page: a pass with all of the dimensions or some of them.
 
     Each form has a Label Studio project of its own.
     """
@@ -119,17 +120,17 @@ class Form:
 
     @classmethod
     def about(cls, modality: Modality, names: Collection[str] = ()) -> "Form":
-        """The form that asks these dimensions of a pass; without names, all of them."""
+        """The form of a pass with these dimensions; without names, with all of them."""
         return cls(modality, ",".join(sorted(names)))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The dimensions that it is restricted to; empty where it asks all of them."""
+        """The dimensions that it is restricted to; empty if it has all of them."""
         return tuple(self.dimensions.split(",")) if self.dimensions else ()
 
     @property
     def words(self) -> str:
-        """For people: ``multimodal pass``, ``multimodal pass (emotion)``."""
+        """The name in messages: ``multimodal pass``, ``multimodal pass (emotion)``."""
         only = f" ({', '.join(self.names)})" if self.names else ""
         return f"{self.modality.word} pass{only}"
 
@@ -153,27 +154,27 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The agreed value of a task of a sample; it can always be made again from the annotations."""
+    """The aggregated value of a task of a sample; it can always be rebuilt from the annotations."""
 
     sample_id: str
     task_id: str
     value: float | str
     """Multilabel: the aliases that at least half of the raters ticked, see `Dimension.ticked`."""
     distribution: Mapping[str, float]
-    """Share of the raters per answer alias. Multilabel: of those who ticked it, for every answer; they do
-    not sum to one."""
+    """Share of the raters by answer alias. Multilabel: share who ticked each answer; these do not sum to
+    one."""
     raters: int
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """What the raters' answers to one task of one sample come to, as an aggregator sees it."""
+    """The result of an aggregator for one task of one sample."""
 
     value: float | str
     """A number for regression; an answer's alias for classification; the joined aliases for multilabel."""
     distribution: Mapping[str, float]
     """Probability or share of the raters by answer alias, in the order of the dimension; see `Label`."""
     confidence: float
-    """From 0 to 1: how sure the aggregator is of the value."""
+    """Confidence of the aggregator in the value, 0 to 1."""
     raters: int
-    """How many raters' answers it is made of."""
+    """Number of raters whose answers were aggregated."""

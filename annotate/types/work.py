@@ -1,4 +1,4 @@
-"""Outcomes that an executor yields for the units that it works on."""
+"""Outcomes that an executor yields for its units of work."""
 
 from dataclasses import dataclass
 from enum import StrEnum
