@@ -1,4 +1,5 @@
-"""Our query strategies inside modAL: `ActiveLearner(..., query_strategy=as_modal("badge"))`."""
+"""Adapter that makes query strategies usable in modAL: `ActiveLearner(...,
+query_strategy=as_modal("badge"))`."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -13,9 +14,9 @@ from annotate.batch.opening import make_strategy
 from annotate.types import Answer, Dimension, Kind, LabeledSet, Modality, Pool, Task, TaskPrediction
 
 CELLS = 9
-"""Answers into which the scale of a regressor is cut, from the lowest to the highest label."""
+"""Number of answers on the scale of a regressor, from the lowest to the highest label."""
 NOISE_FLOOR = 0.05
-"""Least noise of a regressor, as a share of its scale: on what it was fitted to it makes few mistakes."""
+"""Smallest noise of a regressor as a share of its scale: its training error is too optimistic."""
 Query = Callable[..., tuple[NDArray[np.intp], NDArray[np.float64]]]
 Numbers = NDArray[np.floating]
 
@@ -23,13 +24,14 @@ Numbers = NDArray[np.floating]
 def as_modal(
     name: str, rng: np.random.Generator | None = None, options: Mapping[str, Any] | None = None
 ) -> Query:
-    """A query strategy for modAL's `ActiveLearner` or `Committee` that chooses as ours called `name`.
+    """A query strategy for modAL's `ActiveLearner` or `Committee` that chooses like our strategy `name`.
 
-    `X` are features (n, d); they stand for embeddings and representations as well, and the learner's training
-    set for what is labelled. Members are those of a committee, or of an estimator that has `predict_members`,
-    as the multi-task model's face has. `rng` decides ties and draws; without, the first is seeded with 0.
+    `X` are features (n, d); they are used as embeddings and representations, too, and the learner's training
+    set as the labelled set. Members are those of a committee, or of an estimator that has `predict_members`,
+    as `MultiTaskModel` has. `rng` decides ties and draws; its default is seeded with 0.
     `options` are those of the strategy. Raises `UnknownName` and `ConfigError` at once, `ModelError` when the
-    strategy cannot rank what the learner says. modAL's `teach` works from then on: see `repair_teach`.
+    strategy cannot rank the predictions of the learner. modAL's `teach` works from then on: see
+    `repair_teach`.
     """
     repair_teach()
     strategy = make_strategy(name, {name.partition(":")[0]: dict(options or {})})
@@ -38,7 +40,7 @@ def as_modal(
     def query(
         learner: Any, X: Any, n_instances: int = 1, random_tie_break: bool = False, **given: Any
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        # Ties always fall by chance, so `random_tie_break` changes nothing.
+        # Ties are always broken at random, so `random_tie_break` has no effect.
         chosen = choose(strategy, name, pool_of(learner, X, **given), n_instances, chance)
         return chosen.indices, chosen.scores
 
@@ -71,7 +73,7 @@ def _check_X_y(*args: Any, **options: Any) -> Any:
 
 
 def pool_of(learner: Any, X: Any, **given: Any) -> Pool:
-    """What a modAL learner thinks of `X`, as our strategies see a pool. `given` goes to `predict_proba`."""
+    """The predictions of a modAL learner for `X` as a `Pool`; `given` is passed to `predict_proba`."""
     points = _points(X)
     training_set = _training(learner, points.shape[1])
     taught = _points(training_set[0])
@@ -104,7 +106,7 @@ def _points(X: Any) -> NDArray[np.float32]:
 
 
 def _training(learner: Any, width: int) -> tuple[Any, Any]:
-    """The features and labels that it was taught; of a committee those of the first member."""
+    """The training features and labels; for a committee those of the first member."""
     first = next(iter(getattr(learner, "learner_list", [learner])))
     X, y = getattr(first, "X_training", None), getattr(first, "y_training", None)
     return (np.zeros((0, width)), np.zeros(0)) if X is None else (X, np.asarray(y))
@@ -120,8 +122,8 @@ def _classifies(learner: Any) -> bool:
 
 
 def _classes(learner: Any, X: Any, **given: Any) -> tuple[Task, TaskPrediction, NDArray[np.float64]]:
-    """What it says of `X`, and the numbers of the classes of its training set."""
-    members = _said(learner, X, **given).astype(np.float32)
+    """The predictions of a classifier for `X`, and the class indices of its training set."""
+    members = _probabilities(learner, X, **given).astype(np.float32)
     estimator = getattr(learner, "estimator", learner)
     names = [
         str(c) for c in getattr(learner, "classes_", getattr(estimator, "classes_", range(members.shape[2])))
@@ -137,8 +139,8 @@ def _classes(learner: Any, X: Any, **given: Any) -> tuple[Task, TaskPrediction, 
     return task, prediction, np.array(taught, dtype=np.float64)
 
 
-def _said(learner: Any, X: Any, **given: Any) -> Numbers:
-    """(members, n, classes)"""
+def _probabilities(learner: Any, X: Any, **given: Any) -> Numbers:
+    """(members, n, classes) probabilities."""
     estimator = getattr(learner, "estimator", None)
     if estimator is not None and hasattr(estimator, "predict_members"):
         return np.asarray(estimator.predict_members(X))
@@ -148,7 +150,7 @@ def _said(learner: Any, X: Any, **given: Any) -> Numbers:
 
 
 def _scale(learner: Any, X: Any) -> tuple[Task, TaskPrediction, NDArray[np.float64]]:
-    """What a regressor or a committee of them says; the noise is what it gets wrong of its training set."""
+    """The predictions of a regressor or a committee for `X`; the noise is the error on its training set."""
     from scipy.special import ndtr
 
     training_features, taught = _training(learner, 1)
@@ -174,14 +176,14 @@ def _scale(learner: Any, X: Any) -> tuple[Task, TaskPrediction, NDArray[np.float
 
 
 def _values(learner: Any, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(members, n) values and (n,) how far they spread: between members, or as the regressor itself says."""
+    """(members, n) values and (n,) standard deviation: between members, or predicted by the regressor."""
     learners = _learners(learner)
     if len(learners) == 1:
         try:
             mean, spread = learners[0].predict(X, return_std=True)
         except TypeError:
             return np.ravel(learners[0].predict(X))[None], np.zeros(len(_points(X)))
-        # Three values with that mean and that standard deviation, so that who asks for members finds them.
+        # Three values with that mean and that standard deviation, for strategies that read members.
         apart = np.sqrt(1.5) * np.ravel(spread)
         return np.ravel(mean) + np.stack([-apart, 0 * apart, apart]), np.ravel(spread)
     means = np.stack([np.ravel(one.predict(X)) for one in learners]).astype(np.float64)

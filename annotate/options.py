@@ -19,7 +19,7 @@ def make_plugin(
 ) -> Any:  # fmt: skip
     """Make the plug-in with `given` in place of its defaults.
 
-    A strategy that ranks by means of others (its class says ``wraps = True``) also gets `others`, the
+    A strategy that wraps others (``wraps = True``) also gets `others`, the
     options of all strategies. Raises as `parse_options`.
     """
     plugin, options = registry.get(name), parse_options(registry, name, given, table)

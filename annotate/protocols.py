@@ -1,4 +1,4 @@
-"""What a plug-in has to offer. Each kind is one small protocol.
+"""The interfaces of plug-ins, one small protocol per kind.
 
 Attributes with a value are optional: the registry gives the value to a class that does not declare them.
 """
@@ -41,72 +41,73 @@ class NoOptions:
 
 
 class Plugin(Protocol):
-    """What all kinds of plug-ins have in common; each kind says which arguments its classes are made with."""
+    """Common part of all plug-ins; each kind states the arguments of its constructor."""
 
     Options: type = NoOptions
     """A frozen dataclass of defaults, see `annotate.options`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Each kind has arguments of its own."""
+        """Create the plug-in; see each kind for its arguments."""
 
 
 class Segmenter(Plugin, Protocol):
-    """Finds where people talk in one video. Deterministic.
+    """Finds the utterances of one video. Deterministic.
 
-    Made with `preset`, ``near`` or ``far``: how far the microphone is; those that do not listen ignore it.
+    Made with `preset`, ``near`` or ``far``, the distance of the microphone; segmenters without voice activity
+    detection ignore it.
     """
 
     def segment(self, footage: Footage, lengths: LengthRules) -> Speech:
-        """What was found, before any rule of length is applied; nothing found is no error.
+        """The speech before any rule of length is applied; no speech is not an error.
 
-        `lengths` is for those that make up ends of their own, such as windows of the longest length.
+        `lengths` is for segmenters that choose ends of their own, such as windows of the longest length.
         """
 
 
 class Check(Plugin, Protocol):
-    """Measures one fact about a sample. Whether that is good enough is said by the rule in the settings.
+    """Measures one property of a sample; a rule in the settings decides whether it is good enough.
 
     Made without arguments. Deterministic.
     """
 
     unit: str
-    """Of the value, for people: ``s``, ``dB``, ``share``; empty for a word."""
+    """Unit of the value in messages: ``s``, ``dB``, ``share``; empty for a word."""
     low: str
-    """The reason that people read when the value is below the rule's minimum."""
+    """Reason in messages when the value is below the rule's minimum."""
     high: str
-    """The same above its maximum, or when a word is not among those allowed."""
+    """Reason when it is above the maximum, or a word is not allowed."""
     of_text: bool = False
     """Whether `measure` uses nothing but text, words, language and speech of what it observes. Such a check
     runs again on these alone when a transcript is corrected."""
 
     def measure(self, observed: Observed) -> float | str | None:
-        """The value; None where it cannot be told."""
+        """The value; None if it cannot be measured."""
 
 
 class Transcriber(Plugin, Protocol):
-    """Writes down what is said. Made with `model`, `language` (empty: found out) and `device`.
+    """Speech recognition. Made with `model`, `language` (empty: detected) and `device`.
 
-    Raises `AnnotateError` with a hint when it is made without what it needs.
+    Its constructor raises `AnnotateError` with a hint when a requirement is missing.
     """
 
     def transcribe(self, wave: NDArray[np.float32], alive: Callable[[], None]) -> Transcript:
-        """Of 16 kHz mono in [-1, 1], with the times of words; calls `alive` as it gets on."""
+        """The transcript, with word times, of 16 kHz mono in [-1, 1]; calls `alive` as it makes progress."""
 
 
 class Executor(Plugin, Protocol):
-    """Where units of work run. Made with `address`: which cluster; empty means this machine.
+    """Runs units of work. Made with `address` of a cluster; empty: this machine.
 
-    What it starts for all its runs ends with its `with` block.
+    Processes that it starts for all its runs end with its `with` block.
     """
 
     def __enter__(self) -> Self:
-        """Nothing has to be started yet."""
+        """Enter; nothing has to be started yet."""
 
     def __exit__(self, *failure: object) -> None:
-        """End everything it started; a cluster that was there before stays."""
+        """End everything that it started; a cluster that existed before stays."""
 
     def slots(self) -> int:
-        """How many units can run at once."""
+        """Number of units that can run at once."""
 
     def run(
         self,
@@ -121,14 +122,15 @@ class Executor(Plugin, Protocol):
 
         `fn` is a top-level function (or a `functools.partial` of one) without shared state, and idempotent:
         a unit may run twice. At most `window` units are drawn from `units` ahead of the workers. A unit that
-        shows no sign of life for `deadline_seconds` is stopped. Closing the iterator stops everything.
+        makes no progress for `deadline_seconds` is stopped. Closing the iterator stops everything.
         """
 
 
 class FeatureExtractor(Plugin, Protocol):
-    """Turns one modality of one sample into numbers. Deterministic, and the same on every machine.
+    """Computes the features of one modality of one sample. Deterministic, and the same on every machine.
 
-    Made with `model`: a path or hub name of pretrained weights, or empty; those that need none ignore it.
+    Made with `model`: a path or hub name of pretrained weights, or empty; extractors that need none ignore
+    it.
     """
 
     modality: Modality
@@ -141,34 +143,34 @@ class FeatureExtractor(Plugin, Protocol):
     """Whether the features are imported, so that a changed sample does not make them out of date."""
 
     def extract(self, source: SampleSource) -> NDArray[np.float32]:
-        """(frames, dim), at least one frame; a modality that is absent gives a single row of zeros."""
+        """(frames, dim), at least one frame; an absent modality gives a single row of zeros."""
 
 
 class QueryStrategy(Plugin, Protocol):
-    """Chooses which unlabelled samples people should judge next.
+    """Chooses which unlabelled samples people judge next.
 
-    Made with its `Options` when the class declares any, else without arguments.
+    Made with its `Options` if the class declares any, else without arguments.
     """
 
     needs: frozenset[Requirement]
-    """What it reads of the pool; without a model the step chooses a strategy that needs none."""
+    """What it reads of the pool. Without a model, a strategy that needs none is used instead."""
     kinds: frozenset[Kind] = frozenset(Kind)
-    """Of tasks that it can rank; it is shown no others."""
+    """Kinds of tasks that it can rank; its pool has no others."""
     options: Any = None
     """The options that it was made with."""
     wraps: bool = False
-    """Whether it ranks by means of other strategies; it is then made with the options of all strategies,
-    besides its own."""
+    """Whether it wraps other strategies; it is then made with the options of all strategies besides its
+    own."""
     inner: Mapping[str, "QueryStrategy"] = MappingProxyType({})
-    """By name: the strategies that it ranks by."""
+    """The wrapped strategies by name."""
     ranks_by_uncertainty: bool = False
     """Whether, all else equal, a sample that the model is unsure of comes before those that it is sure of.
     The contract tests then demand that order."""
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """At most `k` different positions of the pool, those to ask for first in front.
+        """At most `k` different positions of the pool, the first to ask first.
 
-        Raises `ModelError` or `FeatureError` when what it needs is absent or no number.
+        Raises `ModelError` or `FeatureError` when what it needs is absent or not a number.
         """
 
 
@@ -179,7 +181,7 @@ class Aggregator(Plugin, Protocol):
     """
 
     kinds: frozenset[Kind]
-    """Kinds of dimension that it was written for; it is given votes of no others."""
+    """Kinds of dimension that it was written for; it never gets votes of others."""
     rule: str
     """What a label is, to complete the sentence "a label is ..." in the data card of an export."""
     per_sample: bool

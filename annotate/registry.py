@@ -31,7 +31,7 @@ C = TypeVar("C", bound=type)
 
 
 class Registry(Generic[T]):
-    """All plug-ins of one kind, found when first asked for."""
+    """All plug-ins of one kind, which are imported on first use."""
 
     def __init__(self, kind: str, package: str, group: str, protocol: type = Plugin) -> None:
         self.kind = kind
@@ -42,7 +42,7 @@ class Registry(Generic[T]):
         self._searched = False
 
     def register(self, name: str) -> Callable[[C], C]:
-        """Class decorator; each kind offers it under its own short name, see below.
+        """Class decorator; each kind has its own short name for it, see below.
 
         Optional attributes of the protocol that the class does not declare get their default.
         """
@@ -111,7 +111,7 @@ EXTRACTORS: Registry[FeatureExtractor] = Registry(
     "extractor", "annotate.features", "extractors", FeatureExtractor
 )
 STRATEGIES: Registry[QueryStrategy] = Registry("query strategy", "strategies", "strategies", QueryStrategy)
-# The families of the network stand on torch, so their base classes are in `annotate.learning`.
+# The families of the network need torch, so their base classes are in `annotate.learning`.
 ENCODERS: Registry[Plugin] = Registry("encoder", "annotate.learning.encoders", "encoders")
 SHARINGS: Registry[Plugin] = Registry("sharing", "annotate.learning.sharings", "sharings")
 FUSIONS: Registry[Plugin] = Registry("fusion", "annotate.learning.fusions", "fusions")
@@ -137,6 +137,6 @@ aggregator = AGGREGATORS.register
 exporter = EXPORTERS.register
 
 LEARNING = (ENCODERS, SHARINGS, FUSIONS, WEIGHTINGS, HEADS, ENSEMBLES)
-"""The families that a network is put together from; searching them imports torch."""
+"""The families of network parts; searching them imports torch."""
 
 ALL = (SEGMENTERS, CHECKS, TRANSCRIBERS, EXECUTORS, EXTRACTORS, *LEARNING, STRATEGIES, AGGREGATORS, EXPORTERS)

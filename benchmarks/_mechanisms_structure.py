@@ -144,7 +144,7 @@ def _hierarchical(bars: Bars, seeds: Sequence[int], quick: bool) -> None:
         if not quick:
             search = trained(corpus, seed, "hierarchical", LAYERED, layers=2).checkpoint.search
             assert search is not None
-            print(search.said(), flush=True)
+            print(search.sentence(), flush=True)
             found.append(search.chosen == {"T": 1, "M": 2})
     bars.bar("structure.hierarchical.planted_minus_all_at_top", _mean("levels", gains), ">=", 0)
     if quick:

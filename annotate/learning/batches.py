@@ -15,17 +15,17 @@ from annotate.learning.tensors import Inputs
 from annotate.types import Label, Modality
 
 FeatureReader = Callable[[Modality, Sequence[str]], Sequence[NDArray[np.float32]]]
-"""(modality, sample ids) -> per sample (frames, dim), in the order asked."""
+"""(modality, sample ids) -> (frames, dim) per sample, in that order."""
 
 Condense = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""(frames, dim) -> (rows, width) of one sample: the part of an encoder that learns nothing."""
+"""(frames, dim) -> (rows, width) of one sample: the fixed pooling of an encoder."""
 
 CHUNK = 256
 """Samples whose raw features are in memory at the same time."""
 
 FARTHEST = 5.0
-"""Standard deviations at which a standardised value is cut: a column that is rare in train would otherwise
-shout (one n-gram seen once among a thousand samples has a value of 32)."""
+"""Standardised values are clipped at this many standard deviations: an n-gram that occurs in one of a
+thousand samples would otherwise have a value of 32."""
 
 
 class Origin(NamedTuple):
@@ -34,21 +34,21 @@ class Origin(NamedTuple):
     video: str
     start_us: int
     group: str
-    """What is never divided: a speaker, an episode, whatever hangs together."""
+    """Group that is never split: speaker, episode, video and duplicates."""
 
 
 Origins = Callable[[Sequence[str]], Sequence[Origin]]
-"""Sample ids -> their origins, in the order asked."""
+"""Sample ids -> their origins, in that order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standardiser:
-    """Centre and spread of each column of a modality's condensed rows, over the train samples only."""
+    """Mean and scale of each column of a modality's pooled rows, over the train samples only."""
 
     mean: NDArray[np.float32]
     """(width,)"""
     inverse_scale: NDArray[np.float32]
-    """(width,) 0 where the column never varied: what was constant in train says nothing."""
+    """(width,) 0 for columns that are constant in train."""
 
     @classmethod
     def fit(cls, samples: Sequence[NDArray[np.float32]]) -> "Standardiser":
@@ -68,7 +68,8 @@ class Standardiser:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """n samples, ready for the network; after `take` with indices (members, b), members stand in front."""
+    """n samples, ready for the network; after `take` with indices (members, b), with a leading member
+    axis."""
 
     inputs: Inputs
     targets: Mapping[str, Tensor]
@@ -76,7 +77,7 @@ class Batch:
     known: Mapping[str, Tensor]
     """By task id: (n,) True where the label exists; elsewhere the target is filler."""
     weights: Mapping[str, Tensor]
-    """By task id: (n,) how much a label counts, 1 for most."""
+    """By task id: (n,) weight of each label, 1 for most."""
 
     def __len__(self) -> int:
         return self.inputs.video.shape[-1]
@@ -88,7 +89,7 @@ class Batch:
         def chosen(tensor: Tensor) -> Tensor:
             if tensor.dim() < 3:
                 return tensor[indices]
-            # Rows as wide as features are copied as a whole: a third of the time.
+            # For wide rows, `index_select` takes a third of the time of indexing.
             return tensor.index_select(0, flat).view(*indices.shape, *tensor.shape[1:])
 
         return self._each(chosen)
@@ -99,17 +100,17 @@ class Batch:
 
     @property
     def device(self) -> torch.device:
-        """Where its tensors lie."""
+        """The device of its tensors."""
         return self.inputs.video.device
 
     def tensors(self) -> list[Tensor]:
-        """All of them, in an order that `of` knows."""
+        """All tensors, in the order that `of` expects."""
         inputs = self.inputs
         parts = (inputs.values, inputs.masks, self.targets, self.known, self.weights)
         return [inputs.video, inputs.position, *(t for part in parts for t in part.values())]
 
     def of(self, tensors: Sequence[Tensor]) -> "Batch":
-        """The same with other `tensors`, in their order."""
+        """The batch with these tensors, in the order of `tensors`."""
         video, position, *others = tensors
         rest = iter(others)
         values = {m: next(rest) for m in self.inputs.values}
@@ -128,7 +129,7 @@ Condensed = Mapping[Modality, list[NDArray[np.float32]]]
 def read_condensed(
     read: FeatureReader, condense: Mapping[Modality, Condense], sample_ids: Sequence[str]
 ) -> dict[Modality, list[NDArray[np.float32]]]:
-    """Read and condense `CHUNK` samples at a time.
+    """Read and pool `CHUNK` samples at a time.
 
     Raises `ModelError` when a feature is NaN or infinite, or when samples have features of different widths.
     """
@@ -166,10 +167,10 @@ def make_inputs(
     standardisers: Mapping[Modality, Standardiser],
     origins: Sequence[Origin] | None = None,
 ) -> Inputs:
-    """Standardise and pad. A modality without a standardiser passes as it is; without origins every sample is
+    """Standardise and pad. A modality without a standardiser stays as it is; without origins, every sample is
     a video of its own.
 
-    Raises `ModelError` when the features are of another width than the standardiser's.
+    Raises `ModelError` when the features have another width than the standardiser.
     """
     padded = {m: _pad(samples, standardisers.get(m), m) for m, samples in condensed.items()}
     count = len(next(iter(condensed.values())))
@@ -185,7 +186,7 @@ def make_inputs(
 
 
 def _neighbours(origins: Sequence[Origin]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n,) a number per video, and (n,) the rank of each sample's start among those of its video."""
+    """(n,) index of the video, and (n,) position of each sample in its video by start time."""
     numbers: dict[str, int] = {}
     video = np.array([numbers.setdefault(origin.video, len(numbers)) for origin in origins], np.int64)
     order = sorted(range(len(origins)), key=lambda i: (video[i], origins[i].start_us))

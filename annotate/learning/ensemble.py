@@ -94,7 +94,7 @@ def _notes(prepared: Prepared, trained: Trained, searched: Search | None) -> tup
     """What the search chose, and what the first network's sharing has to say."""
     net = prepared.network(0)
     net.load_state_dict(dict(trained.states[0]))
-    return (*([searched.said()] if searched else []), *net.sharing.notes(), *trained.notes)
+    return (*([searched.sentence()] if searched else []), *net.sharing.notes(), *trained.notes)
 
 
 def _train(prepared: Prepared, seed: int, watchers: Sequence[ProgressReporter | Events]) -> Trained:

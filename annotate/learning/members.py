@@ -1,4 +1,4 @@
-"""Networks of one shape side by side: every weight is stacked, every output has the members in front."""
+"""Several networks of one shape at once: weights are stacked, and members are the first axis of outputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,16 +13,16 @@ from annotate.learning.tensors import Inputs, Output
 from annotate.types import UNIMODAL, Modality, Task
 
 Weights = dict[str, Tensor]
-"""By name: (members, ...)."""
+"""(members, ...) tensors by name."""
 
 
 class Members:
-    """k networks that are trained and asked together (stacked weights under `torch.vmap`; one after the other
-    where a part cannot be vectorised)."""
+    """k networks that are trained and evaluated together: stacked weights under `torch.vmap`, or one after
+    the other if a part cannot be vectorised."""
 
     def __init__(self, nets: Sequence[MultiTaskNet], device: str = "cpu", sees: Sequence[str] = ()) -> None:
-        """`nets` have the same recipe; they are copied. `sees`: keys of the modalities that each is shown, as
-        ``"TA"``; empty: every one is shown everything."""
+        """`nets` have the same configuration and are copied. `sees`: keys of the modalities that each network
+        reads, such as ``"TA"``; empty: all read everything."""
         self.net = nets[0].to(device)
         self.count, self.sees = len(nets), tuple(sees)
         learned = _stacked([dict(net.named_parameters()) for net in nets], device)
@@ -35,14 +35,14 @@ class Members:
         }
         self.vectorised = self.net.vectorised
         self.room = Room()
-        """For being asked."""
+        """Memory limit of inference."""
 
     def __call__(self, inputs: Inputs) -> Output:
-        """`inputs` with the members in front: (members, n, ...)."""
+        """The output for `inputs` of shape (members, n, ...)."""
         return self.together({**self.parameters, **self.buffers}, self.shown(inputs))
 
     def shown(self, inputs: Inputs) -> Inputs:
-        """What each member sees of them."""
+        """The inputs with the modalities that a member does not read masked."""
         if not self._hidden:
             return inputs
         masks = {
@@ -52,10 +52,10 @@ class Members:
         return inputs._replace(masks=masks)
 
     def together(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
-        """Of what they are shown, with other weights, by the names of parameters and buffers."""
+        """The output for masked inputs with these weights, by the names of parameters and buffers."""
         if self.count > 1 and self.vectorised:
             return torch.vmap(self._one, randomness="different")(weights, inputs)
-        if self.count == 1:  # views, there and back: nothing is copied
+        if self.count == 1:  # views only, so nothing is copied
             alone = {name: tensor.squeeze(0) for name, tensor in weights.items()}
             return _each(self._one(alone, _member(inputs, 0)), lambda tensor: tensor.unsqueeze(0))
         parts = {name: tensor.unbind(0) for name, tensor in weights.items()}
@@ -75,21 +75,21 @@ class Members:
         return [self.parameters[name] for name in names]
 
     def train(self, mode: bool = True) -> None:
-        """Dropout on, or off."""
+        """Turn dropout on or off."""
         self.net.train(mode)
 
     def weights(self) -> Weights:
-        """A copy of everything that is learned or kept."""
+        """A copy of all parameters and buffers."""
         return {n: t.detach().clone() for n, t in (*self.parameters.items(), *self.buffers.items())}
 
     def load(self, weights: Weights) -> None:
-        """Take `weights` over."""
+        """Copy `weights` into the parameters and buffers."""
         with torch.no_grad():
             for name, tensor in (*self.parameters.items(), *self.buffers.items()):
                 tensor.copy_(weights[name])
 
     def states(self) -> list[dict[str, Tensor]]:
-        """The weights of each network by itself, on the CPU."""
+        """The state dict of each network, on the CPU."""
         stacked = {n: t.cpu() for n, t in self.weights().items()}
         return [{n: t[k].contiguous() for n, t in stacked.items()} for k in range(self.count)]
 
@@ -102,12 +102,12 @@ def restore(
     device: str,
     sees: Sequence[str] = (),
 ) -> Members:
-    """Trained networks from their weights, ready to be asked; `sees` as in `Members`.
+    """Trained networks from their state dicts, in evaluation mode; `sees` as in `Members`.
 
-    Raises `RuntimeError` when weights and recipe do not fit together.
+    Raises `RuntimeError` when the weights do not fit the configuration.
     """
     nets = []
-    with torch.random.fork_rng(devices=[]):  # first weights are drawn, though nobody needs them
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn and then overwritten
         for state in states:
             nets.append(MultiTaskNet(widths, tasks, recipe))
             nets[-1].load_state_dict(dict(state))
@@ -117,8 +117,10 @@ def restore(
 
 
 def ask(members: Members, inputs: Inputs, *, dropout: bool = False, representations: bool = False) -> Output:
-    """What every member says about the same samples, `inputs` without members in front; no gradients.
-    With `representations` also what the heads read."""
+    """The output of every member for the same samples, `inputs` without a member axis; no gradients.
+
+    With `representations`, also the inputs of the heads.
+    """
     members.train(dropout)
     members.net.returns_representations = representations
 
@@ -132,7 +134,7 @@ def ask(members: Members, inputs: Inputs, *, dropout: bool = False, representati
 
 
 def repeat(inputs: Inputs, count: int) -> Inputs:
-    """The same samples for `count` members, without copying."""
+    """Expand the samples to `count` members without copying."""
 
     def each(tensor: Tensor) -> Tensor:
         return tensor.expand(count, *tensor.shape)

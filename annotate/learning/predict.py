@@ -1,4 +1,4 @@
-"""What a trained ensemble says about samples: answers, how sure, and the fused representation."""
+"""Predictions of a trained ensemble: answers, uncertainty and representations."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,23 +23,22 @@ Representations = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model makes of n samples."""
+    """Predictions and representations of n samples."""
 
     predictions: dict[str, TaskPrediction]
     """By task id, for every task that has a head."""
     embeddings: NDArray[np.float32]
-    """(n, hidden) the fused representation of the first member: the representations of different members
-    share no axes."""
+    """(n, hidden) fused representation of the first member; those of different members are not comparable."""
     representations: Representations
-    """By task id: (n, hidden) what the head of the first member reads, when that was wanted; tasks that
-    read the same have the same array."""
+    """By task id: (n, hidden) input of the first member's head, if requested; tasks whose heads read the same
+    share one array."""
 
 
 class _Chunk(NamedTuple):
-    """Of the samples that are asked together."""
+    """Outputs for one chunk of samples."""
 
     heads: dict[str, Raw]
-    """By task id what each member's head says."""
+    """By task id: raw outputs of each member's head."""
     fused: NDArray[np.float32]
     representations: Representations
 
@@ -53,17 +52,17 @@ def predict(
     *,
     representations: bool = False,
 ) -> Predictions:
-    """Everything the model can tell about samples; what the heads read only with `representations`.
+    """Predictions of the samples; `representations` also returns the inputs of the heads.
 
-    Features are read about `CHUNK` samples at a time, and nothing but the answers is kept. `origins` is
-    needed where the network looks at the other utterances of a video. Raises `ModelError` when features are
+    Features are read about `CHUNK` samples at a time. `origins` is needed if the network reads the other
+    utterances of a video. Raises `ModelError` when features are
     not finite or have another width.
     """
     members = checkpoint.load(device)
     condense = {m: encoder_class(m, checkpoint.recipe).condense for m in checkpoint.extractors}
     voices = len(checkpoint.members) * checkpoint.combination.passes
     readers = bare_heads(checkpoint.tasks, checkpoint.recipe)
-    predictions = {h.task.id: _unsaid(checkpoint, h, voices, len(sample_ids)) for h in readers}
+    predictions = {h.task.id: _empty_prediction(checkpoint, h, voices, len(sample_ids)) for h in readers}
     embeddings = np.zeros((len(sample_ids), checkpoint.recipe.hidden), np.float32)
     kept: Representations = {}
     with repeatable(0, device):
@@ -97,7 +96,7 @@ def _keep(kept: Representations, rows: NDArray[np.intp], chunk: Representations,
 def _chunks(
     members: Members, sample_ids: Sequence[str], origins: Origins | None
 ) -> Iterator[tuple[NDArray[np.intp], Sequence[Origin] | None]]:
-    """Positions of samples that are asked together; whole videos where the network looks at neighbours."""
+    """Positions of the samples of each chunk; whole videos if the network reads neighbouring utterances."""
     if not members.net.needs_context or origins is None:
         for start in range(0, len(sample_ids), CHUNK):
             yield np.arange(start, min(start + CHUNK, len(sample_ids))), None
@@ -117,10 +116,10 @@ def _chunks(
 def raw_outputs(
     members: Members, inputs: Inputs, passes: int = 1, *, representations: bool = False
 ) -> _Chunk:
-    """What each member's head says, the first member's fused representation and, if wanted, what its heads
-    read.
+    """What each member's head says, the first member's fused representation and, if wanted, the inputs of its
+    heads.
 
-    With several `passes` dropout is left on, and each pass counts as a member.
+    With several `passes`, dropout stays on and each pass counts as a member.
     """
     device = next(iter(members.parameters.values())).device
     moved = Inputs(
@@ -138,8 +137,8 @@ def raw_outputs(
     return _Chunk(heads, output.fused[0].float().cpu().numpy(), read)
 
 
-def _unsaid(checkpoint: Checkpoint, head: Head, voices: int, count: int) -> TaskPrediction:
-    """For so many samples, nothing said yet."""
+def _empty_prediction(checkpoint: Checkpoint, head: Head, voices: int, count: int) -> TaskPrediction:
+    """An empty prediction of `count` samples, to be filled."""
     none = _read(checkpoint, head, np.zeros((voices, 0, head.outputs(head.task))))
     cells = np.zeros((len(none.members), count, none.members.shape[-1]), np.float32)
     mean, epistemic, aleatoric = (np.zeros(count, np.float32) for _ in range(3))

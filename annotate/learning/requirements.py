@@ -1,18 +1,18 @@
-"""What the labels at hand are enough for; imports no torch."""
+"""Which tasks have enough labels to train; imports no torch."""
 
 from collections.abc import Sequence
 
 from annotate.types import Kind, Label, Modality, Task
 
 FEWEST_LABELS = 4
-"""Train labels below which a task gets no head: fewer cannot even show a spread."""
+"""Fewest train labels of a task that gets a head."""
 FEWEST_VALID = 10
-"""Valid samples from which on they tell when to stop, and valid labels of a task from which on they tell its
-noise. Stopping by five cost 7 and 3 points of accuracy with 20 and 60 labels of RAVDESS."""
+"""Fewest valid samples for early stopping, and fewest valid labels of a task to estimate its noise from.
+ Stopping by five cost 7 and 3 points of accuracy with 20 and 60 labels of RAVDESS."""
 
 
 def missing_labels(task: Task, labels: Sequence[Label]) -> str:
-    """What a head of `task` still needs beside these train labels of it; empty when nothing."""
+    """Which train labels a head of `task` still needs, in words; empty if none."""
     if len(labels) < FEWEST_LABELS:
         few = FEWEST_LABELS - len(labels)
         return f"{few} more train label{'s' if few > 1 else ''}"
@@ -25,6 +25,6 @@ def missing_labels(task: Task, labels: Sequence[Label]) -> str:
 
 
 def trainable(tasks: Sequence[Task], unimodal_labels: bool) -> tuple[Task, ...]:
-    """Those of the tasks that get a head: without `unimodal_labels` the multimodal ones, if there are any."""
+    """The tasks that get a head: without `unimodal_labels` only multimodal ones, if there are any."""
     together = tuple(task for task in tasks if task.modality is Modality.MULTIMODAL)
     return tuple(tasks) if unimodal_labels or not together else together

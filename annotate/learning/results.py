@@ -1,4 +1,4 @@
-"""What a training reports: the end of each epoch, each fitted network, and options chosen on valid."""
+"""Results of a training: each epoch, each fitted network, and options that were chosen on valid."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,60 +9,60 @@ from annotate.learning.conflict import Conflict
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What is known at the end of an epoch, for progress and logs."""
+    """State at the end of an epoch, for progress and logs."""
 
     number: int
     """From 1."""
     most: int
-    """After so many the training ends in any case."""
+    """Largest number of epochs."""
     losses: Mapping[str, float]
     """By task id: the train loss, mean over the members."""
     valid_loss: float | None
     running: int
     """Members that have not stopped."""
     weights: Callable[[], Mapping[str, float]] = dict
-    """Computed when asked for, by task id: what the weighting multiplies its loss by."""
+    """Computes the weight of each task's loss, by task id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """How the training of one network went; it holds the weights of its best epoch."""
+    """Result of the training of one network, which has the weights of its best epoch."""
 
     epochs: int
-    """How many were run."""
+    """Number of epochs that were run."""
     best_epoch: int
     valid_loss: float | None
-    """Of the best epoch; None without valid labels."""
+    """Valid loss of the best epoch; None without valid labels."""
     losses: Mapping[str, float] = field(default_factory=dict)
     """By task id: the train loss of the last epoch."""
     conflicts: tuple[Conflict, ...] = ()
-    """Of each two tasks that share weights: how far their gradients agreed."""
+    """For each two tasks that share weights: how far their gradients agreed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One candidate."""
+    """One candidate of a search."""
 
     options: Mapping[str, Any]
     loss: float
-    """On samples that it did not learn from, after the best epoch: the mean over the tasks."""
+    """Held-out loss after the best epoch, mean over the tasks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What was chosen, and among what."""
+    """The chosen options of a sharing, and the candidates."""
 
     name: str
-    """Of the sharing."""
+    """Name of the sharing."""
     chosen: Mapping[str, Any]
-    """Those of its options that the candidates differ in."""
+    """The options in which the candidates differ."""
     judged_on: str
-    """What decided, in words."""
+    """What the candidates were compared on, in words."""
     tried: tuple[Tried, ...] = ()
-    """The best first; empty where there was nothing to judge by."""
+    """Best first; empty if there were too few labels to compare."""
 
-    def said(self) -> str:
-        """A sentence for the user."""
+    def sentence(self) -> str:
+        """The result as a sentence for the user."""
         options = _listed(self.chosen)
         if not self.tried:
             return f"{self.name} took {options} by default: {self.judged_on}"

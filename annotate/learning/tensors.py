@@ -1,4 +1,4 @@
-"""What travels between the parts of the network; named tuples, so that `torch.vmap` sees through them.
+"""Inputs and outputs of the parts of the network; named tuples, which `torch.vmap` can traverse.
 
 Keys are short strings: a modality's key (``T``, ``A``, ``V``, ``M``) or a task's id.
 """
@@ -9,28 +9,28 @@ from torch import Tensor
 
 
 class Inputs(NamedTuple):
-    """n samples as the network reads them. Where members stand in front, every shape has one axis more."""
+    """Inputs of the network for n samples; with several members, every shape has a leading member axis."""
 
     values: dict[str, Tensor]
-    """By modality: (n, rows, width) as its encoder condensed them, standardised; zeros where nothing is."""
+    """By modality: (n, rows, width) pooled and standardised frames; zeros where masked."""
     masks: dict[str, Tensor]
-    """By modality: (n, rows) True where a row is; all False: the modality is missing."""
+    """By modality: (n, rows) True for real rows; all False: the modality is missing."""
     video: Tensor
-    """(n,) integers: samples of the same video have the same one. Negative: padding, nobody's neighbour."""
+    """(n,) index of the video of each sample; negative: padding."""
     position: Tensor
-    """(n,) integers: the place of the utterance in its video, counted from 0 among the samples at hand."""
+    """(n,) position of the utterance in its video, from 0, among these samples."""
 
     def present(self, modality: str) -> Tensor:
-        """(n, 1) of 1.0 and 0.0: whether the modality is there at all."""
+        """(n, 1) 1.0 if the modality is present, else 0.0."""
         return self.masks[modality].any(dim=-1, keepdim=True).to(self.values[modality].dtype)
 
     def frames(self, modality: str) -> "Frames":
-        """What the encoder of one modality sees."""
+        """The input of the encoder of one modality."""
         return Frames(self.values[modality], self.masks[modality], self.video, self.position)
 
 
 class Frames(NamedTuple):
-    """One modality of n samples."""
+    """One modality of n samples, the input of an encoder."""
 
     values: Tensor
     """(n, rows, width)"""
@@ -42,37 +42,35 @@ class Frames(NamedTuple):
 
 
 class Representation(NamedTuple):
-    """What an encoder made of one modality of n samples; zeros where the modality is missing."""
+    """Output of an encoder for one modality of n samples; zeros where the modality is missing."""
 
     vector: Tensor
     """(n, hidden)"""
     states: Tensor
-    """(n, rows, hidden) one representation per row of time, for fusions that look at them; may be the vector
-    alone."""
+    """(n, rows, hidden) one representation per row, for fusions that read them; may be the vector alone."""
     mask: Tensor
-    """(n, rows) True where a state is."""
+    """(n, rows) True for real states."""
 
 
 class Shared(NamedTuple):
-    """What a sharing makes of n samples."""
+    """Output of a sharing for n samples."""
 
     representations: dict[str, Tensor]
-    """By task id: (n, hidden), what the task's head reads."""
+    """By task id: (n, hidden) input of the task's head."""
     fused: Tensor
-    """(n, hidden) the representation of all modalities together: what distances between samples are measured
-    in."""
+    """(n, hidden) fused representation of all modalities, for distances between samples."""
     penalty: Tensor
-    """() what the sharing adds to the loss; zero for most."""
+    """() penalty of the sharing that is added to the loss; zero for most."""
 
 
 class Output(NamedTuple):
-    """What the network says about n samples."""
+    """Output of the network for n samples."""
 
     heads: dict[str, Tensor]
-    """By task id: (n, outputs), raw; what it means is said by the task's head."""
+    """By task id: (n, outputs) raw outputs, which the task's head interprets."""
     fused: Tensor
     """(n, hidden)"""
     penalty: Tensor
     """()"""
     representations: dict[str, Tensor]
-    """By task id: (n, hidden) what its head reads; empty unless `MultiTaskNet.returns_representations`."""
+    """By task id: (n, hidden) input of its head; empty unless `MultiTaskNet.returns_representations`."""

@@ -1,4 +1,4 @@
-"""The training loop, in plain sight: networks of one shape side by side, each with its own order and end."""
+"""The training loop: several networks of one shape at once, each with its own order and early stopping."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -27,13 +27,13 @@ from annotate.registry import WEIGHTINGS
 
 LARGEST_GRADIENT = 1.0
 UNWATCHED_STEPS, UNWATCHED_EPOCHS = 60, 30
-"""How long to train when no valid labels tell when to stop: this many steps, and at least this many epochs.
+"""Length of a training without valid labels for early stopping: this many steps, at least so many epochs.
 
 With 20 and 60 labels of RAVDESS, longer gave the same accuracy and ever worse probabilities.
 """
 
 
-def fit(  # noqa: PLR0913 - one for each part of a training
+def fit(  # noqa: PLR0913 - one argument per part of a training
     members: Members,
     train: Batch,
     valid: Batch | None,
@@ -45,12 +45,12 @@ def fit(  # noqa: PLR0913 - one for each part of a training
     checkpointer: Checkpointer | None = None,
     cache_graphs: bool = False,
 ) -> list[Fitted]:
-    """Train in place until the valid labels say that each member has learned enough (see `Stopping`).
+    """Train in place with early stopping on the valid labels, per member (see `Stopping`).
 
-    Without valid labels a fixed number of epochs is run. `generators`, one per member, decide which samples
-    and tasks follow each other (see `Sampler`). `sample_weights` (members, n) multiply the weights of
-    `train`. With a `checkpointer`, a training that was killed goes on, and ends with the weights it would
-    have had. `cache_graphs` as in `TrainStep`. Raises `ModelError` when a loss is no longer a number.
+    Without valid labels a fixed number of epochs is run. `generators`, one per member, decide the order of
+    samples and tasks (see `Sampler`). `sample_weights` (members, n) multiply the weights of
+    `train`. With a `checkpointer`, a killed training is resumed and ends with the weights of an
+    uninterrupted one. `cache_graphs` as in `TrainStep`. Raises `ModelError` when a loss is not finite.
     """
     run = _Run(members, train, valid, recipe, generators, sample_weights, cache_graphs=cache_graphs)
     name = "" if checkpointer is None else run.name()
@@ -100,12 +100,12 @@ class _Run:
         self.losses = torch.full((members.count, len(self.heads)), math.nan)
 
     def one_epoch(self) -> Epoch:
-        """Every sample once, or every label."""
+        """Train on every sample once, or on every label."""
         self.epoch += 1
         self.members.train()
         nothing = torch.zeros_like(self.losses), torch.zeros_like(self.losses, dtype=torch.bool)
         losses_by_step = [nothing, *(self._step(step) for step in self.sampler.epoch(self.generators))]
-        # Brought together where they are made: a look at a GPU's numbers in every step would hold it up.
+        # Stacked on the device: reading a GPU tensor in every step would stall it.
         losses, present = (
             torch.stack([t.to(self.train.device) for t in part]).cpu()
             for part in zip(*losses_by_step, strict=True)
@@ -114,15 +114,15 @@ class _Run:
         self.losses = (losses * present).sum(dim=0) / counts  # NaN for a task without labels
         self.weighting.end_epoch(self.losses)
         _require_finite(self.losses[counts > 0], self.epoch)
-        valid_loss = self._watch()
-        self._look()
+        valid_loss = self._validate()
+        self._probe_gradients()
         means = self.losses.nanmean(dim=0).tolist()
         named = {h.task.id: m for h, m in zip(self.heads, means, strict=True) if not math.isnan(m)}
         running = int(self.stopping.running.sum())
         return Epoch(self.epoch, self.epochs, named, valid_loss, running, self._task_weights)
 
     def _task_weights(self) -> Mapping[str, float]:
-        """What the weighting multiplies each task's loss by, mean over the members."""
+        """The weight of each task's loss, mean over the members."""
         losses = torch.where(self.losses.isnan(), 0.0, self.losses).to(self.train.device).requires_grad_()
         with torch.enable_grad():
             total = self.weighting(losses, torch.ones_like(losses, dtype=torch.bool)).sum()
@@ -135,11 +135,11 @@ class _Run:
         if not bool(counted.any()):
             return torch.zeros_like(self.losses), counted
         batch = self._batch(step.indices)
-        losses, present = self._taught(batch, counted)
-        self._move(counted)
+        losses, present = self._fit_batch(batch, counted)
+        self._optimize(counted)
         return losses, present
 
-    def _taught(self, batch: Batch, counted: Tensor) -> tuple[Tensor, Tensor]:
+    def _fit_batch(self, batch: Batch, counted: Tensor) -> tuple[Tensor, Tensor]:
         """`TrainStep`, repeated in smaller pieces with the weighting reset while memory is short."""
         before = [(buffer, buffer.clone()) for buffer in self.weighting.buffers()]
 
@@ -158,9 +158,9 @@ class _Run:
         weights = {i: w * factor for i, w in batch.weights.items()}
         return Batch(batch.inputs, batch.targets, batch.known, weights)
 
-    def _move(self, counted: Tensor) -> None:
-        """One step of the optimizer that leaves the head of a task where it is, by no momentum and no weight
-        decay either, in every member that does not learn from the task."""
+    def _optimize(self, counted: Tensor) -> None:
+        """One step of the optimizer. In members that do not learn from a task, the task's head does not move,
+        not even by momentum or weight decay."""
         parameters = list(self.members.parameters.values())
         held = []
         for task in (~counted).any(dim=0).nonzero()[:, 0].tolist():
@@ -178,12 +178,12 @@ class _Run:
                 tensor[still] = 0.0 if rows is None else rows
 
     def _kept(self, parameter: Tensor) -> list[Tensor]:
-        """All that a step changes of a parameter: itself, and after the first step its moments."""
+        """The tensors that a step changes for a parameter: itself and, after the first step, its moments."""
         moments = [t for t in self.optimizer.state[parameter].values() if t.shape == parameter.shape]
         return [parameter.detach(), *moments]
 
-    def _watch(self) -> float | None:
-        """Look at the valid labels: remember each member's best weights, end those that wait too long."""
+    def _validate(self) -> float | None:
+        """Evaluate on the valid labels, keep each member's best weights and stop those out of patience."""
         if self.valid is None:
             self.stopping.unwatched(self.epoch)
             return None
@@ -192,12 +192,12 @@ class _Run:
         self._remember(self.stopping.look(self.epoch, losses, present))
         return float(mean_of_present(losses, present).mean())
 
-    def _look(self) -> None:
-        """At the gradients of each task, now and then; the training goes on as if nobody had looked."""
+    def _probe_gradients(self) -> None:
+        """Probe the gradients of each task now and then; this does not change the training."""
         if self.probe.due(self.epoch * self.sampler.steps):
             generators = [torch.Generator().manual_seed(self.epoch) for _ in self.generators]
             step = next(iter(self.sampler.epoch(generators)))
-            with suppress(torch.OutOfMemoryError):  # it is only a look
+            with suppress(torch.OutOfMemoryError):  # the probe is optional
                 self.probe.take(self.members, self._batch(step.indices[:, : self.room.rows or None]))
 
     def _remember(self, better: Tensor) -> None:
@@ -208,14 +208,14 @@ class _Run:
             self.best[name][chosen] = tensor.detach()[chosen]
 
     def name(self) -> str:
-        """Of this training; asked before the first step."""
+        """The hash that identifies this training; call it before the first step."""
         chance = [torch.get_rng_state(), *(generator.get_state() for generator in self.generators)]
         factors = [] if self.sample_weights is None else [self.sample_weights]
         batches, weights = (self.train, self.valid), self.members.weights()
         return name_of(self.recipe, self.members.sees, batches, weights, [*chance, *factors])
 
     def state(self) -> TrainingState:
-        """All that decides how it goes on."""
+        """Everything that is needed to resume."""
         tensors = {
             f"{part}.{name}": t
             for part, tensors_of_part in self._parts().items()
@@ -230,7 +230,7 @@ class _Run:
         return TrainingState({n: t.detach().cpu().clone() for n, t in tensors.items()}, facts)
 
     def restore(self, kept: TrainingState) -> None:
-        """Be where `state` was asked."""
+        """Continue from a state that `state` returned."""
         self.epoch, self.room.rows = kept.facts["epoch"], kept.facts["rows"]
         for name, tensor in kept.tensors.items():
             if name.startswith("moments."):  # AdamW makes them in its first step
@@ -268,7 +268,7 @@ class _Run:
         }
 
     def finish(self) -> list[Fitted]:
-        """Put the best weights back."""
+        """Restore the best weights; the results of each member."""
         if self.valid is not None:
             self.members.load(self.best)
         return [self._fitted(k) for k in range(self.members.count)]

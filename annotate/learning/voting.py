@@ -1,4 +1,4 @@
-"""A vote of the members in place of their mean."""
+"""Majority vote of the members instead of their mean."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,15 +10,16 @@ from annotate.learning.heads._answers import classification, multilabel
 from annotate.types import Kind, TaskPrediction
 
 OPINION = 1e-3
-"""How much of its own probabilities a member keeps beside its vote: too little to outvote anybody while there
-are fewer than a thousand, enough to end a tie by who is surer."""
+"""Weight of a member's own probabilities beside its vote: too small to outvote anybody with fewer than a
+thousand members, but enough to break ties by confidence."""
 
 
 def majority_vote(together: TaskPrediction, each: Sequence[TaskPrediction]) -> TaskPrediction:
-    """The majority of what each member answers by itself, of a number the median; `together`: their mean.
+    """The majority vote of the members, or the median for regression; `together` is their mean.
 
-    A class is one vote, and so is each tick of a multilabel task; probabilities are then shares of the votes,
-    and disagreement is vote entropy (Dagan & Engelson 1995). Disagreement about a number stays as it is.
+    Each member votes for one class, or for each ticked answer of a multilabel task. Probabilities are then
+    shares of the votes, and disagreement is vote entropy (Dagan and Engelson 1995). The disagreement of a
+    regression task stays as it is.
     """
     task = together.task
     if task.dimension.kind is Kind.REGRESSION:
@@ -30,5 +31,5 @@ def majority_vote(together: TaskPrediction, each: Sequence[TaskPrediction]) -> T
 
 
 def _ballots(votes: NDArray[np.float64], together: TaskPrediction) -> NDArray[np.float64]:
-    """(members, n, answers)"""
+    """(members, n, answers) probabilities after voting."""
     return (1 - OPINION) * votes + OPINION * together.members

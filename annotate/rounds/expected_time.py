@@ -1,4 +1,4 @@
-"""How long many trainings will take, told from short ones before the first begins."""
+"""Estimates how long many trainings will take, from short ones before the first begins."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class Pace:
     """How long one way of training takes."""
 
     fixed: float
-    """Seconds for what does not depend on the number of epochs, such as reading features."""
+    """Seconds independent of the number of epochs, such as reading features."""
     epoch: float
     """Seconds per epoch."""
 
@@ -29,18 +29,18 @@ class Expected:
     """The time that trainings are expected to take."""
 
     trainings: int
-    """That are left to do."""
+    """Number of trainings left."""
     least: float
-    """Seconds, when every training stops as early as it can."""
+    """Seconds if every training stops as early as possible."""
     most: float
-    """Seconds, when every training runs for all its epochs."""
+    """Seconds if every training runs for all its epochs."""
 
     def seconds(self) -> dict[str, float]:
-        """For a report."""
+        """The values for a report."""
         return {"least": round(self.least, 1), "most": round(self.most, 1)}
 
     def sentence(self) -> str:
-        """For people."""
+        """The estimate as a sentence."""
         if not self.trainings:
             return "expected time: none, because an earlier call did every training"
         span = f"{duration(self.least)} to {duration(self.most)}"
@@ -49,7 +49,7 @@ class Expected:
 
 
 def pace_of(train: Callable[[int], object], clock: Callable[[], float] = time.perf_counter) -> Pace:
-    """Time `train` (given a number of epochs) twice, after a call that pays for what is done only once."""
+    """Time `train`, which takes a number of epochs, twice, after a call that does all one-time work."""
     train(SHORT)
     started = clock()
     train(SHORT)
@@ -61,12 +61,12 @@ def pace_of(train: Callable[[int], object], clock: Callable[[], float] = time.pe
 
 
 def fewest_epochs(epochs: int, patience: int) -> int:
-    """After how many epochs a training can stop at the earliest."""
+    """Smallest number of epochs after which a training can stop."""
     return min(epochs, patience + 1)
 
 
 def duration(seconds: float) -> str:
-    """In the unit that suits: seconds, minutes or hours."""
+    """The duration in seconds, minutes or hours, whichever suits."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

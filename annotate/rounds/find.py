@@ -1,4 +1,4 @@
-"""Finds the trained model that fits the present labels, and lets it predict samples."""
+"""Finds the trained model of the current labels, and predicts samples with it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RoundRecord:
-    """What is known about one trained model."""
+    """The record of one trained model."""
 
     id: int
     seconds: float
@@ -34,7 +34,7 @@ class RoundRecord:
 
 
 def find_round(project: Project, data: TrainingData) -> RoundRecord | None:
-    """The newest round of exactly this data whose model still lies in its folder."""
+    """The newest round of exactly this data whose model folder exists."""
     with reading(project.engine) as session:
         row = round_of(session, data.hash)
         if row is None or not (project.models / row.model).is_dir():
@@ -46,8 +46,7 @@ def predict_round(
     project: Project, round_id: int, sample_ids: Sequence[str], *, device: str | None = None,
     representations: bool = False,
 ) -> "Predictions":  # fmt: skip
-    """What a round's model says about samples, in that order; what its heads read only with
-    `representations`.
+    """Predictions of a round's model for samples, in that order; `representations` adds inputs of the heads.
 
     Tasks that had too few labels are absent. Raises `ModelError` when the round or its checkpoint is
     missing, damaged, or made with other features; `FeatureError` when features are missing.
@@ -73,7 +72,7 @@ def open_checkpoint(project: Project, round_id: int, row: "Round | None") -> "Ch
     """The model of a round, whose row in the database is `row`.
 
     Raises `ModelError` when the round or its checkpoint is missing or damaged, or was trained for other
-    features or answers than those of the present settings.
+    features or answers than those in the settings.
     """
     from annotate.learning.checkpoint import read, require_features
 
@@ -86,7 +85,7 @@ def open_checkpoint(project: Project, round_id: int, row: "Round | None") -> "Ch
 
 
 def _require_tasks(checkpoint: "Checkpoint", project: Project) -> None:
-    """What the model answers has to mean what `annotate.toml` says."""
+    """Raises `ModelError` when the answers of a task differ from those in `annotate.toml`."""
     present = {task.id: task for task in project.settings.tasks()}
     for task in checkpoint.tasks:
         now = present.get(task.id)

@@ -1,4 +1,4 @@
-"""Removes what killed trainings left behind in the folder of the models."""
+"""Removes leftovers of killed trainings from the folder of models."""
 
 import secrets
 import time
@@ -18,18 +18,18 @@ STALE_SECONDS = 86400.0
 
 
 def forget_unfinished(project: Project, done: Path) -> None:
-    """Remove what was kept of this training, and of those that nobody took up again."""
+    """Remove the resume state of this training, and stale states of others."""
     from annotate.learning.resume import delete_states
 
     for folder in (project.models / UNFINISHED).glob("*"):
         if folder == done or time.time() - folder.stat().st_mtime > STALE_SECONDS:
             delete_states(folder)
-    with suppress(OSError):  # another training keeps its state there, or nothing was ever kept
+    with suppress(OSError):  # another training keeps its state there, or there never was one
         (project.models / UNFINISHED).rmdir()
 
 
 def sweep_models(project: Project) -> str:
-    """Remove what killed trainings left, which no round knows; the name of the next model's folder."""
+    """Remove leftovers of killed trainings that belong to no round; the name of the next model folder."""
     from annotate.learning.checkpoint import claim, delete_unclaimed
 
     with reading(project.engine) as session:

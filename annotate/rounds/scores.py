@@ -1,4 +1,4 @@
-"""Scores of a trained model on the splits that it did not learn from."""
+"""Scores of a trained model on the valid and test splits."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ SCORED = (Split.VALID, Split.TEST)
 def score_model(
     project: Project, checkpoint: "Checkpoint", data: TrainingData, device: str
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """By split, by task id: every score against that task's own labels; without labels it is absent."""
+    """Scores by split and task id, against the labels of that task; tasks without labels are absent."""
     from annotate.learning.metrics import scores_of
     from annotate.learning.predict import predict
 

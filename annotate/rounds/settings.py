@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def seed_of(project: Project, seed: int | None) -> int:
-    """The seed asked for, else the project's."""
+    """`seed`, or the seed of the project if it is None."""
     return project.settings.project.seed if seed is None else seed
 
 
 def recipe_of(project: Project) -> "ModelConfig":
-    """What `[train]` says.
+    """The model configuration of `[train]`.
 
-    Raises `ConfigError` for a plug-in or an option that does not exist, or a package that is missing.
+    Raises `ConfigError` for an unknown plug-in or option, or a missing package.
     """
     from annotate.learning.model_config import ModelConfig
     from annotate.learning.validate import require_plugins
@@ -33,7 +33,7 @@ def recipe_of(project: Project) -> "ModelConfig":
 
 
 def overruled(train: TrainSettings) -> list[str]:
-    """The keys of `[train]` that its preset would have otherwise."""
+    """The keys of `[train]` that override its preset."""
     explicit = train.recipe()
     wanted = merge(PRESETS.get(train.preset, {}), explicit)
     return [key for key in explicit if wanted[key] != explicit[key]]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from annotate.learning.checkpoint import Checkpoint
 
 KEEP_SECONDS = 3600.0
-"""How long a trained model waits for another writing command before it is given up."""
+"""Longest wait of a trained model for another writing command."""
 
 
 def ensure_round(
@@ -36,7 +36,7 @@ def ensure_round(
     None when there are too few labels to train. The caller does not hold `project.writing()`: others
     may write while the model is trained. Raises `ModelError`, `FeatureError` and `ProjectBusy`.
     """
-    recipe_of(project)  # what cannot be is said before anything is computed
+    recipe_of(project)  # impossible settings are reported before anything is computed
     data = read_training_data(project, seed=seed_of(project, seed))
     if not data.trainable():
         return None
@@ -53,14 +53,14 @@ def train_round(
     """Train on `data`, which has a trainable task, and take the writer lock only to keep the model.
 
     A round of the same data that another command wrote meanwhile is taken instead, unless `force`.
-    The model's folder is in place before its row, so that no row lacks its model; a folder without a row
-    is what a crash left and is swept by the next training.
+    The model's folder is written before its row, so that no row lacks its model; a folder without a row is
+    a leftover of a crash, which the next training deletes.
     """
     from annotate.learning.checkpoint import claim, write
     from annotate.learning.device import choose_device
 
     chosen = choose_device(device or project.settings.train.device)
-    make_folder(project.models)  # where that cannot be, it is said before the work is done
+    make_folder(project.models)  # a missing permission is reported before the work is done
     started = time.monotonic()
     keep = project.models / UNFINISHED / data.hash
     checkpoint = _fit(project, data, seed_of(project, seed), chosen, progress, keep)
@@ -112,7 +112,7 @@ def _fit(
 
 
 def _events(project: Project, name: str) -> Path | None:
-    """The folder for the log of one training, made before anything is learned; None when none is wanted."""
+    """The folder for the TensorBoard log of one training; None if there is to be none."""
     subfolder = project.settings.train.tensorboard
     if not subfolder:
         return None

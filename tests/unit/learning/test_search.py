@@ -42,8 +42,8 @@ def test_the_candidate_with_the_lowest_valid_loss_is_taken_and_the_rest_is_told(
     assert losses == sorted(losses)
     assert found.chosen == found.tried[0].options
     assert {**chosen.options_for(recipe.sharing), **found.chosen} == dict(chosen.options_for(recipe.sharing))
-    assert "20 valid samples" in found.said()
-    assert f"among {len(losses)}" in found.said()
+    assert "20 valid samples" in found.sentence()
+    assert f"among {len(losses)}" in found.sentence()
     assert search(prepared(recipe), seed=0) == (chosen, found)
 
 
@@ -70,7 +70,7 @@ def test_the_first_is_taken_where_nobody_can_judge():
     chosen, found = search(prepared(CASCADE, train=12, valid=0), seed=0)
     assert found.tried == ()
     assert chosen.options_for("cascade")["order"] == ("T", "M")
-    assert "by default: too few labelled samples" in found.said()
+    assert "by default: too few labelled samples" in found.sentence()
 
 
 def test_nothing_is_searched_where_all_is_said():
@@ -84,7 +84,7 @@ def test_the_model_is_trained_with_what_was_chosen_and_tells_it():
     ids = corpus().ids()
     made = fit_ensemble(corpus().training_set(ids[:60], ids[60:]), HIERARCHICAL, seed=0, device="cpu")
     assert made.search is not None
-    assert made.notes[0] == made.search.said()
+    assert made.notes[0] == made.search.sentence()
     levels = made.search.chosen
     taps = made.members[0]["sharing.taps"]  # (modalities, layers), one 1 in a row
     order = [m.value for m in Modality]
