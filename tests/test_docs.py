@@ -201,7 +201,7 @@ def test_contributing_shows_the_layers_that_the_import_rules_check():
     assert f"```\n{layers}\n```" in CONTRIBUTING
 
 
-@pytest.mark.parametrize("kind", ["check"])
+@pytest.mark.parametrize("kind", ["check", "aggregator", "exporter"])
 def test_the_plug_in_that_a_recipe_shows_keeps_its_contract(kind, tmp_path):
     """Registered by an entry point, so that processes which the contract tests start find it too."""
     blocks = re.findall(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL)
