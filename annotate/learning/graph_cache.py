@@ -27,7 +27,7 @@ Function = Callable[[Any, Sequence[Tensor]], Tensors]
 Operations = Callable[..., Tensors]
 """The tensors one by one -> the same."""
 
-TESTED_TORCH = ((2, 13), (2, 13))
+TESTED_TORCH = ((2, 13), (2, 15))
 """The first and the last version of torch, as (major, minor), that the tests of this module passed with."""
 PAYS_AFTER = 250
 """Calls of one shape before they are traced. Tracing costs as much as a few hundred calls (the first one in a

@@ -189,7 +189,7 @@ def test_an_untested_version_of_torch_trains_the_same_without_the_cache(monkeypa
     ("version", "tested"),
     [
         ("2.13.0", True), ("2.13.0+cpu", True), ("2.13.1.dev20260101+cu128", True),
-        ("2.12.1", False), ("2.99.0", False), ("3.0.0", False), ("unknown", False),
+        ("2.15.0+cu130", True), ("2.12.1", False), ("2.99.0", False), ("3.0.0", False), ("unknown", False),
     ],
 )  # fmt: skip
 def test_the_tested_versions_of_torch_are_a_range(version, tested):
