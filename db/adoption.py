@@ -1,4 +1,4 @@
-"""Questions that Label Studio holds and a database that was restored from a backup does not know."""
+"""Adopts questions in Label Studio that a database restored from a backup does not know."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -21,12 +21,12 @@ from db.models import (
 )
 
 ADOPTED = "adopted"
-"""The strategy of a batch that was found on the server."""
+"""The strategy of a batch whose questions were adopted from the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownTask:
-    """A task of the server that no question of ours stands for."""
+    """A task of the server without a question in the database."""
 
     id: int
     key: str
@@ -40,7 +40,7 @@ def questions_of(session: Session, form: Form) -> list[Question]:
 
 
 def transcripts(session: Session, sample_ids: Collection[str]) -> dict[str, str]:
-    """Transcripts of those of the samples that this database has, in whatever state."""
+    """Transcripts of the samples that this database has, whatever their status."""
     transcript_of: dict[str, str] = {}
     for some in chunks(sorted(set(sample_ids))):
         query = select(Sample.id, Sample.transcript).where(Sample.id.in_(some))
@@ -55,11 +55,11 @@ def adopt(
     tasks: Collection[UnknownTask],
     listed: Collection[int],
 ) -> dict[int, Question]:
-    """Make or find a question for each task of the server; by the task's number.
+    """Create or find a question for each task of the server; returns them by task number.
 
-    A question of the same sample that waits to be sent, or whose task is not among those `listed` on the
-    server, becomes this one, so that nobody is asked twice. Where another one is open, the new question is
-    closed: what was answered to it counts, and nobody is waited for.
+    A question about the same sample that waits to be sent, or whose task is not among those `listed` on the
+    server, is used, so that nobody is asked twice. If another one is open, the new question is closed: its
+    answers count, but no further ones are awaited.
     """
     adopted: dict[int, Question] = {}
     batch: Batch | None = None
@@ -85,7 +85,8 @@ def adopt(
         if task.key and task.key not in used:
             question.key = task.key
         elif not question.key:
-            question.key = _key(ls_project_id, form, task.id)
+            name = f"adopted:{ls_project_id}:{form.modality}:{task.id}"
+            question.key = hashlib.sha256(name.encode()).hexdigest()[:20]
         used.add(question.key)
         if question.state != QuestionState.CLOSED:
             question.state = QuestionState.OPEN
@@ -101,25 +102,24 @@ def adopt(
 
 
 def follow_tasks(session: Session, ls_project_id: int, tasks: Mapping[int, list[int]]) -> None:
-    """Let questions point to the tasks of the server that stand for them.
+    """Record the server's tasks of questions.
 
-    `tasks`: numbers by question id, the best first. A question that was withdrawn because its task was gone
-    is open again when the task is there and its sample is not asked in another question of the pass.
-    """
+    `tasks` are task numbers by question id, the best first. A question that was withdrawn because its task
+    was missing is reopened if the task exists again and no other question of the pass asks its sample. """
     for some in chunks(sorted(tasks)):
         for question in session.scalars(select(Question).where(Question.id.in_(some))):
             numbers = tasks[question.id]
-            there = question.ls_project_id == ls_project_id and question.ls_task_id in numbers
+            is_current = question.ls_project_id == ls_project_id and question.ls_task_id in numbers
             if question.state in (QuestionState.QUEUED, QuestionState.HELD):
                 continue
             if question.state == QuestionState.WITHDRAWN:
-                # One with a place was taken out of the queue on purpose.
+                # With a task number, it was removed from the queue on purpose.
                 if question.ls_project_id is not None:
                     continue
                 if _may_open(session, question):
                     question.state, question.taken_down_at = QuestionState.OPEN, None
                     session.flush()
-            if not there:
+            if not is_current:
                 question.ls_project_id, question.ls_task_id, question.ls_updated_at = (
                     ls_project_id, numbers[0], "",
                 )  # fmt: skip
@@ -146,13 +146,9 @@ def _is_there(question: Question, ls_project_id: int, listed: Collection[int]) -
 
 
 def _new(batch: Batch, sample: Sample, form: Form, rank: int) -> Question:
-    # What was drawn uniformly is not known any more, so the sample is never taken for an audit.
+    # It is unknown which samples were drawn uniformly, so the question never counts as an audit.
     role = Role.ACTIVE if sample.split in (None, Split.TRAIN) else Role.HOLDOUT
     return Question(
         batch_id=batch.id, sample_id=sample.id, modality=form.modality.value, role=role, rank=rank, score=0.0,
         inclusion_probability=None, state=QuestionState.OPEN, key="", dimensions=form.dimensions,
     )  # fmt: skip
-
-
-def _key(ls_project_id: int, form: Form, task_id: int) -> str:
-    return hashlib.sha256(f"adopted:{ls_project_id}:{form.modality}:{task_id}".encode()).hexdigest()[:20]

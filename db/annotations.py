@@ -92,7 +92,8 @@ class AnnotationLog:
         origin = self.origin_of(item, revision)
         if revision.editor:
             return self._add_others_edit(item, origin, revision, task_ids)
-        latest = {task_id: self._latest(item, origin, task_id) for task_id in task_ids}
+        rows_of = self._of(item.id)
+        latest = {task_id: _newest(rows_of.get((origin, task_id), ())) for task_id in task_ids}
         known = [row for row in latest.values() if row is not None]
         if known and all(server_time(row.revision) == revision.revision for row in known):
             return Change.NONE
@@ -255,9 +256,6 @@ class AnnotationLog:
         rows = self._of(item.id).get((origin, task_id), [])
         used = {row.revision for row in rows}
         return f"{revision}>{rows[-1].id}" if revision in used else revision
-
-    def _latest(self, item: Question, origin: str, task_id: str) -> Annotation | None:
-        return _newest(self._of(item.id).get((origin, task_id), []))
 
     def _answer_rows(self, item: Question, origin: str) -> list[Annotation]:
         """All rows of one answer, in the order they were stored."""

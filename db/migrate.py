@@ -135,19 +135,15 @@ def back_up(engine: Engine, file_mode: int) -> str:
         partial.chmod(file_mode)
         with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(partial)) as new:
             old.backup(new)
-        target = _free_name(source.with_name(f"{source.stem}.before-{head()}{source.suffix}"))
+        plain = source.with_name(f"{source.stem}.before-{head()}{source.suffix}")
+        numbered = (plain.with_name(f"{plain.stem}-{number}{plain.suffix}") for number in count(2))
+        target = next(name for name in chain([plain], numbered) if not name.exists())
         partial.rename(target)
     except sqlite3.Error as error:
         raise damaged(f"the database {source} cannot be copied: {error}", engine) from error
     finally:
         partial.unlink(missing_ok=True)
     return str(target)
-
-
-def _free_name(path: Path) -> Path:
-    """`path`, or if it exists the first of ``name-2``, ``name-3``, ... that does not."""
-    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
-    return next(name for name in chain([path], numbered) if not name.exists())
 
 
 def _script() -> ScriptDirectory:

@@ -211,15 +211,15 @@ def leave_lost_project(session: Session, form: Form) -> int:
 
     Closed questions stay closed, but lose their task number, which a new server gives to other tasks.
     """
-    there = (
+    on_server = (
         Question.modality == form.modality,
         Question.dimensions == form.dimensions,
         Question.ls_project_id.is_not(None),
     )
-    lost = session.scalars(select(Question.id).where(*there, Question.state == QuestionState.OPEN))
+    lost = session.scalars(select(Question.id).where(*on_server, Question.state == QuestionState.OPEN))
     count = withdraw(session, list(lost), f"the Label Studio project of the {form.words} is gone")
     session.flush()
-    session.execute(update(Question).where(*there).values(ls_project_id=None, ls_task_id=None))
+    session.execute(update(Question).where(*on_server).values(ls_project_id=None, ls_task_id=None))
     return count
 
 
@@ -298,19 +298,16 @@ def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]
         for row in session.execute(query):
             latest[row.batch_item_id, row.origin, row.task_id] = row
     people: dict[int, set[int]] = {}
-    incomplete = _incomplete(session) if latest else set()
+    incomplete: set[tuple[str, str]] = set()
+    if latest:
+        payloads = session.scalars(select(Event.payload).where(Event.kind == UNUSABLE))
+        incomplete = {(facts["origin"], facts["revision"]) for facts in payloads if facts.get(INCOMPLETE)}
     for row in latest.values():
         # Origin and revision as the server writes them, see `db.models.Annotation`.
         as_sent = row.origin.partition("@")[0], row.revision.partition(">")[0]
         if row.state != AnnotationState.DELETED and as_sent not in incomplete:
             people.setdefault(row.batch_item_id, set()).add(row.annotator_id)
     return people
-
-
-def _incomplete(session: Session) -> set[tuple[str, str]]:
-    """(origin, revision) of annotations with an unusable answer."""
-    payloads = session.scalars(select(Event.payload).where(Event.kind == UNUSABLE))
-    return {(facts["origin"], facts["revision"]) for facts in payloads if facts.get(INCOMPLETE)}
 
 
 def count_open(session: Session) -> int:

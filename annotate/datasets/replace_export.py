@@ -108,7 +108,9 @@ def all_or_nothing(dest: Path, earlier: Earlier) -> Iterator[Path]:
         write_whole(scratch / RECORD, json.dumps({"dest": dest.name}).encode())
         new.mkdir()
         yield new
-        _to_disk(new)
+        for path in sorted(new.rglob("*")):
+            sync(path)
+        sync(new)
         if dest.exists():
             new.chmod(stat.S_IMODE(dest.stat().st_mode))
             dest.rename(old)
@@ -183,10 +185,3 @@ def _discard(scratch: Path, dest: Path) -> Path | None:
         (scratch / OLD).rename(kept)
     shutil.rmtree(scratch, ignore_errors=True)
     return kept
-
-
-def _to_disk(folder: Path) -> None:
-    """Flush every file to disk before the folder gets its name."""
-    for path in sorted(folder.rglob("*")):
-        sync(path)
-    sync(folder)

@@ -242,7 +242,8 @@ def _features(path: Path, parts: Sequence[_Part]) -> dict[Modality, _Concatenate
         frames = [
             ArrayFrames(
                 array, f"{part.name}.{m.word}", lengths=_lengths(part, m),
-                clean=_without_infinity if m is Modality.AUDIO else lambda frames: frames,
+                # The logarithm of silence in audio features counts as 0, as in MMSA's loader.
+                clean=(lambda x: np.where(np.isneginf(x), 0, x)) if m is Modality.AUDIO else lambda x: x,
             )
             for part, array in zip(parts, arrays, strict=True)
             if array is not None
@@ -257,8 +258,3 @@ def _features(path: Path, parts: Sequence[_Part]) -> dict[Modality, _Concatenate
 def _lengths(part: _Part, modality: Modality) -> NDArray[Any] | None:
     lengths = part.array(f"{modality.word}_lengths")
     return None if lengths is None else np.asarray(lengths)
-
-
-def _without_infinity(frames: NDArray[Any]) -> NDArray[Any]:
-    """Replace the logarithm of silence in audio features by 0, as MMSA's loader does."""
-    return np.where(np.isneginf(frames), 0, frames)

@@ -29,8 +29,8 @@ def take_down(project: Project, client: "LabelStudioClient", progress: Progress 
         served = withdrawals.still_served(session)
     if not served:
         return 0
-    there = {modality: _here(project, client, modality) for modality in {q.modality for q in served}}
-    reachable = [q for q in served if q.ls_project_id in there[q.modality]]
+    projects_here = {modality: _here(project, client, modality) for modality in {q.modality for q in served}}
+    reachable = [q for q in served if q.ls_project_id in projects_here[q.modality]]
     with progress.bar("withdrawing questions", len(reachable)) as bar:
         for start in range(0, len(reachable), CHUNK):
             _take_down(project, client, reachable[start : start + CHUNK])
@@ -71,7 +71,7 @@ def _here(project: Project, client: "LabelStudioClient", modality: Modality) -> 
 
 
 def _take_down(project: Project, client: "LabelStudioClient", questions: list[ServedQuestion]) -> None:
-    gone = {q.id for q in questions if not client.take_from_queue(q.ls_task_id)}
+    missing = {q.id for q in questions if not client.take_from_queue(q.ls_task_id)}
     with writing(project.engine) as session:
-        withdrawals.mark_taken_down(session, {q.id for q in questions} - gone)
-        withdrawals.forget_place(session, gone)
+        withdrawals.mark_taken_down(session, {q.id for q in questions} - missing)
+        withdrawals.forget_place(session, missing)

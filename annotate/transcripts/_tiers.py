@@ -83,8 +83,10 @@ def _note(tiers: Sequence[Tier], used: Sequence[Tier]) -> tuple[str, ...]:
 def _wanted(tiers: Sequence[Tier], names: Sequence[str]) -> _Reading:
     chosen = [tier for tier in tiers if any(_matches(tier, name) for name in names)]
     if not chosen:
-        requested, there = (", ".join(map(repr, some)) for some in (names, [tier.name for tier in tiers]))
-        raise Malformed(f"no tier is called {requested}; its tiers are {there or 'none'}")
+        requested, names_of_tiers = (
+            ", ".join(map(repr, some)) for some in (names, [tier.name for tier in tiers])
+        )
+        raise Malformed(f"no tier is called {requested}; its tiers are {names_of_tiers or 'none'}")
     rest = [tier for tier in tiers if tier not in chosen and kind(tier) in (Kind.WORDS, Kind.SPEECH)]
     words = [tier for tier in chosen if kind(tier) is Kind.WORDS]
     return _Reading([tier for tier in chosen if tier not in words], [*words, *_spelling(rest, chosen)])
@@ -252,7 +254,13 @@ def _agreed(whole: Sequence[Tier], words: Sequence[Tier]) -> _Reading:
     for tier in whole:
         if any(spells(each, tier) for each in words):
             continue
-        rivals = [each for each in loose if _overlap(each, tier) and _one_speaker(each, tier)]
+        rivals = []
+        for each in loose:
+            overlap = any(inside for a, b in ((each, tier), (tier, each)) for _, inside in within(a, b))
+            first, second = (one.speaker or one.stem for one in (each, tier))
+            unnamed = not (first and second) or not each.stem
+            if overlap and (each.of == tier.name or unnamed or first == second):
+                rivals.append(each)
         if not rivals:
             continue
         if tier.utterance_named and words_per_mark(tier) > 1.5:
@@ -260,17 +268,6 @@ def _agreed(whole: Sequence[Tier], words: Sequence[Tier]) -> _Reading:
         else:
             utterances.remove(tier)
     return _Reading(utterances, _coarsest(loose))
-
-
-def _one_speaker(one: Tier, other: Tier) -> bool:
-    first, second = (tier.speaker or tier.stem for tier in (one, other))
-    return one.of == other.name or not (first and second) or first == second or not one.stem
-
-
-def _overlap(words: Tier, tier: Tier) -> bool:
-    return any(inside for _, inside in within(words, tier)) or any(
-        inside for _, inside in within(tier, words)
-    )
 
 
 def _coarsest(words: Sequence[Tier]) -> list[Tier]:

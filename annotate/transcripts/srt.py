@@ -44,13 +44,12 @@ def read(text: str) -> Transcript:
         filled = [n for n, line in enumerate(lines) if line.strip()]
         trimmed = tuple(lines[filled[0] : filled[-1] + 1]) if filled else ()
         captions.append(Caption(*block.ends, trimmed, f"line {block.line}"))
-    cues = tuple(_cue(caption) for caption in once(captions))
-    return Transcript(cues, "subtitles", dropped=tuple(dropped))
-
-
-def _cue(caption: Caption) -> Cue:
-    text = _MICRODVD.sub("", _BREAK.sub(" ", " ".join(caption.lines)))
-    return Cue(caption.start_us, caption.end_us, plain(text), "\n".join(caption.lines), where=caption.where)
+    cues = []
+    for caption in once(captions):
+        text = plain(_MICRODVD.sub("", _BREAK.sub(" ", " ".join(caption.lines))))
+        raw = "\n".join(caption.lines)
+        cues.append(Cue(caption.start_us, caption.end_us, text, raw, where=caption.where))
+    return Transcript(tuple(cues), "subtitles", dropped=tuple(dropped))
 
 
 def _blocks(lines: Sequence[str]) -> list[_Block]:

@@ -207,7 +207,9 @@ def _cues(segment: dict[str, Any], start: int, end: int, loose: Sequence[_Placed
     raw = _text(segment.get("text"))
     speaker = plain(_text(segment.get("speaker")))
     listed = segment.get("words")
-    given = _given_words(_dicts(listed) or _within(loose, start, end), speaker)
+    first_word = bisect_left(loose, start, key=_begin)
+    within = loose[first_word : bisect_left(loose, end, lo=first_word, key=_begin)]
+    given = _given_words(_dicts(listed) or [word for _, word in within], speaker)
     words = timed(given, start, end)
     turns = [
         (who, list(turn))
@@ -237,12 +239,6 @@ def _dict(value: object) -> dict[str, Any]:
 
 def _begin(placed: _Placed) -> int:
     return placed[0]
-
-
-def _within(loose: Sequence[_Placed], start_us: int, end_us: int) -> list[dict[str, Any]]:
-    """The words that begin within a segment."""
-    first = bisect_left(loose, start_us, key=_begin)
-    return [word for _, word in loose[first : bisect_left(loose, end_us, lo=first, key=_begin)]]
 
 
 def _given_words(items: Sequence[dict[str, Any]], speaker: str) -> list[TimedWord]:
