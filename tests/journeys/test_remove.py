@@ -9,7 +9,6 @@ from sqlalchemy import func, select
 
 from annotate.corpus.rules import Rules
 from annotate.errors import NothingToDo, UnknownName, UsageError
-from annotate.ingest import run as run_step
 from annotate.project import Project
 from annotate.steps.ingest import ingest
 from annotate.steps.pull import pull
@@ -26,7 +25,7 @@ from db.groups import homes
 from db.models import QuestionState, SampleStatus
 from db.outbox import withdraw_unwanted
 from db.rounds import labels_by_split
-from tests.journeys.test_ingest import make, stand_in
+from tests.journeys.test_ingest import let_stand_in, make
 from tests.support.factories import add_label, add_sample, add_video
 from tests.support.raters import Rater, add_samples, ask, items, with_raters
 from tests.support.studio import LabelStudio
@@ -34,7 +33,7 @@ from tests.support.studio import LabelStudio
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(run_step, "cut", stand_in)
+    let_stand_in(monkeypatch)
     path = tmp_path / "videos"
     path.mkdir()
     return path
