@@ -105,7 +105,7 @@ def follow_tasks(session: Session, ls_project_id: int, tasks: Mapping[int, list[
     """Record the server's tasks of questions.
 
     `tasks` are task numbers by question id, the best first. A question that was withdrawn because its task
-    was missing is reopened if the task exists again and no other question of the pass asks its sample. """
+    was missing is reopened if the task exists again and no other question of the pass asks its sample."""
     for some in chunks(sorted(tasks)):
         for question in session.scalars(select(Question).where(Question.id.in_(some))):
             numbers = tasks[question.id]
