@@ -13,11 +13,14 @@ from exporters.manifest import dimensions, labels_per_task, samples_per_split
 def write_datasheet(dataset: Dataset, folder: Path, *, contents: Iterable[str]) -> Path:
     """Write `README.md`; `contents` are the lines about the files of the format."""
     path = folder / "README.md"
+    left_out = [f"- {reason}: {n}" for reason, n in sorted(dataset.left_out.items())]
+    if not any(dataset.left_out.values()):
+        left_out = []
     sections = [
         [f"# {' '.join(dataset.name.split())}"],
         ["## Samples", *_samples(dataset)],
         ["## Labels", *_labels(dataset)],
-        ["## Left out", *_left_out(dataset)],
+        ["## Left out", *(left_out or ["Nothing."])],
         ["## Files", *contents, "- `manifest.json`: size and sha256 of every file."],
     ]
     text = "\n\n".join("\n".join([lines[0], *([""] if lines[1:] else []), *lines[1:]]) for lines in sections)
@@ -114,9 +117,3 @@ def _dimension(dimension: Dimension) -> str:
     answers = (a.label if a.alias == a.label else f"{a.alias} ({a.label})" for a in dimension.answers)
     rule = default_aggregator(dimension.kind).rule
     return f"- `{dimension.name}`: {dimension.kind.value}; {', '.join(answers)}; a label is {rule}."
-
-
-def _left_out(dataset: Dataset) -> list[str]:
-    if not any(dataset.left_out.values()):
-        return ["Nothing."]
-    return [f"- {reason}: {n}" for reason, n in sorted(dataset.left_out.items())]

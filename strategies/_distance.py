@@ -29,16 +29,15 @@ def finite(points: Points) -> Points:
 
     Raises `FeatureError` when a coordinate is not a number, or too large for distances.
     """
-    if not all(_within_bounds(points[rows]) for rows in blocks(len(points))):
+    for rows in blocks(len(points)):
+        block = points[rows]
+        if block.max(initial=0) <= FARTHEST and block.min(initial=0) >= -FARTHEST:  # False for NaN
+            continue
         raise FeatureError(
             "some embeddings are not numbers, or far too large",
             hint="make the features and the model again: `annotate extract`, then `annotate train --force`",
         )
     return points
-
-
-def _within_bounds(points: Points) -> bool:
-    return not points.size or bool(points.max() <= FARTHEST and points.min() >= -FARTHEST)
 
 
 def nearest(

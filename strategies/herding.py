@@ -41,7 +41,9 @@ class Herding:
         drawn = rng.permutation(len(everything))[: max(CANDIDATES, 4 * k)]
         points = everything[drawn]
         reference = _some(everything, labelled, rng)
-        width = _width(reference)
+        gaps = squared_between(reference, reference)
+        apart = gaps[gaps > LEAST]
+        width = WIDTH * float(np.median(apart)) if len(apart) else 1.0
         wanted = _similarity(points, reference, width) / len(reference)
         near = _similarity(points, labelled, width)
         chosen = _herd(points, wanted, near, len(labelled), width, k, rng)
@@ -53,12 +55,6 @@ def _some(points: Points, labelled: Points, rng: np.random.Generator) -> Points:
     rows: Rows = rng.permutation(len(points) + len(labelled))[:REFERENCE]
     inside = rows < len(points)
     return np.concatenate([points[rows[inside]], labelled[rows[~inside] - len(points)]])
-
-
-def _width(reference: Points) -> float:
-    gaps = squared_between(reference, reference)
-    apart = gaps[gaps > LEAST]
-    return WIDTH * float(np.median(apart)) if len(apart) else 1.0
 
 
 def _similarity(points: Points, centres: Points, width: float) -> Wide:

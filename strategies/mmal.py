@@ -46,26 +46,18 @@ class Mmal(ScoredStrategy):
         each answer is a class. Without a multimodal head the task itself is used; modalities without a head
         are left out.
         """
-        fused = _fused(prediction, pool)
+        multimodal = Task(prediction.task.dimension, Modality.MULTIMODAL).id
+        fused = pool.predictions.get(multimodal, prediction)
         margin = by_mean(fused, _margin)
         likely = by_mean(fused, lambda probs: probs.argmax(axis=1)).astype(np.intp)
-        parts = _parts(fused.task, pool)
+        unimodal = [Task(fused.task.dimension, m).id for m in UNIMODAL if m is not fused.task.modality]
+        parts = [_Part(fused.task.id, FUSED)]
+        parts += [_Part(task_id, SINGLE) for task_id in unimodal if task_id in pool.predictions]
         total = MARGIN * margin
         classes = _classes(fused.task, pool.known.labels.get(fused.task.id, np.zeros(0)))
         for part in parts:
             total += part.weight * _likeness(part.task_id, pool, classes, likely)
         return -total / (MARGIN + sum(part.weight for part in parts))
-
-
-def _fused(prediction: TaskPrediction, pool: Pool) -> TaskPrediction:
-    """The multimodal task of the same dimension, or the task itself where there is none."""
-    fused = Task(prediction.task.dimension, Modality.MULTIMODAL).id
-    return pool.predictions.get(fused, prediction)
-
-
-def _parts(fused: Task, pool: Pool) -> list[_Part]:
-    single = [Task(fused.dimension, m).id for m in UNIMODAL if m is not fused.modality]
-    return [_Part(fused.id, FUSED), *(_Part(t, SINGLE) for t in single if t in pool.predictions)]
 
 
 def _margin(probs: Probs) -> Probs:

@@ -68,7 +68,8 @@ class _Clusters:
 
     def take(self) -> int:
         """The position of the next sample of the batch."""
-        cluster = self._next()
+        keys = np.stack([self._left == 0, self._small, self._covered, -self._size])
+        cluster = int(np.lexsort((self._rng.random(keys.shape[1]), *keys[::-1]))[0])
         if cluster not in self._order:
             members = self._members[self._ends[cluster] : self._ends[cluster + 1]]
             self._order[cluster] = self._most_typical_first(members)
@@ -76,11 +77,6 @@ class _Clusters:
         self._left[cluster] -= 1
         self._covered[cluster] += 1
         return int(position)
-
-    def _next(self) -> int:
-        keys = np.stack([self._left == 0, self._small, self._covered, -self._size])
-        order = np.lexsort((self._rng.random(keys.shape[1]), *keys[::-1]))
-        return int(order[0])
 
     def _most_typical_first(self, members: Rows) -> Rows:
         """All members: the core by typicality, then the others, nearest to the centre first."""

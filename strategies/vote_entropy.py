@@ -31,13 +31,13 @@ class VoteEntropy(ScoredStrategy):
 
 def _spread(members: Probs, shares: NDArray[np.float32], multilabel: bool) -> NDArray[np.float32]:
     """(some,) vote entropies of (members, some, answers); NaN where a probability is NaN."""
-    entropies = _apart(members, shares) if multilabel else _one(members, shares)
+    if multilabel:
+        ticked = np.minimum(np.tensordot(shares, members >= 0.5, 1), 1).astype(np.float32)
+        entropies = summed(bernoulli(ticked))
+    else:
+        entropies = _one(members, shares)
     entropies[~np.isfinite(summed(members)).all(axis=0)] = np.nan
     return entropies
-
-
-def _apart(members: Probs, shares: NDArray[np.float32]) -> NDArray[np.float32]:
-    return summed(bernoulli(np.minimum(np.tensordot(shares, members >= 0.5, 1), 1).astype(np.float32)))
 
 
 def _one(members: Probs, shares: NDArray[np.float32]) -> NDArray[np.float32]:

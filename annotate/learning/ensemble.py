@@ -199,7 +199,8 @@ def _noise(prepared: Prepared, trained: Trained) -> dict[str, float]:
         if head.task.dimension.kind is not Kind.REGRESSION:
             continue
         known = prepared.valid is not None and int(prepared.valid.known[task_id].sum()) >= FEWEST_VALID
-        shares = _shares(trained, task_id)
+        weights = trained.combination.shares.get(task_id)
+        shares = None if weights is None else np.array(weights)
         if known and valid is not None and prepared.valid is not None:
             residual = _residual(head, valid[task_id], prepared.valid, shares)
         else:
@@ -210,11 +211,6 @@ def _noise(prepared: Prepared, trained: Trained) -> dict[str, float]:
             width = head.task.dimension.high - head.task.dimension.low
             noise[task_id] = max(residual * prepared.targets[task_id].scale, SMALLEST_NOISE * width)
     return noise
-
-
-def _shares(trained: Trained, task_id: str) -> Shares:
-    shares = trained.combination.shares.get(task_id)
-    return None if shares is None else np.array(shares)
 
 
 def _residual(head: Head, raw: Raw, batch: Batch, shares: Shares) -> float | None:

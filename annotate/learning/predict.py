@@ -75,7 +75,10 @@ def predict(
             embeddings[rows] = chunk.fused
             _keep(kept, rows, chunk.representations, len(sample_ids))
             for head in readers:
-                _put(predictions[head.task.id], rows, _read(checkpoint, head, chunk.heads[head.task.id]))
+                part = _read(checkpoint, head, chunk.heads[head.task.id])
+                whole = predictions[head.task.id]
+                whole.members[:, rows], whole.mean[rows] = part.members, part.mean
+                whole.epistemic[rows], whole.aleatoric[rows] = part.epistemic, part.aleatoric
     return Predictions(predictions, embeddings, kept)
 
 
@@ -143,12 +146,6 @@ def _empty_prediction(checkpoint: Checkpoint, head: Head, voices: int, count: in
     cells = np.zeros((len(none.members), count, none.members.shape[-1]), np.float32)
     mean, epistemic, aleatoric = (np.zeros(count, np.float32) for _ in range(3))
     return TaskPrediction(head.task, cells, mean, epistemic, aleatoric, none.shares)
-
-
-def _put(whole: TaskPrediction, rows: NDArray[np.intp], part: TaskPrediction) -> None:
-    """Write the predictions of some of the samples into those of all."""
-    whole.members[:, rows] = part.members
-    whole.mean[rows], whole.epistemic[rows], whole.aleatoric[rows] = part.mean, part.epistemic, part.aleatoric
 
 
 def _read(checkpoint: Checkpoint, head: Head, raw: Raw) -> TaskPrediction:

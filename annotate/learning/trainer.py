@@ -94,7 +94,10 @@ class _Run:
         )  # fmt: skip
         self.stopping = Stopping(members.count, members.net.tasks, recipe)
         self.probe = GradientProbe(self.heads, members.count)
-        self.epochs = recipe.epochs if valid else _unwatched_epochs(recipe, self.sampler.steps)
+        self.epochs = recipe.epochs
+        if not valid:
+            epochs = math.ceil(UNWATCHED_STEPS / max(self.sampler.steps, 1))
+            self.epochs = min(recipe.epochs, max(UNWATCHED_EPOCHS, epochs))
         self.epoch = 0
         self.best: Weights = members.weights()
         self.losses = torch.full((members.count, len(self.heads)), math.nan)
@@ -326,10 +329,6 @@ def _clip(parameters: Sequence[Tensor]) -> None:
     factors = (LARGEST_GRADIENT / (norms + 1e-6)).clamp(max=1.0)
     shaped = {dim: factors.view(-1, *[1] * (dim - 1)) for dim in {g.dim() for g in gradients}}
     torch._foreach_mul_(gradients, [shaped[gradient.dim()] for gradient in gradients])
-
-
-def _unwatched_epochs(recipe: ModelConfig, steps: int) -> int:
-    return min(recipe.epochs, max(UNWATCHED_EPOCHS, math.ceil(UNWATCHED_STEPS / max(steps, 1))))
 
 
 def _require_finite(losses: Tensor, epoch: int) -> None:
