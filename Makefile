@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help demo test soak lint bench faults plugin-tables clean
+.PHONY: help demo test soak lint bench deps faults plugin-tables clean
 
 help:
 	@echo "make demo    run the whole loop on the example videos"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint    ruff, mypy, import rules"
 	@echo "make bench   measure and compare with the bars; ANNOTATE_DATA names a folder with real sets"
 	@echo "make plugin-tables  write the tables of plug-ins in docs/ anew from their docstrings"
+	@echo "make deps    try the newest releases of all dependencies in a scratch environment"
 	@echo "make faults  kill ingest at random moments, many times"
 
 $(VENV)/.made:
@@ -54,6 +55,10 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(PIP) --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
+
+# Without constraints.txt; not part of `make test`. `.ci/deps.py` says what it runs.
+deps:
+	@$(PYTHON) .ci/deps.py
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.ingest_kills --kills 20
