@@ -67,18 +67,18 @@ _HINTS = {
     errno.EDQUOT: "your quota is used up: free some room, then run the command again; nothing was lost",
     errno.EACCES: "see who owns it, then run the command again",
     errno.EPERM: "see who owns it, then run the command again",
-    errno.EEXIST: "a file lies where a folder belongs: move it away, then run the command again",
-    errno.ENOTDIR: "a file lies where a folder belongs: move it away, then run the command again",
-    errno.EISDIR: "a folder lies where a file belongs: move it away, then run the command again",
+    errno.EEXIST: "there is a file in place of a folder: move it away, then run the command again",
+    errno.ENOTDIR: "there is a file in place of a folder: move it away, then run the command again",
+    errno.EISDIR: "there is a folder in place of a file: move it away, then run the command again",
     errno.EROFS: "the file system is read-only; move the project, then run the command again",
 }
-"""What to do about an error of the operating system that users can put right, by its number."""
+"""Remedies for errors of the operating system that users can correct, by number."""
 
 FAILED, INTERRUPTED = 1, 130
 
 
 def main() -> None:
-    """Run a command; turn what users can put right into a message and an exit code."""
+    """Run a command; turn errors that users can correct into a message and an exit code."""
     shared = Invocation()
     try:
         app(obj=shared)
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def _explained(error: Exception, shared: Invocation) -> tuple[str, str, int] | None:
-    """Message, hint and exit code for an error that users can put right; None for any other."""
+    """Message, hint and exit code for an error that users can correct; None for any other."""
     from annotate.errors import AnnotateError
 
     if isinstance(error, AnnotateError):

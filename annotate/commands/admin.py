@@ -13,11 +13,9 @@ if TYPE_CHECKING:
 
 def init(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Made when it does not exist.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Created if it does not exist.")] = Path(),
     preset: Annotated[str, typer.Option(help="ch-sims, mosi or emotion.")] = "ch-sims",
-    name: Annotated[
-        str | None, typer.Option(help="What the corpus is called; else the folder's name.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the corpus; default: the folder's name.")] = None,
     database: Annotated[str | None, typer.Option(help="sqlite:///... or postgresql://...")] = None,
 ) -> None:
     """Write a commented annotate.toml and the database. Example: annotate init corpus --preset ch-sims"""
@@ -28,7 +26,7 @@ def init(
 
 
 def status(context: typer.Context) -> None:
-    """Tell where the project stands. Example: annotate status --json"""
+    """Show the state of the project. Example: annotate status --json"""
     from annotate.steps.status import status as step
 
     shared = invocation(context)
@@ -40,11 +38,12 @@ def doctor(
     deep: Annotated[
         bool,
         typer.Option(
-            "--deep", help="Also read the whole database, hash clips and features, compare Label Studio."
+            "--deep",
+            help="Also read the whole database, hash clips and features, and compare with Label Studio.",
         ),
     ] = False,
 ) -> None:
-    """Tell what is wrong with the installation, and what to type next. Example: annotate doctor"""
+    """Check the installation and the project, and say how to fix problems. Example: annotate doctor"""
     from annotate.errors import ProjectNotFound
     from annotate.steps.doctor import doctor as step
 
@@ -61,7 +60,7 @@ def doctor(
 
 
 def migrate(context: typer.Context) -> None:
-    """Bring the database to this version's schema; a backup is kept. Example: annotate migrate"""
+    """Upgrade the database to this version's schema, keeping a backup. Example: annotate migrate"""
     from annotate.steps.migrate import migrate as step
 
     shared = invocation(context)
@@ -69,7 +68,7 @@ def migrate(context: typer.Context) -> None:
 
 
 def list_plugins(context: typer.Context) -> None:
-    """Show every plug-in with what it does. Example: annotate list"""
+    """List all plug-ins with a description. Example: annotate list"""
     from annotate.steps.list_plugins import list_plugins as step
 
     shared = invocation(context)
@@ -78,8 +77,8 @@ def list_plugins(context: typer.Context) -> None:
 
 def demo(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where the demo project is made.")] = Path("demo-project"),
-    videos: Annotated[Path | None, typer.Option(help="Other footage than the examples.")] = None,
+    folder: Annotated[Path, typer.Argument(help="Folder of the demo project.")] = Path("demo-project"),
+    videos: Annotated[Path | None, typer.Option(help="Footage to use instead of the examples.")] = None,
 ) -> None:
     """Run the whole loop on the example videos, with scripted raters. Example: annotate demo"""
     from annotate.steps.demo import demo as step

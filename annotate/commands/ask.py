@@ -11,27 +11,27 @@ def next_batch(  # noqa: PLR0913, PLR0917 - one for each option
     context: typer.Context,
     n: Annotated[
         int | None,
-        typer.Option("-n", min=1, help="How many samples to ask for, or single questions. [default: 20]"),
+        typer.Option("-n", min=1, help="Number of samples, or of single questions; default: 20."),
     ] = None,
-    budget: Annotated[
-        str | None, typer.Option(help="Instead of -n: the time of all raters together, as 2h or 90m.")
-    ] = None,
+    budget: Annotated[str | None, typer.Option(help="Instead of -n: total rater time, as 2h or 90m.")] = None,
     whole_samples: Annotated[
         bool | None,
         typer.Option(
             "--whole-samples/--single-questions",
-            help="Ask a sample in every pass, or only what tells most for its time.",
+            help="Ask about samples in every pass, or the most informative questions per second.",
         ),
     ] = None,
-    tasks: Annotated[str | None, typer.Option(help="Ask only these, as sentiment.T,sentiment.A.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="How to rank the pool; see `annotate list`.")] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Ask about these tasks only, as sentiment.T,sentiment.A.")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="Query strategy; see `annotate list`.")] = None,
     seed: Seed = None,
     device: Device = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Choose and show, write and send nothing.")
+        bool, typer.Option("--dry-run", help="Show the batch without writing or sending it.")
     ] = False,
 ) -> None:
-    """Choose what is worth asking and send it to Label Studio. Example: annotate next-batch -n 20"""
+    """Choose a batch of questions and send it to Label Studio. Example: annotate next-batch -n 20"""
     from annotate.steps.next_batch import next_batch as step
 
     shared = invocation(context)

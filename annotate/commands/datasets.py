@@ -13,7 +13,7 @@ def export(
     format: Annotated[str, typer.Argument(help="mmsa, chsims-csv or jsonl; see `annotate list`.")],
     dest: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
 ) -> None:
-    """Write the finished dataset. Example: annotate export mmsa dataset/"""
+    """Export the finished samples as a dataset. Example: annotate export mmsa dataset/"""
     from annotate.steps.export import export as step
 
     shared = invocation(context)

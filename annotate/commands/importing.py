@@ -1,4 +1,4 @@
-"""Commands that bring in a corpus which others made."""
+"""Commands that import a corpus made elsewhere."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,19 +7,9 @@ import typer
 
 from annotate.commands.shared import invocation
 
-app = typer.Typer(no_args_is_help=True, help="Start from a corpus that others made.")
+app = typer.Typer(no_args_is_help=True, help="Import a corpus made elsewhere.")
 
 
-ImportName = Annotated[
-    str | None,
-    typer.Option(help="What the corpus is called; else the file's name. Again: it is brought up to date."),
-]
-Regroup = Annotated[
-    bool, typer.Option("--regroup", help="Give splits anew, per group, whatever the corpus says.")
-]
-
-
-Memory = Annotated[float, typer.Option(min=0.1, help="Gigabytes that reading it may take.")]
 DEFAULT_MEMORY_GB = 8.0
 """As in `annotate.importing.columns`, which takes too long to import for a help text."""
 
@@ -29,55 +19,90 @@ def _column(text: str) -> Any:
 
 
 def _pairs(metavar: str, text: str) -> Any:
-    return typer.Option(metavar=metavar, help=text)
+    return typer.Option(metavar=metavar, help=f"{text} May be repeated.")
+
+
+CorpusName = Annotated[
+    str | None,
+    typer.Option(
+        help="Name of the corpus; importing under a known name updates it; default: the file's name."
+    ),
+]
+Regroup = Annotated[
+    bool, typer.Option("--regroup", help="Assign new splits by group, instead of those of the corpus.")
+]
+Memory = Annotated[float, typer.Option(min=0.1, help="Gigabytes of memory that reading may use.")]
+
+TableFile = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="CSV, TSV, Parquet or .npz; one row per sample or answer.")
+]
+FeatureFiles = Annotated[list[Path] | None, typer.Option(help=".npz with feature arrays. May be repeated.")]
+MappingFile = Annotated[
+    Path | None, typer.Option("--map", help="TOML file that holds these options under their names.")
+]
+SampleId = Annotated[str, _column("Id of the sample; default: the number of the row.")]
+VideoName = Annotated[str, _column("Video that the sample was cut from; default: one of its own.")]
+Speaker = Annotated[str, _column("Speaker of the sample.")]
+SplitName = Annotated[str, _column("train, valid or test; default: assigned by group.")]
+Transcript = Annotated[str, _column("Transcript of the sample.")]
+Start = Annotated[str, _column("Start, in seconds from the start of the video.")]
+End = Annotated[str, _column("End, in seconds from the start of the video.")]
+FeatureArrays = Annotated[
+    list[str] | None, _pairs("MODALITY=ARRAY", "Array with the features of a modality, as audio=mfcc.")
+]
+FeatureIds = Annotated[
+    str,
+    typer.Option(metavar="ARRAY", help="Ids of the rows of the arrays; default: the order of the table."),
+]
+Lengths = Annotated[
+    list[str] | None, _pairs("MODALITY=ARRAY", "Array with the number of frames per row, padding excluded.")
+]
+CutPadding = Annotated[
+    bool, typer.Option("--cut-padding", help="Remove all-zero frames at the start and the end of each row.")
+]
+LabelColumns = Annotated[
+    list[str] | None, _pairs("TASK=COLUMN", "Column with the labels of a task, as sentiment.M=label.")
+]
+ValueNames = Annotated[list[str] | None, _pairs("DIMENSION:THEIRS=OURS", "Meaning of a word in the table.")]
+Rater = Annotated[str, _column("Rater who gave the answers of the row.")]
+Votes = Annotated[bool, typer.Option("--votes", help="Each row is one answer of an unknown rater.")]
+CountColumns = Annotated[
+    list[str] | None, _pairs("TASK:ANSWER=COLUMN", "Column that counts the votes for an answer.")
+]
+ModalityColumn = Annotated[
+    str, _column("Modality that the answers of the row are about; --label then names a dimension.")
+]
+Into = Annotated[
+    str | None, typer.Option(metavar="CORPUS", help="Add answers about the samples of this corpus only.")
+]
 
 
 @app.command("table")
 def import_table(  # noqa: PLR0913, PLR0917 - one for each option
     context: typer.Context,
-    table: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or .npz, a row per sample or answer.")],
-    features: Annotated[
-        list[Path] | None, typer.Option(help=".npz with feature arrays; may come again.")
-    ] = None,
-    mapping: Annotated[
-        Path | None, typer.Option("--map", help="TOML file that says what the options do.")
-    ] = None,
-    id: Annotated[str, _column("What a sample is called; else its row's number.")] = "",
-    video: Annotated[str, _column("What a sample is a part of; else of itself.")] = "",
-    speaker: Annotated[str, _column("Who talks.")] = "",
-    split: Annotated[str, _column("train, valid or test; else they are given per group.")] = "",
-    text: Annotated[str, _column("What is said.")] = "",
-    start: Annotated[str, _column("Seconds from the start of the video.")] = "",
-    end: Annotated[str, _column("The same of its end.")] = "",
-    feature: Annotated[
-        list[str] | None, _pairs("MODALITY=ARRAY", "Such as audio=mfcc; may come again.")
-    ] = None,
-    feature_id: Annotated[
-        str, typer.Option(metavar="ARRAY", help="Ids of the arrays' rows; else the order is the table's.")
-    ] = "",
-    length: Annotated[
-        list[str] | None, _pairs("MODALITY=ARRAY", "How many frames of each row are no padding.")
-    ] = None,
-    cut_padding: Annotated[
-        bool, typer.Option("--cut-padding", help="Cut frames of zeros at both ends.")
-    ] = False,
-    label: Annotated[
-        list[str] | None, _pairs("TASK=COLUMN", "Such as sentiment.M=label; may come again.")
-    ] = None,
-    value: Annotated[
-        list[str] | None, _pairs("DIMENSION:THEIRS=OURS", "What a word in the table means; may come again.")
-    ] = None,
-    rater: Annotated[str, _column("Who gave the answers of a row.")] = "",
-    votes: Annotated[bool, typer.Option("--votes", help="A row is one answer by nobody knows whom.")] = False,
-    count: Annotated[
-        list[str] | None, _pairs("TASK:ANSWER=COLUMN", "A column that counts votes; may come again.")
-    ] = None,
-    modality: Annotated[str, _column("What a row's answers are about; then TASK is a dimension.")] = "",
+    table: TableFile,
+    features: FeatureFiles = None,
+    mapping: MappingFile = None,
+    id: SampleId = "",
+    video: VideoName = "",
+    speaker: Speaker = "",
+    split: SplitName = "",
+    text: Transcript = "",
+    start: Start = "",
+    end: End = "",
+    feature: FeatureArrays = None,
+    feature_id: FeatureIds = "",
+    length: Lengths = None,
+    cut_padding: CutPadding = False,
+    label: LabelColumns = None,
+    value: ValueNames = None,
+    rater: Rater = "",
+    votes: Votes = False,
+    count: CountColumns = None,
+    modality: ModalityColumn = "",
     memory: Memory = DEFAULT_MEMORY_GB,
-    name: ImportName = None,
-    into: Annotated[
-        str | None, typer.Option(metavar="CORPUS", help="Bring answers about its samples, and nothing else.")
-    ] = None,
+    name: CorpusName = None,
+    into: Into = None,
     regroup: Regroup = False,
 ) -> None:
     """Import a table with features. Example: annotate import table clips.csv --label emotion.M=emotion"""
@@ -108,12 +133,12 @@ def import_table(  # noqa: PLR0913, PLR0917 - one for each option
 @app.command("mmsa")
 def import_mmsa(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="The feature pickle; nothing in it is run.")],
+    file: Annotated[Path, typer.Argument(help="The feature pickle; no code in it is executed.")],
     dimension: Annotated[
-        str, typer.Option(help="What its labels are about; else the only one with numbers.")
+        str, typer.Option(help="Dimension of its labels; default: the only one with numbers.")
     ] = "",
     memory: Memory = DEFAULT_MEMORY_GB,
-    name: ImportName = None,
+    name: CorpusName = None,
     regroup: Regroup = False,
 ) -> None:
     """Import a feature file of MMSA. Example: annotate import mmsa unaligned.pkl"""

@@ -1,4 +1,4 @@
-"""The command that reads answers and makes labels of them."""
+"""The command that pulls answers and aggregates them into labels."""
 
 from typing import Annotated
 
@@ -10,18 +10,18 @@ from annotate.commands.shared import invocation
 def pull(
     context: typer.Context,
     full: Annotated[
-        bool, typer.Option("--full", help="Read everything again, not only what changed.")
+        bool, typer.Option("--full", help="Read everything again instead of only changes.")
     ] = False,
     accept_deletions: Annotated[
         bool,
-        typer.Option("--accept-deletions", help="Mark missing answers deleted, however many are gone."),
+        typer.Option("--accept-deletions", help="Mark missing answers as deleted, however many there are."),
     ] = False,
     keep_missing: Annotated[
         bool,
-        typer.Option("--keep-missing", help="Let missing answers count although Label Studio lost them."),
+        typer.Option("--keep-missing", help="Keep counting missing answers that Label Studio has lost."),
     ] = False,
 ) -> None:
-    """Bring home what raters said, and make labels of it. Example: annotate pull"""
+    """Pull the raters' answers and aggregate them into labels. Example: annotate pull"""
     from annotate.steps.pull import pull as step
 
     shared = invocation(context)

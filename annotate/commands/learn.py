@@ -1,4 +1,4 @@
-"""Commands that compute features and models, and compare ways to do so."""
+"""Commands that extract features, train models and compare ways to train."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from annotate.commands.shared import Device, FirstSeed, Members, Seed, invocatio
 
 
 def extract(context: typer.Context) -> None:
-    """Turn every sample into features, per modality. Example: annotate extract"""
+    """Extract features of every sample, per modality. Example: annotate extract"""
     from annotate.steps.extract import extract as step
 
     shared = invocation(context)
@@ -20,7 +20,7 @@ def train(
     context: typer.Context,
     device: Device = None,
     seed: Seed = None,
-    force: Annotated[bool, typer.Option("--force", help="Train although nothing changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train even if nothing changed.")] = False,
 ) -> None:
     """Train the multi-task model on the labels so far. Example: annotate train --device cpu"""
     from annotate.steps.train import train as step
@@ -35,17 +35,20 @@ def compare(
     context: typer.Context,
     variants: Annotated[
         str | None,
-        typer.Option(help="Joined by commas: names, or KEY=VALUE of [train], several of one joined by +."),
+        typer.Option(help="Comma-separated: names, or KEY=VALUE of \\[train], joined by + within a variant."),
     ] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Parts that are held out in turn.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Number of cross-validation folds.")] = 5,
     seeds: Annotated[
-        int, typer.Option(min=1, max=1_000, help="How often all is done again, in other folds.")
+        int, typer.Option(min=1, max=1_000, help="Number of repetitions with different folds.")
     ] = 1,
     members: Members = None,
     device: Device = None,
     seed: FirstSeed = None,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Write the winner into annotate.toml, if it is a better one.")
+        bool,
+        typer.Option(
+            "--apply", help="Write the winner into annotate.toml if it is better than the present settings."
+        ),
     ] = False,
 ) -> None:
     """Compare ways to train on the labels so far. Example: annotate compare --variants mtfn,fusion=gated"""
@@ -69,30 +72,32 @@ def compare(
 def simulate(  # noqa: PLR0913, PLR0917 - one for each option
     context: typer.Context,
     strategies: Annotated[
-        str, typer.Option(help="Joined by commas; see `annotate list`. uniform always takes part.")
+        str, typer.Option(help="Comma-separated; see `annotate list`. uniform is always included.")
     ],
-    seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Fewer than 5 prove nothing.")] = 5,
-    start: Annotated[int, typer.Option(min=1, help="Samples drawn uniformly to begin with.")] = 20,
-    step: Annotated[int, typer.Option(min=1, help="Samples in each batch.")] = 20,
-    until: Annotated[int, typer.Option(min=1, help="Samples at the end.")] = 200,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1_000, help="Number of repetitions; fewer than 5 allow no conclusion.")
+    ] = 5,
+    start: Annotated[int, typer.Option(min=1, help="Size of the initial random batch.")] = 20,
+    step: Annotated[int, typer.Option(min=1, help="Samples per batch.")] = 20,
+    until: Annotated[int, typer.Option(min=1, help="Samples after the last batch.")] = 200,
     tasks: Annotated[
-        str | None, typer.Option(help="Ids joined by commas; else all that have labels.")
+        str | None, typer.Option(help="Comma-separated task ids; default: all that have labels.")
     ] = None,
     members: Members = None,
     votes: Annotated[
-        bool, typer.Option("--votes", help="Each question costs one real answer of one rater.")
+        bool, typer.Option("--votes", help="Answer each question with one recorded answer of one rater.")
     ] = False,
     single_questions: Annotated[
-        bool, typer.Option("--single-questions", help="Each strategy asks single questions, too.")
+        bool, typer.Option("--single-questions", help="Also run each strategy with single questions.")
     ] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes; changes no result.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes; does not change the result.")] = 1,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of this simulation; the same again goes on in it.")
+        Path | None, typer.Option(help="Folder of the simulation; running it again resumes there.")
     ] = None,
     device: Device = None,
     seed: FirstSeed = None,
 ) -> None:
-    """Replay the loop on what is labelled. Example: annotate simulate --strategies entropy --seeds 8"""
+    """Replay the loop on existing labels. Example: annotate simulate --strategies entropy --seeds 8"""
     from annotate.steps.simulate import simulate as step_
 
     shared = invocation(context)

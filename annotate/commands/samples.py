@@ -1,4 +1,4 @@
-"""Commands that list samples and correct them by hand."""
+"""Commands that list samples and correct them manually."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,19 +7,26 @@ import typer
 
 from annotate.commands.shared import DryRun, invocation
 
-app = typer.Typer(no_args_is_help=True, help="List samples, and correct by hand what ingest cut.")
+app = typer.Typer(no_args_is_help=True, help="List samples and correct them manually.")
 
-Sample = Annotated[str, typer.Argument(metavar="SAMPLE", help="Id of a sample, or its beginning.")]
+Sample = Annotated[str, typer.Argument(metavar="SAMPLE", help="Id of a sample, or a prefix of it.")]
 Samples = Annotated[
-    list[str], typer.Argument(metavar="SAMPLE...", help="Ids of samples, or their beginnings.")
+    list[str], typer.Argument(metavar="SAMPLE...", help="Ids of samples, or prefixes of them.")
 ]
 Video = Annotated[
-    str | None, typer.Option(help="Only those of a video: its path, file name, or beginning of its sha256.")
+    str | None,
+    typer.Option(help="Only samples of this video: its path, file name, or a prefix of its sha256."),
 ]
-Status = Annotated[str | None, typer.Option(help="Only those that are ok, rejected, retired or removed.")]
-Reason = Annotated[str, typer.Option(help="Why, for the log.")]
-By = Annotated[str | None, typer.Option(help="Who corrects; else corrections.by, else the login name.")]
-Undo = Annotated[bool, typer.Option("--undo", help="Forget what was decided by hand: the checks decide.")]
+Status = Annotated[
+    str | None, typer.Option(help="Only samples with this status: ok, rejected, retired or removed.")
+]
+Reason = Annotated[str, typer.Option(help="Reason, for the log.")]
+By = Annotated[
+    str | None, typer.Option(help="Who makes the correction; default: corrections.by, else the login name.")
+]
+Undo = Annotated[
+    bool, typer.Option("--undo", help="Drop the manual decision, so that the checks decide again.")
+]
 
 
 @app.command("list")
@@ -27,11 +34,11 @@ def list_samples(
     context: typer.Context,
     video: Video = None,
     status: Status = None,
-    check: Annotated[str | None, typer.Option(help="Only those that this check rejects.")] = None,
+    check: Annotated[str | None, typer.Option(help="Only samples that this check rejects.")] = None,
     corrected: Annotated[
-        bool, typer.Option("--corrected", help="Only those that somebody corrected.")
+        bool, typer.Option("--corrected", help="Only samples that were corrected manually.")
     ] = False,
-    n: Annotated[int, typer.Option("-n", min=0, help="List at most so many; 0: all.")] = 100,
+    n: Annotated[int, typer.Option("-n", min=0, help="Maximum number to list; 0: all.")] = 100,
 ) -> None:
     """List samples with times, text and status. Example: annotate samples list --status rejected"""
     from annotate.steps.samples import list_samples as step
@@ -45,7 +52,7 @@ def list_samples(
 
 @app.command("show")
 def show(context: typer.Context, sample: Sample) -> None:
-    """Show all that is known of one sample. Example: annotate samples show 3f2a"""
+    """Show everything about one sample. Example: annotate samples show 3f2a"""
     from annotate.steps.samples_show import show_sample as step
 
     shared = invocation(context)
@@ -56,8 +63,8 @@ def show(context: typer.Context, sample: Sample) -> None:
 def edit(  # noqa: PLR0913, PLR0917 - one for each option
     context: typer.Context,
     sample: Sample,
-    transcript: Annotated[str | None, typer.Option(help="What is said.")] = None,
-    speaker: Annotated[str | None, typer.Option(help="Who talks.")] = None,
+    transcript: Annotated[str | None, typer.Option(help="New transcript.")] = None,
+    speaker: Annotated[str | None, typer.Option(help="New speaker.")] = None,
     start: Annotated[
         float | None, typer.Option(help="New start, in seconds from the start of the video.")
     ] = None,
@@ -68,7 +75,7 @@ def edit(  # noqa: PLR0913, PLR0917 - one for each option
     by: By = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Correct a sample's text, speaker or ends. Example: annotate samples edit 3f2a --end 12.4"""
+    """Correct the transcript, speaker or times of a sample. Example: annotate samples edit 3f2a --end 12.4"""
     from annotate.steps.samples import edit as step
 
     shared = invocation(context)
@@ -91,16 +98,16 @@ def edit(  # noqa: PLR0913, PLR0917 - one for each option
 def split(
     context: typer.Context,
     sample: Sample,
-    at: Annotated[list[float], typer.Option(help="Seconds from the start of the video; may come again.")],
+    at: Annotated[list[float], typer.Option(help="Seconds from the start of the video; may be repeated.")],
     transcript: Annotated[
         list[str] | None,
-        typer.Option(help="Text of each part, in order; needed where the times of words are not known."),
+        typer.Option(help="Transcript of each part, in order; required where word times are unknown."),
     ] = None,
     reason: Reason = "",
     by: By = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Make several samples of one. Example: annotate samples split 3f2a --at 12.4"""
+    """Split a sample into several. Example: annotate samples split 3f2a --at 12.4"""
     from annotate.steps.samples import split as step
 
     shared = invocation(context)
@@ -122,14 +129,16 @@ def merge(
     context: typer.Context,
     samples: Samples,
     transcript: Annotated[
-        str | None, typer.Option(help="Text of the new sample; else their texts, joined.")
+        str | None, typer.Option(help="Transcript of the new sample; default: their transcripts, joined.")
     ] = None,
-    speaker: Annotated[str | None, typer.Option(help="Who talks; needed where they differ.")] = None,
+    speaker: Annotated[
+        str | None, typer.Option(help="Speaker of the new sample; required where they differ.")
+    ] = None,
     reason: Reason = "",
     by: By = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Make one sample of several that follow each other. Example: annotate samples merge 3f2a 90bc"""
+    """Merge consecutive samples into one. Example: annotate samples merge 3f2a 90bc"""
     from annotate.steps.samples import merge as step
 
     shared = invocation(context)
@@ -151,7 +160,7 @@ def accept(
     context: typer.Context, samples: Samples, reason: Reason = "", by: By = None, undo: Undo = False,
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
-    """Let samples take part whatever checks say. Example: annotate samples accept 3f2a --reason profile"""
+    """Accept samples regardless of the checks. Example: annotate samples accept 3f2a --reason profile"""
     _decide(context, samples, accept=True, reason=reason, by=by, undo=undo, dry_run=dry_run)
 
 
@@ -160,7 +169,7 @@ def reject(
     context: typer.Context, samples: Samples, reason: Reason = "", by: By = None, undo: Undo = False,
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
-    """Keep samples out of the dataset. Example: annotate samples reject 3f2a --reason "two people talk" """
+    """Exclude samples from the dataset. Example: annotate samples reject 3f2a --reason "two people talk" """
     _decide(context, samples, accept=False, reason=reason, by=by, undo=undo, dry_run=dry_run)
 
 
@@ -168,7 +177,7 @@ def _decide(
     context: typer.Context, samples: list[str], *, accept: bool, reason: str, by: str | None, undo: bool,
     dry_run: bool,
 ) -> None:  # fmt: skip
-    """Accept or reject samples by hand, and print what was changed."""
+    """Accept or reject samples manually, and print what changed."""
     from annotate.steps.samples import decide
 
     shared = invocation(context)
@@ -186,7 +195,7 @@ def export(
     video: Video = None,
     status: Status = None,
 ) -> None:
-    """Write samples to a table for a spreadsheet. Example: annotate samples export samples.csv"""
+    """Write samples to a CSV table for a spreadsheet. Example: annotate samples export samples.csv"""
     from annotate.steps.samples_table import export_table as step
 
     shared = invocation(context)
@@ -196,11 +205,11 @@ def export(
 @app.command("apply")
 def apply(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A table of `annotate samples export`, corrected.")],
+    file: Annotated[Path, typer.Argument(help="A table from `annotate samples export`, edited.")],
     by: By = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Make all corrections of a table, or none. Example: annotate samples apply samples.csv --dry-run"""
+    """Apply all corrections of a table, or none. Example: annotate samples apply samples.csv --dry-run"""
     from annotate.steps.samples_table import apply_table as step
 
     shared = invocation(context)

@@ -1,4 +1,4 @@
-"""What all commands share: the options that each of them takes, and how reports are printed."""
+"""What all commands share: common options, and how reports are printed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,15 +17,17 @@ LARGEST_SEED = 2**31 - 1
 """As in `annotate.config.sections`, which takes too long to import for a help text."""
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.")]
-Seed = Annotated[int | None, typer.Option(min=0, max=LARGEST_SEED, help="Makes the result repeatable.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=LARGEST_SEED, help="Random seed, for a repeatable result.")
+]
 FirstSeed = Annotated[
-    int | None, typer.Option(min=0, max=LARGEST_SEED, help="The first; makes the result repeatable.")
+    int | None, typer.Option(min=0, max=LARGEST_SEED, help="First random seed, for a repeatable result.")
 ]
 Members = Annotated[
     int | None,
-    typer.Option(min=1, max=1_000, help="Networks per ensemble; else as many as in annotate.toml."),
+    typer.Option(min=1, max=1_000, help="Networks per ensemble; default: train.members in annotate.toml."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change without changing anything.")]
 
 
 @dataclass
@@ -33,19 +35,19 @@ class Invocation:
     """The options that every command takes, before or after its name; the `obj` of Typer's context."""
 
     folder: Path | None = None
-    """The project's folder; None: the working folder or the nearest one above it that is a project."""
+    """Folder of the project; None: the working folder or the nearest project above it."""
     quiet: bool = False
     verbosity: int = 0
     as_json: bool = False
 
     def set_up_log(self) -> None:
-        """Log as much as was asked for so far."""
+        """Set the log level from the options parsed so far."""
         from annotate import log
 
         log.set_up(-1 if self.quiet else self.verbosity)
 
     def open_project(self) -> "Project":
-        """Open the project that the command is about. Raises what `Project.open` raises."""
+        """Open the project. Raises what `Project.open` raises."""
         from annotate.project import Project
 
         return Project.open(self.folder) if self.folder else Project.find(Path.cwd())
@@ -76,10 +78,11 @@ def invocation(context: typer.Context) -> Invocation:
 
 def _shared_options(
     project: Annotated[
-        Path | None, typer.Option("-C", "--project", help="The project's folder; else here or above.")
+        Path | None,
+        typer.Option("-C", "--project", help="Folder of the project; default: this folder or one above."),
     ] = None,
     verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, help="Print more; -vv: everything.")
+        int, typer.Option("-v", "--verbose", count=True, help="Print more; -vv prints everything.")
     ] = 0,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
@@ -102,7 +105,7 @@ class GroupWithSharedOptions(TyperGroup):
 
 
 def _add_options(command: Any, options: Sequence[Any]) -> None:
-    """Add `options` to `command` and to all commands below it, except those they have already."""
+    """Add `options` to `command` and all its subcommands, except options that they have already."""
     for subcommand in getattr(command, "commands", {}).values():
         _add_options(subcommand, options)
     names = {name for parameter in command.params for name in parameter.opts}
@@ -110,7 +113,7 @@ def _add_options(command: Any, options: Sequence[Any]) -> None:
 
 
 def _store_shared_option(context: Any, option: Any, value: Any) -> None:
-    """Keep the value of one option. Before and after the command's name, levels of verbosity add up."""
+    """Store the value of one option. Verbosity given before and after the command's name adds up."""
     if not value or context.resilient_parsing:
         return
     shared = invocation(context)
@@ -127,9 +130,9 @@ def _store_shared_option(context: Any, option: Any, value: Any) -> None:
 
 
 def task_ids(text: str | None) -> list[str]:
-    """The ids in `text`, which commas join; empty where the option was not given.
+    """Split comma-separated task ids; empty where the option was not given.
 
-    Raises `typer.BadParameter` where it was given and names no task.
+    Raises `typer.BadParameter` where the option was given and names no task.
     """
     ids = [name.strip() for name in (text or "").split(",") if name.strip()]
     if text is not None and not ids:

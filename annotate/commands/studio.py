@@ -1,4 +1,4 @@
-"""Commands for the Label Studio on this machine."""
+"""Commands that run Label Studio on this machine."""
 
 from typing import Annotated
 
@@ -6,14 +6,15 @@ import typer
 
 from annotate.commands.shared import invocation
 
-app = typer.Typer(no_args_is_help=True, help="Run a Label Studio on this machine.")
+app = typer.Typer(no_args_is_help=True, help="Run Label Studio on this machine.")
 
 
 @app.command("up")
 def studio_up(
     context: typer.Context,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="On loopback; else from the file.")
+        int | None,
+        typer.Option(min=1, max=65535, help="Port on loopback; default: labelstudio.port in annotate.toml."),
     ] = None,
 ) -> None:
     """Start Label Studio for this project and wait until it answers. Example: annotate studio up"""
@@ -34,7 +35,7 @@ def studio_down(context: typer.Context) -> None:
 
 @app.command("status")
 def studio_status(context: typer.Context) -> None:
-    """Tell whether Label Studio runs, where, and how to log in. Example: annotate studio status"""
+    """Show whether Label Studio runs, its URL and how to log in. Example: annotate studio status"""
     from annotate.steps.studio import status as step
 
     shared = invocation(context)

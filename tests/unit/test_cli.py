@@ -1,11 +1,14 @@
 """Promises of the command line: exit codes, a clean stdout, and an instant --help."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+import typer.main
 
+import cli  # noqa: TID251 - the command line is what is tested
 from db.engine import database_files
 from tests.conftest import ROOT
 
@@ -172,6 +175,21 @@ def test_every_command_takes_the_options_of_all_commands():
     for command in walk(typer.main.get_command(cli.app)):
         options = {name for parameter in command.params for name in parameter.opts}
         assert {"-C", "-v", "-q", "--json"} <= options, command.name
+
+
+def test_no_help_text_holds_brackets_that_the_terminal_would_take_for_a_style():
+    texts = dict(_help_texts("annotate", typer.main.get_command(cli.app)))
+    assert len(texts) > 100
+    assert {where: text for where, text in texts.items() if re.search(r"(?<!\\)\[", text)} == {}
+
+
+def _help_texts(name, command):
+    """Where a help text stands, and the text, of a command and all below it."""
+    yield name, command.help or ""
+    for parameter in command.params:
+        yield f"{name} {parameter.name}", getattr(parameter, "help", None) or ""
+    for word, below in getattr(command, "commands", {}).items():
+        yield from _help_texts(f"{name} {word}", below)
 
 
 def test_an_empty_password_in_a_database_url_is_none(annotate):
