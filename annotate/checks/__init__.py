@@ -1,1 +1,1 @@
-"""Checks: one file each, found by name through `annotate.registry.CHECKS`."""
+"""Checks: one file each, looked up by name in `annotate.registry.CHECKS`."""

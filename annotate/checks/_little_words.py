@@ -1,4 +1,4 @@
-"""Languages told apart by letters and little words: the data of the check `language`."""
+"""Letters and function words that distinguish languages: the data of the check `language`."""
 
 SCRIPTS = {
     "HIRAGANA": "ja", "KATAKANA": "ja", "HANGUL": "ko", "CJK": "zh", "GREEK": "el", "HEBREW": "he",

@@ -14,5 +14,5 @@ class BurntInText:
 
     def measure(self, observed: Observed) -> float | None:
         """0 to 1; None if no frame was searched."""
-        found = [bool(g.onscreen_text) for g in observed.frame_samples if g.onscreen_text is not None]
-        return sum(found) / len(found) if found else None
+        has_text = [bool(g.onscreen_text) for g in observed.frame_samples if g.onscreen_text is not None]
+        return sum(has_text) / len(has_text) if has_text else None

@@ -28,7 +28,7 @@ class Clipping:
         if not len(level) or level.max() < 1e-4:
             return None
         rails = np.percentile(level, _RAILS)
-        # What lies above a percentile anyway is no sign of a rail.
+        # Values above a percentile are not evidence of clipping.
         beyond = [1 - percent / 100 for percent in _RAILS]
         shares = [(level >= _NEAR * rail).mean() - usual for rail, usual in zip(rails, beyond, strict=True)]
         return float(max(0.0, *shares))

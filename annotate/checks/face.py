@@ -1,4 +1,4 @@
-"""How often a face is seen."""
+"""How often a face is visible."""
 
 from annotate.registry import check
 from annotate.types import Observed

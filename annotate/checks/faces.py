@@ -1,4 +1,4 @@
-"""How many faces are seen."""
+"""Number of visible faces."""
 
 from annotate.registry import check
 from annotate.types import Observed

@@ -1,8 +1,8 @@
-"""Which language the words of a sample are in.
+"""The language of a transcript.
 
-Other scripts than the Latin name the language by themselves or nearly so. For the rest a language is known by
-its commonest little words (Ingle 1976; Grefenstette 1995), which even a short utterance is full of; letters
-that only one language has count as well. Nothing is guessed: without enough of both the answer is ``und``.
+Most scripts other than Latin identify the language on their own. Otherwise the language is identified by its
+most common function words (Ingle 1976; Grefenstette 1995), which occur even in short utterances, and by
+letters that only one language has. Without enough of both, the answer is ``und``.
 """
 
 import re
@@ -18,9 +18,9 @@ UNKNOWN = "und"
 """Undetermined (ISO 639-2)."""
 
 _NEEDED = 1.5
-"""Weight that a language must have: two little words, one of them its own."""
+"""Least weight of a language: two function words, one of them in no other language."""
 _AHEAD = 1.5
-"""How much more than the next one."""
+"""Least ratio to the weight of the second language."""
 
 
 @check("language")
@@ -37,11 +37,11 @@ class Language:
     high = "another language"
 
     def measure(self, observed: Observed) -> str | None:
-        """``en``, ``zh``, ...; ``und`` when too short to tell; None without a transcript."""
+        """``en``, ``zh``, ...; ``und`` when the text is too short; None without a transcript."""
         if not observed.segment.text.strip():
             return None
-        said = re.split(r"[-_]", observed.language.strip().lower())[0]
-        return said or language(observed.segment.text)
+        declared = re.split(r"[-_]", observed.language.strip().lower())[0]
+        return declared or language(observed.segment.text)
 
 
 def language(text: str) -> str:
@@ -49,18 +49,14 @@ def language(text: str) -> str:
     letters = Counter(_script(c) for c in text if c.isalpha())
     if not letters:
         return UNKNOWN
-    # One syllabic sign says as much as a few letters, so foreign names do not outvote a sentence.
+    # A syllabic character counts as several letters, so that foreign names do not outweigh a sentence.
     main = max(letters, key=lambda script: letters[script] * (3 if script == "CJK" else 1))
     if main == "CJK" or main in ("HIRAGANA", "KATAKANA"):
         kana = letters["HIRAGANA"] + letters["KATAKANA"]
         return "ja" if kana * 8 >= letters["CJK"] else "zh"
-    return (
-        _by_words(text.lower()) if main in ("LATIN", "CYRILLIC") else _by_letters(text, SCRIPTS.get(main, ""))
-    )
-
-
-def _by_letters(text: str, usual: str) -> str:
-    """Of a script with one usual language, unless letters tell of another."""
+    if main in ("LATIN", "CYRILLIC"):
+        return _by_words(text.lower())
+    usual = SCRIPTS.get(main, "")
     if usual == "ar":
         return next((code for code in ("ur", "fa") if set(LETTERS[code]) & set(text)), usual)
     return usual or UNKNOWN
@@ -69,7 +65,7 @@ def _by_letters(text: str, usual: str) -> str:
 def _by_words(text: str) -> str:
     votes: Counter[str] = Counter()
     for word in set(re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?'?", text.replace("’", "'"))):
-        for code, weight in _votes().get(word, {}).items():
+        for code, weight in _word_weights().get(word, {}).items():
             votes[code] += weight  # type: ignore[assignment]
     for code, letters in LETTERS.items():
         votes[code] += sum(letter in text for letter in letters)
@@ -78,13 +74,13 @@ def _by_words(text: str) -> str:
 
 
 @cache
-def _votes() -> dict[str, dict[str, float]]:
-    """By word: what it says for each language that has it, one in all."""
-    found: dict[str, list[str]] = {}
+def _word_weights() -> dict[str, dict[str, float]]:
+    """By word: the weight for each language that has it; the weights of a word sum to 1."""
+    languages: dict[str, list[str]] = {}
     for code, words in WORDS.items():
         for word in set(words.split()):
-            found.setdefault(word, []).append(code)
-    return {word: {code: 1.0 / len(codes) for code in codes} for word, codes in found.items()}
+            languages.setdefault(word, []).append(code)
+    return {word: {code: 1.0 / len(codes) for code in codes} for word, codes in languages.items()}
 
 
 @cache

@@ -35,17 +35,17 @@ class MouthMovesWithVoice:
     def measure(self, observed: Observed) -> float | None:
         """-1 to 1, the best within 0.16 s of each other; None without a single face followed for 1.2 s."""
         counts = [len(g.faces) for g in observed.frame_samples if g.faces is not None]
-        seen = [g for g in observed.frame_samples if g.mouth is not None]
-        if sum(c == 1 for c in counts) * 2 < len(counts) or len(seen) < LEAST:
+        samples = [g for g in observed.frame_samples if g.mouth is not None]
+        if sum(c == 1 for c in counts) * 2 < len(counts) or len(samples) < LEAST:
             return None
-        voice = smooth(loudness(observed, seen))
-        moved = smooth(np.log(np.array([g.mouth for g in seen], np.float64) + REST))
+        voice = smooth(loudness(observed, samples))
+        moved = smooth(np.log(np.array([g.mouth for g in samples], np.float64) + REST))
         return max(correlation(moved, voice, lag) for lag in range(-LAG, LAG + 1))
 
 
-def loudness(observed: Observed, seen: Sequence[FrameSample]) -> NDArray[np.float64]:
+def loudness(observed: Observed, samples: Sequence[FrameSample]) -> NDArray[np.float64]:
     """(frames,) level of the audio around each sampled frame, in dB above the floor."""
-    at = np.array([g.time_us - observed.segment.start_us for g in seen])
+    at = np.array([g.time_us - observed.segment.start_us for g in samples])
     power = np.concatenate([[0.0], np.cumsum(np.square(voiced(observed.wave)))])
     first, last = (
         np.clip((at + side) * RATE // 1_000_000, 0, len(power) - 1)

@@ -1,4 +1,4 @@
-"""How often exactly one face is seen."""
+"""How often exactly one face is visible."""
 
 from annotate.registry import check
 from annotate.types import Observed

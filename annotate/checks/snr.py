@@ -1,4 +1,4 @@
-"""How far speech stands above its background."""
+"""Signal-to-noise ratio of speech."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ _FRAME = 320
 _QUIET = 10
 """Percentile of the frames' power that counts as background: there is some in every utterance."""
 DIGITAL_SILENCE = 1e-10
-"""Mean square below which a frame is no background but digital silence: -100 dB."""
+"""Mean square below which a frame counts as digital silence instead of background: -100 dB."""
 
 
 @check("snr")
@@ -23,7 +23,7 @@ class SignalToNoise:
     high = "suspiciously clean"
 
     def measure(self, observed: Observed) -> float | None:
-        """-20 to 80; None when there is nothing to hear.
+        """-20 to 80; None for digital silence.
 
         The background is the quieter of two: the quiet frames of the sample, and the video's own background
         between the voices. The first alone takes speech without a pause for its own background, the second
@@ -33,11 +33,11 @@ class SignalToNoise:
         powers = powers[powers > DIGITAL_SILENCE]
         if not len(powers):
             return None
-        found = [float(np.percentile(powers, _QUIET))]
+        levels = [float(np.percentile(powers, _QUIET))]
         if observed.noise**2 > DIGITAL_SILENCE:
-            found.append(observed.noise**2)
-        background = min(found)
-        # The loud half is speech: what lies below are pauses and soft consonants.
+            levels.append(observed.noise**2)
+        background = min(levels)
+        # The loud half is speech; the quieter half holds pauses and soft consonants.
         loud = float(powers[powers >= np.median(powers)].mean())
         return float(np.clip(10 * np.log10(max(loud - background, 1e-12) / background), -20.0, 80.0))
 

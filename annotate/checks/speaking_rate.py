@@ -1,4 +1,4 @@
-"""Whether the words of a sample fit into the time in which a voice is heard."""
+"""Whether the words of a sample fit into the time in which somebody speaks."""
 
 import re
 import unicodedata
@@ -33,14 +33,14 @@ class SpeakingRate:
         than a third of the sample: then the sound is at fault (see the check `speech`), not the words.
         """
         start, end = observed.segment.start_us, observed.segment.end_us
-        heard = sum(max(0, min(last, end) - max(first, start)) for first, last in observed.speech)
+        voiced_us = sum(max(0, min(last, end) - max(first, start)) for first, last in observed.speech)
         count = syllables(observed.segment.text)
-        enough = heard >= _LEAST_VOICE * (end - start)
-        return count * 1e6 / heard if count and heard and enough else None
+        enough = voiced_us >= _LEAST_VOICE * (end - start)
+        return count * 1e6 / voiced_us if count and voiced_us and enough else None
 
 
 def syllables(text: str) -> int:
-    """Groups of vowels of each word (one at least), and syllabic signs; 0 where the script tells neither."""
+    """Number of vowel groups per word (at least one) and syllabic characters; 0 for other scripts."""
     count = len(_SYLLABIC.findall(text))
     plain = unicodedata.normalize("NFD", _SYLLABIC.sub(" ", text.lower()))
     for word in re.findall(r"[^\W_]+", "".join(c for c in plain if not unicodedata.combining(c))):

@@ -34,7 +34,7 @@ _sender = _Sender()
 
 @contextmanager
 def heartbeats_to(send: Callable[[Heartbeat], None]) -> Iterator[None]:
-    """Inside the block, heartbeats go to `send`; the first is sent at once."""
+    """Inside the block, heartbeats go to `send`; the first is sent immediately."""
     _sender.send, _sender.last_sent = send, time.monotonic()
     try:
         send(Heartbeat())
@@ -44,7 +44,7 @@ def heartbeats_to(send: Callable[[Heartbeat], None]) -> Iterator[None]:
 
 
 def send_heartbeat(done_us: int = 0, of_us: int = 0) -> None:
-    """Called by long work wherever it makes progress: its deadline starts anew. No effect outside a worker.
+    """Called by long work wherever it makes progress: this restarts its deadline. No effect outside a worker.
 
     `done_us` of `of_us` microseconds of footage are done; both are 0 where that has no meaning.
     """

@@ -31,7 +31,7 @@ class ProcessExecutor:
     """Runs units of work in processes of this machine, each of which can be killed alone."""
 
     def __init__(self, *, address: str = "") -> None:
-        """Raises `UsageError` for an address: there is no other machine."""
+        """Raises `UsageError` for an address, because no other machine is used."""
         if address:
             raise UsageError(
                 f"the executor `process` runs on this machine and has no address, but {address!r} is given",
@@ -204,7 +204,11 @@ def _serve(pipe: Connection, fn: Callable[[Any], Any], driver: int) -> None:
     """The worker's loop: one unit after the other, until the driver closes the pipe or ends."""
     # A process group of its own, so that all processes that the unit starts are killed with it.
     os.setpgrp()
-    _die_with(driver)
+    if sys.platform == "linux":
+        # The kernel kills this process when the driver ends, in whatever way.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != driver:
+            os._exit(1)
 
     def send(heartbeat: Heartbeat) -> None:
         pipe.send(("heartbeat", heartbeat))
@@ -217,12 +221,3 @@ def _serve(pipe: Connection, fn: Callable[[Any], Any], driver: int) -> None:
             pipe.send(result)
         except (EOFError, BrokenPipeError):
             return
-
-
-def _die_with(driver: int) -> None:
-    """Let the kernel kill this process when the driver ends, in whatever way."""
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != driver:
-        os._exit(1)

@@ -145,7 +145,14 @@ class RayExecutor:
             if self._address:
                 ray.init(address=self._address, **_COMMON)
             else:
-                self._start(ray, workers)
+                # Always below /tmp, because the paths of its sockets must stay short.
+                folder = tempfile.mkdtemp(prefix="annotate-ray-", dir="/tmp")
+                self._exit_stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                # Never look for a running cluster: the address in the file of an earlier run may be stale.
+                ray.init(
+                    address="local", num_cpus=workers, num_gpus=0, include_dashboard=False, _temp_dir=folder,
+                    object_store_memory=OBJECT_STORE_BYTES, _node_ip_address="127.0.0.1", **_COMMON,
+                )  # fmt: skip
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             self._exit_stack.close()
             raise AnnotateError(
@@ -155,16 +162,6 @@ class RayExecutor:
             ) from error
         self._exit_stack.callback(ray.shutdown)
         log.info("Ray was ready after %.1f s", time.monotonic() - began)
-
-    def _start(self, ray: Any, workers: int) -> None:
-        # Always below /tmp, because the paths of its sockets must stay short.
-        folder = tempfile.mkdtemp(prefix="annotate-ray-", dir="/tmp")
-        self._exit_stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        # Never look for a running cluster: the address in the file of an earlier run may be stale.
-        ray.init(
-            address="local", num_cpus=workers, num_gpus=0, include_dashboard=False, _temp_dir=folder,
-            object_store_memory=OBJECT_STORE_BYTES, _node_ip_address="127.0.0.1", **_COMMON,
-        )  # fmt: skip
 
 
 _COMMON: Mapping[str, Any] = {
@@ -235,8 +232,9 @@ class _Tasks(Generic[U, R]):
         ) as error:
             return Failed(unit, Failure.DIED, f"its process ended before it was done: {_first_line(error)}")
         except errors.RayError as error:
+            last_line = (str(error).strip() or type(error).__name__).splitlines()[-1]
             raise AnnotateError(
-                f"a machine of the Ray cluster cannot run this program: {_last_line(error)}", hint=INSTALL
+                f"a machine of the Ray cluster cannot run this program: {last_line}", hint=INSTALL
             ) from error
         if kind == "other version":
             raise AnnotateError(
@@ -331,7 +329,3 @@ class _Log:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _last_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[-1]

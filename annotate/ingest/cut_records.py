@@ -1,6 +1,5 @@
 """Compares source files with what the database says was cut from them, to find what has to be cut."""
 
-from collections.abc import Callable
 from functools import cached_property
 
 from annotate.corpus.clips import send_again
@@ -48,27 +47,27 @@ class CutRecords:
             for chunk in chunks(files):
                 known = videos.known_files(session, [file.key for file in chunk])
                 pairs = samples.ids_of_videos(session, sorted({before.sha256 for before in known.values()}))
-                self.without_clips |= self._without_clips(pairs, stored)
+                missing = {sample: video for video, sample in pairs if not stored(sample)}
+                restored = send_again(self._project, missing)
+                self.without_clips |= {v for sample, v in missing.items() if sample not in restored}
                 for file in chunk:
                     before = known.get(file.key)
                     if before is not None and before.removed and file.stat == before.stat:
                         continue  # whatever the settings say: it stays removed
-                    if before is not None and file.stat == before.stat and self._is_current(before):
+                    if (
+                        before is not None
+                        and file.stat == before.stat
+                        and (
+                            before.sha256 not in self.without_clips
+                            and self._is_cut(before.sha256, before.settings_hash)
+                        )
+                    ):
                         unchanged.append((before.sha256, file))
                     else:
                         changed.append((file, before))
                 bar.advance(len(chunk))
         changed.sort(key=lambda pair: not pair[0].has_transcript)
         return changed, unchanged
-
-    def _is_current(self, known: videos.KnownFile) -> bool:
-        return known.sha256 not in self.without_clips and self._is_cut(known.sha256, known.settings_hash)
-
-    def _without_clips(self, pairs: list[tuple[str, str]], stored: Callable[[str], bool]) -> set[str]:
-        """Videos of (video, sample id) `pairs` with a clip that is neither in the store nor in the folder."""
-        missing = {sample: video for video, sample in pairs if not stored(sample)}
-        restored = send_again(self._project, missing)
-        return {video for sample, video in missing.items() if sample not in restored}
 
     def needs_cut(self, file: SourceFile, sha256: str, settings_hash: str, *, touched: bool) -> bool:
         """Whether the video `sha256` at `file` has to be cut; `settings_hash` includes its transcript.

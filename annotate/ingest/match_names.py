@@ -9,7 +9,6 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 
@@ -27,19 +26,12 @@ def main() -> None:
     matches: list[str] = []
     try:
         for names in request["names"]:
-            matches.append(_first_match(pattern, group, names))
+            texts = (match[group] for name in names if (match := pattern.search(name)))
+            matches.append(next(filter(None, texts), ""))
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         print(json.dumps({"matches": matches}))
     except OutOfTime:
         print(json.dumps({"slow": len(matches)}))
-
-
-def _first_match(pattern: re.Pattern[str], group: str, names: Sequence[str]) -> str:
-    for name in names:
-        match = pattern.search(name)
-        if match and match[group]:
-            return match[group]
-    return ""
 
 
 def _stop(number: int, frame: Any) -> None:

@@ -131,7 +131,11 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     ]
     segments = [replace(s, text=s.text or text) for s, text in zip(segments, subtitles, strict=True)]
     if job.plan.hide_subtitles:
-        clips = _hide_subtitles(files, clips, audio)
+        hidden = []
+        for (media, _), clip in zip(files, clips, strict=True):
+            send_heartbeat(audio.end_us, audio.end_us)
+            hidden.append(hide_onscreen_text(media, clip))
+        clips = hidden
     observed = observe(segments, [clip.frame_samples for clip in clips], voices, audio, transcript)
     observed = [replace(o, language=c.language or o.language) for o, c in zip(observed, cuts, strict=True)]
     origin = transcript.origin if transcript else ""
@@ -197,17 +201,6 @@ def _read_subtitles(
         send_heartbeat(audio.end_us, audio.end_us)
         texts.append(read_subtitles(media.clip))
     return texts
-
-
-def _hide_subtitles(
-    files: Sequence[tuple[SampleMedia, Segment]], clips: Sequence[CutSample], audio: DecodedAudio
-) -> list[CutSample]:
-    """The clips with their burnt-in text blurred in the silent clip."""
-    hidden = []
-    for (media, _), clip in zip(files, clips, strict=True):
-        send_heartbeat(audio.end_us, audio.end_us)
-        hidden.append(hide_onscreen_text(media, clip))
-    return hidden
 
 
 def _check_sound(job: VideoJob, audio: DecodedAudio) -> None:

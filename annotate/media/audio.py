@@ -104,18 +104,15 @@ def decode_audio(path: Path, heartbeat: Callable[[int], None] = no_heartbeat) ->
             wave.frombytes(resampler.feed(block)[0].tobytes())
         wave.frombytes(resampler.flush()[0].tobytes())
         end = max(frame_times.end_us, len(wave) * 1_000_000 // SAMPLE_RATE)
-        _check_end(path, container.duration or 0, end)
+        announced_us = container.duration or 0
+        if announced_us - end > max(1_000_000, announced_us // 10):
+            raise MediaError(
+                f"{path} is cut off: {end / 1e6:.1f} s of {announced_us / 1e6:.1f} s are there",
+                code="truncated",
+                hint="copy the file again",
+            )
         return DecodedAudio(
             np.frombuffer(wave, np.float32), frame_times.shown_us(), end, frame_times.entry_us()
-        )
-
-
-def _check_end(path: Path, announced_us: int, end_us: int) -> None:
-    if announced_us - end_us > max(1_000_000, announced_us // 10):
-        raise MediaError(
-            f"{path} is cut off: {end_us / 1e6:.1f} s of {announced_us / 1e6:.1f} s are there",
-            code="truncated",
-            hint="copy the file again",
         )
 
 
@@ -218,7 +215,14 @@ class Timeline:
     def rest(self) -> "list[NDArray[np.float32]]":
         """The decoded audio that was not returned yet."""
         blocks, self._waiting, self._waiting_samples = self._waiting, [], 0
-        return [_bounded(np.concatenate(blocks, axis=1))] if blocks else []
+        if not blocks:
+            return []
+        block = np.concatenate(blocks, axis=1)
+        possible = np.abs(block) <= _MAX_AMPLITUDE  # false for NaN too
+        if not possible.all():
+            # Impossible values would upset voice activity detection for the rest of the audio.
+            block = np.where(possible, block, np.float32(0))
+        return [block]
 
     def _place(self, frame: "av.AudioFrame") -> None:
         block = self._convert(frame)
@@ -279,13 +283,6 @@ class Timeline:
         frame.pts = time
         none = [np.zeros(0, np.float32)] * (1 if layout == "mono" else 2)
         return [np.concatenate(plane) for plane in zip(none, *parts, strict=True)]
-
-
-def _bounded(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The block with silence for impossible values, which would upset voice activity detection for good."""
-    if not block.size or np.abs(block).max() <= _MAX_AMPLITUDE:
-        return block
-    return np.where(np.abs(block) <= _MAX_AMPLITUDE, block, np.float32(0))
 
 
 def _planes(frame: "av.AudioFrame") -> list[NDArray[np.float32]]:

@@ -17,32 +17,32 @@ _RATE = 16_000
 _WINDOW, _HOP = 1024, 256
 """Samples: 64 ms, every 16 ms."""
 _BINS = slice(13, 256)
-"""Of 15.6 Hz: 0.2 to 4 kHz, what every codec keeps."""
+"""Frequency bins of 15.6 Hz: 0.2 to 4 kHz, which every codec preserves."""
 _AROUND = (4, 6)
 """A peak is the highest of so many windows and bins on each side."""
 _PEAKS = 30
 """Per second, the loudest."""
 _FAN, _FAR, _WIDE = 4, 40, 40
-"""A peak is combined with the next so many, at most so many windows and bins away."""
+"""Limits of a combination of peaks: number of following peaks, distance in windows, distance in bins."""
 _KEPT = 96
 _TIME_BITS = 12
 
 
 def audio_fingerprint(wave: NDArray[np.float32]) -> tuple[int, ...]:
-    """Of a clip, 16 kHz mono: at most 96 numbers, those with the smallest hash first; none of silence."""
+    """Fingerprint of 16 kHz mono audio: at most 96 numbers, in ascending order of hash; empty for silence."""
     if len(wave) < 2 * _WINDOW or float(np.abs(wave).max()) < 1e-3:
         return ()
     times, bins = _peaks(wave)
-    found: dict[int, int] = {}
+    times_of_keys: dict[int, int] = {}
     for first in range(len(times)):
         near = [
             other for other in range(first + 1, min(first + 1 + 4 * _FAN, len(times)))
             if 2 <= times[other] - times[first] <= _FAR and abs(bins[other] - bins[first]) <= _WIDE
         ][:_FAN]  # fmt: skip
         for second, third in combinations(near, 2):
-            found.setdefault(_key(times, bins, first, second, third), times[first])
-    kept = sorted(found, key=_hash)[:_KEPT]
-    return tuple(key << _TIME_BITS | found[key] & (1 << _TIME_BITS) - 1 for key in kept)
+            times_of_keys.setdefault(_key(times, bins, first, second, third), times[first])
+    kept = sorted(times_of_keys, key=_hash)[:_KEPT]
+    return tuple(key << _TIME_BITS | times_of_keys[key] & (1 << _TIME_BITS) - 1 for key in kept)
 
 
 def _peaks(wave: NDArray[np.float32]) -> tuple[list[int], list[int]]:
@@ -61,7 +61,7 @@ def _peaks(wave: NDArray[np.float32]) -> tuple[list[int], list[int]]:
 
 
 def _key(times: list[int], bins: list[int], first: int, second: int, third: int) -> int:
-    """Pitch of a peak with pitch and distance of two others, so coarse that a cut in between spares most."""
+    """Pitch of a peak, and relative pitch and distance of two others, quantised to survive cuts."""
     key = bins[first] // 2
     for other in (second, third):
         key = key << 6 | ((bins[other] - bins[first]) // 2 + 32)
@@ -70,14 +70,14 @@ def _key(times: list[int], bins: list[int], first: int, second: int, third: int)
 
 
 def _hash(key: int) -> int:
-    """Scrambles (after SplitMix64), so that what is kept has nothing to do with pitch."""
+    """Mix the bits (after SplitMix64), so that the selection of keys does not depend on pitch."""
     key = (key * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
     key ^= key >> 29
     return (key * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
 
 
 def key_of(number: int) -> int:
-    """What two recordings share: a number of a print without its time. At most 29 bits."""
+    """A number of a fingerprint without its time, by which recordings are compared; at most 29 bits."""
     return number >> _TIME_BITS
 
 

@@ -65,7 +65,7 @@ def text_lines(clip: bytes) -> list[Box]:
         if (frame.time or 0.0) >= next_search:
             next_search = (frame.time or 0.0) + _SEARCH_SECONDS
             searches.append(lines(gray(frame)))
-    return [line for found in lasting(searches) for line in found]
+    return [line for lines_found in lasting(searches) for line in lines_found]
 
 
 def hide_rows(clip: bytes, text: Sequence[Box], *, by_row_means: bool) -> bytes:
@@ -111,13 +111,13 @@ def _with_hidden_rows(frame: "av.VideoFrame", text: Sequence[Box], by_row_means:
         if by_row_means:
             plane[first:last] = plane[first:last].mean(axis=1, keepdims=True)
         else:
-            _mosaic(plane[first:last], max(2, round(line * plane.shape[0])))
+            _blur_to_mosaic(plane[first:last], max(2, round(line * plane.shape[0])))
     hidden = av.VideoFrame.from_ndarray(planes, format="yuv420p")
     copy_colours(frame, hidden)
     return hidden
 
 
-def _mosaic(rows: NDArray[np.uint8], cell: int) -> None:
+def _blur_to_mosaic(rows: NDArray[np.uint8], cell: int) -> None:
     """Replace each square of `cell` x `cell` pixels by its mean, smoothed between squares, in place."""
     import cv2
 

@@ -70,16 +70,11 @@ class ClipEncoder:
         self._container.start_encoding()
         silent = _packed(self._video, self._packets)
         self._packets += [*self._audio.encode(frame), *self._audio.encode(None)]
-        for packet in sorted(self._packets, key=_decoding_time):
+        for packet in sorted(self._packets, key=lambda p: float((p.dts or 0) * (p.time_base or 0))):
             self._container.mux(packet)
         self._container.close()
         self._packets.clear()
         return self._file.take(), silent
-
-
-def _decoding_time(packet: "av.Packet[Any]") -> float:
-    base = packet.time_base
-    return (packet.dts or 0) * base.numerator / base.denominator if base else 0.0
 
 
 def _packed(encoded: "av.VideoStream", packets: Sequence["av.Packet[Any]"]) -> bytes:
@@ -120,13 +115,16 @@ class MemoryFile:
         """Open the output container; `options` go to the mp4 muxer."""
         import av
 
-        return av.open(self, "w", format="mp4", options=_MUXER | options, io_open=self._again)
+        return av.open(
+            self,
+            "w",
+            format="mp4",
+            options=_MUXER | options,
+            io_open=lambda *_: io.BytesIO(self._buffer.getvalue()),
+        )
 
     def take(self) -> bytes:
         """Return the file and free it: a reference cycle keeps the container, but must not keep the bytes."""
         content = self._buffer.getvalue()
         self._buffer.close()
         return content
-
-    def _again(self, _url: str, _flags: int, _options: object) -> io.BytesIO:
-        return io.BytesIO(self._buffer.getvalue())

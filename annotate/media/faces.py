@@ -49,7 +49,12 @@ def settle(searches: Sequence[Sequence[Detection]], times_us: Sequence[int]) -> 
             for between in range(n + 1, after):
                 way = (times_us[between] - times_us[n]) / (times_us[after] - times_us[n])
                 faces[between].append(_between(detection.box, following.box, way))
-    return [_without_bystanders(boxes) for boxes in faces]
+    kept = []
+    for boxes in faces:
+        least = _BYSTANDER * max((box.width for box in boxes), default=0.0)
+        visible = [box for box in boxes if box.width >= least]
+        kept.append(tuple(sorted(visible, key=lambda b: (-b.width, b.left, b.top))))
+    return kept
 
 
 Track = list[tuple[int, Detection]]
@@ -77,9 +82,3 @@ def _between(one: Box, other: Box, way: float) -> Box:
         one.width + way * (other.width - one.width),
         one.height + way * (other.height - one.height),
     )
-
-
-def _without_bystanders(boxes: Sequence[Box]) -> tuple[Box, ...]:
-    largest = max((box.width for box in boxes), default=0.0)
-    kept = [box for box in boxes if box.width >= _BYSTANDER * largest]
-    return tuple(sorted(kept, key=lambda b: (-b.width, b.left, b.top)))

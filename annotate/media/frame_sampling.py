@@ -59,6 +59,8 @@ class FrameSampler:
 
     def add(self, frame: "av.VideoFrame", time_us: int) -> None:
         """Take the next yuv420p frame, shown `time_us` microseconds after the start of the video."""
+        import cv2
+
         if time_us < self._next_us - _SLACK_US:
             return
         late = time_us > self._next_us - EVERY_US + _LATE_US
@@ -69,12 +71,12 @@ class FrameSampler:
         if time_us >= self._next_search_us - _SLACK_US:
             self._search(frame, luma, small, time_us)
         mouth_motion = self._mouth_motion(luma, small)
-        brightness, contrast = _level(small)
+        mean, deviation = cv2.meanStdDev(small)
         self._samples.append(
             FrameSample(
                 time_us,
-                brightness=brightness,
-                contrast=contrast,
+                brightness=float(mean[0, 0]) / 255,
+                contrast=float(deviation[0, 0]) / 255,
                 change=change,
                 mouth=None if late else mouth_motion,
             )
@@ -142,14 +144,6 @@ def shrink(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return luma
     part = luma[: height * factor, : width * factor]
     return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _level(luma: NDArray[np.uint8]) -> tuple[float, float]:
-    """Mean and standard deviation of the brightness, on a scale from 0 to 1."""
-    import cv2
-
-    mean, deviation = cv2.meanStdDev(luma)
-    return float(mean[0, 0]) / 255, float(deviation[0, 0]) / 255
 
 
 def difference(luma: NDArray[np.uint8], before: NDArray[np.uint8]) -> NDArray[np.float64]:

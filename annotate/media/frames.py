@@ -22,19 +22,16 @@ class Upright:
 
     def __call__(self, frame: "av.VideoFrame") -> "av.VideoFrame":
         """The converted frame; the same object if nothing has to change."""
-        if (frame.width, frame.height, frame.format.name) != (*self._flat, "yuv420p"):
-            frame = self._scaled(frame)
-        return self._turner(frame)
-
-    def _scaled(self, frame: "av.VideoFrame") -> "av.VideoFrame":
         width, height = self._flat
+        if (frame.width, frame.height, frame.format.name) == (width, height, "yuv420p"):
+            return self._turner(frame)
         # One thread: with more, the bytes differed from run to run.
         scaled = frame.reformat(
             width, height, "yuv420p", dst_color_range="MPEG", interpolation="BICUBIC", threads=1
         )
         copy_colours(frame, scaled)
         scaled.color_range = 1  # limited
-        return scaled
+        return self._turner(scaled)
 
 
 def gray(frame: "av.VideoFrame") -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +9,6 @@ from numpy.typing import NDArray
 from annotate.media.audio import Clock, no_heartbeat, start_us
 from annotate.media.source import moving_stream, open_source
 from annotate.orientation import Turner, upright_filters
-
-if TYPE_CHECKING:
-    import av
 
 WIDTH = 160
 """Pixels; smaller frames keep their size."""
@@ -28,6 +24,8 @@ def keyframes(
     Yields nothing for a file without a video stream, and skips damaged keyframes. `heartbeat` is called with
     the position in microseconds. Raises `MediaError` as `open_source` does.
     """
+    from av.error import FFmpegError
+
     with open_source(path) as container:
         video = moving_stream(container)
         if video is None:
@@ -42,24 +40,15 @@ def keyframes(
             if packet.size and (not packet.is_keyframe or at is None or at < wanted_us):
                 continue
             wanted_us = (at or 0) + _INTERVAL_US
-            for frame in _decoded(packet):
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                continue
+            for frame in frames:
                 if frame.time is not None and (time := round(frame.time * 1e6) - zero) >= 0:
                     turner = turner or Turner(upright_filters(frame))
-                    yield time, _small(frame, turner)
-
-
-def _decoded(packet: "av.Packet[av.VideoStream]") -> "list[av.VideoFrame]":
-    from av.error import FFmpegError
-
-    try:
-        return packet.decode()
-    except FFmpegError:
-        return []
-
-
-def _small(frame: "av.VideoFrame", turner: Turner) -> NDArray[np.uint8]:
-    width = min(WIDTH, frame.width)
-    height = max(1, frame.height * width // frame.width)
-    # Area averaging: with nearest-neighbour scaling noise would look like change.
-    small = frame.reformat(width, height, "rgb24", interpolation="AREA", threads=1)
-    return np.asarray(turner(small).to_ndarray(), np.uint8)
+                    width = min(WIDTH, frame.width)
+                    height = max(1, frame.height * width // frame.width)
+                    # Area averaging: with nearest-neighbour scaling noise would look like change.
+                    small = frame.reformat(width, height, "rgb24", interpolation="AREA", threads=1)
+                    yield time, np.asarray(turner(small).to_ndarray(), np.uint8)

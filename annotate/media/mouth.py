@@ -68,8 +68,8 @@ class _Pattern:
         flat = places.reshape(-1, len(self._flat))
         # The template has mean 0, so the mean of the window does not matter in the numerator.
         squares = np.einsum("ij,ij->i", flat, flat) - np.square(flat.sum(axis=1)) / max(len(self._flat), 1)
-        found = flat @ self._flat / np.sqrt(np.maximum(squares, 1e-6))
-        return np.asarray(found.reshape(places.shape[:2]), np.float32)
+        correlation = flat @ self._flat / np.sqrt(np.maximum(squares, 1e-6))
+        return np.asarray(correlation.reshape(places.shape[:2]), np.float32)
 
 
 def _shrunk(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:

@@ -174,13 +174,17 @@ def _lines_since(lower: Lower, last: _SearchResult | None) -> tuple[Box, ...]:
     searched = Box(
         left / wide, _down(top, high), (right - left) / wide, _down(bottom, high) - _down(top, high)
     )
-    side = _side(lower)
+    side = min(wide, high / (1 - FROM))  # the shorter side of the whole frame
     cores = _cores(_sharpened(lower, side)[top:bottom, left:right], side)
     boxes = [
         Box((x + left) / wide, _down(y + top, high), w / wide, _down(y + h, high) - _down(y, high))
         for x, y, w, h in cores
     ]
-    boxes += [line for line in kept if not _touch(line, searched)]
+    boxes += [
+        line for line in kept
+        if line.left + line.width <= searched.left or searched.left + searched.width <= line.left
+        or line.top + line.height <= searched.top or searched.top + searched.height <= line.top
+    ]  # fmt: skip
     return tuple(sorted(boxes, key=lambda b: (b.top, b.left)))
 
 
@@ -205,21 +209,9 @@ def _change(lower: Lower, other: Lower) -> NDArray[np.float32]:
     return np.asarray(cv2.blur(cv2.absdiff(lower, other).astype(np.float32), _PATCH), np.float32)
 
 
-def _side(lower: Lower) -> float:
-    """The shorter side of the whole frame in pixels."""
-    high, wide = lower.shape
-    return min(wide, high / (1 - FROM))
-
-
 def _down(row: float, high: int) -> float:
     """A row of the lower part as a share of the height of the whole frame."""
     return FROM + row / high * (1 - FROM)
-
-
-def _touch(one: Box, other: Box) -> bool:
-    wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    high = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
-    return wide > 0 and high > 0
 
 
 def _strokes(lower: Lower) -> NDArray[np.bool_]:
@@ -258,16 +250,16 @@ def _cores(bright: NDArray[np.float32], side: float) -> list[tuple[float, float,
 
 
 def lasting(searches: Sequence[Sequence[Box]]) -> list[tuple[Box, ...]]:
-    """The lines of each search that the search before or after found too; all lines of a single search."""
+    """The lines of each search that are also in the search before or after; all lines of a single search."""
     if len(searches) < 2:
-        return [tuple(found) for found in searches]
+        return [tuple(boxes) for boxes in searches]
     neighbours = [
         [*(searches[n - 1] if n else ()), *(searches[n + 1] if n + 1 < len(searches) else ())]
         for n in range(len(searches))
     ]
     return [
-        tuple(line for line in found if any(_same_line(line, other) for other in near))
-        for found, near in zip(searches, neighbours, strict=True)
+        tuple(line for line in boxes if any(_same_line(line, other) for other in near))
+        for boxes, near in zip(searches, neighbours, strict=True)
     ]
 
 

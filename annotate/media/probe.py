@@ -11,7 +11,6 @@ from annotate.orientation import TURNS, Filters, swaps_sides, upright_filters
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
 _LONGEST_PIXEL = 10
 """Largest aspect ratio of a pixel; more is damage, and would reduce the frame to a strip."""
@@ -84,6 +83,7 @@ def _first_picture(path: Path, container: "InputContainer") -> "VideoFrame":
 def _facts(container: "InputContainer", first: "VideoFrame") -> Probe:
     video, audio = media_streams(container)
     upright = upright_filters(first)
+    aspect = float(video.sample_aspect_ratio or 1)
     return Probe(
         container=container.format.name,
         duration_us=container.duration or 0,
@@ -92,7 +92,8 @@ def _facts(container: "InputContainer", first: "VideoFrame") -> Probe:
         width=first.width,
         height=first.height,
         pixel_format=first.format.name,
-        pixel_aspect=_pixel_aspect(video),
+        # Files store impossible values too.
+        pixel_aspect=aspect if 1 / _LONGEST_PIXEL <= aspect <= _LONGEST_PIXEL else 1.0,
         fps=round(float(video.average_rate or video.guessed_rate or 25), 3),
         rotation=TURNS.get(upright, 0),
         upright=upright,
@@ -101,9 +102,3 @@ def _facts(container: "InputContainer", first: "VideoFrame") -> Probe:
         channels=audio.codec_context.channels,
         sound_tracks=len(container.streams.audio),
     )
-
-
-def _pixel_aspect(video: "VideoStream") -> float:
-    """Width of a pixel divided by its height; 1 if the file stores none or an impossible value."""
-    aspect = float(video.sample_aspect_ratio or 1)
-    return aspect if 1 / _LONGEST_PIXEL <= aspect <= _LONGEST_PIXEL else 1.0

@@ -75,7 +75,8 @@ def copy(
         for packet, is_video in media_packets(container, video, audio):
             if packet.dts is None:
                 continue
-            time = _time_us(packet, zero)
+            base = packet.time_base or Fraction(1)
+            time = packet.dts * base.numerator * 1e6 / base.denominator - zero
             heartbeat(round(time))
             while ahead and time >= ahead.entry_us - _INTERLEAVING_US:
                 active.append(ahead)
@@ -88,11 +89,6 @@ def copy(
                 job.result()
                 active.remove(job)
         return [job.result() for job in jobs]
-
-
-def _time_us(packet: "av.Packet[Any]", zero_us: int) -> float:
-    base = packet.time_base or Fraction(1)
-    return (packet.dts or 0) * base.numerator * 1e6 / base.denominator - zero_us
 
 
 class _Copy:

@@ -59,7 +59,13 @@ def _opened(path: Path) -> "InputContainer":
     try:
         if path.stat().st_size == 0:
             raise MediaError(f"{path} is empty (zero bytes)", code="empty", hint="copy the file again")
-        return av.open(address(path), options=_options(), metadata_errors="replace")
+        options = {
+            "protocol_whitelist": PROTOCOLS,
+            "format_whitelist": FORMATS,
+            "max_streams": str(MAX_STREAMS),
+            "max_pixels": str(MAX_PIXELS),
+        }
+        return av.open(address(path), options=options, metadata_errors="replace")
     except (PermissionError, FileNotFoundError, IsADirectoryError) as error:
         raise unreadable(path, error) from error
     except av.error.FFmpegError as error:
@@ -112,15 +118,6 @@ def media_packets(
     """
     for packet in container.demux(video, audio):
         yield packet, packet.stream.index == video.index
-
-
-def _options() -> dict[str, str]:
-    return {
-        "protocol_whitelist": PROTOCOLS,
-        "format_whitelist": FORMATS,
-        "max_streams": str(MAX_STREAMS),
-        "max_pixels": str(MAX_PIXELS),
-    }
 
 
 def _check_limits(path: Path, container: "InputContainer") -> None:

@@ -1,1 +1,1 @@
-"""Segmenters: one file each, found by name through `annotate.registry.SEGMENTERS`."""
+"""Segmenters: one file each, looked up by name in `annotate.registry.SEGMENTERS`."""

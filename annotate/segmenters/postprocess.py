@@ -16,7 +16,7 @@ from annotate.types import Cue, LengthRules, Segment, Speech, Transcript
 _VOICED = 0.35
 """Voicing below this is a pause."""
 _REACH_US = 500_000
-"""Largest gap between a span that is too short to stand alone and the neighbour that it is joined to."""
+"""Largest gap between a span that is too short for an utterance and the neighbour that it is joined to."""
 _LEAST_PART_US = 100_000
 """Shortest part that is cut off."""
 _LAST_SHARE = 0.4
@@ -29,7 +29,7 @@ def utterances(
     """Ordered, disjoint, padded utterances within the video; no boundary lies inside a word with known times.
 
     Spans of speech are split at speaker changes, joined over short gaps, and split at their best pauses when
-    too long. Spans that are too short to stand alone are joined to the nearest neighbour in reach; a span
+    too long. Spans that are too short for an utterance are joined to the nearest neighbour in reach; a span
     without one stays an utterance, so that no speech is lost. Segments that are meant as utterances
     (`Speech.meant`) are split only if they are too long and their words have times. Utterances without a text
     of their own get the words spoken in them.
@@ -37,15 +37,15 @@ def utterances(
     spoken = TimedWords(tuple(pieces(transcript.cues if transcript else ())))
     rules = _Rules.of(lengths)
     if speech.meant:
-        found = [part for s in speech.segments for part in _meant(s, speech, spoken, rules)]
+        segments = [part for s in speech.segments for part in _meant(s, speech, spoken, rules)]
     else:
         spans = _stretches(speech, turns(transcript, spoken), spoken, rules)
         evidence = _CutEvidence(speech, spoken)
         parts = [p for span in spans for p in divide(span, evidence, rules)]
         # The last frame of voicing may extend beyond the end of the video.
         inside = [(start, min(end, duration_us)) for start, end in parts]
-        found = [with_words(Segment(*p), spoken.among(p)) for p in inside if p[0] < p[1]]
-    return pad(found, rules.pad_us, duration_us, rules.whole_us, spoken.spans, faint=_Faint(speech))
+        segments = [with_words(Segment(*p), spoken.among(p)) for p in inside if p[0] < p[1]]
+    return pad(segments, rules.pad_us, duration_us, rules.whole_us, spoken.spans, faint=_Faint(speech))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class _Rules:
     """`LengthRules` in microseconds, less the padding."""
 
     alone_us: int
-    """A shorter span is too short to stand alone."""
+    """A shorter span is too short for an utterance."""
     least_us: int
     most_us: int
     whole_us: int
@@ -79,7 +79,10 @@ class _Rules:
 def _meant(segment: Segment, speech: Speech, spoken: TimedWords, rules: _Rules) -> list[Segment]:
     """A cue, whole or split with its words; a window or scene with the words spoken in it."""
     if not segment.text and not segment.words:
-        span = _outside_words((segment.start_us, segment.end_us), spoken)
+        # Both ends move to the start of the word that they divide, so that adjacent windows still meet.
+        ends = (segment.start_us, segment.end_us)
+        start, end = (word[0] if (word := spoken.covering(at)) else at for at in ends)
+        span = (start, end) if start < end else None
         return (
             [with_words(replace(segment, start_us=span[0], end_us=span[1]), spoken.among(span))]
             if span
@@ -87,7 +90,8 @@ def _meant(segment: Segment, speech: Speech, spoken: TimedWords, rules: _Rules) 
         )
     if segment.end_us - segment.start_us <= rules.whole_us or not segment.words:
         return [segment]
-    own = TimedWords(tuple(pieces([_cue(segment)])))
+    s = segment
+    own = TimedWords(tuple(pieces([Cue(s.start_us, s.end_us, s.text, s.raw, s.speaker, s.words)])))
     parts = divide((segment.start_us, segment.end_us), _CutEvidence(speech, own), rules)
     # The first and the last part also get the words whose times lie outside of the cue.
     edges = [0, *(start for start, _ in parts[1:]), 1 << 62]
@@ -97,18 +101,6 @@ def _meant(segment: Segment, speech: Speech, spoken: TimedWords, rules: _Rules) 
         for part, words in zip(parts, held, strict=True)
         if words
     ]
-
-
-def _cue(segment: Segment) -> Cue:
-    return Cue(
-        segment.start_us, segment.end_us, segment.text, segment.raw, segment.speaker, segment.words
-    )  # fmt: skip
-
-
-def _outside_words(span: Span, spoken: TimedWords) -> Span | None:
-    """Move both ends to the start of the word that they divide, so that adjacent windows still meet."""
-    start, end = (word[0] if (word := spoken.covering(at)) else at for at in span)
-    return (start, end) if start < end else None
 
 
 def _stretches(speech: Speech, divides: Sequence[int], spoken: TimedWords, rules: _Rules) -> list[Span]:
@@ -127,7 +119,7 @@ def _stretches(speech: Speech, divides: Sequence[int], spoken: TimedWords, rules
 
 
 def _join_short(spans: Sequence[Span], one_turn: Callable[[int, int], bool], rules: _Rules) -> list[Span]:
-    """Join each span that is too short to stand alone to its nearest neighbour, if one is in reach.
+    """Join each span that is too short for an utterance to its nearest neighbour, if one is in reach.
 
     `one_turn` returns whether the end of one span and the start of the next belong to the same speaker.
     """
@@ -204,13 +196,13 @@ class _CutEvidence:
     def longest_pause(self, gaps: Sequence[Span]) -> Span | None:
         """The longest pause in any of `gaps`, the first of equals."""
         ends = self._pause_ends
-        found = []
+        pauses = []
         for start, end in gaps:
             for number in range(bisect_right(ends, start), len(ends)):
                 if self.pauses[number][0] >= end:
                     break
-                found.append((max(start, self.pauses[number][0]), min(end, ends[number])))
-        return max(found, key=lambda pause: pause[1] - pause[0], default=None)
+                pauses.append((max(start, self.pauses[number][0]), min(end, ends[number])))
+        return max(pauses, key=lambda pause: pause[1] - pause[0], default=None)
 
     def quietest(self, gaps: Sequence[Span]) -> int:
         """The time in `gaps` at which a voice is least likely.
@@ -291,13 +283,13 @@ def pad(
         length = s.end_us - s.start_us
         room = pad_us if whole_us is None else min(pad_us, max(0, whole_us - length) // 2)
         before, after = bisect_right(ends, s.start_us) - 1, bisect_right(starts, s.end_us - 1)
-        said_until = ends[before] if before >= 0 else low
-        said_from = starts[after] if after < len(starts) else high
+        words_end = ends[before] if before >= 0 else low
+        words_start = starts[after] if after < len(starts) else high
         fading_in, fading_out = faint.around(s.start_us, s.end_us, room) if faint else (room, room)
         padded.append(replace(
             s,
-            start_us=min(s.start_us, max(s.start_us - fading_in, low, said_until)),
-            end_us=max(s.end_us, min(s.end_us + fading_out, high, said_from)),
+            start_us=min(s.start_us, max(s.start_us - fading_in, low, words_end)),
+            end_us=max(s.end_us, min(s.end_us + fading_out, high, words_start)),
         ))  # fmt: skip
     return padded
 
@@ -306,26 +298,26 @@ class _Faint:
     """Measures how long a voice fades in before a span of speech, and fades out after it."""
 
     def __init__(self, speech: Speech) -> None:
-        self._heard: NDArray[np.bool_] | None = None
+        self._audible: NDArray[np.bool_] | None = None
         if speech.voicing is not None and speech.faint > 0:
-            self._heard = speech.voicing >= speech.faint
+            self._audible = speech.voicing >= speech.faint
         self._step = speech.step_us
 
     def around(self, start_us: int, end_us: int, room_us: int) -> tuple[int, int]:
         """Microseconds before the start and after the end, at most `room_us`; `room_us` without voicing."""
-        heard, step = self._heard, self._step
-        if heard is None or not len(heard):
+        audible, step = self._audible, self._step
+        if audible is None or not len(audible):
             return room_us, room_us
         first, last = start_us, end_us
-        while first > max(0, start_us - room_us) and heard[min((first - 1) // step, len(heard) - 1)]:
+        while first > max(0, start_us - room_us) and audible[min((first - 1) // step, len(audible) - 1)]:
             first = (first - 1) // step * step
-        while last < end_us + room_us and last // step < len(heard) and heard[last // step]:
+        while last < end_us + room_us and last // step < len(audible) and audible[last // step]:
             last = (last // step + 1) * step
         return min(start_us - first, room_us), min(last - end_us, room_us)
 
 
 def joined_short(speech: Speech, joined: Sequence[Segment], lengths: LengthRules) -> list[Span]:
-    """The spans of speech too short to stand alone that are parts of the utterances `joined`, in order."""
+    """The spans of speech too short for an utterance that are parts of the utterances `joined`, in order."""
     starts = [s.start_us for s in joined]
     parts: list[list[Span]] = [[] for _ in joined]
     for segment in speech.segments:

@@ -36,20 +36,20 @@ class Scenes:
         least, most = round(lengths.min_seconds * 1e6), round(lengths.max_seconds * 1e6)
         inside = [t for t in changes(footage.pictures()) if 0 < t < footage.duration_us]
         ends = merged([0, *inside, footage.duration_us], least)
-        found = [part for a, b in pairwise(ends) for part in evenly(a, b, most)]
-        return Speech(tuple(s for s in found if s.end_us - s.start_us >= least), meant=True)
+        scenes = [part for a, b in pairwise(ends) for part in evenly(a, b, most)]
+        return Speech(tuple(s for s in scenes if s.end_us - s.start_us >= least), meant=True)
 
 
 def changes(pictures: Iterable[tuple[int, NDArray[np.uint8]]]) -> list[int]:
     """Times in microseconds at which new scenes begin. Encoders place a keyframe there."""
-    found: list[int] = []
+    times: list[int] = []
     before: NDArray[np.float64] | None = None
     for time_us, picture in pictures:
         now = colours(picture)
         if before is not None and 1 - np.minimum(before, now).sum() > _CHANGED:
-            found.append(time_us)
+            times.append(time_us)
         before = now
-    return found
+    return times
 
 
 def colours(picture: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -78,15 +78,15 @@ class SileroVad:
         probability = voicing(wave)
         active = speech_runs(probability, self.preset.on, self.preset.off)
         runs = bridge(active, ceil(self.preset.bridge_seconds / step))
-        segments = tuple(_segment(a, b, len(wave)) for a, b in runs if (b - a) * step >= _MIN_SECONDS)
+        # The last frame may be incomplete.
+        edges_us = [
+            [min(frame * FRAME, len(wave)) * 1_000_000 // SAMPLE_RATE for frame in run]
+            for run in runs
+            if (run[1] - run[0]) * step >= _MIN_SECONDS
+        ]
+        segments = tuple(Segment(start, end) for start, end in edges_us)
         step_us = FRAME * 1_000_000 // SAMPLE_RATE
         return Speech(segments, voicing=probability, step_us=step_us, faint=self.preset.faint)
-
-
-def _segment(start: int, end: int, samples: int) -> Segment:
-    """Convert frames to microseconds; the last frame may be incomplete."""
-    first, last = (min(f * FRAME, samples) * 1_000_000 // SAMPLE_RATE for f in (start, end))
-    return Segment(first, last)
 
 
 def voicing(wave: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -124,7 +124,8 @@ def _probabilities(wave: NDArray[np.float32], gain: NDArray[np.float32]) -> NDAr
 def _forward(wave: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np.float32]:
     import torch
 
-    lstm = _lstm()
+    lstm, weights = _lstm(), _weights()
+    weight, bias = weights["decoder.decoder.2.weight"].reshape(-1), weights["decoder.decoder.2.bias"]
     # One way at a time: the recurrent layer is faster on single rows than on a batch of two.
     states: list[tuple[Tensor, Tensor] | None] = [None] * gain.shape[1]
     probabilities = []
@@ -134,7 +135,7 @@ def _forward(wave: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np
         for way, loudness in enumerate(gain[first // FRAME :][: len(product)].T):
             codes = _encode(product, torch.from_numpy(np.ascontiguousarray(loudness)))
             hidden, states[way] = lstm(codes, states[way])
-            by_way.append(_decode(hidden).numpy())
+            by_way.append((hidden.relu() @ weight + bias).sigmoid().numpy())
         probabilities.append(np.stack(by_way, axis=1))
     return np.concatenate(probabilities)
 
@@ -154,7 +155,7 @@ def _first_layer(frames: "Tensor") -> "Tensor":
     """(frames, 576) -> (frames, 4, 128): short-time magnitudes times the weights of the first convolution.
 
     The network's own basis is that of a Fourier transform under a Hann window. All of this is proportional to
-    how loud a frame is, so a frame that is heard at several gains goes through it once.
+    how loud a frame is, so a frame that is processed at several gains goes through it once.
     """
     import torch
 
@@ -181,16 +182,9 @@ def _convolved(x: "Tensor", weight: "Tensor", stride: int) -> "Tensor":
     """
     from torch.nn.functional import pad
 
-    seen = pad(x, (0, 0, 1, 1)).unfold(1, 3, stride)
-    product = seen.reshape(-1, weight[0].numel()) @ weight.flatten(1).T
-    return product.reshape(*seen.shape[:2], -1)
-
-
-def _decode(hidden: "Tensor") -> "Tensor":
-    """(frames, 128) -> (frames,) probability."""
-    weights = _weights()
-    vector = weights["decoder.decoder.2.weight"].reshape(-1)
-    return (hidden.relu() @ vector + weights["decoder.decoder.2.bias"]).sigmoid()
+    patches = pad(x, (0, 0, 1, 1)).unfold(1, 3, stride)
+    product = patches.reshape(-1, weight[0].numel()) @ weight.flatten(1).T
+    return product.reshape(*patches.shape[:2], -1)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Makes one utterance of each sentence of each speaker, out of a transcript's cues."""
+"""Makes an utterance of each sentence and speaker turn of a transcript."""
 
 from collections.abc import Iterable
 
@@ -32,28 +32,36 @@ class Sentences:
         parts = [part for cue in cues for part in sentences(cue)]
         marked = any(ends for _, ends in parts)
         most = round(lengths.max_seconds * 1e6)
-        found: list[Cue] = []
+        joined_cues: list[Cue] = []
         whole = True
         for part, ends in parts:
-            if found and not whole and marked and _goes_on(found[-1], part, most):
-                found[-1] = _joined(found[-1], part)
+            if joined_cues and not whole and marked and _continues(joined_cues[-1], part, most):
+                before = joined_cues[-1]
+                joined_cues[-1] = Cue(
+                    before.start_us,
+                    max(before.end_us, part.end_us),
+                    joined([before.text, part.text]),
+                    joined([before.raw, part.raw]),
+                    before.speaker,
+                    before.words + part.words,
+                )
             else:
-                found.append(part)
+                joined_cues.append(part)
             whole = ends
-        return Speech(tuple(_disjoint(found)), meant=True)
+        return Speech(tuple(disjoint(joined_cues)), meant=True)
 
 
 def sentences(cue: Cue) -> list[tuple[Cue, bool]]:
     """A cue divided after each sentence whose words have times, and whether each part ends a sentence."""
     if not cue.text:
         return [(cue, True)]
-    found, part = [], []
+    sentences_of_cue, part = [], []
     for piece in pieces([cue]):
         part.append(piece)
         if piece.ends_sentence:
-            found.append(part)
+            sentences_of_cue.append(part)
             part = []
-    parts = [p for p in (*found, part) if p]
+    parts = [p for p in (*sentences_of_cue, part) if p]
     if len(parts) == 1:
         return [(cue, parts[0][-1].ends_sentence)]
     return [(_part(cue, p, p is parts[0], p is parts[-1]), p[-1].ends_sentence) for p in parts]
@@ -67,27 +75,17 @@ def _part(cue: Cue, part: list[Piece], first: bool, last: bool) -> Cue:
     return Cue(start, end, text, raw, cue.speaker, words)
 
 
-def _goes_on(before: Cue, after: Cue, most_us: int) -> bool:
+def _continues(before: Cue, after: Cue, most_us: int) -> bool:
     same = before.speaker == after.speaker and after.start_us - before.end_us <= _PAUSE_US
-    # Words that are missing in one of them would be lost to whoever divides by words.
+    # Joined to a cue with word times, text without them would be lost when a span is divided by words.
     return same and bool(before.words) == bool(after.words) and after.end_us - before.start_us <= most_us
 
 
-def _joined(before: Cue, after: Cue) -> Cue:
-    return Cue(
-        before.start_us,
-        max(before.end_us, after.end_us),
-        joined([before.text, after.text]),
-        joined([before.raw, after.raw]),
-        before.speaker,
-        before.words + after.words,
-    )
-
-
-def _disjoint(cues: Iterable[Cue]) -> list[Segment]:
-    found: list[Segment] = []
+def disjoint(cues: Iterable[Cue]) -> list[Segment]:
+    """Segments of ordered cues; where two overlap, the later one starts when the earlier one ends."""
+    segments: list[Segment] = []
     for cue in cues:
-        start = max(cue.start_us, found[-1].end_us) if found else cue.start_us
+        start = max(cue.start_us, segments[-1].end_us) if segments else cue.start_us
         if start < cue.end_us:
-            found.append(Segment(start, cue.end_us, cue.text, cue.raw, cue.speaker, cue.words))
-    return found
+            segments.append(Segment(start, cue.end_us, cue.text, cue.raw, cue.speaker, cue.words))
+    return segments

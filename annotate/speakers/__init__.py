@@ -1,1 +1,1 @@
-"""Who talks: voices that are told apart by ear, where nobody named them."""
+"""Speaker clustering: groups samples by voice where nobody named the speakers."""

@@ -1,4 +1,4 @@
-"""Tells the voices of one video apart, sample by sample."""
+"""Clusters the samples of a video by voice."""
 
 import re
 from collections.abc import Sequence
@@ -9,29 +9,29 @@ from numpy.typing import NDArray
 from annotate.speakers.voice import COEFFICIENTS, Voice, voice_of, volumes
 
 MIN_FRAMES = 2 * COEFFICIENTS
-"""Four tenths of a second of voice: with less, nothing is said about a sample."""
+"""Four tenths of a second of voice; a sample with less gets no speaker."""
 PENALTY = 1.75
-"""How much more two voices must explain than one; theory says 1, but frames 10 ms apart repeat each other.
-Chosen on recordings of single speakers joined at random."""
+"""Weight of the penalty for a second voice; 1 in theory, but frames 10 ms apart are correlated. Chosen on
+recordings of single speakers joined at random."""
 MOST_FRAMES = 1000
-"""Ten seconds of voice, that is as much as counts of one speaker in a comparison. No voice is quite normally
-distributed, and with ever more frames the criterion would tell a long speech from itself."""
+"""Ten seconds of voice, the most that counts of one speaker in a comparison. No voice is exactly normally
+distributed, so with ever more frames the criterion would divide a long speech of one speaker."""
 COMPARED = 300
-"""Samples that are compared with each other; in a longer video every second, third, ...; the others go
-to the nearest of the voices found."""
+"""Number of samples that are clustered; of a longer video every second, third, ... one. The others are
+assigned to the nearest cluster."""
 
 _NUMBERED = re.compile(r"(speaker|spk|spkr)[ _-]?[0-9]*|unknown|voice [0-9]+|\?+", re.IGNORECASE)
 
 
 def is_numbered(name: str) -> bool:
-    """Whether a program made up `name` (``SPEAKER_00``): in another video it is somebody else."""
+    """Whether a program generated `name` (``SPEAKER_00``): it means another person in each video."""
     return _NUMBERED.fullmatch(name) is not None
 
 
 def guess_speakers(waves: Sequence[NDArray[np.float32]]) -> list[str]:
-    """For each sample (16 kHz mono, in order) ``voice 1``, ``voice 2``, ... as they are first heard.
+    """A speaker per sample (16 kHz mono): ``voice 1``, ``voice 2``, ..., numbered in order of appearance.
 
-    All are empty when only one voice is heard, and so is a sample with next to no voice in it.
+    All are empty when there is only one voice; a sample with hardly any voice is empty too.
     """
     voices = [voice_of(wave) for wave in waves]
     usable = [i for i, voice in enumerate(voices) if voice.frames >= MIN_FRAMES]
@@ -39,7 +39,9 @@ def guess_speakers(waves: Sequence[NDArray[np.float32]]) -> list[str]:
     clusters = [[compared[i] for i in members] for members in cluster([voices[i] for i in compared])]
     if len(clusters) < 2:
         return [""] * len(waves)
-    _add_rest(clusters, voices, sorted(set(usable) - set(compared)))
+    centres = _Sums([sum((voices[i] for i in members[1:]), voices[members[0]]) for members in clusters])
+    for i in sorted(set(usable) - set(compared)):
+        clusters[int(np.argmin(centres.gains(voices[i])))].append(i)
     names = [""] * len(waves)
     for number, members in enumerate(sorted(clusters, key=min), 1):
         for i in members:
@@ -47,19 +49,12 @@ def guess_speakers(waves: Sequence[NDArray[np.float32]]) -> list[str]:
     return names
 
 
-def _add_rest(clusters: list[list[int]], voices: Sequence[Voice], rest: Sequence[int]) -> None:
-    """Put each sample of `rest` to the voice that it is most like."""
-    heard = _Sums([sum((voices[i] for i in members[1:]), voices[members[0]]) for members in clusters])
-    for i in rest:
-        clusters[int(np.argmin(heard.gains(voices[i])))].append(i)
-
-
 def cluster(voices: Sequence[Voice]) -> list[list[int]]:
-    """Positions of `voices` in groups of one speaker each.
+    """Clusters of `voices`, as lists of positions, one per speaker.
 
-    The two that are most alike are made one again and again, until the Bayesian information criterion says
-    that any two left are better told apart: Chen and Gopalakrishnan 1998, with the frames of the two, not of
-    the whole, in the penalty.
+    Agglomerative: the two most similar clusters are merged until the Bayesian information criterion prefers
+    separate models for every two (Chen and Gopalakrishnan 1998), with the frames of the two, instead of all,
+    in the penalty.
     """
     sums, members = _Sums(voices), [[i] for i in range(len(voices))]
     gain = np.full((len(voices), len(voices)), np.inf)
@@ -93,14 +88,14 @@ class _Sums:
         return Voice(int(self._frames[i]), self._totals[i], self._products[i])
 
     def merge(self, i: int, j: int) -> None:
-        """Add voice `j` to `i`; `j` keeps its place and means nothing any more."""
+        """Add voice `j` to `i`; row `j` stays and must not be used any more."""
         for sums in (self._frames, self._totals, self._products):
             sums[i] += sums[j]
         one = slice(i, i + 1)
         self._volumes[one] = volumes(self._frames[one], self._totals[one], self._products[one])
 
     def gains(self, voice: Voice) -> NDArray[np.float64]:
-        """(n,) how much better two models explain `voice` and each of these than one does; below 0: one."""
+        """(n,) gain of two models over one for `voice` and each of these; below 0 one model is better."""
         mine, own = np.minimum(self._frames, MOST_FRAMES), min(voice.frames, MOST_FRAMES)
         some, part = mine / self._frames, own / voice.frames
         both = volumes(

@@ -1,4 +1,4 @@
-"""What a voice sounds like, in numbers that add up: the mean and spread of its spectrum."""
+"""Statistics of a voice that can be added: mean and covariance of its cepstrum."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ FRAME, HOP, FFT = 400, 160, 512
 """25 ms, every 10 ms."""
 BANDS = 32
 COEFFICIENTS = 20
-"""Of the cosine transform of the bands, the first (loudness) left out."""
+"""Number of cepstral coefficients, without the first (loudness)."""
 LOW_HZ, HIGH_HZ = 80.0, 7600.0
 QUIET_DB = 25.0
-"""Frames so far below the loud ones are pauses."""
+"""Level below the loud frames under which a frame is a pause."""
 SILENCE_DB = -60.0
-"""Below full scale: so quiet a frame is no voice, however quiet the rest."""
+"""Level relative to full scale under which a frame is never voice."""
 BLOCK = 4096
-"""Frames that are transformed at once, so that a long sample needs little memory."""
+"""Number of frames that are transformed at once, to limit memory."""
 FLOOR = 1e-2
-"""Added to the spread in each direction, so that a few frames have a volume."""
+"""Added to the variance in each direction, so that the covariance of few frames is invertible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +44,29 @@ def voice_of(wave: NDArray[np.float32]) -> Voice:
 
 
 def cepstrum(wave: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(frames, COEFFICIENTS) mel-frequency cepstral coefficients of the frames that are no pause.
+    """(frames, COEFFICIENTS) mel-frequency cepstral coefficients of the frames outside pauses.
 
     Davis and Mermelstein 1980.
     """
     if len(wave) < FRAME:
         return np.zeros((0, COEFFICIENTS))
-    power = [_power(wave[at * HOP : (at + BLOCK - 1) * HOP + FRAME]) for at in range(0, _count(wave), BLOCK)]
+    count = (len(wave) - FRAME) // HOP + 1
+    power = []
+    for at in range(0, count, BLOCK):
+        part = wave[at * HOP : (at + BLOCK - 1) * HOP + FRAME]
+        frames = np.lib.stride_tricks.sliding_window_view(part, FRAME)[::HOP] * np.hamming(FRAME)
+        power.append(np.abs(np.fft.rfft(frames, FFT)) ** 2)
     bands = np.concatenate([block @ _filters().T for block in power])
     # The sum over the frequencies as the mean square of the wave, by Parseval's theorem.
     scale = 2 / (FFT * np.square(np.hamming(FRAME)).sum())
     loud = 10 * np.log10(np.concatenate([block.sum(axis=1) for block in power]) * scale + 1e-12)
-    heard = loud > SILENCE_DB
-    if not heard.any():
+    audible = loud > SILENCE_DB
+    if not audible.any():
         return np.zeros((0, COEFFICIENTS))
-    kept = bands[heard & (loud > np.percentile(loud[heard], 95) - QUIET_DB)]
-    return np.asarray(np.log(kept + 1e-8) @ _cosines().T)
-
-
-def _count(wave: NDArray[np.float32]) -> int:
-    return (len(wave) - FRAME) // HOP + 1
-
-
-def _power(wave: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(frames, FFT / 2 + 1) power of each frequency."""
-    frames = np.lib.stride_tricks.sliding_window_view(wave, FRAME)[::HOP] * np.hamming(FRAME)
-    return np.asarray(np.abs(np.fft.rfft(frames, FFT)) ** 2)
+    kept = bands[audible & (loud > np.percentile(loud[audible], 95) - QUIET_DB)]
+    band, order = np.arange(BANDS) + 0.5, np.arange(1, COEFFICIENTS + 1)
+    cosines = np.cos(np.pi / BANDS * order[:, None] * band[None])
+    return np.asarray(np.log(kept + 1e-8) @ cosines.T)
 
 
 def _filters() -> NDArray[np.float64]:
@@ -82,16 +79,10 @@ def _filters() -> NDArray[np.float64]:
     return np.asarray(np.clip(np.minimum(rising, falling), 0, None))
 
 
-def _cosines() -> NDArray[np.float64]:
-    """(COEFFICIENTS, BANDS)"""
-    band, order = np.arange(BANDS) + 0.5, np.arange(1, COEFFICIENTS + 1)
-    return np.cos(np.pi / BANDS * order[:, None] * band[None])
-
-
 def volumes(
     frames: NDArray[np.float64], totals: NDArray[np.float64], products: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(n,) frames times the log determinant of the spread, for n voices whose sums are stacked."""
+    """(n,) frames times the log determinant of the covariance, for n voices whose sums are stacked."""
     mean = totals / frames[:, None]
     spread = products / frames[:, None, None] - mean[:, :, None] * mean[:, None, :]
     return np.asarray(frames * np.linalg.slogdet(spread + FLOOR * np.eye(COEFFICIENTS))[1])

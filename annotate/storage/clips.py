@@ -98,7 +98,7 @@ class ClipStore:
             on_progress()
 
     def restore(self, files: Sequence[ExpectedFile]) -> set[str]:
-        """Send again the samples of which the folder still holds every file unchanged; returns their ids."""
+        """Upload again the samples whose files are all in the folder, unchanged; return their ids."""
         if not self.url:
             return set()
         intact = {f.sample_id for f in files} - {f.sample_id for f in files if not self._cached(f)}

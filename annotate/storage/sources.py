@@ -35,7 +35,7 @@ class RemoteFile:
 def list_files(url: str) -> list[RemoteFile]:
     """Every object at or below `url`, sorted by URL; no content is read.
 
-    Raises `StorageError` when nothing lies there, or the store does not answer.
+    Raises `StorageError` when nothing is there, or the store does not answer.
     """
     fs, path = connect(url)
     with storage_errors(url):

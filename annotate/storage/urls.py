@@ -37,7 +37,8 @@ def connect(url: str) -> tuple[Any, str]:
     parts = urlsplit(url)
     if "::" in url or parts.password:
         why = "holds a password" if parts.password else "chains file systems"
-        raise StorageError(f"the URL {_shown(url)} {why}", hint=_CREDENTIALS if parts.password else _FORM)
+        without_login = re.sub(r"//[^/@]*@", "//...@", url)
+        raise StorageError(f"the URL {without_login} {why}", hint=_CREDENTIALS if parts.password else _FORM)
     if not parts.netloc and parts.scheme.lower() in _EXTRAS:
         raise StorageError(f"{url} names no bucket", hint=_FORM)
     if parts.scheme.lower() in ("http", "https", "data"):
@@ -56,11 +57,6 @@ def connect(url: str) -> tuple[Any, str]:
 
 
 _FORM = "a root looks like s3://bucket/prefix; any other fsspec URL whose package is installed will do"
-
-
-def _shown(url: str) -> str:
-    """The URL without user name and password."""
-    return re.sub(r"//[^/@]*@", "//...@", url)
 
 
 @contextmanager

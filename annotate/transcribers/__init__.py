@@ -1,1 +1,1 @@
-"""Transcribers: one file each, found by name through `annotate.registry.TRANSCRIBERS`."""
+"""Transcribers: one file each, looked up by name in `annotate.registry.TRANSCRIBERS`."""

@@ -1,4 +1,4 @@
-"""Writes down what is said with Whisper, run by faster-whisper (CTranslate2): an extra, `asr`.
+"""Speech recognition with Whisper, run by faster-whisper (CTranslate2): the extra `asr`.
 
 Model: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022.
 """
@@ -18,7 +18,7 @@ from annotate.registry import transcriber
 from annotate.types import Cue, Transcript, Word
 
 _PATH_LIKE = re.compile(r"[./~\\]|.*[/\\].*[/\\]")
-"""A hub's name has one slash at most, and starts with a letter."""
+"""Matches paths; a name on the hub has at most one slash and starts with a letter."""
 
 
 @transcriber("faster-whisper")
@@ -26,9 +26,9 @@ class FasterWhisper:
     """Speech recognition by Whisper, with times of words; needs the extra `asr` and a model."""
 
     def __init__(self, *, model: str, language: str = "", device: str = "auto") -> None:
-        """`model` is a folder, which never touches the network, or a name that is fetched once.
+        """`model` is a folder, which never touches the network, or a name that is downloaded once.
 
-        Raises `ConfigError` when the package, the model or the language cannot be had.
+        Raises `ConfigError` when the package, the model or the language is not available.
         """
         if find_spec("faster_whisper") is None:
             raise ConfigError(
@@ -36,11 +36,18 @@ class FasterWhisper:
                 hint="pip install -e '.[asr]' in the checkout of annotate, or set transcribe.model to \"\"",
             )
         self._folder = _folder(model)
-        self._language = _known(language)
+        from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+        if language and language not in _LANGUAGE_CODES:
+            raise ConfigError(
+                f"transcribe.language is {language!r}, which Whisper does not know",
+                hint='two letters such as "zh" or "en"; empty: detected',
+            )
+        self._language = language
         self._device = device
 
     def transcribe(self, wave: NDArray[np.float32], alive: Callable[[], None]) -> Transcript:
-        """One cue per segment that Whisper makes, in order; the same sound gives the same words.
+        """One cue per segment of Whisper, in order; the same audio gives the same words.
 
         Raises `ConfigError` when the model cannot be loaded.
         """
@@ -48,8 +55,8 @@ class FasterWhisper:
             return Transcript((), "asr", self._language)
         alive()
         engine = _loaded(str(self._folder), self._device)
-        # Hotter tries would be drawn by chance. What was said before is not handed on, for Whisper then
-        # goes round in circles; nor what is no voice, for it makes words of it.
+        # Temperature 0 keeps the result repeatable. Without the previous text and without noise, Whisper
+        # repeats itself and invents words less.
         segments, info = engine.transcribe(
             np.ascontiguousarray(wave, np.float32), language=self._language or None, word_timestamps=True,
             vad_filter=True, condition_on_previous_text=False, temperature=0.0,
@@ -68,9 +75,9 @@ def as_cue(segment: Any) -> Cue | None:
     if not text:
         return None
     words = [
-        Word(said, round(word.start * 1e6), round(word.end * 1e6))
+        Word(text_of_word, round(word.start * 1e6), round(word.end * 1e6))
         for word in segment.words or ()
-        if (said := word.word.strip())
+        if (text_of_word := word.word.strip())
     ]
     return Cue(round(segment.start * 1e6), round(segment.end * 1e6), text, segment.text, words=tuple(words))
 
@@ -87,7 +94,7 @@ def _folder(model: str) -> Path:
 
 
 def _fetched(name: str, hint: str) -> Path:
-    """The folder of a model that is known by name: from the cache, else fetched once."""
+    """The folder of a model on the hub: from the cache, else downloaded once."""
     from faster_whisper.utils import download_model
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -98,24 +105,14 @@ def _fetched(name: str, hint: str) -> Path:
             return Path(download_model(name))
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"transcribe.model is {name!r}: no folder here, and it cannot be fetched: {error}", hint=hint
+            f"transcribe.model is {name!r}: not a local folder, and it cannot be downloaded: {error}",
+            hint=hint,
         ) from error
-
-
-def _known(language: str) -> str:
-    from faster_whisper.tokenizer import _LANGUAGE_CODES
-
-    if language and language not in _LANGUAGE_CODES:
-        raise ConfigError(
-            f"transcribe.language is {language!r}, which Whisper does not know",
-            hint='two letters such as "zh" or "en"; empty: it finds out',
-        )
-    return language
 
 
 @lru_cache(maxsize=1)
 def _loaded(folder: str, device: str) -> Any:
-    """The model, once per process: it may take gigabytes."""
+    """The model, loaded once per process, because it may take gigabytes."""
     from faster_whisper import WhisperModel
 
     try:
