@@ -1,4 +1,4 @@
-"""What the terminal sees: the answer on stdout, everything else on stderr."""
+"""Output on the terminal: the report on stdout, everything else on stderr."""
 
 import dataclasses
 import json
@@ -29,33 +29,33 @@ from annotate.progress import Bar
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PLAIN_SECONDS = 30.0
-"""How often a line tells how far it is, where there is no terminal."""
+"""Seconds between lines of progress where there is no terminal."""
 
 SPEED_SECONDS = 300.0
-"""The time left is estimated from what was done in this time."""
+"""The remaining time is estimated from the progress in this period."""
 
 MEASURED_SHARE = 0.01
-"""No time left is shown before this share of the work is done: small files that come first tell nothing."""
+"""No remaining time is shown before this share of the work, because small files may come first."""
 
 
 _NAME_WIDTH = 14
-"""Of the names of values, so that those of different commands stand below each other."""
+"""Width of the name column, equal across commands."""
 
 _NOTE_WIDTH = 60
-"""Of what is told beside a bar."""
+"""Maximum width of the note beside a bar."""
 
 _UNFOLDED = 10_000
-"""A width at which nothing is folded."""
+"""A width at which no line is wrapped."""
 
 _READABLE_WIDTH = 10
-"""Of the columns of a table, on average: narrower ones fold every word."""
+"""Average width of the columns of a readable table; narrower ones wrap within words."""
 
 
 def emit(report: Any, *, as_json: bool) -> None:
     """Print a step's report: one JSON object, or a readable page.
 
     A report is a frozen dataclass or a mapping; lists of mappings become tables, mappings become name-value
-    lines. What a field's metadata call ``json_only`` would be too much for a page.
+    lines. Fields with ``json_only`` in their metadata are left out of the page.
     """
     fields = plain(report)
     if as_json:
@@ -64,7 +64,7 @@ def emit(report: Any, *, as_json: bool) -> None:
     for one in dataclasses.fields(report) if dataclasses.is_dataclass(report) else ():
         if one.metadata.get("json_only"):
             del fields[one.name]
-    # In a file or pipe nothing is folded: a path has to be found by grep.
+    # In a file or pipe nothing is wrapped, so that grep finds paths.
     width = None if sys.stdout.isatty() else _UNFOLDED
     out = Console(highlight=False, soft_wrap=True, width=width)
     names = {name: name.replace("_", " ") for name in fields}
@@ -77,7 +77,8 @@ def _show(out: Console, name: str, value: Any, room: int) -> None:
     if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
         _show_rows(out, name, value)
     elif isinstance(value, dict) and any(isinstance(v, dict) for v in value.values()):
-        _show_rows(out, name, [{"": key, **_as_row(row)} for key, row in value.items()])
+        rows = [{"": key, **(v if isinstance(v, dict) else {"value": v})} for key, v in value.items()]
+        _show_rows(out, name, rows)
     elif isinstance(value, dict):
         shown = ", ".join(f"{key} {_text(v)}" for key, v in value.items())
         out.print(f"{name:<{room}} {shown or '-'}", markup=False)
@@ -91,7 +92,7 @@ def _show(out: Console, name: str, value: Any, room: int) -> None:
 
 
 def _show_rows(out: Console, title: str, rows: list[dict[str, Any]]) -> None:
-    """A table; or a paragraph for each row, where its columns would be folded beyond reading."""
+    """A table, or a paragraph per row where the columns would be too narrow to read."""
     table = _table(title, rows)
     unfolded = out.measure(table, options=out.options.update(width=_UNFOLDED)).maximum
     if unfolded <= out.width or len(table.columns) * _READABLE_WIDTH <= out.width:
@@ -100,22 +101,18 @@ def _show_rows(out: Console, title: str, rows: list[dict[str, Any]]) -> None:
     out.print(title, style="bold", markup=False)
     for row in rows:
         head, *rest = ((name.replace("_", " "), _text(value)) for name, value in row.items())
-        said = [" ".join(pair) for pair in rest if pair[1] not in ("", "-")]
-        out.print(f"{head[1]}\n{_paragraph(said, out.width)}", markup=False)
+        facts = [" ".join(pair) for pair in rest if pair[1] not in ("", "-")]
+        out.print(f"{head[1]}\n{_paragraph(facts, out.width)}", markup=False)
 
 
 def _paragraph(facts: list[str], width: int) -> str:
-    """Facts, one after the other, in indented lines that break between facts only, where they can."""
+    """Facts in indented lines, which break between facts where possible."""
     lines = [""]
     for fact in facts:
         if lines[-1] and len(lines[-1]) + len(fact) + 4 > width:
             lines.append("")
         lines[-1] += f", {fact}" if lines[-1] else fact
     return "\n".join(f"  {line}" for line in lines)
-
-
-def _as_row(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {"value": value}
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> Table:
@@ -140,17 +137,13 @@ def _text(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The JSON shape of a report; a number that is not finite becomes null, because JSON has none."""
+    """A report as JSON types; a number that is not finite becomes null, because JSON has none."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(plain(k)): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
-    return _plain_scalar(value)
-
-
-def _plain_scalar(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
@@ -161,7 +154,7 @@ def _plain_scalar(value: Any) -> Any:
 
 
 def complain(message: str, hint: str) -> None:
-    """An error, and the way out of it."""
+    """Print an error and its remedy."""
     print(f"error: {_harmless(message)}", file=sys.stderr)
     if hint:
         print(f"hint: {_harmless(hint)}", file=sys.stderr)
@@ -185,18 +178,18 @@ class _RichBar:
 
 
 class _PlainBar:
-    """A line now and then, where there is no terminal to draw on."""
+    """Progress as an occasional line, where there is no terminal."""
 
     def __init__(self, title: str, total: float | None, unit: str) -> None:
         self._title, self._total, self._unit = title, total, unit
         self._done = 0.0
-        self._began = self._told = time.monotonic()
+        self._began = self._printed = time.monotonic()
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self._done += amount
         now = time.monotonic()
-        if now - self._told >= PLAIN_SECONDS:
-            self._told = now
+        if now - self._printed >= PLAIN_SECONDS:
+            self._printed = now
             parts = [_count(self._done, self._total, self._unit), self._left(now), _visible(note)]
             _err.print(f"{self._title}: {', '.join(filter(None, parts))}", markup=False)
 
@@ -204,10 +197,10 @@ class _PlainBar:
         self._total = total
 
     def line(self, key: str, text: str) -> None:
-        """Too much for a log."""
+        """Does nothing: lines below a bar are too much for a log."""
 
     def drop(self, key: str) -> None:
-        """Nothing was shown."""
+        """Does nothing."""
 
     def _left(self, now: float) -> str:
         if not self._total or self._done < MEASURED_SHARE * self._total:
@@ -221,7 +214,7 @@ class Terminal:
 
     @contextmanager
     def bar(self, title: str, total: float | None, unit: str = "") -> Iterator[Bar]:
-        """Open a bar that is gone when the block ends."""
+        """Open a bar that disappears when the block ends."""
         if not _err.is_terminal:
             yield _PlainBar(title, total, unit)
             return
@@ -243,7 +236,7 @@ class Terminal:
 
 
 class _TimeLeft(TimeRemainingColumn):
-    """The time left, once enough is done to estimate it."""
+    """The remaining time, once enough work is done to estimate it."""
 
     def render(self, task: Task) -> Text:
         if not task.total or task.completed < MEASURED_SHARE * task.total:
@@ -252,7 +245,7 @@ class _TimeLeft(TimeRemainingColumn):
 
 
 class _Rated(Progress):
-    """Fills in how much is done and how many units pass per second, and shows lines below the bar."""
+    """A progress bar with count and rate, and lines below it."""
 
     def __init__(self, *columns: Any, **options: Any) -> None:
         self.lines: dict[str, str] = {}
@@ -287,15 +280,15 @@ def _amount(amount: float, unit: str) -> str:
 
 
 def _shortened(note: str) -> str:
-    """So that the bar keeps some room, however long a file's name is."""
+    """The note, cut off so that the bar has room beside a long file name."""
     return note if len(note) <= _NOTE_WIDTH else f"{note[: _NOTE_WIDTH - 1]}…"
 
 
 def _harmless(text: str) -> str:
-    """Without what a terminal would obey, but with its lines."""
+    """The text without control characters other than line breaks."""
     return "\n".join(_visible(line) for line in text.split("\n"))
 
 
 def _visible(text: str) -> str:
-    """On one line, and without what a terminal would obey: file names may hold anything."""
+    """The text without control characters, which file names may contain."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -7,13 +7,10 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     `noun` may be several words of which the last one changes. `plural` is needed where adding an s (or es
     after s, x, ch or sh) to `noun` gives no word.
     """
-    return f"{number} {noun if number == 1 else plural or _plural(noun)}"
+    suffix = "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
+    return f"{number} {noun if number == 1 else plural or noun + suffix}"
 
 
 def either(number: int, one: str, several: str) -> str:
     """The word that agrees with the number, such as ``is`` or ``are``."""
     return one if number == 1 else several
-
-
-def _plural(noun: str) -> str:
-    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"

@@ -1,4 +1,4 @@
-"""Writes `[train]` into `annotate.toml` and leaves everything else there as it stands."""
+"""Writes `[train]` into `annotate.toml` and leaves everything else unchanged."""
 
 import json
 import tomllib

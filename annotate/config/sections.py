@@ -1,4 +1,4 @@
-"""The sections of `annotate.toml`: every key with its default, its limits and what it means."""
+"""The sections of `annotate.toml`: every key with its default, limits and meaning."""
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -14,12 +14,12 @@ LARGEST_SEED = 2**31 - 1
 
 
 def require_encoding(name: str) -> None:
-    """Raise `ValueError` for a name that is no text encoding of Python; an empty one is allowed."""
+    """Raise `ValueError` for a name that is not a text encoding of Python; an empty one is allowed."""
     try:
         "a".encode(name or "utf-8")
     except (LookupError, ValueError) as error:
         raise ValueError(
-            f"{name!r} is no known encoding; try utf-8, cp1252, cp1251, gb18030, big5"
+            f"{name!r} is not a known encoding; try utf-8, cp1252, cp1251, gb18030, big5"
         ) from error
 
 
@@ -28,11 +28,11 @@ class _Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _holds_what_databases_store(cls, said: Any) -> Any:
-        values = said.values() if isinstance(said, dict) else ()
+    def _hold_no_null_character(cls, content: Any) -> Any:
+        values = content.values() if isinstance(content, dict) else ()
         if any(isinstance(value, str) and "\0" in value for value in values):
             raise ValueError("a text holds the character U+0000, which no database stores")
-        return said
+        return content
 
 
 class AnswerSettings(_Section):
@@ -43,7 +43,7 @@ class AnswerSettings(_Section):
 
 
 class DimensionSettings(_Section):
-    """One thing that is judged."""
+    """One dimension that raters judge."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
     kind: Kind
@@ -56,52 +56,49 @@ class DimensionSettings(_Section):
             raise ValueError("two answers have the same value")
         if self.kind is Kind.REGRESSION:
             if not all(isinstance(v, float) for v in values):
-                raise ValueError("the answers of a regression dimension are numbers")
+                raise ValueError("the answers of a regression dimension have to be numbers")
             if values != sorted(values, key=float):
-                raise ValueError("the answers of a regression dimension stand in rising order")
+                raise ValueError("the answers of a regression dimension have to be in rising order")
         elif not all(isinstance(v, str) for v in values):
-            raise ValueError(f"the answers of a {self.kind.value} dimension are words in quotes")
+            raise ValueError(f"the answers of a {self.kind.value} dimension have to be words in quotes")
         elif self.kind is Kind.MULTILABEL:
-            self._require_that_ticks_can_be_joined()
+            for value in map(str, values):
+                if AND in value:
+                    raise ValueError(f"{value!r} holds a {AND!r}, which separates the answers of a rater")
+                if not value.strip():
+                    raise ValueError("an answer has an empty value; raters can tick no answer in any case")
         return self
-
-    def _require_that_ticks_can_be_joined(self) -> None:
-        for value in (str(answer.value) for answer in self.answers):
-            if AND in value:
-                raise ValueError(f"{value!r} holds a {AND!r}, which stands between answers that are ticked")
-            if not value.strip():
-                raise ValueError("an answer has no value; that none is ticked can be answered anyway")
 
 
 class ProjectSettings(_Section):
-    """What the corpus is called, and the seed of everything drawn by chance."""
+    """Name of the corpus, and the seed of all random draws."""
 
     name: Annotated[str, Field(min_length=1)] = "corpus"
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
 
 
 class DatabaseSettings(_Section):
-    """Where rows live. A relative SQLite path counts from the project folder."""
+    """The database. A relative SQLite path is relative to the project folder."""
 
     url: str = "sqlite:///annotate.db"
 
 
 class StorageSettings(_Section):
-    """Where clips are kept. Credentials and endpoints only ever come from the driver's own variables."""
+    """Storage of clips. Credentials and endpoints come from the environment variables of the driver only."""
 
     access: Access = Access.OWNER
     """Who besides the owner may use the project's files: ``owner`` (nobody), ``group`` or ``everyone``."""
     media: str = ""
-    """A folder (a relative one counts from the project's), ``file://``, or any fsspec URL such as
+    """A folder (relative to the project folder), ``file://``, or any fsspec URL such as
     ``s3://bucket/prefix``; empty: `media` in the project folder."""
 
 
 class ProtocolSettings(_Section):
-    """Who judges what, in which order."""
+    """The passes, and the number of raters."""
 
     passes: Annotated[tuple[Modality, ...], Field(min_length=1)] = tuple(Modality)
     raters: Annotated[int, Field(ge=1)] = 5
-    """How many different people judge each sample in each pass."""
+    """Number of different raters who judge each sample in each pass."""
 
     @model_validator(mode="after")
     def _each_pass_once(self) -> Self:
@@ -119,7 +116,7 @@ class SplitSettings(_Section):
     valid: Annotated[float, Field(gt=0)] = 0.15
     test: Annotated[float, Field(gt=0)] = 0.15
     together: tuple[Literal["speaker", "episode", "repeats"], ...] = ("speaker", "episode", "repeats")
-    """What is never in two splits; a video never is, whatever stands here."""
+    """What is never divided among splits, apart from videos, which never are."""
 
     def share(self, split: Split) -> float:
         """The share of `split`, between 0 and 1."""
@@ -150,15 +147,15 @@ class IngestSettings(_Section):
     episode_pattern: str = ""
     """Regular expression with a group called `episode`, searched in the path; empty: none."""
     transcript_encoding: str = ""
-    """Encoding of transcripts without a byte order mark; empty: found out from each file."""
+    """Encoding of transcripts without a byte order mark; empty: detected per file."""
     transcript_tiers: tuple[str, ...] = ()
-    """Names or patterns (``tx@*``) of the ELAN and Praat tiers that hold the speech; empty: found out."""
+    """Names or patterns (``tx@*``) of the ELAN and Praat tiers that hold the speech; empty: detected."""
     guess_speakers: bool = True
     """Tell the voices of a video apart by ear where its transcript names nobody."""
     executor: str = "process"
     """Where videos are cut."""
     address: str = ""
-    """Of the executor's cluster; empty: this machine."""
+    """Address of the executor's cluster; empty: this machine."""
     workers: Annotated[int, Field(ge=0)] = 0
     """0 means one per processor."""
     deadline_seconds: Annotated[float, Field(gt=0)] = 600.0
@@ -179,13 +176,13 @@ class IngestSettings(_Section):
 
 
 class TranscribeSettings(_Section):
-    """The machine that writes down what is said in videos without a transcript. Without a model: none."""
+    """Speech recognition for videos without a transcript; none without a model."""
 
     engine: str = "faster-whisper"
     model: str = ""
     """Path of a folder (then nothing is fetched), or a name that the engine knows."""
     language: str = ""
-    """Two-letter code; empty: found by the engine."""
+    """Two-letter language code; empty: detected by the engine."""
     device: str = "auto"
 
 
@@ -213,20 +210,20 @@ class RuleSettings(_Section):
 
 
 class DuplicateSettings(_Section):
-    """What may not be in two splits; the copy in the less protected one is rejected."""
+    """What counts as a duplicate: of duplicates in two splits, the less protected split loses its one."""
 
     sound: bool = True
-    """The same recording, also coded anew or with mild noise."""
+    """The same recording, including re-encoded copies and copies with mild noise."""
     text: bool = True
-    """The same words. Not for scripted corpora, where everybody says the same sentences."""
+    """The same words. Unsuitable for scripted corpora, where all speakers read the same sentences."""
     text_words: Annotated[int, Field(ge=1)] = 6
-    """Shorter texts may repeat."""
+    """Shorter texts are not compared."""
     text_characters: Annotated[int, Field(ge=1)] = 10
     """The same for scripts without spaces."""
 
 
 class FeatureSettings(_Section):
-    """Which extractor serves each modality, and where its pretrained weights lie."""
+    """Feature extractor of each modality, and the path or name of its pretrained weights."""
 
     text: str = "char-hash"
     audio: str = "voice-stats"
@@ -245,14 +242,14 @@ class FeatureSettings(_Section):
 
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
-"""More could only be a slip, and would run for ever or into the limits of 64 bits."""
+"""A larger number is a mistake, and would run forever or exceed 64 bits."""
 
 
 class TrainSettings(_Section):
-    """The multi-task network and how it learns. Names are those of plug-ins: `annotate list` shows them."""
+    """The multi-task network and its training. Names are those of plug-ins: `annotate list` shows them."""
 
     preset: Literal["", "mlf-dnn", "mtfn", "mlmf"] = ""
-    """A baseline, which says every key that is not said here; empty: the defaults do."""
+    """A baseline, which sets every key that is not set here; empty: the defaults apply."""
     hidden: Annotated[int, Field(ge=1, le=16_384)] = 64
     members: Annotated[int, Field(ge=1, le=1_000)] = 5
     epochs: Count = 200
@@ -262,7 +259,7 @@ class TrainSettings(_Section):
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
     encoder: str = "mean-pool"
-    """Of every modality that does not name its own."""
+    """Encoder of every modality that does not name its own."""
     text_encoder: str = ""
     audio_encoder: str = ""
     vision_encoder: str = ""
@@ -292,14 +289,14 @@ class TrainSettings(_Section):
     compile: bool = False
     """Whether the network is compiled for the machine before it learns."""
     tensorboard: str = ""
-    """Folder for a log of each training, from the project's folder; empty: none."""
+    """Folder for training logs, relative to the project folder; empty: none."""
     device: str = "auto"
 
     @model_validator(mode="before")
     @classmethod
-    def _preset_says_the_rest(cls, said: Any) -> Any:
-        named = said.get("preset") if isinstance(said, dict) else None
-        return merge(said, PRESETS[named]) if isinstance(named, str) and named in PRESETS else said
+    def _fill_in_preset(cls, content: Any) -> Any:
+        preset = content.get("preset") if isinstance(content, dict) else None
+        return merge(content, PRESETS[preset]) if isinstance(preset, str) and preset in PRESETS else content
 
     def recipe(self) -> dict[str, Any]:
         """The fields of `annotate.learning.model_config.ModelConfig`: what decides the model."""
@@ -307,35 +304,35 @@ class TrainSettings(_Section):
 
 
 class BatchSettings(_Section):
-    """What a batch is made of."""
+    """Composition of a batch."""
 
     strategy: str = "auto"
     cold_start: str = "herding"
     options: dict[str, dict[str, Any]] = {}
     """By query strategy: its options."""
     pool: Annotated[int, Field(ge=1000)] = 1_000_000
-    """At most so many samples are ranked; of more, those that would tell most, drawn by chance."""
+    """Maximum number of samples to rank; a larger pool is subsampled at random, by informativeness."""
     ask: Literal["samples", "questions"] = "samples"
-    """Whether a sample is asked in every pass, or single questions by what they tell for their time."""
+    """Whether to ask about samples in every pass, or single questions by information per second."""
     holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
     audit_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     most_raters: Annotated[int, Field(ge=1)] = 5
-    """So often a question is answered before a strategy that asks again leaves it alone."""
+    """Number of answers after which strategies that ask again leave a question alone."""
 
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
 class CostSettings(_Section):
-    """What one rater needs for one question while nobody has answered any: seconds, and seconds more for each
-    second of the clip."""
+    """Rater time per question until there are answers to estimate it from: seconds, and seconds per second
+    of the clip."""
 
     text: tuple[Seconds, Seconds] = (6.0, 0.5)
     audio: tuple[Seconds, Seconds] = (6.0, 1.0)
     vision: tuple[Seconds, Seconds] = (6.0, 1.0)
     multimodal: tuple[Seconds, Seconds] = (6.0, 1.0)
     dimension: Seconds = 2.0
-    """More for each dimension after the first: the clip is played once for all."""
+    """Additional seconds for each dimension after the first, since the clip is played once."""
 
     @model_validator(mode="after")
     def _nothing_is_free(self) -> Self:
@@ -347,27 +344,27 @@ class CostSettings(_Section):
     def by_pass(self, dimensions: int) -> dict[Modality, tuple[float, float]]:
         """(seconds, seconds per second of the clip) of a question about so many dimensions."""
         more = self.dimension * (dimensions - 1)
-        said = {m: getattr(self, m.word) for m in Modality}
-        return {m: (fixed + more, rate) for m, (fixed, rate) in said.items()}
+        costs = {m: getattr(self, m.word) for m in Modality}
+        return {m: (fixed + more, rate) for m, (fixed, rate) in costs.items()}
 
 
 class LabelStudioSettings(_Section):
-    """Which Label Studio is used. An empty url means the local one of `annotate studio up`."""
+    """The Label Studio server. An empty url means the local one of `annotate studio up`."""
 
     url: str = ""
     token: SecretStr = SecretStr("")
-    """Only ever from ANNOTATE_LABELSTUDIO__TOKEN."""
+    """Read from ANNOTATE_LABELSTUDIO__TOKEN only."""
     timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
-    """Where `annotate studio up` listens, on loopback only."""
+    """Port of `annotate studio up`, on loopback only."""
 
 
 class ExportSettings(_Section):
-    """What a finished sample has to have."""
+    """Requirements for a finished sample."""
 
     require: tuple[str, ...] = ()
-    """Passes (T, A, V, M) and tasks such as ``sentiment.M`` whose labels a sample needs. A pass stands for
-    all its tasks, and empty means those of every pass."""
+    """Passes (T, A, V, M) and tasks such as ``sentiment.M`` whose labels a sample needs. A pass means
+    all its tasks; empty means the tasks of every pass."""
     min_raters: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")

@@ -54,7 +54,7 @@ FILE_NAME = "annotate.toml"
 
 
 class Settings(BaseSettings):
-    """Everything `annotate.toml` can say."""
+    """The content of `annotate.toml`."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix="ANNOTATE_", env_nested_delimiter="__"
@@ -88,39 +88,41 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first; what was passed in is the file."""
+        """The environment first, then the file, which arrives as arguments."""
         return env_settings, init_settings
 
     @property
     def passes(self) -> tuple[Modality, ...]:
-        """The blind passes, in the order they are asked."""
+        """The passes, in the order in which they are asked."""
         return self.protocol.passes
 
     def cut_plan(self) -> CutPlan:
-        """What decides how videos are cut."""
-        said = self.ingest
+        """All settings that determine how videos are cut."""
+        ingest = self.ingest
         return CutPlan(
-            segmenter=said.segmenter,
-            segmenter_with_transcript=said.segmenter_with_transcript,
-            vad_preset=said.vad_preset,
-            lengths=LengthRules(said.min_seconds, said.max_seconds, said.pad_seconds, said.bridge_seconds),
-            cut=said.cut,
-            hide_subtitles=said.hide_subtitles,
-            read_subtitles=said.read_subtitles,
-            # Without a model the rest of the section decides nothing, so no change of it cuts anything again.
+            segmenter=ingest.segmenter,
+            segmenter_with_transcript=ingest.segmenter_with_transcript,
+            vad_preset=ingest.vad_preset,
+            lengths=LengthRules(
+                ingest.min_seconds, ingest.max_seconds, ingest.pad_seconds, ingest.bridge_seconds
+            ),
+            cut=ingest.cut,
+            hide_subtitles=ingest.hide_subtitles,
+            read_subtitles=ingest.read_subtitles,
+            # Without a model the section has no effect, so changing it must not cut videos again.
             transcribing=Transcribing(**self.transcribe.model_dump())
             if self.transcribe.model
             else Transcribing(),
-            guess_speakers=said.guess_speakers,
-            transcripts=TranscriptOptions(said.transcript_encoding, said.transcript_tiers),
+            guess_speakers=ingest.guess_speakers,
+            transcripts=TranscriptOptions(ingest.transcript_encoding, ingest.transcript_tiers),
         )
 
     def rules(self) -> dict[str, Rule]:
-        """By check: what its value must be."""
+        """The rule of each check."""
         return {name: Rule(r.min, r.max, r.allow) for name, r in sorted(self.checks.items())}
 
     def dimension_list(self) -> tuple[Dimension, ...]:
-        """The dimensions as the rest of the program knows them."""
+        """The dimensions, as other packages use them."""
         return tuple(
             Dimension(d.name, d.kind, tuple(Answer(a.value, a.label) for a in d.answers))
             for d in self.dimensions
@@ -138,7 +140,7 @@ def load(path: Path) -> Settings:
     Raises `ConfigError` naming the key, with the nearest known key when it is unknown.
     """
     try:
-        # Editors on Windows put a mark in front of UTF-8, which is no part of the text.
+        # Editors on Windows put a byte order mark in front of UTF-8.
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint="save the file as UTF-8") from error
@@ -154,7 +156,7 @@ def load(path: Path) -> Settings:
 
 
 def parse(content: dict[str, Any], where: str) -> Settings:
-    """Settings from what a TOML file holds; `where` is named in errors.
+    """Settings from the content of a TOML file; `where` is named in errors.
 
     Raises `ConfigError`.
     """
@@ -171,7 +173,7 @@ def parse(content: dict[str, Any], where: str) -> Settings:
 
 
 def train_settings(content: dict[str, Any]) -> TrainSettings:
-    """`[train]` from what stands in it.
+    """The settings of `[train]`, from its content.
 
     Raises `ConfigError`.
     """
@@ -183,7 +185,7 @@ def train_settings(content: dict[str, Any]) -> TrainSettings:
 
 
 def _refuse_unknown_variables() -> None:
-    """A variable of a section that does not exist would be passed over in silence."""
+    """Raise `ConfigError` for a variable of an unknown section, which pydantic would ignore."""
     sections = [name.upper() for name in Settings.model_fields]
     for name in sorted(os.environ):
         section, nested, _ = name.removeprefix("ANNOTATE_").partition("__")
@@ -201,7 +203,7 @@ _OWN_WORDS = {
     "dict_type": "it has to be a table, as in { key = value }",
     "model_type": "it has to be a table, as in { key = value }",
 }
-"""What pydantic says in words of Python rather than of TOML."""
+"""Messages in terms of TOML, by the error type of pydantic."""
 
 
 def _explain(error: ValidationError, model: type[BaseModel] | None = None) -> tuple[str, str]:
@@ -221,7 +223,7 @@ def _explain(error: ValidationError, model: type[BaseModel] | None = None) -> tu
 
 
 def _known_keys(path: tuple[int | str, ...], model: type[BaseModel] | None = None) -> list[str]:
-    """The keys that may stand in the section at `path`."""
+    """The keys that the section at `path` can have."""
     model = model or Settings
     for part in path:
         if isinstance(part, int):

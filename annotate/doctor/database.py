@@ -22,8 +22,8 @@ def labels(project: Project) -> Finding:
         first = differences[0]
         return Finding(
             State.FAIL,
-            f"{counted(len(differences), 'label')} not as the annotations say; {first.task_id} of sample "
+            f"{counted(len(differences), 'label')} not what the annotations give; {first.task_id} of sample "
             f"{first.sample_id} is {first.stored or 'missing'}, not {first.rebuilt or 'missing'}",
             "annotate pull --full makes every label again",
         )
-    return Finding(State.OK, "as the annotations say")
+    return Finding(State.OK, "consistent with the annotations")

@@ -1,4 +1,4 @@
-"""The slow checks of `annotate doctor --deep`: all that is stored is read, and compared with what it was."""
+"""The slow checks of `annotate doctor --deep`: read all stored data and compare it with its hashes."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -54,9 +54,9 @@ class Deep:
         """The database can read all that it stored, and every row has its parents."""
         tables = health.table_names()
         with self.progress.bar("reading the database", len(tables)) as bar:
-            found = health.complaints(self.project.engine, lambda table: bar.advance(note=table))
-        self._keep("stored data", found)
-        return verdict(found, f"{len(tables)} tables can be read", "problem", _BACKUP)
+            problems = health.complaints(self.project.engine, lambda table: bar.advance(note=table))
+        self._keep("stored data", problems)
+        return verdict(problems, f"{len(tables)} tables can be read", "problem", _BACKUP)
 
     def clips(self) -> Finding:
         """Every clip is there, with the bytes that were written."""
@@ -68,10 +68,10 @@ class Deep:
             if modality.value in known
         ]
         with self.progress.bar("checking clips", len(wanted)) as bar:
-            found = self.project.clips.verify(wanted, bar.advance)
-        self._keep("clips", found)
+            problems = self.project.clips.verify(wanted, bar.advance)
+        self._keep("clips", problems)
         return verdict(
-            found, f"{counted(len(wanted), 'file')} as written", "damaged or missing file",
+            problems, f"{counted(len(wanted), 'file')} as written", "damaged or missing file",
             "move damaged ones away, then `annotate ingest` the videos again: it cuts what is missing",
         )  # fmt: skip
 
@@ -80,16 +80,16 @@ class Deep:
         store = FeatureStore(self.project.features)
         with reading(self.project.engine) as session:
             rows = features.shards(session)
-        found = []
+        problems = []
         with self.progress.bar("checking features", len(rows)) as bar:
             for row in rows:
                 if not store.intact(row.path, row.sha256):
                     state = "is damaged" if (store.root / row.path).exists() else "is missing"
-                    found.append(f"{store.root / row.path} {state}")
+                    problems.append(f"{store.root / row.path} {state}")
                 bar.advance()
-        self._keep("feature shards", found)
+        self._keep("feature shards", problems)
         return verdict(
-            found, f"{counted(len(rows), 'shard')} as written", "damaged or missing shard",
+            problems, f"{counted(len(rows), 'shard')} as written", "damaged or missing shard",
             "`annotate extract` makes them again; imported ones come back with the same `annotate import`",
         )  # fmt: skip
 
@@ -104,15 +104,15 @@ class Deep:
                 connect(self.project) as client,
                 self.progress.bar("comparing Label Studio", len(asked)) as bar,
             ):
-                found = []
+                problems = []
                 for form in asked:
-                    found += self._compare(client, form)
+                    problems += self._compare(client, form)
                     bar.advance(note=form.modality.word)
         except AnnotateError as error:
             return Finding(State.WARN, f"not compared: {error}", error.hint)
-        self._keep("questions in label studio", found)
+        self._keep("questions in label studio", problems)
         return verdict(
-            found, "the same questions and answers as in the database", "difference",
+            problems, "the same questions and answers as in the database", "difference",
             "annotate pull --full, which also names the answers that their raters have to update", State.WARN,
         )  # fmt: skip
 
@@ -140,27 +140,27 @@ class Deep:
     ) -> list[str]:  # fmt: skip
         with reading(self.project.engine) as session:
             kept = kept_answers(session)
-            standing = live_answers(session, there.created_at)
+            live = live_answers(session, there.created_at)
             unusable = {
                 number_of(o) for o in unusable_origins(session) if o.startswith(f"{there.created_at}#")
             }
-        unusable -= {answer.number for answer in standing}
-        stored = Counter(a.ls_task_id for a in standing if (a.question_id, a.origin) not in kept)
-        found = []
+        unusable -= {answer.number for answer in live}
+        stored = Counter(a.ls_task_id for a in live if (a.question_id, a.origin) not in kept)
+        problems = []
         for item in questions:
             if (task := tasks.get(item.ls_task_id or 0)) is None:
                 continue
             useless = len(unusable.intersection(task.answer_numbers or ()))
             about = f"sample {item.sample_id} ({modality.word}):"
             if useless:
-                found.append(f"{about} {counted(useless, 'answer')} in Label Studio cannot be used")
+                problems.append(f"{about} {counted(useless, 'answer')} in Label Studio cannot be used")
             if task.annotations != stored[task.id] + useless:
                 answers = counted(task.annotations, "answer")
-                found.append(f"{about} {answers} in Label Studio, {stored[task.id]} here")
-        return found
+                problems.append(f"{about} {answers} in Label Studio, {stored[task.id]} here")
+        return problems
 
-    def _keep(self, check: str, found: list[str]) -> None:
-        self.problems += [{"check": check, "detail": one} for one in found]
+    def _keep(self, check: str, details: list[str]) -> None:
+        self.problems += [{"check": check, "detail": detail} for detail in details]
 
 
 def _missing(questions: list[Question], tasks: Mapping[int, ListedTask], modality: Modality) -> list[str]:

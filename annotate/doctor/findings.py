@@ -1,4 +1,4 @@
-"""What a check of `annotate doctor` says."""
+"""The outcome of a check of `annotate doctor`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,7 +24,7 @@ class Finding:
 
 
 def verdict(problems: list[str], well: str, noun: str, do: str, state: State = State.FAIL) -> Finding:
-    """`well` when there are no `problems`; else how many there are, as `counted` says it, and the first."""
+    """`well` when there are no `problems`; else their number, with `noun` as in `counted`, and the first."""
     if not problems:
         return Finding(State.OK, well)
     shown = "; ".join(problems[:3]) + ("; ..." if len(problems) > 3 else "")

@@ -14,43 +14,43 @@ from annotate.types import UNIMODAL, Modality
 
 
 def wrong_names(project: Project) -> list[tuple[str, str]]:
-    """What is wrong, with its key, and what to do; one for each key. Fetches nothing."""
-    found = []
-    for key, look in _looks(project):
+    """The problem with each wrong key, and its remedy. Downloads nothing."""
+    problems = []
+    for key, check in _checks(project):
         try:
-            look()
+            check()
         except AnnotateError as error:
-            said = str(error)
-            found.append((said if key in said else f"{key}: {said}", error.hint))
-    return found
+            message = str(error)
+            problems.append((message if key in message else f"{key}: {message}", error.hint))
+    return problems
 
 
-def _looks(project: Project) -> Iterator[tuple[str, Callable[[], object]]]:
-    said = project.settings
+def _checks(project: Project) -> Iterator[tuple[str, Callable[[], object]]]:
+    settings = project.settings
     for key in ("segmenter", "segmenter_with_transcript"):
-        yield f"ingest.{key}", lambda key=key: SEGMENTERS.get(getattr(said.ingest, key))  # type: ignore[misc]
-    yield "ingest.executor", lambda: EXECUTORS.get(said.ingest.executor)(address=said.ingest.address)
-    yield "transcribe.engine", lambda: _transcriber(said.transcribe)
+        yield f"ingest.{key}", lambda key=key: SEGMENTERS.get(getattr(settings.ingest, key))  # type: ignore[misc]
+    yield "ingest.executor", lambda: EXECUTORS.get(settings.ingest.executor)(address=settings.ingest.address)
+    yield "transcribe.engine", lambda: _transcriber(settings.transcribe)
     for m in UNIMODAL:
         yield f"features.{m.word}", lambda m=m: _extractor(project, m)  # type: ignore[misc]
-    yield "batch.strategy", lambda: make_strategy(said.batch.strategy, said.batch.options)
-    yield "batch.cold_start", lambda: require_usable(project, said.batch.cold_start)
+    yield "batch.strategy", lambda: make_strategy(settings.batch.strategy, settings.batch.options)
+    yield "batch.cold_start", lambda: require_usable(project, settings.batch.cold_start)
 
 
-def _transcriber(said: TranscribeSettings) -> None:
-    engine = TRANSCRIBERS.get(said.engine)
-    if _here(said.model):
-        engine(model=said.model, language=said.language, device=said.device)
+def _transcriber(settings: TranscribeSettings) -> None:
+    engine = TRANSCRIBERS.get(settings.engine)
+    if _is_folder(settings.model):
+        engine(model=settings.model, language=settings.language, device=settings.device)
 
 
 def _extractor(project: Project, modality: Modality) -> None:
     settings = project.settings.features
     if settings.extractor(modality) != IMPORTED:
         EXTRACTORS.get(settings.extractor(modality))
-    if not settings.model(modality) or _here(settings.model(modality)):
+    if not settings.model(modality) or _is_folder(settings.model(modality)):
         open_extractor(project, modality)
 
 
-def _here(model: str) -> bool:
-    """Whether it is a folder; another name would be fetched."""
+def _is_folder(model: str) -> bool:
+    """Whether `model` is a local folder; any other name would be downloaded."""
     return bool(model) and Path(model).expanduser().is_dir()

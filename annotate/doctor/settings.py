@@ -1,4 +1,4 @@
-"""Checks of `annotate.toml`: what it names exists, fits, and can run on this machine."""
+"""Checks that the names in `annotate.toml` exist, fit together, and can run on this machine."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from annotate.wording import counted, either
 
 
 def rules(project: Project) -> Finding:
-    """Every rule in `[checks]` is about a check that exists, and fits what it measures."""
+    """Every rule in `[checks]` names an existing check and fits its measurement."""
     count = len(Rules(project.settings).by_check)
     return Finding(
         State.OK, f"{counted(count, 'rule')} {either(count, 'fits its check', 'fit their checks')}"
@@ -41,7 +41,7 @@ def network(project: Project) -> Finding:
 
 
 def plugins(project: Project) -> Finding:
-    """What the other sections name exists, and has what it needs."""
+    """The plug-ins that other sections name exist, and have what they need."""
     problems = wrong_names(project)
     if problems:
         return _joined(State.FAIL, problems)

@@ -88,6 +88,6 @@ def folders(project: Project) -> Finding:
 
 
 def media_root(project: Project) -> Finding:
-    """What lies behind the URL of the media root can be written, read and deleted."""
+    """Files below the URL of the media root can be written, read and deleted."""
     project.clips.check()
     return Finding(State.OK, f"{project.clips.url or project.media} can be used")

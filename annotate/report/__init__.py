@@ -1,1 +1,1 @@
-"""Pages and pictures of what was found: they open in a browser without a network."""
+"""Reports as pages and pictures that open in a browser without a network."""

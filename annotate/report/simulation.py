@@ -28,7 +28,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Of the page."""
+    """A table of the page."""
 
     title: str
     note: str
@@ -36,21 +36,21 @@ class Table:
     rows: Sequence[Sequence[Cell]]
 
 
-def write_report(found: Outcome, folder: Path, *, title: str, basis: str) -> dict[str, Path]:
+def write_report(outcome: Outcome, folder: Path, *, title: str, basis: str) -> dict[str, Path]:
     """Write all three into `folder`; their paths by what they are. Raises `OSError`."""
-    image = picture(found)
+    image = picture(outcome)
     content = {
-        "page": (PAGE, page(found, image, title, basis).encode()),
+        "page": (PAGE, page(outcome, image, title, basis).encode()),
         "picture": (PICTURE, image),
-        "points": (POINTS, points(found).encode()),
+        "points": (POINTS, points(outcome).encode()),
     }
     for name, data in content.values():
         write_whole(folder / name, data)
     return {what: folder / name for what, (name, _) in content.items()}
 
 
-def page(found: Outcome, image: bytes, title: str, basis: str) -> str:
-    """HTML that needs nothing from anywhere else."""
+def page(outcome: Outcome, image: bytes, title: str, basis: str) -> str:
+    """A self-contained HTML page."""
     from jinja2 import Environment
 
     text = files("annotate.report").joinpath("simulation.html").read_text(encoding="utf-8")
@@ -58,18 +58,19 @@ def page(found: Outcome, image: bytes, title: str, basis: str) -> str:
     return template.render(
         title=title,
         basis=basis,
-        verdict=found.verdict,
+        verdict=outcome.verdict,
         picture=b64encode(image).decode(),
-        tables=[_standings(found), *_reaches(found), _duels(found), _costs(found), _batches(found)],
+        tables=[_standings(outcome), *_reaches(outcome), _duels(outcome), _costs(outcome), _batches(outcome)],
     )
 
 
-def points(found: Outcome) -> str:
-    """CSV: a row for each strategy, seed and round."""
-    runs = found.runs
+def points(outcome: Outcome) -> str:
+    """CSV with a row per strategy, seed and round."""
+    runs = outcome.runs
     first = next(iter(runs.points.values()))[0]
     tasks = sorted(first.scores)
-    measures = [(t, m) for t in tasks for m in sorted(_measures(found, t))]
+    rounds = [p for run in runs.points.values() for p in run]
+    measures = [(t, m) for t in tasks for m in sorted({m for p in rounds for m in p.scores[t]} - {"n"})]
     out = StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(
@@ -86,11 +87,7 @@ def points(found: Outcome) -> str:
     return out.getvalue()
 
 
-def _measures(found: Outcome, task_id: str) -> set[str]:
-    return {m for run in found.runs.points.values() for p in run for m in p.scores[task_id] if m != "n"}
-
-
-def _standings(found: Outcome) -> Table:
+def _standings(outcome: Outcome) -> Table:
     def row(s: Standing) -> list[Cell]:
         p = "-" if s.p is None else f"{s.p:.2g}"
         sign = "win" if s.p is not None and s.p < 0.05 and s.gain > 0 else ""
@@ -103,35 +100,35 @@ def _standings(found: Outcome) -> Table:
 
     return Table(
         "Area under the learning curve",
-        "Area: mean height of the curve, in points. Normalised: gain as a share (in %) of what lies between "
-        "uniform and the score with all labels. Intervals: 95 %, Student's t over the seeds; of the "
-        "normalised, seeds drawn again. p: Wilcoxon's signed "
-        "ranks over the seeds, against uniform, Holm's correction.",
+        "Area: mean height of the curve, in points. Normalised: gain in % of the difference between uniform "
+        "and the score with all labels. Intervals: 95 %, Student's t over the seeds; for the normalised "
+        "gain, bootstrap over the seeds. p: Wilcoxon signed-rank test over the seeds against uniform, "
+        "Holm-corrected.",
         ("strategy", "area", "gain over uniform", "normalised", "p", "last score"),
-        [row(found.standings[name]) for name in names(found)],
+        [row(outcome.standings[name]) for name in names(outcome)],
     )
 
 
-def _reaches(found: Outcome) -> list[Table]:
-    full = float(found.full.mean())
-    columns = [f"{100 * share:.0f} % ({_points(share * full)})" for share in found.reach]
+def _reaches(outcome: Outcome) -> list[Table]:
+    full = float(outcome.full.mean())
+    columns = [f"{100 * share:.0f} % ({_points(share * full)})" for share in outcome.reach]
     note = (
-        f"Until the mean curve, made one that never falls, reaches a share of the score with all labels "
-        f"({_points(full)}); saved: of what uniform draws need for it. Intervals: 95 %, seeds drawn again."
+        f"Cost until the mean curve (its running maximum) reaches a share of the score with all labels "
+        f"({_points(full)}); saved: relative to uniform draws. Intervals: 95 %, bootstrap over the seeds."
     )
 
     def table(unit: str, word: str, text: Callable[[float], str]) -> Table:
         rows = [
             [Cell(name)]
             + [
-                Cell(said)
-                for share in found.reach
-                for said in (
-                    _needed(found.reach[share][unit][name], text),
-                    _saved(found.reach[share][unit][name]),
+                Cell(text_of_cell)
+                for share in outcome.reach
+                for text_of_cell in (
+                    _needed(outcome.reach[share][unit][name], text),
+                    _saved(outcome.reach[share][unit][name]),
                 )
             ]
-            for name in names(found)
+            for name in names(outcome)
         ]
         return Table(
             f"{word} to a score", note, ("strategy", *(c for one in columns for c in (one, "saved"))), rows
@@ -143,48 +140,57 @@ def _reaches(found: Outcome) -> list[Table]:
     ]
 
 
-def _duels(found: Outcome) -> Table:
-    order = names(found)
-    said = {(d["strategy"], d["against"]): d for d in found.duels}
+def _duels(outcome: Outcome) -> Table:
+    order = names(outcome)
+    duels = {(d["strategy"], d["against"]): d for d in outcome.duels}
 
     def cell(one: str, other: str) -> Cell:
         if one == other:
             return Cell("")
-        d = said[one, other]
+        d = duels[one, other]
         kind = "win" if int(d["win"]) > int(d["loss"]) else "loss" if int(d["win"]) < int(d["loss"]) else ""
         return Cell(f"{d['win']}/{d['tie']}/{d['loss']}", kind)
 
     return Table(
-        "Against each other",
-        "With how many seeds the strategy on the left has the larger area, the same, the smaller one.",
+        "Pairwise comparison",
+        "Number of seeds with which the strategy on the left has the larger, the same and the smaller area.",
         ("", *order),
         [[Cell(one), *(cell(one, other) for other in order)] for one in order],
     )
 
 
-def _costs(found: Outcome) -> Table:
+def _costs(outcome: Outcome) -> Table:
     rows = []
-    for name in names(found):
-        s = found.standings[name]
+    for name in names(outcome):
+        s = outcome.standings[name]
         memory = "-" if s.select_bytes is None else f"{s.select_bytes / 1e6:.1f}"
         rows.append([Cell(name), Cell(f"{s.select_seconds:.3f}"), Cell(memory)])
     return Table(
-        "What choosing costs",
-        "Processor seconds for one batch (the median) and the most memory on top of the data, in MB.",
+        "Cost of choosing a batch",
+        "Median processor seconds for one batch, and peak memory on top of the data, in MB.",
         ("strategy", "seconds", "MB"),
         rows,
     )
 
 
-def _batches(found: Outcome) -> Table:
-    keys = list(next(iter(found.batches.values())))
+def _batches(outcome: Outcome) -> Table:
+    keys = list(next(iter(outcome.batches.values())))
     return Table(
-        "What the batches were like",
-        "classes: how mixed the labels are, 1 as the pool. speakers: effective number, as a share of what is "
-        "possible. duplicates: share of samples that lie where another lies. conflict: how far T, A and V "
-        "contradict each other, 1 as in the pool.",
+        "Composition of the batches",
+        "classes: entropy of the labels relative to the pool. speakers: effective number, as a share of the "
+        "possible number. duplicates: share of samples close to another sample. conflict: disagreement "
+        "of T, A and V relative to the pool.",
         ("strategy", *keys),
-        [[Cell(n), *(Cell(_number(found.batches[n][key])) for key in keys)] for n in names(found)],
+        [
+            [
+                Cell(n),
+                *(
+                    Cell("-" if (value := outcome.batches[n][key]) is None else f"{value:.2f}")
+                    for key in keys
+                ),
+            ]
+            for n in names(outcome)
+        ],
     )
 
 
@@ -196,10 +202,6 @@ def _between(value: float | None, low: float | None, high: float | None, sign: s
     if value is None or low is None or high is None:
         return "-"
     return f"{_points(value, sign)} ({_points(low, sign)} to {_points(high, sign)})"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
 
 
 def _needed(reach: Reach, text: Callable[[float], str]) -> str:

@@ -83,5 +83,5 @@ def test_nothing_a_file_name_holds_reaches_the_terminal_as_an_order(
 
 
 def test_a_long_name_leaves_room_for_the_bar() -> None:
-    told = console._shortened(f"5/7 videos, 41 x real time, {'x' * 240}.mp4")
-    assert len(told) == 60 and told.startswith("5/7 videos, 41 x real time, xx") and told.endswith("x…")
+    note = console._shortened(f"5/7 videos, 41 x real time, {'x' * 240}.mp4")
+    assert len(note) == 60 and note.startswith("5/7 videos, 41 x real time, xx") and note.endswith("x…")
