@@ -160,7 +160,7 @@ def _require_readable(widths: Mapping[Modality, int], recipe: ModelConfig) -> No
     reads_rows = cast(type[Fusion], FUSIONS.get(recipe.fusion)).reads_rows
     if reads_rows and any(encoder_class(m, recipe).reads_tokens for m in widths):
         raise ConfigError(
-            f"the fusion {recipe.fusion!r} reads features themselves, and numbers of tokens are none",
+            f"the fusion {recipe.fusion!r} reads features directly, but the text features are token ids",
             hint="choose an encoder that reads no tokens, or another train.fusion",
         )
 

@@ -18,7 +18,7 @@ MOST_TOKENS = 128
 
 
 class TokenEncoder(Encoder):
-    """Base of the encoders whose rows are numbers of tokens."""
+    """Base of the encoders whose rows are token ids."""
 
     reads_tokens = True
     modalities = (Modality.TEXT,)
@@ -32,7 +32,7 @@ class TokenEncoder(Encoder):
         kept = frames[:MOST_TOKENS]
         if frames.shape[1] != 2 or (kept < 0).any() or (kept >= PAIR).any() or (kept % 1 != 0).any():
             raise ModelError(
-                "the encoder of the text wants numbers of tokens, and the text features are none",
+                "the text encoder needs token ids, but the text features are not token ids",
                 hint='set features.text = "word-ids" or "hf-tokens" and run `annotate extract`, '
                 "or set train.text_encoder to another encoder",
             )
@@ -47,7 +47,7 @@ def numbers(frames: Frames) -> Tensor:
 
 
 def require_readable(encoder: type[Encoder], modality: Modality, extractor: str) -> None:
-    """Raises `ConfigError` when the features of `extractor` (``name@hash``) are numbers of tokens and the
+    """Raises `ConfigError` when the features of `extractor` (``name@hash``) are token ids and the
     encoder wants measurements."""
     try:
         tokens = EXTRACTORS.get(extractor.partition("@")[0]).tokens

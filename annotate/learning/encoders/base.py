@@ -24,7 +24,7 @@ class Encoder(Part, nn.Module, ABC):
     options."""
 
     reads_tokens: ClassVar[bool] = False
-    """Whether it reads numbers of tokens (of `word-ids`, `hf-tokens`) and no measurements: they are neither
+    """Whether it reads token ids (of `word-ids`, `hf-tokens`) and no measurements: they are neither
     centred nor scaled, and it serves no other features."""
     sequential: ClassVar[bool] = False
     """Whether it reads row by row; the others need rows that `condense` made."""

@@ -19,7 +19,7 @@ class Fusion(Part, nn.Module, ABC):
     for nothing."""
 
     reads_rows: ClassVar[bool] = False
-    """Whether it looks at the rows themselves (`Inputs.values`): they cannot be numbers of tokens then."""
+    """Whether it looks at the rows themselves (`Inputs.values`): they cannot be token ids then."""
 
     def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
         super().__init__()

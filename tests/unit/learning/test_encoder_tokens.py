@@ -156,7 +156,7 @@ def test_features_that_are_no_tokens_are_refused():
         -np.ones((3, 2), np.float32),
     ):
         other = replace(known, read=lambda _, wanted, rows=wrong: [rows for _ in wanted])
-        with pytest.raises(ModelError, match="numbers of tokens") as caught:
+        with pytest.raises(ModelError, match="token ids") as caught:
             prepare(other, LOOKED_UP, "cpu")
         assert "word-ids" in caught.value.hint
 
