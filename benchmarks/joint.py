@@ -25,12 +25,10 @@ from typing import Any
 import numpy as np
 
 from annotate.batch.costs import Costs, LeadTime, PassCost, learn
-from annotate.batch.opening import make_strategy
 from annotate.config.sections import CostSettings
 from annotate.learning.model_config import ModelConfig
 from annotate.learning.threads import one_thread
 from annotate.simulation.curves import Curves
-from annotate.simulation.questions import single_questions
 from annotate.simulation.replay import Point, Run, full
 from annotate.simulation.savings import reaches
 from annotate.simulation.world import Plan, World
@@ -87,12 +85,11 @@ def runs(name: str, seed: int, options: Namespace) -> dict[str, list[Point]]:
     """Both ways of asking, and one point with every label."""
     made = world(PLANTS[name], seed, options.quick)
     plan = Plan(20, 20, 60) if options.quick else PLAN
-    single = single_questions(make_strategy(options.strategy), options.strategy, made)
     with one_thread():
         return {
             "full": [full(made, plan, seed)],
             WHOLE: list(Run(made, plan, options.strategy, seed).rounds()),
-            SINGLE: list(Run(made, plan, options.strategy, seed, single).rounds()),
+            SINGLE: list(Run(made, plan, options.strategy, seed, whole=False).rounds()),
         }
 
 

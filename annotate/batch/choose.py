@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import floor
+from math import floor, inf
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,9 @@ from annotate.protocols import QueryStrategy
 from annotate.types import LabeledSet, Modality, Pool, Requirement, Role, Selection, Votes, rows_of
 from annotate.wording import counted
 from db.batches import Candidate
+
+ROUNDING = 1e-9
+"""Sums of seconds may be off by this share: a sample that takes exactly what is left still fits."""
 
 
 class Streams(NamedTuple):
@@ -61,8 +64,10 @@ class BatchPlan:
     """Number of candidates by role."""
     left: int
     """Samples with a pass that remains for later batches; asking again does not count."""
+    fallback: str | None
+    """Why another strategy chose than the one requested, if so."""
     notes: list[str]
-    """Everything that the user should know, such as why another strategy chose than the one requested."""
+    """Everything that the user should know; `fallback` is one of them."""
     predictions: PoolPredictions
     seconds: float
     """Rater time that the batch is expected to take, all raters together."""
@@ -119,7 +124,7 @@ def choose_batch(
     return BatchPlan(
         chosen, used, snapshot.round_id,
         {"active": len(strata.active), "audit": len(strata.audit), "holdout": len(strata.holdout)},
-        left, notes, predictions,
+        left, fallback, notes, predictions,
         sum(field.costs.seconds(choice.candidate) for choice in chosen), snapshot.costs,
     )  # fmt: skip
 
@@ -210,7 +215,7 @@ def _sample_count(request: Request, candidates: Sequence[Candidate], costs: Cost
     if request.n is not None:
         return max(1, round(request.n / float(np.mean([len(c.passes) for c in candidates]))))
     assert request.budget_seconds is not None
-    return max(1, floor(request.budget_seconds / costs.mean_seconds(candidates)))
+    return max(1, floor(request.budget_seconds / costs.mean_seconds(candidates) + ROUNDING))
 
 
 def _active(
@@ -257,21 +262,24 @@ def _group_by_sample(candidates: Sequence[Candidate], taken: Sequence[Bundle]) -
 
 
 def _affordable(chosen: Sequence[Choice], request: Request, whole: bool, costs: CostModel) -> list[Choice]:
-    """What fits into the budget of the request, in its order; everything where there is no budget.
+    """What fits into the limits of the request, in its order; everything where there is no limit.
 
     The uniform draws are paid first, because without the expensive ones they would be draws of short clips.
-    One sample is kept however small the budget is. Single questions were chosen within the budget already.
+    One sample is kept however small the limits are. Single questions were chosen within them already.
     """
-    if request.budget_seconds is None:
+    if request.budget_seconds is None and request.most_questions is None:
         return list(chosen)
     kept: set[int] = set()
-    seconds_left = request.budget_seconds
+    seconds_left = inf if request.budget_seconds is None else request.budget_seconds * (1 + ROUNDING)
+    questions_left = inf if request.most_questions is None else request.most_questions
     for rank in sorted(range(len(chosen)), key=lambda i: chosen[i].role is Role.ACTIVE):
-        seconds = costs.seconds(chosen[rank].candidate)
+        candidate = chosen[rank].candidate
+        seconds, questions = costs.seconds(candidate), len(candidate.offered)
         is_paid = chosen[rank].role is Role.ACTIVE and not whole
-        if is_paid or seconds <= seconds_left or not kept:
+        if is_paid or (seconds <= seconds_left and questions <= questions_left) or not kept:
             kept.add(rank)
             seconds_left -= seconds
+            questions_left -= questions
     return [choice for rank, choice in enumerate(chosen) if rank in kept]
 
 

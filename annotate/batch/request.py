@@ -24,6 +24,8 @@ class Request:
     """Ids of the tasks to ask about; empty means all of them."""
     seed: int | None = None
     device: str | None = None
+    most_questions: int | None = None
+    """Upper limit of the questions about whole samples; a sample that does not fit is left out."""
 
 
 def read_budget(text: str) -> float:

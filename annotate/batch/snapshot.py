@@ -118,7 +118,7 @@ def read_snapshot(project: Project, request: Request, round_id: int | None) -> P
     rules = BatchRules.of(project.settings)
     needs = make_strategy(request.strategy, rules.options).needs if round_id is not None else frozenset()
     with reading(project.engine) as session:
-        again = again_below(project.settings, request, has_model=round_id is not None)
+        again = again_below(rules, request, has_model=round_id is not None)
         possible = batches.candidates(session, rules.passes, again, request.tasks)
         asked = keep_tasks(possible, request.tasks)
         covered = batches.covered_sample_ids(session)
@@ -160,14 +160,14 @@ def read_snapshot(project: Project, request: Request, round_id: int | None) -> P
         )
 
 
-def again_below(settings: Settings, request: Request, *, has_model: bool) -> int:
+def again_below(rules: BatchRules, request: Request, *, has_model: bool) -> int:
     """The number of answers below which a question may be asked again.
 
     0 means never: the strategy does not weigh the answers of raters, there is no model, or single questions
     are asked.
     """
-    weighs = Requirement.VOTES in make_strategy(request.strategy, settings.batch.options).needs
-    return settings.batch.most_raters if weighs and has_model and request.whole else 0
+    weighs = Requirement.VOTES in make_strategy(request.strategy, rules.options).needs
+    return rules.most_raters if weighs and has_model and request.whole else 0
 
 
 def read_costs(settings: Settings, session: Session) -> Costs:

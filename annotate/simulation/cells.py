@@ -27,7 +27,7 @@ def identity(world: World, plan: Plan) -> dict[str, Any]:
     labels = [
         [*key, label.value, sorted(label.distribution.items())] for key, label in sorted(world.labels.items())
     ]
-    return {
+    facts: dict[str, Any] = {
         "generation": GENERATION,
         "plan": asdict(plan),
         "tasks": [[t.id, t.dimension.kind, [a.value for a in t.dimension.answers]] for t in world.tasks],
@@ -44,6 +44,9 @@ def identity(world: World, plan: Plan) -> dict[str, Any]:
         "options": world.options,
         "costs": {m.value: asdict(world.costs[m]) for m in world.passes},
     }  # fmt: skip
+    if world.pool_limit is not None and world.pool_limit < len(world.pool):
+        facts["pool_limit"] = world.pool_limit
+    return facts
 
 
 def name_of(facts: dict[str, Any]) -> str:

@@ -64,6 +64,7 @@ def world_of(
         device=device,
         cold_start=batch.cold_start,
         options=batch.options,
+        pool_limit=batch.pool,
         costs=costs,
         votes={key: given for key, given in said.items() if key in labels},
         features=data.features,

@@ -1,40 +1,25 @@
 """One strategy with one seed, from the start set to the end: ask, learn, measure, choose."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from time import process_time
-from typing import NamedTuple
 
 import numpy as np
 
-from annotate.batch.choosing import choose
-from annotate.batch.opening import make_strategy
+from annotate.batch.choose import Streams, choose_batch
+from annotate.batch.request import Request
 from annotate.learning.metrics import main_score
-from annotate.protocols import QueryStrategy
 from annotate.simulation.cost import Spent, measured
 from annotate.simulation.diagnostics import of_batch
 from annotate.simulation.ledger import Ledger, Question
 from annotate.simulation.model import Taught, scores, teach
-from annotate.simulation.pools import view
+from annotate.simulation.snapshot import oracle_snapshot
 from annotate.simulation.world import Plan, World
-from annotate.types import Modality, Pool, Requirement
+from db.batches import Candidate
 
 START, CHOICE = 11, 12
 """What a seed of a run is for, beside others."""
-
-Picked = Sequence[tuple[int, Modality]]
-Picker = Callable[[Pool, "Room", np.random.Generator], Picked]
-"""(pool, room of the round, rng) -> (row of the pool, pass): the seam for what chooses single questions."""
-
-
-class Room(NamedTuple):
-    """What a round may ask."""
-
-    questions: int
-    """To get to the plan's samples."""
-    samples: int
-    """That the plan adds in this round; who pays by the second gets what whole ones take on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +51,11 @@ class Point:
 class Run:
     """Grows by one point per round; two runs with the same strategy, seed and data are the same run."""
 
-    def __init__(self, world: World, plan: Plan, name: str, seed: int, picker: Picker | None = None) -> None:
+    def __init__(self, world: World, plan: Plan, name: str, seed: int, *, whole: bool = True) -> None:
+        """A run before its start. `whole`: see `Request`."""
         self.world, self.plan, self.name, self.seed = world, plan, name, seed
-        self._picker = picker
+        self._whole = whole
         self._ledger = Ledger(world, seed)
-        self._opened = make_strategy(name, world.options)
         self._taught: Taught | None = None
         self.points: list[Point] = []
 
@@ -114,24 +99,32 @@ class Run:
 
     def _choose(self, turn: int) -> tuple[list[Question], Spent | None, list[str]]:
         taught = self._taught or self._teach(turn - 1)
-        before, after = self.plan.budgets()[turn - 1 : turn + 1]
-        left = max(after * len(self.world.passes) - self._ledger.questions, 0)
-        room = Room(left, after - before)
-        name, opened, notes = self.name, self._opened, list[str]()
-        if taught.seen is None and opened.needs:
-            name = self.world.cold_start
-            opened = make_strategy(name, self.world.options)
-            notes.append(f"{self.name} needs a model, so {name} stood in")
-        picker = self._picker
-        if picker is None or taught.seen is None:  # before there is a model nothing tells questions apart
-            picker = whole_samples(opened, name, self.world)
-            needs = opened.needs
-        else:
-            needs = opened.needs - {Requirement.VOTES}  # single questions are never asked again
-        looked = view(self.world, self._ledger, taught, needs)
+        request = Request(self.name, self._whole)
+        snapshot = oracle_snapshot(self.world, self._ledger, taught, request, turn)
+        if not snapshot.candidates:
+            return [], None, []
+        request = self._sized(request, turn, snapshot.candidates)
         rng = np.random.default_rng([self.seed, CHOICE, turn])
-        picked, spent = measured(lambda: picker(looked.pool, room, rng))
-        return [Question(int(looked.rows[row]), m) for row, m in picked], spent, notes
+        drawing, ordering, subsampling = rng.spawn(3)
+        streams = Streams(drawing, rng, ordering, subsampling)
+        batch, spent = measured(lambda: choose_batch(snapshot, self.name, request, streams))
+        row_of = {sample_id: row for row, sample_id in enumerate(self.world.pool)}
+        chosen = [choice.candidate for choice in batch.chosen]
+        questions = [Question(row_of[c.sample_id], modality) for c in chosen for modality in c.offered]
+        return questions, spent, [] if batch.fallback is None else [batch.fallback]
+
+    def _sized(self, request: Request, turn: int, candidates: Sequence[Candidate]) -> Request:
+        """The request with the size of this round.
+
+        Whole samples: as many questions as are left to the plan's samples. Single questions: the time that
+        the plan's samples of this round would take if they were asked whole.
+        """
+        before, after = self.plan.budgets()[turn - 1 : turn + 1]
+        if not request.whole:
+            return replace(request, budget_seconds=(after - before) * whole_seconds(self.world))
+        questions = max(after * len(self.world.passes) - self._ledger.questions, 0)
+        fewest = min(len(candidate.offered) for candidate in candidates)
+        return replace(request, n=questions // fewest, most_questions=questions)
 
     def _point(
         self, questions: list[Question], before: list[int], spent: Spent | None, notes: list[str]
@@ -140,23 +133,9 @@ class Run:
         return point(self.world, self._ledger, self._taught, questions, before, spent, notes)
 
 
-def whole_samples(strategy: QueryStrategy, name: str, world: World) -> Picker:
-    """Asks every pass of each sample that the strategy chooses; of one that was asked, those to ask again."""
-
-    def pick(pool: Pool, room: Room, rng: np.random.Generator) -> Picked:
-        several = room.questions // len(world.passes)
-        if Requirement.VOTES not in strategy.needs:
-            chosen = choose(strategy, name, pool, several, rng)
-            return [(int(row), m) for row in chosen.indices for m in world.passes]
-        offered = {m: np.any([pool.missing[t.id] for t in world.of_pass(m)], axis=0) for m in world.passes}
-        picked: list[tuple[int, Modality]] = []
-        for row in choose(strategy, name, pool, room.questions, rng).indices:
-            asked = [(int(row), m) for m in world.passes if offered[m][row]]
-            if len(picked) + len(asked) <= room.questions:
-                picked += asked
-        return picked
-
-    return pick
+def whole_seconds(world: World) -> float:
+    """Mean time of one rater for all passes of a sample."""
+    return float(sum(np.mean(world.costs[m].of(world.clip_seconds)) for m in world.passes))
 
 
 @lru_cache(maxsize=2)

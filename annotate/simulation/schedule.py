@@ -14,7 +14,6 @@ from annotate.executors.heartbeat import send_heartbeat
 from annotate.executors.process import ProcessExecutor
 from annotate.progress import SILENT, Bar, Progress
 from annotate.simulation.cells import FULL, Cells, identity
-from annotate.simulation.questions import single_questions
 from annotate.simulation.replay import Point, Run, full
 from annotate.simulation.world import Plan, World, require_possible
 from annotate.types import Failed, Requirement
@@ -193,11 +192,8 @@ def _finish(world: World, plan: Plan, cells: Cells, unit: Unit, bar: Bar | None)
 
 
 def _run(world: World, plan: Plan, unit: Unit) -> Run:
-    if not asks_questions(unit.name):
-        return Run(world, plan, unit.name, unit.seed)
     name = unit.name.removesuffix(BY_QUESTION)
-    picker = single_questions(make_strategy(name, world.options), name, world)
-    return Run(world, plan, name, unit.seed, picker)
+    return Run(world, plan, name, unit.seed, whole=not asks_questions(unit.name))
 
 
 def _tell(bar: Bar | None, note: str) -> None:

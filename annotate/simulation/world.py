@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.batch.costs import Costs
+from annotate.batch.snapshot import BatchRules
 from annotate.errors import NothingToDo, UsageError
 from annotate.types import Kind, Label, Modality, Task
 from annotate.wording import counted, either
@@ -48,6 +49,8 @@ class World:
     """The strategy that stands in for one that needs a model while none can be trained."""
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of strategies, by name."""
+    pool_limit: int | None = None
+    """At most so many samples are ranked in a round; None: all."""
     votes: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     """By (sample id, task id), of pool samples: what each rater said. Where there are votes, a question draws
     one that was not drawn yet; elsewhere it gets the label."""
@@ -60,6 +63,16 @@ class World:
     def passes(self) -> tuple[Modality, ...]:
         """Those that have a task, T, A, V, M."""
         return tuple(m for m in Modality if any(task.modality is m for task in self.tasks))
+
+    @property
+    def rules(self) -> BatchRules:
+        """What a batch is made of: the strategy's choice alone, without audit or held-out samples. One rater
+        answers a question, and another one may while votes are left."""
+        most_votes = max((len(answers) for answers in self.votes.values()), default=1)
+        return BatchRules(
+            self.tasks, self.passes, self.cold_start, self.options, pool_limit=self.pool_limit,
+            most_raters=most_votes,
+        )  # fmt: skip
 
     @property
     def kinds(self) -> set[Kind]:

@@ -36,11 +36,13 @@ def next_command(project: Project) -> str:
 
 def _again_below(project: Project) -> int:
     from annotate.batch.request import Request
-    from annotate.batch.snapshot import again_below
+    from annotate.batch.snapshot import BatchRules, again_below
 
     batch = project.settings.batch
     try:
-        return again_below(project.settings, Request(batch.strategy, batch.ask == "samples"), has_model=True)
+        return again_below(
+            BatchRules.of(project.settings), Request(batch.strategy, batch.ask == "samples"), has_model=True
+        )
     except AnnotateError:
         return 0  # `annotate next-batch` tells what is wrong
 

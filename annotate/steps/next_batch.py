@@ -10,7 +10,7 @@ from annotate.batch.choose import BatchPlan, Streams, choose_batch
 from annotate.batch.opening import require_usable
 from annotate.batch.quotas import Choice
 from annotate.batch.request import Request, read_budget
-from annotate.batch.snapshot import again_below, read_snapshot
+from annotate.batch.snapshot import BatchRules, again_below, read_snapshot
 from annotate.corpus.gaps import gap_warnings
 from annotate.corpus.no_samples import no_samples, no_split
 from annotate.errors import NothingToDo, UsageError
@@ -253,7 +253,7 @@ def _send(
 
 def _require_candidates(project: Project, request: Request, *, has_model: bool) -> None:
     """Raises `NothingToDo` that says what to do instead."""
-    again = again_below(project.settings, request, has_model=has_model)
+    again = again_below(BatchRules.of(project.settings), request, has_model=has_model)
     with reading(project.engine) as session:
         if batches.something_left(session, project.settings.passes, again, request.tasks):
             return

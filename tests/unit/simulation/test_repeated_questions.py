@@ -2,26 +2,26 @@
 
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from annotate.batch.costs import PassCost
+from annotate.batch.request import Request
 from annotate.learning.model_config import ModelConfig
 from annotate.simulation.diagnostics import of_batch
 from annotate.simulation.ledger import Ledger, Question
 from annotate.simulation.model import Taught
-from annotate.simulation.pools import view
 from annotate.simulation.replay import Run, full
+from annotate.simulation.snapshot import oracle_snapshot
 from annotate.simulation.world import Plan, World
-from annotate.types import Kind, Label, Modality, Requirement
+from annotate.types import Kind, Label, Modality
 from benchmarks._generated import Plan as Made
 from benchmarks._generated import generate
 from benchmarks._worlds import world_of
 
 T, M = Modality.TEXT, Modality.MULTIMODAL
-UNTAUGHT = Taught({}, (), None)
-VOTES = frozenset({Requirement.VOTES})
 SCALE = ("negative", "neutral", "positive")
 
 
@@ -78,21 +78,30 @@ def test_what_may_be_asked_again_stays_in_the_pool_of_who_weighs_votes_only(worl
     ledger = Ledger(world, 0)
     everything = [Question(row, m) for row in range(4) for m in (T, M)]
     ledger.ask([*everything, *[Question(3, M)] * 2])
-    plain, weighing = (view(world, ledger, UNTAUGHT, needs) for needs in (frozenset(), VOTES))
-    assert plain.rows.tolist() == list(range(4, len(world.pool)))
-    assert not plain.pool.votes and not plain.pool.known.votes and len(plain.pool.known) == 4
-    pool = weighing.pool
-    assert weighing.rows.tolist() == [0, 1, 2, *range(4, len(world.pool))]
-    assert len(pool.known) == 1
-    assert pool.missing["sentiment.M"].all()
-    assert np.flatnonzero(~pool.missing["sentiment.T"]).tolist() == [0, 1, 2]
-    here, there = pool.votes["sentiment.M"], pool.known.votes["sentiment.M"]
-    assert here.rows.tolist() == [0, 1, 2] and set(here.raters) == set(there.raters) == {0}
-    for row, answer in zip(here.rows, here.answers, strict=True):
-        assert SCALE[answer] == ledger.labels[world.pool[row], "sentiment.M"].value
-    said = Counter(world.votes[world.pool[3], "sentiment.M"])
-    assert there.rows.tolist() == [0, 0, 0]
-    assert Counter(SCALE[answer] for answer in there.answers) == said
+    predictions = SimpleNamespace(predictions={}, embeddings=world.bare, representations={})
+
+    def snapshot(strategy, whole=True, predictions=predictions):
+        return oracle_snapshot(world, ledger, Taught({}, (), predictions), Request(strategy, whole), 1)
+
+    never_again = [
+        snapshot("margin"), snapshot("active-lab", whole=False), snapshot("active-lab", predictions=None)
+    ]  # fmt: skip
+    for plain in never_again:
+        assert [c.sample_id for c in plain.candidates] == list(world.pool[4:])
+        assert plain.covered == list(world.pool[:4])
+    assert not never_again[0].answers
+    weighing = snapshot("active-lab")
+    rows = [0, 1, 2, *range(4, len(world.pool))]
+    assert [c.sample_id for c in weighing.candidates] == [world.pool[row] for row in rows]
+    assert [(c.passes, c.again) for c in weighing.candidates[:4]] == [((), (M,))] * 3 + [((T, M), ())]
+    assert weighing.missing["sentiment.M"].all()
+    assert np.flatnonzero(~weighing.missing["sentiment.T"]).tolist() == [0, 1, 2]
+    for row in range(3):
+        key = (world.pool[row], "sentiment.M")
+        assert weighing.answers[key] == [(0, ledger.labels[key].value)]
+    key = (world.pool[3], "sentiment.M")
+    assert {rater for rater, _ in weighing.answers[key]} == {0}
+    assert Counter(answer for _, answer in weighing.answers[key]) == Counter(world.votes[key])
 
 
 def test_a_sample_is_no_copy_of_itself(world):

@@ -2,24 +2,30 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from annotate.batch import choose as choosing
+from annotate.batch.choose import Streams, choose_batch
 from annotate.batch.costs import PassCost
 from annotate.batch.opening import make_strategy, settings_of
+from annotate.batch.request import Request
 from annotate.errors import NothingToDo, UnknownName, UsageError
 from annotate.learning.model_config import ModelConfig
+from annotate.simulation import replay
 from annotate.simulation.cells import Cells, identity
 from annotate.simulation.curves import Curves
 from annotate.simulation.diagnostics import of_batch
 from annotate.simulation.ledger import Ledger, Question
 from annotate.simulation.model import Taught, watched
-from annotate.simulation.pools import view
 from annotate.simulation.replay import Run
 from annotate.simulation.schedule import cells_of, require_strategies, with_base
+from annotate.simulation.snapshot import oracle_snapshot
 from annotate.simulation.world import Plan, World, require_possible
-from annotate.types import Kind, Label, Modality, Requirement
+from annotate.types import Kind, Label, Modality, Selection
 from benchmarks._generated import Plan as Made
 from benchmarks._generated import generate
 from benchmarks._worlds import world_of
@@ -104,16 +110,28 @@ def test_valid_grows_with_the_labels_and_keeps_what_it_had(world):
 # -- what a strategy sees ----------------------------------------------------------------------------
 
 
-def test_a_half_asked_sample_may_be_asked_the_rest_and_is_not_known_yet(world):
+def test_a_half_asked_sample_may_be_asked_the_rest_and_is_not_known_yet(world, monkeypatch):
     ledger = Ledger(world, 0)
     ledger.ask([Question(0, T), Question(1, T), Question(1, M)])
-    looked = view(world, ledger, Taught({}, (), None), frozenset({Requirement.LABELS}))
-    assert looked.rows.tolist() == [0, *range(2, len(world.pool))]
-    assert not looked.pool.missing["sentiment.T"][0] and looked.pool.missing["sentiment.M"][0]
-    assert len(looked.pool.known) == 1
-    truth = world.labels[world.pool[1], "sentiment.T"].value
-    assert looked.pool.known.labels["sentiment.T"].tolist() == [truth]
-    np.testing.assert_array_equal(looked.pool.embeddings, world.bare[looked.rows])
+    predictions = SimpleNamespace(predictions={}, embeddings=world.bare, representations={})
+    request = Request("active-lab", True, n=3)
+    snapshot = oracle_snapshot(world, ledger, Taught({}, (), predictions), request, 1)
+    assert [c.sample_id for c in snapshot.candidates] == [world.pool[0], *world.pool[2:]]
+    assert snapshot.candidates[0].passes == (M,) and snapshot.candidates[1].passes == (T, M)
+    assert not snapshot.missing["sentiment.T"][0] and snapshot.missing["sentiment.M"][0]
+    truth = [world.labels[world.pool[row], "sentiment.T"].value for row in (0, 1)]
+    assert snapshot.labels["sentiment.T"].tolist() == truth
+    pools = []
+
+    def choose(strategy, name, pool, k, rng):
+        pools.append(pool)
+        return Selection(np.arange(k), np.zeros(k))
+
+    monkeypatch.setattr(choosing, "choose", choose)
+    snapshot = oracle_snapshot(world, ledger, Taught({}, (), None), request, 1)
+    choose_batch(snapshot, "k-center", request, Streams.of_seed(0))
+    assert len(pools[0].known) == 1
+    np.testing.assert_array_equal(pools[0].embeddings, world.bare[[0, *range(2, len(world.pool))]])
 
 
 def test_what_was_not_asked_changes_nothing(world):
@@ -134,42 +152,55 @@ def test_what_was_not_asked_changes_nothing(world):
     assert lied[-1].score != honest[-1].score
 
 
-def test_single_questions_can_be_chosen_and_count_as_parts_of_samples(world):
-    def text_only(pool, room, rng):
-        rows = np.flatnonzero(pool.missing["sentiment.T"])[: room.questions]
-        return [(int(row), T) for row in rows]
+def test_single_questions_count_as_parts_of_samples_and_take_the_time_of_whole_ones(world):
+    priced = replace(world, costs={T: PassCost(4, 0), M: PassCost(11, 0)})
+    points = list(Run(priced, PLAN, "margin", 0, whole=False).rounds())
+    asked = [question for point in points for question in point.asked]
+    assert len(set(asked)) == len(asked) == points[-1].labels == 2 * points[-1].samples
+    assert len({modality for _, modality in points[1].asked}) == 2
+    assert any(
+        len({m for i, m in points[1].asked if i == sample_id}) == 1 for sample_id, _ in points[1].asked
+    )
+    for before, after in pairwise(points):
+        assert 6 * 15 - 11 < after.seconds - before.seconds <= 6 * 15
 
-    found = list(Run(world, PLAN, "uniform", 0, text_only).rounds())
-    assert [point.samples for point in found] == [8, 14, 20]
-    assert [point.labels for point in found] == [16, 28, 40]
-    assert {word for _, word in found[1].asked} == {"T"} and len(found[1].asked) == 12
 
+def test_a_short_last_round_asks_for_less(world, monkeypatch):
+    requests = []
 
-def test_a_short_last_round_has_less_room(world):
-    rooms = []
+    def choose(snapshot, strategy, request, rng):
+        requests.append(request)
+        return choose_batch(snapshot, strategy, request, rng)
 
-    def none_of_m(pool, room, rng):
-        rooms.append(room)
-        return [(row, T) for row in range(3)]
-
-    assert len(list(Run(world, Plan(8, 6, 17), "uniform", 0, none_of_m).rounds())) == 3
-    assert [room.samples for room in rooms] == [6, 3]
-    passes = len(world.passes)
-    assert [room.questions for room in rooms] == [6 * passes, 9 * passes - 3]
+    monkeypatch.setattr(replay, "choose_batch", choose)
+    for whole in (True, False):
+        assert len(list(Run(world, Plan(8, 6, 17), "uniform", 0, whole=whole).rounds())) == 3
+    assert [(request.n, request.most_questions) for request in requests[:2]] == [(6, 12), (3, 6)]
+    seconds = replay.whole_seconds(world)
+    assert [request.budget_seconds for request in requests[2:]] == [6 * seconds, 3 * seconds]
 
 
 def test_where_no_model_can_be_trained_the_cold_start_stands_in(world):
     """One class only: no head of M; three samples: none of T either."""
     plan = Plan(3, 3, 6)
     found = list(Run(world, plan, "margin", 0).rounds())
-    assert found[1].notes == ["margin needs a model, so herding stood in"]
+    assert found[1].notes == ["margin needs a model and there is none yet; herding was used"]
     assert len(found[1].asked) == 6
 
 
 def test_single_questions_wait_for_a_model(world):
-    """Until then whole samples are asked, by the cold start."""
-    run = Run(world, Plan(3, 3, 6), "margin", 0, lambda *_: pytest.fail("asked without a model"))
-    assert len(list(run.rounds())[1].asked) == 6
+    """Until then whole samples are asked, by the cold start, for the same time."""
+    first = list(Run(world, Plan(3, 3, 6), "margin", 0, whole=False).rounds())[1]
+    assert Counter(Counter(sample_id for sample_id, _ in first.asked).values()) == {2: 3}
+    assert first.notes == ["margin needs a model and there is none yet; herding was used"]
+
+
+def test_no_more_samples_are_ranked_than_the_settings_allow(world):
+    limited = replace(world, pool_limit=10)
+    ranked = [list(Run(data, PLAN, "k-center", 0).rounds())[1].asked for data in (world, limited)]
+    assert len(ranked[0]) == len(ranked[1]) and ranked[0] != ranked[1]
+    assert identity(world, PLAN) == identity(replace(world, pool_limit=len(world.pool)), PLAN)
+    assert identity(world, PLAN) != identity(limited, PLAN)
 
 
 def test_areas_are_means_over_what_is_asked_for():
