@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from annotate.errors import AnnotateError
-from annotate.types import Modality, Role, Split
+from annotate.types import Modality, Role, Split, parse_task_id, task_id_suffix
 from db.chunks import AHEAD
 from db.models import (
     UNANSWERED,
@@ -134,7 +134,7 @@ def something_left(
 
 def _left(modality: Modality) -> Select[str]:
     own = (Question.sample_id == Sample.id, Question.modality == modality)
-    labelled = exists().where(Label.sample_id == Sample.id, Label.task_id.endswith(f".{modality}"))
+    labelled = exists().where(Label.sample_id == Sample.id, Label.task_id.endswith(task_id_suffix(modality)))
     query = select(Sample.id).where(
         Sample.status == SampleStatus.OK,
         Sample.split.is_not(None),
@@ -171,13 +171,15 @@ States = dict[str, list[_Asked]]
 """By pass: the questions of one sample."""
 
 
+def _is_of(modality: Modality, task_id: str) -> bool:
+    return parse_task_id(task_id)[1] is modality
+
+
 def _to_ask(modality: Modality, states: States, tasks: frozenset[str]) -> bool:
     own = states.get(modality, [])
     if any(item.state in ASKED for item in own):
         return False
-    return any(not item.dimensions for item in own) or not any(
-        task_id.endswith(f".{modality}") for task_id in tasks
-    )
+    return any(not item.dimensions for item in own) or not any(_is_of(modality, task_id) for task_id in tasks)
 
 
 def _lacking(
@@ -188,13 +190,13 @@ def _lacking(
     Empty while a question of the pass is unanswered. A dimension that was asked alone before is left out: a
     rater who skipped it could not judge it.
     """
-    judged = any(task_id.endswith(f".{modality}") for task_id in labels)
+    judged = any(_is_of(modality, task_id) for task_id in labels)
     if not judged or any(item.state in UNANSWERED for item in items):
         return ()
     asked = {
         name for item in items if item.state == QuestionState.CLOSED for name in item.dimensions.split(",")
     }
-    wanted = {t.rpartition(".")[0] for t in tasks if t.endswith(f".{modality}") and t not in labels}
+    wanted = {parse_task_id(t)[0] for t in tasks if _is_of(modality, t) and t not in labels}
     return tuple(sorted(wanted - asked))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotate.types import Task
+from annotate.types import Task, parse_task_id
 from db.chunks import CHUNK, chunks, rows_of
 from db.models import Annotation, AnnotationState, Question
 
@@ -86,7 +86,7 @@ def answer_counts(session: Session, sample_ids: Sequence[str]) -> dict[str, dict
     )
     answered = set()
     for (sample_id, answer, task_id), (_, state, dimensions) in latest.items():
-        sample_pass = (sample_id, task_id.rpartition(".")[2])
+        sample_pass = (sample_id, parse_task_id(task_id)[1].value)
         if state != AnnotationState.DELETED:
             answers[sample_pass][dimensions].add(answer)
         if state == AnnotationState.ANSWERED:

@@ -12,7 +12,7 @@ from annotate.batch.knapsack import Bundle, Grid, Offer, bundles, fill_budget
 from annotate.batch.opening import make_strategy
 from annotate.errors import ModelError
 from annotate.protocols import QueryStrategy
-from annotate.types import Modality, Pool
+from annotate.types import Modality, Pool, parse_task_id
 
 SHORTLIST = 3
 """The strategy chooses this many times the samples that could be asked whole; their questions compete."""
@@ -80,7 +80,7 @@ def expected_gain(pool: Pool, passes: Sequence[Modality]) -> Grid:
     highest = max((float(np.nanmean(values)) for values in scores.values()), default=1.0)
     total = np.zeros((len(pool), len(passes)))
     for task_id, is_missing in pool.missing.items():
-        modality = Modality(task_id.rpartition(".")[2])
+        _, modality = parse_task_id(task_id)
         if modality in passes:
             gain = np.nan_to_num(scores[task_id]) if task_id in scores else highest
             total[:, passes.index(modality)] += np.where(is_missing, gain, 0)

@@ -26,7 +26,7 @@ from annotate.corpus.groups import group
 from annotate.errors import FeatureError, NothingToDo
 from annotate.feature_store import FeatureStore
 from annotate.project import Project
-from annotate.types import UNIMODAL, Modality, Requirement, Role, Task
+from annotate.types import UNIMODAL, Modality, Requirement, Role, Task, parse_task_id
 from annotate.wording import counted, either
 from db import batches, features, stats
 from db.batches import Candidate
@@ -191,11 +191,11 @@ def keep_tasks(candidates: Sequence[Candidate], tasks: Sequence[str]) -> list[Ca
     """
     if not tasks:
         return list(candidates)
-    wanted = {task_id.rpartition(".")[2] for task_id in tasks}
+    wanted = {modality for _, modality in map(parse_task_id, tasks)}
     kept = []
     for candidate in candidates:
-        passes = tuple(p for p in candidate.passes if p.value in wanted)
-        again = tuple(p for p in candidate.again if p.value in wanted)
+        passes = tuple(p for p in candidate.passes if p in wanted)
+        again = tuple(p for p in candidate.again if p in wanted)
         was_shown = Modality.MULTIMODAL in candidate.partial
         if set(candidate.passes) - {Modality.MULTIMODAL} - set(passes) and not was_shown:
             passes = tuple(p for p in passes if p is not Modality.MULTIMODAL)
@@ -205,7 +205,7 @@ def keep_tasks(candidates: Sequence[Candidate], tasks: Sequence[str]) -> list[Ca
         raise NothingToDo(
             f"no question is left for {', '.join(tasks)}",
             hint="the multimodal pass of a sample opens when its other passes are asked: leave --tasks out"
-            if Modality.MULTIMODAL.value in wanted
+            if Modality.MULTIMODAL in wanted
             else "these passes are asked everywhere, or there is no clip to show: leave --tasks out",
         )
     return kept

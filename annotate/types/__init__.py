@@ -48,6 +48,8 @@ from annotate.types.tasks import (
     Label,
     Modality,
     Task,
+    parse_task_id,
+    task_id_suffix,
 )
 from annotate.types.work import Failed, Failure, Finished, Heartbeat, R, U, Working
 
@@ -106,6 +108,8 @@ __all__ = [
     "Votes",
     "Word",
     "Working",
+    "parse_task_id",
     "rows_of",
     "sample_id",
+    "task_id_suffix",
 ]

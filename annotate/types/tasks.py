@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 
 class Modality(StrEnum):
@@ -149,7 +150,22 @@ class Task:
     @property
     def id(self) -> str:
         """For example ``sentiment.T``."""
-        return f"{self.dimension.name}.{self.modality.value}"
+        return f"{self.dimension.name}{task_id_suffix(self.modality)}"
+
+
+@cache
+def parse_task_id(task_id: str) -> tuple[str, Modality]:
+    """The name of the dimension and the modality of a `Task.id`.
+
+    Raises `ValueError` for anything else.
+    """
+    dimension, _, modality = task_id.rpartition(".")
+    return dimension, Modality(modality)
+
+
+def task_id_suffix(modality: Modality) -> str:
+    """The end of the ids of all tasks of a modality, for queries."""
+    return f".{modality.value}"
 
 
 @dataclass(frozen=True, slots=True)
