@@ -4,6 +4,7 @@ from annotate.errors import NothingToDo
 from annotate.wording import counted, either
 from db import stats
 from db.engine import Session
+from db.samples import Filter, count_listed
 
 INGEST = "annotate ingest FOLDER-WITH-VIDEOS"
 EXPLAIN = "annotate explain VIDEO"
@@ -28,4 +29,14 @@ def no_split(session: Session) -> NothingToDo | None:
         f"{counted(counts[''], 'sample')} "
         f"{either(counts[''], 'has no split, and is', 'have no split, and are')} not asked",
         hint="`annotate recheck` assigns one after a killed run, or tells what prevents it",
+    )
+
+
+def no_match(session: Session) -> NothingToDo:
+    """The error for a filter that no sample matches: there are no samples at all, or only others."""
+    if not count_listed(session, Filter()):
+        return NothingToDo("there are no samples yet", hint=INGEST)
+    return NothingToDo(
+        "no sample matches these options",
+        hint="annotate samples list, without options; with --status retired or removed, what is out of use",
     )

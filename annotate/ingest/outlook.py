@@ -1,9 +1,10 @@
-"""Messages about samples without words: before anything is cut, and afterwards, with what the user can do."""
+"""Messages about what is cut, rejected, removed or without a transcript, with the remedies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from annotate.config.settings import Settings
+from annotate.corpus.splits import some
 from annotate.ingest.files import SourceFile
 from annotate.types import Modality
 from annotate.wording import counted, either
@@ -24,7 +25,7 @@ class CutCounts:
     by_check: Mapping[str, int]
     """Rejected samples by check; one may have broken several rules."""
     without_transcript: int
-    """Samples that take part although they have no transcript."""
+    """Samples in use without a transcript."""
 
 
 def missing_transcripts(settings: Settings, files: Sequence[SourceFile]) -> list[str]:
@@ -135,4 +136,25 @@ def _burnt_in_text_remedy(settings: Settings) -> str:
     return (
         f"{LETTERING}: set ingest.hide_subtitles = true in annotate.toml (blurs the text in the silent clip) "
         f"and remove the rule {LETTERING} from [checks], then annotate ingest VIDEOS; or do without these"
+    )
+
+
+def still_asked(questions: int) -> list[str]:
+    """A warning when raters can still answer questions about rejected samples."""
+    if not questions:
+        return []
+    return [
+        f"{counted(questions, 'question')} about rejected samples "
+        f"{either(questions, 'is', 'are')} open in Label "
+        f"Studio, and {either(questions, 'stays', 'stay')} there: answers are stored, and count when the "
+        "rules accept those samples again"
+    ]
+
+
+def still_removed(paths: list[str]) -> str:
+    """A warning that the videos at `paths` stay removed."""
+    count = len(paths)
+    return (
+        f"{counted(count, 'video')} {either(count, 'was', 'were')} removed by hand and "
+        f"{either(count, 'stays', 'stay')} out (annotate remove --undo VIDEO): {some(paths)}"
     )

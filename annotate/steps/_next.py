@@ -1,4 +1,4 @@
-"""What to type next in a project."""
+"""The next command of a project."""
 
 from annotate.corpus.no_samples import EXPLAIN, INGEST
 from annotate.errors import AnnotateError
@@ -14,7 +14,7 @@ WAITING = frozenset(state.name.lower() for state in UNANSWERED)
 
 
 def next_command(project: Project) -> str:
-    """What to type next, from what is there and what is missing."""
+    """The command to run next, given the state of the project."""
     with reading(project.engine) as session:
         samples = sum(stats.samples(session).values())
         waiting = sum(n for _, state, n in stats.questions(session) if state in WAITING)
@@ -44,7 +44,7 @@ def _again_below(project: Project) -> int:
             BatchRules.of(project.settings), Request(batch.strategy, batch.ask == "samples"), has_model=True
         )
     except AnnotateError:
-        return 0  # `annotate next-batch` tells what is wrong
+        return 0  # `annotate next-batch` reports the error
 
 
 def _unextracted(project: Project, samples: int) -> bool:
@@ -53,7 +53,7 @@ def _unextracted(project: Project, samples: int) -> bool:
     try:
         names = set(feature_names(project).values())
     except AnnotateError:
-        return True  # `annotate extract` tells what is wrong
+        return True  # `annotate extract` reports the error
     with reading(project.engine) as session:
         return stats.featured(session, names) < samples
 

@@ -1,6 +1,6 @@
-"""Compare ways to train on the labels so far, and say plainly which is better."""
+"""Compare training variants on the labels so far, by cross-validation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from annotate.comparison.candidates import Runs, assembler, make_candidates, open_folder
-from annotate.comparison.crossval import EvaluationSet, Fold, other_scores
+from annotate.comparison.crossval import EvaluationSet, other_scores
 from annotate.comparison.estimates import Estimate, judge
 from annotate.comparison.variants import PRESENT, SINGLE_TASK
 from annotate.comparison.verdict import Outcome, sentences
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class CompareReport:
-    """How good each variant is, in points (100 times the score), by samples that its models never saw."""
+    """The score of each variant on held-out samples, in points (100 times the score)."""
 
     basis: str
     variants: list[Row]
@@ -48,7 +48,7 @@ class CompareReport:
     warnings: list[str]
     next: str
     expected_seconds: dict[str, float]
-    """What the training was expected to take before it began, ``least`` and ``most``; see `Expected`."""
+    """Estimate of the training time before it began, ``least`` and ``most``; see `Expected`."""
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]] = field(metadata={"json_only": True})
     """By variant, by task: every other score, over all held-out samples together."""
 
@@ -67,7 +67,7 @@ def compare(  # noqa: PLR0913 - one for each option
 ) -> CompareReport:
     """Cross-validate the variants on the labels of train and valid; test is never looked at.
 
-    Raises `UsageError` for a variant or device that cannot be, `NothingToDo` with too few labels,
+    Raises `UsageError` for an impossible variant or device, `NothingToDo` with too few labels,
     `ModelError` when all samples are of one group, when features cannot be used or when training fails,
     `FeatureError` when features are missing, `ConfigError` when `[train]` names what is not there or `apply`
     cannot write.
@@ -75,13 +75,17 @@ def compare(  # noqa: PLR0913 - one for each option
     from annotate.learning.device import choose_device
 
     chosen = choose_device(device or project.settings.train.device)
-    recipe_of(project)  # what annotate.toml cannot mean is no variant's fault
+    recipe_of(project)  # raises for impossible settings before any variant is looked at
     candidates = make_candidates(project, variants, members)
     first = seed_of(project, seed)
     data = read_training_data(project, seed=first)
     evaluation = _evaluation_set(project, data)
     planned = evaluation.split(folds, range(first, first + seeds))
-    _require_learnable(evaluation, planned)
+    if not any(evaluation.learnable(fold) for fold in planned):
+        raise NothingToDo(
+            "too few labels to compare anything: with a part of them held out, no task can be learned",
+            hint="run `annotate next-batch`, let raters answer in Label Studio, then `annotate pull`",
+        )
     runs = Runs(
         evaluation,
         assembler(project, data, evaluation),
@@ -94,7 +98,10 @@ def compare(  # noqa: PLR0913 - one for each option
     progress.say(expected.sentence())
     results = runs.of(candidates, planned, progress)
     outcome = Outcome(evaluation, planned, candidates, results, np.random.default_rng(first))
-    written = _write(project, outcome) if apply else []
+    written: list[str] = []
+    if apply and outcome.winner != PRESENT:
+        winner = next(candidate for candidate in candidates if candidate.name == outcome.winner)
+        written = write_train(project, winner.train)
     return _report(outcome, data, folds, written, apply, expected)
 
 
@@ -102,9 +109,9 @@ def _evaluation_set(project: Project, data: TrainingData) -> EvaluationSet:
     """The samples of train and valid with a label of a task that can be learned."""
     labels = {**data.labels[Split.TRAIN], **data.labels[Split.VALID]}
     missing = {t: missing_labels(t, [x for x in labels.values() if x.task_id == t.id]) for t in data.tasks}
-    tasks = tuple(task for task, what in missing.items() if not what)
+    tasks = tuple(task for task, lacking in missing.items() if not lacking)
     if not tasks:
-        needs = "; ".join(f"{task.id} needs {what}" for task, what in missing.items())
+        needs = "; ".join(f"{task.id} needs {lacking}" for task, lacking in missing.items())
         raise NothingToDo(
             f"too few labels to compare anything: {needs}",
             hint="run `annotate next-batch`, let raters answer in Label Studio, then `annotate pull`",
@@ -112,23 +119,6 @@ def _evaluation_set(project: Project, data: TrainingData) -> EvaluationSet:
     known = {task.id for task in tasks}
     ids = tuple(sorted({sample_id for sample_id, task_id in labels if task_id in known}))
     return EvaluationSet(tasks, ids, np.array([p.group for p in read_origins(project)(ids)]), labels)
-
-
-def _require_learnable(evaluation: EvaluationSet, folds: Sequence[Fold]) -> None:
-    if not any(evaluation.learnable(fold) for fold in folds):
-        raise NothingToDo(
-            "too few labels to compare anything: with a part of them held out, no task can be learned",
-            hint="run `annotate next-batch`, let raters answer in Label Studio, then `annotate pull`",
-        )
-
-
-def _write(project: Project, outcome: Outcome) -> list[str]:
-    """The winner's settings, if it is another than the present one."""
-    if outcome.winner == PRESENT:
-        return []
-    return write_train(
-        project, next(candidate.train for candidate in outcome.candidates if candidate.name == outcome.winner)
-    )
 
 
 def _report(
@@ -173,6 +163,12 @@ def _variant_row(outcome: Outcome, name: str) -> Row:
 
 def _score_row(outcome: Outcome, task: Task, name: str, scores: Mapping[str, float]) -> Row:
     difference = outcome.difference(name, task_id=task.id)
+    if name == SINGLE_TASK:
+        verdict = ""
+    elif outcome.evaluation.too_few or outcome.evaluation.few_labels(task):
+        verdict = "too few labels"
+    else:
+        verdict = judge(difference).value
     return {
         "task": task.id,
         "measure": MEASURES[task.dimension.kind],
@@ -180,14 +176,8 @@ def _score_row(outcome: Outcome, task: Task, name: str, scores: Mapping[str, flo
         **_numbers(outcome.estimates[name][task.id], ("points", "low", "high")),
         **_numbers(difference, ("difference", "from", "to")),
         **({"CCC": scores.get("CCC")} if task.dimension.kind is Kind.REGRESSION else {}),
-        "verdict": "" if name == SINGLE_TASK else _judged(outcome, task, difference),
+        "verdict": verdict,
     }
-
-
-def _judged(outcome: Outcome, task: Task, difference: Estimate) -> str:
-    if outcome.evaluation.too_few or outcome.evaluation.few_labels(task):
-        return "too few labels"
-    return judge(difference).value
 
 
 def _numbers(estimate: Estimate | None, names: tuple[str, str, str]) -> Row:
@@ -197,24 +187,24 @@ def _numbers(estimate: Estimate | None, names: tuple[str, str, str]) -> Row:
 
 
 def _warnings(outcome: Outcome, data: TrainingData, folds: int, apply: bool) -> list[str]:
-    groups, found = outcome.evaluation.group_count, []
+    groups, warnings = outcome.evaluation.group_count, []
     if outcome.evaluation.too_few:
-        found.append(f"{outcome.evaluation.too_few}; no interval here can be trusted")
+        warnings.append(f"{outcome.evaluation.too_few}; no interval here can be trusted")
     if groups < folds:
-        found.append(
+        warnings.append(
             f"{folds} folds were asked for, but there {either(groups, 'is', 'are')} only "
             f"{counted(groups, 'group')}"
         )
     if apply and outcome.evaluation.too_few:
-        found.append(f"nothing was written: {outcome.evaluation.too_few}")
+        warnings.append(f"nothing was written: {outcome.evaluation.too_few}")
     elif apply and outcome.winner == PRESENT:
-        found.append("nothing was written: no variant is better than the present settings beyond chance")
+        warnings.append("nothing was written: no variant is better than the present settings beyond chance")
     left = [task.id for task in data.tasks if task not in outcome.tasks]
     if left:
-        found.append(f"too few labels of {', '.join(left)}: left out")
+        warnings.append(f"too few labels of {', '.join(left)}: left out")
     if data.without_features:
-        found.append(
+        warnings.append(
             f"{counted(data.without_features, 'labelled sample')} "
             f"{either(data.without_features, 'has', 'have')} no features: run `annotate extract`"
         )
-    return found
+    return warnings

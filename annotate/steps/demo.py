@@ -1,4 +1,4 @@
-"""Run the whole loop once on real footage, with scripted raters, so that a newcomer sees every step work."""
+"""Run the whole loop once on real footage, with scripted raters, so that newcomers see every step."""
 
 import json
 import secrets
@@ -44,13 +44,13 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "videos"
 MARKER = ".annotate-demo"
 """Marks a folder that a demo made, which the next one may replace."""
 LOGINS = "demo-logins.json"
-"""The private file with the passwords of a demo, which are drawn anew for each."""
+"""The private file with the passwords of a demo, which are new for each demo."""
 NAME, DATASET, FORMAT, DATABASE = "demo", "dataset", "mmsa", "annotate.db"
 _OWN = frozenset({
     MARKER, MARKER_FILE, LOGINS, FILE_NAME, DATASET, "media", "features", "models", "studio", "comparisons",
     "simulations", ".annotate.lock", ".studio.lock",
 })  # fmt: skip
-"""What a demo, or a command in its project, makes in the folder."""
+"""Files that a demo, or a command in its project, makes in the folder."""
 FIRST_BATCH, SECOND_BATCH = 6, 4
 RATERS = 5
 
@@ -59,13 +59,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What was done, where the result lies, and what still runs."""
+    """The steps that ran, the resulting dataset, and the server that still runs."""
 
     steps: list[Mapping[str, Any]]
     samples: int
     batches: int
     answers: int
-    """Given by scripted raters."""
+    """Number of answers of the scripted raters."""
     labels: Sequence[Mapping[str, Any]]
     """By task, a column per split."""
     dataset: str
@@ -78,42 +78,42 @@ class DemoReport:
     logins: Sequence[Mapping[str, str]]
     """``login`` and ``password`` of the administrator and of every rater."""
     logins_file: Path
-    """Private; holds the same."""
+    """Private file with the same logins."""
     stop_it_with: str
     mind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Of somebody in the demo's Label Studio."""
+    """Login of one user of the demo's Label Studio."""
 
     login: str
     password: str = field(repr=False)
 
 
 @dataclass
-class _Diary:
-    """Runs steps one after the other and keeps what they took."""
+class _StepRunner:
+    """Runs steps one after the other and records their results and durations."""
 
     progress: Progress
     steps: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def run(self, name: str, step: Callable[[], T], tell: Callable[[T], str]) -> T:
-        """Run `step`; `tell` says in one line what came out."""
+    def run(self, name: str, step: Callable[[], T], summarize: Callable[[T], str]) -> T:
+        """Run `step`; `summarize` describes its report in one line."""
         self.progress.say(f"\n$ annotate {name}")
         began = time.monotonic()
         report = step()
         seconds = time.monotonic() - began
-        self.steps.append({"step": name, "seconds": round(seconds, 1), "result": tell(report)})
-        self.progress.say(f"  {tell(report)} ({seconds:.1f} s)")
+        self.steps.append({"step": name, "seconds": round(seconds, 1), "result": summarize(report)})
+        self.progress.say(f"  {summarize(report)} ({seconds:.1f} s)")
         return report
 
 
 def demo(folder: Path, *, videos: Path | None = None, progress: Progress = SILENT) -> DemoReport:
-    """Make a project in `folder` and take it once round the loop.
+    """Make a project in `folder` and run every step of the loop once.
 
-    A folder of an earlier demo is replaced. Raises `UsageError` for a folder of anything else, or when
-    there are no videos.
+    A folder of an earlier demo is replaced. Raises `UsageError` for a folder with anything else, or
+    without videos.
     """
     footage = videos or EXAMPLES
     if not footage.exists():
@@ -122,30 +122,30 @@ def demo(folder: Path, *, videos: Path | None = None, progress: Progress = SILEN
             hint="annotate demo --videos FOLDER-WITH-VIDEOS",
         )
     began = time.monotonic()
-    diary = _Diary(progress)
-    project = _start(folder, diary)
-    diary.run(f"ingest {footage.name}", lambda: ingest(project, [footage], progress=progress), _ingested)
-    diary.run("extract", lambda: extract(project, progress=progress), lambda r: "features per modality")
-    up = diary.run("studio up", lambda: _studio_up(project, progress), lambda r: f"at {r.url}")
+    runner = _StepRunner(progress)
+    project = _start(folder, runner)
+    runner.run(f"ingest {footage.name}", lambda: ingest(project, [footage], progress=progress), _ingested)
+    runner.run("extract", lambda: extract(project, progress=progress), lambda r: "features per modality")
+    up = runner.run("studio up", lambda: _studio_up(project, progress), lambda r: f"at {r.url}")
     logins = [Login(up.login, up.password), *(Login(email, secrets.token_urlsafe(12)) for email in _emails())]
     content = json.dumps([asdict(login) for login in logins], indent=1).encode()
     write_whole(project.root / LOGINS, content, Access.OWNER.file_mode)  # before any of them can be used
     raters = _raters(project, logins[1:])
-    progress.say(f"  the {RATERS} raters of this demo are scripted: what they say judges nothing")
-    answers = _round(project, diary, raters, FIRST_BATCH)
-    diary.run("train", lambda: train(project, progress=progress), lambda r: f"round {r.round}")
-    answers += _round(project, diary, raters, SECOND_BATCH)
+    progress.say(f"  the {RATERS} raters of this demo are scripted: their answers mean nothing")
+    answers = _round(project, runner, raters, FIRST_BATCH)
+    runner.run("train", lambda: train(project, progress=progress), lambda r: f"round {r.round}")
+    answers += _round(project, runner, raters, SECOND_BATCH)
     dataset = project.root / DATASET
-    done = diary.run(
+    done = runner.run(
         f"export {FORMAT} {DATASET}",
         lambda: export(project, format=FORMAT, dest=dataset, progress=progress),
         lambda r: counted(sum(r.samples.values()), "sample"),
     )
-    return _report(project, diary, up, logins, answers, done.samples, time.monotonic() - began)
+    return _report(project, runner, up, logins, answers, done.samples, time.monotonic() - began)
 
 
-def _start(folder: Path, diary: _Diary) -> Project:
-    """A new project in `folder`; killed at any moment, the next call begins anew."""
+def _start(folder: Path, runner: _StepRunner) -> Project:
+    """A new project in `folder`; after a kill at any moment, the next call starts over."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not (folder / MARKER).exists():
             raise UsageError(f"{folder} is not empty", hint="name another folder: annotate demo FOLDER")
@@ -155,9 +155,9 @@ def _start(folder: Path, diary: _Diary) -> Project:
         _clear(folder)
     make_folder(folder, Access.OWNER.folder_mode)
     folder.chmod(Access.OWNER.folder_mode)  # one that was there and empty
-    # First of all, so that a folder that holds anything of a demo also holds the mark of one.
+    # First, so that a folder with files of a demo always has the marker.
     (folder / MARKER).touch(mode=0o600)
-    diary.run(
+    runner.run(
         f"init {folder.name} --preset ch-sims",
         lambda: init(folder, preset="ch-sims", name=NAME),
         lambda r: ", ".join(r.tasks),
@@ -166,7 +166,7 @@ def _start(folder: Path, diary: _Diary) -> Project:
 
 
 def _require_only_a_demo(folder: Path) -> None:
-    """Raise `UsageError` when somebody put own files into the folder of a demo, or answered its questions."""
+    """Raise `UsageError` when a person put files into the folder of a demo, or answered its questions."""
     elsewhere = "move them away, or name another folder: annotate demo FOLDER"
     foreign = sorted(p.name for p in folder.iterdir() if not _is_of_a_demo(p))
     if foreign:
@@ -189,7 +189,7 @@ def _is_of_a_demo(path: Path) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    """Delete what demos make, and last of all nothing more: the mark stays."""
+    """Delete the files that demos make, except the marker."""
     for path in folder.iterdir():
         if path.name == MARKER or not _is_of_a_demo(path):
             continue
@@ -207,7 +207,7 @@ def _ingested(report: Any) -> str:
 
 
 def _studio_up(project: Project, progress: Progress) -> studio.StudioReport:
-    """On the port of the settings, or on any free one: a first look must not fail for a taken port."""
+    """Start Label Studio on the configured port, or on any free one where that is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -231,30 +231,30 @@ def _raters(project: Project, logins: Sequence[Login]) -> list[ScriptedRater]:
     ]
 
 
-def _round(project: Project, diary: _Diary, raters: list[ScriptedRater], n: int) -> int:
+def _round(project: Project, runner: _StepRunner, raters: list[ScriptedRater], n: int) -> int:
     """One batch: choose, answer the blind passes, pull, answer the multimodal pass, pull."""
-    diary.run(
+    runner.run(
         f"next-batch -n {n}",
-        lambda: next_batch(project, n=n, progress=diary.progress),
+        lambda: next_batch(project, n=n, progress=runner.progress),
         lambda r: f"{counted(r.samples, 'sample')} by {r.strategy}, {counted(r.pushed, 'question')} sent",
     )
     answers = 0
     for passes in ("blind passes", "multimodal pass"):
-        given = _answer(project, diary, raters, passes)
-        diary.run("pull", lambda: pull(project, progress=diary.progress), lambda r: "labels by their mean")
+        given = _answer(project, runner, raters, passes)
+        runner.run("pull", lambda: pull(project, progress=runner.progress), lambda r: "labels by their mean")
         answers += given
     return answers
 
 
-def _answer(project: Project, diary: _Diary, raters: list[ScriptedRater], passes: str) -> int:
+def _answer(project: Project, runner: _StepRunner, raters: list[ScriptedRater], passes: str) -> int:
     url, _ = address(project)
     open_state = QuestionState.OPEN.name.lower()
     with reading(project.engine) as session:
         open_projects = ls_projects(session)
         questions = sum(n for _, state, n in stats.questions(session) if state == open_state)
     per_question = min(project.settings.protocol.raters, len(raters))
-    with diary.progress.bar("scripted raters", questions * per_question) as bar:
-        return diary.run(
+    with runner.progress.bar("scripted raters", questions * per_question) as bar:
+        return runner.run(
             f"(scripted raters, {passes})",
             lambda: answer_open_questions(
                 url,
@@ -268,16 +268,18 @@ def _answer(project: Project, diary: _Diary, raters: list[ScriptedRater], passes
 
 
 def _report(
-    project: Project, diary: _Diary, up: studio.StudioReport, logins: Sequence[Login], answers: int,
+    project: Project, runner: _StepRunner, up: studio.StudioReport, logins: Sequence[Login], answers: int,
     exported: Any, seconds: float,
 ) -> DemoReport:  # fmt: skip
-    stands = status(project)
+    state = status(project)
+    # The shell of the user may not have the environment of this program.
+    program = "annotate" if shutil.which("annotate") else shlex.quote(sys.argv[0])
     return DemoReport(
-        steps=diary.steps,
-        samples=sum(stands.samples.values()),
-        batches=stands.batches,
+        steps=runner.steps,
+        samples=sum(state.samples.values()),
+        batches=state.batches,
         answers=answers,
-        labels=stands.labels,
+        labels=state.labels,
         dataset=str(project.root / DATASET),
         exported=exported,
         seconds=round(seconds, 1),
@@ -286,11 +288,6 @@ def _report(
         password=up.password,
         logins=[asdict(login) for login in logins],
         logins_file=project.root / LOGINS,
-        stop_it_with=f"{_program()} -C {shlex.quote(str(project.root))} studio down",
-        mind="ten utterances and scripted raters show the loop, not a gain: nothing was learned here",
+        stop_it_with=f"{program} -C {shlex.quote(str(project.root))} studio down",
+        mind="ten utterances and scripted raters show the loop only; the model is of no use",
     )
-
-
-def _program() -> str:
-    """How this program is called from the user's shell, which need not know the environment it lies in."""
-    return "annotate" if shutil.which("annotate") else shlex.quote(sys.argv[0])

@@ -1,4 +1,4 @@
-"""Tell what is wrong with the installation and the project, and what to type next."""
+"""Check the installation and the project, and say how to fix each problem."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -38,7 +38,7 @@ class DoctorReport:
     checks: Sequence[Mapping[str, str]]
     """``check``, ``state`` (ok, warn, fail), ``detail``, ``do``."""
     problems: Sequence[Mapping[str, str]] = ()
-    """``check`` and ``detail``: each single thing that a deep check found."""
+    """``check`` and ``detail`` of each single problem that a deep check reports."""
 
 
 def doctor(project: Project | None, *, deep: bool = False, progress: Progress = SILENT) -> DoctorReport:
@@ -60,7 +60,7 @@ def doctor(project: Project | None, *, deep: bool = False, progress: Progress = 
             checks |= slow.checks()
     else:
         checks["disk"] = lambda: storage.disk(Path.cwd())
-    findings = {name: _guarded(check) for name, check in checks.items()}
+    findings = {name: _run_check(check) for name, check in checks.items()}
     return DoctorReport(
         healthy=all(finding.state is not State.FAIL for finding in findings.values()),
         checks=[{"check": name, **asdict(finding)} for name, finding in findings.items()],
@@ -68,7 +68,7 @@ def doctor(project: Project | None, *, deep: bool = False, progress: Progress = 
     )
 
 
-def _guarded(check: Callable[[], Finding]) -> Finding:
+def _run_check(check: Callable[[], Finding]) -> Finding:
     """Run one check; an exception becomes a finding, so that the other checks run."""
     try:
         return check()

@@ -1,4 +1,4 @@
-"""Tell what became of one video: its samples, what every check measured, and the reasons."""
+"""Explain one video: its samples, the measurement of every check, and the reasons for rejections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,22 +30,22 @@ class ExplainReport:
     """Why it has no sample; empty when it has."""
     detail: str
     transcript: str
-    """The file that its words were read from; empty when nobody gave one."""
+    """The transcript file; empty where none was given."""
     speaker: str
     episode: str
     split: str
     rules: Mapping[str, str]
-    """By check: what passes."""
+    """By check: the values that pass."""
     samples: Sequence[Mapping[str, Any]]
-    """Times and text, status and reasons, and a column per check; None where it could not be told. `joined`
-    names stretches of speech, in seconds, that were too short to stand alone and became a part of it."""
+    """Times and text, status and reasons, and a column per check; None where nothing could be measured.
+    `joined` lists speech, in seconds, that was too short for a sample of its own and became part of this."""
 
 
 def explain(project: Project, name: str) -> ExplainReport:
-    """Everything about the video called `name`: a path, a file name or the beginning of a sha256.
+    """Everything about the video called `name`: a path, a file name or a prefix of a sha256.
 
-    Reads the database only. Raises `UnknownName` for a video that was never seen, `UsageError` when several
-    fit.
+    Reads the database only. Raises `UnknownName` for an unknown video, `UsageError` when several
+    match.
     """
     with reading(project.engine) as session:
         one = one_video(session, name)

@@ -24,7 +24,7 @@ from exporters.manifest import samples_per_split, write_manifest
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """Which dataset lies where."""
+    """The dataset that was written."""
 
     format: str
     path: Path
@@ -41,14 +41,17 @@ class ExportReport:
 def export(project: Project, *, format: str, dest: Path, progress: Progress = SILENT) -> ExportReport:
     """Write every finished sample to the folder `dest`, all or nothing; an earlier export there is replaced.
 
-    Raises `UnknownName` for another format, `UsageError` when `dest` holds something else, `NothingToDo`
+    Raises `UnknownName` for an unknown format, `UsageError` when `dest` holds something else, `NothingToDo`
     when no sample is finished, `ExportError` when the format cannot hold the dataset or `dest` cannot be
     written, `FeatureError` when features that the format needs are missing.
     """
     exporter = EXPORTERS.get(format)()
-    dest = _resolved(dest)
+    try:
+        dest = dest.expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"{dest} is a link that leads nowhere", hint="name another folder") from error
     lock = nullcontext() if project.read_only else project.writing()
-    with lock, progress.bar(f"export {format}", None) as bar, _explained(dest):
+    with lock, progress.bar(f"export {format}", None) as bar, _explain_os_errors(dest):
         recover(dest)
         earlier = require_replaceable(dest, format, project.settings.project.name)
         try:
@@ -74,7 +77,7 @@ def export(project: Project, *, format: str, dest: Path, progress: Progress = SI
         warnings = gap_warnings(project, session) if dataset.left_out.get("partly labelled") else []
     following = next_command(project)
     if following.startswith("annotate export"):
-        following = ""  # nothing is missing any more
+        following = ""  # the dataset is complete
     return ExportReport(
         format=format,
         path=dest,
@@ -87,17 +90,9 @@ def export(project: Project, *, format: str, dest: Path, progress: Progress = SI
     )
 
 
-def _resolved(dest: Path) -> Path:
-    """The folder that `dest` means; a link stands for the folder that it leads to."""
-    try:
-        return dest.expanduser().resolve()
-    except (OSError, RuntimeError) as error:
-        raise UsageError(f"{dest} is a link that leads nowhere", hint="name another folder") from error
-
-
 @contextmanager
-def _explained(dest: Path) -> Iterator[None]:
-    """Turn what the system says about `dest` into an `ExportError`."""
+def _explain_os_errors(dest: Path) -> Iterator[None]:
+    """Turn errors of the operating system about `dest` into an `ExportError`."""
     try:
         yield
     except OSError as error:
@@ -109,12 +104,12 @@ def _explained(dest: Path) -> Iterator[None]:
             ) from error
         raise ExportError(
             f"{dest} cannot be written: {error.strerror or error}",
-            hint="nothing was changed; see that the disk has room and the folder is yours, then go again",
+            hint="nothing was changed; make sure that the disk has room and that the folder is yours",
         ) from error
 
 
 def _share(folder: Path, storage: StorageSettings) -> None:
-    """Give everything in `folder` the access that the settings name; unnamed, the user's umask decides."""
+    """Apply the configured permissions to everything in `folder`; without them, the umask decides."""
     if "access" not in storage.model_fields_set:
         return
     for path in (folder, *folder.rglob("*")):

@@ -1,4 +1,4 @@
-"""Turn every sample into features, one modality after the other."""
+"""Extract features of every sample, one modality after the other."""
 
 import hashlib
 import time
@@ -25,12 +25,12 @@ from db.videos import add_event
 
 SAMPLES_PER_SHARD = 256
 _THREADS = 2
-_AGAIN = "delete the clips named above, then `annotate ingest` the videos again: it cuts what is missing"
+_RETRY = "delete the clips named above, then `annotate ingest` the videos again: it cuts missing clips"
 
 
 @dataclass(frozen=True, slots=True)
 class ModalityReport:
-    """What became of the samples of one modality."""
+    """The number of samples per outcome, for one modality."""
 
     extractor: str
     done: int
@@ -40,32 +40,32 @@ class ModalityReport:
 
 @dataclass(frozen=True, slots=True)
 class ExtractReport:
-    """How many samples have features, per modality, and what to type next."""
+    """How many samples have features, per modality, and the next command."""
 
     modalities: dict[str, ModalityReport]
-    """By word: text, audio, vision."""
+    """Keys: text, audio, vision."""
     failures: list[dict[str, str]]
-    """Each sample that could not be read, with its modality and the reason; the next run tries it again."""
+    """Samples that could not be read, with modality and reason; the next run tries them again."""
     seconds: float
     next: str
 
 
 @dataclass(slots=True)
 class _Work:
-    """What is to be done for one modality."""
+    """The work on one modality."""
 
     modality: Modality
     extractor: FeatureExtractor
     name: str
     todo: list[tuple[SampleInput, str]]
-    """With the hash of what the features are made from."""
+    """Each sample, with the hash of the extractor's input."""
     unchanged: int
     done: int = 0
     failures: list[dict[str, str]] = field(default_factory=list)
 
 
 def extract(project: Project, *, progress: Progress = SILENT) -> ExtractReport:
-    """Extract what is missing or whose input, extractor or shard changed. Safe to kill and run again.
+    """Extract features that are missing or whose input, extractor or shard changed. Safe to run again.
 
     Raises `NothingToDo` when there are no samples, `AnnotateError` when an extractor cannot be used.
     """
@@ -75,29 +75,30 @@ def extract(project: Project, *, progress: Progress = SILENT) -> ExtractReport:
             inputs = features.sample_inputs(session)
             if not inputs:
                 raise no_samples(session)
-        works = [_plan(project, modality) for modality in UNIMODAL]
-        _mend(project, progress)
+        works = []
+        for modality in UNIMODAL:
+            # Opens every extractor before the first sample, so that a wrong setting fails at once.
+            extractor = open_extractor(project, modality)
+            name = full_name(project.settings.features.extractor(modality), extractor)
+            works.append(_Work(modality, extractor, name, [], 0))
+        _drop_bad_shards(project, progress)
         for work in works:
-            _fill(project, work, inputs)
+            _find_todo(project, work, inputs)
             _run(project, work, progress)
     failures = [failure for work in works for failure in work.failures]
     return ExtractReport(
-        modalities={work.modality.word: _report(work) for work in works},
+        modalities={
+            work.modality.word: ModalityReport(work.name, work.done, work.unchanged, len(work.failures))
+            for work in works
+        },
         failures=failures,
         seconds=time.monotonic() - started,
-        next=_AGAIN if failures else "annotate next-batch",
+        next=_RETRY if failures else "annotate next-batch",
     )
 
 
-def _plan(project: Project, modality: Modality) -> _Work:
-    """Open every extractor before the first sample: a wrong setting shows itself at once."""
-    extractor = open_extractor(project, modality)
-    name = full_name(project.settings.features.extractor(modality), extractor)
-    return _Work(modality, extractor, name, [], 0)
-
-
-def _mend(project: Project, progress: Progress) -> None:
-    """Forget shards that are gone, damaged or unused, and delete files that no row knows."""
+def _drop_bad_shards(project: Project, progress: Progress) -> None:
+    """Forget shards that are missing, damaged or unused, and delete files without a row."""
     store = FeatureStore(project.features)
     with reading(project.engine) as session:
         rows = features.shards(session)
@@ -112,11 +113,11 @@ def _mend(project: Project, progress: Progress) -> None:
         features.forget_unused_shards(session)
         known = {row.path for row in features.shards(session)}
     for row in damaged:
-        progress.say(f"feature shard {row.path} is missing or damaged; it is made again")
+        progress.say(f"feature shard {row.path} is missing or damaged; it is extracted again")
     store.sweep(known)
 
 
-def _fill(project: Project, work: _Work, inputs: Sequence[SampleInput]) -> None:
+def _find_todo(project: Project, work: _Work, inputs: Sequence[SampleInput]) -> None:
     with reading(project.engine) as session:
         known = features.input_hashes(session, work.name)
     hashed = [(sample, _input_hash(sample, work.modality)) for sample in inputs]
@@ -134,7 +135,7 @@ def _input_hash(sample: SampleInput, modality: Modality) -> str:
 
 
 def _run(project: Project, work: _Work, progress: Progress) -> None:
-    """Shard by shard: what a kill can cost is the work on one of them."""
+    """Extract shard by shard, so that a killed run loses at most the work on one."""
     _fetch(project, work, progress)
     if not work.todo:
         return
@@ -155,7 +156,7 @@ def _run(project: Project, work: _Work, progress: Progress) -> None:
 
 
 def _fetch(project: Project, work: _Work, progress: Progress) -> None:
-    """Leave out the samples whose file cannot be had."""
+    """Fetch the clips, and leave out the samples whose clip cannot be fetched."""
     if work.modality is Modality.TEXT or not work.todo:
         return
     lost = fetch_samples(project, [sample.sample_id for sample, _ in work.todo], [work.modality], progress)
@@ -172,7 +173,7 @@ def _store(
     items: Sequence[tuple[str, NDArray[np.float32]]],
     digests: Mapping[str, str],
 ) -> None:
-    """The file first, then its rows: a kill between them leaves an orphan that the next run sweeps."""
+    """Write the file before its rows: a kill in between leaves an orphan, which the next run deletes."""
     shard = FeatureStore(project.features).write(work.modality, work.name, items)
     with writing(project.engine) as session:
         features.add_shard(
@@ -189,25 +190,21 @@ def _store(
 def _extract_all(
     project: Project, extractor: FeatureExtractor, samples: Sequence[SampleInput]
 ) -> Iterator[tuple[str, NDArray[np.float32] | str]]:
-    """(sample id, features or why there are none), in the order given.
+    """(sample id, features or the reason why there are none), in the given order.
 
-    Threads suffice: decoding, OpenCV, numpy and torch leave the interpreter while they compute.
+    Threads suffice, because decoding, OpenCV, numpy and torch release the interpreter lock.
     """
 
     def one(sample: SampleInput) -> NDArray[np.float32] | str:
         media = project.sample_media(sample.sample_id)
         try:
-            found = extractor.extract(SampleSource(sample.sample_id, media, sample.transcript))
+            frames = extractor.extract(SampleSource(sample.sample_id, media, sample.transcript))
         except AnnotateError as error:
             return str(error)
-        return found if np.isfinite(found).all() else "the extractor gave a number that is not finite"
+        return frames if np.isfinite(frames).all() else "the extractor gave a number that is not finite"
 
-    # The first one alone: packages are imported when first used, and OpenCV's import is not safe in threads.
+    # The first one without threads: it imports packages, and the import of OpenCV is not thread-safe.
     yield samples[0].sample_id, one(samples[0])
     with ThreadPoolExecutor(_THREADS) as pool:
         for sample, result in zip(samples[1:], pool.map(one, samples[1:]), strict=True):
             yield sample.sample_id, result
-
-
-def _report(work: _Work) -> ModalityReport:
-    return ModalityReport(work.name, work.done, work.unchanged, len(work.failures))

@@ -1,4 +1,4 @@
-"""Import a corpus of others: its samples, splits, labels and features, without clips."""
+"""Import a corpus made elsewhere: its samples, splits, labels and features, without clips."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ def import_table(  # noqa: PLR0913 - one per option
     """Import a CSV, Parquet or ``.npz`` table with features of ``.npz`` files. Safe to run again.
 
     `flags` are fields of `TableMap`, and override the TOML file `mapping`. `into` names a corpus that was
-    imported before: then only answers about its samples are read. `regroup` assigns the splits anew.
+    imported before: then only answers about its samples are read. `regroup` assigns new splits.
     `memory_gb` (1e9 bytes) is the memory that the table and the arrays may take each.
 
     Raises `UsageError` for contradictory options, `CorpusError` for content that cannot be used,
@@ -140,7 +140,7 @@ def _store(
                 imports.put_shards(session, written.shards)
             bar.advance(len(plan.samples), "answers")
             about = {"file": corpus.file, "sha256": corpus.sha256}
-            # Answers of a table about a corpus of its own name are not those of the corpus itself.
+            # A table with the name of the corpus must not replace the answers of the corpus itself.
             name = f"{source}#" if source == into else source
             answers = imports.put_answers(
                 session,
@@ -180,7 +180,7 @@ def _require_settings(project: Project, corpus: Corpus) -> None:
 
 
 def _unused_text(project: Project, corpus: Corpus, into: str | None) -> list[str]:
-    """A warning when the corpus has text, and no features are made of it."""
+    """A warning when the corpus has text of which no features are extracted."""
     imported = project.settings.features.text == IMPORTED
     if into is not None or not imported or Modality.TEXT in corpus.features:
         return []

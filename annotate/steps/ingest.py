@@ -1,4 +1,4 @@
-"""Cut videos into samples: find files, hash what changed, hand it to workers, commit the results."""
+"""Cut videos into samples: find files, hash changed ones, let workers cut them, commit the results."""
 
 import time
 from collections import Counter
@@ -9,11 +9,10 @@ from pathlib import Path
 
 from annotate.corpus.paths import storable
 from annotate.corpus.rules import Rules
-from annotate.corpus.splits import some
 from annotate.errors import AnnotateError, NothingToDo
+from annotate.ingest import outlook
 from annotate.ingest.files import MEDIA_SUFFIXES, SearchResult, find_files
 from annotate.ingest.notes import counted_notes
-from annotate.ingest.outlook import CutCounts, missing_transcripts, summary, ways_out
 from annotate.ingest.path_patterns import PatternOption
 from annotate.ingest.run import LOCK_SECONDS, Run
 from annotate.ingest.scratch import marked, sweep
@@ -22,7 +21,6 @@ from annotate.ingest.transcripts import attach_transcripts, find_given
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.registry import EXECUTORS, SEGMENTERS, TRANSCRIBERS
-from annotate.steps.recheck import still_asked
 from annotate.types import Split, VideoStatus
 from annotate.wording import counted, either
 from db import outbox, stats, videos
@@ -34,43 +32,43 @@ NOTES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of the files that were named."""
+    """The outcome for the named files."""
 
     files: int
     new: int
     """Videos cut in this run."""
     unchanged: int
-    """Files that were not opened, because their stat is known."""
+    """Files that were not opened, because size, mtime and inode are known."""
     rejected: int
     failed: int
     removed: int
-    """Named videos that `annotate remove` took out; they stay out."""
+    """Named videos that `annotate remove` has removed; they stay removed."""
     samples: int
-    """Samples of the named videos that take part."""
+    """Samples of the named videos that are in use."""
     cut: int
-    """All samples of the named videos, including those that rules reject."""
+    """All samples of the named videos, rejected ones included."""
     rejected_samples: Mapping[str, int]
-    """Samples of the whole project that rules reject, by check; one may have broken several rules."""
+    """Rejected samples of the whole project, by check; one sample may fail several checks."""
     summary: str
-    """How many samples of the videos that were named were cut and rejected, and by which rules."""
+    """How many samples of the named videos were cut and rejected, and by which checks."""
     ways_out: list[str]
-    """What can be done about samples that were rejected, or have no transcript."""
+    """Remedies for samples that were rejected or have no transcript."""
     hours: float
-    """Length of the samples of the videos that were named."""
+    """Length of the samples of the named videos."""
     hours_of_video: float
-    """Length of those videos, as far as they could be read."""
+    """Length of the named videos, as far as they could be read."""
     times_real_time: float | None
     """Seconds of footage cut per second of cutting; None when nothing was cut in this run."""
     splits: Mapping[Split, int]
     """Samples of the whole project per split."""
     moved: int
-    """Samples that are in another split than before: nobody was asked about their groups yet."""
+    """Samples that moved to another split; only groups that nobody was asked about are moved."""
     reasons: Mapping[str, int]
-    """Why files have no samples, counted."""
+    """Number of files without samples, by reason."""
     problems: list[dict[str, str]]
-    """One line per file without samples, or folder that could not be read."""
+    """One row per file without samples, or folder that could not be read."""
     notes: Mapping[str, int]
-    """Notes about videos that have samples, counted."""
+    """Number of videos with samples, by note."""
     warnings: list[str]
     seconds: float
     next: str
@@ -94,7 +92,7 @@ def ingest(
 
     Raises `UsageError` for paths, tables or patterns that cannot be used, `UnknownName` for a plug-in that
     does not exist, `ConfigError` for a rule that does not fit its check, `ProjectBusy` while another command
-    writes, `NothingToDo` when no video lies there, and `AnnotateError` when no sample takes part in the end,
+    writes, `NothingToDo` when no video lies there, and `AnnotateError` when no sample is in use in the end,
     or clips cannot be stored.
     """
     started = time.monotonic()
@@ -111,7 +109,7 @@ def ingest(
     transcribe = project.settings.transcribe
     transcriber = TRANSCRIBERS.get(transcribe.engine)
     if transcribe.model:
-        # Raises what would stop every video, such as a missing package or model.
+        # Raises errors that would stop every video, such as a missing package or model.
         transcriber(model=transcribe.model, language=transcribe.language, device=transcribe.device)
     options = project.settings.cut_plan().transcripts
     given = find_given(transcripts, options)
@@ -122,7 +120,7 @@ def ingest(
         attach_transcripts(result, given, transcribe.language, options)
         run = Run(project, sources, result, progress)
         run.find_changed()
-        for line in missing_transcripts(project.settings, [file for file, _ in run.changed]):
+        for line in outlook.missing_transcripts(project.settings, [file for file, _ in run.changed]):
             progress.say(line)
         if run.changed:
             project.clips.check()
@@ -151,14 +149,6 @@ def _search(project: Project, paths: Sequence[Path | str], progress: Progress) -
     raise NothingToDo(
         f"no video in {', '.join(storable(str(path)) for path in paths)}",
         hint=f"looked for names that end in {' '.join(sorted(MEDIA_SUFFIXES))}",
-    )
-
-
-def _still_removed(paths: Sequence[str]) -> str:
-    count = len(paths)
-    return (
-        f"{counted(count, 'video')} {either(count, 'was', 'were')} removed by hand and "
-        f"{either(count, 'stays', 'stay')} out (annotate remove --undo VIDEO): {some(sorted(paths))}"
     )
 
 
@@ -191,7 +181,7 @@ def _nothing_cut(report: IngestReport) -> AnnotateError:
 
 
 def _report(run: Run, seconds: float) -> IngestReport:
-    """What became of every file that was found, read from the database."""
+    """The report, read from the database."""
     states: dict[str, VideoStatus] = {}
     removed: dict[str, str] = {}
     problems = list(run.problems)
@@ -213,16 +203,16 @@ def _report(run: Run, seconds: float) -> IngestReport:
         footage = videos.footage_seconds(session, sorted(states))
         splits = videos.samples_per_split(session)
         rejected = dict(stats.rejected(session))
-        cut = CutCounts(
+        cut = outlook.CutCounts(
             samples=totals.cut,
             rejected=totals.cut - totals.samples,
             by_check=dict(stats.rejected_of(session, sorted(states))),
             without_transcript=totals.without_transcript,
         )
-        run.files.warnings += still_asked(outbox.open_of_rejected(session))
+        run.files.warnings += outlook.still_asked(outbox.open_of_rejected(session))
     counts = Counter(states.values())
     if removed:
-        run.files.warnings.append(_still_removed(list(removed.values())))
+        run.files.warnings.append(outlook.still_removed(sorted(removed.values())))
     if len(problems) > PROBLEMS_SHOWN:
         run.files.warnings.append(f"{len(problems)} problems, and {PROBLEMS_SHOWN} of them are listed")
     if counts[VideoStatus.FAILED]:
@@ -237,8 +227,8 @@ def _report(run: Run, seconds: float) -> IngestReport:
         samples=totals.samples,
         rejected_samples=rejected,
         cut=totals.cut,
-        summary=summary(cut, run.project.settings),
-        ways_out=ways_out(cut, run.project.settings),
+        summary=outlook.summary(cut, run.project.settings),
+        ways_out=outlook.ways_out(cut, run.project.settings),
         hours=totals.seconds / 3600,
         hours_of_video=footage / 3600,
         times_real_time=run.times_real_time,

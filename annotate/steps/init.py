@@ -20,7 +20,7 @@ PRESETS = Path(__file__).parent.parent / "presets"
 
 @dataclass(frozen=True, slots=True)
 class InitReport:
-    """Where the project lies and what it judges."""
+    """The new project and its tasks."""
 
     project: Path
     preset: str
@@ -30,19 +30,19 @@ class InitReport:
 
 
 def presets() -> list[str]:
-    """The names that `annotate init --preset` takes."""
+    """The names of the presets."""
     return sorted(p.stem for p in PRESETS.glob("*.toml") if not p.stem.startswith("_"))
 
 
 def init(folder: Path, *, preset: str, name: str | None = None, database: str | None = None) -> InitReport:
-    """Make `folder` a project that judges what `preset` says.
+    """Make `folder` a project with the dimensions of `preset`.
 
-    Raises `UnknownName` for another preset, `UsageError` when `folder` is a project already.
+    Raises `UnknownName` for an unknown preset, `UsageError` when `folder` is a project already.
     """
     content = _content(preset, name or folder.resolve().name, database or "sqlite:///annotate.db")
     if database and has_password(database):
         raise UsageError(
-            "the database URL holds a password, and annotate.toml is no place for one",
+            "the database URL holds a password, and annotate.toml must not hold one",
             hint="leave it out and use ~/.pgpass, PGPASSWORD, or ANNOTATE_DATABASE__URL",
         )
     settings = config.parse(tomllib.loads(content), where=config.FILE_NAME)
@@ -65,7 +65,7 @@ def init(folder: Path, *, preset: str, name: str | None = None, database: str | 
 
 
 def _new_file(folder: Path, access: Access) -> Path:
-    """Where the settings go, in a folder that exists now and is no project yet.
+    """Path of the settings file, in a folder that exists now and is not a project yet.
 
     A folder that was not there or is empty gets the permissions of `access`; one with other files keeps its
     own, because others may use those.
@@ -74,7 +74,7 @@ def _new_file(folder: Path, access: Access) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         make_folder(folder, access.folder_mode)
         if not any(folder.iterdir()):
-            with suppress(OSError):  # not ours, or on a file system without permissions
+            with suppress(OSError):  # owned by another user, or on a file system without permissions
                 folder.chmod(access.folder_mode)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"{folder} is a file", hint="name a folder") from error

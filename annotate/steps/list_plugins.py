@@ -1,4 +1,4 @@
-"""Say what can be plugged in, and what each plug-in does."""
+"""List the plug-ins with their descriptions."""
 
 from annotate.registry import ALL
 
@@ -6,7 +6,7 @@ Descriptions = dict[str, dict[str, str]]
 
 
 def list_plugins() -> dict[str, Descriptions]:
-    """By kind, by name: ``{"description": ...}``, the first line of the plug-in's own, with its source."""
+    """By kind and name: ``{"description": ...}``, the first line of the docstring, with its source."""
     return {
         registry.kind: {name: {"description": text} for name, text in registry.descriptions().items()}
         for registry in ALL

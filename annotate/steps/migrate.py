@@ -28,7 +28,10 @@ def migrate(project: Project) -> MigrateReport:
     with project.writing():
         before = require_not_newer(engine)
         if before == head():
-            raise NothingToDo(f"the database is at {before}, which is what this version needs")
+            raise NothingToDo(
+                f"the database has schema {before} already, the one that this version needs",
+                hint="annotate status",
+            )
         backup = back_up(engine, file_mode) if before else ""
         upgrade(engine)
     engine.dispose()

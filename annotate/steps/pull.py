@@ -1,6 +1,5 @@
-"""Pull what raters answered in Label Studio, make labels of it, and send the questions that waited for it."""
+"""Pull answers from Label Studio, aggregate them into labels, and push the questions that waited for them."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from annotate.corpus.gaps import gap_warnings
@@ -13,7 +12,6 @@ from annotate.labelling.push import PushReport, push_outbox
 from annotate.labelling.transcripts_shown import judged_otherwise
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
-from annotate.types import Modality
 from annotate.wording import counted, either
 from db import labels, outbox, reask
 from db.annotations import DELETED, Change
@@ -22,44 +20,44 @@ from db.engine import reading
 
 @dataclass(frozen=True, slots=True)
 class PassReport:
-    """What was new in one pass; each of a rater's forms counts once, however many dimensions it asks."""
+    """Changes in one pass; a rater's form counts once, however many dimensions it covers."""
 
     answers: int = 0
     edits: int = 0
     skips: int = 0
     deletions: int = 0
     returns: int = 0
-    """Answers that had been deleted and are there again."""
+    """Answers that had been deleted and were restored."""
     others_edits: int = 0
     """Answers that somebody other than their rater changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullReport:
-    """What was pulled, and what followed from it."""
+    """What was pulled, and what changed because of it."""
 
     passes: dict[str, PassReport]
     closed: int
-    """Questions that every rater asked for has answered or skipped now."""
+    """Questions that the required number of raters has answered or skipped."""
     withdrawn: int
-    """Questions deleted in Label Studio, whose samples can be asked again, or no longer wanted."""
+    """Questions that were deleted in Label Studio, whose samples can be asked again, or that are obsolete."""
     released: int
-    """Multimodal questions that waited for this."""
+    """Multimodal questions whose earlier passes are closed now."""
     pushed: int
     labels: dict[str, int]
-    """By task, all there are now."""
+    """By task, all labels of the project."""
     asked_again: int = 0
-    """Open questions that showed an earlier transcript of their sample: withdrawn, and sent anew."""
+    """Open questions with an outdated transcript, which were withdrawn and sent again."""
     judged_on_other_text: int = 0
     """Finished questions whose raters saw another transcript than their sample has now."""
     adopted: int = 0
-    """Questions that stood in Label Studio and not in the database."""
+    """Questions that were in Label Studio and not in the database."""
     kept: int = 0
-    """Answers that Label Studio lost and that count for good now."""
+    """Answers that Label Studio lost and that count permanently now."""
     missing: int = 0
-    """Answers that were pulled, are gone, and were not marked deleted: perhaps nobody deleted them."""
+    """Answers that are gone from Label Studio and not marked deleted: perhaps nobody deleted them."""
     missing_answers: list[MissingAnswer] = field(default_factory=list)
-    """The newest of these."""
+    """The newest missing answers."""
     problems: list[str] = field(default_factory=list)
     next: str = ""
 
@@ -74,7 +72,7 @@ def pull(
     many are gone at once, or the server seems to have been restored from a backup, that needs
     `accept_deletions`; `keep_missing` lets them count for good instead. Multimodal questions whose earlier
     passes are closed now are pushed. Raises `NothingToDo` when nothing was ever asked, `LabelStudioError`,
-    and `ProjectBusy`; what was stored until then stays, and the next pull goes on from there.
+    and `ProjectBusy`; what was stored by then stays, and the next pull continues from there.
     """
     if accept_deletions and keep_missing:
         raise UsageError("missing answers are either deleted or kept", hint="give one of the two options")
@@ -100,7 +98,17 @@ def _report(project: Project, tally: Tally, advanced: Advanced, pushed: PushRepo
         for why in tally.doubts
     ]
     return PullReport(
-        passes={m.value: _pass_report(m, tally.changes) for m in asked_passes(project)},
+        passes={
+            m.value: PassReport(
+                answers=tally.changes[m, Change.ANSWER],
+                edits=tally.changes[m, Change.EDIT],
+                skips=tally.changes[m, Change.SKIP],
+                deletions=tally.changes[m, DELETED],
+                returns=tally.changes[m, Change.RETURN],
+                others_edits=tally.changes[m, Change.OTHERS_EDIT] + tally.changes[m, Change.OTHERS_ANSWER],
+            )
+            for m in asked_passes(project)
+        },
         closed=advanced.closed,
         withdrawn=tally.withdrawn + advanced.withdrawn,
         released=advanced.released,
@@ -114,17 +122,6 @@ def _report(project: Project, tally: Tally, advanced: Advanced, pushed: PushRepo
         missing_answers=tally.missing[:LISTED],
         problems=[*tally.problems, *doubts, *pushed.problems, *judged_otherwise(judged), *gaps],
         next=_next(tally, waiting),
-    )
-
-
-def _pass_report(modality: Modality, changes: Counter[tuple[Modality, str]]) -> PassReport:
-    return PassReport(
-        answers=changes[modality, Change.ANSWER],
-        edits=changes[modality, Change.EDIT],
-        skips=changes[modality, Change.SKIP],
-        deletions=changes[modality, DELETED],
-        returns=changes[modality, Change.RETURN],
-        others_edits=changes[modality, Change.OTHERS_EDIT] + changes[modality, Change.OTHERS_ANSWER],
     )
 
 

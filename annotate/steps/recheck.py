@@ -1,38 +1,38 @@
-"""Judge every sample again by the rules of the settings, from what the database holds."""
+"""Apply the rules of the settings to every sample again, from the stored measurements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from annotate.ingest.outlook import still_asked
 from annotate.ingest.run import LOCK_SECONDS
 from annotate.ingest.settle import settle
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps._next import next_command
 from annotate.types import Split
-from annotate.wording import counted, either
 from db import outbox, stats, videos
 from db.engine import reading, writing
 
 
 @dataclass(frozen=True, slots=True)
 class RecheckReport:
-    """What the rules made of the samples."""
+    """The outcome of applying the rules."""
 
     samples: int
-    """That take part now."""
+    """Samples in use now."""
     before: int
-    """That took part before."""
+    """Samples in use before."""
     splits: Mapping[Split, int]
     moved: int
     """Samples that are in another split than before."""
     rejected: Mapping[str, int]
-    """Samples that rules keep out, by check; one may have broken several."""
+    """Rejected samples, by check; one sample may fail several checks."""
     warnings: list[str]
     next: str
 
 
 def recheck(project: Project, *, progress: Progress = SILENT) -> RecheckReport:
-    """Apply changed rules without reading a video; what comes back gets its split.
+    """Apply changed rules without reading videos; samples that are accepted now get a split.
 
     Raises `UnknownName` or `ConfigError` for a rule that cannot be used, `ProjectBusy` while another command
     writes.
@@ -52,16 +52,3 @@ def recheck(project: Project, *, progress: Progress = SILENT) -> RecheckReport:
             warnings=[*settled.warnings, *still_asked(outbox.open_of_rejected(session))],
             next=next_command(project),
         )
-
-
-def still_asked(questions: int) -> list[str]:
-    """A warning when raters can still answer about samples that take no part."""
-    if not questions:
-        return []
-    return [
-        f"{counted(questions, 'question')} about rejected samples "
-        f"{either(questions, 'is', 'are')} open in Label "
-        f"Studio, and {either(questions, 'stays', 'stay')} there: what people answer is stored, "
-        "and counts when "
-        "the rules let those samples in again"
-    ]

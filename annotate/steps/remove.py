@@ -27,15 +27,15 @@ class RemoveReport:
     unchanged: list[str]
     """Videos that were removed already, or that were not removed and so cannot be restored."""
     samples: int
-    """Of the removed or restored videos, rejected samples included."""
+    """Samples of the removed or restored videos, including rejected ones."""
     labels: int
-    """Of these samples: out of use after a removal, but kept."""
+    """Labels of these samples: kept, but out of use after a removal."""
     answers: int
-    """Of raters about these samples, kept on record."""
+    """Answers about these samples, which are kept."""
     withdrawn: int
     """Questions about these samples that nobody has to answer any more."""
     splits: Mapping[Split, int]
-    """Samples of the whole project that take part, per split."""
+    """Samples of the whole project that are in use, per split."""
     warnings: list[str]
     dry_run: bool
     next: str
@@ -59,12 +59,18 @@ def remove(
     changed; `NothingToDo` when no video would change; `ProjectBusy` while another command writes.
     """
     with reading(project.engine) as session:
-        found = [_readable(session, name) for name in names]
-        named = list({one.sha256: one for one in found}.values())
+        readable = [_readable(session, name) for name in names]
+        named = list({one.sha256: one for one in readable}.values())
         out = removal.removed(session, [one.sha256 for one in named])
         chosen = [one for one in named if (one.sha256 in out) is undo]
         if not chosen:
-            raise _nothing_to_do(named, undo)
+            listed = ", ".join(one.path for one in named)
+            if undo:
+                hint = "annotate status counts the videos that are removed"
+                raise NothingToDo(f"not removed: {listed}", hint=hint)
+            raise NothingToDo(
+                f"removed already: {listed}", hint="annotate remove --undo VIDEO restores a video"
+            )
         held = removal.holding(session, [one.sha256 for one in chosen])
         unanswered = 0 if undo else withdrawals.count_unanswered(session, [one.sha256 for one in chosen])
     warnings: list[str] = []
@@ -93,20 +99,13 @@ def remove(
 
 
 def _readable(session: Session, name: str) -> FoundVideo:
-    found = one_video(session, name)
-    if not found.sha256:
+    video = one_video(session, name)
+    if not video.sha256:
         raise AnnotateError(
-            f"{found.path} could not be read and has no samples, so there is nothing to remove or restore",
+            f"{video.path} could not be read and has no samples, so there is nothing to remove or restore",
             hint=f"annotate explain {name}",
         )
-    return found
-
-
-def _nothing_to_do(named: Sequence[FoundVideo], undo: bool) -> NothingToDo:
-    paths = ", ".join(one.path for one in named)
-    if undo:
-        return NothingToDo(f"not removed: {paths}", hint="annotate status counts the videos that are removed")
-    return NothingToDo(f"removed already: {paths}", hint="annotate remove --undo VIDEO restores a video")
+    return video
 
 
 def _remove(project: Project, sha256s: Sequence[str]) -> list[str]:

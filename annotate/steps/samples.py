@@ -1,10 +1,11 @@
-"""List samples, show one, and correct them by hand: text, speaker, ends, and what the checks say of them."""
+"""List samples and correct them: transcript, speaker, times, and whether they are accepted or rejected."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from annotate.corpus.lookup import one_sample, one_video
+from annotate.corpus.no_samples import no_match
 from annotate.corrections.apply import CorrectionReport, correct
 from annotate.corrections.edits import CorrectionPlan, Decision, Edit
 from annotate.corrections.plan import add_edit, add_merge, add_split
@@ -27,7 +28,7 @@ class SamplesReport:
 
     samples: Sequence[Mapping[str, Any]]
     total: int
-    """That fit, those that are not listed included."""
+    """Number of matching samples, including those beyond the limit."""
     notes: list[str]
 
 
@@ -40,17 +41,18 @@ def list_samples(
     corrected: bool = False,
     limit: int = 0,
 ) -> SamplesReport:
-    """Samples in the order of video and time, retired ones only where `status` asks for them.
+    """List samples in the order of video and time; retired ones only where `status` asks for them.
 
-    `limit` 0 lists all. Raises `UnknownName` or `UsageError` for a video or a state that cannot be.
+    `limit` 0 lists all. Raises `UnknownName` or `UsageError` for an unknown video or status, `NothingToDo`
+    when no sample matches.
     """
     with reading(project.engine) as session:
         which = sample_filter(session, video=video, status=status, check=check, corrected=corrected)
         total = samples.count_listed(session, which)
         shown = samples.listed(session, which, limit)
+        if not shown:
+            raise no_match(session)
         reasons = samples.failures(session, [one.id for one in shown])
-    if not shown:
-        raise NothingToDo("no sample fits", hint="annotate samples list, without options, lists all")
     more = total - len(shown)
     return SamplesReport(
         samples=[
@@ -60,7 +62,9 @@ def list_samples(
                 "start": round(one.start_us / 1e6, 3),
                 "end": round(one.end_us / 1e6, 3),
                 "speaker": one.speaker,
-                "transcript": _short(one.transcript),
+                "transcript": one.transcript
+                if len(one.transcript) <= TEXT_SHOWN
+                else f"{one.transcript[: TEXT_SHOWN - 1]}…",
                 "status": one.status,
                 "split": one.split,
                 "corrected": one.by_hand,
@@ -81,21 +85,12 @@ def sample_filter(
     check: str | None = None,
     corrected: bool = False,
 ) -> samples.Filter:
-    """Samples that take part or are rejected, or those in one state; see `list_samples`."""
+    """Samples in use or rejected, or those with one status; see `list_samples`."""
     sha256 = one_video(session, video).sha256 if video is not None else None
-    return samples.Filter(sha256, _statuses(status), corrected, check)
-
-
-def _statuses(status: str | None) -> list[str]:
-    if status is None:
-        return [SampleStatus.OK, SampleStatus.REJECTED]
-    if status not in list(SampleStatus):
+    if status is not None and status not in list(SampleStatus):
         raise UsageError(f"no sample has the status {status!r}", hint=f"one of {', '.join(SampleStatus)}")
-    return [status]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= TEXT_SHOWN else f"{text[: TEXT_SHOWN - 1]}…"
+    statuses = [SampleStatus.OK, SampleStatus.REJECTED] if status is None else [status]
+    return samples.Filter(sha256, statuses, corrected, check)
 
 
 def edit(  # noqa: PLR0913 - one for each option
@@ -111,15 +106,13 @@ def edit(  # noqa: PLR0913 - one for each option
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> CorrectionReport:
-    """Change the transcript, the speaker or the ends (seconds from the start of the video) of a sample.
+    """Change the transcript, the speaker or the times (seconds from the start of the video) of a sample.
 
-    Other ends make a new sample, which names the old one as its predecessor. Raises what `correct` does, and
-    `UsageError` when nothing is to be changed.
+    Other times make a new sample, which names the old one as its predecessor. Raises what `correct` does, and
+    `UsageError` when no change is named.
     """
     if (transcript, speaker, start, end) == (None, None, None, None):
-        raise UsageError(
-            "nothing is to be changed", hint="name one of --transcript, --speaker, --start and --end"
-        )
+        raise UsageError("no change is named", hint="name one of --transcript, --speaker, --start and --end")
 
     def plan(session: Session) -> CorrectionPlan:
         made = CorrectionPlan()
@@ -129,7 +122,7 @@ def edit(  # noqa: PLR0913 - one for each option
         ))  # fmt: skip
         return made
 
-    return _done(make_corrections(project, plan, by=by, dry_run=dry_run, progress=progress))
+    return _require_changes(make_corrections(project, plan, by=by, dry_run=dry_run, progress=progress))
 
 
 def make_corrections(
@@ -154,10 +147,12 @@ def _microseconds(time: float | None) -> int | None:
     return None if time is None else round(time * 1e6)
 
 
-def _done(report: CorrectionReport) -> CorrectionReport:
-    """Raises `NothingToDo` when everything is so already."""
+def _require_changes(report: CorrectionReport) -> CorrectionReport:
+    """Raise `NothingToDo` when the report names no change."""
     if not report.changes:
-        raise NothingToDo("nothing changes: the sample is so already", hint="annotate samples show SAMPLE")
+        raise NothingToDo(
+            "nothing changes: the sample has these values already", hint="annotate samples show SAMPLE"
+        )
     return report
 
 
@@ -172,10 +167,10 @@ def split(
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> CorrectionReport:
-    """Make several samples of one, divided at these times (seconds from the start of the video).
+    """Split a sample at these times (seconds from the start of the video).
 
-    Each part gets the words that lie in it where their times are known, else `transcripts` have to be given,
-    one for each part. Raises what `correct` does.
+    Each part gets the words within it where word times are known; otherwise `transcripts` has to hold one
+    transcript per part. Raises what `correct` does.
     """
 
     def plan(session: Session) -> CorrectionPlan:
@@ -198,7 +193,7 @@ def merge(
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> CorrectionReport:
-    """Make one sample of several of one video that follow each other. Raises what `correct` does."""
+    """Merge consecutive samples of one video into one. Raises what `correct` does."""
 
     def plan(session: Session) -> CorrectionPlan:
         made = CorrectionPlan()
@@ -219,7 +214,7 @@ def decide(
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> CorrectionReport:
-    """Accept or reject samples whatever their checks say, or let the checks decide again with `undo`.
+    """Accept or reject samples regardless of their checks, or let the checks decide again with `undo`.
 
     Raises `UsageError` without a reason, and what `correct` does.
     """
@@ -233,4 +228,4 @@ def decide(
             add_edit(session, made, Edit(name, decision=decision, reason=reason))
         return made
 
-    return _done(make_corrections(project, plan, by=by, dry_run=dry_run, progress=progress))
+    return _require_changes(make_corrections(project, plan, by=by, dry_run=dry_run, progress=progress))

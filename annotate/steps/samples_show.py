@@ -1,4 +1,4 @@
-"""Show everything that is known of one sample: content, checks, questions, labels and corrections."""
+"""Show everything about one sample: content, checks, questions, labels and corrections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from annotate.corpus.lookup import one_sample
 from annotate.corrections.plan import speaker_of
 from annotate.project import Project
 from db import corrections, explain, models, samples
-from db.engine import Session, reading
+from db.engine import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class SampleReport:
     transcript: str
     transcript_origin: str
     transcript_as_written: str
-    """Before it was normalised; empty where that is the same."""
+    """Before normalisation; empty where normalisation changed nothing."""
     speaker: str
     speaker_origin: str
     status: str
@@ -37,21 +37,21 @@ class SampleReport:
     successors: Sequence[str]
     """Samples that replaced it."""
     clip: str
-    """Path of picture and sound; empty where there is none."""
+    """Path of the clip with picture and sound; empty where there is none."""
     checks: Mapping[str, float | str | None]
-    """What was measured."""
+    """The measured value per check."""
     questions: Sequence[Mapping[str, Any]]
-    """What was asked. `dimensions` is empty where all of the project's were asked, `judged_text` where raters
-    saw the present text."""
+    """Questions about the sample. `dimensions` is empty for a question about all dimensions of the project,
+    `judged_text` where raters saw the present transcript."""
     labels: Mapping[str, float | str | None]
     corrections: Sequence[Mapping[str, Any]]
     """Oldest first, those of its predecessors included."""
 
 
 def show_sample(project: Project, name: str) -> SampleReport:
-    """Everything about the sample of that id, or beginning of an id.
+    """Everything about the sample whose id is or begins with `name`.
 
-    Raises `UnknownName` for none, `UsageError` for several.
+    Raises `UnknownName` when no sample matches, `UsageError` when several do.
     """
     with reading(project.engine) as session:
         row = session.get_one(models.Sample, one_sample(session, name))
@@ -80,8 +80,14 @@ def show_sample(project: Project, name: str) -> SampleReport:
                 label.task_id: label.category if label.number is None else label.number
                 for label in samples.labels(session, row.id)
             },
-            corrections=_corrections(session, [row.id, *map(str, row.predecessors)]),
-        )
+            corrections=[
+                {
+                    "at": entry.at, "author": entry.author, "sample": entry.sample_id, "field": entry.field,
+                    "old": _shown(entry.old), "new": _shown(entry.new), "reason": entry.reason,
+                }
+                for entry in corrections.history(session, [row.id, *map(str, row.predecessors)])
+            ],
+        )  # fmt: skip
 
 
 def _question(item: models.Question, transcript: str) -> dict[str, Any]:
@@ -93,16 +99,6 @@ def _question(item: models.Question, transcript: str) -> dict[str, Any]:
     }
     other = item.transcript is not None and item.transcript != transcript
     return {**shown, "judged_text": item.transcript if other else ""}
-
-
-def _corrections(session: Session, sample_ids: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "at": entry.at, "author": entry.author, "sample": entry.sample_id, "field": entry.field,
-            "old": _shown(entry.old), "new": _shown(entry.new), "reason": entry.reason,
-        }
-        for entry in corrections.history(session, sample_ids)
-    ]  # fmt: skip
 
 
 def _shown(values: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from annotate.corpus.no_samples import no_match
 from annotate.corrections.apply import CorrectionReport
 from annotate.corrections.edits import (
     CorrectionPlan,
@@ -30,7 +31,7 @@ from annotate.corrections.table import (
     state_of,
     write_table,
 )
-from annotate.errors import AnnotateError, NothingToDo
+from annotate.errors import AnnotateError
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.steps.samples import make_corrections, sample_filter
@@ -44,7 +45,7 @@ DECISIONS = {
     "ok": SampleStatus.OK, "accept": SampleStatus.OK, "accepted": SampleStatus.OK,
     "rejected": SampleStatus.REJECTED, "reject": SampleStatus.REJECTED,
 }  # fmt: skip
-"""What may stand in the column `status`."""
+"""The values that the column `status` may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +62,15 @@ def export_table(
 ) -> TableReport:
     """Write the samples, or those of one video or state, to the new CSV file `path`.
 
-    Raises `UsageError` when it exists or cannot be written, `NothingToDo` when no sample fits.
+    Raises `UsageError` when it exists or cannot be written, `NothingToDo` when no sample matches.
     """
     with reading(project.engine) as session:
-        found = samples.listed(session, sample_filter(session, video=video, status=status))
-        reasons = samples.failures(session, [one.id for one in found])
-    if not found:
-        raise NothingToDo("no sample fits, so no table was written", hint="annotate samples list")
+        listed = samples.listed(session, sample_filter(session, video=video, status=status))
+        if not listed:
+            raise no_match(session)
+        reasons = samples.failures(session, [one.id for one in listed])
     rows = []
-    for one in found:
+    for one in listed:
         values = _values(one)
         context = {"sample": one.id, "video": one.video_name, "checks": reasons.get(one.id, "")}
         rows.append({**values, **context, "state": state_of(values)})
@@ -78,7 +79,7 @@ def export_table(
 
 
 def _values(one: Listed) -> dict[str, str]:
-    """What can be edited of a sample, as a table has it."""
+    """The editable cells of a sample."""
     return {
         "start": seconds(one.start_us), "end": seconds(one.end_us), "speaker": one.speaker,
         "transcript": one.transcript, "status": one.status,
@@ -95,9 +96,9 @@ def apply_table(
 ) -> CorrectionReport:
     """Make the corrections of a table that `export_table` wrote and somebody edited, all of them or none.
 
-    Rows that say what is so already change nothing, so a table may be applied again. Raises `UsageError`
-    for a file that is no such table, `AnnotateError` that names every row which cannot be applied, and what
-    `correct` raises.
+    Rows without a change have no effect, so a table may be applied again. Raises `UsageError`
+    for a file that is not such a table, `AnnotateError` that names every row which cannot be applied, and
+    what `correct` raises.
     """
     rows, warnings = read_table(path)
     report = make_corrections(
@@ -131,17 +132,13 @@ def _plan(session: Session, path: Path, rows: list[Row]) -> CorrectionPlan:
             named = [line for sample_id, line in lines.items() if sample_id in str(fault)]
             faults[min(named, default=1)] = str(fault)
     if faults:
-        raise _faulty(path, faults)
+        listed = "\n".join(f"  line {line}: {fault}" for line, fault in sorted(faults.items()))
+        cannot = f"{counted(len(faults), 'row')} of {path} cannot be applied, so nothing was changed"
+        raise AnnotateError(
+            f"{cannot}:\n{listed}",
+            hint=f"correct {either(len(faults), 'this row', 'these rows')}, then run this again",
+        )
     return plan
-
-
-def _faulty(path: Path, faults: Mapping[int, str]) -> AnnotateError:
-    listed = "\n".join(f"  line {line}: {fault}" for line, fault in sorted(faults.items()))
-    cannot = f"{counted(len(faults), 'row')} of {path} cannot be applied, so nothing was changed"
-    return AnnotateError(
-        f"{cannot}:\n{listed}",
-        hint=f"correct {either(len(faults), 'this row', 'these rows')}, then run this again",
-    )
 
 
 def _id_of(row: Row) -> str:
@@ -159,26 +156,22 @@ def _sample(row: Row, known: Mapping[str, Listed], ids: Sequence[str], lines: Ma
         why = damaged_id(name, ids)
         raise DamagedCell(f"there is no sample {row.cells['sample'].strip()!r}" + (f": {why}" if why else ""))
     if name in lines:
-        raise DamagedCell(f"sample {name} stands in line {lines[name]} already")
+        raise DamagedCell(f"line {lines[name]} is about sample {name} too")
     for column, stored in zip(READ_ONLY, (known[name].video_name,), strict=True):
-        _require_same(row, column, stored, name)
+        try:
+            value = read_text(row.cells.get(column, stored), stored)
+        except DamagedCell:
+            continue  # a spreadsheet rewrote it, and it is not applied
+        if value != " ".join(stored.split()):
+            raise DamagedCell(
+                f"sample {name} is of {column} {stored!r}, not of {value!r}: were rows and ids mixed up? The "
+                f"{column} cannot be changed"
+            )
     return known[name]
 
 
-def _require_same(row: Row, column: str, stored: str, name: str) -> None:
-    try:
-        said = read_text(row.cells.get(column, stored), stored)
-    except DamagedCell:
-        return  # a spreadsheet rewrote it, and it decides nothing
-    if said != " ".join(stored.split()):
-        raise DamagedCell(
-            f"sample {name} is of {column} {stored!r}, not of {said!r}: were rows and ids mixed up? The "
-            f"{column} cannot be changed"
-        )
-
-
 def _edit(session: Session, row: Row, one: Listed) -> Edit | None:
-    """What the row wants changed; None for nothing."""
+    """The change that the row asks for; None where it asks for none."""
     start, end = (
         read_seconds(row.cells[name], stored, row.decimal_comma) if name in row.cells else stored
         for name, stored in (("start", one.start_us), ("end", one.end_us))
@@ -218,18 +211,18 @@ def _edit(session: Session, row: Row, one: Listed) -> Edit | None:
 def _status(row: Row, one: Listed) -> SampleStatus | None:
     if "status" not in row.cells:
         return None
-    said = row.cells["status"].strip().lower()
-    if said == one.status:
+    status = row.cells["status"].strip().lower()
+    if status == one.status:
         return SampleStatus(one.status)
-    if said not in DECISIONS:
+    if status not in DECISIONS:
         raise DamagedCell(f"the status {row.cells['status'].strip()!r} is neither ok nor rejected")
-    return DECISIONS[said]
+    return DECISIONS[status]
 
 
 def _require_fresh(session: Session, row: Row, one: Listed) -> None:
     """Raise `DamagedCell` when the sample was changed after the table was written."""
-    said = row.cells.get("state", "").strip().lower()
-    if not said or said == state_of(_values(one)):
+    state = row.cells.get("state", "").strip().lower()
+    if not state or state == state_of(_values(one)):
         return
     author = corrections.latest_author(session, one.id)
     raise DamagedCell(

@@ -1,4 +1,4 @@
-"""Start, stop and look at the project's own Label Studio."""
+"""Start, stop and inspect the project's own Label Studio."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -28,9 +28,9 @@ class StudioReport:
     password: str
     pid: int | None
     started_seconds: float | None
-    """How long the start took; None when nothing was started."""
+    """Duration of the start; None when nothing was started."""
     projects: tuple[Mapping[str, str], ...]
-    """One row per Label Studio project: its title, and the address that raters open."""
+    """One row per Label Studio project: its title, and the URL for raters."""
 
 
 def up(project: Project, *, port: int | None = None, progress: Progress = SILENT) -> StudioReport:
@@ -42,11 +42,11 @@ def up(project: Project, *, port: int | None = None, progress: Progress = SILENT
     _require_local(project)
     fetch_questions(project, progress)
     studio = StudioFolder(project.studio)
-    with _alone(project):
+    with _studio_lock(project):
         running = studio.running()
         usable = studio.database.exists() and read_credentials(project.root) is not None
         if running is not None and usable:
-            # A start that was killed half way may have left it still on its way up.
+            # An interrupted start may have left a server that is not ready yet.
             server.wait_until_healthy(running, studio)
             return _report(project, running, None)
         if running is not None:
@@ -66,7 +66,7 @@ def down(project: Project) -> StudioReport:
     """
     _require_local(project)
     studio = StudioFolder(project.studio)
-    with _alone(project):
+    with _studio_lock(project):
         running = studio.running()
         if running is not None:
             server.stop(running)
@@ -75,9 +75,9 @@ def down(project: Project) -> StudioReport:
 
 
 def status(project: Project) -> StudioReport:
-    """Whether the project's Label Studio runs, where, and how to log in.
+    """Report whether the project's Label Studio runs, its URL and its login.
 
-    Raises `LabelStudioError` when another server is set and does not let us in.
+    Raises `LabelStudioError` when another server is configured and refuses access.
     """
     if project.settings.labelstudio.url:
         url, token = address(project)
@@ -97,8 +97,8 @@ def _require_local(project: Project) -> None:
 
 
 @contextmanager
-def _alone(project: Project) -> Iterator[None]:
-    """Of two that start or stop at once, one waits; other commands go on meanwhile."""
+def _studio_lock(project: Project) -> Iterator[None]:
+    """Let only one command start or stop Label Studio at a time; other commands are not affected."""
     lock = FileLock(project.root / ".studio.lock", mode=project.settings.storage.access.file_mode)
     try:
         lock.acquire(timeout=server.START_SECONDS)
@@ -133,7 +133,7 @@ def _start(project: Project, port: int, program: Installation, progress: Progres
 def _new_credentials(
     project: Project, studio: StudioFolder, program: Installation, progress: Progress
 ) -> Credentials:
-    """Saved first for a server without users; where the old ones are lost, the password is replaced."""
+    """New credentials, saved before a new server starts, or set in a server whose old ones are lost."""
     fresh = Credentials.new()
     if studio.database.exists():
         progress.say("the login is not on this machine; setting a new password")
@@ -144,7 +144,7 @@ def _new_credentials(
 
 
 def _with_valid_token(project: Project, running: Running, credentials: Credentials) -> Credentials:
-    """The token may have been replaced there; the password gives the present one."""
+    """The credentials with a token that the server accepts; the password fetches a replaced one."""
     with suppress(LabelStudioError):
         access.read(running.url, credentials.token, "/api/current-user/whoami")
         return credentials
@@ -167,8 +167,8 @@ def _report(project: Project, running: Running, seconds: float | None) -> Studio
 
 
 def _projects(url: str, token: str) -> tuple[Mapping[str, str], ...]:
-    found = access.read(url, token, "/api/projects?page_size=100&ordering=id")
+    page = access.read(url, token, "/api/projects?page_size=100&ordering=id")
     return tuple(
         {"title": row["title"], "for_raters": f"{url}/projects/{row['id']}/data?labeling=1"}
-        for row in found["results"]
+        for row in page["results"]
     )

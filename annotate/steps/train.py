@@ -1,4 +1,4 @@
-"""Train the multi-task model on the labels so far, and say how good it is."""
+"""Train the multi-task model on the labels so far, and report its scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from annotate.project import Project
 from annotate.rounds.find import RoundRecord, find_round
 from annotate.rounds.settings import recipe_of, seed_of
 from annotate.rounds.train import train_round
-from annotate.rounds.training_data import TrainingData, read_training_data
+from annotate.rounds.training_data import read_training_data
 
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """The round, what it learned from, and its scores on samples it never saw."""
+    """The trained round, its training data, and its scores on held-out samples."""
 
     round: int
     device: str
     seconds: float
     epochs: tuple[int, ...]
-    """Run by each member of the ensemble."""
+    """Number of epochs per member of the ensemble."""
     labels: Mapping[str, Mapping[str, int]]
-    """By task id and split, audit samples aside."""
+    """By task id and split, without audit samples."""
     scores: list[dict[str, Any]]
     """One row per split and task with labels: ``split``, ``task``, ``n`` and each score."""
     conflicts: list[dict[str, Any]]
-    """One row for each two tasks that share weights: ``cosine`` between their gradients, ``conflicting``, the
-    share of the ``steps`` looked at in which it was negative; the two that pull apart most first."""
+    """One row per pair of tasks that share weights, most conflicting first: ``cosine`` between their
+    gradients, and ``conflicting``, the share of the sampled ``steps`` in which it was negative."""
     warnings: list[str]
     notes: list[str]
-    """What the training found: chosen options, shared parts."""
+    """Options that the training chose, parts that it shared."""
     note: str
     next: str
 
@@ -44,35 +44,30 @@ def train(
     force: bool = False,
     progress: Progress = SILENT,
 ) -> TrainReport:
-    """Train on the labels so far, or report the round that already did; `force` trains in any case.
+    """Train on the labels so far, or report the round that was trained on them; `force` trains in any case.
 
-    Raises `ConfigError` for a plug-in that does not exist, `NothingToDo` with too few labels, `UsageError`
-    or `ModelError` for a device that cannot be,
-    `FeatureError` when features are missing, `ModelError` when training fails (nothing is written then).
+    Raises `ConfigError` for an unknown plug-in, `NothingToDo` with too few labels, `UsageError` or
+    `ModelError` for a device that cannot be used, `FeatureError` when features are missing, and
+    `ModelError` when training fails, which writes nothing.
     """
     if device is not None:
         from annotate.learning.device import choose_device
 
         choose_device(device)
-    recipe_of(project)  # what cannot be is said before anything is computed
-    with project.writing():  # so that what another command is about to write is learned from too
+    recipe_of(project)  # raises for impossible settings before anything is computed
+    with project.writing():  # waits for another command, whose results are learned from too
         data = read_training_data(project, seed=seed_of(project, seed))
-    _require_labels(data)
-    found = None if force else find_round(project, data)
-    if found is not None:
-        return _report(found, f"nothing changed since round {found.id}; `--force` trains all the same")
-    made = train_round(project, data, device=device, seed=seed, progress=progress, force=force)
-    return _report(made, "")
-
-
-def _require_labels(data: TrainingData) -> None:
-    if data.trainable():
-        return
-    needs = "; ".join(f"{task.id} needs {data.missing(task)}" for task in data.tasks)
-    raise NothingToDo(
-        f"too few labels to train: {needs}",
-        hint="run `annotate next-batch`, let raters answer in Label Studio, then `annotate pull`",
-    )
+    if not data.trainable():
+        needs = "; ".join(f"{task.id} needs {data.missing(task)}" for task in data.tasks)
+        raise NothingToDo(
+            f"too few labels to train: {needs}",
+            hint="run `annotate next-batch`, let raters answer in Label Studio, then `annotate pull`",
+        )
+    existing = None if force else find_round(project, data)
+    if existing is not None:
+        return _report(existing, f"nothing changed since round {existing.id}; `--force` trains all the same")
+    trained = train_round(project, data, device=device, seed=seed, progress=progress, force=force)
+    return _report(trained, "")
 
 
 def _report(record: RoundRecord, note: str) -> TrainReport:

@@ -38,7 +38,7 @@ demo.demo(Path(sys.argv[1]), videos=Path(sys.argv[3]))
 
 
 def start(folder: Path) -> None:
-    project = demo._start(folder, demo._Diary(SILENT))
+    project = demo._start(folder, demo._StepRunner(SILENT))
     project.engine.dispose()
     assert (folder / demo.MARKER).exists()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -71,7 +71,7 @@ def test_whatever_a_killed_demo_left_is_replaced(left: str, tmp_path: Path) -> N
 
 def test_a_demo_that_has_sent_questions_is_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    project = demo._start(folder, demo._Diary(SILENT))
+    project = demo._start(folder, demo._StepRunner(SILENT))
     _marker(project, Form(Modality.TEXT))
     project.engine.dispose()
     start(folder)
@@ -91,7 +91,7 @@ def test_files_that_somebody_put_into_a_demo_are_kept(where: str, tmp_path: Path
 
 def test_answers_that_a_person_gave_in_a_demo_are_kept(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    project = demo._start(folder, demo._Diary(SILENT))
+    project = demo._start(folder, demo._StepRunner(SILENT))
     with writing(project.engine) as session:
         sample = add_sample(session, add_video(session, "v"))
         session.add(Annotator(id=1, name="ann@example.org"))

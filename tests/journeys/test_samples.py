@@ -119,7 +119,7 @@ def test_corrections_that_cannot_be_are_refused_and_change_nothing(talk: Project
         ({"end": 99.0}, "video ends at"),
         ({"speaker": " "}, "nothing changes|cannot be empty"),
         ({"transcript": " first  words here "}, "nothing changes"),
-        ({}, "nothing is to be changed"),
+        ({}, "no change is named"),
     ):
         with pytest.raises((UsageError, NothingToDo), match=words):
             edit(talk, one, **wrong)

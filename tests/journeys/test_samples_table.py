@@ -160,7 +160,7 @@ def test_every_bad_row_is_named(project: Project, table: Path) -> None:
     assert "4 rows of" in str(caught.value)
     for line in (2, 5, 6, len(rows)):
         assert f"line {line}: " in str(caught.value)
-    assert "stands in line 7 already" in str(caught.value)
+    assert "line 7 is about sample" in str(caught.value)
 
 
 def test_a_sample_that_was_corrected_after_the_export_is_refused(project: Project, table: Path) -> None:
