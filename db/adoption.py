@@ -72,8 +72,12 @@ def adopt(
                 Question.state.in_(UNANSWERED),
             )
         )  # fmt: skip
-        alike = waiting is not None and waiting.dimensions == form.dimensions
-        if waiting is not None and alike and not _is_there(waiting, ls_project_id, listed):
+        can_be_answered = waiting is not None and (
+            waiting.state == QuestionState.OPEN
+            and waiting.ls_project_id == ls_project_id
+            and waiting.ls_task_id in listed
+        )
+        if waiting is not None and waiting.dimensions == form.dimensions and not can_be_answered:
             question = waiting
         else:
             if batch is None:
@@ -134,15 +138,6 @@ def _may_open(session: Session, question: Question) -> bool:
         | ((Question.state == QuestionState.CLOSED) & (Question.dimensions == question.dimensions)),
     )
     return sample.status == SampleStatus.OK and session.scalar(asked.limit(1)) is None
-
-
-def _is_there(question: Question, ls_project_id: int, listed: Collection[int]) -> bool:
-    """Whether raters can answer the question on the server."""
-    return (
-        question.state == QuestionState.OPEN
-        and question.ls_project_id == ls_project_id
-        and question.ls_task_id in listed
-    )
 
 
 def _new(batch: Batch, sample: Sample, form: Form, rank: int) -> Question:

@@ -76,7 +76,7 @@ class AnnotationLog:
         self._rows: dict[int, dict[tuple[str, str], list[Annotation]]] = {}
         """By question, then by origin and task: in the order they were stored."""
         self._annotators: dict[str, int] = {}
-        self._names: dict[int, str] = {}
+
         for some in chunks(sorted(item.id for item in items)):
             query = select(Annotation).where(Annotation.batch_item_id.in_(some)).order_by(Annotation.id)
             for row in session.scalars(query):
@@ -100,10 +100,27 @@ class AnnotationLog:
         rater = self.rater_of(item, origin, revision)
         stored = 0
         for task_id, earlier in latest.items():
-            state = _state(revision, task_id, earlier)
-            if state is not None:
-                self._add_row(item, origin, revision, task_id, state, earlier, rater)
-                stored += 1
+            if revision.skipped:
+                state = AnnotationState.SKIPPED
+            elif task_id in revision.values:
+                state = AnnotationState.ANSWERED
+            elif earlier is not None and earlier.state != AnnotationState.DELETED:
+                # An unusable answer replaced the earlier one, which therefore does not count any more.
+                state = AnnotationState.DELETED
+            else:
+                continue  # no answer to the task, now and before
+            stored += 1
+            self._add(
+                Annotation(
+                    sample_id=item.sample_id, task_id=task_id, annotator_id=self._annotator(rater),
+                    state=state, seconds=revision.seconds,
+                    value=revision.values.get(task_id) if state == AnnotationState.ANSWERED else None,
+                    batch_item_id=item.id, origin=origin,
+                    revision=self._free_revision(item, origin, task_id, revision.revision),
+                    ls_task_id=revision.ls_task_id, supersedes_id=None if earlier is None else earlier.id,
+                    created_at=revision.changed_at, raw=revision.raw,
+                )
+            )  # fmt: skip
         if not stored:
             return Change.UNUSABLE
         if any(row.revision.startswith(DELETED) for row in known):
@@ -141,7 +158,7 @@ class AnnotationLog:
         """The rater of an answer: as the server names them now or named them before, else a unique name."""
         rows = [row for row in self._answer_rows(item, origin) if row.state != AnnotationState.EDITED]
         if rows and not revision.named:
-            return self._name(rows[-1].annotator_id)
+            return self._session.get_one(Annotator, rows[-1].annotator_id).name
         return revision.rater or self._free_name(revision)
 
     def mark_deleted(self, answers: Collection[LiveAnswer], at: datetime | None = None) -> int:
@@ -236,21 +253,6 @@ class AnnotationLog:
             )  # fmt: skip
         return wanted is not None
 
-    def _add_row(
-        self, item: Question, origin: str, revision: Revision, task_id: str, state: AnnotationState,
-        earlier: Annotation | None, rater: str,
-    ) -> None:  # fmt: skip
-        self._add(
-            Annotation(
-                sample_id=item.sample_id, task_id=task_id, annotator_id=self._annotator(rater), state=state,
-                value=revision.values.get(task_id) if state == AnnotationState.ANSWERED else None,
-                seconds=revision.seconds, batch_item_id=item.id, origin=origin,
-                revision=self._free_revision(item, origin, task_id, revision.revision),
-                ls_task_id=revision.ls_task_id, supersedes_id=None if earlier is None else earlier.id,
-                created_at=revision.changed_at, raw=revision.raw,
-            )
-        )  # fmt: skip
-
     def _free_revision(self, item: Question, origin: str, task_id: str, revision: str) -> str:
         """The name of a revision, made unique if the server shows a stored version again."""
         rows = self._of(item.id).get((origin, task_id), [])
@@ -289,11 +291,6 @@ class AnnotationLog:
             self._annotators[name] = annotator.id
         return self._annotators[name]
 
-    def _name(self, annotator_id: int) -> str:
-        if annotator_id not in self._names:
-            self._names[annotator_id] = self._session.get_one(Annotator, annotator_id).name
-        return self._names[annotator_id]
-
     def _free_name(self, revision: Revision) -> str:
         """A name for the unknown rater of this answer, whose account was deleted.
 
@@ -315,17 +312,6 @@ class AnnotationLog:
 def _newest(rows: Sequence[Annotation]) -> Annotation | None:
     """The present state of one task of one answer."""
     return next((row for row in reversed(rows) if row.state != AnnotationState.EDITED), None)
-
-
-def _state(revision: Revision, task_id: str, earlier: Annotation | None) -> AnnotationState | None:
-    """The state that a revision gives to a task; None for a task without an answer now and before."""
-    if revision.skipped:
-        return AnnotationState.SKIPPED
-    if task_id in revision.values:
-        return AnnotationState.ANSWERED
-    # An unusable answer replaced the earlier one, which therefore does not count any more.
-    replaced = earlier is not None and earlier.state != AnnotationState.DELETED
-    return AnnotationState.DELETED if replaced else None
 
 
 def edited_by_other(raw: Mapping[str, Any]) -> bool:

@@ -338,7 +338,22 @@ def create_batch(
     try:
         session.add(header)
         session.flush()
-        session.add_all(_item(project_name, header.id, question) for question in questions)
+        for question in questions:
+            name = f"{project_name}:{header.id}:{question.sample_id}:{question.modality}"
+            session.add(
+                Question(
+                    batch_id=header.id,
+                    sample_id=question.sample_id,
+                    modality=question.modality,
+                    role=question.role,
+                    rank=question.rank,
+                    score=question.score,
+                    inclusion_probability=question.inclusion_probability,
+                    state=QuestionState.HELD if question.held else QuestionState.QUEUED,
+                    key=hashlib.sha256(name.encode()).hexdigest()[:20],
+                    dimensions=question.dimensions,
+                )
+            )
         session.add_all(
             Prediction(batch_id=header.id, sample_id=sample_id, task_id=task_id, value=value)
             for sample_id, task_id, value in predictions
@@ -350,19 +365,3 @@ def create_batch(
             hint="run `annotate next-batch` again",
         ) from error
     return header.id
-
-
-def _item(project_name: str, batch_id: int, question: NewQuestion) -> Question:
-    name = f"{project_name}:{batch_id}:{question.sample_id}:{question.modality}"
-    return Question(
-        batch_id=batch_id,
-        sample_id=question.sample_id,
-        modality=question.modality,
-        role=question.role,
-        rank=question.rank,
-        score=question.score,
-        inclusion_probability=question.inclusion_probability,
-        state=QuestionState.HELD if question.held else QuestionState.QUEUED,
-        key=hashlib.sha256(name.encode()).hexdigest()[:20],
-        dimensions=question.dimensions,
-    )

@@ -45,26 +45,20 @@ def candidates(session: Session, keys: Mapping[str, Iterable[int]]) -> set[tuple
     for sample_id, own in keys.items():
         for key in own:
             owners[key].append(sample_id)
-    video_of = _videos(session, sorted(keys))
+    video_of: dict[str, str] = {}
+    for chunk in chunks(sorted(keys)):
+        rows = session.execute(select(sample.id, sample.video_sha256).where(sample.id.in_(chunk)))
+        video_of.update((sample_id, video) for sample_id, video in rows)
     pairs: set[tuple[str, str]] = set()
-    for chunk in chunks(sorted(owners)):
+    for some in chunks(sorted(owners)):
         query = (
             select(row.key, row.sample_id, sample.video_sha256)
             .join(sample, sample.id == row.sample_id)
-            .where(row.kind == SOUND, row.key.in_(chunk))
+            .where(row.kind == SOUND, row.key.in_(some))
         )
         for key, other, video in session.execute(query):
             pairs.update((sample_id, other) for sample_id in owners[key] if video_of[sample_id] != video)
     return pairs
-
-
-def _videos(session: Session, sample_ids: Sequence[str]) -> dict[str, str]:
-    sample = models.Sample
-    video_of: dict[str, str] = {}
-    for chunk in chunks(sample_ids):
-        rows = session.execute(select(sample.id, sample.video_sha256).where(sample.id.in_(chunk)))
-        video_of.update((sample_id, video) for sample_id, video in rows)
-    return video_of
 
 
 def prints(session: Session, sample_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, update
+from sqlalchemy import Select, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from annotate.types import GUESSED, Split, Turn, VideoMetadata, VideoStatus
@@ -60,7 +60,13 @@ def video_ties(session: Session) -> Iterator[VideoTies]:
     """
     sample = models.Sample
     counts: defaultdict[str, list[tuple[str, bool, bool, int]]] = defaultdict(list)
-    takes_part = (sample.status == SampleStatus.OK) | _only_duplicates()
+    # A sample that is rejected only because it duplicates one in another split takes part, too.
+    check = models.SampleCheck
+    failed = exists().where(check.sample_id == sample.id, ~check.passed)
+    only_duplicates = failed.where(check.name.in_(REPEATS)) & ~failed.where(check.name.not_in(REPEATS))
+    takes_part = (sample.status == SampleStatus.OK) | (
+        (sample.status == SampleStatus.REJECTED) & only_duplicates
+    )
     every = (
         select(
             sample.video_sha256, sample.speaker, sample.speaker_origin,
@@ -89,17 +95,6 @@ def video_ties(session: Session) -> Iterator[VideoTies]:
             settled_speakers=_by_name((name, n) for name, _, new, n in of_video if not new),
             unsettled_speakers=_by_name((name, n) for name, ok, new, n in of_video if ok and new),
         )  # fmt: skip
-
-
-def _only_duplicates() -> ColumnElement[bool]:
-    """Whether a sample is rejected only because it duplicates one in another split."""
-    check, sample = models.SampleCheck, models.Sample
-    failed = exists().where(check.sample_id == sample.id, ~check.passed)
-    return (
-        (sample.status == SampleStatus.REJECTED)
-        & failed.where(check.name.in_(REPEATS))
-        & ~failed.where(check.name.not_in(REPEATS))
-    )
 
 
 def fixed_videos(session: Session) -> set[str]:
@@ -143,19 +138,8 @@ def give_splits(
     rows = [{"sha256": sha256, "split": chosen[sha256]} for sha256 in new if sha256 in chosen]
     if rows:
         session.execute(update(video), rows)
-    kept_back, counted = list(_held_samples(session, held)), 0
-    of_video = select(video.split).where(video.sha256 == sample.video_sha256)
-    session.execute(update(sample).where(sample.split.is_(None)).values(split=of_video.scalar_subquery()))
-    for chunk in chunks(kept_back):
-        session.execute(update(sample).where(sample.id.in_(chunk)).values(split=None))
-        ok = select(func.count()).where(sample.id.in_(chunk), sample.status == SampleStatus.OK)
-        counted += session.scalar(ok) or 0
-    return len(rows), counted
-
-
-def _held_samples(session: Session, held: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """Ids of the samples that must stay without a split; an empty name holds back the whole video."""
-    sample = models.Sample
+    kept_back: list[str] = []
+    counted = 0
     for chunk in chunks(sorted(held)):
         query = (
             select(sample.id, sample.video_sha256, sample.speaker, sample.speaker_origin)
@@ -163,8 +147,16 @@ def _held_samples(session: Session, held: Mapping[str, Collection[str]]) -> Iter
             .order_by(sample.id)
         )
         for sample_id, sha256, speaker, origin in session.execute(query):
+            # An empty name holds back the whole video.
             if "" in held[sha256] or (origin != GUESSED and speaker and speaker in held[sha256]):
-                yield sample_id
+                kept_back.append(sample_id)
+    of_video = select(video.split).where(video.sha256 == sample.video_sha256)
+    session.execute(update(sample).where(sample.split.is_(None)).values(split=of_video.scalar_subquery()))
+    for chunk in chunks(kept_back):
+        session.execute(update(sample).where(sample.id.in_(chunk)).values(split=None))
+        ok = select(func.count()).where(sample.id.in_(chunk), sample.status == SampleStatus.OK)
+        counted += session.scalar(ok) or 0
+    return len(rows), counted
 
 
 def homes(session: Session) -> dict[str, Split]:
@@ -312,7 +304,15 @@ def name_turns(session: Session, turns_of: Mapping[str, Sequence[Turn]], *, tied
     A sample gets the speaker whose turns cover most of it. Returns how many samples keep their old speaker
     because the new one is in another split.
     """
-    differ = list(_turned(session, {sha256: _Turns(turns) for sha256, turns in turns_of.items()}))
+    sample, indexed = models.Sample, {sha256: _Turns(turns) for sha256, turns in turns_of.items()}
+    differ: list[tuple[models.Sample, str]] = []
+    for chunk in chunks(sorted(indexed)):
+        query = select(sample).where(sample.video_sha256.in_(chunk)).order_by(sample.id)
+        for row in session.scalars(query):
+            speaker = indexed[row.video_sha256].speaker(row.start_us, row.end_us)
+            stored = row.speaker, row.speaker_origin
+            if speaker and row.speaker_origin != models.BY_HAND and stored != (speaker, "table"):
+                differ.append((row, speaker))
     home_of = homes(session) if tied and differ else {}
     refused = 0
     for row, speaker in differ:
@@ -322,19 +322,6 @@ def name_turns(session: Session, turns_of: Mapping[str, Sequence[Turn]], *, tied
             row.speaker, row.speaker_origin = speaker, "table"
     _record(session, "turns", len(differ) - refused)
     return refused
-
-
-def _turned(session: Session, turns_of: Mapping[str, "_Turns"]) -> Iterator[tuple[models.Sample, str]]:
-    """(sample, speaker by its turns) of the samples whose stored speaker differs."""
-    sample = models.Sample
-    for chunk in chunks(sorted(turns_of)):
-        query = select(sample).where(sample.video_sha256.in_(chunk)).order_by(sample.id)
-        for row in session.scalars(query):
-            speaker = turns_of[row.video_sha256].speaker(row.start_us, row.end_us)
-            if row.speaker_origin == models.BY_HAND:
-                continue
-            if speaker and (row.speaker, row.speaker_origin) != (speaker, "table"):
-                yield row, speaker
 
 
 class _Turns:

@@ -148,21 +148,21 @@ def put_samples(session: Session, samples: Sequence[NewSample], known: Mapping[s
     """Add new samples, and update text, times and speaker of those in `known`; a split never changes."""
     new = [_row(s) | {"split": s.split, **_BARE} for s in samples if s.id not in known]
     _insert(session, Sample, new)
-    old = [
-        {key: value for key, value in _row(s).items() if key not in _kept(known[s.id])}
-        for s in samples
-        if s.id in known
-        and (known[s.id].retired or known[s.id].content != (s.start_us, s.end_us, s.text, s.speaker))
-    ]
+    old = []
+    for s in samples:
+        stored = known.get(s.id)
+        content = s.start_us, s.end_us, s.text, s.speaker
+        if stored is None or (stored.content == content and not stored.retired):
+            continue
+        # Corrections by hand stay, and so does the status of a sample in use.
+        kept = set() if stored.retired else {"status"}
+        if stored.text_by_hand:
+            kept |= {"transcript", "transcript_origin"}
+        if stored.speaker_by_hand:
+            kept |= {"speaker", "speaker_origin"}
+        old.append({key: value for key, value in _row(s).items() if key not in kept})
     if old:
         session.execute(update(Sample), old)
-
-
-def _kept(stored: StoredSample) -> set[str]:
-    """Columns that an import leaves as they are: corrections by hand, and the status of a sample in use."""
-    text = {"transcript", "transcript_origin"} if stored.text_by_hand else set()
-    speaker = {"speaker", "speaker_origin"} if stored.speaker_by_hand else set()
-    return text | speaker | (set() if stored.retired else {"status"})
 
 
 _BARE = {"transcript_raw": "", "words": [], "sound_print": [], "media_sha256": {}}

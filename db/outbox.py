@@ -265,22 +265,17 @@ def reopen_unanswered(session: Session, question_ids: Collection[int], raters: i
         question for i in few if (question := session.get_one(Question, i)).state == QuestionState.CLOSED
     ]
     newest = {(question.sample_id, question.modality): question for question in closed}
-    busy = _unanswered(session, sorted({question.sample_id for question in closed}))
+    busy: set[tuple[str, str]] = set()
+    """(sample id, pass) of the unanswered questions about the same samples."""
+    for some in chunks(sorted({question.sample_id for question in closed})):
+        query = select(Question.sample_id, Question.modality).where(
+            Question.sample_id.in_(some), Question.state.in_(UNANSWERED)
+        )
+        busy |= {(sample_id, modality) for sample_id, modality in session.execute(query)}
     opened = [question for about, question in newest.items() if about not in busy]
     for question in opened:
         question.state, question.closed_at = QuestionState.OPEN, None
     return len(opened)
-
-
-def _unanswered(session: Session, sample_ids: Sequence[str]) -> set[tuple[str, str]]:
-    """(sample id, pass) of every unanswered question about the samples."""
-    unanswered: set[tuple[str, str]] = set()
-    for some in chunks(sample_ids):
-        query = select(Question.sample_id, Question.modality).where(
-            Question.sample_id.in_(some), Question.state.in_(UNANSWERED)
-        )
-        unanswered |= {(sample_id, modality) for sample_id, modality in session.execute(query)}
-    return unanswered
 
 
 def _people(session: Session, question_ids: Sequence[int]) -> dict[int, set[int]]:

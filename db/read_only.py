@@ -15,19 +15,16 @@ from sqlalchemy import Engine, event
 
 def listen(engine: Engine) -> None:
     """Make every connection of `engine` read-only."""
-    event.listen(engine, "do_connect", _connect_to)
-    event.listen(engine, "connect", _set_up)
 
+    @event.listens_for(engine, "do_connect")
+    def pass_uri(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
+        arguments[0] = address(Path(arguments[0]))
+        options["uri"] = True
 
-def _connect_to(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
-    """Replace the file name in the arguments of `sqlite3.connect` by a URI."""
-    arguments[0] = address(Path(arguments[0]))
-    options["uri"] = True
-
-
-def _set_up(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # `db.engine` begins the transactions
-    connection.execute("PRAGMA query_only=ON")
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # `db.engine` begins the transactions
+        connection.execute("PRAGMA query_only=ON")
 
 
 def address(path: Path) -> str:

@@ -38,7 +38,7 @@ def ask_again_with_new_text(session: Session, passes: Sequence[Modality]) -> int
     """Withdraw open questions that show an outdated transcript, and queue them again.
 
     Answers to the withdrawn questions stay stored. Text questions about samples whose transcript is now empty
-    are withdrawn only. Returns how many open questions were withdrawn.
+    are withdrawn only, including unsent ones. Returns how many open questions were withdrawn.
     """
     query = (
         select(Question, Sample.transcript)
@@ -53,19 +53,7 @@ def ask_again_with_new_text(session: Session, passes: Sequence[Modality]) -> int
     )
     outdated = list(session.execute(query))
     withdraw(session, [item.id for item, _ in outdated], "the transcript of its sample was corrected")
-    _withdraw_wordless(session)
-    session.flush()
-    for item, text in outdated:
-        wanted = item.modality in passes and (text.strip() or item.modality != Modality.TEXT)
-        if wanted and not _is_asked(session, item.sample_id, Modality(item.modality), item.dimensions):
-            _add(session, item, item.sample_id, passes)
-    release(session, passes)
-    return len(outdated)
-
-
-def _withdraw_wordless(session: Session) -> None:
-    """Withdraw unsent text questions about samples without a transcript."""
-    query = (
+    wordless = (
         select(Question.id)
         .join(Sample, Sample.id == Question.sample_id)
         .where(
@@ -74,7 +62,14 @@ def _withdraw_wordless(session: Session) -> None:
             func.trim(Sample.transcript) == "",
         )
     )
-    withdraw(session, list(session.scalars(query)), "its sample has no transcript")
+    withdraw(session, list(session.scalars(wordless)), "its sample has no transcript")
+    session.flush()
+    for item, text in outdated:
+        wanted = item.modality in passes and (text.strip() or item.modality != Modality.TEXT)
+        if wanted and not _is_asked(session, item.sample_id, Modality(item.modality), item.dimensions):
+            _add(session, item, item.sample_id, passes)
+    release(session, passes)
+    return len(outdated)
 
 
 def ask_about(session: Session, sample_id: str, instead_of: Sequence[str], passes: Sequence[Modality]) -> int:

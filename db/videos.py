@@ -153,7 +153,11 @@ def put_file(session: Session, path: str, stat: FileStat, sha256: str | None, re
     row = session.get(models.VideoFile, path)
     replaced = row is not None and row.video_sha256 not in (None, sha256)
     if row is not None and replaced:
-        _keep_speaker(session, str(row.video_sha256), sha256)
+        old, new = (session.get(models.Video, one) for one in (str(row.video_sha256), sha256))
+        # With another speaker, the versions might end up in two splits.
+        is_unnamed = new is not None and new.split is None and new.speaker == new.sha256
+        if old and new and is_unnamed and (old.split is not None or old.status == VideoStatus.OK):
+            new.speaker, new.episode = old.speaker, new.episode or old.episode
     if row is None:
         row = models.VideoFile(path=path)
         session.add(row)
@@ -161,15 +165,6 @@ def put_file(session: Session, path: str, stat: FileStat, sha256: str | None, re
     row.sidecar_mtime_ns = stat.sidecar_mtime_ns
     row.video_sha256, row.reason = sha256, reason
     return replaced
-
-
-def _keep_speaker(session: Session, old_sha256: str, new_sha256: str | None) -> None:
-    """Give the new version of a video the old one's speaker, so that they never end up in two splits."""
-    old, new = (session.get(models.Video, sha256) for sha256 in (old_sha256, new_sha256))
-    if old is None or new is None or new.split is not None or new.speaker != new.sha256:
-        return
-    if old.split is not None or old.status == VideoStatus.OK:
-        new.speaker, new.episode = old.speaker, new.episode or old.episode
 
 
 def samples_per_split(session: Session) -> dict[Split, int]:

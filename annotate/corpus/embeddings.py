@@ -29,24 +29,18 @@ def embed(modalities: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
     square, so that 400 dimensions of the voice do not outweigh 30 of the face."""
     scaled = []
     for features in modalities:
-        reduced = _reduced(_standardised(features))
+        spread = features.std(axis=0)
+        # In a nearly constant column, only rounding noise would be scaled up.
+        flat = spread <= 1e-9 * np.maximum(np.abs(features).max(axis=0), 1e-30)
+        centred = features - features.mean(axis=0)
+        reduced = np.where(flat, 0.0, centred / np.where(flat, 1.0, spread))
+        if reduced.shape[1] > WIDE and len(reduced) > 1 and reduced.any():
+            from sklearn.decomposition import PCA
+
+            # For few samples, the covariance is far larger than the data: seconds for 20 texts of 2048
+            # dimensions.
+            solver = "full" if 2 * len(reduced) < reduced.shape[1] else "covariance_eigh"
+            reduced = np.asarray(PCA(min(WIDE, len(reduced)), svd_solver=solver).fit_transform(reduced))
         size = np.sqrt((reduced**2).sum(axis=1).mean())
         scaled.append(np.asarray(reduced / (size or 1.0), dtype=np.float32))
     return np.concatenate(scaled, axis=1)
-
-
-def _standardised(part: NDArray[np.float64]) -> NDArray[np.float64]:
-    spread = part.std(axis=0)
-    # In a nearly constant column, only rounding noise would be scaled up.
-    flat = spread <= 1e-9 * np.maximum(np.abs(part).max(axis=0), 1e-30)
-    return np.where(flat, 0.0, (part - part.mean(axis=0)) / np.where(flat, 1.0, spread))
-
-
-def _reduced(part: NDArray[np.float64]) -> NDArray[np.float64]:
-    if part.shape[1] <= WIDE or len(part) < 2 or not part.any():
-        return part
-    from sklearn.decomposition import PCA
-
-    # For few samples, the covariance is far larger than the data: seconds for 20 texts of 2048 dimensions.
-    solver = "full" if 2 * len(part) < part.shape[1] else "covariance_eigh"
-    return np.asarray(PCA(min(WIDE, len(part)), svd_solver=solver).fit_transform(part))

@@ -157,14 +157,12 @@ class _Ties:
             )
             groups.of.update((video.sha256, name) for video in videos)
             groups.all[name] = sum(video.samples for video in videos)
-            groups.new[name] = sum(self._new(video) for video in videos)
+            groups.new[name] = 0
+            for video in videos:
+                held_names = held.get(video.sha256, frozenset())
+                if "" not in held_names:  # an empty name holds back the whole video
+                    tied = sum(n for speaker, n in video.unsettled_speakers if speaker in held_names)
+                    groups.new[name] += video.unsettled - tied
             if root in self._split:
                 groups.fixed[name] = self._split[root]
         return groups
-
-    def _new(self, video: VideoTies) -> int:
-        """Active samples of a video without a split that are not held back."""
-        held = self._held.get(video.sha256, set())
-        if "" in held:
-            return 0
-        return video.unsettled - sum(n for speaker, n in video.unsettled_speakers if speaker in held)

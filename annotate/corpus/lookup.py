@@ -1,7 +1,6 @@
 """Finds the video or sample that a name on the command line refers to."""
 
 import os
-from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -28,25 +27,19 @@ def one_video(session: Session, name: str) -> FoundVideo:
     matches = explain.find(session, storable(name), path)
     if len(matches) == 1:
         return matches[0]
-    raise _several(name, matches) if matches else _unknown(name, explain.names(session))
-
-
-def _unknown(name: str, names: Sequence[str]) -> UnknownName | NothingToDo:
-    if not names:
-        return NothingToDo("no video was ingested yet", hint="annotate ingest FOLDER-WITH-VIDEOS")
-    stem = Path(name).stem
-    close = get_close_matches(stem, names, n=3, cutoff=0.5)
-    close = close or [one for one in names if stem and stem.lower() in one.lower()][:3]
-    hint = "name its path, its file name, or the beginning of its sha256"
-    if close:
-        hint = f"did you mean {' or '.join(map(repr, close))}?"
-    return UnknownName(f"no video is called {name!r}", hint=hint)
-
-
-def _several(name: str, matches: Sequence[FoundVideo]) -> UsageError:
+    if not matches:
+        names, stem = explain.names(session), Path(name).stem
+        if not names:
+            raise NothingToDo("no video was ingested yet", hint="annotate ingest FOLDER-WITH-VIDEOS")
+        close = get_close_matches(stem, names, n=3, cutoff=0.5)
+        close = close or [one for one in names if stem and stem.lower() in one.lower()][:3]
+        hint = "name its path, its file name, or the beginning of its sha256"
+        if close:
+            hint = f"did you mean {' or '.join(map(repr, close))}?"
+        raise UnknownName(f"no video is called {name!r}", hint=hint)
     listed = ", ".join(f"{one.path} ({one.sha256[:12]})" for one in matches[:LISTED])
     more = ", ..." if len(matches) > LISTED else ""
-    return UsageError(
+    raise UsageError(
         f"{counted(len(matches), 'video')} are called {name!r}: {listed}{more}",
         hint="name the whole path, or the beginning of the sha256",
     )

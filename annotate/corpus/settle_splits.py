@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from annotate.config.settings import Settings
-from annotate.corpus.splits import Division, deviation, divide, free_videos, is_off, redraw
+from annotate.corpus.splits import deviation, divide, free_videos, is_off, redraw
 from annotate.types import Split
 from annotate.wording import counted, either
 from db import duplicates, groups, videos
@@ -48,19 +48,15 @@ def settle_splits(session: Session, settings: Settings, fixed: set[str]) -> Sett
             moved = sum(before[sha256].samples - before[sha256].unsettled for sha256 in moving)
             groups.release_splits(session, moving)
     if moved and fixed:
-        warnings.append(_moved_warning(division, moved, len(moving)))
+        held = dict.fromkeys(Split, 0)
+        for sha256, split in division.splits.items():
+            held[split] += division.samples[sha256]
+        now = ", ".join(f"{split.value} {n}" for split, n in held.items())
+        warnings.append(
+            f"{counted(moved, 'sample')} of {counted(len(moving), 'video')} that nobody was asked about "
+            f"{either(moved, 'is', 'are')} in another split now, because a share was off by more than a "
+            f"third of its target ({now})"
+        )
     given, kept_back = groups.give_splits(session, division.splits, division.groups.held)
     changed = unsettled or bool(moving)
     return Settled(given, changed, moved, [*warnings, *division.warnings(kept_back)])
-
-
-def _moved_warning(division: Division, samples: int, in_videos: int) -> str:
-    held = dict.fromkeys(Split, 0)
-    for sha256, split in division.splits.items():
-        held[split] += division.samples[sha256]
-    now = ", ".join(f"{split.value} {n}" for split, n in held.items())
-    return (
-        f"{counted(samples, 'sample')} of {counted(in_videos, 'video')} that nobody was asked about "
-        f"{either(samples, 'is', 'are')} in another split now, because a share was off by more than a third "
-        f"of its target ({now})"
-    )

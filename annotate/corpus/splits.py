@@ -32,7 +32,34 @@ class Division:
 
     def warnings(self, kept_back: int) -> list[str]:
         """Warnings for people; `kept_back` samples get no split."""
-        return [*_clashing(self.groups, kept_back), *_too_large(self.groups, self.shares)]
+        warnings = []
+        if kept_back:
+            held_names = self.groups.held.items()
+            names = sorted({name or sha256[:12] for sha256, held in held_names for name in held})
+            warnings.append(
+                f"{counted(kept_back, 'sample')} {either(kept_back, 'gets', 'get')} no split, and "
+                f"{either(kept_back, 'is', 'are')} not asked, because "
+                f"{either(kept_back, 'it ties', 'they tie')} groups that are in different splits, "
+                f"and these stay as they are: {some(names)}"
+            )
+        if count := len(self.groups.clashes):
+            warnings.append(
+                f"{counted(count, 'speaker, episode or video', 'speakers, episodes and videos')} "
+                f"{either(count, 'is', 'are')} in two splits already, and "
+                f"{either(count, 'stays', 'stay')} there: {some(list(self.groups.clashes))}"
+            )
+        sizes = self.groups.all
+        name, most = max(sizes.items(), key=lambda item: (item[1], item[0]), default=("", 0))
+        count = sum(of == name for of in self.groups.of.values())
+        if count > 1 and most > max(self.shares.values()) * sum(sizes.values()):
+            warnings.append(
+                f"{counted(count, 'video')} share speakers, episodes or duplicates, so they stay in one "
+                f"split; they hold {100 * most / sum(sizes.values()):.0f} % of the samples, so the splits "
+                "cannot have their target shares. If the same people appear everywhere, set splits.together "
+                '= ["episode"] in annotate.toml before raters are asked: then one person may be in several '
+                "splits, and scores say less about unknown speakers"
+            )
+        return warnings
 
 
 def divide(
@@ -107,40 +134,6 @@ def deviation_of(share: float, target: float) -> float:
 def is_off(deviation: float) -> bool:
     """Whether a deviation is too large."""
     return deviation > FURTHEST + 1e-9
-
-
-def _too_large(groups: Groups, shares: Mapping[Split, float]) -> list[str]:
-    """A warning when one group of several videos leaves the other splits short."""
-    total = sum(groups.all.values())
-    name, most = max(groups.all.items(), key=lambda item: (item[1], item[0]), default=("", 0))
-    count = sum(of == name for of in groups.of.values())
-    if count < 2 or most <= max(shares.values()) * total:
-        return []
-    return [
-        f"{counted(count, 'video')} hang together by their speakers, episodes or repeats and hold "
-        f"{100 * most / total:.0f} % of the samples, so the shares of the splits cannot be kept. Where a "
-        'cast appears everywhere, say splits.together = ["episode"] in annotate.toml before raters '
-        "are asked: then one person may be in several splits, and scores say less about strangers"
-    ]
-
-
-def _clashing(groups: Groups, kept_back: int) -> list[str]:
-    """Warnings about held back samples, and about speakers, episodes and videos in two splits."""
-    warnings = []
-    if kept_back:
-        names = sorted({name or sha256[:12] for sha256, held in groups.held.items() for name in held})
-        warnings.append(
-            f"{counted(kept_back, 'sample')} {either(kept_back, 'gets', 'get')} no split, and "
-            f"{either(kept_back, 'is', 'are')} not asked, because {either(kept_back, 'it ties', 'they tie')} "
-            f"groups that are in different splits, and these stay as they are: {some(names)}"
-        )
-    if count := len(groups.clashes):
-        warnings.append(
-            f"{counted(count, 'speaker, episode or video', 'speakers, episodes and videos')} "
-            f"{either(count, 'is', 'are')} in two splits already, and "
-            f"{either(count, 'stays', 'stay')} there: {some(list(groups.clashes))}"
-        )
-    return warnings
 
 
 def some(names: list[str]) -> str:

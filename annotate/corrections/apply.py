@@ -148,8 +148,12 @@ def _write(
     for name, text in plan.texts.items():
         _put_text(session, rules, name, text, author, plan.reasons[name])
     for name, speaker in plan.speakers.items():
-        _put_speaker(session, name, speaker, author, plan.reasons[name])
         row = session.get_one(models.Sample, name)
+        old = {"speaker": speaker_of(session, row), "origin": row.speaker_origin}
+        new_values = {"speaker": speaker}
+        reason = plan.reasons[name]
+        corrections.log(session, name, "speaker", old=old, new=new_values, author=author, reason=reason)
+        row.speaker, row.speaker_origin, row.by_hand = speaker, BY_HAND, True
         if row.split is not None and homes.get(speaker, row.split) != row.split:
             row.split = None  # assigned again, or held back with a reason, when splits are settled
     for name, decision in plan.decisions.items():
@@ -157,14 +161,17 @@ def _write(
     replaced = _put_cuts(session, rules, plan.cuts, made, author, outcome)
     session.flush()
     outcome.warnings += settle(project, session, changed=True).warnings
-    outcome.withdrawn += _withdraw_unused(session, [*plan.speakers, *plan.decisions])
-    for new, old in replaced.items():
-        if session.get_one(models.Sample, new).status == SampleStatus.OK:
-            outcome.asked_again += reask.ask_about(session, new, old, project.settings.passes)
+    corrected = [session.get_one(models.Sample, name) for name in (*plan.speakers, *plan.decisions)]
+    unused = sorted({row.id for row in corrected if row.status != SampleStatus.OK or row.split is None})
+    withdrawn = withdrawals.withdraw_of_samples(session, unused, "its sample takes no part")
+    outcome.withdrawn += sum(withdrawn.values())
+    for new_id, old_ids in replaced.items():
+        if session.get_one(models.Sample, new_id).status == SampleStatus.OK:
+            outcome.asked_again += reask.ask_about(session, new_id, old_ids, project.settings.passes)
     with_new_text = reask.ask_again_with_new_text(session, project.settings.passes)
     outcome.withdrawn += with_new_text
     outcome.asked_again += with_new_text
-    outcome.warnings += [*_judged_before(session, plan.texts), *_rejected(session, outcome.new)]
+    outcome.warnings += _warnings(session, plan.texts, outcome.new)
     videos.add_event(session, "correct", {"author": author, "samples": len({c.sample for c in plan.changes})})
 
 
@@ -183,13 +190,6 @@ def _put_text(session: Session, rules: Rules, name: str, text: str, author: str,
     spoken = corrections.languages(session, [name]).get(name, "")
     measures = measure_text(corrections.segment_of(row), share.value or 0.0, spoken)
     checks.measure_again(session, name, rules.judge(measures))
-
-
-def _put_speaker(session: Session, name: str, speaker: str, author: str, reason: str) -> None:
-    row = session.get_one(models.Sample, name)
-    old = {"speaker": speaker_of(session, row), "origin": row.speaker_origin}
-    corrections.log(session, name, "speaker", old=old, new={"speaker": speaker}, author=author, reason=reason)
-    row.speaker, row.speaker_origin, row.by_hand = speaker, BY_HAND, True
 
 
 def _decide(session: Session, name: str, accepted: bool | None, author: str, reason: str) -> None:
@@ -257,28 +257,19 @@ def _put_cut(
         _decide(session, made.id, cut.decision.accepted, author, cut.reason)
 
 
-def _withdraw_unused(session: Session, sample_ids: Sequence[str]) -> int:
-    """Withdraw the questions about samples that are no longer used; returns how many."""
-    rows = [session.get_one(models.Sample, name) for name in sample_ids]
-    unused = sorted({row.id for row in rows if row.status != SampleStatus.OK or row.split is None})
-    return sum(withdrawals.withdraw_of_samples(session, unused, "its sample takes no part").values())
-
-
-def _rejected(session: Session, sample_ids: Sequence[str]) -> list[str]:
-    """A warning for each new sample that the checks reject."""
-    reasons_of = samples.failures(session, sample_ids)
-    return [
+def _warnings(session: Session, texts: Mapping[str, str], new_ids: Sequence[str]) -> list[str]:
+    """Warnings about answers to the earlier text of corrected samples, and about rejected new samples."""
+    warnings = []
+    outdated = sum(one.sample_id in texts for one in reask.judged_on_other_text(session))
+    if outdated:
+        warnings.append(
+            f"{counted(outdated, 'finished question')} {either(outdated, 'was', 'were')} judged on "
+            "the earlier transcript: the answers count, and exports say which text was judged"
+        )
+    reasons_of = samples.failures(session, new_ids)
+    warnings += [
         f"the new sample {name} is rejected ({reasons_of[name]}): annotate samples accept {name} --reason WHY"
-        for name in sample_ids
+        for name in new_ids
         if session.get_one(models.Sample, name).status == SampleStatus.REJECTED
     ]
-
-
-def _judged_before(session: Session, texts: Mapping[str, str]) -> list[str]:
-    questions = [one for one in reask.judged_on_other_text(session) if one.sample_id in texts]
-    if not questions:
-        return []
-    return [
-        f"{counted(len(questions), 'finished question')} {either(len(questions), 'was', 'were')} judged on "
-        "the earlier transcript: the answers count, and exports say which text was judged"
-    ]
+    return warnings

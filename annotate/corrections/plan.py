@@ -1,6 +1,6 @@
 """Plans the changes of corrections by hand, and refuses invalid ones; writes nothing."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -81,7 +81,12 @@ def add_edit(session: Session, plan: CorrectionPlan, edit: Edit) -> None:
     text = None if edit.transcript is None else tidy(edit.transcript)
     text = None if text == row.transcript else text
     speaker = _new_speaker(session, row, edit.speaker)
-    span = _new_span(session, row, edit)
+    # None if the times stay; differences below a millisecond do not count.
+    span: tuple[int, int] | None = _moved(row.start_us, edit.start_us), _moved(row.end_us, edit.end_us)
+    if span == (row.start_us, row.end_us):
+        span = None
+    else:
+        require_span(session, row, *span)
     decision = edit.decision
     if decision is not None and decision.accepted is checks.decision(session, row.id):
         decision = None
@@ -98,9 +103,11 @@ def add_edit(session: Session, plan: CorrectionPlan, edit: Edit) -> None:
         plan.speakers |= {} if speaker is None else {row.id: speaker}
         plan.decisions |= {} if decision is None else {row.id: decision}
         return
+    # The corrected text, else the words within the new times, else the same text.
+    new_text = _within(row, span) if text is None else SourcedText(Segment(*span, text, text), BY_HAND)
     plan.cuts.append(
         NewSample(
-            row.video_sha256, (row.id,), _text_of(row, span, text),
+            row.video_sha256, (row.id,), new_text,
             row.speaker if speaker is None else speaker,
             row.speaker_origin if speaker is None else BY_HAND,
             decision, edit.reason.strip(),
@@ -121,16 +128,6 @@ def _new_speaker(session: Session, row: models.Sample, requested: str | None) ->
             f"the speaker of sample {row.id} has {len(name)} characters, more than {NAME_LENGTH}"
         )
     return name
-
-
-def _new_span(session: Session, row: models.Sample, edit: Edit) -> tuple[int, int] | None:
-    """The new start and end, or None if they stay; differences below a millisecond do not count."""
-    start = _moved(row.start_us, edit.start_us)
-    end = _moved(row.end_us, edit.end_us)
-    if (start, end) == (row.start_us, row.end_us):
-        return None
-    require_span(session, row, start, end)
-    return start, end
 
 
 def _moved(old_us: int, new_us: int | None) -> int:
@@ -170,15 +167,6 @@ def _changes(
                 yield Change(row.id, name, seconds(old), seconds(new))
     if decision is not None:
         yield Change(row.id, "status", row.status, decision.value)
-
-
-def _text_of(row: models.Sample, span: tuple[int, int], text: str | None) -> SourcedText:
-    """The text of a new cut: the corrected one, else the words within it, else the same text."""
-    if text is not None:
-        return SourcedText(
-            Segment(*span, text, text), BY_HAND if text != row.transcript else row.transcript_origin
-        )
-    return _within(row, span)
 
 
 def _within(row: models.Sample, span: tuple[int, int]) -> SourcedText:
@@ -252,7 +240,17 @@ def add_merge(
         )
     named = tidy(speaker) if speaker is not None else ""
     origins = {row.transcript_origin for row in rows if row.transcript}
-    whole = _merged(rows, span) if text is None else Segment(*span, tidy(text), tidy(text))
+    if text is not None:
+        whole = Segment(*span, tidy(text), tidy(text))
+    else:
+        parts = [corrections.segment_of(row) for row in rows if row.transcript]
+        timed = all(part.words for part in parts)
+        whole = Segment(
+            *span,
+            joined(part.text for part in parts),
+            joined(part.raw or part.text for part in parts),
+            words=tuple(word for part in parts for word in part.words) if timed else (),
+        )
     origin = BY_HAND if text is not None or len(origins) > 1 else next(iter(origins), "")
     plan.cuts.append(
         NewSample(
@@ -263,17 +261,6 @@ def add_merge(
     plan.changes += [
         Change(row.id, "merge", span_text((row.start_us, row.end_us)), span_text(span)) for row in rows
     ]
-
-
-def _merged(rows: Sequence[models.Sample], span: tuple[int, int]) -> Segment:
-    parts = [corrections.segment_of(row) for row in rows if row.transcript]
-    timed = all(part.words for part in parts)
-    return Segment(
-        *span,
-        joined(part.text for part in parts),
-        joined(part.raw or part.text for part in parts),
-        words=tuple(word for part in parts for word in part.words) if timed else (),
-    )
 
 
 def require_disjoint(session: Session, plan: CorrectionPlan) -> None:
@@ -292,27 +279,22 @@ def require_disjoint(session: Session, plan: CorrectionPlan) -> None:
         weak = {r.id for r in kept if r.status == SampleStatus.REJECTED and not r.by_hand} - touched
         cuts = [cut for cut in plan.cuts if cut.video == sha256]
         for number, cut in enumerate(plan.cuts):
-            if cut.video == sha256:
-                overlapped = [r for r in kept if _overlap(cut.span, (r.start_us, r.end_us))]
-                _require_weak(cut, overlapped, weak)
-                plan.cuts[number] = replace(
-                    cut, predecessors=(*cut.predecessors, *(r.id for r in overlapped))
+            if cut.video != sha256:
+                continue
+            overlapped = [r for r in kept if _overlap(cut.span, (r.start_us, r.end_us))]
+            if kept_row := next((r for r in overlapped if r.id not in weak), None):
+                raise InvalidCorrection(
+                    f"the new cut of {', '.join(cut.predecessors)} ({span_text(cut.span)}) overlaps sample "
+                    f"{kept_row.id} ({span_text((kept_row.start_us, kept_row.end_us))}): change that one, "
+                    "too, or merge them"
                 )
+            plan.cuts[number] = replace(cut, predecessors=(*cut.predecessors, *(r.id for r in overlapped)))
         for first, second in pairwise(sorted(cuts, key=lambda cut: cut.span)):
             if _overlap(first.span, second.span):
                 raise InvalidCorrection(
                     f"the new cuts of {', '.join(first.predecessors)} ({span_text(first.span)}) and of "
                     f"{', '.join(second.predecessors)} ({span_text(second.span)}) overlap"
                 )
-
-
-def _require_weak(cut: NewSample, overlapped: Iterable[models.Sample], weak: Collection[str]) -> None:
-    for row in overlapped:
-        if row.id not in weak:
-            raise InvalidCorrection(
-                f"the new cut of {', '.join(cut.predecessors)} ({span_text(cut.span)}) overlaps sample "
-                f"{row.id} ({span_text((row.start_us, row.end_us))}): change that one, too, or merge them"
-            )
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:

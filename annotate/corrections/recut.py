@@ -9,7 +9,7 @@ from pathlib import Path
 from annotate.errors import AnnotateError, MediaError, StorageError
 from annotate.ingest.content import hash_file
 from annotate.ingest.cut_hash import cut_hash, earlier_cut_hashes
-from annotate.ingest.files import SourceFile, find_files, stat_of
+from annotate.ingest.files import find_files, stat_of
 from annotate.ingest.scratch import marked, sweep
 from annotate.ingest.sources import LocalSource, fetch, is_remote
 from annotate.ingest.worker import CannotWrite, cut
@@ -116,7 +116,13 @@ def _find_source(project: Project, sha256: str) -> LocalSource:
     for path in paths:
         try:
             (file,) = find_files([path], excluded=()).files
-            source = _local_source(project, file, known[path])
+            if is_remote(file):
+                source = fetch(file, project.media)
+            else:
+                # An unchanged file has the hash that ingest computed; the times of transcripts do not matter.
+                now, stored = stat_of(file.path, None), known[path]
+                same = now and replace(now, sidecar_mtime_ns=stored.stat.sidecar_mtime_ns) == stored.stat
+                source = LocalSource(Path(file.path), None, stored.sha256 if same else hash_file(file.path))
         except (AnnotateError, OSError, ValueError) as error:
             if isinstance(error, MediaError | StorageError) and is_url(path):
                 raise
@@ -129,11 +135,3 @@ def _find_source(project: Project, sha256: str) -> LocalSource:
         f"the video is no longer at {listed or 'any known path'}, so no new clip can be cut from it",
         hint="bring it back, or `annotate ingest` it where it is now; then run this again",
     )
-
-
-def _local_source(project: Project, file: SourceFile, known: videos.KnownFile) -> LocalSource:
-    if is_remote(file):
-        return fetch(file, project.media)
-    now = stat_of(file.path, None)
-    same = now is not None and replace(now, sidecar_mtime_ns=known.stat.sidecar_mtime_ns) == known.stat
-    return LocalSource(Path(file.path), None, known.sha256 if same else hash_file(file.path))

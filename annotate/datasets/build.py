@@ -45,7 +45,10 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
         if later and "partly labelled" in left_out:
             hint = later[0]
         elif "no transcript" in left_out:
-            hint = _transcript_hint(project)
+            ingest = "`annotate ingest VIDEOS --transcripts DIR`, which cuts them again"
+            others = ", ".join(f'"{m}"' for m in project.settings.passes if m is not Modality.TEXT)
+            without_text = f"write export.require = [{others}] into annotate.toml to do without T, or "
+            hint = f"{without_text if others else ''}give transcripts: {ingest}"
         elif "too few raters" in left_out:
             hint = "let more people judge, or lower export.min_raters in annotate.toml"
         if not samples:
@@ -56,16 +59,6 @@ def finished_dataset(project: Project, bar: Bar) -> tuple[Dataset, Mapping[Modal
     features = {m: FeatureReader(project, m, [row.sample_id for row in rows], bar) for m in UNIMODAL}
     name = project.settings.project.name
     return Dataset(name, tasks, rows, left_out, features, _FeatureNames(project)), features
-
-
-def _transcript_hint(project: Project) -> str:
-    ingest = "`annotate ingest VIDEOS --transcripts DIR`, which cuts them again"
-    others = ", ".join(f'"{m}"' for m in project.settings.passes if m is not Modality.TEXT)
-    if not others:
-        return f"give transcripts: {ingest}"
-    return (
-        f"write export.require = [{others}] into annotate.toml to do without T, or give transcripts: {ingest}"
-    )
 
 
 def finished_rows(
@@ -87,14 +80,20 @@ def finished_rows(
         if reason or sample.split is None:
             left_out[reason] += 1
             continue
+        # A speaker that nobody named is a guess of diarization.
+        guessed = sample.guessed and sample.speaker in video_ids
+        speaker = sample.sample_speaker if sample.sample_speaker and not sample.guessed else sample.speaker
+        if guessed:
+            # The guessed name is meaningless outside its video, so it is prefixed with the video's name.
+            speaker = f"{video_ids[sample.video_sha256]}:{sample.sample_speaker}"
         rows.append(
             DatasetRow(
                 sample_id=sample.sample_id,
                 video_id=video_ids[sample.video_sha256],
                 clip_id=f"{positions[sample.video_sha256]:04d}",
                 text=sample.transcript,
-                speaker=_speaker(sample, video_ids),
-                speaker_guessed=_is_guessed(sample, video_ids),
+                speaker=speaker,
+                speaker_guessed=guessed,
                 split=Split(sample.split),
                 start_us=sample.start_us,
                 end_us=sample.end_us,
@@ -104,21 +103,6 @@ def finished_rows(
             )
         )
     return sorted(rows, key=lambda row: (row.video_id, row.clip_id)), dict(sorted(left_out.items()))
-
-
-def _speaker(sample: DatasetSample, video_ids: Mapping[str, str]) -> str:
-    """The speaker named for the sample or else for its video; else the one guessed by diarization.
-
-    A guessed name is meaningless outside its video, so it is prefixed with the video's name.
-    """
-    if _is_guessed(sample, video_ids):
-        return f"{video_ids[sample.video_sha256]}:{sample.sample_speaker}"
-    return sample.sample_speaker if sample.sample_speaker and not sample.guessed else sample.speaker
-
-
-def _is_guessed(sample: DatasetSample, video_ids: Mapping[str, str]) -> bool:
-    """Whether the speaker is a guess, because nobody named one."""
-    return sample.guessed and sample.speaker in video_ids
 
 
 def _usable_labels(
@@ -168,20 +152,17 @@ def short_names(names: Mapping[str, str]) -> dict[str, str]:
     The file name if it is suitable; else the cleaned file name with a part of the hash.
     """
     taken = Counter(name.lower() for name in names.values())
-    short = {s: n if taken[n.lower()] == 1 and _is_safe(n) else _cleaned(n, s) for s, n in names.items()}
+    short = {}
+    for sha256, name in names.items():
+        plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name) and len(name) <= NAME_LENGTH
+        if plain and name.lower() not in MISSING_WORDS and taken[name.lower()] == 1:
+            short[sha256] = name
+            continue
+        ending = sha256[:8]
+        clean = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")[: NAME_LENGTH - len(ending) - 1].strip("-")
+        short[sha256] = f"{clean}-{ending}" if clean else ending
     taken = Counter(name.lower() for name in short.values())
     return {sha256: n if taken[n.lower()] == 1 else sha256[:NAME_LENGTH] for sha256, n in short.items()}
-
-
-def _is_safe(name: str) -> bool:
-    plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name)
-    return bool(plain) and len(name) <= NAME_LENGTH and name.lower() not in MISSING_WORDS
-
-
-def _cleaned(name: str, sha256: str) -> str:
-    ending = sha256[:8]
-    clean = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")[: NAME_LENGTH - len(ending) - 1].strip("-")
-    return f"{clean}-{ending}" if clean else ending
 
 
 class FeatureReader:

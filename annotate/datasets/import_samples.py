@@ -62,7 +62,13 @@ def make_plan(
     utterances = [u._replace(split=None) for u in corpus.utterances] if regroup else list(corpus.utterances)
     present = set(ids)
     retired = sorted(i for i, stored in known.items() if not stored.retired and i not in present)
-    _require_same_corpus(name, known, retired)
+    active = sum(not stored.retired for stored in known.values())
+    if active and 2 * len(retired) > active:
+        raise UsageError(
+            f"{len(retired)} of {counted(active, 'sample')} that {name!r} had before "
+            f"{either(len(retired), 'is', 'are')} not here",
+            hint="say --name OTHER for another corpus, or `import table --into` for answers about this one",
+        )
     _require_unmoved(utterances, ids, known)
     _require_one_split(utterances, "video", (utterance.video for utterance in utterances))
     if "speaker" in settings.splits.together:
@@ -71,7 +77,12 @@ def make_plan(
     new_videos, warnings = _videos(name, utterances, ids), []
     if not any(u.speaker for u in utterances) and not (corpus.has_splits and not regroup):
         warnings.append("no column names the speakers (--speaker): one person may be in two splits")
-    new_samples = _samples(utterances, ids, new_videos)
+    by_name = {video.name: video for video in new_videos}
+    new_samples = []
+    for u, i in zip(utterances, ids, strict=True):
+        video = by_name[u.video]
+        speaker = "" if video.speaker == u.speaker else u.speaker
+        new_samples.append(NewSample(i, video.sha256, u.start_us, u.end_us, u.text, speaker, video.split))
     return ImportPlan(name, ids, new_videos, new_samples, known, retired, warnings)
 
 
@@ -94,16 +105,6 @@ def _plan_answers(
         else []
     )
     return ImportPlan(name, present, [], [], known, [], warnings)
-
-
-def _require_same_corpus(name: str, known: Mapping[str, StoredSample], retired: Sequence[str]) -> None:
-    present = sum(not stored.retired for stored in known.values())
-    if present and 2 * len(retired) > present:
-        raise UsageError(
-            f"{len(retired)} of {counted(present, 'sample')} that {name!r} had before "
-            f"{either(len(retired), 'is', 'are')} not here",
-            hint="say --name OTHER for another corpus, or `import table --into` for answers about this one",
-        )
 
 
 def _require_one_split(utterances: Sequence[Utterance], word: str, names: Iterable[str]) -> None:
@@ -163,18 +164,6 @@ def _videos(corpus: str, utterances: Sequence[Utterance], ids: Sequence[str]) ->
         keys = {ids[i]: utterances[i].key for i in indices}
         new_videos.append(NewVideo(sha256, name, speaker or sha256, split, keys))
     return new_videos
-
-
-def _samples(
-    utterances: Sequence[Utterance], ids: Sequence[str], new_videos: Sequence[NewVideo]
-) -> list[NewSample]:
-    by_name = {video.name: video for video in new_videos}
-    samples = []
-    for u, i in zip(utterances, ids, strict=True):
-        video = by_name[u.video]
-        speaker = "" if video.speaker == u.speaker else u.speaker
-        samples.append(NewSample(i, video.sha256, u.start_us, u.end_us, u.text, speaker, video.split))
-    return samples
 
 
 def store_samples(session: Session, settings: Settings, plan: ImportPlan) -> list[str]:

@@ -116,16 +116,8 @@ def _reconstruct(kind: object, shape: object, code: object) -> _Array:
     return _Array()
 
 
-def _ndarray(shape: object, type: object, data: object) -> _Array:
-    return _Array(shape, _Type(type), data)
-
-
 def _frombuffer(data: object, type: object, shape: object, order: object = "C") -> _Array:
     return _Array(shape, type, data, order == "F")
-
-
-def _scalar(type: object, data: object) -> _Array:
-    return _Array((), type, data)
 
 
 def _encode(text: object, encoding: object) -> bytes:
@@ -158,11 +150,14 @@ def _dict(*pairs: object) -> dict[Any, Any]:
 
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): _Type,
-    ("numpy", "ndarray"): _ndarray,
+    ("numpy", "ndarray"): lambda shape, type, data: _Array(shape, _Type(type), data),
     ("_codecs", "encode"): _encode,
     ("collections", "OrderedDict"): _dict,
     **{(f"{home}.multiarray", "_reconstruct"): _reconstruct for home in ("numpy.core", "numpy._core")},
-    **{(f"{home}.multiarray", "scalar"): _scalar for home in ("numpy.core", "numpy._core")},
+    **{
+        (f"{home}.multiarray", "scalar"): lambda type, data: _Array((), type, data)
+        for home in ("numpy.core", "numpy._core")
+    },
     **{(f"{home}.numeric", "_frombuffer"): _frombuffer for home in ("numpy.core", "numpy._core")},
     **{(home, "bytearray"): _bytearray for home in ("builtins", "__builtin__")},
     **{(home, "bytes"): _bytes for home in ("builtins", "__builtin__")},
@@ -237,14 +232,14 @@ def _ids(value: object) -> list[str]:
 
 def _transcripts(value: object) -> list[str]:
     """The text of each sample; empty where pandas or numpy wrote a missing value."""
-    return ["" if _is_missing(item) else _text(item).replace("\0", "") for item in _items(value)]
-
-
-def _is_missing(value: object) -> bool:
-    if isinstance(value, _Array):
-        value = value.plain()
-        value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    texts = []
+    for item in _items(value):
+        plain = _plain(item)
+        if isinstance(plain, np.ndarray) and plain.ndim == 0:
+            plain = plain.item()
+        missing = plain is None or (isinstance(plain, float) and math.isnan(plain))
+        texts.append("" if missing else _text(item).replace("\0", ""))
+    return texts
 
 
 def _items(value: object) -> list[Any]:

@@ -90,13 +90,6 @@ class ArrayFiles:
         with self._reading(name) as (stream, info):
             header = _header(stream, info)
         size = header.size + math.prod(header.shape) * bytes_per_element
-        self._require_memory(name, header, size)
-        with self._reading(name) as (stream, info):
-            array = np.asarray(_FORMAT.read_array(stream, allow_pickle=False))
-        self._used += size
-        return array
-
-    def _require_memory(self, name: str, header: _Header, size: int) -> None:
         needed = (self._used + size) / 1e9
         if needed > self._memory_gb:
             raise CorpusError(
@@ -104,6 +97,10 @@ class ArrayFiles:
                 f"with it, {needed:.3g} GB of memory would be needed, and {self._memory_gb:g} GB may be used",
                 hint=f"say --memory {int(needed) + 1} if this machine has so much",
             )
+        with self._reading(name) as (stream, info):
+            array = np.asarray(_FORMAT.read_array(stream, allow_pickle=False))
+        self._used += size
+        return array
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[tuple[IO[bytes], zipfile.ZipInfo]]:

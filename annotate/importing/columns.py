@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -150,7 +150,16 @@ def _parquet(path: Path, names: list[str], memory_gb: float) -> tuple[dict[str, 
         table = pd.read_parquet(path, columns=names, read_dictionary=names) if names else None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"{path} is not a Parquet file: {error}", hint="get the file again") from error
-    return {} if table is None else {name: _texts(table[name]) for name in names}, rows
+    columns: dict[str, list[str]] = {}
+    for name in names if table is not None else []:
+        column = table[name]
+        if column.dtype.kind == "f":
+            columns[name] = _array_texts(column.to_numpy())
+        else:
+            missing = column.isna().to_numpy()
+            cells = zip(column, missing, strict=True)
+            columns[name] = ["" if is_na else text_of(value) for value, is_na in cells]
+    return columns, rows
 
 
 def _npz(path: Path, names: list[str], memory_gb: float) -> tuple[dict[str, list[str]], int]:
@@ -187,22 +196,17 @@ def _npz_source(name: str, arrays: ArrayFiles) -> tuple[str, int | None]:
         shape = arrays.shape(array)
         if len(shape) == 2 and int(position) < shape[1]:
             return array, int(position)
-    raise missing_name("column", name, _npz_columns(arrays))
-
-
-def _npz_columns(arrays: ArrayFiles) -> list[str]:
-    """Names of the columns of all arrays that can be read."""
-    names: list[str] = []
-    for name in arrays.names():
+    known: list[str] = []
+    for each in arrays.names():
         try:
-            shape = arrays.shape(name)
-        except CorpusError:
+            shape = arrays.shape(each)
+        except CorpusError:  # that array cannot be read, so it is no suggestion
             continue
         if len(shape) == 1:
-            names.append(name)
+            known.append(each)
         elif len(shape) == 2:
-            names += [f"{name}.{column}" for column in range(min(shape[1], _COLUMNS_LISTED))]
-    return names
+            known += [f"{each}.{column}" for column in range(min(shape[1], _COLUMNS_LISTED))]
+    raise missing_name("column", name, known)
 
 
 def _require_memory(path: Path, rows: int, columns: int, size: int, memory_gb: float) -> None:
@@ -224,14 +228,6 @@ def _array_texts(array: np.ndarray[Any, Any]) -> list[str]:
         # The shortest text that is this number in its own precision: 0.2 rather than 0.200000003.
         return ["" if np.isnan(value) else str(value) for value in array]
     return [text_of(value) for value in array.tolist()]
-
-
-def _texts(column: Any) -> list[str]:
-    """The cells of a pandas column of any type as text."""
-    if column.dtype.kind == "f":
-        return _array_texts(column.to_numpy())
-    missing: Mapping[int, bool] = column.isna().to_numpy()
-    return ["" if is_na else text_of(value) for value, is_na in zip(column, missing, strict=True)]
 
 
 def text_of(value: object) -> str:

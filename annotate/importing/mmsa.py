@@ -43,7 +43,15 @@ def read_mmsa(path: Path, tasks: Sequence[Task], dimension: str, memory_gb: floa
     kind of pickle, one that holds anything but arrays, text and numbers, or one that takes more than
     `memory_gb` (1e9 bytes) of memory, or of temporary files together.
     """
-    label_dimension = _find_dimension(tasks, dimension)
+    known = list(dict.fromkeys(t.dimension for t in tasks if t.dimension.kind is Kind.REGRESSION))
+    matching = [d for d in known if d.name == dimension or not dimension]
+    if len(matching) != 1:
+        listed = ", ".join(d.name for d in known) or "none"
+        which = f"are called {dimension!r}" if dimension else "are in this project"
+        raise UsageError(
+            f"{len(matching)} dimensions with numbers {which}",
+            hint=f"say --dimension NAME; known: {listed}",
+        )
     size = path.stat().st_size if path.is_file() else 0
     if size * _MEMORY_FACTOR > memory_gb * 1e9:
         raise CorpusError(
@@ -53,22 +61,9 @@ def read_mmsa(path: Path, tasks: Sequence[Task], dimension: str, memory_gb: floa
     sha256 = fingerprint(path)
     with tempfile.TemporaryDirectory(prefix="annotate-import-") as folder:
         _unpickle_apart(path, Path(folder), memory_gb)
-        listed = json.loads((Path(folder) / "parts.json").read_text(encoding="utf-8"))
-        parts = [_Part(Path(folder), number, **part) for number, part in enumerate(listed)]
-        yield _corpus(path, sha256, parts, tasks, label_dimension)
-
-
-def _find_dimension(tasks: Sequence[Task], name: str) -> Dimension:
-    known = list(dict.fromkeys(t.dimension for t in tasks if t.dimension.kind is Kind.REGRESSION))
-    matching = [d for d in known if d.name == name or not name]
-    if len(matching) != 1:
-        listed = ", ".join(d.name for d in known) or "none"
-        which = f"are called {name!r}" if name else "are in this project"
-        raise UsageError(
-            f"{len(matching)} dimensions with numbers {which}",
-            hint=f"say --dimension NAME; known: {listed}",
-        )
-    return matching[0]
+        content = json.loads((Path(folder) / "parts.json").read_text(encoding="utf-8"))
+        parts = [_Part(Path(folder), number, **part) for number, part in enumerate(content)]
+        yield _corpus(path, sha256, parts, tasks, matching[0])
 
 
 def _unpickle_apart(path: Path, folder: Path, memory_gb: float) -> None:
@@ -159,41 +154,31 @@ def _corpus(
         names = ", ".join(part.name for part in parts) or "none"
         raise _refused(path, f"no sample with an id is in train, valid or test; its parts: {names}")
     for part in splits:
-        _require_equal_lengths(path, part)
-    utterances = [utterance for part in splits for utterance in _utterances(part)]
-    keys: set[str] = set()
-    for utterance in utterances:
-        if utterance.key in keys:
-            raise _refused(path, f"the id {utterance.key!r} is there twice")
-        keys.add(utterance.key)
+        lengths = {key: len(texts) for key, texts in part.texts.items()}
+        for key in part.arrays:
+            array = part.array(key)
+            lengths[key] = len(array) if array is not None and array.ndim else 0
+        wrong = [f"{key} {n}" for key, n in lengths.items() if n != part.samples()]
+        if wrong:
+            raise _refused(path, f"{part.name} has {part.samples()} ids, but {', '.join(wrong)}")
+    utterances: dict[str, Utterance] = {}
+    for part in splits:
+        texts = part.texts.get("raw_text", [""] * part.samples())
+        split = to_split(part.name, part.name)
+        for index, (key, text) in enumerate(zip(part.texts["id"], texts, strict=True)):
+            if key in utterances:
+                raise _refused(path, f"the id {key!r} is there twice")
+            video, _, clip = key.partition(ID_SEPARATOR)
+            order = int(clip) if clip.isascii() and clip.isdecimal() and len(clip) < 10 else index
+            utterances[key] = Utterance(key, video or key, "", split, text.strip(), order, order)
     votes, covered, notes = _votes(path, splits, tasks, dimension)
     unused = [part.name for part in parts if part not in splits]
     if unused:
         notes.append(f"left aside: {', '.join(unused)}")
     return Corpus(
-        file=path.name, sha256=sha256, utterances=utterances, votes=votes, tasks=frozenset(covered),
-        features=_features(path, splits), has_splits=True, notes=tuple(notes),
+        file=path.name, sha256=sha256, utterances=list(utterances.values()), votes=votes,
+        tasks=frozenset(covered), features=_features(path, splits), has_splits=True, notes=tuple(notes),
     )  # fmt: skip
-
-
-def _require_equal_lengths(path: Path, part: _Part) -> None:
-    """Refuse a split in which a key does not have one entry per sample."""
-    lengths = {key: len(texts) for key, texts in part.texts.items()}
-    for key in part.arrays:
-        array = part.array(key)
-        lengths[key] = len(array) if array is not None and array.ndim else 0
-    wrong = [f"{key} {n}" for key, n in lengths.items() if n != part.samples()]
-    if wrong:
-        raise _refused(path, f"{part.name} has {part.samples()} ids, but {', '.join(wrong)}")
-
-
-def _utterances(part: _Part) -> Iterator[Utterance]:
-    texts = part.texts.get("raw_text", [""] * part.samples())
-    split = to_split(part.name, part.name)
-    for index, (key, text) in enumerate(zip(part.texts["id"], texts, strict=True)):
-        video, _, clip = key.partition(ID_SEPARATOR)
-        order = int(clip) if clip.isascii() and clip.isdecimal() and len(clip) < 10 else index
-        yield Utterance(key, video or key, "", split, text.strip(), order, order)
 
 
 def _votes(

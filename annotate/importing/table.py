@@ -51,13 +51,20 @@ def read_table(source: TableSource, tasks: Sequence[Task]) -> Corpus:
     content that cannot be used.
     """
     names = source.names
-    _require_consistent(source)
-    _require_dimensions(names, tasks)
+    _require_consistent(source, tasks)
     cells = read_columns(source.table, names.columns(), source.memory_gb)
     rows = len(next(iter(cells.values())))
     # A column that is not named reads as empty cells.
     cells[""] = [""] * rows
-    keys = _keys(cells[names.id], names.id)
+    if names.id:
+        keys = [cell.strip() for cell in cells[names.id]]
+        if "" in keys:
+            raise CorpusError(
+                f"row {keys.index('') + 1}: {names.id} is empty", hint="give every sample an id"
+            )
+    else:
+        width = len(str(max(rows - 1, 0)))
+        keys = [f"{row:0{width}d}" for row in range(rows)]
     positions: dict[str, int] = {}
     first_rows: list[int] = []
     for row, key in enumerate(keys):
@@ -84,8 +91,8 @@ def read_table(source: TableSource, tasks: Sequence[Task]) -> Corpus:
     )
 
 
-def _require_consistent(source: TableSource) -> None:
-    """Raise `UsageError` for flags that contradict each other."""
+def _require_consistent(source: TableSource, tasks: Sequence[Task]) -> None:
+    """Raise `UsageError` for flags that contradict each other, or a --value of an unknown dimension."""
     names = source.names
     if names.votes and names.rater:
         raise UsageError(
@@ -102,10 +109,6 @@ def _require_consistent(source: TableSource) -> None:
         raise UsageError("an array is named, but no file", hint="say --features FILE.npz")
     if source.long and not names.id:
         raise UsageError("rows of answers need the id of their sample", hint="say --id COLUMN")
-
-
-def _require_dimensions(names: TableMap, tasks: Sequence[Task]) -> None:
-    """Raise `UsageError` for a --value of a dimension that does not exist."""
     known = list(dict.fromkeys(task.dimension.name for task in tasks))
     for name in names.value:
         if name not in known:
@@ -114,16 +117,6 @@ def _require_dimensions(names: TableMap, tasks: Sequence[Task]) -> None:
                 f"--value: no dimension of this project is called {name!r}",
                 hint=f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}",
             )
-
-
-def _keys(cells: Sequence[str], column: str) -> list[str]:
-    if not column:
-        width = len(str(max(len(cells) - 1, 0)))
-        return [f"{row:0{width}d}" for row in range(len(cells))]
-    row = next((i for i, cell in enumerate(cells) if not cell.strip()), None)
-    if row is not None:
-        raise CorpusError(f"row {row + 1}: {column} is empty", hint="give every sample an id")
-    return [cell.strip() for cell in cells]
 
 
 def _require_equal_rows(
@@ -210,7 +203,7 @@ def _features(source: TableSource, keys: Sequence[str]) -> tuple[dict[Modality, 
         named = _array_names(names, known)
         arrays = {word: files.get(name) for word, name in named.items()}
         lengths = {word: files.get(name) for word, name in names.length.items()}
-        ids = _ids(files.get(names.feature_id, CELL_BYTES), names.feature_id) if names.feature_id else None
+        ids = files.get(names.feature_id, CELL_BYTES) if names.feature_id else None
     rows = None if ids is None else _rows_by_id(ids, keys, names.feature_id)
     total = len(keys) if ids is None else len(ids)
     require_rows(
@@ -247,16 +240,13 @@ def _array_names(names: TableMap, known: Sequence[str]) -> Mapping[str, str]:
     return named
 
 
-def _ids(array: NDArray[Any], name: str) -> list[str]:
+def _rows_by_id(array: NDArray[Any], keys: Sequence[str], name: str) -> list[int | None]:
+    """The row of each sample's features according to an array of ids; None for a sample without."""
     if array.ndim != 1:
         raise CorpusError(
             f"the array {name!r} has shape {array.shape}", hint="--feature-id names one with an id per row"
         )
-    return [text_of(value).strip() for value in array.tolist()]
-
-
-def _rows_by_id(ids: Sequence[str], keys: Sequence[str], name: str) -> list[int | None]:
-    """The row of each sample's features; None for a sample without."""
+    ids = [text_of(value).strip() for value in array.tolist()]
     row_of = {key: row for row, key in enumerate(ids)}
     if len(row_of) < len(ids):
         twice = next(key for key, n in Counter(ids).items() if n > 1)

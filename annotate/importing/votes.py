@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from annotate.errors import CorpusError
 from annotate.importing.answers import find_task, parse_answer, require_answer
@@ -98,9 +98,13 @@ class _RowContext:
     def __init__(self, names: TableMap, cells: Cells, keys: Sequence[str]) -> None:
         modalities: list[Modality | None] = [None] * len(keys)
         if names.modality:
-            modalities = [
-                _modality(cell, names.modality, row) for row, cell in enumerate(cells[names.modality])
-            ]
+            for row, cell in enumerate(cells[names.modality]):
+                modalities[row] = MODALITIES.get(cell.strip().lower())
+                if modalities[row] is None:
+                    raise CorpusError(
+                        f"row {row + 1}: {names.modality} is {cell!r}, which is not a modality",
+                        hint=f"known: {', '.join(MODALITIES)}",
+                    )
         self.rows: dict[Modality | None, list[int]] = {}
         """By modality, None where no column has it."""
         for row, modality in enumerate(modalities):
@@ -115,29 +119,15 @@ class _RowContext:
             for row, question in enumerate(questions):
                 counts[question] += 1
                 self.raters[row] = str(counts[question])
-        _require_one_answer(questions, self.raters)
-
-
-def _require_one_answer(questions: Iterable[tuple[str, Modality | None]], raters: Sequence[str]) -> None:
-    first_row: dict[tuple[str, Modality | None, str], int] = {}
-    for row, (question, rater) in enumerate(zip(questions, raters, strict=True)):
-        before = first_row.setdefault((*question, rater), row)
-        if before != row:
-            by_whom = f" by {rater!r}" if rater else ""
-            raise CorpusError(
-                f"row {row + 1}: {question[0]!r} was answered{by_whom} in row {before + 1} already",
-                hint="a rater answers once; say --votes instead of --rater if nobody knows who they are",
-            )
-
-
-def _modality(cell: str, column: str, row: int) -> Modality:
-    modality = MODALITIES.get(cell.strip().lower())
-    if modality is None:
-        raise CorpusError(
-            f"row {row + 1}: {column} is {cell!r}, which is not a modality",
-            hint=f"known: {', '.join(MODALITIES)}",
-        )
-    return modality
+        first_row: dict[tuple[str, Modality | None, str], int] = {}
+        for row, (question, rater) in enumerate(zip(questions, self.raters, strict=True)):
+            before = first_row.setdefault((*question, rater), row)
+            if before != row:
+                by_whom = f" by {rater!r}" if rater else ""
+                raise CorpusError(
+                    f"row {row + 1}: {question[0]!r} was answered{by_whom} in row {before + 1} already",
+                    hint="a rater answers once; say --votes instead of --rater if nobody knows who they are",
+                )
 
 
 def _rater(cell: str, column: str, row: int) -> str:

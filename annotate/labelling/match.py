@@ -91,7 +91,7 @@ def match_tasks(
         listed, matched, read_at, pushed_at, doubles, withdrawn,
         unclear=frozenset(task.id for task in lost if task.id in matcher.by_number),
         adopted=len(new),
-        problems=[*_adopted_problem(form, adoptable), *_lost_problem(form, lost)],
+        problems=_problems(form, adoptable, lost),
     )  # fmt: skip
 
 
@@ -160,29 +160,25 @@ def _tasks_of_questions(listed: Sequence[ListedTask], matched: Mapping[int, int]
     }
 
 
-def _adopted_problem(form: Form, tasks: Sequence[ListedTask]) -> list[str]:
-    if not tasks:
-        return []
-    answers = counted(sum(task.annotations for task in tasks), "answer")
-    number = len(tasks)
-    return [
-        f"{counted(number, 'question')} of the {form.words} with {answers} "
-        f"{either(number, 'is', 'are')} in Label Studio and {either(number, 'was', 'were')} not in this "
-        f"database ({_named(tasks)}): {either(number, 'it is', 'they are')} taken over"
-    ]
-
-
-def _lost_problem(form: Form, tasks: Sequence[ListedTask]) -> list[str]:
-    answered = [task for task in tasks if task.annotations]
-    if not answered:
-        return []
-    answers = counted(sum(task.annotations for task in answered), "answer")
-    return [
-        f"{answers} to {counted(len(answered), 'question')} of the {form.words} cannot be stored, "
-        f"because this project does not have the samples ({_named(answered)}): run `annotate ingest` on "
-        "the videos, or restore `key` and `sample` in the data of tasks that were edited by hand, then run "
-        "`annotate pull` again"
-    ]
+def _problems(form: Form, adopted: Sequence[ListedTask], lost: Sequence[ListedTask]) -> list[str]:
+    """Messages about tasks whose questions were created again, and about answers that cannot be stored."""
+    problems = []
+    if number := len(adopted):
+        answers = counted(sum(task.annotations for task in adopted), "answer")
+        problems.append(
+            f"{counted(number, 'question')} of the {form.words} with {answers} "
+            f"{either(number, 'is', 'are')} in Label Studio and {either(number, 'was', 'were')} not in this "
+            f"database ({_named(adopted)}): {either(number, 'it is', 'they are')} taken over"
+        )
+    if answered := [task for task in lost if task.annotations]:
+        answers = counted(sum(task.annotations for task in answered), "answer")
+        problems.append(
+            f"{answers} to {counted(len(answered), 'question')} of the {form.words} cannot be stored, "
+            f"because this project does not have the samples ({_named(answered)}): run `annotate ingest` on "
+            "the videos, or restore `key` and `sample` in the data of tasks that were edited by hand, then "
+            "run `annotate pull` again"
+        )
+    return problems
 
 
 def _named(tasks: Sequence[ListedTask]) -> str:

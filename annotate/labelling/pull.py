@@ -97,15 +97,14 @@ def _read_form(
 ) -> ReadPass | None:  # fmt: skip
     """Store the new answers to a form; None if this Label Studio has no project for it."""
     ls_project = find_ls_project(project, client, form)
-    if ls_project is None:
-        with reading(project.engine) as session:
-            known = outbox.asked_forms(session)
-        if form in known:
-            others = [other for other in known if other != form]
-            _leave_missing_project(project, client, form, others, tally)
-        return None
-    tally.problems += follow_raters(project, client, form, ls_project)
-    return read_pass(PullContext(project, client, form, ls_project, emails, tally), full=full, bar=bar)
+    if ls_project is not None:
+        tally.problems += follow_raters(project, client, form, ls_project)
+        return read_pass(PullContext(project, client, form, ls_project, emails, tally), full=full, bar=bar)
+    with reading(project.engine) as session:
+        known = outbox.asked_forms(session)
+    if form in known:
+        _leave_missing_project(project, client, form, [other for other in known if other != form], tally)
+    return None
 
 
 def _leave_missing_project(

@@ -130,7 +130,11 @@ def settle_missing(passes: Sequence[ReadPass], when_missing: Missing) -> None:
     If there is doubt in one pass that people deleted them, nothing is marked or withdrawn in any pass,
     because a backup restores all passes."""
     all_numbers = frozenset(number for read_form in passes for number in _numbers(read_form))
-    live = [_live(read_form.context) for read_form in passes]
+    live = []  # of each pass, the answers that count and should be on the server
+    for read_form in passes:
+        with reading(read_form.context.project.engine) as session:
+            kept, answers = kept_answers(session), live_answers(session, read_form.context.server)
+            live.append([answer for answer in answers if (answer.question_id, answer.origin) not in kept])
     missing = [_missing(read_form, answers) for read_form, answers in zip(passes, live, strict=True)]
     doubts = [
         _doubt(read_form, missing_here, len(answers), all_numbers)
@@ -291,13 +295,6 @@ def _missing(read_form: ReadPass, live: Sequence[LiveAnswer]) -> list[LiveAnswer
         and unread.get(answer.ls_task_id) != answer.question_id
         and answer.ls_task_id not in matched.unclear
     ]  # fmt: skip
-
-
-def _live(context: PullContext) -> list[LiveAnswer]:
-    """The answers that count and should be on the server."""
-    with reading(context.project.engine) as session:
-        kept = kept_answers(session)
-        return [a for a in live_answers(session, context.server) if (a.question_id, a.origin) not in kept]
 
 
 def _numbers(read_form: ReadPass) -> set[int]:

@@ -258,7 +258,15 @@ def _ensure_ls_project(project: Project, client: LabelStudioClient, form: Form) 
         )
     elif ls_project.label_config != page:
         # The settings changed, or somebody changed the page in Label Studio.
-        _change_page(client, ls_project, form, page)
+        try:
+            client.change_page(ls_project.id, page)
+        except UnsureOutcome:
+            raise
+        except LabelStudioError as error:
+            raise LabelStudioError(
+                f"answers to the {form.words} no longer fit the dimensions in annotate.toml: {error}",
+                hint="restore the earlier dimensions, or begin a new project with `annotate init`",
+            ) from error
     if modality is not Modality.TEXT:
         client.serve_folder(ls_project.id, str(project.media / modality.value))
     with writing(project.engine) as session:
@@ -273,18 +281,6 @@ def project_title(name: str, form: Form) -> str:
     only = f": {', '.join(form.names)}" if form.names else ""
     title = f"{name[: 15 if only else 30]} {form.modality.value} {form.modality.word}{only}"
     return title if len(title) <= TITLE else f"{title[: TITLE - 3]}..."
-
-
-def _change_page(client: LabelStudioClient, ls_project: StudioProject, form: Form, page: str) -> None:
-    try:
-        client.change_page(ls_project.id, page)
-    except UnsureOutcome:
-        raise
-    except LabelStudioError as error:
-        raise LabelStudioError(
-            f"answers to the {form.words} no longer fit the dimensions in annotate.toml: {error}",
-            hint="restore the earlier dimensions, or begin a new project with `annotate init`",
-        ) from error
 
 
 def _place(

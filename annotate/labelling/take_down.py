@@ -10,7 +10,6 @@ from annotate.types import Modality
 from annotate.wording import counted
 from db import outbox, withdrawals
 from db.engine import reading, writing
-from db.withdrawals import ServedQuestion
 
 if TYPE_CHECKING:
     from annotate.labelstudio.client import LabelStudioClient
@@ -29,12 +28,25 @@ def take_down(project: Project, client: "LabelStudioClient", progress: Progress 
         served = withdrawals.still_served(session)
     if not served:
         return 0
-    projects_here = {modality: _here(project, client, modality) for modality in {q.modality for q in served}}
+    projects_here: dict[Modality, set[int]] = {}
+    """Numbers of the projects of each pass that are on this server."""
+    for modality in {question.modality for question in served}:
+        with reading(project.engine) as session:
+            known = [(row.ls_project_id, row.server) for row in outbox.ls_project_rows(session, modality)]
+        projects_here[modality] = {
+            number
+            for number, created_at in known
+            if (at := client.project(number)) is not None and at.created_at == created_at
+        }
     reachable = [q for q in served if q.ls_project_id in projects_here[q.modality]]
     with progress.bar("withdrawing questions", len(reachable)) as bar:
         for start in range(0, len(reachable), CHUNK):
-            _take_down(project, client, reachable[start : start + CHUNK])
-            bar.advance(len(reachable[start : start + CHUNK]))
+            chunk = reachable[start : start + CHUNK]
+            missing = {q.id for q in chunk if not client.take_from_queue(q.ls_task_id)}
+            with writing(project.engine) as session:
+                withdrawals.mark_taken_down(session, {q.id for q in chunk} - missing)
+                withdrawals.forget_place(session, missing)
+            bar.advance(len(chunk))
     return len(served) - len(reachable)
 
 
@@ -60,18 +72,3 @@ def _later(questions: int, reason: str) -> str:
         f"Label Studio still shows {which} ({reason}): the next `annotate pull` or `annotate next-batch` "
         "withdraws them there, too; what is answered until then is kept on record"
     )
-
-
-def _here(project: Project, client: "LabelStudioClient", modality: Modality) -> set[int]:
-    """Numbers of the projects of a pass that are on this server."""
-    with reading(project.engine) as session:
-        known = [(row.ls_project_id, row.server) for row in outbox.ls_project_rows(session, modality)]
-    projects = ((number, created_at, client.project(number)) for number, created_at in known)
-    return {number for number, created_at, at in projects if at is not None and at.created_at == created_at}
-
-
-def _take_down(project: Project, client: "LabelStudioClient", questions: list[ServedQuestion]) -> None:
-    missing = {q.id for q in questions if not client.take_from_queue(q.ls_task_id)}
-    with writing(project.engine) as session:
-        withdrawals.mark_taken_down(session, {q.id for q in questions} - missing)
-        withdrawals.forget_place(session, missing)

@@ -69,15 +69,19 @@ def parse_annotation(annotation: Any, dimensions: Sequence[Dimension]) -> Parsed
     try:
         skipped = bool(annotation["was_cancelled"])
         answers, problems = ({}, {}) if skipped else _answers(annotation["result"], dimensions)
+        # Label Studio names no editor for answers that were imported.
+        rater, editor = _user(annotation["completed_by"]), _user(annotation.get("updated_by"))
+        seconds = annotation.get("lead_time")
+        timed = isinstance(seconds, int | float) and not isinstance(seconds, bool) and isfinite(seconds)
         return ParsedAnnotation(
             annotation_id=_number(annotation["id"]),
             ls_task_id=_number(annotation["task"]),
-            rater=_user(annotation["completed_by"]),
-            editor=_editor(annotation),
+            rater=rater,
+            editor=None if editor == rater else editor,
             revision=str(annotation["updated_at"]),
             created_at=datetime.fromisoformat(annotation["created_at"]),
             changed_at=datetime.fromisoformat(annotation["updated_at"]),
-            seconds=_seconds(annotation.get("lead_time")),
+            seconds=float(seconds) if timed and seconds >= 0 else None,
             skipped=skipped,
             answers=answers,
             problems=tuple(problems.values()),
@@ -97,17 +101,6 @@ def _user(value: Any) -> int | None:
     """The id of a user, whom some API calls return as an object; None for a deleted account."""
     user = value["id"] if isinstance(value, Mapping) else value
     return None if user is None else _number(user)
-
-
-def _editor(annotation: Mapping[str, Any]) -> int | None:
-    """The editor if it is not the rater; Label Studio names none for imported answers."""
-    editor = _user(annotation.get("updated_by"))
-    return None if editor == _user(annotation["completed_by"]) else editor
-
-
-def _seconds(value: Any) -> float | None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value >= 0
-    return float(value) if usable else None
 
 
 def _answers(result: Any, dimensions: Sequence[Dimension]) -> tuple[dict[str, str], dict[str, str]]:

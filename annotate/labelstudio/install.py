@@ -6,8 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,9 +72,16 @@ def ensure_installed(progress: Progress = SILENT) -> Installation:
     target = installation()
     if target.complete:
         return target
-    with _writable(target.folder.parent), FileLock(target.folder.with_name(f"{target.folder.name}.lock")):
-        if not target.complete:
-            _install(target, progress)
+    try:
+        target.folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.folder.with_name(f"{target.folder.name}.lock")):
+            if not target.complete:
+                _install(target, progress)
+    except OSError as error:
+        raise LabelStudioError(
+            f"Label Studio cannot be installed in {target.folder.parent}: {error}",
+            hint="free space there, or name another folder in ANNOTATE_CACHE",
+        ) from error
     return target
 
 
@@ -96,18 +102,6 @@ def server_environment(data: Path) -> dict[str, str]:
         PYTHONNOUSERSITE="1",
         PYTHONUNBUFFERED="1",
     )
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise LabelStudioError(
-            f"Label Studio cannot be installed in {folder}: {error}",
-            hint="free space there, or name another folder in ANNOTATE_CACHE",
-        ) from error
 
 
 def _install(target: Installation, progress: Progress) -> None:
@@ -132,18 +126,14 @@ def _install(target: Installation, progress: Progress) -> None:
         pip = [str(target.python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
         _run([*pip, f"label-studio=={VERSION}"], log, _pip_environment())
         bar.advance(note="preparing its database")
-        _make_template(target, log)
+        data = target.folder / "template"
+        data.mkdir()
+        # Every command migrates first; this one then only prints a version and creates no user.
+        _run([str(target.executable), "version"], log, server_environment(data))
+        (data / "label_studio.sqlite3").rename(target.template)
+        shutil.rmtree(data)
         bar.advance()
     target.stamp.write_text(json.dumps({"version": VERSION, "python": sys.version.split()[0]}))
-
-
-def _make_template(target: Installation, log: Path) -> None:
-    data = target.folder / "template"
-    data.mkdir()
-    # Every command migrates first; this one then only prints a version and creates no user.
-    _run([str(target.executable), "version"], log, server_environment(data))
-    (data / "label_studio.sqlite3").rename(target.template)
-    shutil.rmtree(data)
 
 
 def _pip_environment() -> dict[str, str]:

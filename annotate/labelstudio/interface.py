@@ -78,17 +78,12 @@ def _media(grid: Element, modality: Modality, own_server: bool) -> str:
         SubElement(column, "Video", name="video", value="$video", height="380", muted="true")
     if modality is Modality.MULTIMODAL:
         SubElement(column, "Video", name="video", value="$video", height="340")
-    _note(column, "an-keys", _keys(modality, own_server))
-    return {Modality.TEXT: "text", Modality.AUDIO: "audio"}.get(modality, "video")
-
-
-def _keys(modality: Modality, own_server: bool) -> str:
-    if modality is Modality.TEXT:
-        play = ""
-    else:
+    play = ""
+    if modality is not Modality.TEXT:
         usual = "Ctrl+P" if modality is Modality.AUDIO else "Ctrl+Alt+Space"
         play = f"{'Space' if own_server else usual} plays and pauses. "
-    return (OWN_KEYS if own_server else USUAL_KEYS).format(play=play)
+    _note(column, "an-keys", (OWN_KEYS if own_server else USUAL_KEYS).format(play=play))
+    return {Modality.TEXT: "text", Modality.AUDIO: "audio"}.get(modality, "video")
 
 
 def _note(parent: Element, look: str, text: str) -> None:

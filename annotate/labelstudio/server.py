@@ -98,7 +98,13 @@ def start(
     Raises `LabelStudioError` when the port is in use, or with the log's last lines when it does not start.
     """
     require_free(port)
-    _prepare(studio, program)
+    studio.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    studio.path.chmod(0o700)
+    if not studio.database.exists():
+        partial = studio.path / temporary_name()
+        shutil.copyfile(program.template, partial)
+        partial.chmod(0o600)
+        partial.rename(studio.database)
     process = _spawn(studio, documents, port, credentials, program)
     running = Running(process.pid, process_start(process.pid), port)
     try:
@@ -168,16 +174,6 @@ def require_free(port: int) -> None:
                     hint=f"annotate studio up --port {free_port}",
                 ) from error
         time.sleep(0.1)
-
-
-def _prepare(studio: StudioFolder, program: Installation) -> None:
-    studio.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    studio.path.chmod(0o700)
-    if not studio.database.exists():
-        partial = studio.path / temporary_name()
-        shutil.copyfile(program.template, partial)
-        partial.chmod(0o600)
-        partial.rename(studio.database)
 
 
 def _spawn(

@@ -1,7 +1,7 @@
 """Shared by the readers of SubRip and WebVTT: parses timing lines, removes repeats of rolling captions."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -86,13 +86,32 @@ def once(captions: Sequence[Caption]) -> list[Caption]:
     merged = _without_highlights(captions)
     ordered = sorted(merged, key=lambda c: (c.start_us, c.end_us))
     # Only where the whole file is made like this: people may say the same thing twice.
-    return list(_new_lines(ordered)) if _rolls(ordered) else merged
+    if not _rolls(ordered):
+        return merged
+    new: list[Caption] = []
+    before: Caption | None = None
+    for caption in ordered:
+        spoken = [line for line in caption.lines if plain(line)]
+        if not spoken:
+            continue
+        known = _repeated(before.lines, spoken) if before and _follows(before, caption) else 0
+        before = caption
+        if spoken[known:]:
+            new.append(replace(caption, lines=tuple(spoken[known:])))
+    return new
 
 
 def _without_highlights(captions: Sequence[Caption]) -> list[Caption]:
     """Merge captions that repeat one line with one word after the other highlighted, as Whisper can write."""
     ordered = sorted(captions, key=lambda c: (c.start_us, c.end_us))
-    lines = [(caption, " ".join(_spoken(caption.lines)), _marked_at(caption.lines)) for caption in ordered]
+    lines: list[tuple[Caption, str, int | None]] = []
+    """Each caption with its text, and the number of characters in front of the highlighted part, if any."""
+    for caption in ordered:
+        raw = " ".join(caption.lines)
+        mark = _MARKED.search(raw)
+        lines.append(
+            (caption, " ".join(_spoken(caption.lines)), len(plain(raw[: mark.start()])) if mark else None)
+        )
     if not any(
         text == next_text and first is not None and second is not None and first < second
         for (_, text, first), (_, next_text, second) in pairwise(lines)
@@ -110,13 +129,6 @@ def _without_highlights(captions: Sequence[Caption]) -> list[Caption]:
             kept.append(caption)
             before, reached = text, at
     return kept
-
-
-def _marked_at(lines: Sequence[str]) -> int | None:
-    """The number of characters in front of a highlighted part; None without one."""
-    raw = " ".join(lines)
-    mark = _MARKED.search(raw)
-    return len(plain(raw[: mark.start()])) if mark else None
 
 
 def _rolls(captions: Sequence[Caption]) -> bool:
@@ -144,15 +156,3 @@ def _repeated(before: Sequence[str], after: Sequence[str]) -> int:
     """How many text lines at the start of `after` equal those at the end of `before`."""
     old, new = _spoken(before), _spoken(after)
     return next((n for n in range(min(len(old), len(new)), 0, -1) if old[-n:] == new[:n]), 0)
-
-
-def _new_lines(captions: Sequence[Caption]) -> Iterator[Caption]:
-    before: Caption | None = None
-    for caption in captions:
-        spoken = [line for line in caption.lines if plain(line)]
-        if not spoken:
-            continue
-        known = _repeated(before.lines, spoken) if before and _follows(before, caption) else 0
-        before = caption
-        if spoken[known:]:
-            yield replace(caption, lines=tuple(spoken[known:]))

@@ -2,7 +2,6 @@
 
 import re
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -104,7 +103,7 @@ _AFFIX = re.compile(
     )
 )
 
-_CODE = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z_.:-])[A-Za-z]{0,12}(?:[_.:-]?[A-Za-z0-9]+)*")
+_CODE = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z_.:-])[A-Za-z0-9]*(?:[_.:-][A-Za-z0-9]+)*")
 _LOOK_AHEAD = 40
 """How many tokens of an utterance may be missing in the tier of words before the next match."""
 _NUMBER = re.compile(r"[-+\u2212]?\d+(?:[.,]\d+)?%?")
@@ -115,11 +114,17 @@ def kind(tier: Tier) -> Kind:
     texts = [mark.text.casefold() for mark in tier.spoken]
     if named := _kind_by_name(tier):
         return named
-    if _share(texts, vocabulary.LABEL_VALUES.__contains__) > 0.6 or _share(texts, _is_id) > 0.8:
+    # Ids such as ``NARR_05_001`` or ``s12``; a time of day with a colon is none.
+    ids = _share(texts, lambda text: ":" not in text and bool(_CODE.fullmatch(text)))
+    if _share(texts, vocabulary.LABEL_VALUES.__contains__) > 0.6 or ids > 0.8:
         return Kind.LABELS
     if tier.names & vocabulary.WORDS:
         return Kind.WORDS
-    if _share(texts, lambda text: bool(_NUMBER.fullmatch(text))) > 0.8 or _has_few_values(tier, texts):
+    # Single words of a small set, unless they are the backchannels of a listener.
+    few_values = len(texts) >= 8 and len(set(texts)) <= len(texts) / 4 and words_per_mark(tier) <= 1.2
+    backchannels = _share(texts, lambda text: text.strip(".,!?") in vocabulary.BACKCHANNELS)
+    numbers = _share(texts, lambda text: bool(_NUMBER.fullmatch(text)))
+    if numbers > 0.8 or (few_values and backchannels < 0.5):
         return Kind.MAYBE_LABELS
     return Kind.WORDS if _follow_closely(tier) else Kind.SPEECH
 
@@ -138,18 +143,6 @@ def _kind_by_name(tier: Tier) -> Kind | None:
 
 def _share(texts: Sequence[str], holds: Callable[[str], bool]) -> float:
     return mean(holds(text) for text in texts) if texts else 0.0
-
-
-def _is_id(text: str) -> bool:
-    """Whether a text is an id such as ``NARR_05_001`` or ``s12``, but neither a number nor a time of day."""
-    return " " not in text and _CODE.fullmatch(text) is not None and ":" not in text
-
-
-def _has_few_values(tier: Tier, texts: Sequence[str]) -> bool:
-    """Whether the marks are single words of a small set, apart from backchannels of listeners."""
-    counts = Counter(texts)
-    rare = len(texts) >= 8 and len(counts) <= len(texts) / 4 and words_per_mark(tier) <= 1.2
-    return rare and _share(texts, lambda text: text.strip(".,!?") in vocabulary.BACKCHANNELS) < 0.5
 
 
 def words_per_mark(tier: Tier) -> float:

@@ -61,27 +61,39 @@ def transcript(tiers: Sequence[Tier], wanted: Sequence[str] = ()) -> Transcript:
     for tier in reading.utterances:
         words = reading.partner(tier)
         used += [tier, words] if words else [tier]
-        cues += _cues(tier, words)
+        # A word belongs to the mark that contains its middle.
+        inside = {id(mark): marks for mark, marks in within(words, tier)} if words else {}
+        cues += [
+            Cue(
+                mark.start_us, mark.end_us, mark.text, mark.raw, _speaker(tier),
+                _words(inside.get(id(mark), ())), mark.where,
+            )
+            for mark in tier.marks
+            if mark.text
+        ]  # fmt: skip
     for tier in reading.words:
         if tier not in used:
             used.append(tier)
             cues += by_pauses(_words(tier.marks), _speaker(tier))
     dropped = tuple(Dropped(DAMAGED, where) for tier in used for where in tier.untimed)
-    return Transcript(tuple(cues), "transcript", notes=_note(tiers, used), dropped=dropped)
-
-
-def _note(tiers: Sequence[Tier], used: Sequence[Tier]) -> tuple[str, ...]:
-    """A note on the tiers that were read and left out; empty if there is only one tier."""
-    if len(tiers) < 2:
-        return ()
-    read = [repr(tier.name) for tier in tiers if tier in used]
-    rest = [repr(tier.name) for tier in tiers if tier not in used and tier.marks]
-    left_out = f", left out: {', '.join(rest)} (--tier names others)" if rest else ""
-    return (f"{'tier' if len(read) == 1 else 'tiers'} read: {', '.join(read)}{left_out}",)
+    notes: tuple[str, ...] = ()
+    if len(tiers) > 1:
+        read = [repr(tier.name) for tier in tiers if tier in used]
+        rest = [repr(tier.name) for tier in tiers if tier not in used and tier.marks]
+        left_out = f", left out: {', '.join(rest)} (--tier names others)" if rest else ""
+        notes = (f"{'tier' if len(read) == 1 else 'tiers'} read: {', '.join(read)}{left_out}",)
+    return Transcript(tuple(cues), "transcript", notes=notes, dropped=dropped)
 
 
 def _wanted(tiers: Sequence[Tier], names: Sequence[str]) -> _Reading:
-    chosen = [tier for tier in tiers if any(_matches(tier, name) for name in names)]
+    """The tiers called by one of `names`: the whole name, its part before an @, or a pattern."""
+    wanted = [name.casefold().strip() for name in names]
+    chosen = []
+    for tier in tiers:
+        called = tier.name.casefold().strip()
+        before_at = called.partition("@")[0]
+        if any(name in (called, before_at) or fnmatchcase(called, name) for name in wanted):
+            chosen.append(tier)
     if not chosen:
         requested, names_of_tiers = (
             ", ".join(map(repr, some)) for some in (names, [tier.name for tier in tiers])
@@ -90,12 +102,6 @@ def _wanted(tiers: Sequence[Tier], names: Sequence[str]) -> _Reading:
     rest = [tier for tier in tiers if tier not in chosen and kind(tier) in (Kind.WORDS, Kind.SPEECH)]
     words = [tier for tier in chosen if kind(tier) is Kind.WORDS]
     return _Reading([tier for tier in chosen if tier not in words], [*words, *_spelling(rest, chosen)])
-
-
-def _matches(tier: Tier, name: str) -> bool:
-    """Whether `name` is the tier's name, its part before an @, or a pattern that matches it."""
-    called, wanted = tier.name.casefold().strip(), name.casefold().strip()
-    return called == wanted or called.partition("@")[0] == wanted or fnmatchcase(called, wanted)
 
 
 def _spelling(tiers: Iterable[Tier], utterances: Sequence[Tier]) -> list[Tier]:
@@ -187,13 +193,18 @@ def _gathered(words: Tier, root: Tier) -> Tier:
 
 
 def _without_layers(tiers: Sequence[Tier]) -> list[Tier]:
-    """Of tiers with the same times, which describe the same speech, the one with the most words."""
+    """One of each set of tiers with the same times, which describe the same speech.
+
+    A tier named after utterances wins, else one of several words per mark, else (of two languages) the first.
+    """
     kept: list[Tier] = []
     for tier in tiers:
         same = next((n for n, other in enumerate(kept) if _same_marks(tier, other)), None)
         if same is None:
             kept.append(tier)
-        elif _is_fuller(tier, kept[same]):
+        elif tier.utterance_named != kept[same].utterance_named:
+            kept[same] = tier if tier.utterance_named else kept[same]
+        elif words_per_mark(tier) > 1.5 >= words_per_mark(kept[same]):
             kept[same] = tier
     return kept
 
@@ -211,13 +222,6 @@ def _same_marks(one: Tier, other: Tier) -> bool:
             for other_start, other_end in ends[at : at + 3]
         )
     return same > 0.8 * max(len(a), len(b))
-
-
-def _is_fuller(tier: Tier, than: Tier) -> bool:
-    """Whether a later tier is more likely the text than an earlier one; of two languages the first wins."""
-    if tier.utterance_named != than.utterance_named:
-        return tier.utterance_named
-    return words_per_mark(tier) > 1.5 >= words_per_mark(than)
 
 
 def _comments_on(tier: Tier, others: Sequence[Tier]) -> bool:
@@ -282,19 +286,6 @@ def _coarsest(words: Sequence[Tier]) -> list[Tier]:
         )
 
     return [tier for tier in words if not finer(tier)]
-
-
-def _cues(tier: Tier, words: Tier | None) -> list[Cue]:
-    # A word belongs to the mark that contains its middle.
-    inside = {id(mark): marks for mark, marks in within(words, tier)} if words else {}
-    return [
-        Cue(
-            mark.start_us, mark.end_us, mark.text, mark.raw, _speaker(tier),
-            _words(inside.get(id(mark), ())), mark.where,
-        )
-        for mark in tier.marks
-        if mark.text
-    ]  # fmt: skip
 
 
 def _words(marks: Sequence[Mark]) -> tuple[Word, ...]:

@@ -5,7 +5,6 @@ Format: http://www.tcax.org/docs/ass-specs.htm
 """
 
 import re
-from collections.abc import Iterator
 
 from annotate.transcripts._captions import DAMAGED
 from annotate.transcripts._text import Malformed, plain
@@ -23,13 +22,8 @@ def read(text: str) -> Transcript:
 
     Raises `Malformed` for a file without a section [Events].
     """
-    lines = list(_lines(text))
-    cues = dict.fromkeys(line for line in lines if isinstance(line, Cue))
-    dropped = tuple(line for line in lines if isinstance(line, Dropped))
-    return Transcript(tuple(cues), "subtitles", dropped=dropped)
-
-
-def _lines(text: str) -> Iterator[Cue | Dropped]:
+    cues: dict[Cue, None] = {}  # a set that keeps the order of the file
+    dropped: list[Dropped] = []
     fields: tuple[str, ...] = _FIELDS
     section = ""
     sections = set()
@@ -42,19 +36,18 @@ def _lines(text: str) -> Iterator[Cue | Dropped]:
             fields = tuple(name.strip().lower() for name in rest.split(","))
         elif section == "[events]" and kind.lower() == "dialogue":
             row = dict(zip(fields, rest.split(",", len(fields) - 1), strict=False))
-            if not row.get("effect", "").strip().lower().startswith(_MADE):
-                yield _cue(row, f"line {number}")
+            if row.get("effect", "").strip().lower().startswith(_MADE):
+                continue
+            start, end = (clock(row.get(name, ""), hundredths=True) for name in ("start", "end"))
+            if start is None or end is None or "text" not in row:
+                dropped.append(Dropped(DAMAGED, f"line {number}"))
+                continue
+            raw, speaker = row["text"], plain(row.get("name", row.get("actor", "")))
+            spoken = plain(_without_drawings(raw))
+            cues[Cue(start, end, spoken, raw, speaker, where=f"line {number}")] = None
     if "[events]" not in sections:
         raise Malformed("there is no section [Events]", 1)
-
-
-def _cue(row: dict[str, str], where: str) -> Cue | Dropped:
-    start, end = (clock(row.get(name, ""), hundredths=True) for name in ("start", "end"))
-    if start is None or end is None or "text" not in row:
-        return Dropped(DAMAGED, where)
-    raw = row["text"]
-    speaker = plain(row.get("name", row.get("actor", "")))
-    return Cue(start, end, plain(_without_drawings(raw)), raw, speaker, where=where)
+    return Transcript(tuple(cues), "subtitles", dropped=tuple(dropped))
 
 
 def _without_drawings(raw: str) -> str:

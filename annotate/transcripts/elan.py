@@ -4,7 +4,7 @@ Format: https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -32,7 +32,11 @@ def read(text: str, tiers: Sequence[str] = ()) -> Transcript:
     root = _parse(text)
     if root.tag != "ANNOTATION_DOCUMENT":
         raise Malformed(f"the XML is a {root.tag}, not an ANNOTATION_DOCUMENT", 1)
-    slots = _slots(root)
+    media = next((m.get("TIME_ORIGIN") for m in root.iter("MEDIA_DESCRIPTOR")), None)
+    origin = int(media) if media is not None and _whole(media) else 0
+    values = ((slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT"))
+    # In microseconds of the video; slots without a time are left out.
+    slots = {name: (int(ms) + origin) * _US for name, ms in values if ms is not None and _whole(ms)}
     controlled = {
         kind.get("LINGUISTIC_TYPE_ID")
         for kind in root.iter("LINGUISTIC_TYPE")
@@ -41,8 +45,13 @@ def read(text: str, tiers: Sequence[str] = ()) -> Transcript:
     elements = list(root.iter("TIER"))
     placed = _Placed()
     for element in elements:
-        for annotation, mark in _timed_marks(element, slots):
-            placed.add(annotation, mark)
+        annotations = list(element.iter("ALIGNABLE_ANNOTATION"))
+        ends = [(a.get("TIME_SLOT_REF1", ""), a.get("TIME_SLOT_REF2", "")) for a in annotations]
+        at = _interpolated([name for pair in ends for name in pair], slots)
+        for annotation, (a, b) in zip(annotations, ends, strict=True):
+            if a in at and b in at:
+                guessed = not {a, b} <= slots.keys()
+                placed.add(annotation, _mark(annotation, at[a], at[b], guessed=guessed))
     _place_references(elements, placed)
     read_as = transcript([_tier(element, placed, controlled) for element in elements], tiers)
     language = next((code for e in elements if (code := language_code(e.get("LANG_REF")))), "")
@@ -66,14 +75,6 @@ def _whole(value: str | None) -> bool:
     return value is not None and re.fullmatch(r"-?\d{1,15}", value) is not None
 
 
-def _slots(root: ElementTree.Element) -> dict[str, int]:
-    """Time in the video, in microseconds, of every time slot that has one."""
-    media = next((m.get("TIME_ORIGIN") for m in root.iter("MEDIA_DESCRIPTOR")), None)
-    origin = int(media) if media is not None and _whole(media) else 0
-    values = ((slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT"))
-    return {name: (int(ms) + origin) * _US for name, ms in values if ms is not None and _whole(ms)}
-
-
 class _Placed:
     """The annotations whose times are known.
 
@@ -95,18 +96,6 @@ class _Placed:
 
     def called(self, name: str) -> Mark | None:
         return self._first.get(name)
-
-
-def _timed_marks(
-    element: ElementTree.Element, slots: Mapping[str, int]
-) -> Iterator[tuple[ElementTree.Element, Mark]]:
-    """The annotations of a tier that have their own times."""
-    annotations = list(element.iter("ALIGNABLE_ANNOTATION"))
-    names = [(a.get("TIME_SLOT_REF1", ""), a.get("TIME_SLOT_REF2", "")) for a in annotations]
-    at = _interpolated([name for pair in names for name in pair], slots)
-    for annotation, (a, b) in zip(annotations, names, strict=True):
-        if a in at and b in at:
-            yield annotation, _mark(annotation, at[a], at[b], guessed=not {a, b} <= slots.keys())
 
 
 def _mark(annotation: ElementTree.Element, start_us: int, end_us: int, *, guessed: bool) -> Mark:
@@ -135,23 +124,22 @@ def _place_references(elements: Sequence[ElementTree.Element], placed: _Placed) 
                 parts.setdefault(annotation.get("ANNOTATION_REF", ""), []).append(annotation)
             for name, dividing in parts.items():
                 if (parent := placed.called(name)) and placed.mark(dividing[0]) is None:
-                    _share(parent, _chained(dividing), placed)
+                    _divide(parent, dividing, placed)
 
 
-def _chained(annotations: Sequence[ElementTree.Element]) -> list[ElementTree.Element]:
-    """The annotations in the order of their references to the previous one; if broken, in file order."""
-    after = {annotation.get("PREVIOUS_ANNOTATION", ""): annotation for annotation in annotations}
+def _divide(parent: Mark, parts: Sequence[ElementTree.Element], placed: _Placed) -> None:
+    """Divide the time of `parent` evenly among the annotations that refer to it.
+
+    Their order is that of their references to the previous one; if those are broken, that of the file.
+    """
+    after = {part.get("PREVIOUS_ANNOTATION", ""): part for part in parts}
     chain: list[ElementTree.Element] = []
     name = ""
-    while name in after and len(chain) < len(annotations):
+    while name in after and len(chain) < len(parts):
         chain.append(after[name])
         name = after[name].get("ANNOTATION_ID", "")
-    return chain if len(chain) == len(annotations) else list(annotations)
-
-
-def _share(parent: Mark, parts: Sequence[ElementTree.Element], placed: _Placed) -> None:
     length, count = parent.end_us - parent.start_us, len(parts)
-    for n, part in enumerate(parts):
+    for n, part in enumerate(chain if len(chain) == count else parts):
         start, end = (parent.start_us + length * k // count for k in (n, n + 1))
         placed.add(part, _mark(part, start, end, guessed=parent.guessed or count > 1))
 

@@ -68,7 +68,7 @@ def decode(raw: bytes, encoding: str = "") -> Decoded:
     """
     notes: list[str] = []
     marked = next((name for mark, name in _MARKS if raw.startswith(mark)), "")
-    name = marked or encoding or _with_escapes(raw) or _with_zeros(raw) or _declared(raw)
+    name = marked or encoding or _recognised(raw)
     if not name:
         if _fits(raw, "utf-8") or _nearly_utf8(raw):
             name = "utf-8"
@@ -79,7 +79,9 @@ def decode(raw: bytes, encoding: str = "") -> Decoded:
                 "or save it as UTF-8 if the words look wrong"
             )
     text = raw.decode(name, errors="replace")
-    damaged = text.count(_INVALID) - _written_replacements(raw, name)
+    # An earlier program may have written U+FFFD itself, for bytes that were invalid.
+    written = raw.count(_INVALID.encode()) if name.startswith("utf-8") else 0
+    damaged = text.count(_INVALID) - written
     if damaged > 0:
         line = text.count("\n", 0, text.index(_INVALID)) + 1
         characters = f"{damaged} characters" if damaged > 1 else "1 character"
@@ -87,14 +89,6 @@ def decode(raw: bytes, encoding: str = "") -> Decoded:
         notes.append(f"replaced {characters} of the transcript whose bytes are not {name}, {where}")
     text = text.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
     return Decoded(text, name, tuple(notes))
-
-
-def _written_replacements(raw: bytes, name: str) -> int:
-    """How often the file itself contains U+FFFD, which an earlier program wrote for invalid bytes."""
-    try:
-        return raw.count(_INVALID.encode(name)) if name.startswith("utf-8") else 0
-    except UnicodeEncodeError:
-        return 0
 
 
 def _fits(raw: bytes, encoding: str) -> bool:
@@ -105,11 +99,21 @@ def _fits(raw: bytes, encoding: str) -> bool:
     return True
 
 
-def _with_escapes(raw: bytes) -> str:
-    """ISO-2022-JP or ISO-2022-KR, which have unique escape sequences; empty for other encodings."""
+def _recognised(raw: bytes) -> str:
+    """The encoding that the bytes themselves show; empty if they show none.
+
+    ISO-2022-JP and ISO-2022-KR have unique escape sequences, UTF-16 and UTF-32 have zero bytes, and an XML
+    declaration counts if the bytes are valid in the encoding that it names.
+    """
     if b"\x1b$)C" in raw[:1000]:
         return "iso2022_kr"
-    return "iso2022_jp_2" if b"\x1b$B" in raw or b"\x1b$@" in raw else ""
+    if b"\x1b$B" in raw or b"\x1b$@" in raw:
+        return "iso2022_jp_2"
+    if wide := _with_zeros(raw):
+        return wide
+    match = _DECLARED.match(raw[:400].lstrip())
+    name = match[1].decode("ascii") if match else ""
+    return name if name and known_encoding(name) and _fits(raw, name) else ""
 
 
 def _with_zeros(raw: bytes) -> str:
@@ -127,13 +131,6 @@ def _with_zeros(raw: bytes) -> str:
             return "utf-32-le"
         return "utf-32-be" if zeros[0] > zeros[3] else ""
     return "utf-16-le" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "utf-16-be"
-
-
-def _declared(raw: bytes) -> str:
-    """The encoding of the XML declaration, if the bytes are valid in it; else empty."""
-    match = _DECLARED.match(raw[:400].lstrip())
-    name = match[1].decode("ascii") if match else ""
-    return name if name and known_encoding(name) and _fits(raw, name) else ""
 
 
 def _nearly_utf8(raw: bytes) -> bool:

@@ -74,7 +74,14 @@ def read_transcript(
         elif suffix in _WITH_TIERS:
             content = _WITH_TIERS[suffix](text, options.tiers)
         else:
-            content = _reader(suffix, text)(text)
+            start = text.lstrip("\ufeff \n\t")[:200]
+            reader = _READERS.get(suffix, srt.read)
+            # Content that is obviously in another format counts more than the suffix.
+            if start.startswith("WEBVTT"):
+                reader = webvtt.read
+            elif start.startswith("[Script Info]"):
+                reader = ass.read
+            content = reader(text)
     except Malformed as error:
         raise _malformed(shown, error) from error
     return replace(
@@ -150,16 +157,6 @@ def _decoded(path: Path, options: TranscriptOptions, shown: str) -> Decoded:
             hint="open it in Praat and use Save as text file",
         )
     return decode(raw, options.encoding)
-
-
-def _reader(suffix: str, text: str) -> Callable[[str], Transcript]:
-    """The reader for the suffix, unless the content is obviously in another format."""
-    start = text.lstrip("\ufeff \n\t")[:200]
-    if start.startswith("WEBVTT"):
-        return webvtt.read
-    if start.startswith("[Script Info]"):
-        return ass.read
-    return _READERS.get(suffix, srt.read)
 
 
 def _malformed(shown: str, error: Malformed) -> MediaError:

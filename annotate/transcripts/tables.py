@@ -139,7 +139,9 @@ def read_table(text: str) -> Table:
     Raises `Malformed` for unknown columns and unclosed quotes.
     """
     lines = text.split("\n")
-    delimiter, skipped = _delimiter(lines)
+    delimiter, skipped = max(DELIMITERS, key=lines[0].count), 0
+    if directive := _EXCEL.fullmatch(lines[0]):  # the line ``sep=;`` of Excel above the header
+        delimiter, skipped = directive[1], 1
     header, *rows = _rows(lines[skipped:], delimiter, skipped)
     columns = _columns(header.values)
     cues_of: dict[str, list[Cue]] = {}
@@ -161,22 +163,16 @@ def read_table(text: str) -> Table:
     cues = {key: tuple(of_key) for key, of_key in cues_of.items()}
     may_be_ms = whole and "start" in columns and not any(c.milliseconds for c in columns.values())
     like_whisper = delimiter == "\t" and [name.strip().lower() for name in header.values] == _WHISPER
+    several = sum(len({cue.text for cue in of_key}) > 1 for of_key in cues.values())
+    clips = "clip has" if several == 1 else "clips have"
+    repeats = several and "start" not in columns
     return Table(
         cues,
-        _repeated_clips(cues, columns),
+        (f"{several} {clips} several rows in the table, which are joined",) if repeats else (),
         {key: tuple(of_key) for key, of_key in dropped.items()},
         tuple(lost),
         ("whisper" if like_whisper else "table") if may_be_ms else "",
     )
-
-
-def _repeated_clips(cues: Mapping[str, Sequence[Cue]], columns: Mapping[str, _Column]) -> tuple[str, ...]:
-    """A note when several rows give the text of one whole clip."""
-    if "start" in columns:
-        return ()
-    several = sum(len({cue.text for cue in of_key}) > 1 for of_key in cues.values())
-    clips = "clip has" if several == 1 else "clips have"
-    return (f"{several} {clips} several rows in the table, which are joined",) if several else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +180,6 @@ class _Row:
     values: Sequence[str]
     line: int
     """The line at which it begins in the file, from 1."""
-
-
-def _delimiter(lines: Sequence[str]) -> tuple[str, int]:
-    """The separator of values, and the number of lines above the header (1 with Excel's ``sep=;``)."""
-    if directive := _EXCEL.fullmatch(lines[0]):
-        return directive[1], 1
-    return max(DELIMITERS, key=lines[0].count), 0
 
 
 def _rows(lines: Sequence[str], delimiter: str, skipped: int) -> list[_Row]:
@@ -253,8 +242,11 @@ def _columns(header: Sequence[str]) -> dict[str, _Column]:
     """The columns by our names. Raises `Malformed` when necessary ones are missing."""
     named = {}
     for at, name in reversed(list(enumerate(header))):
-        bare, milliseconds = _name_and_unit(name)
-        named[bare] = _Column(at, milliseconds)
+        bare, in_camel = _CAMEL_MS.subn("", name.strip().strip("\ufeff").strip())
+        bare = re.sub(r"[\s_-]+", " ", bare).strip().lower()
+        unit = _UNIT.search(bare)
+        milliseconds = bool(in_camel or (unit and unit[1]))
+        named[bare[: unit.start()] if unit else bare] = _Column(at, milliseconds)
     columns = {
         ours: column
         for ours, theirs in _SAME.items()
@@ -282,15 +274,6 @@ def _columns(header: Sequence[str]) -> dict[str, _Column]:
     if not timed:
         unused |= set(_TIMES)
     return {name: column for name, column in columns.items() if name not in unused}
-
-
-def _name_and_unit(name: str) -> tuple[str, bool]:
-    """A column's name without unit, in lower case with spaces, and whether the unit is milliseconds."""
-    bare = name.strip().strip("\ufeff").strip()
-    bare, in_camel = _CAMEL_MS.subn("", bare)
-    bare = re.sub(r"[\s_-]+", " ", bare).strip().lower()
-    unit = _UNIT.search(bare)
-    return (bare[: unit.start()] if unit else bare), bool(in_camel or (unit and unit[1]))
 
 
 def _key(values: Mapping[str, str]) -> str:

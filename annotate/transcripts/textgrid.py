@@ -33,15 +33,14 @@ def read(text: str, tiers: Sequence[str] = ()) -> Transcript:
     if not kind.startswith("ooTextFile") or values.text() != "TextGrid":
         raise Malformed("this is not a TextGrid in a text format", 1)
     values.number(), values.number()
-    exists = values.flag() == "<exists>"
-    return transcript([_tier(values) for _ in range(values.count())] if exists else [], tiers)
-
-
-def _tier(values: "_Values") -> Tier:
-    intervals, name = values.text() == "IntervalTier", values.text()
-    values.number(), values.number()
-    marks = [_mark(values, n, intervals=intervals) for n in range(1, values.count() + 1)]
-    return Tier(name, tuple(marks) if intervals else ())
+    every = []
+    if values.flag() == "<exists>":
+        for _ in range(values.count()):
+            intervals, name = values.text() == "IntervalTier", values.text()
+            values.number(), values.number()
+            marks = [_mark(values, n, intervals=intervals) for n in range(1, values.count() + 1)]
+            every.append(Tier(name, tuple(marks) if intervals else ()))
+    return transcript(every, tiers)
 
 
 def _chronological(values: "_Values") -> list[Tier]:

@@ -32,13 +32,28 @@ def usable(transcript: Transcript, duration_us: int) -> Transcript:
     for dropped in transcript.dropped:
         faults[dropped.why].append(dropped.where)
     cues, unit = _in_seconds(transcript, duration_us)
-    inside = [_clipped(cue, duration_us) for cue in cues if not _faulty(cue, duration_us, faults)]
-    inside = [cue for cue in inside if not _long(cue, faults)]
+    inside = []
+    for cue in cues:
+        clipped = _clipped(cue, duration_us)
+        words = [word.end_us - word.start_us for word in clipped.words]
+        length = clipped.end_us - clipped.start_us
+        why = _impossible(cue, duration_us)
+        # A long cue can be divided at its words, unless one of them is that long itself.
+        if not why and min(length, max(words, default=length)) > MAX_US:
+            why = "longer than 60 s"
+        if why:
+            faults[why].append(cue.where)
+        else:
+            inside.append(clipped)
     speakers: dict[str, list[Cue]] = {}
     for cue in sorted(inside, key=lambda c: (c.start_us, c.end_us)):
         speakers.setdefault(cue.speaker, []).append(cue)
-    apart = [cue for cues in speakers.values() for cue in disjoint(cues)]
-    kept = [cue for cue in apart if not _short(cue, faults)]
+    kept = []
+    for cue in (cue for of_speaker in speakers.values() for cue in disjoint(of_speaker)):
+        if cue.end_us - cue.start_us < MIN_US:
+            faults["shorter than 0.3 s"].append(cue.where)
+        else:
+            kept.append(cue)
     ordered = tuple(sorted(kept, key=lambda c: (c.start_us, c.end_us)))
     noun = "subtitle cue" if transcript.origin == "subtitles" else "cue"
     notes = (*_notes(transcript.file, noun, faults), *unit, *transcript.notes)
@@ -46,10 +61,23 @@ def usable(transcript: Transcript, duration_us: int) -> Transcript:
 
 
 def _notes(file: str, noun: str, faults: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    return tuple(
-        f"dropped {counted(len(positions), noun)} {why}{_positions(file, positions)}"
-        for why, positions in sorted(faults.items())
-    )
+    """A note for each reason, with the known positions: `` (talk.srt, lines 3, 7 and 9)``."""
+    notes = []
+    for why, positions in sorted(faults.items()):
+        note = f"dropped {counted(len(positions), noun)} {why}"
+        known = [position for position in positions if position]
+        shown = known[:_LISTED]
+        kinds = {position.partition(" ")[0] for position in known}
+        if len(kinds) == 1 and len(known) > 1:
+            shown = [position.partition(" ")[2] for position in shown]
+            shown[0] = f"{kinds.pop()}s {shown[0]}"
+        if len(known) > _LISTED:
+            shown.append(f"{len(known) - _LISTED} more")
+        if file and known:
+            listed = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+            note += f" ({file}, {listed})"
+        notes.append(note)
+    return tuple(notes)
 
 
 def lost_rows(table: Table) -> tuple[str, ...]:
@@ -58,21 +86,6 @@ def lost_rows(table: Table) -> tuple[str, ...]:
     for row in table.lost:
         faults[row.why].append(row.where)
     return _notes(table.file, "row", faults)
-
-
-def _positions(file: str, positions: Sequence[str]) -> str:
-    """`` (talk.srt, lines 3, 7 and 9)``; empty if no position is known."""
-    known = [position for position in positions if position]
-    if not file or not known:
-        return ""
-    kinds = {position.partition(" ")[0] for position in known}
-    shown = known[:_LISTED]
-    if len(kinds) == 1 and len(known) > 1:
-        shown = [f"{kinds.pop()}s {shown[0].partition(' ')[2]}", *(p.partition(" ")[2] for p in shown[1:])]
-    if len(known) > _LISTED:
-        shown.append(f"{len(known) - _LISTED} more")
-    listed = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-    return f" ({file}, {listed})"
 
 
 def _in_seconds(transcript: Transcript, duration_us: int) -> tuple[Sequence[Cue], tuple[str, ...]]:
@@ -104,22 +117,18 @@ def disjoint(cues: Sequence[Cue]) -> list[Cue]:
         last = kept[-1] if kept else None
         if last is None or cue.start_us >= last.end_us:
             kept.append(cue)
-        elif cue.end_us <= last.end_us:
-            kept[-1] = last if cue.text == last.text else _merged(last, cue)
-        else:
+        elif cue.end_us > last.end_us:
             kept.append(replace(cue, start_us=last.end_us))
+        elif cue.text != last.text:
+            words = tuple(sorted((*last.words, *cue.words), key=lambda w: w.start_us))
+            # With words for only a part of the text, the rest would be lost when the cue is divided.
+            kept[-1] = replace(
+                last,
+                text=joined([last.text, cue.text]),
+                raw="\n".join(part for part in (last.raw, cue.raw) if part),
+                words=words if last.words and cue.words else (),
+            )
     return kept
-
-
-def _merged(last: Cue, cue: Cue) -> Cue:
-    words = tuple(sorted((*last.words, *cue.words), key=lambda w: w.start_us))
-    # With words for only a part of the text, the rest would be lost when the cue is divided.
-    return replace(
-        last,
-        text=joined([last.text, cue.text]),
-        raw="\n".join(part for part in (last.raw, cue.raw) if part),
-        words=words if last.words and cue.words else (),
-    )
 
 
 def _clipped(cue: Cue, duration_us: int) -> Cue:
@@ -132,31 +141,12 @@ def _clipped(cue: Cue, duration_us: int) -> Cue:
     return replace(cue, end_us=min(cue.end_us, duration_us), words=words)
 
 
-def _faulty(cue: Cue, duration_us: int, faults: _Faults) -> bool:
+def _impossible(cue: Cue, duration_us: int) -> str:
+    """Why a cue cannot be used whatever its length; empty if it can."""
     if cue.start_us < 0 or cue.end_us < 0:
-        why = "with a negative time"
-    elif cue.end_us <= cue.start_us:
-        why = "that ends before it starts"
-    elif cue.start_us >= duration_us:
-        why = "beyond the end of the video"
-    elif not cue.text:
-        why = "without words"
-    else:
-        return False
-    faults[why].append(cue.where)
-    return True
-
-
-def _long(cue: Cue, faults: _Faults) -> bool:
-    longest = max((word.end_us - word.start_us for word in cue.words), default=MAX_US + 1)
-    if not (cue.end_us - cue.start_us > MAX_US and longest > MAX_US):
-        return False
-    faults["longer than 60 s"].append(cue.where)
-    return True
-
-
-def _short(cue: Cue, faults: _Faults) -> bool:
-    if cue.end_us - cue.start_us >= MIN_US:
-        return False
-    faults["shorter than 0.3 s"].append(cue.where)
-    return True
+        return "with a negative time"
+    if cue.end_us <= cue.start_us:
+        return "that ends before it starts"
+    if cue.start_us >= duration_us:
+        return "beyond the end of the video"
+    return "" if cue.text else "without words"

@@ -5,7 +5,6 @@ Format: https://www.w3.org/TR/webvtt1/
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from annotate.transcripts._captions import DAMAGED, UNTIMED, Caption, damaged_times, once, times
 from annotate.transcripts._text import language_code, plain
@@ -35,9 +34,17 @@ def read(text: str) -> Transcript:
             elif captions or part.why == DAMAGED:
                 # Text before the first cue is the header.
                 dropped.append(part)
-    cues = tuple(_cue(caption) for caption in once(captions))
+    cues = []
+    for caption in once(captions):
+        raw = "\n".join(caption.lines)
+        # If a cue has two voices, it is unknown when the second begins.
+        voices = {plain(name) for name in _VOICE.findall(raw)}
+        speaker = voices.pop() if len(voices) == 1 else ""
+        spoken = plain(raw.replace("\n", " "), markup=True)
+        words = _words(caption, raw)
+        cues.append(Cue(caption.start_us, caption.end_us, spoken, raw, speaker, words, caption.where))
     code = language_code(language[1]) if language else ""
-    return Transcript(cues, "subtitles", code, dropped=tuple(dropped))
+    return Transcript(tuple(cues), "subtitles", code, dropped=tuple(dropped))
 
 
 def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -72,15 +79,6 @@ def _parts(block: Sequence[str], first: int) -> Iterator[Caption | Dropped]:
         if after < len(block) and len(below) > 1 and not below[-2].strip():
             below.pop()  # the name of the next cue
         yield Caption(*ends, tuple(below), where) if ends else Dropped(DAMAGED, where)
-
-
-def _cue(caption: Caption) -> Cue:
-    raw = "\n".join(caption.lines)
-    # If a cue has two voices, it is unknown when the second begins.
-    voices = {plain(name) for name in _VOICE.findall(raw)}
-    text = plain(raw.replace("\n", " "), markup=True)
-    cue = Cue(caption.start_us, caption.end_us, text, raw, where=caption.where)
-    return replace(cue, speaker=voices.pop() if len(voices) == 1 else "", words=_words(caption, raw))
 
 
 def _words(caption: Caption, raw: str) -> tuple[Word, ...]:

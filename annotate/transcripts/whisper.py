@@ -54,27 +54,27 @@ def read(text: str) -> Transcript:
         segments, loose = list(map(_in_seconds, segments)), list(map(_in_seconds, loose))
         notes = ("times of the transcript read as milliseconds",)
     if _single_words(segments) or by_word:
-        cues_of_words = tuple(by_pauses(_timed_words(segments)))
-        return Transcript(cues_of_words, "transcript", _language(whole), notes=notes)
+        words = [
+            Word(word.text, word.start_us, word.end_us)
+            for word in _given_words(segments, "")
+            if word.start_us is not None and word.end_us is not None and word.end_us > word.start_us
+        ]
+        return Transcript(tuple(by_pauses(words)), "transcript", _language(whole), notes=notes)
     begins = ((microseconds(word.get("start")), word) for word in loose)
     placed = sorted(((at, word) for at, word in begins if at is not None), key=_begin)
     cues: list[Cue] = []
     dropped: list[Dropped] = []
     for number, segment in enumerate(segments, 1):
         where = f"segment {number}"
-        start, end = microseconds(segment.get("start")), _end(segment)
+        start, end = microseconds(segment.get("start")), microseconds(segment.get("end"))
+        if "end" not in segment and "duration" in segment:
+            length = microseconds(segment["duration"])
+            end = None if start is None or length is None else start + length
         if start is None or end is None:
             dropped.append(Dropped(DAMAGED, where))
         else:
             cues += (replace(cue, where=where) for cue in _cues(segment, start, end, placed))
     return Transcript(tuple(cues), "transcript", _language(whole), notes=notes, dropped=tuple(dropped))
-
-
-def _end(segment: dict[str, Any]) -> int | None:
-    if "end" in segment or "duration" not in segment:
-        return microseconds(segment.get("end"))
-    start, length = microseconds(segment.get("start")), microseconds(segment["duration"])
-    return None if start is None or length is None else start + length
 
 
 def _has_milliseconds(segments: Sequence[dict[str, Any]]) -> bool:
@@ -114,7 +114,14 @@ def _segments(content: object) -> list[dict[str, Any]] | None:
         items = _dicts(content.get(key))
         times = [item.get("timestamp") for item in items]
         if items and all(isinstance(pair, list) and len(pair) == 2 for pair in times):
-            return [_of_transformers(items, n) for n in range(len(items))]
+            pairs = [item["timestamp"] for item in items]
+            # Whisper gives no end to a word that is cut off by the end of the sound.
+            following = [*(start for start, _ in pairs[1:]), _END_OF_VIDEO]
+            return [
+                {"start": start, "end": next_start if end is None else end}
+                | {key: item.get(key, "") for key in ("text", "speaker")}
+                for item, (start, end), next_start in zip(items, pairs, following, strict=True)
+            ]
     return None
 
 
@@ -156,14 +163,6 @@ def _tokens(segment: dict[str, Any]) -> dict[str, Any]:
     return {"words": words} if spelled and len(words) > 1 else {}
 
 
-def _of_transformers(items: Sequence[dict[str, Any]], number: int) -> dict[str, Any]:
-    start, end = items[number]["timestamp"]
-    if end is None:
-        # Whisper gives no end to a word that is cut off by the end of the sound.
-        end = items[number + 1]["timestamp"][0] if number + 1 < len(items) else _END_OF_VIDEO
-    return {"start": start, "end": end, **{k: items[number].get(k, "") for k in ("text", "speaker")}}
-
-
 def _single_words(segments: Sequence[dict[str, Any]]) -> bool:
     """Whether the segments are words, as with `return_timestamps="word"` (transformers) or `-ml 1`."""
     texts = [plain(_text(segment.get("text"))) for segment in segments]
@@ -175,14 +174,6 @@ def _single_words(segments: Sequence[dict[str, Any]]) -> bool:
         return False
     # In scripts without spaces, sentences have none either.
     return median(2 * len(text) if any(map(is_cjk, text)) else 1 for text in texts) <= 4
-
-
-def _timed_words(items: Sequence[dict[str, Any]]) -> list[Word]:
-    words = []
-    for word in _given_words(items, ""):
-        if word.start_us is not None and word.end_us is not None and word.end_us > word.start_us:
-            words.append(Word(word.text, word.start_us, word.end_us))
-    return words
 
 
 def _load(text: str) -> Any:

@@ -166,7 +166,7 @@ def test_a_cast_that_joins_everything_is_never_silent(each_project: Project) -> 
     for n in range(4):
         cut(each_project, f"v{n}", "monica", "ross")
     (warning,) = settle(each_project)
-    assert warning.startswith("4 videos hang together") and "100 %" in warning
+    assert warning.startswith("4 videos share speakers") and "100 %" in warning
 
 
 def test_an_episode_named_later_never_moves_a_split_that_was_asked(each_project: Project) -> None:

@@ -103,7 +103,7 @@ def test_what_is_in_two_splits_already_stays_and_is_told() -> None:
 def test_a_cast_that_joins_everything_is_told_with_the_way_out() -> None:
     videos = [video(str(n), "monica", "ross", episode=f"e{n}", each=5) for n in range(10)]
     (warning,) = split(*videos).warnings(0)
-    assert warning.startswith("10 videos hang together") and 'together = ["episode"]' in warning
+    assert warning.startswith("10 videos share speakers") and 'together = ["episode"]' in warning
     apart = divide(videos, (), dict.fromkeys(Split, 0), settings("episode"))
     assert apart.warnings(0) == [] and set(apart.splits.values()) == set(Split)
 

@@ -144,3 +144,9 @@ def test_only_encodings_of_text_are_known() -> None:
     assert known_encoding("cp1251")
     assert not known_encoding("base64")
     assert not known_encoding("cp-1251-of-mine")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_replacement_character_of_the_file_itself_is_no_damage(encoding: str) -> None:
+    decoded = decode("so gl\ufffdd you came".encode(encoding))
+    assert decoded.text == "so gl\ufffdd you came" and decoded.notes == ()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from annotate.errors import MediaError
 from annotate.transcripts._text import plain
+from annotate.transcripts._tier_kinds import Kind, Mark, Tier, kind
 from annotate.types import TranscriptOptions
 from tests.support.transcript_files import cues, read, texts
 
@@ -86,6 +87,13 @@ def test_who_names_the_tier_is_believed(tmp_path: Path) -> None:
     assert of_praat(tmp_path, tiers, "ann", "em*")[0] == sorted([(1.0, 2.0, "yes of course"), *EMOTIONS])
     with pytest.raises(MediaError, match=r"no tier is called 'tx'; its tiers are 'text', 'emotion', 'ANN'"):
         of_praat(tmp_path, tiers, "tx")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind_of_tier"), [("rec" + "1" * 60, Kind.LABELS), ("rec" + "1" * 60 + "!", Kind.SPEECH)]
+)
+def test_a_text_like_a_long_id_is_compared_in_linear_time(text: str, kind_of_tier: Kind) -> None:
+    assert kind(Tier("x", (Mark(0, 1_000_000, text),))) is kind_of_tier
 
 
 def test_a_file_of_labels_only_is_refused_and_the_option_is_named(tmp_path: Path) -> None:
