@@ -95,8 +95,8 @@ def _orphans(engine: Engine, table: Table) -> list[str]:
             if number := session.scalar(missing):
                 columns = ", ".join(child.name for child, _ in pairs)
                 problems.append(
-                    f"table {table.name}: {counted(number, 'row')} whose {columns} names no row of "
-                    f"{constraint.referred_table.name}"
+                    f"table {table.name}: {counted(number, 'row')} whose {columns} refers to a missing row "
+                    f"of {constraint.referred_table.name}"
                 )
         return problems
 

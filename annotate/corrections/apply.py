@@ -163,7 +163,7 @@ def _write(
     outcome.warnings += settle(project, session, changed=True).warnings
     corrected = [session.get_one(models.Sample, name) for name in (*plan.speakers, *plan.decisions)]
     unused = sorted({row.id for row in corrected if row.status != SampleStatus.OK or row.split is None})
-    withdrawn = withdrawals.withdraw_of_samples(session, unused, "its sample takes no part")
+    withdrawn = withdrawals.withdraw_of_samples(session, unused, "its sample is no longer used")
     outcome.withdrawn += sum(withdrawn.values())
     for new_id, old_ids in replaced.items():
         if session.get_one(models.Sample, new_id).status == SampleStatus.OK:
@@ -215,7 +215,7 @@ def _put_cuts(
     gone = sorted({name for names in replaced.values() for name in names} - replaced.keys())
     corrections.retire(session, gone)
     outcome.withdrawn += sum(
-        withdrawals.withdraw_of_samples(session, gone, "its sample was cut anew").values()
+        withdrawals.withdraw_of_samples(session, gone, "its sample was replaced by a new cut").values()
     )
     for cut, one in zip(ordered, prepared, strict=True):
         _put_cut(session, rules, cut, one, replaced[one.id], author)

@@ -81,11 +81,10 @@ def add_edit(session: Session, plan: CorrectionPlan, edit: Edit) -> None:
     text = None if edit.transcript is None else tidy(edit.transcript)
     text = None if text == row.transcript else text
     speaker = _new_speaker(session, row, edit.speaker)
-    # None if the times stay; differences below a millisecond do not count.
-    span: tuple[int, int] | None = _moved(row.start_us, edit.start_us), _moved(row.end_us, edit.end_us)
-    if span == (row.start_us, row.end_us):
-        span = None
-    else:
+    # Differences below a millisecond do not count.
+    new_times = _moved(row.start_us, edit.start_us), _moved(row.end_us, edit.end_us)
+    span = None if new_times == (row.start_us, row.end_us) else new_times
+    if span is not None:
         require_span(session, row, *span)
     decision = edit.decision
     if decision is not None and decision.accepted is checks.decision(session, row.id):

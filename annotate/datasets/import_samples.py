@@ -97,7 +97,7 @@ def _plan_answers(
     if unknown == len(present):
         raise CorpusError(
             f"no id of the table is one of {name!r}",
-            hint="check that both write ids alike; --id names the column",
+            hint="check that both spell the ids in the same way; --id names the column",
         )
     warnings = (
         [f"answers about {counted(unknown, 'sample')} that {name!r} does not have were left out"]
@@ -180,7 +180,7 @@ def store_samples(session: Session, settings: Settings, plan: ImportPlan) -> lis
     if refused := groups.rename_speakers(session, speakers, tied=tied):
         warnings.append(
             f"{counted(len(refused), 'video')} {either(len(refused), 'keeps its', 'keep their')} old "
-            f"speaker, because splits of a corpus never move: {some(refused)}"
+            f"speaker, because splits of a corpus never change: {some(refused)}"
         )
     imports.put_samples(session, plan.samples, plan.known)
     imports.retire(session, plan.retired)

@@ -92,13 +92,13 @@ class _Array:
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, tuple) or len(state) not in (4, 5):
-            raise RefusedError("an array in a form that nobody writes")
+            raise RefusedError("an array in an unknown form")
         self.shape, self.type, self.fortran, self.data = state[-4:]
 
     def plain(self) -> Any:
         """The numpy array; a list for an array of objects."""
         if not isinstance(self.type, _Type) or not isinstance(self.shape, tuple):
-            raise RefusedError("an array in a form that nobody writes")
+            raise RefusedError("an array in an unknown form")
         if not all(isinstance(n, int) and n >= 0 for n in self.shape) or len(self.shape) > MOST_DIMENSIONS:
             raise RefusedError(f"an array of shape {str(self.shape)[:80]}")
         count = math.prod(self.shape)
@@ -123,20 +123,20 @@ def _frombuffer(data: object, type: object, shape: object, order: object = "C") 
 def _encode(text: object, encoding: object) -> bytes:
     """Bytes in the oldest protocol."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise RefusedError("text in a form that nobody writes")
+        raise RefusedError("text in an unknown form")
     return text.encode("latin1")
 
 
 def _bytearray(*data: object) -> bytearray:
     # A number would ask for so many bytes.
     if len(data) != 1 or not isinstance(data[0], bytes):
-        raise RefusedError("bytes in a form that nobody writes")
+        raise RefusedError("bytes in an unknown form")
     return bytearray(data[0])
 
 
 def _bytes(*data: object) -> bytes:
     if data:
-        raise RefusedError("bytes in a form that nobody writes")
+        raise RefusedError("bytes in an unknown form")
     return b""
 
 
@@ -144,7 +144,7 @@ def _dict(*pairs: object) -> dict[Any, Any]:
     if not pairs:
         return {}
     if len(pairs) != 1 or not isinstance(pairs[0], list):
-        raise RefusedError("a mapping in a form that nobody writes")
+        raise RefusedError("a mapping in an unknown form")
     return dict(pairs[0])
 
 

@@ -147,11 +147,11 @@ def _parquet(path: Path, names: list[str], memory_gb: float) -> tuple[dict[str, 
             )
             _require_memory(path, rows, len(names), size, memory_gb)
         # As dictionaries, repeated words take the memory of one.
-        table = pd.read_parquet(path, columns=names, read_dictionary=names) if names else None
+        table = pd.read_parquet(path, columns=names, read_dictionary=names) if names else pd.DataFrame()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"{path} is not a Parquet file: {error}", hint="get the file again") from error
     columns: dict[str, list[str]] = {}
-    for name in names if table is not None else []:
+    for name in names:
         column = table[name]
         if column.dtype.kind == "f":
             columns[name] = _array_texts(column.to_numpy())

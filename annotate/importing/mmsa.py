@@ -174,7 +174,7 @@ def _corpus(
     votes, covered, notes = _votes(path, splits, tasks, dimension)
     unused = [part.name for part in parts if part not in splits]
     if unused:
-        notes.append(f"left aside: {', '.join(unused)}")
+        notes.append(f"not read: {', '.join(unused)}")
     return Corpus(
         file=path.name, sha256=sha256, utterances=list(utterances.values()), votes=votes,
         tasks=frozenset(covered), features=_features(path, splits), has_splits=True, notes=tuple(notes),
@@ -193,7 +193,7 @@ def _votes(
         if not any(key in part.arrays for part in parts):
             continue
         if task not in tasks:
-            notes.append(f"left aside: {key}, because no pass of this project judges {task.id}")
+            notes.append(f"not read: {key}, because no pass of this project judges {task.id}")
             continue
         covered.append(task.id)
         start = 0

@@ -216,7 +216,7 @@ def _features(source: TableSource, keys: Sequence[str]) -> tuple[dict[Modality, 
     }
     # An array that is not named may be unwanted, so it is not read unless the user asks for it.
     notes = [
-        f"the array {m.word!r} is left aside; say --feature {m.word}={m.word} to read it too"
+        f"the array {m.word!r} was not read; say --feature {m.word}={m.word} to read it too"
         for m in UNIMODAL
         if m.word in known and m.word not in named and m.word not in named.values()
     ]
@@ -255,6 +255,6 @@ def _rows_by_id(array: NDArray[Any], keys: Sequence[str], name: str) -> list[int
     if all(row is None for row in rows):
         raise CorpusError(
             f"no id of the array {name!r}, such as {ids[0] if ids else ''!r}, is in the table",
-            hint="check that both write ids alike",
+            hint="check that both spell the ids in the same way",
         )
     return rows

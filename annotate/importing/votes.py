@@ -45,7 +45,7 @@ def read_votes(
 
 
 def covered_tasks(names: TableMap) -> frozenset[str]:
-    """Ids of the tasks that the table is about: all of a dimension whose modality stands in a column."""
+    """Ids of the tasks that the table is about: all passes of a dimension if a column holds the modality."""
     labelled = {*names.label, *names.count}
     if not names.modality:
         return frozenset(labelled)

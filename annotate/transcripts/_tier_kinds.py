@@ -114,7 +114,7 @@ def kind(tier: Tier) -> Kind:
     texts = [mark.text.casefold() for mark in tier.spoken]
     if named := _kind_by_name(tier):
         return named
-    # Ids such as ``NARR_05_001`` or ``s12``; a time of day with a colon is none.
+    # Ids such as ``NARR_05_001`` or ``s12``; a time of day, which has a colon, does not count.
     ids = _share(texts, lambda text: ":" not in text and bool(_CODE.fullmatch(text)))
     if _share(texts, vocabulary.LABEL_VALUES.__contains__) > 0.6 or ids > 0.8:
         return Kind.LABELS

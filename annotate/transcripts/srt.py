@@ -14,7 +14,7 @@ _MICRODVD = re.compile(r"(?i)\{[ycfsp]:[^{}]*\}")
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A line of times and what stands below it, up to the next one."""
+    """A timing line and the lines below it, up to the next timing line."""
 
     line: int
     ends: tuple[int, int] | None

@@ -144,7 +144,7 @@ def test_label_studio_is_compared_with_the_database(label_studio: LabelStudio, p
         assert states(project)["questions in label studio"] == "ok"
         gone, answered, stored, withdrawn = items(project).values()
         with writing(project.engine) as session:
-            outbox.withdraw(session, [withdrawn.id], "its sample takes no part")
+            outbox.withdraw(session, [withdrawn.id], "its sample is no longer used")
         rater.answer(stored, sentiment="1")
         pull(project)
         rater.answer(answered, sentiment="1")

@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 globals().update({name: value for name, value in vars(base).items() if name.isupper()})
 SENTRY_DSN = ""
 
-# Label Studio's own settings ask Django for settings while they are read, and Django then looks in here: what
-# stands above has to be there by now.
+# While Label Studio's own settings are imported, they already ask Django for settings, and Django reads those
+# from this module: so the names above have to be defined first.
 import label_studio.core.settings.label_studio as shipped  # noqa: E402
 
 globals().update({name: value for name, value in vars(shipped).items() if name.isupper()})

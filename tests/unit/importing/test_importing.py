@@ -377,7 +377,7 @@ def test_an_array_that_is_left_aside_for_others_that_are_named_is_told(tmp_path)
     files = [tmp_path / "f.npz"]
     named = table(path, features=files, id="id", feature=["audio=mfcc"])
     assert set(named.features) == {Modality.AUDIO}
-    assert named.notes == ("the array 'vision' is left aside; say --feature vision=vision to read it too",)
+    assert named.notes == ("the array 'vision' was not read; say --feature vision=vision to read it too",)
     assert table(path, features=files, id="id", feature=["audio=mfcc", "vision=vision"]).notes == ()
     # As something else than it is called.
     assert table(path, features=files, id="id", feature=["audio=vision"]).notes == ()

@@ -36,7 +36,7 @@ def test_a_missing_package_is_told_with_the_way_to_get_it(
 
 
 def test_a_name_that_nobody_knows_is_told() -> None:
-    with pytest.raises(ConfigError, match="'huge-v9': no folder here, and it cannot be fetched"):
+    with pytest.raises(ConfigError, match="'huge-v9': not a local folder, and it cannot be downloaded"):
         FasterWhisper(model="huge-v9")
 
 
