@@ -42,7 +42,7 @@ def _exists(path: str) -> bool:
 
 @dataclass
 class TranscriptCopies:
-    """The transcripts that are not used because another copy of their video is."""
+    """The transcripts that are not used, because their video is cut with the transcript of another copy."""
 
     _unused: dict[str, str] = field(default_factory=dict)
     """By transcript: the one that is used instead."""

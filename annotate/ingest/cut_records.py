@@ -36,8 +36,8 @@ class CutRecords:
     ) -> tuple[list[SeenFile], list[tuple[str, SourceFile]]]:
         """The files that have to be opened, and the unchanged ones with the sha256 of their video.
 
-        Only the database and what was listed is compared: no file is opened. Of several copies of a video,
-        those with a transcript come first.
+        Compares the database with the listing, and opens no file. Of several copies of a video, those with a
+        transcript come first.
         """
         changed: list[SeenFile] = []
         unchanged: list[tuple[str, SourceFile]] = []
@@ -72,8 +72,8 @@ class CutRecords:
     def needs_cut(self, file: SourceFile, sha256: str, settings_hash: str, *, touched: bool) -> bool:
         """Whether the video `sha256` at `file` has to be cut; `settings_hash` includes its transcript.
 
-        `touched` means that the file's path was known and its stat changed: somebody wants a video that
-        failed to be tried again.
+        `touched` means that the file's path was known and its stat changed, so that a video that failed is
+        tried again.
         """
         with reading(self._project.engine) as session:
             video = videos.video(session, sha256)

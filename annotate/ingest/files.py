@@ -2,13 +2,13 @@
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from annotate.corpus.paths import path_key, storable
 from annotate.errors import UsageError
-from annotate.storage.sources import RemoteFile, list_files, stat_url
+from annotate.storage.sources import list_files, stat_url
 from annotate.storage.urls import is_url, local_path
 from annotate.types import Transcript
 from annotate.wording import counted
@@ -127,18 +127,15 @@ def _list_url(url: str, excluded_url: str, result: SearchResult) -> None:
         hidden = any(part.startswith(".") for part in file.relative.split("/"))
         own = bool(excluded_url) and file.url.startswith(f"{excluded_url}/")
         if file.named or (Path(file.url).suffix.lower() in MEDIA_SUFFIXES and not hidden and not own):
-            result.files.append(_remote_source(file, listed))
-
-
-def _remote_source(file: RemoteFile, listed: Mapping[str, RemoteFile]) -> SourceFile:
-    """The file with its transcript from the listing; one that was named itself asks the store for it."""
-    base = file.url.removesuffix(Path(file.url).suffix)
-    names = [base + suffix for suffix in SIDECAR_SUFFIXES]
-    sidecars = (stat_url(name) if file.named else listed.get(name) for name in names)
-    sidecar = next((sidecar for sidecar in sidecars if sidecar is not None), None)
-    sidecar_mark = 0 if sidecar is None else sidecar.mark or sidecar.changed_ns
-    stat = FileStat(file.size, file.changed_ns, file.mark, sidecar_mark)
-    return SourceFile(file.url, file.relative, stat, sidecar.url if sidecar else None)
+            base = file.url.removesuffix(Path(file.url).suffix)
+            names = [base + suffix for suffix in SIDECAR_SUFFIXES]
+            # A file that was named itself is listed alone, so the store is asked for its transcript.
+            sidecars = (stat_url(name) if file.named else listed.get(name) for name in names)
+            sidecar = next((sidecar for sidecar in sidecars if sidecar is not None), None)
+            sidecar_mark = 0 if sidecar is None else sidecar.mark or sidecar.changed_ns
+            file_stat = FileStat(file.size, file.changed_ns, file.mark, sidecar_mark)
+            sidecar_url = sidecar.url if sidecar else None
+            result.files.append(SourceFile(file.url, file.relative, file_stat, sidecar_url))
 
 
 _HINT = "name videos, or folders that hold some"

@@ -18,9 +18,13 @@ class OutOfTime(Exception):
 
 def main() -> None:
     """Search all names. Python's matcher handles signals while it backtracks, so a timer can stop it."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise OutOfTime
+
     request = json.load(sys.stdin)
     pattern, group = re.compile(request["pattern"]), request["group"]
-    signal.signal(signal.SIGVTALRM, _stop)
+    signal.signal(signal.SIGVTALRM, stop)
     # CPU time of this process, not elapsed time: a busy machine must not make a good expression fail.
     signal.setitimer(signal.ITIMER_VIRTUAL, request["seconds"])
     matches: list[str] = []
@@ -32,10 +36,6 @@ def main() -> None:
         print(json.dumps({"matches": matches}))
     except OutOfTime:
         print(json.dumps({"slow": len(matches)}))
-
-
-def _stop(number: int, frame: Any) -> None:
-    raise OutOfTime
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def observe(
 def background_level(audio: DecodedAudio, voices: Speech) -> float:
     """Root mean square of the sound between the voices; 0 where there is nothing between them.
 
-    The median counts, because neither a slammed door nor the digital silence of an edit is the background.
+    It is the median, because neither a slammed door nor the digital silence of an edit is the background.
     """
     ends = [at * SAMPLE_RATE // 1_000_000 for s in voices.segments for at in (s.start_us, s.end_us)]
     between = zip([0, *ends[1::2]], [*ends[::2], len(audio.wave)], strict=True)

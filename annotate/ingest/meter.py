@@ -54,10 +54,15 @@ class Meter:
         active = self._active.get(key)
         if active is None:
             active = self._active[key] = _Active(name, size, self._clock())
-        if heartbeat.of_us:
-            active.done_us = heartbeat.done_us
-            self._count(active, size * min(heartbeat.done_us / heartbeat.of_us, 1.0))
-        self._bar.line(key, self._line(active, heartbeat))
+        done, total = heartbeat.done_us, heartbeat.of_us
+        if total:
+            active.done_us = done
+            self._count(active, size * min(done / total, 1.0))
+            speed = done / 1e6 / max(self._clock() - active.began, 1e-3)
+            line = f"{name}  {clock_time(done)} of {clock_time(total)}  {speed:.1f} x real time"
+        else:
+            line = f"{name}  listening" + (f" {clock_time(done)}" if done else "")
+        self._bar.line(key, line)
 
     def lost(self, key: str) -> None:
         """Take back the progress of a worker that ended before it was done."""
@@ -83,13 +88,6 @@ class Meter:
         speed = self.times_real_time
         shown = f", {speed:.0f} x real time" if speed >= 1 else ""
         return f"{self._finished}/{counted(self._videos, 'video')}{shown}, {name}"
-
-    def _line(self, active: _Active, heartbeat: Heartbeat) -> str:
-        done, total = heartbeat.done_us, heartbeat.of_us
-        if not total:
-            return f"{active.name}  listening" + (f" {clock_time(done)}" if done else "")
-        speed = done / 1e6 / max(self._clock() - active.began, 1e-3)
-        return f"{active.name}  {clock_time(done)} of {clock_time(total)}  {speed:.1f} x real time"
 
 
 def clock_time(time_us: int) -> str:

@@ -1,4 +1,4 @@
-"""Summarises the notes about single videos over many of them."""
+"""Counts how many videos each note applies to, so that a note is shown once for all of them."""
 
 import re
 from collections import defaultdict
@@ -11,7 +11,8 @@ _NUMBER = re.compile(r"(?<=^dropped )\d+ ((?:subtitle )?cue)s?(?= )")
 def counted_notes(details: Iterable[str]) -> dict[str, int]:
     """How many videos each note applies to, the most frequent first; `details` has the notes of each video.
 
-    Notes that differ only in how many cues were dropped, and where, count as one, shown with the first place.
+    Notes that differ only in the number of dropped cues and in the place count as one: if it applies to
+    several videos, the number is left out and the place is the first.
     """
     videos: dict[str, int] = defaultdict(int)
     first: dict[str, str] = {}
@@ -20,15 +21,14 @@ def counted_notes(details: Iterable[str]) -> dict[str, int]:
             kind = _NUMBER.sub(r"\1s", _PLACE.sub("", note))
             first.setdefault(kind, note)
             videos[kind] += 1
-    return {
-        _shown(kind, first[kind], number): number
-        for kind, number in sorted(videos.items(), key=lambda item: (-item[1], item[0]))
-    }
-
-
-def _shown(kind: str, first: str, number: int) -> str:
-    """The note itself for a single video; for several, without the number of cues."""
-    place = _PLACE.search(first)
-    if number == 1 or place is None:
-        return first if number == 1 else kind if _NUMBER.search(first) else first
-    return f"{kind} ({place[1]} and in {number - 1} more)"
+    counts = {}
+    for kind, number in sorted(videos.items(), key=lambda item: (-item[1], item[0])):
+        note = first[kind]
+        if number > 1:
+            place = _PLACE.search(note)
+            if place is not None:
+                note = f"{kind} ({place[1]} and in {number - 1} more)"
+            elif _NUMBER.search(note):
+                note = kind
+        counts[note] = number
+    return counts

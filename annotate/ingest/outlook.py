@@ -17,7 +17,7 @@ RECHECK = "annotate recheck"
 
 @dataclass(frozen=True, slots=True)
 class CutCounts:
-    """Counts of samples, of the videos that were named."""
+    """How many samples of the named videos were cut, were rejected, and have no transcript."""
 
     samples: int
     """All that were cut, including rejected ones."""
@@ -36,31 +36,29 @@ def missing_transcripts(settings: Settings, files: Sequence[SourceFile]) -> list
     missing = sum(not file.has_transcript for file in files)
     if not missing or settings.transcribe.model:
         return []
-    unless = " and shows no subtitles" if settings.ingest.read_subtitles else ""
-    return [
-        f"no transcript was found for {missing} of {counted(len(files), 'file')}, and no transcriber is set "
-        "(transcribe.model is empty)",
-        _consequence(settings, f"what is cut from them{unless}"),
-        *(f"  {remedy}" for remedy in _transcript_remedies(settings)),
-    ]
-
-
-def _consequence(settings: Settings, what: str) -> str:
-    """What happens to samples without a transcript."""
+    what = "what is cut from them" + (" and shows no subtitles" if settings.ingest.read_subtitles else "")
+    later = "use one of these before raters are asked, because it cuts the videos again"
     if _demands_transcript(settings):
-        return (
+        consequence = (
             f"the rule `transcript` in [checks] of annotate.toml will reject {what}, unless you use one of "
             "these ways out (Ctrl-C stops this run; nothing is lost):"
         )
-    if Modality.TEXT in settings.passes:
-        return (
+    elif Modality.TEXT in settings.passes:
+        consequence = (
             f"{what} takes part, but is not asked in the text pass, and has no text features. To have the "
-            "words, use one of these before raters are asked, because it cuts the videos again:"
+            f"words, {later}:"
         )
-    return (
-        f"{what} takes part without words: no text features, no text in exports. To have the words, use one "
-        "of these before raters are asked, because it cuts the videos again:"
-    )
+    else:
+        consequence = (
+            f"{what} takes part without words: no text features, no text in exports. To have the words, "
+            f"{later}:"
+        )
+    return [
+        f"no transcript was found for {missing} of {counted(len(files), 'file')}, and no transcriber is set "
+        "(transcribe.model is empty)",
+        consequence,
+        *(f"  {remedy}" for remedy in _transcript_remedies(settings)),
+    ]
 
 
 def _demands_transcript(settings: Settings) -> bool:
@@ -112,8 +110,17 @@ def ways_out(cut: CutCounts, settings: Settings) -> list[str]:
             + (unasked if Modality.TEXT in settings.passes else "")
             + f": {'; or '.join(_transcript_remedies(settings))}"
         )
-    if cut.by_check.get(LETTERING):
-        ways.append(_burnt_in_text_remedy(settings))
+    if cut.by_check.get(LETTERING) and settings.ingest.hide_subtitles:
+        ways.append(
+            f"{LETTERING}: subtitles are hidden, but the rule {LETTERING} still rejects samples that had "
+            f"some: remove it from [checks] in annotate.toml, then {RECHECK}"
+        )
+    elif cut.by_check.get(LETTERING):
+        ways.append(
+            f"{LETTERING}: set ingest.hide_subtitles = true in annotate.toml (blurs the text in the silent "
+            f"clip) and remove the rule {LETTERING} from [checks], then annotate ingest VIDEOS; or do "
+            "without these"
+        )
     if cut.by_check.get(SPEECH):
         ways.append(
             f"{SPEECH}: hardly any voice is heard in these; check that the videos have the right sound "
@@ -125,18 +132,6 @@ def ways_out(cut: CutCounts, settings: Settings) -> list[str]:
             f"the rule in [checks] or [repeats] of annotate.toml, then {RECHECK}"
         )
     return ways
-
-
-def _burnt_in_text_remedy(settings: Settings) -> str:
-    if settings.ingest.hide_subtitles:
-        return (
-            f"{LETTERING}: subtitles are hidden, but the rule {LETTERING} still rejects samples that had "
-            f"some: remove it from [checks] in annotate.toml, then {RECHECK}"
-        )
-    return (
-        f"{LETTERING}: set ingest.hide_subtitles = true in annotate.toml (blurs the text in the silent clip) "
-        f"and remove the rule {LETTERING} from [checks], then annotate ingest VIDEOS; or do without these"
-    )
 
 
 def still_asked(questions: int) -> list[str]:

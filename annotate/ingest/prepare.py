@@ -87,7 +87,7 @@ def prepare(job: VideoJob) -> VideoOutcome:
 
 
 def _prepare_repaired(job: VideoJob, facts: dict[str, object]) -> tuple[list[PreparedSample], list[str]]:
-    """As `_prepare`, from a repaired copy that is deleted afterwards."""
+    """Repair the video into a temporary copy, and prepare the samples from that."""
     make_folder(job.media)
     with temporary_folder(job.media) as folder:
         repaired = repair(job.path, folder, send_heartbeat)
@@ -139,12 +139,8 @@ def _prepare(job: VideoJob, path: Path, facts: dict[str, object]) -> tuple[list[
     observed = observe(segments, [clip.frame_samples for clip in clips], voices, audio, transcript)
     observed = [replace(o, language=c.language or o.language) for o, c in zip(observed, cuts, strict=True)]
     origin = transcript.origin if transcript else ""
-    samples = [
-        replace(_sample(job, o, clip, OCR if text else origin, speaker), keeps_text=planned.keeps_text)
-        for o, clip, speaker, planned, text in zip(
-            observed, clips, _guess_speakers(job, observed), cuts, subtitles, strict=True
-        )
-    ]
+    origins = [OCR if text else origin for text in subtitles]
+    samples = _samples(job, cuts, observed, clips, origins)
     notes += transcript.notes if transcript else ()
     if transcript and (share := voice_share(segments, voices)) < LEAST_SHARE:
         notes.append(
@@ -264,7 +260,7 @@ def _transcript_path(job: VideoJob) -> str:
 def _speech(
     job: VideoJob, path: Path, audio: DecodedAudio, transcript: Transcript | None
 ) -> tuple[Speech, Speech]:
-    """What utterances are made of, and where voices are heard; by voice activity detection they are equal."""
+    """The spans that utterances are made of, and those with voice activity, which may be the same."""
     plan = job.plan
     footage = Footage(audio.wave, audio.end_us, transcript, partial(keyframes, path, send_heartbeat))
 
@@ -282,7 +278,7 @@ def _speech(
 def _no_speech(
     job: VideoJob, probed: Probe, audio: DecodedAudio, transcript: Transcript | None
 ) -> MediaError:
-    """The error of a video without a voice. Where a transcript has words, the sound is at fault."""
+    """The error for a video without voice activity; its hint depends on whether a transcript has words."""
     hint = "a transcript of the same name beside the video says where the utterances are"
     if transcript:
         hint = (
@@ -292,31 +288,40 @@ def _no_speech(
     return MediaError(f"no voice was found in {job.path}", code="no-speech", hint=hint)
 
 
-def _guess_speakers(job: VideoJob, observed: Sequence[Observed]) -> list[str]:
-    """The speaker of each sample, clustered by voice; all empty when the transcript names any."""
-    if not job.plan.guess_speakers or any(o.segment.speaker for o in observed):
-        return [""] * len(observed)
-    return guess_speakers([o.wave for o in observed])
+def _samples(
+    job: VideoJob,
+    cuts: Sequence[PlannedCut],
+    observed: Sequence[Observed],
+    clips: Sequence[CutSample],
+    origins: Sequence[str],
+) -> list[PreparedSample]:
+    """The samples with their measurements. Where the transcript names no speaker, voices are clustered.
 
-
-def _sample(
-    job: VideoJob, observed: Observed, cut_sample: CutSample, origin: str, guessed: str
-) -> PreparedSample:
-    segment = observed.segment
-    speaker = segment.speaker or guessed
-    named = segment.speaker and not is_numbered(segment.speaker)
-    return PreparedSample(
-        id=sample_id(job.sha256, segment),
-        segment=segment,
-        transcript_origin=origin if segment.text else "",
-        media_sha256=cut_sample.sha256,
-        measures=measure(observed),
-        audio_fingerprint=audio_fingerprint(observed.wave),
-        speaker=speaker,
-        speaker_origin="transcript" if named else GUESSED if speaker else "",
-    )
+    `origins` says where the text of each sample comes from.
+    """
+    guesses = [""] * len(observed)
+    if job.plan.guess_speakers and not any(o.segment.speaker for o in observed):
+        guesses = guess_speakers([o.wave for o in observed])
+    samples = []
+    for planned, o, clip, origin, guess in zip(cuts, observed, clips, origins, guesses, strict=True):
+        speaker = o.segment.speaker or guess
+        named = o.segment.speaker and not is_numbered(o.segment.speaker)
+        samples.append(
+            PreparedSample(
+                id=sample_id(job.sha256, o.segment),
+                segment=o.segment,
+                transcript_origin=origin if o.segment.text else "",
+                media_sha256=clip.sha256,
+                measures=measure(o),
+                audio_fingerprint=audio_fingerprint(o.wave),
+                speaker=speaker,
+                speaker_origin="transcript" if named else GUESSED if speaker else "",
+                keeps_text=planned.keeps_text,
+            )
+        )
+    return samples
 
 
 def _printable(text: str) -> str:
-    """Without the lone surrogates of undecodable bytes in file names, which no database stores."""
+    """The text with the lone surrogates of undecodable file names escaped; no database stores them."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -115,7 +115,7 @@ class Run:
             self.metadata.setdefault(sha256, metadata)
 
     def cut_changed(self, executor: Executor, workers: int) -> None:
-        """Hand `changed` to the workers, and again what took a worker down, until nothing is left.
+        """Let the workers cut the videos in `changed`, and try those again that took a worker down.
 
         Raises `AnnotateError` when the disk is full, or the media folder cannot be written.
         """
@@ -191,7 +191,13 @@ class Run:
         if sha256 in self._committed or not self._records.needs_cut(
             file, sha256, settings_hash, touched=touched
         ):
-            self._put_known_file(file, sha256, settings_hash)
+            with writing(self.project.engine) as session:
+                if videos.put_file(session, file.key, file.stat, sha256):
+                    self._replaced.append(file.name)
+                video = videos.video(session, sha256)
+                if video is not None and video.removed_at is None:
+                    used = str(video.facts.get("transcript", ""))
+                    self._transcript_copies.compare(file, settings_hash, video.settings_hash, used)
             return None
         if sha256 in self._unusable:
             unusable, status = self._unusable.pop(sha256)
@@ -212,16 +218,6 @@ class Run:
         )  # fmt: skip
         self._in_flight[sha256] = _InFlight(job, source, settings_hash, [file])
         return job
-
-    def _put_known_file(self, file: SourceFile, sha256: str, settings_hash: str) -> None:
-        """Store the path of a video that does not have to be cut."""
-        with writing(self.project.engine) as session:
-            if videos.put_file(session, file.key, file.stat, sha256):
-                self._replaced.append(file.name)
-            video = videos.video(session, sha256)
-            if video is not None and video.removed_at is None:
-                used = str(video.facts.get("transcript", ""))
-                self._transcript_copies.compare(file, settings_hash, video.settings_hash, used)
 
     def _add_problem(self, path: str, reason: str, detail: str) -> None:
         self.problems.append({"file": path, "status": "failed", "reason": reason, "detail": detail})
@@ -304,10 +300,8 @@ class Run:
         with writing(self.project.engine) as session:
             settled = settle(self.project, session, self.metadata, cut=self.cut_counts)
         self.moved = settled.moved
-        self.files.warnings += [*settled.warnings, *self._transcript_copies.warnings(), *self._warnings()]
-
-    def _warnings(self) -> list[str]:
-        warnings = []
+        warnings = self.files.warnings
+        warnings += [*settled.warnings, *self._transcript_copies.warnings()]
         if unused := self.sources.unused():
             warnings.append(
                 f"{counted(len(unused), 'file')} of the speaker table "
@@ -338,4 +332,3 @@ class Run:
                 f"{counted(count, 'video')} {either(count, 'was', 'were')} cut again, "
                 "because clips were missing"
             )
-        return warnings

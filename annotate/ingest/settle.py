@@ -1,4 +1,4 @@
-"""Brings a project to rest after samples changed: verdicts of rules, speakers, splits and duplicates."""
+"""Decides again what depends on all samples of a project: verdicts, speakers, splits and duplicates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,20 +44,6 @@ def settle(
     fixed = groups.fixed_videos(session)
     # While every split can still be drawn again, no name conflicts with one.
     refused = groups.put_metadata(session, metadata or {}, settings.splits.together if fixed else ())
-    warnings += _refused_names(refused)
-    settled = settle_splits(session, settings, fixed)
-    warnings += settled.warnings
-    settle_duplicates(session, rules, moved=settled.changed or changed)
-    if cut or settled.given:
-        counts = {status.value: count for status, count in sorted((cut or {}).items())}
-        detail = {"videos": counts, "settled": settled.given, "moved": settled.moved}
-        videos.add_event(session, "ingest", detail)
-    return SettleReport(settled.moved, warnings)
-
-
-def _refused_names(refused: groups.Refused) -> list[str]:
-    """A warning for each kind of name that was not stored because a split would have to move."""
-    warnings = []
     because = "because the new one is in another split, and raters were asked already"
     for names, word in ((refused.speakers, "speaker"), (refused.episodes, "episode")):
         if names:
@@ -66,4 +52,11 @@ def _refused_names(refused: groups.Refused) -> list[str]:
     if count := refused.samples:
         keep = f"{counted(count, 'sample')} {either(count, 'keeps its', 'keep their')}"
         warnings.append(f"{keep} old speaker, {because}")
-    return warnings
+    settled = settle_splits(session, settings, fixed)
+    warnings += settled.warnings
+    settle_duplicates(session, rules, moved=settled.changed or changed)
+    if cut or settled.given:
+        counts = {status.value: count for status, count in sorted((cut or {}).items())}
+        detail = {"videos": counts, "settled": settled.given, "moved": settled.moved}
+        videos.add_event(session, "ingest", detail)
+    return SettleReport(settled.moved, warnings)

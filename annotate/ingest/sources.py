@@ -1,4 +1,4 @@
-"""Brings a source video to the machine that cuts it: one behind a URL is downloaded."""
+"""Makes a source video available on the machine that cuts it: a video behind a URL is downloaded."""
 
 import re
 import shutil
@@ -85,18 +85,17 @@ def localized(job: VideoJob, on_progress: Callable[[], None]) -> Iterator[VideoJ
     with tempfile.TemporaryDirectory(prefix="annotate-") as scratch:
         if no_media:
             job = replace(job, media=Path(scratch) / "media")
-        yield _download_again(job, Path(scratch), on_progress) if no_video else job
-
-
-def _download_again(job: VideoJob, scratch: Path, on_progress: Callable[[], None]) -> VideoJob:
-    path = scratch / job.path.name
-    if download(job.source, path, lambda done: on_progress()) != job.sha256:
-        raise MediaError(f"{job.source} changed since it was hashed", code="changed", hint="run this again")
-    if job.sidecar is None:
-        return replace(job, path=path)
-    sidecar = scratch / job.sidecar.name
-    download(job.sidecar_source, sidecar, lambda done: on_progress())
-    return replace(job, path=path, sidecar=sidecar)
+        if no_video:
+            path = Path(scratch) / job.path.name
+            if download(job.source, path, lambda done: on_progress()) != job.sha256:
+                raise MediaError(
+                    f"{job.source} changed since it was hashed", code="changed", hint="run this again"
+                )
+            sidecar = Path(scratch) / job.sidecar.name if job.sidecar else None
+            if sidecar:
+                download(job.sidecar_source, sidecar, lambda done: on_progress())
+            job = replace(job, path=path, sidecar=sidecar)
+        yield job
 
 
 def with_urls(job: VideoJob, outcome: VideoOutcome) -> VideoOutcome:

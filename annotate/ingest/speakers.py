@@ -1,4 +1,4 @@
-"""Speakers and episodes of files, as a table or patterns for paths give them; the table wins."""
+"""Reads the speakers and episodes of files from a table or from their paths; the table has precedence."""
 
 import csv
 import math
@@ -68,6 +68,8 @@ def read_metadata(table: Path | None, speaker: PatternOption, episode: PatternOp
 
 
 def _read_table(path: Path) -> dict[str, VideoMetadata]:
+    """By file name: rows with times are turns, a row without times is about the whole file."""
+    table: dict[str, VideoMetadata] = {}
     hint = (
         "a CSV in UTF-8 whose first line is `file,speaker`, with `episode` if you like, "
         "and with `start,end` in seconds where speakers take turns"
@@ -76,44 +78,34 @@ def _read_table(path: Path) -> dict[str, VideoMetadata]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = csv.DictReader(stream, strict=True)
             columns = list(rows.fieldnames or ())
-            if not _is_usable(columns):
+            times = {"start", "end"} & set(columns)
+            usable = (
+                len(set(columns)) == len(columns)
+                and set(columns) <= set(COLUMNS)
+                and "file" in columns
+                and ("speaker" in columns or "episode" in columns)
+                and (not times or (len(times) == 2 and "speaker" in columns))
+            )
+            if not usable:
                 listed = ", ".join(columns) or "none"
                 raise UsageError(
                     f"{path} has the columns {listed}; it needs file and speaker or episode, and may have "
                     "start and end",
                     hint=hint,
                 )
-            return _merge_rows(rows, path)
+            for row in rows:
+                where = f"{path}, line {rows.line_num}"
+                cells = _cells(row, where)
+                key = _normal(cells["file"].removeprefix("./"))
+                old = table.get(key, VideoMetadata())
+                turn = _turn(cells, where)
+                table[key] = VideoMetadata(
+                    _single(old.speaker, "" if turn else cells["speaker"], "speakers", cells["file"], where),
+                    _single(old.episode, cells["episode"], "episodes", cells["file"], where),
+                    old.turns + ((turn,) if turn else ()),
+                )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}", hint=hint) from error
-
-
-def _is_usable(columns: Sequence[str]) -> bool:
-    names = set(columns)
-    times = {"start", "end"} & names
-    return (
-        len(names) == len(columns)
-        and names <= set(COLUMNS)
-        and "file" in names
-        and bool({"speaker", "episode"} & names)
-        and (not times or (len(times) == 2 and "speaker" in names))
-    )
-
-
-def _merge_rows(rows: "csv.DictReader[str]", path: Path) -> dict[str, VideoMetadata]:
-    """By file name: its rows put together. Those with times are turns, one without is for the whole file."""
-    table: dict[str, VideoMetadata] = {}
-    for row in rows:
-        where = f"{path}, line {rows.line_num}"
-        cells = _cells(row, where)
-        key = _normal(cells["file"].removeprefix("./"))
-        old = table.get(key, VideoMetadata())
-        turn = _turn(cells, where)
-        table[key] = VideoMetadata(
-            _single(old.speaker, "" if turn else cells["speaker"], "speakers", cells["file"], where),
-            _single(old.episode, cells["episode"], "episodes", cells["file"], where),
-            old.turns + ((turn,) if turn else ()),
-        )
     return table
 
 

@@ -5,7 +5,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -99,21 +99,16 @@ def attach_transcripts(
         if choice.by_stem and len(videos_of[choice.options[0]]) > 1:
             choice = _Choice(tuple(folders.beside(file, language)))  # noqa: PLW2901
         if len(choice.options) > 1:
-            several.append(_describe_choice(file, choice.options))
+            first, *others = (Path(path).name for path in choice.options)
+            plain_text = Path(choice.options[0]).with_name(f"{Path(file.path).stem}.txt")
+            # Whisper writes one beside the others; it has no times.
+            others += [plain_text.name] if plain_text.is_file() else []
+            listed = " or ".join(filter(None, (", ".join(others[:-1]), others[-1])))
+            several.append(f"{file.name} ({storable(first)} is taken, not {storable(listed)})")
         files.append(_with_transcript(file, choice, given, options))
         ambiguous += choice.unclear
     result.files = [file for file in files if file is not None]
     result.warnings += _warnings(given, several, ambiguous)
-
-
-def _describe_choice(file: SourceFile, paths: Sequence[str]) -> str:
-    """The transcript of a video that is used, and every one that is not."""
-    first, *others = (Path(path).name for path in paths)
-    plain_text = Path(paths[0]).with_name(f"{Path(file.path).stem}.txt")
-    # Whisper writes one beside the others; it has no times.
-    others += [plain_text.name] if plain_text.is_file() else []
-    listed = " or ".join(filter(None, (", ".join(others[:-1]), others[-1])))
-    return f"{file.name} ({storable(first)} is taken, not {storable(listed)})"
 
 
 def _warnings(given: GivenTranscripts, several: list[str], ambiguous: list[str]) -> list[str]:
@@ -158,7 +153,10 @@ def _choose(
     language: str,
     by_stem: Mapping[str, list[_TranscriptFile]],
 ) -> _Choice:
-    """`by_stem` holds, by name, the given transcripts whose whole path matches no video."""
+    """The transcripts of a video: those with its path, or else its name, its rows in a table, or its folder.
+
+    `by_stem` holds, by name, the given transcripts whose whole path matches no video.
+    """
     stem = _normal(PurePath(file.path).stem)
     exact = given.files.get(_without_suffix(file), [])
     if exact:
@@ -299,7 +297,13 @@ def find_given(path: Path | None, options: TranscriptOptions = DEFAULT) -> Given
         if _URL.match(str(path)):
             raise UsageError(f"{path} is not a path on this machine", hint="copy the transcripts here first")
         raise UsageError(f"{path} does not exist", hint=_HINT)
-    for name in sorted(_walk(path)) if path.is_dir() else [str(path.absolute())]:
+    names = [str(path.absolute())]
+    if path.is_dir():
+        names = []
+        for folder, folders, files in os.walk(path.absolute()):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            names += [str(Path(folder, name)) for name in files if not name.startswith(".")]
+    for name in sorted(names):
         _add(given, name, path, options)
     if not given.files and not given.tables:
         kinds = " ".join(SUFFIXES)
@@ -307,33 +311,20 @@ def find_given(path: Path | None, options: TranscriptOptions = DEFAULT) -> Given
     return given
 
 
-def _walk(folder: Path) -> Iterator[str]:
-    for inner, folders, names in os.walk(folder.absolute()):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (str(Path(inner, n)) for n in names if not n.startswith("."))
-
-
 def _add(given: GivenTranscripts, name: str, root: Path, options: TranscriptOptions) -> None:
+    """Add the file `name` as a table of many videos, or as the transcript of one; skip any other file."""
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
         return
-    if suffix in (".csv", ".tsv"):
-        shared = _shared_table(Path(name), options, named=root.is_file())
-        if shared is not None:
-            given.tables[name] = shared
+    if suffix in (".csv", ".tsv") and (root.is_file() or promises(Path(name))):
+        try:
+            table = read_shared(Path(name), options)
+        except MediaError as error:
+            raise UsageError(str(error), hint=_HINT) from error
+        if table.shared:
+            given.tables[name] = table
             return
     file = _parse_name(name)
     base = PurePath(os.path.relpath(name, root.absolute())) if root.is_dir() else PurePath(file.base)
     for stem in {file.stem, file.base}:
         given.files.setdefault(_normal(str(base.with_name(stem))), []).append(file)
-
-
-def _shared_table(path: Path, options: TranscriptOptions, *, named: bool) -> Table | None:
-    """The table if it serves many videos; None if it is about a single video, or is no transcript."""
-    if not named and not promises(path):
-        return None
-    try:
-        table = read_shared(path, options)
-    except MediaError as error:
-        raise UsageError(str(error), hint=_HINT) from error
-    return table if table.shared else None

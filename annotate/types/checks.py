@@ -66,6 +66,16 @@ class Rule:
     allow: tuple[str, ...] = ()
     """Words that pass, for a value that is a word; empty: all."""
 
+    def describe(self) -> str:
+        """The values that pass, such as ``0.9 to 10.5``, ``>= 0.3`` or ``en or zh``."""
+        if self.allow:
+            return " or ".join(self.allow)
+        if self.min is not None and self.max is not None:
+            return f"{self.min:g} to {self.max:g}"
+        if self.min is not None:
+            return f">= {self.min:g}"
+        return "any" if self.max is None else f"<= {self.max:g}"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
