@@ -54,21 +54,18 @@ def language(text: str) -> str:
     if main == "CJK" or main in ("HIRAGANA", "KATAKANA"):
         kana = letters["HIRAGANA"] + letters["KATAKANA"]
         return "ja" if kana * 8 >= letters["CJK"] else "zh"
-    if main in ("LATIN", "CYRILLIC"):
-        return _by_words(text.lower())
-    usual = SCRIPTS.get(main, "")
-    if usual == "ar":
-        return next((code for code in ("ur", "fa") if set(LETTERS[code]) & set(text)), usual)
-    return usual or UNKNOWN
-
-
-def _by_words(text: str) -> str:
+    if main not in ("LATIN", "CYRILLIC"):
+        usual = SCRIPTS.get(main, "")
+        if usual == "ar":
+            return next((code for code in ("ur", "fa") if set(LETTERS[code]) & set(text)), usual)
+        return usual or UNKNOWN
+    lower = text.lower()
     votes: Counter[str] = Counter()
-    for word in set(re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?'?", text.replace("’", "'"))):
+    for word in set(re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?'?", lower.replace("’", "'"))):
         for code, weight in _word_weights().get(word, {}).items():
             votes[code] += weight  # type: ignore[assignment]
-    for code, letters in LETTERS.items():
-        votes[code] += sum(letter in text for letter in letters)
+    for code, own_letters in LETTERS.items():
+        votes[code] += sum(letter in lower for letter in own_letters)
     (best, most), (_, second) = [*votes.most_common(2), ("", 0), ("", 0)][:2]
     return best if most >= _NEEDED and most >= _AHEAD * second else UNKNOWN
 

@@ -69,7 +69,14 @@ class ProcessExecutor:
         exhausted = False
         try:
             while True:
-                _assign(pool, queue, fn, workers, deadline_seconds)
+                pool = [worker for worker in pool if worker.alive]
+                idle = [worker for worker in pool if not worker.busy]
+                # A worker is started only when a unit waits for it.
+                while queue and (idle or len(pool) < workers):
+                    if not idle:
+                        idle.append(_Worker(fn))
+                        pool.append(idle[-1])
+                    idle.pop().give(queue.popleft(), deadline_seconds)
                 busy = [worker for worker in pool if worker.busy]
                 if not exhausted and len(queue) < window:
                     # While units can still be drawn, poll the workers without waiting for them.
@@ -79,8 +86,11 @@ class ProcessExecutor:
                     timeout = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
                 else:
                     return
-                for worker in _ready(busy, timeout):
-                    yield worker.outcome(deadline_seconds)
+                messages = wait([worker.pipe for worker in busy], timeout) if busy else []
+                now = time.monotonic()
+                for worker in busy:
+                    if worker.pipe in messages or now >= worker.deadline:
+                        yield worker.outcome(deadline_seconds)
         finally:
             for worker in pool:
                 worker.kill()
@@ -97,28 +107,6 @@ def draw(source: Iterator[U], queue: deque[U]) -> bool:
         queue.append(unit)
         return True
     return False
-
-
-def _assign(
-    pool: "list[_Worker[U, R]]", queue: deque[U], fn: Callable[[U], R], workers: int, deadline_seconds: float
-) -> None:
-    """Give every idle worker a unit; start workers only when units wait for them."""
-    pool[:] = [worker for worker in pool if worker.alive]
-    idle = [worker for worker in pool if not worker.busy]
-    while queue and (idle or len(pool) < workers):
-        if not idle:
-            idle.append(_Worker(fn))
-            pool.append(idle[-1])
-        idle.pop().give(queue.popleft(), deadline_seconds)
-
-
-def _ready(busy: "list[_Worker[U, R]]", timeout: float) -> "list[_Worker[U, R]]":
-    """The workers that sent a message, have ended, or are past their deadline, within `timeout` seconds."""
-    if not busy:
-        return []
-    ready = wait([worker.pipe for worker in busy], timeout)
-    now = time.monotonic()
-    return [worker for worker in busy if worker.pipe in ready or now >= worker.deadline]
 
 
 class _Worker(Generic[U, R]):
@@ -154,7 +142,14 @@ class _Worker(Generic[U, R]):
         try:
             kind, value = self.pipe.recv()
         except (EOFError, ConnectionResetError, pickle.UnpicklingError):
-            return Failed(self._unit, Failure.DIED, self._describe_exit())
+            self._process.join(5)
+            code = self._process.exitcode
+            self.kill()
+            message = f"its process ended with exit code {code} before it was done"
+            if code is not None and code < 0:
+                names = {member.value: member.name for member in signal.Signals}
+                message = f"its process was killed by signal {-code} ({names.get(-code, 'unknown')})"
+            return Failed(self._unit, Failure.DIED, message)
         if kind == "heartbeat":
             self.deadline = time.monotonic() + deadline_seconds
             return Working(self._unit, value)
@@ -172,18 +167,6 @@ class _Worker(Generic[U, R]):
         self._process.kill()
         self._process.join()
         self.pipe.close()
-
-    def _describe_exit(self) -> str:
-        self._process.join(5)
-        code = self._process.exitcode
-        self.kill()
-        if code is None or code >= 0:
-            return f"its process ended with exit code {code} before it was done"
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = "unknown"
-        return f"its process was killed by signal {-code} ({name})"
 
 
 @contextmanager

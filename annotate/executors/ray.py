@@ -210,7 +210,10 @@ class _Tasks(Generic[U, R]):
         self._in_flight[ref] = _InFlight(self._count, unit)
 
     def outcomes(self, timeout: float) -> Iterator[Working[U] | Finished[U, R] | Failed[U]]:
-        """The events of at most `timeout` seconds, or until the first unit is done."""
+        """The events of at most `timeout` seconds, or until the first unit is done.
+
+        A unit that is past its deadline is cancelled.
+        """
         ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=timeout)
         for ref in ready:
             yield self._result(ref, self._in_flight.pop(ref).unit)
@@ -218,7 +221,12 @@ class _Tasks(Generic[U, R]):
         if now - self._last_poll >= POLL_SECONDS:
             self._last_poll = now
             yield from self._heartbeats(now)
-            yield from self._overdue(now)
+            for ref, submitted in list(self._in_flight.items()):
+                if now >= submitted.deadline and not self._ray.wait([ref], timeout=0)[0]:
+                    del self._in_flight[ref]
+                    self._ray.cancel(ref, force=True)
+                    message = f"made no progress for {self._deadline_seconds:g} s and was stopped"
+                    yield Failed(submitted.unit, Failure.TIMEOUT, message)
 
     def _result(self, ref: Any, unit: U) -> Finished[U, R] | Failed[U]:
         errors = self._ray.exceptions
@@ -260,15 +268,6 @@ class _Tasks(Generic[U, R]):
             if submitted.number in heartbeats:
                 submitted.deadline = now + self._deadline_seconds
                 yield Working(submitted.unit, heartbeats[submitted.number])
-
-    def _overdue(self, now: float) -> Iterator[Failed[U]]:
-        """Cancel the units that are past their deadline."""
-        for ref, submitted in list(self._in_flight.items()):
-            if now >= submitted.deadline and not self._ray.wait([ref], timeout=0)[0]:
-                del self._in_flight[ref]
-                self._ray.cancel(ref, force=True)
-                message = f"made no progress for {self._deadline_seconds:g} s and was stopped"
-                yield Failed(submitted.unit, Failure.TIMEOUT, message)
 
     def cancel(self) -> None:
         """Cancel all units that still run, and wait until they have ended."""

@@ -206,7 +206,23 @@ class Timeline:
         except FFmpegError:
             return []
         for frame in frames:
-            self._place(frame)  # type: ignore[arg-type]
+            block = self._convert(frame)  # type: ignore[arg-type]
+            gap = 0
+            if frame.time is not None:
+                gap = round((frame.time - self._zero) * self.rate) - self.position
+            if self.position and abs(gap) <= _SLACK_SECONDS * self.rate:
+                gap = 0
+            if gap > MAX_HOLE_SECONDS * self.rate:
+                raise TimeJump(gap / self.rate)
+            if gap > 0:
+                # Views of one zero, a second each, so that gaps of minutes need no memory.
+                seconds, remainder = divmod(gap, self.rate)
+                if seconds:
+                    silence = np.broadcast_to(np.float32(0), (self.channels, self.rate))
+                    self._ready += [*self.rest(), *[silence] * seconds]
+                    self.position += seconds * self.rate
+                self._append(np.zeros((self.channels, remainder), np.float32))
+            self._append(block[:, max(0, -gap) :])
         if self._waiting_samples >= self.rate // 2:
             self._ready += self.rest()
         ready, self._ready = self._ready, []
@@ -224,28 +240,6 @@ class Timeline:
             block = np.where(possible, block, np.float32(0))
         return [block]
 
-    def _place(self, frame: "av.AudioFrame") -> None:
-        block = self._convert(frame)
-        gap = 0
-        if frame.time is not None:
-            gap = round((frame.time - self._zero) * self.rate) - self.position
-        if self.position and abs(gap) <= _SLACK_SECONDS * self.rate:
-            gap = 0
-        if gap > MAX_HOLE_SECONDS * self.rate:
-            raise TimeJump(gap / self.rate)
-        if gap > 0:
-            self._add_silence(gap)
-        self._append(block[:, max(0, -gap) :])
-
-    def _add_silence(self, samples: int) -> None:
-        """Add silence as views of one zero, a second each, so that gaps of minutes need no memory."""
-        seconds, rest = divmod(samples, self.rate)
-        if seconds:
-            silence = np.broadcast_to(np.float32(0), (self.channels, self.rate))
-            self._ready += [*self.rest(), *[silence] * seconds]
-            self.position += seconds * self.rate
-        self._append(np.zeros((self.channels, rest), np.float32))
-
     def _append(self, block: NDArray[np.float32]) -> None:
         self._waiting.append(block)
         self._waiting_samples += block.shape[1]
@@ -258,31 +252,28 @@ class Timeline:
         where both are loud. Where two channels of opposite phase (a wrongly wired cable) cancel each other,
         the left one is used.
         """
+        import av
+
         layout = self.layout if frame.layout.name == "mono" else "stereo"
-        planes = self._planar(frame, layout)
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if shape == ("fltp", layout, self.rate):
+            planes = _planes(frame)
+        else:
+            if shape != self._format:
+                self._format = shape
+                self._resampler = av.AudioResampler("fltp", layout, self.rate)
+            # The time has been read already, and the resampler fails on timestamps that jump.
+            time, frame.pts = frame.pts, None
+            parts = [_planes(part) for part in self._resampler.resample(frame)]
+            frame.pts = time
+            none = [np.zeros(0, np.float32)] * (1 if layout == "mono" else 2)
+            planes = [np.concatenate(plane) for plane in zip(none, *parts, strict=True)]
         if len(planes) > self.channels:
             left, right = planes
             mean = np.float32(0.5) * (left + right)
             power = max(float(np.dot(left, left)), float(np.dot(right, right)))
             return (left if float(np.dot(mean, mean)) < _CANCELLED * power else mean)[None]
         return planes[0][None] if len(planes) == 1 else np.stack(planes)
-
-    def _planar(self, frame: "av.AudioFrame", layout: str) -> list[NDArray[np.float32]]:
-        """One (samples,) array per channel."""
-        import av
-
-        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if shape == ("fltp", layout, self.rate):
-            return _planes(frame)
-        if shape != self._format:
-            self._format = shape
-            self._resampler = av.AudioResampler("fltp", layout, self.rate)
-        # The time has been read already, and the resampler fails on timestamps that jump.
-        time, frame.pts = frame.pts, None
-        parts = [_planes(part) for part in self._resampler.resample(frame)]
-        frame.pts = time
-        none = [np.zeros(0, np.float32)] * (1 if layout == "mono" else 2)
-        return [np.concatenate(plane) for plane in zip(none, *parts, strict=True)]
 
 
 def _planes(frame: "av.AudioFrame") -> list[NDArray[np.float32]]:

@@ -82,7 +82,7 @@ def key_of(number: int) -> int:
 
 
 def in_common(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    """How many keys of two prints agree, counted at the one distance in time where most of them do."""
+    """How many keys two fingerprints share, at the distance in time at which they share the most."""
     mask = (1 << _TIME_BITS) - 1
     times = {key_of(number): number & mask for number in other}
     shifts = sorted((n & mask) - times[key_of(n)] for n in one if key_of(n) in times)

@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annotate.media.clip import ClipEncoder
 from annotate.media.cut import CutSample
@@ -95,6 +94,7 @@ def _frames(clip: bytes) -> Iterator["av.VideoFrame"]:
 
 def _with_hidden_rows(frame: "av.VideoFrame", text: Sequence[Box], by_row_means: bool) -> "av.VideoFrame":
     import av
+    import cv2
 
     planes = np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8)
     height, width = frame.height, frame.width
@@ -108,20 +108,15 @@ def _with_hidden_rows(frame: "av.VideoFrame", text: Sequence[Box], by_row_means:
             max(0, int(top * plane.shape[0])),
             min(plane.shape[0], int(np.ceil(bottom * plane.shape[0]))),
         )
+        rows = plane[first:last]
         if by_row_means:
-            plane[first:last] = plane[first:last].mean(axis=1, keepdims=True)
+            rows[:] = rows.mean(axis=1, keepdims=True)
         else:
-            _blur_to_mosaic(plane[first:last], max(2, round(line * plane.shape[0])))
+            # The mean of each square, smoothed between squares.
+            cell = max(2, round(line * plane.shape[0]))
+            coarse = (max(1, rows.shape[1] // cell), max(1, rows.shape[0] // cell))
+            mosaic = cv2.resize(rows, coarse, interpolation=cv2.INTER_AREA)
+            rows[:] = cv2.resize(mosaic, rows.shape[::-1], interpolation=cv2.INTER_LINEAR)
     hidden = av.VideoFrame.from_ndarray(planes, format="yuv420p")
     copy_colours(frame, hidden)
     return hidden
-
-
-def _blur_to_mosaic(rows: NDArray[np.uint8], cell: int) -> None:
-    """Replace each square of `cell` x `cell` pixels by its mean, smoothed between squares, in place."""
-    import cv2
-
-    high, wide = rows.shape
-    coarse = (max(1, wide // cell), max(1, high // cell))
-    mosaic = cv2.resize(rows, coarse, interpolation=cv2.INTER_AREA)
-    rows[:] = cv2.resize(mosaic, (wide, high), interpolation=cv2.INTER_LINEAR)

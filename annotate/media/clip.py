@@ -2,7 +2,6 @@
 
 import io
 import wave as riff
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -68,25 +67,19 @@ class ClipEncoder:
         self._packets += self._video.encode(None)
         # Only now the stream has the extradata that its packets need to be decoded.
         self._container.start_encoding()
-        silent = _packed(self._video, self._packets)
+        silent = MemoryFile()
+        with silent.open() as container:
+            stream = container.add_stream_from_template(self._video)
+            for packet in self._packets:
+                packet.stream = stream
+                container.mux(packet)
+                packet.stream = self._video
         self._packets += [*self._audio.encode(frame), *self._audio.encode(None)]
         for packet in sorted(self._packets, key=lambda p: float((p.dts or 0) * (p.time_base or 0))):
             self._container.mux(packet)
         self._container.close()
         self._packets.clear()
-        return self._file.take(), silent
-
-
-def _packed(encoded: "av.VideoStream", packets: Sequence["av.Packet[Any]"]) -> bytes:
-    """The packets of the video stream in a file of their own, without an audio stream."""
-    file = MemoryFile()
-    with file.open() as container:
-        stream = container.add_stream_from_template(encoded)
-        for packet in packets:
-            packet.stream = stream
-            container.mux(packet)
-            packet.stream = encoded
-    return file.take()
+        return self._file.take(), silent.take()
 
 
 def wav(samples: NDArray[np.float32]) -> bytes:

@@ -304,25 +304,36 @@ class _VideoTrack:
         self._reference_only = False
 
     def feed(self, packet: "av.Packet[Any]") -> None:
+        """Decode the packet if a sample needs its frame, or a later one before the next keyframe."""
+        from av.error import FFmpegError
+
         time = self._clock(packet)
         if packet.is_keyframe and (until := self._plan.group_end(time)) is not None:
             self._until_us = until
             if self._skipping and time is not None and self._plan.needs(time, until):
                 self._skipping, self._entered_us = False, time
-        if not self._skipping and self._unneeded(packet):
+        if self._skipping:
+            return
+        # Later packets are shown no earlier than this one is decoded, so no sample needs any frame up to the
+        # next keyframe if none is shown between the two times.
+        decoding_us = self._clock.decoding(packet)
+        if decoding_us is not None and not self._plan.needs(decoding_us, self._until_us):
             self._drain(packet)
             self._skipping = True
-        if not self._skipping:
-            self._skip_non_reference(packet, time is not None and not self._plan.needs(time, time))
-            self._decode(packet)
-
-    def _unneeded(self, packet: "av.Packet[Any]") -> bool:
-        """Whether no sample needs this frame or any after it, up to the next keyframe.
-
-        Later packets are shown no earlier than this one is decoded.
-        """
-        decoding_us = self._clock.decoding(packet)
-        return decoding_us is not None and not self._plan.needs(decoding_us, self._until_us)
+            return
+        # Far from any sample, only the frames that others refer to are decoded.
+        far = time is not None and not self._plan.needs(time, time)
+        if self._times.stored and far is not self._reference_only:
+            context: Any = packet.stream.codec_context
+            context.skip_frame = "NONREF" if far else "DEFAULT"
+            self._reference_only = far
+        self._times.enter(packet)
+        try:
+            frames = packet.decode()
+        except FFmpegError:
+            return
+        for frame in frames:
+            self._add(frame)
 
     def _drain(self, packet: "av.Packet[Any]") -> None:
         """Use the frames that the decoder still buffers, then reset it."""
@@ -337,24 +348,6 @@ class _VideoTrack:
             pass
         context.flush_buffers()
         self._times.restart()
-
-    def _skip_non_reference(self, packet: "av.Packet[Any]", skip: bool) -> None:
-        """Far from any sample, decode only frames that others refer to."""
-        if self._times.stored and skip is not self._reference_only:
-            context: Any = packet.stream.codec_context
-            context.skip_frame = "NONREF" if skip else "DEFAULT"
-            self._reference_only = skip
-
-    def _decode(self, packet: "av.Packet[Any]") -> None:
-        from av.error import FFmpegError
-
-        self._times.enter(packet)
-        try:
-            frames = packet.decode()
-        except FFmpegError:
-            return
-        for frame in frames:
-            self._add(frame)
 
     def _add(self, frame: "av.VideoFrame") -> None:
         from av.video.frame import PictureType

@@ -39,17 +39,14 @@ class DisplayTimes:
 
     def __call__(self, frame: "av.VideoFrame") -> float | None:
         """Seconds in the time of the container; None before the first timestamp of the file."""
-        units = frame.pts if self.stored else self._decoded(frame.dts)
+        units = frame.pts if self.stored else frame.dts
+        if not self.stored and units is not None and self._entered is not None:
+            if self._delay is None:
+                self._delay = units - self._entered
+            units -= self._delay
         if units is None and self._last is not None:
             units = self._last + self._step
         if units is None:
             return None
         self._last = units
         return float(units * self._base)
-
-    def _decoded(self, dts: int | None) -> int | None:
-        if dts is None or self._entered is None:
-            return dts
-        if self._delay is None:
-            self._delay = dts - self._entered
-        return dts - self._delay

@@ -1,6 +1,7 @@
 """Tracks the faces that `annotate.yunet` detects in single frames over the frames of a shot."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from math import sqrt
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,8 @@ def settle(searches: Sequence[Sequence[Detection]], times_us: Sequence[int]) -> 
             faces[n].append(detection.box)
             for between in range(n + 1, after):
                 way = (times_us[between] - times_us[n]) / (times_us[after] - times_us[n])
-                faces[between].append(_between(detection.box, following.box, way))
+                sides = zip(astuple(detection.box), astuple(following.box), strict=True)
+                faces[between].append(Box(*(one + way * (other - one) for one, other in sides)))
     kept = []
     for boxes in faces:
         least = _BYSTANDER * max((box.width for box in boxes), default=0.0)
@@ -73,12 +75,3 @@ def _tracks(searches: Sequence[Sequence[Detection]], times_us: Sequence[int]) ->
             else:
                 tracks.append([(n, detection)])
     return tracks
-
-
-def _between(one: Box, other: Box, way: float) -> Box:
-    return Box(
-        one.left + way * (other.left - one.left),
-        one.top + way * (other.top - one.top),
-        one.width + way * (other.width - one.width),
-        one.height + way * (other.height - one.height),
-    )

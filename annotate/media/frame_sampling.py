@@ -70,7 +70,10 @@ class FrameSampler:
         change = self._change(small, time_us)
         if time_us >= self._next_search_us - _SLACK_US:
             self._search(frame, luma, small, time_us)
-        mouth_motion = self._mouth_motion(luma, small)
+        box = self._tracker.track(small) if self._tracker else None
+        if box is None:
+            self._tracker = self._mouth = None
+        mouth_before, self._mouth = self._mouth, None if box is None else mouth(luma, box)
         mean, deviation = cv2.meanStdDev(small)
         self._samples.append(
             FrameSample(
@@ -78,7 +81,9 @@ class FrameSampler:
                 brightness=float(mean[0, 0]) / 255,
                 contrast=float(deviation[0, 0]) / 255,
                 change=change,
-                mouth=None if late else mouth_motion,
+                mouth=None
+                if late or self._mouth is None or mouth_before is None
+                else motion(self._mouth, mouth_before),
             )
         )
         self._before = small
@@ -87,7 +92,12 @@ class FrameSampler:
         """The sampled frames so far, in order, with the faces and text that neighbouring searches confirm."""
         samples = list(self._samples)
         text = self._text.lines()
-        for searched, faces in zip(self._searched, self._faces(), strict=True):
+        settled: list[tuple[Box, ...]] = []
+        for _, group in groupby(self._searched, key=lambda searched: searched.shot):
+            shot = list(group)
+            times_us = [samples[searched.index].time_us for searched in shot]
+            settled += settle([searched.detections for searched in shot], times_us)
+        for searched, faces in zip(self._searched, settled, strict=True):
             index = searched.index
             samples[index] = replace(samples[index], faces=faces, onscreen_text=text.get(index))
         return tuple(samples)
@@ -115,23 +125,6 @@ class FrameSampler:
         best = max(detections, key=lambda d: (d.score >= SURE, d.box.width), default=None)
         if best:
             self._tracker = FaceTracker(small, best.box)
-
-    def _mouth_motion(self, luma: NDArray[np.uint8], small: NDArray[np.uint8]) -> float | None:
-        box = self._tracker.track(small) if self._tracker else None
-        if box is None:
-            self._tracker = self._mouth = None
-            return None
-        before, self._mouth = self._mouth, mouth(luma, box)
-        return None if before is None else motion(self._mouth, before)
-
-    def _faces(self) -> list[tuple[Box, ...]]:
-        """The faces in each searched frame, settled among the searched frames of the same shot."""
-        settled: list[tuple[Box, ...]] = []
-        for _, group in groupby(self._searched, key=lambda searched: searched.shot):
-            shot = list(group)
-            times_us = [self._samples[searched.index].time_us for searched in shot]
-            settled += settle([searched.detections for searched in shot], times_us)
-        return settled
 
 
 def shrink(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -101,7 +101,7 @@ class LineSearch:
             self._skipped = frame
 
     def lines(self) -> dict[int, tuple[Box, ...]]:
-        """Index of each searched frame -> its lines, as far as the search before or after confirms them."""
+        """By index of the searched frame: its lines, as far as the search before or after confirms them."""
         if self._skipped and (not self._lines or self._unconfirmed()):
             self._search(self._skipped)
         indices = sorted(self._lines)
@@ -160,6 +160,8 @@ def lower_part(luma: NDArray[np.uint8]) -> Lower:
 
 def _lines_since(lower: Lower, last: _SearchResult | None) -> tuple[Box, ...]:
     """Lines in shares of the whole frame; after an earlier search, only what changed since is searched."""
+    import cv2
+
     high, wide = lower.shape
     candidates = _strokes(lower)
     kept: tuple[Box, ...] = ()
@@ -175,7 +177,10 @@ def _lines_since(lower: Lower, last: _SearchResult | None) -> tuple[Box, ...]:
         left / wide, _down(top, high), (right - left) / wide, _down(bottom, high) - _down(top, high)
     )
     side = min(wide, high / (1 - FROM))  # the shorter side of the whole frame
-    cores = _cores(_sharpened(lower, side)[top:bottom, left:right], side)
+    window, bright = round(_AROUND * side), lower.astype(np.float32)
+    around = cv2.blur(bright, (window, window))
+    sharpened = np.asarray(np.clip(around + _GAIN * (bright - around), 0, 255), np.float32)
+    cores = _cores(sharpened[top:bottom, left:right], side)
     boxes = [
         Box((x + left) / wide, _down(y + top, high), w / wide, _down(y + h, high) - _down(y, high))
         for x, y, w, h in cores
@@ -231,7 +236,13 @@ def _cores(bright: NDArray[np.float32], side: float) -> list[tuple[float, float,
     import cv2
 
     high, wide = bright.shape
-    probability = _core_probability(bright)[:high, :wide]
+    # The network takes three colours, and sides that are multiples of 32.
+    padded = np.pad(bright, ((0, -high % 32), (0, -wide % 32)), mode="edge")
+    colours = np.broadcast_to(padded / 127.5 - 1, (1, 3, *padded.shape))
+    network = _network()
+    inputs = {network.get_inputs()[0].name: np.ascontiguousarray(colours, np.float32)}
+    # The probability that a pixel is in the core of a line.
+    probability = np.asarray(network.run(None, inputs)[0][0, 0], np.float32)[:high, :wide]
     count, parts, stats, _ = cv2.connectedComponentsWithStats(
         (probability > _CORE).astype(np.uint8), connectivity=8
     )
@@ -270,46 +281,22 @@ def _same_line(one: Box, other: Box) -> bool:
     return wide > 0.4 * min(one.width, other.width) and high > 0.6 * max(one.height, other.height)
 
 
-def _sharpened(lower: Lower, shorter_side: float) -> NDArray[np.float32]:
-    """(height, width) with raised local contrast, 0 to 255."""
-    import cv2
-
-    side = round(_AROUND * shorter_side)
-    bright = lower.astype(np.float32)
-    around = cv2.blur(bright, (side, side))
-    return np.asarray(np.clip(around + _GAIN * (bright - around), 0, 255), np.float32)
-
-
-def _core_probability(bright: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(height, width), rounded up to multiples of 32: probability that a pixel is in the core of a line."""
-    high, wide = bright.shape
-    padded = np.pad(bright, ((0, -high % 32), (0, -wide % 32)), mode="edge")
-    colours = np.broadcast_to(padded / 127.5 - 1, (1, 3, *padded.shape))
-    network = _network()
-    (probability,) = network.run(
-        None, {network.get_inputs()[0].name: np.ascontiguousarray(colours, np.float32)}
-    )
-    return np.asarray(probability[0, 0], np.float32)
-
-
 @cache
 def _network() -> Any:
+    """The detector, loaded once. Raises `AnnotateError` when its weights are not installed."""
     import onnxruntime
 
+    spec = find_spec("rapidocr")
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    paths = [Path(folder) / "models" / _MODEL for folder in folders]
+    weights = next((path for path in paths if path.is_file()), None)
+    if weights is None:
+        raise AnnotateError(
+            f"the detector of burnt-in text is not installed: {_MODEL} of the package rapidocr is missing",
+            hint="pip install --force-reinstall 'rapidocr>=3.10,<3.11'",
+        )
     # Worker processes share the processor already.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(_weights(), options, providers=["CPUExecutionProvider"])
-
-
-def _weights() -> bytes:
-    spec = find_spec("rapidocr")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "models" / _MODEL
-        if path.is_file():
-            return path.read_bytes()
-    raise AnnotateError(
-        f"the detector of burnt-in text is not installed: {_MODEL} of the package rapidocr is missing",
-        hint="pip install --force-reinstall 'rapidocr>=3.10,<3.11'",
-    )
+    return onnxruntime.InferenceSession(weights.read_bytes(), options, providers=["CPUExecutionProvider"])

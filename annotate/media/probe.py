@@ -63,7 +63,28 @@ def probe(path: Path) -> Probe:
             raise MediaError(f"{path} holds no moving picture", code="no-video", hint="give the video itself")
         if sound_stream(container) is None:
             raise MediaError(f"{path} holds no sound", code="no-audio", hint="export it with its audio")
-        return _facts(container, _first_picture(path, container))
+        video, audio = media_streams(container)
+        first = _first_picture(path, container)
+        upright = upright_filters(first)
+        aspect = float(video.sample_aspect_ratio or 1)
+        return Probe(
+            container=container.format.name,
+            duration_us=container.duration or 0,
+            streams=len(container.streams),
+            video_codec=video.codec_context.name,
+            width=first.width,
+            height=first.height,
+            pixel_format=first.format.name,
+            # Files store impossible values too.
+            pixel_aspect=aspect if 1 / _LONGEST_PIXEL <= aspect <= _LONGEST_PIXEL else 1.0,
+            fps=round(float(video.average_rate or video.guessed_rate or 25), 3),
+            rotation=TURNS.get(upright, 0),
+            upright=upright,
+            audio_codec=audio.codec_context.name,
+            audio_rate=audio.codec_context.sample_rate,
+            channels=audio.codec_context.channels,
+            sound_tracks=len(container.streams.audio),
+        )
 
 
 def _first_picture(path: Path, container: "InputContainer") -> "VideoFrame":
@@ -78,27 +99,3 @@ def _first_picture(path: Path, container: "InputContainer") -> "VideoFrame":
         except FFmpegError:
             continue
     raise broken(path, "holds no picture that can be decoded")
-
-
-def _facts(container: "InputContainer", first: "VideoFrame") -> Probe:
-    video, audio = media_streams(container)
-    upright = upright_filters(first)
-    aspect = float(video.sample_aspect_ratio or 1)
-    return Probe(
-        container=container.format.name,
-        duration_us=container.duration or 0,
-        streams=len(container.streams),
-        video_codec=video.codec_context.name,
-        width=first.width,
-        height=first.height,
-        pixel_format=first.format.name,
-        # Files store impossible values too.
-        pixel_aspect=aspect if 1 / _LONGEST_PIXEL <= aspect <= _LONGEST_PIXEL else 1.0,
-        fps=round(float(video.average_rate or video.guessed_rate or 25), 3),
-        rotation=TURNS.get(upright, 0),
-        upright=upright,
-        audio_codec=audio.codec_context.name,
-        audio_rate=audio.codec_context.sample_rate,
-        channels=audio.codec_context.channels,
-        sound_tracks=len(container.streams.audio),
-    )

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annotate.media.frames import gray
 from annotate.media.onscreen_text import lines
@@ -43,7 +42,14 @@ def read_subtitles(clip: Path) -> str:
                 due = (frame.time or 0.0) + EVERY_SECONDS
                 if reading := _read(frame):
                     readings.append(reading)
-    return _joined([text for _, text in _each_once(readings)])
+    # Of successive readings of one subtitle, the one with the highest score is kept.
+    kept: list[tuple[float, str]] = []
+    for score, text in readings:
+        if kept and SequenceMatcher(None, kept[-1][1], text, autojunk=False).ratio() >= _SAME_TEXT:
+            kept[-1] = max(kept[-1], (score, text))
+        else:
+            kept.append((score, text))
+    return _joined([text for _, text in kept])
 
 
 def _read(frame: "av.VideoFrame") -> tuple[float, str] | None:
@@ -52,19 +58,23 @@ def _read(frame: "av.VideoFrame") -> tuple[float, str] | None:
     if not boxes:
         return None
     picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    height, width = picture.shape[:2]
     scores, texts = [], []
-    for row in _rows(boxes):
-        for line in row:
-            result = _reader()(_crop(picture, line), use_det=False, use_cls=False, use_rec=True)
-            for text, score in zip(result.txts or (), result.scores or (), strict=True):
-                if score >= _LEAST_SCORE and (words := " ".join(text.split())):
-                    texts.append(words)
-                    scores.append(float(score))
+    for line in _in_reading_order(boxes):
+        margin = _MARGIN * line.height * height
+        top, bottom = line.top * height - margin, (line.top + line.height) * height + margin
+        left, right = line.left * width - margin, (line.left + line.width) * width + margin
+        crop = picture[max(0, int(top)) : int(bottom) + 1, max(0, int(left)) : int(right) + 1]
+        result = _reader()(np.ascontiguousarray(crop), use_det=False, use_cls=False, use_rec=True)
+        for text, score in zip(result.txts or (), result.scores or (), strict=True):
+            if score >= _LEAST_SCORE and (words := " ".join(text.split())):
+                texts.append(words)
+                scores.append(float(score))
     return (sum(scores) / len(scores), _joined(texts)) if texts else None
 
 
-def _rows(boxes: Sequence[Box]) -> list[list[Box]]:
-    """Rows from the top; lines side by side share a row, from the left."""
+def _in_reading_order(boxes: Sequence[Box]) -> list[Box]:
+    """The lines row by row from the top, those side by side from the left."""
     rows: list[list[Box]] = []
     for line in sorted(boxes, key=lambda b: b.top + b.height / 2):
         middle = line.top + line.height / 2
@@ -72,28 +82,7 @@ def _rows(boxes: Sequence[Box]) -> list[list[Box]]:
             rows[-1].append(line)
         else:
             rows.append([line])
-    return [sorted(row, key=lambda b: b.left) for row in rows]
-
-
-def _crop(picture: NDArray[np.uint8], line: Box) -> NDArray[np.uint8]:
-    height, width = picture.shape[:2]
-    margin = _MARGIN * line.height * height
-    top, bottom = (line.top * height - margin, (line.top + line.height) * height + margin)
-    left, right = (line.left * width - margin, (line.left + line.width) * width + margin)
-    return np.ascontiguousarray(
-        picture[max(0, int(top)) : int(bottom) + 1, max(0, int(left)) : int(right) + 1]
-    )
-
-
-def _each_once(readings: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
-    """The reading with the highest score of each run of readings of the same subtitle."""
-    kept: list[tuple[float, str]] = []
-    for score, text in readings:
-        if kept and SequenceMatcher(None, kept[-1][1], text, autojunk=False).ratio() >= _SAME_TEXT:
-            kept[-1] = max(kept[-1], (score, text))
-        else:
-            kept.append((score, text))
-    return kept
+    return [line for row in rows for line in sorted(row, key=lambda b: b.left)]
 
 
 def _joined(texts: Sequence[str]) -> str:

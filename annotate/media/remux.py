@@ -111,7 +111,7 @@ class _Copy:
             self._packets.append((packet, shown, packet.dts))
 
     def shifted(self) -> "Iterator[tuple[float, av.Packet[Any]]]":
-        """Decoding times in seconds and packets; the first shown frame or sample has time 0."""
+        """The packets with their decoding times in seconds; the first shown frame or sample has time 0."""
         zero = min([shown for _, shown, _ in self._packets] or [0], key=lambda t: abs(t - self._from))
         if abs(zero - self._from) > self._near:
             zero = self._from
@@ -218,30 +218,21 @@ def _file(copies: "Iterable[_Copy]", length_us: int) -> bytes:
             source, packet.stream = packet.stream, stream
             container.mux(packet)
             packet.stream = source
-    return _with_duration(file.take(), length_us)
-
-
-def _with_duration(content: bytes, length_us: int) -> bytes:
-    """The mp4 file with this duration in its header and at the end of its edit lists."""
-    movie = bytearray(content)
+    # The header and the last edit of each track get the exact length.
+    movie = bytearray(file.take())
     for kind, at in _boxes(movie, 0, len(movie)):
         if kind in (b"mvhd", b"tkhd"):
             wide = movie[at] == 1
             place = {b"mvhd": (16, 24), b"tkhd": (20, 28)}[kind][wide]
             struct.pack_into(">Q" if wide else ">I", movie, at + place, length_us)
         elif kind == b"elst":
-            _end_edits(movie, at, length_us)
+            layout = struct.Struct(">Qqi" if movie[at] == 1 else ">Iii")
+            (count,) = struct.unpack_from(">I", movie, at + 4)
+            places = [at + 8 + n * layout.size for n in range(count)]
+            edits = [layout.unpack_from(movie, place) for place in places]
+            remaining = length_us - sum(edit[0] for edit in edits[:-1])
+            layout.pack_into(movie, places[-1], max(0, remaining), *edits[-1][1:])
     return bytes(movie)
-
-
-def _end_edits(movie: bytearray, at: int, length_us: int) -> None:
-    """Set the duration of the last edit so that all edits together last `length_us`."""
-    layout = struct.Struct(">Qqi" if movie[at] == 1 else ">Iii")
-    (count,) = struct.unpack_from(">I", movie, at + 4)
-    places = [at + 8 + n * layout.size for n in range(count)]
-    edits = [layout.unpack_from(movie, place) for place in places]
-    remaining = length_us - sum(edit[0] for edit in edits[:-1])
-    layout.pack_into(movie, places[-1], max(0, remaining), *edits[-1][1:])
 
 
 def _boxes(content: bytearray, start: int, end: int) -> Iterator[tuple[bytes, int]]:

@@ -4,7 +4,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,10 +96,10 @@ def _meant(segment: Segment, speech: Speech, spoken: TimedWords, rules: _Rules) 
     parts = divide((segment.start_us, segment.end_us), _CutEvidence(speech, own), rules)
     # The first and the last part also get the words whose times lie outside of the cue.
     edges = [0, *(start for start, _ in parts[1:]), 1 << 62]
-    held = [own.among(span) for span in pairwise(edges)]
+    words_of_parts = [own.among(span) for span in pairwise(edges)]
     return [
         with_words(Segment(*part, speaker=segment.speaker), words)
-        for part, words in zip(parts, held, strict=True)
+        for part, words in zip(parts, words_of_parts, strict=True)
         if words
     ]
 
@@ -189,19 +190,15 @@ class _CutEvidence:
         step = self.speech.step_us
         return [(a * step, b * step) for a, b in runs_of(self.speech.voicing < _VOICED)]
 
-    @cached_property
-    def _pause_ends(self) -> list[int]:
-        return [end for _, end in self.pauses]
-
     def longest_pause(self, gaps: Sequence[Span]) -> Span | None:
         """The longest pause in any of `gaps`, the first of equals."""
-        ends = self._pause_ends
         pauses = []
         for start, end in gaps:
-            for number in range(bisect_right(ends, start), len(ends)):
-                if self.pauses[number][0] >= end:
+            first = bisect_right(self.pauses, start, key=itemgetter(1))
+            for pause_start, pause_end in islice(self.pauses, first, None):
+                if pause_start >= end:
                     break
-                pauses.append((max(start, self.pauses[number][0]), min(end, ends[number])))
+                pauses.append((max(start, pause_start), min(end, pause_end)))
         return max(pauses, key=lambda pause: pause[1] - pause[0], default=None)
 
     def quietest(self, gaps: Sequence[Span]) -> int:

@@ -130,7 +130,7 @@ def _forward(wave: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np
     states: list[tuple[Tensor, Tensor] | None] = [None] * gain.shape[1]
     probabilities = []
     for first in range(0, len(wave), _CHUNK * FRAME):
-        product = _first_layer(_frames(wave, first))
+        product = _first_layer(wave, first)
         by_way = []
         for way, loudness in enumerate(gain[first // FRAME :][: len(product)].T):
             codes = _encode(product, torch.from_numpy(np.ascontiguousarray(loudness)))
@@ -140,25 +140,20 @@ def _forward(wave: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np
     return np.concatenate(probabilities)
 
 
-def _frames(wave: NDArray[np.float32], first: int) -> "Tensor":
-    """(at most `_CHUNK`, 576) from sample `first` on, each with its context; silence outside of the wave."""
-    import torch
+def _first_layer(wave: NDArray[np.float32], first: int) -> "Tensor":
+    """(at most `_CHUNK` frames, 4, 128): magnitudes times the weights of the first convolution.
 
-    part = wave[max(0, first - _CONTEXT) : first + _CHUNK * FRAME]
-    before = max(0, _CONTEXT - first)
-    missing = -(before + len(part) - _CONTEXT) % FRAME
-    padded = np.pad(np.asarray(part, np.float32), (before, missing))
-    return torch.from_numpy(padded).unfold(0, _CONTEXT + FRAME, FRAME)
-
-
-def _first_layer(frames: "Tensor") -> "Tensor":
-    """(frames, 576) -> (frames, 4, 128): short-time magnitudes times the weights of the first convolution.
-
+    The frames begin at sample `first`, and each comes with its context; outside of the wave there is silence.
     The network's own basis is that of a Fourier transform under a Hann window. All of this is proportional to
     how loud a frame is, so a frame that is processed at several gains goes through it once.
     """
     import torch
 
+    part = wave[max(0, first - _CONTEXT) : first + _CHUNK * FRAME]
+    before = max(0, _CONTEXT - first)
+    missing = -(before + len(part) - _CONTEXT) % FRAME
+    sound = np.pad(np.asarray(part, np.float32), (before, missing))
+    frames = torch.from_numpy(sound).unfold(0, _CONTEXT + FRAME, FRAME)
     padded = torch.nn.functional.pad(frames.unsqueeze(1), (0, 64), mode="reflect").squeeze(1)
     spectrum = torch.fft.rfft(padded.unfold(1, 256, 128) * torch.hann_window(256)).abs()
     return _convolved(spectrum, _weights()["encoder.0.reparam_conv.weight"], stride=1)

@@ -35,8 +35,15 @@ class Sentences:
         joined_cues: list[Cue] = []
         whole = True
         for part, ends in parts:
-            if joined_cues and not whole and marked and _continues(joined_cues[-1], part, most):
-                before = joined_cues[-1]
+            before = joined_cues[-1] if joined_cues and marked and not whole else None
+            # Text without word times would be lost when a joined cue with some is divided by its words.
+            if (
+                before is not None
+                and before.speaker == part.speaker
+                and part.start_us - before.end_us <= _PAUSE_US
+                and bool(before.words) == bool(part.words)
+                and part.end_us - before.start_us <= most
+            ):
                 joined_cues[-1] = Cue(
                     before.start_us,
                     max(before.end_us, part.end_us),
@@ -73,12 +80,6 @@ def _part(cue: Cue, part: list[Piece], first: bool, last: bool) -> Cue:
     words = tuple(p.word for p in part if p.word)
     text, raw = (joined(["".join(column)]) for column in zip(*((p.text, p.raw) for p in part), strict=True))
     return Cue(start, end, text, raw, cue.speaker, words)
-
-
-def _continues(before: Cue, after: Cue, most_us: int) -> bool:
-    same = before.speaker == after.speaker and after.start_us - before.end_us <= _PAUSE_US
-    # Joined to a cue with word times, text without them would be lost when a span is divided by words.
-    return same and bool(before.words) == bool(after.words) and after.end_us - before.start_us <= most_us
 
 
 def disjoint(cues: Iterable[Cue]) -> list[Segment]:

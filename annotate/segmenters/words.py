@@ -36,19 +36,18 @@ class Piece:
 
 def pieces(cues: Iterable[Cue]) -> list[Piece]:
     """The pieces of all cues, in order of the cues."""
-    return [piece for number, cue in enumerate(cues) for piece in _pieces(cue, number)]
-
-
-def _pieces(cue: Cue, number: int) -> list[Piece]:
-    if not cue.words:
-        whole = len(cue.text.rstrip()) in sentence_ends(cue.text)
-        return [Piece(cue.start_us, cue.end_us, cue.text, cue.raw, cue.speaker, number, None, whole)]
-    texts, raws = _slices(cue.text, cue.words), _slices(cue.raw, cue.words)
-    ends, parts, at = sentence_ends("".join(texts)), [], 0
-    for word, text, raw in zip(cue.words, texts, raws, strict=True):
-        last = any(at < end <= at + len(text) for end in ends)
-        parts.append(Piece(word.start_us, word.end_us, text, raw, cue.speaker, number, word, last))
-        at += len(text)
+    parts = []
+    for number, cue in enumerate(cues):
+        if not cue.words:
+            whole = len(cue.text.rstrip()) in sentence_ends(cue.text)
+            parts.append(Piece(cue.start_us, cue.end_us, cue.text, cue.raw, cue.speaker, number, None, whole))
+            continue
+        texts, raws = _slices(cue.text, cue.words), _slices(cue.raw, cue.words)
+        ends, at = sentence_ends("".join(texts)), 0
+        for word, text, raw in zip(cue.words, texts, raws, strict=True):
+            last = any(at < end <= at + len(text) for end in ends)
+            parts.append(Piece(word.start_us, word.end_us, text, raw, cue.speaker, number, word, last))
+            at += len(text)
     return parts
 
 
@@ -132,18 +131,18 @@ class TimedWords:
         return [(start, end) for start, end in pairs if start <= end]
 
 
-def with_words(segment: Segment, held: Sequence[Piece]) -> Segment:
-    """The segment with the text and words of `held`; its speaker is the one who speaks the longest."""
-    if not held:
+def with_words(segment: Segment, spoken: Sequence[Piece]) -> Segment:
+    """The segment with the text and words of `spoken`; its speaker is the one who speaks the longest."""
+    if not spoken:
         return segment
-    lines = [list(of_cue) for _, of_cue in groupby(held, key=lambda p: p.cue)]
+    lines = [list(of_cue) for _, of_cue in groupby(spoken, key=lambda p: p.cue)]
     seconds: Counter[str] = Counter()
-    for piece in held:
+    for piece in spoken:
         seconds[piece.speaker] += piece.end_us - piece.start_us
     return replace(
         segment,
         text=joined("".join(p.text for p in line) for line in lines),
         raw=joined("".join(p.raw for p in line) for line in lines),
         speaker=segment.speaker or seconds.most_common(1)[0][0],
-        words=tuple(p.word for p in held if p.word),
+        words=tuple(p.word for p in spoken if p.word),
     )
