@@ -69,53 +69,27 @@ def emit(report: Any, *, as_json: bool) -> None:
     out = Console(highlight=False, soft_wrap=True, width=width)
     names = {name: name.replace("_", " ") for name in fields}
     room = max(_NAME_WIDTH, *map(len, names.values()))
-    for name, value in fields.items():
-        _show(out, names[name], value, room)
-
-
-def _show(out: Console, name: str, value: Any, room: int) -> None:
-    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-        _show_rows(out, name, value)
-    elif isinstance(value, dict) and any(isinstance(v, dict) for v in value.values()):
-        rows = [{"": key, **(v if isinstance(v, dict) else {"value": v})} for key, v in value.items()]
-        _show_rows(out, name, rows)
-    elif isinstance(value, dict):
-        shown = ", ".join(f"{key} {_text(v)}" for key, v in value.items())
-        out.print(f"{name:<{room}} {shown or '-'}", markup=False)
-    elif isinstance(value, list):
-        lines = [_text(one) for one in value] or ["-"]
-        # Sentences, such as warnings, hold commas themselves.
-        between = f"\n{'':<{room}} " if any(" " in line for line in lines) else ", "
-        out.print(f"{name:<{room}} {between.join(lines)}", markup=False)
-    elif value not in (None, ""):
-        out.print(f"{name:<{room}} {_text(value)}", markup=False)
+    for key, value in fields.items():
+        name = names[key]
+        if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+            _show_rows(out, name, value)
+        elif isinstance(value, dict) and any(isinstance(v, dict) for v in value.values()):
+            rows = [{"": k, **(v if isinstance(v, dict) else {"value": v})} for k, v in value.items()]
+            _show_rows(out, name, rows)
+        elif isinstance(value, dict):
+            pairs = ", ".join(f"{k} {_text(v)}" for k, v in value.items())
+            out.print(f"{name:<{room}} {pairs or '-'}", markup=False)
+        elif isinstance(value, list):
+            lines = [_text(one) for one in value] or ["-"]
+            # Sentences, such as warnings, hold commas themselves.
+            between = f"\n{'':<{room}} " if any(" " in line for line in lines) else ", "
+            out.print(f"{name:<{room}} {between.join(lines)}", markup=False)
+        elif value not in (None, ""):
+            out.print(f"{name:<{room}} {_text(value)}", markup=False)
 
 
 def _show_rows(out: Console, title: str, rows: list[dict[str, Any]]) -> None:
     """A table, or a paragraph per row where the columns would be too narrow to read."""
-    table = _table(title, rows)
-    unfolded = out.measure(table, options=out.options.update(width=_UNFOLDED)).maximum
-    if unfolded <= out.width or len(table.columns) * _READABLE_WIDTH <= out.width:
-        out.print(table)
-        return
-    out.print(title, style="bold", markup=False)
-    for row in rows:
-        head, *rest = ((name.replace("_", " "), _text(value)) for name, value in row.items())
-        facts = [" ".join(pair) for pair in rest if pair[1] not in ("", "-")]
-        out.print(f"{head[1]}\n{_paragraph(facts, out.width)}", markup=False)
-
-
-def _paragraph(facts: list[str], width: int) -> str:
-    """Facts in indented lines, which break between facts where possible."""
-    lines = [""]
-    for fact in facts:
-        if lines[-1] and len(lines[-1]) + len(fact) + 4 > width:
-            lines.append("")
-        lines[-1] += f", {fact}" if lines[-1] else fact
-    return "\n".join(f"  {line}" for line in lines)
-
-
-def _table(title: str, rows: list[dict[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     columns = list(dict.fromkeys(key for row in rows for key in row))
     for column in columns:
@@ -123,7 +97,21 @@ def _table(title: str, rows: list[dict[str, Any]]) -> Table:
         table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_text(row.get(column))) for column in columns))
-    return table
+    unfolded = out.measure(table, options=out.options.update(width=_UNFOLDED)).maximum
+    if unfolded <= out.width or len(table.columns) * _READABLE_WIDTH <= out.width:
+        out.print(table)
+        return
+    out.print(title, style="bold", markup=False)
+    for row in rows:
+        head, *rest = ((name.replace("_", " "), _text(value)) for name, value in row.items())
+        lines = [""]
+        for fact in (" ".join(pair) for pair in rest if pair[1] not in ("", "-")):
+            # Lines are indented, and break between facts where possible.
+            if lines[-1] and len(lines[-1]) + len(fact) + 4 > out.width:
+                lines.append("")
+            lines[-1] += f", {fact}" if lines[-1] else fact
+        paragraph = "\n".join(f"  {line}" for line in lines)
+        out.print(f"{head[1]}\n{paragraph}", markup=False)
 
 
 def _text(value: Any) -> str:
@@ -165,7 +153,10 @@ class _RichBar:
         self._progress, self._task = progress, task
 
     def advance(self, amount: float = 1, note: str = "") -> None:
-        self._progress.update(self._task, advance=amount, note=_shortened(_visible(note)))
+        note = _visible(note)
+        if len(note) > _NOTE_WIDTH:
+            note = f"{note[: _NOTE_WIDTH - 1]}…"
+        self._progress.update(self._task, advance=amount, note=note)
 
     def expect(self, total: float) -> None:
         self._progress.update(self._task, total=total)
@@ -190,7 +181,11 @@ class _PlainBar:
         now = time.monotonic()
         if now - self._printed >= PLAIN_SECONDS:
             self._printed = now
-            parts = [_count(self._done, self._total, self._unit), self._left(now), _visible(note)]
+            left = ""
+            if self._total and self._done >= MEASURED_SHARE * self._total:
+                seconds = (now - self._began) * max(self._total - self._done, 0) / self._done
+                left = f"{timedelta(seconds=round(seconds))} left"
+            parts = [_count(self._done, self._total, self._unit), left, _visible(note)]
             _err.print(f"{self._title}: {', '.join(filter(None, parts))}", markup=False)
 
     def expect(self, total: float) -> None:
@@ -201,12 +196,6 @@ class _PlainBar:
 
     def drop(self, key: str) -> None:
         """Does nothing."""
-
-    def _left(self, now: float) -> str:
-        if not self._total or self._done < MEASURED_SHARE * self._total:
-            return ""
-        seconds = (now - self._began) * max(self._total - self._done, 0) / self._done
-        return f"{timedelta(seconds=round(seconds))} left"
 
 
 class Terminal:
@@ -277,11 +266,6 @@ def _amount(amount: float, unit: str) -> str:
             return f"{amount:.3g} {word}"
         amount /= 1000
     return f"{amount:.3g} TB"
-
-
-def _shortened(note: str) -> str:
-    """The note, cut off so that the bar has room beside a long file name."""
-    return note if len(note) <= _NOTE_WIDTH else f"{note[: _NOTE_WIDTH - 1]}…"
 
 
 def _harmless(text: str) -> str:

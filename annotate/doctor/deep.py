@@ -1,7 +1,7 @@
 """The slow checks of `annotate doctor --deep`: read all stored data and compare it with its hashes."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from annotate.doctor.findings import Finding, State, verdict
@@ -96,16 +96,16 @@ class Deep:
     def questions(self) -> Finding:
         """Label Studio holds the questions that are open, and as many answers as were stored."""
         with reading(self.project.engine) as session:
-            asked = outbox.asked_forms(session)
-        if not asked:
+            forms = outbox.asked_forms(session)
+        if not forms:
             return Finding(State.OK, "nothing was asked yet")
         try:
             with (
                 connect(self.project) as client,
-                self.progress.bar("comparing Label Studio", len(asked)) as bar,
+                self.progress.bar("comparing Label Studio", len(forms)) as bar,
             ):
                 problems = []
-                for form in asked:
+                for form in forms:
                     problems += self._compare(client, form)
                     bar.advance(note=form.modality.word)
         except AnnotateError as error:
@@ -118,31 +118,39 @@ class Deep:
 
     def _compare(self, client: LabelStudioClient, form: Form) -> list[str]:
         modality = form.modality
-        there = known_ls_project(self.project, client, form)
-        if there is None:
+        ls_project = known_ls_project(self.project, client, form)
+        if ls_project is None:
             return [f"the {form.words} has no project on {client.base_url}"]
-        tasks = {task.id: task for task in client.tasks(there.id)}
+        tasks = {task.id: task for task in client.tasks(ls_project.id)}
         with reading(self.project.engine) as session:
-            questions = outbox.asked_questions(session, there.id, modality)
+            questions = outbox.asked_questions(session, ls_project.id, modality)
             # Label Studio keeps the tasks of withdrawn questions, and gives them to nobody.
             known = {
-                q.ls_task_id for q in adoption.questions_of(session, form) if q.ls_project_id == there.id
+                q.ls_task_id for q in adoption.questions_of(session, form) if q.ls_project_id == ls_project.id
             }
-        return [
-            *_missing(questions, tasks, modality),
-            *_unknown(known, tasks, there, modality),
-            *self._counts(questions, tasks, there, modality),
+        problems = [
+            f"sample {item.sample_id} ({modality.word}): {QuestionState(item.state).name.lower()} here, and "
+            "not in Label Studio"
+            for item in questions
+            if item.ls_task_id not in tasks
         ]
+        problems += [
+            f"task {task.id} of the {modality.word} pass ({ls_project.id} in Label Studio) is no question of "
+            f"this project; it holds {counted(task.annotations, 'answer')}"
+            for task in tasks.values()
+            if task.id not in known
+        ]
+        return problems + self._counts(questions, tasks, ls_project, modality)
 
     def _counts(
-        self, questions: list[Question], tasks: Mapping[int, ListedTask], there: StudioProject,
+        self, questions: list[Question], tasks: Mapping[int, ListedTask], ls_project: StudioProject,
         modality: Modality,
     ) -> list[str]:  # fmt: skip
         with reading(self.project.engine) as session:
             kept = kept_answers(session)
-            live = live_answers(session, there.created_at)
+            live = live_answers(session, ls_project.created_at)
             unusable = {
-                number_of(o) for o in unusable_origins(session) if o.startswith(f"{there.created_at}#")
+                number_of(o) for o in unusable_origins(session) if o.startswith(f"{ls_project.created_at}#")
             }
         unusable -= {answer.number for answer in live}
         stored = Counter(a.ls_task_id for a in live if (a.question_id, a.origin) not in kept)
@@ -161,23 +169,3 @@ class Deep:
 
     def _keep(self, check: str, details: list[str]) -> None:
         self.problems += [{"check": check, "detail": detail} for detail in details]
-
-
-def _missing(questions: list[Question], tasks: Mapping[int, ListedTask], modality: Modality) -> list[str]:
-    return [
-        f"sample {item.sample_id} ({modality.word}): {QuestionState(item.state).name.lower()} here, and not "
-        "in Label Studio"
-        for item in questions
-        if item.ls_task_id not in tasks
-    ]
-
-
-def _unknown(
-    known: Collection[int | None], tasks: Mapping[int, ListedTask], there: StudioProject, modality: Modality
-) -> list[str]:
-    return [
-        f"task {task.id} of the {modality.word} pass ({there.id} in Label Studio) is no question of this "
-        f"project; it holds {counted(task.annotations, 'answer')}"
-        for task in tasks.values()
-        if task.id not in known
-    ]

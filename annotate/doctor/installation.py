@@ -89,25 +89,20 @@ def scikit_learn() -> Finding:
     """modAL's `teach` works with the installed scikit-learn, which modAL itself no longer follows."""
     version = metadata.version("scikit-learn")
     try:
-        _teach()
+        import numpy as np
+        from modAL.models import ActiveLearner
+        from sklearn.dummy import DummyClassifier
+
+        from annotate.modal import repair_teach
+
+        repair_teach()
+        learner = ActiveLearner(DummyClassifier(), X_training=np.zeros((1, 1)), y_training=np.zeros(1))
+        learner.teach(np.ones((1, 1)), np.ones(1))  # another class than the one it has learned
     except Exception as error:  # whatever a newer scikit-learn makes of modAL's calls
         return Finding(
             State.WARN, f"{version}: modAL's `teach` fails: {error}", "pip install 'scikit-learn<1.10'"
         )
     return Finding(State.OK, f"{version}, modAL's `teach` works with it")
-
-
-def _teach() -> None:
-    """Teach a learner of modAL one class after another."""
-    import numpy as np
-    from modAL.models import ActiveLearner
-    from sklearn.dummy import DummyClassifier
-
-    from annotate.modal import repair_teach
-
-    repair_teach()
-    learner = ActiveLearner(DummyClassifier(), X_training=np.zeros((1, 1)), y_training=np.zeros(1))
-    learner.teach(np.ones((1, 1)), np.ones(1))
 
 
 def face_detector() -> Finding:

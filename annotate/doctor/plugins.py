@@ -1,6 +1,7 @@
 """Whether the plug-ins that `annotate.toml` names outside of `[train]` exist, and have what they need."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from annotate.batch.opening import make_strategy, require_usable
@@ -15,26 +16,25 @@ from annotate.types import UNIMODAL, Modality
 
 def wrong_names(project: Project) -> list[tuple[str, str]]:
     """The problem with each wrong key, and its remedy. Downloads nothing."""
+    settings = project.settings
+    ingest, batch = settings.ingest, settings.batch
+    checks: list[tuple[str, Callable[[], object]]] = [
+        ("ingest.segmenter", lambda: SEGMENTERS.get(ingest.segmenter)),
+        ("ingest.segmenter_with_transcript", lambda: SEGMENTERS.get(ingest.segmenter_with_transcript)),
+        ("ingest.executor", lambda: EXECUTORS.get(ingest.executor)(address=ingest.address)),
+        ("transcribe.engine", lambda: _transcriber(settings.transcribe)),
+        *((f"features.{m.word}", partial(_extractor, project, m)) for m in UNIMODAL),
+        ("batch.strategy", lambda: make_strategy(batch.strategy, batch.options)),
+        ("batch.cold_start", lambda: require_usable(project, batch.cold_start)),
+    ]
     problems = []
-    for key, check in _checks(project):
+    for key, check in checks:
         try:
             check()
         except AnnotateError as error:
             message = str(error)
             problems.append((message if key in message else f"{key}: {message}", error.hint))
     return problems
-
-
-def _checks(project: Project) -> Iterator[tuple[str, Callable[[], object]]]:
-    settings = project.settings
-    for key in ("segmenter", "segmenter_with_transcript"):
-        yield f"ingest.{key}", lambda key=key: SEGMENTERS.get(getattr(settings.ingest, key))  # type: ignore[misc]
-    yield "ingest.executor", lambda: EXECUTORS.get(settings.ingest.executor)(address=settings.ingest.address)
-    yield "transcribe.engine", lambda: _transcriber(settings.transcribe)
-    for m in UNIMODAL:
-        yield f"features.{m.word}", lambda m=m: _extractor(project, m)  # type: ignore[misc]
-    yield "batch.strategy", lambda: make_strategy(settings.batch.strategy, settings.batch.options)
-    yield "batch.cold_start", lambda: require_usable(project, settings.batch.cold_start)
 
 
 def _transcriber(settings: TranscribeSettings) -> None:

@@ -119,14 +119,9 @@ def _reaches(outcome: Outcome) -> list[Table]:
 
     def table(unit: str, word: str, text: Callable[[float], str]) -> Table:
         rows = [
-            [Cell(name)]
-            + [
-                Cell(text_of_cell)
-                for share in outcome.reach
-                for text_of_cell in (
-                    _needed(outcome.reach[share][unit][name], text),
-                    _saved(outcome.reach[share][unit][name]),
-                )
+            [
+                Cell(name),
+                *(cell for share in outcome.reach for cell in _cells(outcome.reach[share][unit][name], text)),
             ]
             for name in names(outcome)
         ]
@@ -204,18 +199,18 @@ def _between(value: float | None, low: float | None, high: float | None, sign: s
     return f"{_points(value, sign)} ({_points(low, sign)} to {_points(high, sign)})"
 
 
-def _needed(reach: Reach, text: Callable[[float], str]) -> str:
-    if reach.needed is None:
-        return "not reached"
-    ends = [text(end) if end is not None else "not reached" for end in (reach.low, reach.high)]
-    return f"{text(reach.needed)} ({ends[0]} to {ends[1]})"
-
-
-def _saved(reach: Reach) -> str:
+def _cells(reach: Reach, text: Callable[[float], str]) -> list[Cell]:
+    """What is needed to reach a score, and what that saves."""
+    needed = "not reached"
+    if reach.needed is not None:
+        low, high = ("not reached" if end is None else text(end) for end in (reach.low, reach.high))
+        needed = f"{text(reach.needed)} ({low} to {high})"
     if reach.at_least is not None:
-        return f"{100 * reach.at_least:.0f} % or more"
-    if reach.saved is None:
-        return "-"
-    if reach.saved_low is None or reach.saved_high is None:
-        return f"{100 * reach.saved:.0f} %"
-    return f"{100 * reach.saved:.0f} % ({100 * reach.saved_low:.0f} to {100 * reach.saved_high:.0f})"
+        saved = f"{100 * reach.at_least:.0f} % or more"
+    elif reach.saved is None:
+        saved = "-"
+    else:
+        saved = f"{100 * reach.saved:.0f} %"
+        if reach.saved_low is not None and reach.saved_high is not None:
+            saved += f" ({100 * reach.saved_low:.0f} to {100 * reach.saved_high:.0f})"
+    return [Cell(needed), Cell(saved)]

@@ -83,5 +83,8 @@ def test_nothing_a_file_name_holds_reaches_the_terminal_as_an_order(
 
 
 def test_a_long_name_leaves_room_for_the_bar() -> None:
-    note = console._shortened(f"5/7 videos, 41 x real time, {'x' * 240}.mp4")
+    progress = console._Rated()
+    bar = console._RichBar(progress, progress.add_task("ingest", unit="B"))
+    bar.advance(note=f"5/7 videos, 41 x real time, {'x' * 240}.mp4")
+    note = progress.tasks[0].fields["note"]
     assert len(note) == 60 and note.startswith("5/7 videos, 41 x real time, xx") and note.endswith("x…")
