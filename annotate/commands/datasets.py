@@ -11,7 +11,12 @@ from annotate.commands.shared import invocation
 def export(
     context: typer.Context,
     format: Annotated[str, typer.Argument(help="mmsa, chsims-csv or jsonl; see `annotate list`.")],
-    dest: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+    dest: Annotated[
+        Path,
+        typer.Argument(
+            help="A new or empty folder, or an earlier export of this project, which is replaced."
+        ),
+    ],
 ) -> None:
     """Export the finished samples as a dataset. Example: annotate export mmsa dataset/"""
     from annotate.steps.export import export as step
