@@ -126,19 +126,27 @@ def _report(
 ) -> CompareReport:
     evaluation, seeds = outcome.evaluation, len({fold.seed for fold in outcome.folds})
     members = "/".join(map(str, sorted({candidate.recipe.members for candidate in outcome.candidates})))
-    metrics = {
-        a.name: other_scores(evaluation, outcome.folds, outcome.results[a.name]) for a in outcome.candidates
-    }
+    names = [candidate.name for candidate in outcome.candidates]
+    metrics = {name: other_scores(evaluation, outcome.folds, outcome.results[name]) for name in names}
     return CompareReport(
         basis=f"cross-validated on {counted(evaluation.group_count, 'group')} "
         f"({counted(len(evaluation.ids), 'sample')} of train and valid): "
         f"folds {len(outcome.folds) // seeds}, seeds {seeds}, members {members}; test was not looked at",
-        variants=[_variant_row(outcome, candidate.name) for candidate in outcome.candidates],
+        variants=[
+            {
+                "variant": name,
+                **_numbers(outcome.pooled.get(name), ("points", "low", "high")),
+                **_numbers(outcome.difference(name), ("difference", "from", "to")),
+                "parameters": outcome.parameters[name],
+                "seconds": round(median(result.seconds for result in outcome.results[name]), 1),
+            }
+            for name in names
+        ],
         scores=[
-            _score_row(outcome, task, candidate.name, metrics[candidate.name][task.id])
+            _score_row(outcome, task, name, metrics[name][task.id])
             for task in outcome.tasks
-            for candidate in outcome.candidates
-            if task.id in outcome.estimates[candidate.name]
+            for name in names
+            if task.id in outcome.estimates[name]
         ],
         verdict=sentences(outcome),
         winner=outcome.winner,
@@ -148,17 +156,6 @@ def _report(
         expected_seconds=expected.seconds(),
         metrics=metrics,
     )
-
-
-def _variant_row(outcome: Outcome, name: str) -> Row:
-    whole = outcome.pooled.get(name)
-    return {
-        "variant": name,
-        **_numbers(whole, ("points", "low", "high")),
-        **_numbers(outcome.difference(name), ("difference", "from", "to")),
-        "parameters": outcome.parameters[name],
-        "seconds": round(median(result.seconds for result in outcome.results[name]), 1),
-    }
 
 
 def _score_row(outcome: Outcome, task: Task, name: str, scores: Mapping[str, float]) -> Row:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,7 +131,11 @@ def demo(folder: Path, *, videos: Path | None = None, progress: Progress = SILEN
     logins = [Login(up.login, up.password), *(Login(email, secrets.token_urlsafe(12)) for email in _emails())]
     content = json.dumps([asdict(login) for login in logins], indent=1).encode()
     write_whole(project.root / LOGINS, content, Access.OWNER.file_mode)  # before any of them can be used
-    raters = _raters(project, logins[1:])
+    url, token = address(project)
+    raters = []
+    for login in logins[1:]:
+        rater_token = add_rater(url, token, login.login, login.password)
+        raters.append(ScriptedRater(login.login, authorization(url, rater_token, 60)))
     progress.say(f"  the {RATERS} raters of this demo are scripted: their answers mean nothing")
     answers = _round(project, runner, raters, FIRST_BATCH)
     runner.run("train", lambda: train(project, progress=progress), lambda r: f"round {r.round}")
@@ -152,7 +157,13 @@ def _start(folder: Path, runner: _StepRunner) -> Project:
         _require_only_a_demo(folder)
         if (folder / FILE_NAME).exists():
             studio.down(Project.open(folder))
-        _clear(folder)
+        for path in folder.iterdir():
+            if path.name == MARKER or not _is_of_a_demo(path):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     make_folder(folder, Access.OWNER.folder_mode)
     folder.chmod(Access.OWNER.folder_mode)  # one that was there and empty
     # First, so that a folder with files of a demo always has the marker.
@@ -188,17 +199,6 @@ def _is_of_a_demo(path: Path) -> bool:
     return path.name in _OWN or path.name.startswith(DATABASE) or is_temporary(path)
 
 
-def _clear(folder: Path) -> None:
-    """Delete the files that demos make, except the marker."""
-    for path in folder.iterdir():
-        if path.name == MARKER or not _is_of_a_demo(path):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
 def _ingested(report: Any) -> str:
     refused = max(report.rejected_samples.values(), default=0)
     more = f"; {refused} or more break a rule, see `annotate explain VIDEO`" if refused else ""
@@ -222,15 +222,6 @@ def _emails() -> list[str]:
     return [f"rater{number}@example.com" for number in range(1, RATERS + 1)]
 
 
-def _raters(project: Project, logins: Sequence[Login]) -> list[ScriptedRater]:
-    url, token = address(project)
-    tokens = [add_rater(url, token, login.login, login.password) for login in logins]
-    return [
-        ScriptedRater(login.login, authorization(url, own, 60))
-        for login, own in zip(logins, tokens, strict=True)
-    ]
-
-
 def _round(project: Project, runner: _StepRunner, raters: list[ScriptedRater], n: int) -> int:
     """One batch: choose, answer the blind passes, pull, answer the multimodal pass, pull."""
     runner.run(
@@ -238,33 +229,24 @@ def _round(project: Project, runner: _StepRunner, raters: list[ScriptedRater], n
         lambda: next_batch(project, n=n, progress=runner.progress),
         lambda r: f"{counted(r.samples, 'sample')} by {r.strategy}, {counted(r.pushed, 'question')} sent",
     )
+    url, _ = address(project)
+    per_question = min(project.settings.protocol.raters, len(raters))
     answers = 0
     for passes in ("blind passes", "multimodal pass"):
-        given = _answer(project, runner, raters, passes)
+        with reading(project.engine) as session:
+            open_projects = ls_projects(session)
+            questions = stats.questions(session)
+        open_count = sum(n for _, state, n in questions if state == QuestionState.OPEN.name.lower())
+        with runner.progress.bar("scripted raters", open_count * per_question) as bar:
+            answer = partial(
+                answer_open_questions, url, raters, open_projects, project.settings.dimension_list(),
+                answered=partial(bar.advance, 1),
+            )  # fmt: skip
+            answers += runner.run(
+                f"(scripted raters, {passes})", answer, lambda count: f"{counted(count, 'answer')} over HTTP"
+            )
         runner.run("pull", lambda: pull(project, progress=runner.progress), lambda r: "labels by their mean")
-        answers += given
     return answers
-
-
-def _answer(project: Project, runner: _StepRunner, raters: list[ScriptedRater], passes: str) -> int:
-    url, _ = address(project)
-    open_state = QuestionState.OPEN.name.lower()
-    with reading(project.engine) as session:
-        open_projects = ls_projects(session)
-        questions = sum(n for _, state, n in stats.questions(session) if state == open_state)
-    per_question = min(project.settings.protocol.raters, len(raters))
-    with runner.progress.bar("scripted raters", questions * per_question) as bar:
-        return runner.run(
-            f"(scripted raters, {passes})",
-            lambda: answer_open_questions(
-                url,
-                raters,
-                open_projects,
-                project.settings.dimension_list(),
-                answered=lambda rater: bar.advance(1, rater),
-            ),
-            lambda count: f"{counted(count, 'answer')} over HTTP",
-        )
 
 
 def _report(

@@ -60,21 +60,20 @@ def doctor(project: Project | None, *, deep: bool = False, progress: Progress = 
             checks |= slow.checks()
     else:
         checks["disk"] = lambda: storage.disk(Path.cwd())
-    findings = {name: _run_check(check) for name, check in checks.items()}
+    findings: dict[str, Finding] = {}
+    for name, check in checks.items():
+        try:
+            findings[name] = check()
+        except AnnotateError as error:
+            findings[name] = Finding(State.FAIL, str(error), error.hint)
+        except PermissionError as error:
+            detail = f"{error.filename}: {error.strerror}"
+            findings[name] = Finding(State.FAIL, detail, f"see who owns {error.filename}")
+        except Exception as error:  # so that the other checks run
+            detail = f"{type(error).__name__}: {error}"
+            findings[name] = Finding(State.FAIL, detail, f"reinstall {DISTRIBUTION}")
     return DoctorReport(
         healthy=all(finding.state is not State.FAIL for finding in findings.values()),
         checks=[{"check": name, **asdict(finding)} for name, finding in findings.items()],
         problems=slow.problems if slow else [],
     )
-
-
-def _run_check(check: Callable[[], Finding]) -> Finding:
-    """Run one check; an exception becomes a finding, so that the other checks run."""
-    try:
-        return check()
-    except AnnotateError as error:
-        return Finding(State.FAIL, str(error), error.hint)
-    except PermissionError as error:
-        return Finding(State.FAIL, f"{error.filename}: {error.strerror}", f"see who owns {error.filename}")
-    except Exception as error:
-        return Finding(State.FAIL, f"{type(error).__name__}: {error}", f"reinstall {DISTRIBUTION}")

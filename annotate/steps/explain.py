@@ -6,7 +6,7 @@ from typing import Any
 
 from annotate.corpus.lookup import one_video
 from annotate.project import Project
-from annotate.types import JOINED_SPEECH, Rule
+from annotate.types import JOINED_SPEECH
 from db import explain as known
 from db import models
 from db.engine import reading
@@ -68,7 +68,7 @@ def explain(project: Project, name: str) -> ExplainReport:
             speaker="" if row.speaker == row.sha256 else row.speaker,
             episode=row.episode,
             split=row.split or "",
-            rules={check: _rule(rule) for check, rule in project.settings.rules().items()},
+            rules={check: rule.describe() for check, rule in project.settings.rules().items()},
             samples=[_sample(sample, verdicts[sample.id], joined) for sample in samples],
         )
 
@@ -93,11 +93,3 @@ def _sample(
             if sample.start_us <= (start + end) // 2 < sample.end_us and sample.status not in INACTIVE
         ),
     } | {row.name: row.word or row.value for row in verdicts}
-
-
-def _rule(rule: Rule) -> str:
-    if rule.allow:
-        return " or ".join(rule.allow)
-    if rule.min is None or rule.max is None:
-        return f">= {rule.min:g}" if rule.min is not None else f"<= {rule.max:g}"
-    return f"{rule.min:g} to {rule.max:g}"

@@ -6,7 +6,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from annotate.config.sections import StorageSettings
 from annotate.corpus.clips import require_clips
 from annotate.corpus.gaps import gap_warnings
 from annotate.datasets.build import finished_dataset
@@ -66,7 +65,10 @@ def export(project: Project, *, format: str, dest: Path, progress: Progress = SI
             bar.advance(0, "checksums")
             used = {m.value: dataset.feature_names[m] for m, reader in features.items() if reader.used}
             digest = write_manifest(dataset, folder, files, format=format, features=used)
-            _share(folder, project.settings.storage)
+            storage = project.settings.storage
+            if "access" in storage.model_fields_set:  # otherwise the umask decides
+                for path in (folder, *folder.rglob("*")):
+                    path.chmod(storage.access.folder_mode if path.is_dir() else storage.access.file_mode)
         if not project.read_only:
             with writing(project.engine) as session:
                 record_export(
@@ -106,11 +108,3 @@ def _explain_os_errors(dest: Path) -> Iterator[None]:
             f"{dest} cannot be written: {error.strerror or error}",
             hint="nothing was changed; make sure that the disk has room and that the folder is yours",
         ) from error
-
-
-def _share(folder: Path, storage: StorageSettings) -> None:
-    """Apply the configured permissions to everything in `folder`; without them, the umask decides."""
-    if "access" not in storage.model_fields_set:
-        return
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(storage.access.folder_mode if path.is_dir() else storage.access.file_mode)

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -120,7 +120,15 @@ def _drop_bad_shards(project: Project, progress: Progress) -> None:
 def _find_todo(project: Project, work: _Work, inputs: Sequence[SampleInput]) -> None:
     with reading(project.engine) as session:
         known = features.input_hashes(session, work.name)
-    hashed = [(sample, _input_hash(sample, work.modality)) for sample in inputs]
+    hashed = [
+        (
+            sample,
+            hashlib.sha256(sample.transcript.encode()).hexdigest()
+            if work.modality is Modality.TEXT
+            else sample.media_sha256.get(work.modality.value, ""),
+        )
+        for sample in inputs
+    ]
     if work.extractor.made_elsewhere:
         work.todo = [(sample, digest) for sample, digest in hashed if sample.sample_id not in known]
     else:
@@ -128,15 +136,16 @@ def _find_todo(project: Project, work: _Work, inputs: Sequence[SampleInput]) -> 
     work.unchanged = len(inputs) - len(work.todo)
 
 
-def _input_hash(sample: SampleInput, modality: Modality) -> str:
-    if modality is Modality.TEXT:
-        return hashlib.sha256(sample.transcript.encode()).hexdigest()
-    return sample.media_sha256.get(modality.value, "")
-
-
 def _run(project: Project, work: _Work, progress: Progress) -> None:
     """Extract shard by shard, so that a killed run loses at most the work on one."""
-    _fetch(project, work, progress)
+    if work.todo and work.modality is not Modality.TEXT:
+        ids = [sample.sample_id for sample, _ in work.todo]
+        lost = fetch_samples(project, ids, [work.modality], progress)
+        work.failures += [
+            {"sample": sample_id, "modality": work.modality.word, "reason": reason}
+            for sample_id, reason in sorted(lost.items())
+        ]
+        work.todo = [(sample, digest) for sample, digest in work.todo if sample.sample_id not in lost]
     if not work.todo:
         return
     with progress.bar(f"extracting {work.modality.word}", len(work.todo)) as bar:
@@ -150,41 +159,22 @@ def _run(project: Project, work: _Work, progress: Progress) -> None:
                     work.failures.append(failure)
                 else:
                     items.append((sample_id, result))
+            if not items:
+                continue
             work.done += len(items)
-            if items:
-                _store(project, work, items, {sample.sample_id: digest for sample, digest in chunk})
-
-
-def _fetch(project: Project, work: _Work, progress: Progress) -> None:
-    """Fetch the clips, and leave out the samples whose clip cannot be fetched."""
-    if work.modality is Modality.TEXT or not work.todo:
-        return
-    lost = fetch_samples(project, [sample.sample_id for sample, _ in work.todo], [work.modality], progress)
-    work.failures += [
-        {"sample": sample_id, "modality": work.modality.word, "reason": reason}
-        for sample_id, reason in sorted(lost.items())
-    ]
-    work.todo = [(sample, digest) for sample, digest in work.todo if sample.sample_id not in lost]
-
-
-def _store(
-    project: Project,
-    work: _Work,
-    items: Sequence[tuple[str, NDArray[np.float32]]],
-    digests: Mapping[str, str],
-) -> None:
-    """Write the file before its rows: a kill in between leaves an orphan, which the next run deletes."""
-    shard = FeatureStore(project.features).write(work.modality, work.name, items)
-    with writing(project.engine) as session:
-        features.add_shard(
-            session,
-            sha256=shard.sha256,
-            path=shard.path,
-            modality=work.modality,
-            extractor=work.name,
-            inputs=[(sample_id, digests[sample_id]) for sample_id in shard.samples],
-        )
-        add_event(session, "extract", {"extractor": work.name, "samples": len(shard.samples)})
+            digests = {sample.sample_id: digest for sample, digest in chunk}
+            # The file before its rows: a kill in between leaves an orphan, which the next run deletes.
+            shard = FeatureStore(project.features).write(work.modality, work.name, items)
+            with writing(project.engine) as session:
+                features.add_shard(
+                    session,
+                    sha256=shard.sha256,
+                    path=shard.path,
+                    modality=work.modality,
+                    extractor=work.name,
+                    inputs=[(sample_id, digests[sample_id]) for sample_id in shard.samples],
+                )
+                add_event(session, "extract", {"extractor": work.name, "samples": len(shard.samples)})
 
 
 def _extract_all(

@@ -133,7 +133,14 @@ def _store(
         written = WrittenFeatures([], {}, [])
         if into is None:
             written = write_features(project, corpus, plan.ids, progress)
-        warnings = [*corpus.notes, *_unused_text(project, corpus, into), *plan.warnings, *written.warnings]
+        warnings = list(corpus.notes)
+        unextracted = project.settings.features.text == IMPORTED and Modality.TEXT not in corpus.features
+        if into is None and unextracted and any(utterance.text for utterance in corpus.utterances):
+            warnings.append(
+                'no model learns from the text: set text = "char-hash" under [features], then run '
+                "`annotate extract`"
+            )
+        warnings += [*plan.warnings, *written.warnings]
         with writing(project.engine) as session, progress.bar("storing", None) as bar:
             if into is None:
                 warnings += store_samples(session, project.settings, plan)
@@ -177,18 +184,6 @@ def _require_settings(project: Project, corpus: Corpus) -> None:
             f"{named}, but imported samples have no clips and bring their own features",
             hint=f"write into annotate.toml, under [features]\n{lines}",
         )
-
-
-def _unused_text(project: Project, corpus: Corpus, into: str | None) -> list[str]:
-    """A warning when the corpus has text of which no features are extracted."""
-    imported = project.settings.features.text == IMPORTED
-    if into is not None or not imported or Modality.TEXT in corpus.features:
-        return []
-    if not any(utterance.text for utterance in corpus.utterances):
-        return []
-    return [
-        'no model learns from the text: set text = "char-hash" under [features], then run `annotate extract`'
-    ]
 
 
 def _report(

@@ -39,12 +39,21 @@ def init(folder: Path, *, preset: str, name: str | None = None, database: str | 
 
     Raises `UnknownName` for an unknown preset, `UsageError` when `folder` is a project already.
     """
-    content = _content(preset, name or folder.resolve().name, database or "sqlite:///annotate.db")
+    if preset not in presets():
+        close = get_close_matches(preset, presets(), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(presets())}"
+        raise UnknownName(f"no preset is called {preset!r}", hint=hint)
     if database and has_password(database):
         raise UsageError(
             "the database URL holds a password, and annotate.toml must not hold one",
             hint="leave it out and use ~/.pgpass, PGPASSWORD, or ANNOTATE_DATABASE__URL",
         )
+    content = (PRESETS / f"{preset}.toml").read_text(encoding="utf-8")
+    content += (PRESETS / "_common.toml").read_text(encoding="utf-8")
+    values = {"{name}": name or folder.resolve().name, "{database}": database or "sqlite:///annotate.db"}
+    for key, value in values.items():
+        # A JSON string is a TOML basic string too: quotes and backslashes arrive escaped.
+        content = content.replace(key, json.dumps(value, ensure_ascii=False)[1:-1])
     settings = config.parse(tomllib.loads(content), where=config.FILE_NAME)
     path = _new_file(folder, settings.storage.access)
     project = Project(folder.resolve(), settings)
@@ -84,15 +93,3 @@ def _new_file(folder: Path, access: Access) -> Path:
     if path.exists():
         raise UsageError(f"{path} exists already", hint="edit it, or choose another folder")
     return path
-
-
-def _content(preset: str, name: str, database: str) -> str:
-    if preset not in presets():
-        close = get_close_matches(preset, presets(), n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(presets())}"
-        raise UnknownName(f"no preset is called {preset!r}", hint=hint)
-    common = (PRESETS / "_common.toml").read_text(encoding="utf-8")
-    for key, value in (("{name}", name), ("{database}", database)):
-        # A JSON string is a TOML basic string too: quotes and backslashes arrive escaped.
-        common = common.replace(key, json.dumps(value, ensure_ascii=False)[1:-1])
-    return (PRESETS / f"{preset}.toml").read_text(encoding="utf-8") + common

@@ -6,9 +6,9 @@ from annotate.corpus.gaps import gap_warnings
 from annotate.errors import UsageError
 from annotate.labelling.connection import connect
 from annotate.labelling.missing import LISTED, MissingAnswer
-from annotate.labelling.pull import Advanced, advance_questions, asked_passes, pull_answers, require_asked
+from annotate.labelling.pull import advance_questions, asked_passes, pull_answers, require_asked
 from annotate.labelling.pull_pass import Missing, Tally
-from annotate.labelling.push import PushReport, push_outbox
+from annotate.labelling.push import push_outbox
 from annotate.labelling.transcripts_shown import judged_otherwise
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
@@ -83,10 +83,6 @@ def pull(
         require_asked(project, on_server=True)
         advanced = advance_questions(project, rebuild=full)
         pushed = push_outbox(project, client, progress=progress)
-    return _report(project, tally, advanced, pushed)
-
-
-def _report(project: Project, tally: Tally, advanced: Advanced, pushed: PushReport) -> PullReport:
     with reading(project.engine) as session:
         counts = labels.count_labels(session)
         waiting = outbox.count_open(session)

@@ -13,7 +13,7 @@ from annotate.steps._next import next_command
 from annotate.types import Split
 from annotate.wording import counted
 from db import groups, removal, videos, withdrawals
-from db.engine import Session, reading, writing
+from db.engine import reading, writing
 from db.explain import FoundVideo
 
 
@@ -59,53 +59,52 @@ def remove(
     changed; `NothingToDo` when no video would change; `ProjectBusy` while another command writes.
     """
     with reading(project.engine) as session:
-        readable = [_readable(session, name) for name in names]
-        named = list({one.sha256: one for one in readable}.values())
-        out = removal.removed(session, [one.sha256 for one in named])
-        chosen = [one for one in named if (one.sha256 in out) is undo]
+        by_sha256: dict[str, FoundVideo] = {}
+        for name in names:
+            video = one_video(session, name)
+            if not video.sha256:
+                raise AnnotateError(
+                    f"{video.path} could not be read and has no samples, so there is nothing to remove or "
+                    "restore",
+                    hint=f"annotate explain {name}",
+                )
+            by_sha256[video.sha256] = video
+        named = list(by_sha256.values())
+        removed_before = removal.removed(session, [video.sha256 for video in named])
+        chosen = [video for video in named if (video.sha256 in removed_before) is undo]
         if not chosen:
-            listed = ", ".join(one.path for one in named)
+            listed = ", ".join(video.path for video in named)
             if undo:
                 hint = "annotate status counts the videos that are removed"
                 raise NothingToDo(f"not removed: {listed}", hint=hint)
             raise NothingToDo(
                 f"removed already: {listed}", hint="annotate remove --undo VIDEO restores a video"
             )
-        held = removal.holding(session, [one.sha256 for one in chosen])
-        unanswered = 0 if undo else withdrawals.count_unanswered(session, [one.sha256 for one in chosen])
+        holdings = removal.holding(session, [video.sha256 for video in chosen])
+        unanswered = 0 if undo else withdrawals.count_unanswered(session, [video.sha256 for video in chosen])
     warnings: list[str] = []
     if not dry_run:
-        sha256s = [one.sha256 for one in chosen]
+        sha256s = [video.sha256 for video in chosen]
         with project.writing():
             warnings = _restore(project, sha256s) if undo else _remove(project, sha256s)
             if not undo:
                 warnings += take_down_if_reachable(project, progress)
-    paths = [one.path for one in chosen]
+    paths = [video.path for video in chosen]
     with reading(project.engine) as session:
         splits = videos.samples_per_split(session)
     return RemoveReport(
         removed=[] if undo else paths,
         restored=paths if undo else [],
-        unchanged=[one.path for one in named if one not in chosen],
-        samples=held.samples,
-        labels=held.labels,
-        answers=held.answers,
+        unchanged=[video.path for video in named if video not in chosen],
+        samples=holdings.samples,
+        labels=holdings.labels,
+        answers=holdings.answers,
         withdrawn=unanswered,
         splits=splits,
         warnings=warnings,
         dry_run=dry_run,
         next="run the same without --dry-run" if dry_run else next_command(project),
     )
-
-
-def _readable(session: Session, name: str) -> FoundVideo:
-    video = one_video(session, name)
-    if not video.sha256:
-        raise AnnotateError(
-            f"{video.path} could not be read and has no samples, so there is nothing to remove or restore",
-            hint=f"annotate explain {name}",
-        )
-    return video
 
 
 def _remove(project: Project, sha256s: Sequence[str]) -> list[str]:

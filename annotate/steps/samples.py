@@ -52,25 +52,25 @@ def list_samples(
         shown = samples.listed(session, which, limit)
         if not shown:
             raise no_match(session)
-        reasons = samples.failures(session, [one.id for one in shown])
+        reasons = samples.failures(session, [sample.id for sample in shown])
     more = total - len(shown)
     return SamplesReport(
         samples=[
             {
-                "sample": one.id,
-                "video": one.video_name,
-                "start": round(one.start_us / 1e6, 3),
-                "end": round(one.end_us / 1e6, 3),
-                "speaker": one.speaker,
-                "transcript": one.transcript
-                if len(one.transcript) <= TEXT_SHOWN
-                else f"{one.transcript[: TEXT_SHOWN - 1]}…",
-                "status": one.status,
-                "split": one.split,
-                "corrected": one.by_hand,
-                "reasons": reasons.get(one.id, ""),
+                "sample": sample.id,
+                "video": sample.video_name,
+                "start": round(sample.start_us / 1e6, 3),
+                "end": round(sample.end_us / 1e6, 3),
+                "speaker": sample.speaker,
+                "transcript": sample.transcript
+                if len(sample.transcript) <= TEXT_SHOWN
+                else f"{sample.transcript[: TEXT_SHOWN - 1]}…",
+                "status": sample.status,
+                "split": sample.split,
+                "corrected": sample.by_hand,
+                "reasons": reasons.get(sample.id, ""),
             }
-            for one in shown
+            for sample in shown
         ],
         total=total,
         notes=[f"{counted(more, 'more sample')}: -n 0 lists all"] if more else [],
@@ -193,7 +193,7 @@ def merge(
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> CorrectionReport:
-    """Merge consecutive samples of one video into one. Raises what `correct` does."""
+    """Merge consecutive samples of one video into sample. Raises what `correct` does."""
 
     def plan(session: Session) -> CorrectionPlan:
         made = CorrectionPlan()

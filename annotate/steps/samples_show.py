@@ -75,7 +75,18 @@ def show_sample(project: Project, name: str) -> SampleReport:
             successors=[other.id for other in relatives if row.id in other.predecessors],
             clip=str(clip) if clip.exists() else "",
             checks={v.name: v.word or v.value for v in explain.verdicts(session, [row.id])[row.id]},
-            questions=[_question(item, row.transcript) for item in samples.questions(session, row.id)],
+            questions=[
+                {
+                    "asked": question.created_at,
+                    "pass": question.modality,
+                    "dimensions": question.dimensions,
+                    "state": models.QuestionState(question.state).name.lower(),
+                    "judged_text": ""
+                    if question.transcript in (None, row.transcript)
+                    else question.transcript,
+                }
+                for question in samples.questions(session, row.id)
+            ],
             labels={
                 label.task_id: label.category if label.number is None else label.number
                 for label in samples.labels(session, row.id)
@@ -88,17 +99,6 @@ def show_sample(project: Project, name: str) -> SampleReport:
                 for entry in corrections.history(session, [row.id, *map(str, row.predecessors)])
             ],
         )  # fmt: skip
-
-
-def _question(item: models.Question, transcript: str) -> dict[str, Any]:
-    shown = {
-        "asked": item.created_at,
-        "pass": item.modality,
-        "dimensions": item.dimensions,
-        "state": models.QuestionState(item.state).name.lower(),
-    }
-    other = item.transcript is not None and item.transcript != transcript
-    return {**shown, "judged_text": item.transcript if other else ""}
 
 
 def _shown(values: Mapping[str, Any]) -> str:

@@ -68,21 +68,21 @@ def export_table(
         listed = samples.listed(session, sample_filter(session, video=video, status=status))
         if not listed:
             raise no_match(session)
-        reasons = samples.failures(session, [one.id for one in listed])
+        reasons = samples.failures(session, [sample.id for sample in listed])
     rows = []
-    for one in listed:
-        values = _values(one)
-        context = {"sample": one.id, "video": one.video_name, "checks": reasons.get(one.id, "")}
+    for sample in listed:
+        values = _values(sample)
+        context = {"sample": sample.id, "video": sample.video_name, "checks": reasons.get(sample.id, "")}
         rows.append({**values, **context, "state": state_of(values)})
     write_table(path, rows)
     return TableReport(path, len(rows), f"correct it, then annotate samples apply {path}")
 
 
-def _values(one: Listed) -> dict[str, str]:
+def _values(sample: Listed) -> dict[str, str]:
     """The editable cells of a sample."""
     return {
-        "start": seconds(one.start_us), "end": seconds(one.end_us), "speaker": one.speaker,
-        "transcript": one.transcript, "status": one.status,
+        "start": seconds(sample.start_us), "end": seconds(sample.end_us), "speaker": sample.speaker,
+        "transcript": sample.transcript, "status": sample.status,
     }  # fmt: skip
 
 
@@ -116,9 +116,9 @@ def _plan(session: Session, path: Path, rows: list[Row]) -> CorrectionPlan:
     lines: dict[str, int] = {}
     for row in rows:
         try:
-            one = _sample(row, known, ids, lines)
-            lines[one.id] = row.line
-            edit = _edit(session, row, one)
+            sample = _sample(row, known, ids, lines)
+            lines[sample.id] = row.line
+            edit = _edit(session, row, sample)
             if edit is None:
                 plan.unchanged += 1
             else:
@@ -170,62 +170,53 @@ def _sample(row: Row, known: Mapping[str, Listed], ids: Sequence[str], lines: Ma
     return known[name]
 
 
-def _edit(session: Session, row: Row, one: Listed) -> Edit | None:
-    """The change that the row asks for; None where it asks for none."""
+def _edit(session: Session, row: Row, sample: Listed) -> Edit | None:
+    """The change that the row asks for; None where it asks for none.
+
+    Raises `DamagedCell`, also when the sample was changed after the table was written.
+    """
     start, end = (
         read_seconds(row.cells[name], stored, row.decimal_comma) if name in row.cells else stored
-        for name, stored in (("start", one.start_us), ("end", one.end_us))
+        for name, stored in (("start", sample.start_us), ("end", sample.end_us))
     )
     speaker, transcript = (
         read_text(row.cells[name], stored) if name in row.cells else stored
-        for name, stored in (("speaker", one.speaker), ("transcript", one.transcript))
+        for name, stored in (("speaker", sample.speaker), ("transcript", sample.transcript))
     )
-    status = _status(row, one)
-    now = (one.start_us, one.end_us, one.speaker, one.transcript)
-    if (start, end, speaker, transcript) == now and status in (None, one.status):
+    status: SampleStatus | None = None
+    if "status" in row.cells:
+        word = row.cells["status"].strip().lower()
+        if word != sample.status and word not in DECISIONS:
+            raise DamagedCell(f"the status {row.cells['status'].strip()!r} is neither ok nor rejected")
+        status = SampleStatus(word) if word == sample.status else DECISIONS[word]
+    now = (sample.start_us, sample.end_us, sample.speaker, sample.transcript)
+    if (start, end, speaker, transcript) == now and status in (None, sample.status):
         return None
     if (
-        one.status not in (SampleStatus.OK, SampleStatus.REJECTED)
+        sample.status not in (SampleStatus.OK, SampleStatus.REJECTED)
         and (start, end, speaker, transcript) == now
     ):
         return None  # exported before it was replaced or removed, and not corrected since
-    if one.status == SampleStatus.RETIRED:
+    if sample.status == SampleStatus.RETIRED:
         wanted = TargetValues(
             (start, end), tidy(transcript), tidy(speaker), None if status is None else str(status)
         )
-        if is_cut_as(session, one.id, wanted):
+        if is_cut_as(session, sample.id, wanted):
             return None  # this table was applied before
-    _require_fresh(session, row, one)
+    state = row.cells.get("state", "").strip().lower()
+    if state and state != state_of(_values(sample)):
+        author = corrections.latest_author(session, sample.id)
+        raise DamagedCell(
+            f"sample {sample.id} was changed{f' by {author}' if author else ''} after this table was written"
+            ": export it again, and correct that"
+        )
     return Edit(
-        one.id,
-        transcript=None if transcript == one.transcript else transcript,
-        speaker=None if speaker == one.speaker else speaker,
+        sample.id,
+        transcript=None if transcript == sample.transcript else transcript,
+        speaker=None if speaker == sample.speaker else speaker,
         start_us=start,
         end_us=end,
-        decision=None if status in (None, one.status)
+        decision=None if status in (None, sample.status)
         else Decision.ACCEPT if status == SampleStatus.OK else Decision.REJECT,
         reason=row.cells.get("reason", ""),
     )  # fmt: skip
-
-
-def _status(row: Row, one: Listed) -> SampleStatus | None:
-    if "status" not in row.cells:
-        return None
-    status = row.cells["status"].strip().lower()
-    if status == one.status:
-        return SampleStatus(one.status)
-    if status not in DECISIONS:
-        raise DamagedCell(f"the status {row.cells['status'].strip()!r} is neither ok nor rejected")
-    return DECISIONS[status]
-
-
-def _require_fresh(session: Session, row: Row, one: Listed) -> None:
-    """Raise `DamagedCell` when the sample was changed after the table was written."""
-    state = row.cells.get("state", "").strip().lower()
-    if not state or state == state_of(_values(one)):
-        return
-    author = corrections.latest_author(session, one.id)
-    raise DamagedCell(
-        f"sample {one.id} was changed{f' by {author}' if author else ''} after this table was written: "
-        "export it again, and correct that"
-    )

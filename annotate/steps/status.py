@@ -60,6 +60,12 @@ def status(project: Project) -> StatusReport:
         if unreadable := stats.unreadable_files(session):
             video_rows.append({"status": "unreadable", "reason": "", "videos": unreadable})
         counts = stats.samples(session)
+        label_counts = {(task, origin, split): n for task, origin, split, n in stats.labels(session)}
+        origins = {task.id: {"human"} for task in project.settings.tasks()}
+        for task, origin, _ in label_counts:
+            origins.setdefault(task, set()).add(origin)
+        question_counts = {(modality, state): n for modality, state, n in stats.questions(session)}
+        states = [state.name.lower() for state in QuestionState]
         unassigned = {"no split yet": counts[""]} if counts.get("") else {}
         return StatusReport(
             project=project.settings.project.name,
@@ -67,12 +73,25 @@ def status(project: Project) -> StatusReport:
             videos=video_rows,
             samples={split.value: counts.get(split.value, 0) for split in Split} | unassigned,
             rejected=dict(stats.rejected(session)),
-            labels=_labels(project, stats.labels(session)),
-            questions=_questions(project, stats.questions(session)),
+            labels=[
+                {"task": task, "origin": origin}
+                | {split.value: label_counts.get((task, origin, split.value), 0) for split in Split}
+                for task, task_origins in origins.items()
+                for origin in sorted(task_origins)
+            ],
+            questions=[
+                {"pass": modality.word}
+                | {state: question_counts.get((modality.value, state), 0) for state in states}
+                for modality in project.settings.passes
+            ],
             judged_on_other_text=len(judged),
             batches=stats.batches(session),
             rounds=total,
-            scores=[row for trained in latest for row in _test_scores(trained)],
+            scores=[
+                {"round": trained.id, "task": task} | {k: scores[k] for k in SHOWN_SCORES if k in scores}
+                for trained in latest
+                for task, scores in sorted(trained.metrics.get(Split.TEST.value, {}).items())
+            ],
             annotators=[
                 {
                     "annotator": name,
@@ -99,15 +118,15 @@ def _shares_off(project: Project, session: Session) -> list[str]:
     if not is_off(deviation(counts, shares)) or not videos.any_cut_here(session):
         return []
     total = sum(counts.values())
-    held = ", ".join(
+    off_shares = ", ".join(
         f"{split.value} holds {n} of {counted(total, 'sample')} ({100 * n / total:.0f} %, "
         f"target {100 * shares[split]:.0f} %)"
         for split, n in counts.items()
         if is_off(deviation_of(n / total, shares[split]))
     )
     return [
-        f"the splits are off target: {held}. `annotate recheck` moves groups that nobody was asked about; "
-        "where that does not help, add videos of other speakers"
+        f"the splits are off target: {off_shares}. `annotate recheck` moves groups that nobody was asked "
+        "about; where that does not help, add videos of other speakers"
     ]
 
 
@@ -128,32 +147,3 @@ def _next(project: Project) -> str:
     if path is None or not Path(path).is_dir():
         return command
     return f"done: {path} holds every finished sample; `annotate ingest` more videos to go on"
-
-
-def _labels(project: Project, counts: Sequence[tuple[str, str, str, int]]) -> list[dict[str, Any]]:
-    known = {task.id: {"human"} for task in project.settings.tasks()}
-    for task, origin, _, _ in counts:
-        known.setdefault(task, set()).add(origin)
-    numbers = {(task, origin, split): n for task, origin, split, n in counts}
-    return [
-        {"task": task, "origin": origin, **{s.value: numbers.get((task, origin, s.value), 0) for s in Split}}
-        for task, origins in known.items()
-        for origin in sorted(origins)
-    ]
-
-
-def _questions(project: Project, counts: Sequence[tuple[str, str, int]]) -> list[dict[str, Any]]:
-    numbers = {(modality, state): n for modality, state, n in counts}
-    states = [state.name.lower() for state in QuestionState]
-    return [
-        {"pass": modality.word, **{state: numbers.get((modality.value, state), 0) for state in states}}
-        for modality in project.settings.passes
-    ]
-
-
-def _test_scores(trained: stats.RoundFact) -> list[dict[str, Any]]:
-    tasks = trained.metrics.get(Split.TEST.value, {})
-    return [
-        {"round": trained.id, "task": task, **{k: tasks[task][k] for k in SHOWN_SCORES if k in tasks[task]}}
-        for task in sorted(tasks)
-    ]

@@ -114,8 +114,14 @@ def _studio_lock(project: Project) -> Iterator[None]:
 
 def _start(project: Project, port: int, program: Installation, progress: Progress) -> Running:
     studio = StudioFolder(project.studio)
-    known = read_credentials(project.root)
-    credentials = known or _new_credentials(project, studio, program, progress)
+    credentials = read_credentials(project.root)
+    if credentials is None:
+        credentials = Credentials.new()
+        if studio.database.exists():
+            progress.say("the login is not on this machine; setting a new password")
+            server.reset_password(studio, credentials.login, credentials.password, program)
+        else:
+            save_credentials(project.root, credentials)  # before a server starts that knows them
     progress.say("starting Label Studio")
     with progress.bar("starting Label Studio", total=None) as bar:
         running = server.start(
@@ -128,19 +134,6 @@ def _start(project: Project, port: int, program: Installation, progress: Progres
         server.stop(running)
         raise
     return running
-
-
-def _new_credentials(
-    project: Project, studio: StudioFolder, program: Installation, progress: Progress
-) -> Credentials:
-    """New credentials, saved before a new server starts, or set in a server whose old ones are lost."""
-    fresh = Credentials.new()
-    if studio.database.exists():
-        progress.say("the login is not on this machine; setting a new password")
-        server.reset_password(studio, fresh.login, fresh.password, program)
-    else:
-        save_credentials(project.root, fresh)
-    return fresh
 
 
 def _with_valid_token(project: Project, running: Running, credentials: Credentials) -> Credentials:

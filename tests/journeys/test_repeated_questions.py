@@ -15,6 +15,7 @@ from annotate.batch.request import Request
 from annotate.batch.snapshot import read_snapshot
 from annotate.errors import ConfigError, NothingToDo
 from annotate.labelling.labels import rebuild_labels
+from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
 from annotate.steps.export import export
 from annotate.steps.next_batch import NextBatchReport, next_batch
@@ -154,7 +155,7 @@ def test_answers_are_added_until_there_are_enough_and_all_are_exported(make: Mak
 def test_status_says_to_ask_again_while_the_strategy_of_the_project_would(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("annotate.steps._next._studio_runs", lambda _: True)
+    monkeypatch.setattr(StudioFolder, "running", lambda folder: object())
     project = make(most=3)
     asked_all(project, train=12, valid=3, test=3)
     assert status(project).next.startswith("annotate export")

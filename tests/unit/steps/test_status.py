@@ -4,6 +4,7 @@ import pytest
 
 from annotate.console import plain
 from annotate.errors import NothingToDo
+from annotate.labelstudio.server import StudioFolder
 from annotate.project import Project
 from annotate.steps._next import next_command
 from annotate.steps.extract import extract
@@ -27,7 +28,7 @@ def _names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def studio(runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("annotate.steps._next._studio_runs", lambda _: runs)
+    monkeypatch.setattr(StudioFolder, "running", lambda folder: object() if runs else None)
 
 
 def add_features(session: object, sample: models.Sample) -> None:
