@@ -57,6 +57,8 @@ def choose_questions(
     their questions are asked. Raises what the strategy raises, and `ModelError` for a model that is no
     ensemble.
     """
+    if not len(pool):
+        return []  # the uniform draws took every sample
     chosen = choose(strategy, name, pool, _shortlist_size(costs, budget), rng).indices
     shortlist, shortlist_costs = pool.of(chosen), costs.of(chosen)
     gain = expected_gain(shortlist, costs.passes)

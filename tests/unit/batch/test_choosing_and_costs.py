@@ -144,6 +144,14 @@ def test_asking_takes_only_what_is_free_and_stays_within_the_budget():
         assert again == taken
 
 
+@pytest.mark.parametrize("budget", [Budget(questions=3), Budget(seconds=180.0)])
+def test_no_question_is_chosen_when_the_uniform_draws_left_no_sample(budget):
+    pool = make_pool(n=4, dimensions=(SENTIMENT,)).of(np.arange(0))
+    costs = QuestionCosts(tuple(Modality), np.ones((0, 4), bool), np.zeros((0, 4)))
+    rng = np.random.default_rng(0)
+    assert choose_questions(make_strategy("entropy"), "entropy", pool, costs, budget, rng) == []
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("2h", 7200), ("90m", 5400), ("1h30m", 5400), ("45s", 45), ("0.5h", 1800)]
 )
