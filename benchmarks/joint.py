@@ -29,14 +29,15 @@ from annotate.config.sections import CostSettings
 from annotate.learning.model_config import ModelConfig
 from annotate.learning.threads import one_thread
 from annotate.simulation.curves import Curves
-from annotate.simulation.replay import Point, Run, full
+from annotate.simulation.replay import CurvePoint, Run, full
+from annotate.simulation.replay_data import ReplayData
 from annotate.simulation.savings import reaches
-from annotate.simulation.world import Plan, World
+from annotate.simulation.schedule import ReplaySchedule
 from annotate.types import Modality
 from benchmarks._bars import Bars, arguments
 from benchmarks._generated import Plan as Made
 from benchmarks._generated import generate
-from benchmarks._worlds import world_of
+from benchmarks._replay_data import make_replay_data
 
 T, A, V, M = Modality
 WHOLE, SINGLE = "whole", "single"
@@ -45,7 +46,7 @@ SHARE = 0.95
 SEEDS = range(5)
 RECIPE = ModelConfig(hidden=24, members=5, epochs=80, patience=10, learning_rate=3e-3)
 """Small and quick: what is shown is the way of asking."""
-PLAN = Plan(20, 20, 240)
+PLAN = ReplaySchedule(20, 20, 240)
 SAMPLES, GROUPS, POOL = 700, 30, 240
 
 
@@ -74,17 +75,17 @@ PLANTS = {
 }
 
 
-def world(plant: Plant, seed: int, quick: bool) -> World:
+def world(plant: Plant, seed: int, quick: bool) -> ReplayData:
     """A project of its own for each seed."""
     corpus = generate(Made(samples=SAMPLES, groups=GROUPS, **plant.made), np.random.default_rng(seed))
     recipe = replace(RECIPE, members=2, epochs=10) if quick else RECIPE
-    return replace(world_of(corpus, recipe, pool=POOL, valid=80, test=250), costs=plant.costs)
+    return replace(make_replay_data(corpus, recipe, pool=POOL, valid=80, test=250), costs=plant.costs)
 
 
-def runs(name: str, seed: int, options: Namespace) -> dict[str, list[Point]]:
+def runs(name: str, seed: int, options: Namespace) -> dict[str, list[CurvePoint]]:
     """Both ways of asking, and one point with every label."""
     made = world(PLANTS[name], seed, options.quick)
-    plan = Plan(20, 20, 60) if options.quick else PLAN
+    plan = ReplaySchedule(20, 20, 60) if options.quick else PLAN
     with one_thread():
         return {
             "full": [full(made, plan, seed)],

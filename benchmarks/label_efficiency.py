@@ -6,8 +6,8 @@
 `auto` and uniform run with 20 seeds, the rest with 5 where there is headroom. The options of `auto` were
 chosen with other seeds (`CHOSEN_BY`; `--seeds 100-104` runs them), but on the same sets with the same test
 samples. The best fixed strategy is told by the five seeds and judged, like `auto`, by the fifteen others.
-Cells are kept in `--keep` and not done again, so that parts can be run one by one, side by side, and printed
-together.
+Finished runs are kept in `--keep` and not done again, so that parts can be run one by one, side by side, and
+printed together.
 `--quick` replays a made-up set with a small model: that the machinery works, not how good anything is.
 """
 
@@ -27,15 +27,16 @@ from annotate.errors import ModelError
 from annotate.learning.model_config import ModelConfig
 from annotate.registry import STRATEGIES
 from annotate.simulation.curves import Curves, mean_interval
-from annotate.simulation.schedule import BASE, Unit, cells_of, rehearse, require_strategies, simulate
+from annotate.simulation.replay_data import ReplayData
+from annotate.simulation.runner import BASE, RunKey, open_run_store, rehearse, require_strategies, simulate
+from annotate.simulation.schedule import ReplaySchedule
 from annotate.simulation.statistics import wilcoxon
-from annotate.simulation.world import Plan, World
 from annotate.types import Kind
 from benchmarks._bars import Bars, arguments
 from benchmarks._generated import Plan as Made
 from benchmarks._generated import generate
+from benchmarks._replay_data import make_replay_data
 from benchmarks._sets import LOADERS, Corpus, emotiontalk
-from benchmarks._worlds import world_of
 
 Array = NDArray[np.float64]
 
@@ -56,7 +57,7 @@ class Set:
     """One labelled set, and how far it is replayed."""
 
     name: str
-    plan: Plan
+    plan: ReplaySchedule
     headroom: bool
     """Whether the data's own description says that more labels help."""
     pool: int = 1500
@@ -64,28 +65,28 @@ class Set:
 
 
 SETS = (
-    Set("ravdess", Plan(40, 60, 280), True, tests=RAVDESS_TESTS),
-    Set("pom", Plan(40, 90, 400), True),
-    Set("emobank", Plan(60, 120, 540), True),
-    Set("emotiontalk", Plan(30, 60, 270), True, pool=1200),
-    Set("meld-audio", Plan(60, 120, 540), True),
-    Set("youtube-opinion", Plan(20, 40, 140), False),
+    Set("ravdess", ReplaySchedule(40, 60, 280), True, tests=RAVDESS_TESTS),
+    Set("pom", ReplaySchedule(40, 90, 400), True),
+    Set("emobank", ReplaySchedule(60, 120, 540), True),
+    Set("emotiontalk", ReplaySchedule(30, 60, 270), True, pool=1200),
+    Set("meld-audio", ReplaySchedule(60, 120, 540), True),
+    Set("youtube-opinion", ReplaySchedule(20, 40, 140), False),
 )
-QUICK = Set("generated", Plan(20, 20, 60), True)
+QUICK = Set("generated", ReplaySchedule(20, 20, 60), True)
 
 
-def load(one: Set, data: Path | None) -> World:
+def load(one: Set, data: Path | None) -> ReplayData:
     """The world of a set; a made-up one for `QUICK`."""
     if one is QUICK or data is None:
         kinds = {"sentiment.M": Kind.CLASSIFICATION, "sentiment.T": Kind.REGRESSION}
         made = generate(
             Made(samples=300, groups=12, tasks=tuple(kinds), kinds=kinds), np.random.default_rng(1)
         )
-        return world_of(made, ModelConfig(members=2, hidden=8, epochs=20, patience=5))
+        return make_replay_data(made, ModelConfig(members=2, hidden=8, epochs=20, patience=5))
     folder, read = LOADERS[one.name]
     by_dialogue: Callable[[Path], Corpus] = partial(emotiontalk, by="dialogue")
     corpus = (by_dialogue if one.name == "emotiontalk" else read)(data / folder)
-    return world_of(corpus, ModelConfig(), pool=one.pool, tests=one.tests)
+    return make_replay_data(corpus, ModelConfig(), pool=one.pool, tests=one.tests)
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,10 @@ class Kept:
     """What the cells of one set say."""
 
     one: Set
-    areas: dict[Unit, float]
+    areas: dict[RunKey, float]
     """Of each run that is finished."""
     full: dict[int, float]
-    last: dict[Unit, float]
+    last: dict[RunKey, float]
     seconds: dict[str, list[float]]
     """By strategy: of the processor, for each batch."""
     cells: list[float]
@@ -106,17 +107,21 @@ class Kept:
 
     def gains(self, name: str, seeds: Sequence[int]) -> Array:
         """(some,) areas minus those of uniform, for the seeds that both were run with."""
-        return np.array([self.areas[Unit(name, s)] - self.areas[Unit(BASE, s)] for s in self.of(name, seeds)])
+        return np.array(
+            [self.areas[RunKey(name, s)] - self.areas[RunKey(BASE, s)] for s in self.of(name, seeds)]
+        )
 
     def of(self, name: str, seeds: Sequence[int]) -> list[int]:
         """The seeds that a strategy, uniform and all labels were run with."""
         return [
-            s for s in seeds if Unit(name, s) in self.areas and Unit(BASE, s) in self.areas and s in self.full
+            s
+            for s in seeds
+            if RunKey(name, s) in self.areas and RunKey(BASE, s) in self.areas and s in self.full
         ]
 
     def room(self, seeds: Sequence[int]) -> Array:
         """(some,) score with all labels minus the area of uniform."""
-        return np.array([self.full[s] - self.areas[Unit(BASE, s)] for s in self.of(BASE, seeds)])
+        return np.array([self.full[s] - self.areas[RunKey(BASE, s)] for s in self.of(BASE, seeds)])
 
     def normalised(self, name: str, seeds: Sequence[int]) -> float:
         """Mean gain over mean headroom, of all seeds that there are; NaN where nothing was run."""
@@ -134,7 +139,14 @@ def run(one: Set, options: Namespace, keep: Path) -> Kept:
     for some, seeds in _work(names, options):
         opened = partial(load, one, options.data)
         simulate(
-            world, one.plan, some, seeds, folder, open_world=opened, jobs=options.jobs, progress=terminal
+            world,
+            one.plan,
+            some,
+            seeds,
+            folder,
+            open_replay_data=opened,
+            jobs=options.jobs,
+            progress=terminal,
         )
     return replace(_read(one, world, folder, [BASE, *names]), fits=frozenset(fits))
 
@@ -152,7 +164,7 @@ def _work(names: Sequence[str], options: Namespace) -> list[tuple[list[str], lis
     ]
 
 
-def _fitting(world: World, plan: Plan) -> list[str]:
+def _fitting(world: ReplayData, plan: ReplaySchedule) -> list[str]:
     """Strategies that can rank the set's tasks with what our model says of them."""
     bare = [name for name in STRATEGIES.names() if f"{name}:bald" not in STANDING_ON]
     standing = [name for name in STANDING_ON if name.partition(":")[0] in STRATEGIES.names()]
@@ -160,7 +172,7 @@ def _fitting(world: World, plan: Plan) -> list[str]:
     for name in (*bare, *standing):
         try:
             require_strategies(world, [name])
-            rehearse(world, plan, Unit(name, JUDGED_BY[0]))
+            rehearse(world, plan, RunKey(name, JUDGED_BY[0]))
         except ModelError as error:
             print(f"without {name}: {error}", flush=True)
             continue
@@ -168,8 +180,8 @@ def _fitting(world: World, plan: Plan) -> list[str]:
     return [name for name in found if name != BASE]
 
 
-def _read(one: Set, world: World, folder: Path, names: Sequence[str]) -> Kept:
-    cells = cells_of(world, one.plan, folder)
+def _read(one: Set, world: ReplayData, folder: Path, names: Sequence[str]) -> Kept:
+    cells = open_run_store(world, one.plan, folder)
     kept = Kept(one, {}, {}, {}, {}, [])
     for seed in (*JUDGED_BY, *CHOSEN_BY):
         for point in cells.read("all labels", seed):
@@ -177,8 +189,8 @@ def _read(one: Set, world: World, folder: Path, names: Sequence[str]) -> Kept:
         for name in names:
             points = cells.read(name, seed)
             if len(points) == len(one.plan.budgets()):
-                kept.areas[Unit(name, seed)] = float(Curves.of([points]).areas()[0])
-                kept.last[Unit(name, seed)] = points[-1].score
+                kept.areas[RunKey(name, seed)] = float(Curves.of([points]).areas()[0])
+                kept.last[RunKey(name, seed)] = points[-1].score
                 spent = [p.select_seconds for p in points if p.select_seconds is not None]
                 kept.seconds.setdefault(name, []).extend(spent)
                 kept.cells.extend(p.train_seconds for p in points[1:] if p.train_seconds is not None)
@@ -196,7 +208,7 @@ def show(kept: Sequence[Kept], bars: Bars) -> None:
         low, high = mean_interval(room)
         full, base = (
             np.mean(list(one.full.values())),
-            np.mean([one.areas[Unit(BASE, s)] for s in one.of(BASE, seeds)]),
+            np.mean([one.areas[RunKey(BASE, s)] for s in one.of(BASE, seeds)]),
         )
         print(
             f"{one.one.name}: all labels {100 * full:.1f}, area of uniform {100 * base:.1f}, headroom "
@@ -217,7 +229,7 @@ def show(kept: Sequence[Kept], bars: Bars) -> None:
         one.one.name: {
             name: {
                 "plan": asdict(one.one.plan),
-                "area": {str(s): one.areas[Unit(name, s)] for s in one.of(name, [*JUDGED_BY, *CHOSEN_BY])},
+                "area": {str(s): one.areas[RunKey(name, s)] for s in one.of(name, [*JUDGED_BY, *CHOSEN_BY])},
                 "chosen": one.normalised(name, CHOSEN_BY),
                 "judged": one.normalised(name, JUDGED_BY),
                 "select_seconds": float(np.median(one.seconds[name])) if one.seconds.get(name) else None,

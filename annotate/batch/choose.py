@@ -10,7 +10,7 @@ import numpy as np
 from annotate.batch.choosing import choose
 from annotate.batch.costs import CostModel, Costs
 from annotate.batch.knapsack import Bundle
-from annotate.batch.known import vote_arrays
+from annotate.batch.label_arrays import vote_arrays
 from annotate.batch.notes import batch_notes, fallback_note
 from annotate.batch.opening import make_strategy
 from annotate.batch.predictions import PoolPredictions

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.batch.costs import Costs, LeadTime, PassCost, learn
-from annotate.batch.known import label_arrays, numbered
+from annotate.batch.label_arrays import label_arrays, numbered
 from annotate.batch.opening import make_strategy
 from annotate.batch.predictions import (
     FeatureEmbedder,

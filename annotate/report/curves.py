@@ -7,7 +7,7 @@ import numpy as np
 
 from annotate.simulation.curves import draws, interval
 from annotate.simulation.outcome import Outcome
-from annotate.simulation.schedule import BASE
+from annotate.simulation.runner import BASE
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a5a00", "#7f3fbf")
 """Colours that most colour-blind people can distinguish (Okabe and Ito 2008), and two more."""
@@ -51,4 +51,4 @@ def picture(outcome: Outcome) -> bytes:
 
 def names(outcome: Outcome) -> Sequence[str]:
     """Names of the strategies, in descending order of area."""
-    return sorted(outcome.standings, key=lambda name: -outcome.standings[name].area)
+    return sorted(outcome.results, key=lambda name: -outcome.results[name].area)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from annotate.durable import write_whole
 from annotate.report.curves import names, picture
-from annotate.simulation.outcome import Outcome, Standing
+from annotate.simulation.outcome import Outcome, StrategyResult
+from annotate.simulation.runner import RunKey
 from annotate.simulation.savings import Reach
-from annotate.simulation.schedule import Unit
 
 PAGE, PICTURE, POINTS = "report.html", "curves.png", "points.csv"
 
@@ -60,7 +60,7 @@ def page(outcome: Outcome, image: bytes, title: str, basis: str) -> str:
         basis=basis,
         verdict=outcome.verdict,
         picture=b64encode(image).decode(),
-        tables=[_standings(outcome), *_reaches(outcome), _duels(outcome), _costs(outcome), _batches(outcome)],
+        tables=[_results(outcome), *_reaches(outcome), _duels(outcome), _costs(outcome), _batches(outcome)],
     )
 
 
@@ -77,18 +77,18 @@ def points(outcome: Outcome) -> str:
         ["strategy", "seed", "round", "samples", "labels", "rater_seconds", "score", "train_seconds",
          "select_seconds", "select_bytes", *first.batch, *(f"{task} {measure}" for task, measure in measures)]
     )  # fmt: skip
-    for unit in [Unit(name, seed) for name in runs.names for seed in runs.seeds]:
-        for k, p in enumerate(runs.points[unit]):
+    for key in [RunKey(name, seed) for name in runs.names for seed in runs.seeds]:
+        for k, p in enumerate(runs.points[key]):
             table.writerow(
-                [unit.name, unit.seed, k, p.samples, p.labels, p.seconds, p.score, p.train_seconds,
+                [key.name, key.seed, k, p.samples, p.labels, p.seconds, p.score, p.train_seconds,
                  p.select_seconds, p.select_bytes, *p.batch.values(),
                  *(p.scores[t].get(m) for t, m in measures)]
             )  # fmt: skip
     return out.getvalue()
 
 
-def _standings(outcome: Outcome) -> Table:
-    def row(s: Standing) -> list[Cell]:
+def _results(outcome: Outcome) -> Table:
+    def row(s: StrategyResult) -> list[Cell]:
         p = "-" if s.p is None else f"{s.p:.2g}"
         sign = "win" if s.p is not None and s.p < 0.05 and s.gain > 0 else ""
         sign = "loss" if s.p is not None and s.p < 0.05 and s.gain < 0 else sign
@@ -105,7 +105,7 @@ def _standings(outcome: Outcome) -> Table:
         "gain, bootstrap over the seeds. p: Wilcoxon signed-rank test over the seeds against uniform, "
         "Holm-corrected.",
         ("strategy", "area", "gain over uniform", "normalised", "p", "last score"),
-        [row(outcome.standings[name]) for name in names(outcome)],
+        [row(outcome.results[name]) for name in names(outcome)],
     )
 
 
@@ -157,7 +157,7 @@ def _duels(outcome: Outcome) -> Table:
 def _costs(outcome: Outcome) -> Table:
     rows = []
     for name in names(outcome):
-        s = outcome.standings[name]
+        s = outcome.results[name]
         memory = "-" if s.select_bytes is None else f"{s.select_bytes / 1e6:.1f}"
         rows.append([Cell(name), Cell(f"{s.select_seconds:.3f}"), Cell(memory)])
     return Table(

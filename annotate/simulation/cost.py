@@ -1,4 +1,4 @@
-"""What choosing a batch costs this machine."""
+"""Measures the processor time and memory that choosing a batch takes."""
 
 import re
 import time
@@ -11,27 +11,29 @@ T = TypeVar("T")
 SELF = Path("/proc/self")
 
 
-class Spent(NamedTuple):
-    """Of one call."""
+class ResourceUse(NamedTuple):
+    """The resources that one call used."""
 
     seconds: float
-    """Of the processor."""
+    """Processor time."""
     peak_bytes: int | None
-    """Memory at its highest, on top of what was held before; None where the system does not tell."""
+    """Peak memory above that before the call; None where the system does not report it."""
 
 
-def measured(call: Callable[[], T]) -> tuple[T, Spent]:
-    """The value of a call, and what it took."""
-    held = _reset()
+def measured(call: Callable[[], T]) -> tuple[T, ResourceUse]:
+    """The value of a call, and the resources that it used."""
+    memory_before = _reset_peak()
     started = time.process_time()
     value = call()
     seconds = time.process_time() - started
     peak = _memory("VmHWM")
-    return value, Spent(seconds, None if held is None or peak is None else max(0, peak - held))
+    if memory_before is None or peak is None:
+        return value, ResourceUse(seconds, None)
+    return value, ResourceUse(seconds, max(0, peak - memory_before))
 
 
-def _reset() -> int | None:
-    """Let the peak count from now on; what is held, in bytes. Linux only."""
+def _reset_peak() -> int | None:
+    """Reset the peak of the process (Linux only) and return its present memory in bytes."""
     with suppress(OSError):
         (SELF / "clear_refs").write_text("5")
         return _memory("VmRSS")
@@ -40,6 +42,6 @@ def _reset() -> int | None:
 
 def _memory(name: str) -> int | None:
     with suppress(OSError):
-        found = re.search(rf"^{name}:\s+(\d+) kB", (SELF / "status").read_text(), re.MULTILINE)
-        return int(found[1]) * 1024 if found else None
+        match = re.search(rf"^{name}:\s+(\d+) kB", (SELF / "status").read_text(), re.MULTILINE)
+        return int(match[1]) * 1024 if match else None
     return None

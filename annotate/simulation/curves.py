@@ -1,4 +1,4 @@
-"""Learning curves, the area under them, and where they reach a score."""
+"""Learning curves, the area under them, and the cost at which they reach a score."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,36 +6,36 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.simulation.replay import Point
+from annotate.simulation.replay import CurvePoint
 
 Array = NDArray[np.float64]
 
 DRAWS = 2000
-"""Of the bootstrap over seeds."""
+"""Resamples of the bootstrap over seeds."""
 LEVEL = 0.95
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """The runs of one strategy, seed by seed, as long as the shortest."""
+    """The learning curves of one strategy, seed by seed, cut to the length of the shortest."""
 
     samples: Array
-    """(seeds, points) questions over passes."""
+    """(seeds, points) number of questions over that of passes."""
     labels: Array
     """(seeds, points)"""
     seconds: Array
-    """(seeds, points) of raters."""
+    """(seeds, points) rater time."""
     score: Array
     """(seeds, points)"""
 
     @classmethod
     def of(
-        cls, runs: Sequence[Sequence[Point]], score: Callable[[Point], float] = lambda p: p.score
+        cls, runs: Sequence[Sequence[CurvePoint]], score: Callable[[CurvePoint], float] = lambda p: p.score
     ) -> "Curves":
-        """`score` tells what is looked at: the mean over the tasks, or something of one."""
+        """`score` selects the score: the mean over the tasks by default, or that of one."""
         length = min(len(run) for run in runs)
 
-        def table(read: Callable[[Point], float]) -> Array:
+        def table(read: Callable[[CurvePoint], float]) -> Array:
             return np.array([[read(point) for point in run[:length]] for run in runs], dtype=np.float64)
 
         return cls(
@@ -43,41 +43,41 @@ class Curves:
         )
 
     def areas(self, over: str = "samples", until: Array | None = None) -> Array:
-        """(seeds,) mean height of each curve over the samples, or over the raters' ``seconds``, by
-        trapezoids; as far as `until` (seeds,): curves can only be compared over the same stretch."""
+        """(seeds,) mean height of each curve over the samples, or over the rater ``seconds``, by trapezoids.
+
+        `until` (seeds,) ends the curves, because areas can only be compared over the same range.
+        """
         costs: Array = getattr(self, over)
         if costs.shape[1] < 2:
             return np.asarray(self.score[:, -1])
         ends = costs[:, -1] if until is None else until
-        return np.array([_area(*run) for run in zip(costs, self.score, ends, strict=True)])
-
-
-def _area(costs: Array, score: Array, end: float) -> float:
-    within = costs < end
-    x = np.append(costs[within], end)
-    y = np.append(score[within], np.interp(end, costs, score))
-    return float(np.trapezoid(y, x) / (end - costs[0])) if end > costs[0] else float(score[0])
+        areas = np.zeros(len(costs))
+        for seed, (cost, score, end) in enumerate(zip(costs, self.score, ends, strict=True)):
+            x = np.append(cost[cost < end], end)
+            y = np.append(score[cost < end], np.interp(end, cost, score))
+            areas[seed] = np.trapezoid(y, x) / (end - cost[0]) if end > cost[0] else score[0]
+        return areas
 
 
 def areas_together(curves: Mapping[str, Curves], over: str) -> dict[str, Array]:
-    """By name: (seeds,) areas, seed by seed as far as the shortest of the curves goes."""
-    ends = np.min([getattr(found, over)[:, -1] for found in curves.values()], axis=0)
-    return {name: found.areas(over, ends) for name, found in curves.items()}
+    """By name: (seeds,) areas, for each seed up to the end of the shortest curve."""
+    ends = np.min([getattr(curve, over)[:, -1] for curve in curves.values()], axis=0)
+    return {name: curve.areas(over, ends) for name, curve in curves.items()}
 
 
 def draws(seeds: int) -> NDArray[np.intp]:
-    """(`DRAWS`, seeds) which seeds are drawn, with replacement; always the same."""
+    """(`DRAWS`, seeds) seeds drawn with replacement; the same draws at every call."""
     return np.random.default_rng(0).integers(0, seeds, (DRAWS, seeds)).astype(np.intp)
 
 
 def interval(values: Array) -> tuple[float, float]:
-    """Of bootstrapped figures, the middle 95 %."""
+    """The central 95 % of bootstrapped values."""
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
 def mean_interval(values: Array) -> tuple[float, float]:
-    """95 % of the mean over seeds, by Student's t; of a single seed the value itself, twice."""
+    """95 % confidence interval of the mean over seeds, by Student's t; for a single seed, its value twice."""
     from scipy.stats import t
 
     n, mean = len(values), float(values.mean())
@@ -86,8 +86,10 @@ def mean_interval(values: Array) -> tuple[float, float]:
 
 
 def rising(score: Array) -> Array:
-    """(..., points) the curve nearest to each that never falls, by least squares (Barlow et al. 1972): so
-    that a lucky point in front of worse ones does not count."""
+    """(..., points) isotonic regression of each curve (Barlow et al. 1972).
+
+    It never falls, so that a lucky point before worse ones does not count.
+    """
     points = score.shape[-1]
     sums = np.concatenate([np.zeros((*score.shape[:-1], 1)), np.cumsum(score, axis=-1)], axis=-1)
     lowest = np.full((*score.shape, points), -np.inf)
@@ -100,9 +102,9 @@ def rising(score: Array) -> Array:
 
 
 def reached(costs: Array, score: Array, target: float) -> Array:
-    """(...,) the cost at which each curve, made rising, first has a score; infinite where it never has.
+    """(...,) the cost at which each rising curve first reaches a score; infinite where it never does.
 
-    (..., points) both; between points a curve is straight.
+    `costs` and `score` are (..., points), and a curve is linear between its points.
     """
     height = rising(score)
     above = height >= target - 1e-12
@@ -114,5 +116,5 @@ def reached(costs: Array, score: Array, target: float) -> Array:
 
     gap = at(height, k) - at(height, before)
     share = np.divide(target - at(height, before), gap, out=np.ones_like(gap), where=gap > 0)
-    found = at(costs, before) + np.clip(share, 0, 1) * (at(costs, k) - at(costs, before))
-    return np.where(above.any(axis=-1), found, np.inf)
+    crossing = at(costs, before) + np.clip(share, 0, 1) * (at(costs, k) - at(costs, before))
+    return np.where(above.any(axis=-1), crossing, np.inf)

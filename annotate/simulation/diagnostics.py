@@ -1,34 +1,34 @@
-"""What kind of batch was chosen: its classes, speakers, repeats and contradictions."""
+"""Describes a batch: its mix of classes and speakers, its duplicates and its conflicts between modalities."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from annotate.simulation.world import World
+from annotate.simulation.replay_data import ReplayData
 from annotate.types import Kind, Modality
 
 SAME = 1e-6
-"""Squared distance, as a share of the pool's mean square, below which two samples are the same."""
+"""Two samples are duplicates below this squared distance, as a share of the pool's mean square."""
 
 
-def of_batch(world: World, rows: Sequence[int], before: Sequence[int]) -> dict[str, float | None]:
-    """Of the pool samples `rows`, after those `before`; None where the world cannot tell.
+def of_batch(data: ReplayData, rows: Sequence[int], before: Sequence[int]) -> dict[str, float | None]:
+    """Figures about the batch of the pool samples `rows`, after those `before`; None where one is undefined.
 
-    ``classes``: entropy of the batch's labels over that of the pool's, mean over the tasks with classes
-    (1: as mixed as the pool; regression: its standard deviation over the pool's). ``speakers``: effective
-    number of speakers, as a share of what so many samples can have. ``duplicates``: share of samples that lie
-    where another one of the batch or before lies. ``conflict``: how far the modalities' labels of one
-    dimension contradict each other, over the same of the pool.
+    ``classes``: entropy of the batch's labels over that of the pool's, mean over the tasks (1: as mixed as
+    the pool; for regression, the ratio of the standard deviations). ``speakers``: effective number of
+    speakers, as a share of the highest number possible. ``duplicates``: share of samples at the position of
+    another sample of the batch or of an earlier one. ``conflict``: how far the labels of one dimension
+    contradict each other between modalities, relative to the pool.
     """
     if not rows:
         return dict.fromkeys(("classes", "speakers", "duplicates", "conflict"))
-    everyone = range(len(world.pool))
+    everyone = range(len(data.pool))
     return {
-        "classes": _ratio(_spread(world, rows), _spread(world, everyone)),
-        "speakers": _speakers(world, rows),
-        "duplicates": _duplicates(world, rows, before),
-        "conflict": _ratio(_conflict(world, rows), _conflict(world, everyone)),
+        "classes": _ratio(_spread(data, rows), _spread(data, everyone)),
+        "speakers": _speakers(data, rows),
+        "duplicates": _duplicates(data, rows, before),
+        "conflict": _ratio(_conflict(data, rows), _conflict(data, everyone)),
     }
 
 
@@ -36,15 +36,15 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
     return part / whole if part is not None and whole else None
 
 
-def _spread(world: World, rows: Sequence[int]) -> float | None:
-    found = []
-    for task in world.tasks:
-        values = [world.labels[world.pool[row], task.id].value for row in rows]
+def _spread(data: ReplayData, rows: Sequence[int]) -> float | None:
+    spreads = []
+    for task in data.tasks:
+        values = [data.labels[data.pool[row], task.id].value for row in rows]
         if task.dimension.kind is Kind.REGRESSION:
-            found.append(float(np.std([float(value) for value in values])))
+            spreads.append(float(np.std([float(value) for value in values])))
         else:
-            found.append(_entropy(list(Counter(values).values())))
-    return float(np.mean(found)) if found else None
+            spreads.append(_entropy(list(Counter(values).values())))
+    return float(np.mean(spreads)) if spreads else None
 
 
 def _entropy(counts: Sequence[int]) -> float:
@@ -52,8 +52,8 @@ def _entropy(counts: Sequence[int]) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def _speakers(world: World, rows: Sequence[int]) -> float | None:
-    groups = world.groups.get("speaker")
+def _speakers(data: ReplayData, rows: Sequence[int]) -> float | None:
+    groups = data.groups.get("speaker")
     if groups is None:
         return None
     most = min(len(rows), len(np.unique(groups)))
@@ -61,8 +61,8 @@ def _speakers(world: World, rows: Sequence[int]) -> float | None:
     return float(np.exp(_entropy(counts.tolist())) / most)
 
 
-def _duplicates(world: World, rows: Sequence[int], before: Sequence[int]) -> float:
-    points = world.bare.astype(np.float64)
+def _duplicates(data: ReplayData, rows: Sequence[int], before: Sequence[int]) -> float:
+    points = data.embeddings.astype(np.float64)
     limit = SAME * float((points**2).sum(axis=1).mean())
     near = 0
     for k, row in enumerate(rows):
@@ -71,20 +71,20 @@ def _duplicates(world: World, rows: Sequence[int], before: Sequence[int]) -> flo
     return near / len(rows)
 
 
-def _conflict(world: World, rows: Sequence[int]) -> float | None:
-    """Regression: the spread of T, A, V over the scale's width; classes: the share of pairs that differ."""
-    found = []
-    for name in dict.fromkeys(task.dimension.name for task in world.tasks):
-        tasks = [t for t in world.tasks if t.dimension.name == name and t.modality is not Modality.MULTIMODAL]
+def _conflict(data: ReplayData, rows: Sequence[int]) -> float | None:
+    """Regression: the spread of T, A, V over the width of the scale; classes: the share of unequal pairs."""
+    conflicts = []
+    for name in dict.fromkeys(task.dimension.name for task in data.tasks):
+        tasks = [t for t in data.tasks if t.dimension.name == name and t.modality is not Modality.MULTIMODAL]
         if len(tasks) < 2:
             continue
         for row in rows:
-            values = [world.labels[world.pool[row], task.id].value for task in tasks]
+            values = [data.labels[data.pool[row], task.id].value for task in tasks]
             dimension = tasks[0].dimension
             if dimension.kind is Kind.REGRESSION:
                 numbers = [float(value) for value in values]
-                found.append(float(np.std(numbers)) / (dimension.high - dimension.low))
+                conflicts.append(float(np.std(numbers)) / (dimension.high - dimension.low))
             else:
                 pairs = [a != b for i, a in enumerate(values) for b in values[:i]]
-                found.append(float(np.mean(pairs)))
-    return float(np.mean(found)) if found else None
+                conflicts.append(float(np.mean(pairs)))
+    return float(np.mean(conflicts)) if conflicts else None

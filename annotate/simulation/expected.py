@@ -1,21 +1,22 @@
-"""Short trainings that tell how long those of a simulation take."""
+"""Short trainings, from which the time of those of a simulation is estimated."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from annotate.simulation.ledger import Ledger, Question
-from annotate.simulation.model import teach
-from annotate.simulation.world import Plan, World
+from annotate.simulation.fit_round import fit_round
+from annotate.simulation.oracle import Oracle, PoolQuestion
+from annotate.simulation.replay_data import ReplayData
+from annotate.simulation.schedule import ReplaySchedule
 
 
-def short_training(world: World, plan: Plan, samples: int, epochs: int) -> None:
-    """Train for so many epochs on so many samples that are drawn uniformly, and forget it."""
+def short_training(data: ReplayData, schedule: ReplaySchedule, samples: int, epochs: int) -> None:
+    """Train for `epochs` epochs on `samples` samples drawn uniformly, and discard the model."""
     from annotate.learning.threads import one_thread
 
-    brief = replace(world, recipe=replace(world.recipe, epochs=epochs))
-    ledger = Ledger(brief, 0)
-    rows = np.random.default_rng(0).permutation(len(world.pool))[:samples]
-    ledger.ask(Question(int(row), m) for row in rows for m in world.passes)
+    brief = replace(data, recipe=replace(data.recipe, epochs=epochs))
+    oracle = Oracle(brief, 0)
+    rows = np.random.default_rng(0).permutation(len(data.pool))[:samples]
+    oracle.ask(PoolQuestion(int(row), m) for row in rows for m in data.passes)
     with one_thread():
-        teach(brief, plan, ledger, 0, 0)
+        fit_round(brief, schedule, oracle, 0, 0)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from annotate.batch.known import label_arrays
+from annotate.batch.label_arrays import label_arrays
 from annotate.batch.opening import make_strategy
-from annotate.batch.predictions import PoolPredictions, Predictor
+from annotate.batch.predictions import PoolPredictions
 from annotate.batch.quotas import Counts
 from annotate.batch.request import Request
 from annotate.batch.snapshot import PoolSnapshot, again_below
-from annotate.simulation.ledger import Ledger
-from annotate.simulation.model import Taught
-from annotate.simulation.world import World
+from annotate.simulation.fit_round import FittedRound
+from annotate.simulation.oracle import Oracle
+from annotate.simulation.replay_data import ReplayData
 from annotate.types import Requirement, Role, Split
 from db.batches import NO_ROLES, NO_TASKS, Candidate
 
@@ -20,63 +20,59 @@ ASKED_BEFORE = frozenset({Role.ACTIVE})
 
 
 def oracle_snapshot(
-    world: World, ledger: Ledger, taught: Taught, request: Request, batches: int
+    data: ReplayData, oracle: Oracle, fitted: FittedRound, request: Request, batches: int
 ) -> PoolSnapshot:
-    """What `read_snapshot` would read for the request if the answers so far were those of a project, after so
-    many batches.
+    """The snapshot that `read_snapshot` would read for the request from a project with the answers of the
+    oracle, after so many batches.
 
     Samples may be asked while they lack a label, and by a strategy that weighs votes while a rater is left
     who did not judge them.
     """
-    has_model = taught.seen is not None
-    needs = make_strategy(request.strategy, world.options).needs if has_model else frozenset()
-    may_repeat = bool(again_below(world.rules, request, has_model=has_model))
-    lacks_label = {task.id: np.array(ledger.missing(task), dtype=bool) for task in world.tasks}
-    again = {task.id: np.array(ledger.again(task), dtype=bool) & may_repeat for task in world.tasks}
+    has_model = fitted.predictions is not None
+    needs = make_strategy(request.strategy, data.options).needs if has_model else frozenset()
+    may_repeat = bool(again_below(data.rules, request, has_model=has_model))
+    lacks_label = {task.id: np.array(oracle.missing(task), dtype=bool) for task in data.tasks}
+    again = {task.id: np.array(oracle.may_repeat(task), dtype=bool) & may_repeat for task in data.tasks}
     missing = {task_id: lacking | again[task_id] for task_id, lacking in lacks_label.items()}
     rows = np.flatnonzero(np.any(list(missing.values()), axis=0))
-    asked_rows = set(ledger.rows())
+    asked_rows = set(oracle.rows())
+    position = {sample_id: row for row, sample_id in enumerate(data.pool)}
 
     def candidate(row: int) -> Candidate:
-        sample_id = world.pool[row]
+        sample_id = data.pool[row]
         if row not in asked_rows:
-            return Candidate(sample_id, Split.TRAIN, world.passes, False, NO_ROLES, NO_TASKS)
+            return Candidate(sample_id, Split.TRAIN, data.passes, False, NO_ROLES, NO_TASKS)
         passes, repeated = (
-            tuple(m for m in world.passes if any(columns[task.id][row] for task in world.of_pass(m)))
+            tuple(m for m in data.passes if any(columns[task.id][row] for task in data.of_pass(m)))
             for columns in (lacks_label, again)
         )
         labelled = frozenset(task_id for task_id, lacking in lacks_label.items() if not lacking[row])
         return Candidate(sample_id, Split.TRAIN, passes, False, ASKED_BEFORE, labelled, repeated)
 
-    covered = [world.pool[row] for row in sorted(asked_rows)]
+    def predict(sample_ids: Sequence[str], *, representations: bool) -> PoolPredictions:
+        """The predictions for the whole pool, whichever samples are asked for: they were made already."""
+        if fitted.predictions is None:
+            return PoolPredictions(position, {}, data.embeddings, {}, data.device)
+        return PoolPredictions(
+            position, fitted.predictions.predictions, fitted.predictions.embeddings,
+            fitted.predictions.representations if representations else {}, data.device,
+        )  # fmt: skip
+
+    covered = [data.pool[row] for row in sorted(asked_rows)]
     return PoolSnapshot(
-        rules=world.rules,
+        rules=data.rules,
         round_id=batches if has_model else None,
-        predict=_predictor(world, taught),
+        predict=predict,
         candidates=[candidate(int(row)) for row in rows],
-        clip_seconds=world.clip_seconds[rows],
+        clip_seconds=data.clip_seconds[rows],
         missing={task_id: may_ask[rows] for task_id, may_ask in missing.items()},
-        groups={name: numbers[rows] for name, numbers in world.groups.items()},
+        groups={name: numbers[rows] for name, numbers in data.groups.items()},
         covered=covered,
-        labels=label_arrays(world.tasks, covered, ledger.labels.values())
+        labels=label_arrays(data.tasks, covered, oracle.labels.values())
         if Requirement.LABELS in needs
         else {},
-        answers=ledger.said if Requirement.VOTES in needs else {},
-        costs=world.costs,
+        answers=oracle.votes if Requirement.VOTES in needs else {},
+        costs=data.costs,
         before=Counts(active=len(asked_rows)),
         batches=batches,
     )
-
-
-def _predictor(world: World, taught: Taught) -> Predictor:
-    """Gives the predictions that were made for the whole pool, whichever samples are asked for."""
-    position = {sample_id: row for row, sample_id in enumerate(world.pool)}
-    seen = taught.seen
-
-    def predict(sample_ids: Sequence[str], *, representations: bool) -> PoolPredictions:
-        if seen is None:
-            return PoolPredictions(position, {}, world.bare, {}, world.device)
-        head_inputs = seen.representations if representations else {}
-        return PoolPredictions(position, seen.predictions, seen.embeddings, head_inputs, world.device)
-
-    return predict

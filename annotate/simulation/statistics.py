@@ -1,4 +1,4 @@
-"""Whether one strategy is better than another, or only luckier."""
+"""Tests whether one strategy is better than another, or only luckier."""
 
 from collections.abc import Mapping
 from math import ceil, log2
@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 FEWEST_SEEDS = 5
-"""Below, nothing is called significant."""
+"""With fewer seeds, no gain is called significant."""
 ERROR = 0.05
-"""How often a claim may be wrong."""
+"""Significance level: how often a claim may be wrong."""
 EXACT = 50
-"""Pairs: beyond, the normal curve is as good."""
+"""Number of pairs up to which the test is exact; beyond, the normal approximation is as good."""
 TIE = 1e-3
-"""Areas that differ by less are the same: a tenth of a point."""
+"""Areas that differ by less count as equal: a tenth of a point."""
 
 
 def wilcoxon(one: Array, other: Array, strata: NDArray[np.intp] | None = None) -> float:
-    """Two-sided p of paired figures (Wilcoxon 1945; Pratt's way with zeros); 1 when all are the same. Up to
-    `EXACT` pairs it is exact, also where gaps are equal or zero.
+    """Two-sided p-value of the signed-rank test of pairs (Wilcoxon 1945, with zeros as in Pratt 1959).
 
-    With `strata` (n,) differences are first brought to the size of their stratum's, so that a set whose
-    scores spread widely does not decide alone.
+    It is 1 when all pairs are equal, and exact up to `EXACT` pairs, also with ties and zeros. With `strata`
+    (n,) the differences are divided by the mean size of those of their stratum, so that a data set with
+    widely spread scores does not decide alone.
     """
     from scipy.stats import wilcoxon as test
 
-    # What differs by rounding alone is no evidence.
+    # A difference by rounding alone is no evidence.
     gaps = (np.asarray(one, np.float64) - np.asarray(other, np.float64)).round(12)
     if strata is not None:
         for number in np.unique(strata):
@@ -42,7 +42,7 @@ def wilcoxon(one: Array, other: Array, strata: NDArray[np.intp] | None = None) -
 
 
 def _exact(gaps: Array) -> float:
-    """Over all signs that the gaps could have had: a normal curve calls five equal gains significant."""
+    """The p-value over all signs of the gaps; the normal approximation calls five equal gains significant."""
     from scipy.stats import rankdata
 
     ranks = (2 * rankdata(np.abs(gaps))).astype(int)[gaps != 0]  # doubled, because equals share a mean rank
@@ -54,7 +54,7 @@ def _exact(gaps: Array) -> float:
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:
-    """The same for many looks at once (Holm 1979): so that all claims together err as often as one may."""
+    """p-values corrected for several comparisons (Holm 1979): the chance of any error stays at its level."""
     adjusted: dict[str, float] = {}
     highest = 0.0
     for rank, name in enumerate(sorted(p, key=lambda n: p[n])):
@@ -64,12 +64,12 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
 
 
 def seeds_needed(comparisons: int) -> int:
-    """With fewer, not even a gain with each seed would be significant."""
+    """The number of seeds below which even a gain with every seed would not be significant."""
     return max(FEWEST_SEEDS, ceil(1 + log2(max(comparisons, 1) / ERROR)))
 
 
 def duels(areas: Mapping[str, Array]) -> list[dict[str, str | int]]:
-    """A row for every two strategies: with how many seeds the one wins, ties, loses."""
+    """A row for every two strategies: the number of seeds with which one wins, ties and loses."""
     names = list(areas)
     rows: list[dict[str, str | int]] = []
     for one in names:

@@ -1,4 +1,4 @@
-"""Replay the loop on a labelled project, and say which query strategy would have saved work, if any."""
+"""Replay the loop on a labelled project, and report which query strategies would have saved work."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,24 +15,24 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected, fewest_epochs, pace_of
 from annotate.rounds.settings import seed_of
-from annotate.simulation.cells import identity, name_of
 from annotate.simulation.expected import short_training
-from annotate.simulation.from_project import open_world, world_of
+from annotate.simulation.from_project import open_replay_data, read_replay_data
 from annotate.simulation.outcome import Outcome, outcome
-from annotate.simulation.savings import Reach
-from annotate.simulation.schedule import by_question
-from annotate.simulation.schedule import simulate as replay
-from annotate.simulation.world import Plan, World
+from annotate.simulation.replay_data import ReplayData
+from annotate.simulation.run_store import identity, name_of
+from annotate.simulation.runner import RunKey, by_question
+from annotate.simulation.runner import simulate as replay
+from annotate.simulation.schedule import ReplaySchedule
 from annotate.wording import counted, either
 
 FOLDER = "simulations"
-"""In the project, where `--out` names no other."""
+"""The default of `--out`, within the project."""
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SimulateReport:
-    """How far each strategy would have come, in points (100 times the score), on test."""
+    """The learning curve of each strategy on the test samples, in points (100 times the score)."""
 
     basis: str
     strategies: list[Row]
@@ -47,11 +47,11 @@ class SimulateReport:
     warnings: list[str]
     next: str
     expected_seconds: dict[str, float]
-    """What the training was expected to take before it began, ``least`` and ``most``; see `Expected`."""
+    """Estimated training time before it began, ``least`` and ``most``; see `Expected`."""
     full: float = field(metadata={"json_only": True})
     """Points with every label."""
     reach: Mapping[str, Mapping[str, list[Row]]] = field(metadata={"json_only": True})
-    """By share of the full score, by ``labels`` and ``seconds``: what each needs; null: not reached."""
+    """By share of the full score, by ``labels`` and ``seconds``: the cost by strategy; null: not reached."""
     duels: list[Row] = field(metadata={"json_only": True})
     batches: Mapping[str, Mapping[str, float | None]] = field(metadata={"json_only": True})
     curves: Mapping[str, list[Row]] = field(metadata={"json_only": True})
@@ -78,110 +78,128 @@ def simulate(  # noqa: PLR0913 - one for each option
     seed: int | None = None,
     progress: Progress = SILENT,
 ) -> SimulateReport:
-    """Replay the loop with each of the strategies and seeds; what the folder holds already is not done again.
+    """Replay the loop with each of the strategies and seeds; runs that the folder contains are not repeated.
 
-    With `single_questions` each strategy is replayed once more, asking those questions of its samples that
-    tell most for their time. Raises `UsageError` for what cannot be, and for a folder of another simulation;
-    `UnknownName` for a strategy, `ConfigError` for its options, `ModelError` for one that can rank none of
-    the tasks or when training fails, `NothingToDo` without samples that have every label, or test labels;
-    `FeatureError` when features are missing.
+    With `single_questions` each strategy is replayed once more, asking the questions about its samples with
+    the highest expected gain per second. Raises `UsageError` for impossible options, and for a folder of
+    another simulation; `UnknownName` for a strategy, `ConfigError` for its options, `ModelError` for one that
+    can rank none of the tasks or when training fails, `NothingToDo` without samples that have every label, or
+    without test labels; `FeatureError` when features are missing.
     """
     from annotate.learning.device import choose_device
 
-    plan = Plan(start, step, until)
+    schedule = ReplaySchedule(start, step, until)
     names = [name.strip() for name in strategies.split(",") if name.strip()]
     if not names:
         raise UsageError("no strategy is named", hint="--strategies entropy,k-center")
-    for name in names:  # before anything is read: a mistyped name is told at once
+    for name in names:  # before anything is read, so that a mistyped name fails at once
         make_strategy(name, project.settings.batch.options)
     wanted = tuple(t.strip() for t in (tasks or "").split(",") if t.strip())
     if tasks is not None and not wanted:
         raise UsageError("no task is named", hint="--tasks sentiment.T,sentiment.M, or leave it out")
     if single_questions:
         names += [by_question(name) for name in names]
-    said: dict[str, Any] = {
+    options: dict[str, Any] = {
         "tasks": wanted,
         "members": members,
         "device": choose_device(device or project.settings.train.device),
         "votes": votes,
     }
-    world = world_of(project, **said)
-    folder = out or project.root / FOLDER / name_of(identity(world, plan))
+    data = read_replay_data(project, **options)
+    folder = out or project.root / FOLDER / name_of(identity(data, schedule))
     first = seed_of(project, seed)
     announced: list[Expected] = []
 
     def announce(trainings: Sequence[int]) -> None:
-        announced.append(_expected(world, plan, trainings, jobs))
+        announced.append(_expected(data, schedule, trainings, jobs))
         progress.say(announced[-1].sentence())
 
     runs = replay(
-        world, plan, names, range(first, first + seeds), folder,
-        open_world=partial(open_world, project.root, **said), jobs=jobs, progress=progress, announce=announce,
+        data, schedule, names, range(first, first + seeds), folder,
+        open_replay_data=partial(open_replay_data, project.root, **options), jobs=jobs, progress=progress,
+        announce=announce,
     )  # fmt: skip
     from annotate.report.simulation import write_report
 
-    found, basis = outcome(runs), _basis(world, plan, runs.seeds)
+    result, basis = outcome(runs), _basis(data, schedule, runs.seeds)
     title = f"{project.settings.project.name}: which strategy would have saved work"
-    return _report(found, basis, write_report(found, folder, title=title, basis=basis), world, announced[0])
+    paths = write_report(result, folder, title=title, basis=basis)
+    return _report(result, basis, paths, data, announced[0])
 
 
-def _expected(world: World, plan: Plan, trainings: Sequence[int], jobs: int) -> Expected:
-    """By short trainings on the smallest and the largest set; the time of those between is interpolated."""
+def _expected(data: ReplayData, schedule: ReplaySchedule, trainings: Sequence[int], jobs: int) -> Expected:
+    """Estimated from short trainings on the smallest and the largest set, and interpolated between them."""
     if not trainings:
         return Expected(0, 0.0, 0.0)
     ends = sorted({min(trainings), max(trainings)})
-    paces = [pace_of(partial(short_training, world, plan, samples)) for samples in ends]
+    paces = [pace_of(partial(short_training, data, schedule, samples)) for samples in ends]
 
     def seconds(epochs: int) -> float:
         each = np.interp(list(trainings), ends, [pace.of(epochs) for pace in paces])
         return float(each.sum()) / min(jobs, len(trainings))
 
-    recipe = world.recipe
+    recipe = data.recipe
     least = seconds(fewest_epochs(recipe.epochs, recipe.patience))
     return Expected(len(trainings), least, seconds(recipe.epochs))
 
 
-def _basis(world: World, plan: Plan, seeds: Sequence[int]) -> str:
-    tasks = ", ".join(task.id for task in world.tasks)
+def _basis(data: ReplayData, schedule: ReplaySchedule, seeds: Sequence[int]) -> str:
+    tasks = ", ".join(task.id for task in data.tasks)
     return (
-        f"{counted(len(world.pool), 'train sample')} that "
-        f"{either(len(world.pool), 'has', 'have')} all labels of {tasks}; {plan.start} drawn uniformly, "
-        f"then {plan.step} at a time until {plan.until}, seeds {len(seeds)}, members {world.recipe.members}; "
-        "for every 5 of them one valid sample watches the training, the same for all; scored on "
-        f"{counted(len(world.test), 'test sample')}"
+        f"{counted(len(data.pool), 'train sample')} that "
+        f"{either(len(data.pool), 'has', 'have')} all labels of {tasks}; {schedule.start} drawn uniformly, "
+        f"then {schedule.step} at a time until {schedule.until}, seeds {len(seeds)}, "
+        f"members {data.recipe.members}; for every 5 of them one validation sample serves early stopping, "
+        "the same for all; scored on "
+        f"{counted(len(data.test), 'test sample')}"
     )
 
 
 def _report(
-    found: Outcome, basis: str, paths: Mapping[str, Path], world: World, expected: Expected
+    result: Outcome, basis: str, paths: Mapping[str, Path], data: ReplayData, expected: Expected
 ) -> SimulateReport:
     return SimulateReport(
         basis=basis,
-        strategies=[_row(found, name) for name in found.runs.names],
-        verdict=list(found.verdict),
+        strategies=[_row(result, name) for name in result.runs.names],
+        verdict=list(result.verdict),
         page=paths["page"],
         picture=paths["picture"],
         points=paths["points"],
-        warnings=_warnings(found, world),
+        warnings=_warnings(result, data),
         next=f"open {paths['page']}",
         expected_seconds=expected.seconds(),
-        full=_points(float(found.full.mean())),
+        full=_points(float(result.full.mean())),
         reach={
             f"{100 * share:.0f} %": {
-                unit: [{"strategy": name, **_reach(reach)} for name, reach in by_name.items()]
+                unit: [
+                    {
+                        "strategy": name,
+                        "needed": reach.needed,
+                        "low": reach.low,
+                        "high": reach.high,
+                        "saved": reach.saved,
+                        "saved_from": reach.saved_low,
+                        "saved_to": reach.saved_high,
+                        "at_least": reach.at_least,
+                    }
+                    for name, reach in by_name.items()
+                ]
                 for unit, by_name in units.items()
             }
-            for share, units in found.reach.items()
+            for share, units in result.reach.items()
         },
-        duels=[dict(row) for row in found.duels],
-        batches=found.batches,
-        curves={name: _curve(found, name) for name in found.runs.names},
-        last_scores={name: _last(found, name) for name in found.runs.names},
+        duels=[dict(row) for row in result.duels],
+        batches=result.batches,
+        curves={name: _curve(result, name) for name in result.runs.names},
+        last_scores={
+            name: result.runs.points[RunKey(name, result.runs.seeds[0])][-1].scores
+            for name in result.runs.names
+        },
     )
 
 
-def _row(found: Outcome, name: str) -> Row:
-    s, reach = found.standings[name], found.reach[0.95]["labels"][name]
+def _row(result: Outcome, name: str) -> Row:
+    s, reach = result.results[name], result.reach[0.95]["labels"][name]
     return {
         "strategy": name,
         "area": _points(s.area), "low": _points(s.area_low), "high": _points(s.area_high),
@@ -196,31 +214,18 @@ def _row(found: Outcome, name: str) -> Row:
     }  # fmt: skip
 
 
-def _reach(reach: Reach) -> Row:
-    return {
-        "needed": reach.needed, "low": reach.low, "high": reach.high,
-        "saved": reach.saved, "saved_from": reach.saved_low, "saved_to": reach.saved_high,
-        "at_least": reach.at_least,
-    }  # fmt: skip
-
-
-def _curve(found: Outcome, name: str) -> list[Row]:
-    curves = found.curves[name]
+def _curve(result: Outcome, name: str) -> list[Row]:
+    curves = result.curves[name]
     columns = (curves.samples, curves.labels, curves.seconds, 100 * curves.score)
     means = zip(*(column.mean(axis=0).tolist() for column in columns), strict=True)
     return [dict(zip(("samples", "labels", "seconds", "points"), row, strict=True)) for row in means]
 
 
-def _last(found: Outcome, name: str) -> Mapping[str, Scores]:
-    unit = next(unit for unit in found.runs.points if unit.name == name)
-    return found.runs.points[unit][-1].scores
-
-
-def _warnings(found: Outcome, world: World) -> list[str]:
-    notes = {note for run in found.runs.points.values() for point in run for note in point.notes}
+def _warnings(result: Outcome, data: ReplayData) -> list[str]:
+    notes = {note for run in result.runs.points.values() for point in run for note in point.notes}
     warnings = sorted(notes)
-    for task in world.tasks:
-        count = sum((i, task.id) in world.labels for i in world.test)
+    for task in data.tasks:
+        count = sum((i, task.id) in data.labels for i in data.test)
         if count < 30:
             measure = MEASURES[task.dimension.kind]
             warnings.append(f"{task.id} has {counted(count, 'test label')}: its {measure} says little")

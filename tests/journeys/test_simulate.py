@@ -13,7 +13,7 @@ import pytest
 
 from annotate.durable import write_whole
 from annotate.errors import ModelError, NothingToDo, UnknownName, UsageError
-from annotate.simulation import cells
+from annotate.simulation import run_store
 from annotate.steps.simulate import simulate
 from annotate.types import Split
 from tests.conftest import ROOT
@@ -221,7 +221,7 @@ def test_no_folder_can_be_made_where_the_system_takes_none(project, tmp_path, mo
     def nowhere(path, content):
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
 
-    monkeypatch.setattr(cells, "write_whole", nowhere)
+    monkeypatch.setattr(run_store, "write_whole", nowhere)
     with pytest.raises(UsageError, match="no folder can be made at") as caught:
         _run(project, out=tmp_path / "out")
     assert "--out" in caught.value.hint
@@ -245,7 +245,7 @@ def test_a_full_disk_leaves_what_was_found_before(project, tmp_path, monkeypatch
         written.append(path)
         write_whole(path, content)
 
-    monkeypatch.setattr(cells, "write_whole", full)
+    monkeypatch.setattr(run_store, "write_whole", full)
     with pytest.raises(OSError, match="No space left"):
         _run(project, out=tmp_path / "out")
     kept = _runs(tmp_path / "out")

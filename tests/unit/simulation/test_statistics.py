@@ -13,16 +13,16 @@ from sklearn.isotonic import isotonic_regression
 from annotate.report.simulation import page, points, write_report
 from annotate.simulation.curves import Curves, areas_together, mean_interval, reached, rising
 from annotate.simulation.outcome import outcome
-from annotate.simulation.replay import Point
+from annotate.simulation.replay import CurvePoint
+from annotate.simulation.runner import RunKey, Runs
 from annotate.simulation.savings import reaches
-from annotate.simulation.schedule import Runs, Unit
 from annotate.simulation.statistics import duels, holm, seeds_needed, wilcoxon
 
 NOTHING = dict.fromkeys(("classes", "speakers", "duplicates", "conflict"))
 
 
 def _point(samples, score, seconds=None):
-    return Point(
+    return CurvePoint(
         samples=samples, labels=int(4 * samples), seconds=30.0 * samples if seconds is None else seconds,
         score=score, scores={"sentiment.M": {"n": 9, "Corr": score}}, asked=[], batch=NOTHING,
         select_seconds=0.5, select_bytes=1000,
@@ -33,7 +33,7 @@ def _runs(scores, full=1.0, seeds=8, noise=0.01):
     """`scores` by strategy: (points,), to which each seed adds its own noise, the same for nobody."""
     rng = np.random.default_rng(3)
     found = {
-        Unit(name, seed): [
+        RunKey(name, seed): [
             _point(20.0 * (k + 1), float(s)) for k, s in enumerate(np.array(line) + rng.normal(0, noise))
         ]
         for name, line in scores.items()
@@ -74,7 +74,7 @@ def test_an_interval_of_one_seed_is_a_point_and_of_many_holds_the_mean():
 def test_half_the_labels_are_half_saved_and_what_is_not_reached_has_no_figure():
     slow, fast = [0.0, 0.25, 0.5, 0.75, 1.0], [0.0, 0.5, 1.0, 1.0, 1.0]
     runs = _runs({"uniform": slow, "fast": fast, "flat": [0.0] * 5}, noise=1e-6)
-    curves = {name: Curves.of([runs.points[Unit(name, s)] for s in range(8)]) for name in runs.names}
+    curves = {name: Curves.of([runs.points[RunKey(name, s)] for s in range(8)]) for name in runs.names}
     found = reaches(curves, "uniform", 0.8, "labels")
     assert found["uniform"].needed == pytest.approx(4 * (20 + 64), abs=0.1)
     assert found["fast"].saved == pytest.approx(1 - (20 + 32) / (20 + 64), abs=1e-3)
@@ -162,11 +162,9 @@ def test_a_gain_is_called_one_and_what_is_saved_is_said():
     found = outcome(_runs({"uniform": SLOW, "fast": FAST}, full=0.66))
     assert found.verdict[0].startswith("fast is better than uniform, by +6")
     assert re.search(r"it needs fewer labels, by \d\d % \(\d\d to \d\d\)$", found.verdict[0])
-    assert found.standings["fast"].p < 0.05
-    headroom = 0.66 - found.standings["uniform"].area
-    assert found.standings["fast"].normalised == pytest.approx(
-        found.standings["fast"].gain / headroom, abs=0.01
-    )
+    assert found.results["fast"].p < 0.05
+    headroom = 0.66 - found.results["uniform"].area
+    assert found.results["fast"].normalised == pytest.approx(found.results["fast"].gain / headroom, abs=0.01)
 
 
 def test_a_loss_is_called_one():
@@ -196,7 +194,7 @@ def test_noise_is_rarely_called_a_gain():
 def test_few_seeds_prove_nothing_however_large_the_gain():
     found = outcome(_runs({"uniform": SLOW, "fast": [1, 1, 1, 1]}, seeds=3))
     assert found.verdict == ["3 seeds prove nothing: use --seeds 6 or more"]
-    assert found.standings["fast"].p is None
+    assert found.results["fast"].p is None
     five = outcome(_runs({"uniform": SLOW, "fast": [1, 1, 1, 1]}, seeds=5))
     assert five.verdict[0].startswith("no detectable gain of fast")
     assert five.verdict[1].startswith("5 seeds cannot show a gain among 1 strategy")
@@ -205,7 +203,7 @@ def test_few_seeds_prove_nothing_however_large_the_gain():
 def test_without_headroom_nothing_is_normalised_or_saved_and_it_is_said():
     found = outcome(_runs({"uniform": SLOW, "other": FAST}, full=0.5))
     assert found.verdict[0].startswith("no headroom")
-    assert found.standings["other"].normalised is None
+    assert found.results["other"].normalised is None
     reached = [by_name["other"] for by_unit in found.reach.values() for by_name in by_unit.values()]
     assert any(reach.needed is not None for reach in reached)
     shares = {(reach.saved, reach.saved_low, reach.saved_high, reach.at_least) for reach in reached}

@@ -1,4 +1,4 @@
-"""The labelled sets as worlds that the loop is replayed on: who is asked, who watches, who is judged."""
+"""The labelled sets as data that the loop is replayed on: pool, validation and test samples."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.batch.costs import PassCost
-from annotate.batch.known import numbered
+from annotate.batch.label_arrays import numbered
 from annotate.config.sections import CostSettings
 from annotate.corpus.embeddings import embed, pooled
 from annotate.learning.folds import grouped_folds
 from annotate.learning.model_config import ModelConfig
-from annotate.simulation.world import World
+from annotate.simulation.replay_data import ReplayData
 from annotate.types import UNIMODAL, Modality, Task
 from benchmarks._sets import Corpus
 
@@ -19,11 +19,11 @@ TESTS, VALIDS = 5, 8
 """Folds: one in so many is test; of the rest, one in so many valid."""
 
 
-def world_of(
+def make_replay_data(
     corpus: Corpus, recipe: ModelConfig, *, pool: int = 1500, valid: int = 300, test: int = 1000,
     tests: Sequence[str] = (),
-) -> World:  # fmt: skip
-    """A world of the corpus's learnable tasks, at most so many samples each, always the same ones.
+) -> ReplayData:  # fmt: skip
+    """The corpus's learnable tasks, at most so many samples each, always the same ones.
 
     `tests` are the groups that are test; else a fold of them is.
     """
@@ -43,7 +43,7 @@ def world_of(
     rows = some(np.setdiff1d(rest, watching), pool)
     groups = {"speaker": corpus.groups, "video": corpus.videos}
     features = [_mean_frames(corpus, m, rows) for m in UNIMODAL if m in corpus.features]
-    return World(
+    return ReplayData(
         tasks=tasks,
         pool=tuple(ids[i] for i in rows),
         valid=tuple(ids[i] for i in some(watching, valid)),
@@ -52,7 +52,7 @@ def world_of(
         read=corpus.read,
         extractors={m: m.word for m in UNIMODAL if m in corpus.features},
         origins=corpus.origins,
-        bare=embed(features),
+        embeddings=embed(features),
         groups={word: numbered(names[rows].tolist()) for word, names in groups.items()},
         clip_seconds=np.full(len(rows), 4.0),
         costs={m: PassCost(*said) for m, said in CostSettings().by_pass(1).items()},
