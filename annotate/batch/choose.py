@@ -21,7 +21,7 @@ from annotate.batch.snapshot import PoolSnapshot
 from annotate.batch.subsample import subsample
 from annotate.progress import SILENT, Progress
 from annotate.protocols import QueryStrategy
-from annotate.types import LabeledSet, Modality, Pool, Requirement, Role, Selection, Votes, rows_of
+from annotate.types import LabeledSet, Modality, Pool, Requirement, Role, Votes, rows_of
 from annotate.wording import counted
 from db.batches import Candidate
 
@@ -115,7 +115,8 @@ def choose_batch(
     active = _active(opened, pool, draws, asking, field.costs, rules.passes, rng.choosing)
     in_order = in_rank_order(active, [*draws.audit, *draws.holdout], rng.ordering)
     chosen = _affordable(in_order, request, asking.whole, field.costs)
-    left = _count_left(snapshot.candidates, chosen)
+    asked_now = {choice.candidate.sample_id: set(choice.candidate.passes) for choice in chosen}
+    left = sum(bool(set(c.passes) - asked_now.get(c.sample_id, set())) for c in snapshot.candidates)
     notes = [*snapshot.notes, *([] if fallback is None else [fallback])]
     if len(ranked) < before_subsampling:
         pool_size = counted(before_subsampling, "sample")
@@ -224,7 +225,14 @@ def _active(
 ) -> list[Choice]:  # fmt: skip
     """The strategy's choice, best first: whole samples, or questions for what the uniform draws leave."""
     if request.whole:
-        return _choices(draws.pool, choose(strategy, request.strategy, pool, draws.active, rng))
+        selection = choose(strategy, request.strategy, pool, draws.active, rng)
+        probabilities: Sequence[float | None] = [None] * len(selection.indices)
+        if selection.inclusion_probabilities is not None:
+            probabilities = selection.inclusion_probabilities.tolist()
+        return [
+            Choice(draws.pool[int(i)], Role.ACTIVE, float(score), probability)
+            for i, score, probability in zip(selection.indices, selection.scores, probabilities, strict=True)
+        ]
     drawn = [choice.candidate for choice in (*draws.audit, *draws.holdout)]
     questions = None if request.n is None else max(0, request.n - sum(len(c.passes) for c in drawn))
     seconds = request.budget_seconds and max(0.0, request.budget_seconds - sum(map(costs.seconds, drawn)))
@@ -236,16 +244,6 @@ def _active(
     return _group_by_sample(
         draws.pool, choose_questions(strategy, request.strategy, pool, offered, budget, rng)
     )
-
-
-def _choices(candidates: Sequence[Candidate], selection: Selection) -> list[Choice]:
-    probabilities: Sequence[float | None] = [None] * len(selection.indices)
-    if selection.inclusion_probabilities is not None:
-        probabilities = selection.inclusion_probabilities.tolist()
-    return [
-        Choice(candidates[int(i)], Role.ACTIVE, float(score), chance)
-        for i, score, chance in zip(selection.indices, selection.scores, probabilities, strict=True)
-    ]
 
 
 def _group_by_sample(candidates: Sequence[Candidate], taken: Sequence[Bundle]) -> list[Choice]:
@@ -281,9 +279,3 @@ def _affordable(chosen: Sequence[Choice], request: Request, whole: bool, costs: 
             seconds_left -= seconds
             questions_left -= questions
     return [choice for rank, choice in enumerate(chosen) if rank in kept]
-
-
-def _count_left(candidates: Sequence[Candidate], chosen: Sequence[Choice]) -> int:
-    """Number of samples with a pass that is not asked now, without those that can only be asked again."""
-    asked = {choice.candidate.sample_id: set(choice.candidate.passes) for choice in chosen}
-    return sum(bool(set(c.passes) - asked.get(c.sample_id, set())) for c in candidates)

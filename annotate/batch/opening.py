@@ -1,4 +1,4 @@
-"""Makes a query strategy of what the user typed: ``NAME``, or ``NAME:WHAT`` where one stands on another."""
+"""Makes query strategies from their names: ``NAME``, or ``NAME:INNER`` for one that wraps another."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
@@ -24,7 +24,13 @@ def make_strategy(text: str, options: Options | None = None) -> QueryStrategy:
     name, colon, first = text.partition(":")
     given = dict((options or {}).get(name, {}))
     if colon:
-        given[_first_option(name)] = first
+        options_of_plugin = fields(STRATEGIES.get(name).Options)
+        if not options_of_plugin or not isinstance(options_of_plugin[0].default, str):
+            raise ConfigError(
+                f"the query strategy {name!r} wraps no other, so nothing can follow a colon",
+                hint=f"--strategy {name}",
+            )
+        given[options_of_plugin[0].name] = first
     return cast(QueryStrategy, make_plugin(STRATEGIES, name, given, options or {}, "batch.options"))
 
 
@@ -37,16 +43,6 @@ def settings_of(strategy: QueryStrategy) -> dict[str, Any]:
     inner = {name: settings_of(other) for name, other in sorted(wrapped.items())}
     plain = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
     return {"options": plain, "on": inner}
-
-
-def _first_option(name: str) -> str:
-    known = fields(STRATEGIES.get(name).Options)
-    if not known or not isinstance(known[0].default, str):
-        raise ConfigError(
-            f"the query strategy {name!r} stands on no other, so nothing can follow a colon",
-            hint=f"--strategy {name}",
-        )
-    return known[0].name
 
 
 def require_usable(project: Project, strategy: str) -> None:

@@ -138,27 +138,18 @@ def _audit_quota(n: int, room: int, wanted: int, strata: Strata, before: Counts,
     return min(wanted, fair, len(strata.audit), room - learn, train - 1)
 
 
-def _rounded(share: float) -> int:
-    """Half a sample counts as one."""
-    return floor(share + 0.5)
-
-
 def _draw_holdout(part: Sequence[Candidate], k: int, rng: np.random.Generator) -> list[Choice]:
     """`k` samples of valid and test in proportion to what is left of them; one of each from two on."""
     if k == 1:
         return _draw(part, 1, Role.HOLDOUT, rng)
     valid = [c for c in part if c.split is Split.VALID]
     test = [c for c in part if c.split is Split.TEST]
-    share = _valid_share(k, len(valid), len(test))
-    drawn = _draw(valid, share, Role.HOLDOUT, rng) + _draw(test, k - share, Role.HOLDOUT, rng)
+    # At least one of each where there is one; half a sample is rounded up.
+    fewest = max(k - len(test), min(1, len(valid), k))
+    most = min(len(valid), k - min(1, len(test), k))
+    from_valid = min(max(floor(k * len(valid) / max(len(part), 1) + 0.5), fewest), most)
+    drawn = _draw(valid, from_valid, Role.HOLDOUT, rng) + _draw(test, k - from_valid, Role.HOLDOUT, rng)
     return [drawn[i] for i in rng.permutation(len(drawn))]
-
-
-def _valid_share(k: int, valid: int, test: int) -> int:
-    """How many of `k` != 1 held-out samples are drawn from `valid` samples, the rest from `test`."""
-    least = max(k - test, min(1, valid, k))
-    most = min(valid, k - min(1, test, k))
-    return min(max(_rounded(k * valid / max(valid + test, 1)), least), most)
 
 
 def _draw(part: Sequence[Candidate], k: int, role: Role, rng: np.random.Generator) -> list[Choice]:

@@ -11,32 +11,21 @@ from numpy.typing import NDArray
 from annotate.batch.costs import Costs, LeadTime, PassCost, learn
 from annotate.batch.label_arrays import label_arrays, numbered
 from annotate.batch.opening import make_strategy
-from annotate.batch.predictions import (
-    FeatureEmbedder,
-    FeatureIndex,
-    FeatureReader,
-    ModelPredictor,
-    Predictor,
-)
+from annotate.batch.predictions import Predictor
+from annotate.batch.predictor_source import PredictorSource
 from annotate.batch.quotas import Counts
 from annotate.batch.request import Request
 from annotate.config.settings import Settings
-from annotate.corpus.features import feature_names, open_extractor, outdated
-from annotate.corpus.groups import group
 from annotate.errors import FeatureError, NothingToDo
-from annotate.feature_store import FeatureStore
 from annotate.project import Project
-from annotate.types import UNIMODAL, Modality, Requirement, Role, Task, parse_task_id
+from annotate.types import Modality, Requirement, Role, Task, parse_task_id
 from annotate.wording import counted, either
-from db import batches, features, stats
+from db import batches, stats
 from db.batches import Candidate
-from db.clips import Clips, read_clips
+from db.clips import read_clips
 from db.costs import lead_times
-from db.duplicates import same_sound
 from db.engine import Session, reading
-from db.groups import video_ties
 from db.labels import read_labels
-from db.rounds import get_round
 from db.votes import answers_by_rater
 
 RaterAnswers = Mapping[tuple[str, str], Sequence[tuple[int, str]]]
@@ -109,26 +98,34 @@ class PoolSnapshot:
     """Remarks for the user about what was read."""
 
 
-def read_snapshot(project: Project, request: Request, round_id: int | None) -> PoolSnapshot:
-    """Read the pool for a request, to be ranked by the model of a round, or without one.
+def read_snapshot(project: Project, request: Request, source: PredictorSource) -> PoolSnapshot:
+    """Read the pool for a request, to be ranked by the predictor of a source.
 
     Everything from the database is read in one session. Raises `FeatureError` when no candidate has features,
-    `NothingToDo` when nothing is left to ask about `request.tasks`, and `ModelError` for the round's model.
+    `NothingToDo` when nothing is left to ask about `request.tasks`, and what `PredictorSource.open` raises.
     """
+    has_model = source.round_id is not None
     rules = BatchRules.of(project.settings)
-    needs = make_strategy(request.strategy, rules.options).needs if round_id is not None else frozenset()
+    needs = make_strategy(request.strategy, rules.options).needs if has_model else frozenset()
     with reading(project.engine) as session:
-        again = again_below(rules, request, has_model=round_id is not None)
+        again = again_below(rules, request, has_model=has_model)
         possible = batches.candidates(session, rules.passes, again, request.tasks)
         asked = keep_tasks(possible, request.tasks)
         covered = batches.covered_sample_ids(session)
-        index = _locate_features(project, session, [*(c.sample_id for c in asked), *covered])
+        index = source.locate(session, [*(c.sample_id for c in asked), *covered])
         has_features = index.complete()
         candidates = [c for c in asked if c.sample_id in has_features]
         if not candidates:
             raise FeatureError(
-                f"none of {counted(len(asked), 'sample')} has features{outdated(project)}",
+                f"none of {counted(len(asked), 'sample')} has features{source.outdated()}",
                 hint="annotate extract",
+            )
+        notes = []
+        if without_features := len(asked) - len(candidates):
+            were = either(without_features, "was", "were")
+            notes.append(
+                f"{counted(without_features, 'sample')} without features {were} passed over; "
+                "see `annotate extract`"
             )
         covered = [sample_id for sample_id in covered if sample_id in has_features]
         clips = read_clips(session, [*(c.sample_id for c in candidates), *covered])
@@ -139,8 +136,8 @@ def read_snapshot(project: Project, request: Request, round_id: int | None) -> P
             answers = {key: tuple(by_rater.items()) for key, by_rater in by_key.items()}
         return PoolSnapshot(
             rules=rules,
-            round_id=round_id,
-            predict=_predictor(project, session, request.device, round_id, index, clips),
+            round_id=source.round_id,
+            predict=source.open(session, index, clips),
             candidates=candidates,
             clip_seconds=np.array([clips.seconds[clips.row[i]] for i in ids], dtype=float),
             missing={t.id: np.array([_may_ask(t, c) for c in candidates], dtype=bool) for t in rules.tasks},
@@ -156,7 +153,7 @@ def read_snapshot(project: Project, request: Request, round_id: int | None) -> P
             costs=read_costs(project.settings, session),
             before=_counts(batches.roles(session), possible),
             batches=stats.batches(session),
-            notes=_without_features(len(asked) - len(candidates)),
+            notes=notes,
         )
 
 
@@ -175,12 +172,6 @@ def read_costs(settings: Settings, session: Session) -> Costs:
     answers = [LeadTime(Modality(m), length, seconds) for m, length, seconds in lead_times(session)]
     prior = settings.costs.by_pass(len(settings.dimensions))
     return learn({m: PassCost(*cost) for m, cost in prior.items()}, answers)
-
-
-def feature_embedder(project: Project, read: FeatureReader) -> FeatureEmbedder:
-    """Embeds samples by their features, which `read` reads."""
-    extractors = {modality: open_extractor(project, modality) for modality in UNIMODAL}
-    return FeatureEmbedder(read, frozenset(m for m, extractor in extractors.items() if extractor.tokens))
 
 
 def keep_tasks(candidates: Sequence[Candidate], tasks: Sequence[str]) -> list[Candidate]:
@@ -211,40 +202,6 @@ def keep_tasks(candidates: Sequence[Candidate], tasks: Sequence[str]) -> list[Ca
     return kept
 
 
-def _locate_features(project: Project, session: Session, sample_ids: Sequence[str]) -> FeatureIndex:
-    ids = sorted(set(sample_ids))
-    index = FeatureIndex(FeatureStore(project.features), ids)
-    for modality, name in feature_names(project).items():
-        index.add(modality, features.locations(session, name, ids))
-    return index
-
-
-def _predictor(
-    project: Project, session: Session, device: str | None, round_id: int | None, index: FeatureIndex,
-    clips: Clips,
-) -> Predictor:  # fmt: skip
-    if round_id is None:
-        return feature_embedder(project, index.read)
-    from annotate.learning.batches import Origin
-    from annotate.learning.device import choose_device
-    from annotate.rounds.find import open_checkpoint
-
-    chosen = choose_device(device or project.settings.train.device)
-    checkpoint = open_checkpoint(project, round_id, get_round(session, round_id))
-    groups = group(video_ties(session), same_sound(session), project.settings.splits.together).of
-
-    def origins(sample_ids: Sequence[str]) -> list[Origin]:
-        rows = [clips.row[i] for i in sample_ids]
-        videos = [clips.videos[row] for row in rows]
-        starts = [int(clips.start_us[row]) for row in rows]
-        return [
-            Origin(video, start, groups.get(video, video))
-            for video, start in zip(videos, starts, strict=True)
-        ]
-
-    return ModelPredictor(checkpoint, index.read, origins, chosen)
-
-
 def _may_ask(task: Task, candidate: Candidate) -> bool:
     if task.modality in candidate.partial:
         return task.dimension.name in candidate.partial[task.modality]
@@ -258,12 +215,3 @@ def _counts(roles: Mapping[str, Role], candidates: Sequence[Candidate]) -> Count
     back = {c.sample_id for c in candidates if not (c.labelled or c.waiting or c.again)}
     counts = Counter(role for sample_id, role in roles.items() if sample_id not in back)
     return Counts(counts[Role.ACTIVE], counts[Role.AUDIT], counts[Role.HOLDOUT])
-
-
-def _without_features(count: int) -> list[str]:
-    if not count:
-        return []
-    return [
-        f"{counted(count, 'sample')} without features {either(count, 'was', 'were')} passed over; "
-        "see `annotate extract`"
-    ]

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from annotate.batch.label_arrays import numbered
-from annotate.batch.snapshot import feature_embedder, read_costs
+from annotate.batch.predictor_source import feature_embedder
+from annotate.batch.snapshot import read_costs
 from annotate.consensus.defaults import aggregate
 from annotate.corpus.origins import read_origins
 from annotate.errors import NothingToDo, UsageError

@@ -55,9 +55,9 @@ def reaches(
 
 def _reach(needed: Array, base: Array, end: float, is_base: bool) -> Reach:
     low, high = np.quantile(needed[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="nearest")
-    needs = [_finite(value) for value in (needed[0], low, high)]
+    all_seeds, least, most = (float(v) if np.isfinite(v) else None for v in (needed[0], low, high))
     if is_base:
-        return Reach(*needs, None, None, None)
+        return Reach(all_seeds, least, most, None, None, None)
     both = np.isfinite(needed) & np.isfinite(base)
     saved = 1 - np.divide(needed, base, out=np.zeros_like(needed), where=both)
     saved_low = saved_high = None
@@ -67,10 +67,6 @@ def _reach(needed: Array, base: Array, end: float, is_base: bool) -> Reach:
         saved_low, saved_high = float(bounds[0]), float(bounds[1])
     beyond = np.isfinite(needed[0]) and not np.isfinite(base[0])
     return Reach(
-        *needs, float(saved[0]) if both[0] else None, saved_low, saved_high,
+        all_seeds, least, most, float(saved[0]) if both[0] else None, saved_low, saved_high,
         at_least=float(1 - needed[0] / end) if beyond else None,
     )  # fmt: skip
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

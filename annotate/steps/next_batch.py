@@ -1,4 +1,4 @@
-"""Choose the samples worth asking, write them down as a batch, send its questions to Label Studio."""
+"""Choose the samples to ask about, store them as a batch, and send its questions to Label Studio."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from annotate.batch.choose import BatchPlan, Streams, choose_batch
 from annotate.batch.opening import require_usable
+from annotate.batch.predictor_source import PredictorSource
 from annotate.batch.quotas import Choice
 from annotate.batch.request import Request, read_budget
 from annotate.batch.snapshot import BatchRules, again_below, read_snapshot
@@ -21,14 +22,14 @@ from annotate.wording import counted, either
 from db import batches, stats
 from db.engine import reading, writing
 from db.migrate import require_current
-from db.models import Batch, Question, QuestionState
+from db.models import Batch, QuestionState
 from db.outbox import sole_labeller, withdraw_unwanted
 
 if TYPE_CHECKING:
     from annotate.labelstudio.client import LabelStudioClient
 
 DEFAULT_SIZE = 20
-"""Samples or questions where nobody said how many."""
+"""Samples or questions if the user gives no size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +45,18 @@ class ChosenSample:
 
 @dataclass(frozen=True, slots=True)
 class NextBatchReport:
-    """What was asked, and why these."""
+    """What was asked, and how it was chosen."""
 
     batch: int | None
     """None in a dry run."""
     resumed: int | None
-    """The batch whose questions were still to be sent; no new one was chosen then."""
+    """The batch whose questions were sent now, instead of a new one; None for a new batch."""
     round: int | None
     """The model that was used; None for a cold start."""
     strategy: str
     samples: int
     questions: dict[str, int]
-    """By pass, those held back included."""
+    """By pass, including those held back."""
     roles: dict[str, int]
     """Samples by role."""
     held: int
@@ -63,11 +64,11 @@ class NextBatchReport:
     pushed: int
     """Questions that went to Label Studio."""
     left: int
-    """Samples of which something remains to be asked in later batches; asking again does not count."""
+    """Samples with a pass that remains for later batches; asking again does not count."""
     rater_seconds: float
     """Time that the batch is expected to take, all raters together."""
     seconds: float = field(metadata={"json_only": True})
-    """The same under the name that it had before."""
+    """The same under its earlier name."""
     notes: list[str]
     next: str
     items: list[ChosenSample] = field(default_factory=list)
@@ -87,16 +88,18 @@ def next_batch(  # noqa: PLR0913 - one for each option
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> NextBatchReport:
-    """Ask for `n` samples more, or for what raters can do in `budget`: the strategy's choice of train, and
-    a uniform audit and held-out share.
+    """Ask about `n` more samples, or as many as raters can answer in `budget`.
 
-    With `whole_samples` (None: as the settings say) every pass that is left of a sample is asked, else those
-    questions that tell most for their time, and `n` counts questions. Only questions of `tasks` are asked, if
-    any are named. Questions of an earlier call that did not reach Label Studio are sent first, instead of a
-    new batch. A dry run trains, writes and sends nothing. Raises `NothingToDo` when every sample was asked,
-    `LabelStudioError` before anything is chosen when it cannot be reached, `FeatureError` when samples were
-    not extracted, `UsageError` for an `n` below one, both or a wrong budget or a task that is none,
-    `UnknownName` for the strategy. `seed` makes the choice repeatable; the model keeps the project's.
+    The strategy chooses train samples; uniform draws add audit and held-out samples. With `whole_samples`
+    (None: the setting) every remaining pass of a sample is asked; otherwise single questions are chosen by
+    expected gain per second, and `n` counts questions. Only questions about `tasks` are asked, if any are
+    named. Questions of an earlier call that did not reach Label Studio are sent first, instead of a new
+    batch. A dry run trains, writes and sends nothing. `seed` makes the choice repeatable; the model keeps
+    the seed of the project.
+
+    Raises `NothingToDo` when every sample was asked, `LabelStudioError` before anything is chosen when it
+    cannot be reached, `FeatureError` when no sample has features, `UsageError` for an `n` below one, both
+    sizes, a wrong budget or an unknown task, and `UnknownName` for the strategy.
     """
     batch = project.settings.batch
     whole = batch.ask == "samples" if whole_samples is None else whole_samples
@@ -138,30 +141,30 @@ def _dry_run(project: Project, request: Request, progress: Progress) -> NextBatc
     try:
         _require_candidates(project, request, has_model=round_id is not None)
     except NothingToDo as nothing:
-        message = "every sample was asked; what to ask again is told by a model, and there is none yet"
+        message = "every sample was asked; only a model can choose what to ask again, and there is none yet"
         raise NothingToDo(message, hint="annotate train") from nothing
-    _, made = _choose(project, request, round_id, progress)
-    questions = _questions(made.chosen)
+    _, plan = _choose(project, request, round_id, progress)
+    questions = _questions(plan.chosen)
     with reading(project.engine) as session:
         later = gap_warnings(project, session)
     return NextBatchReport(
         batch=None,
         resumed=None,
         round=round_id,
-        strategy=made.strategy,
-        samples=len(made.chosen),
+        strategy=plan.strategy,
+        samples=len(plan.chosen),
         questions=_count(q.modality for q in questions),
-        roles=_count(choice.role for choice in made.chosen),
+        roles=_count(choice.role for choice in plan.chosen),
         held=sum(q.held for q in questions),
         pushed=0,
-        left=made.left,
-        rater_seconds=round(made.seconds, 1),
-        seconds=round(made.seconds, 1),
-        notes=[*made.notes, note, *later],
+        left=plan.left,
+        rater_seconds=round(plan.seconds, 1),
+        seconds=round(plan.seconds, 1),
+        notes=[*plan.notes, note, *later],
         next="run the same without --dry-run",
         items=[
             ChosenSample(rank, c.candidate.sample_id, c.role, "".join(c.candidate.offered), c.score)
-            for rank, c in enumerate(made.chosen)
+            for rank, c in enumerate(plan.chosen)
         ],
     )
 
@@ -170,7 +173,7 @@ def _choose(
     project: Project, request: Request, round_id: int | None, progress: Progress
 ) -> tuple[int, BatchPlan]:
     """The seed and the choice that it gives."""
-    snapshot = read_snapshot(project, request, round_id)
+    snapshot = read_snapshot(project, request, PredictorSource(project, round_id, request.device))
     seed = project.settings.project.seed + snapshot.batches if request.seed is None else request.seed
     return seed, choose_batch(snapshot, request.strategy, request, Streams.of_seed(seed), progress=progress)
 
@@ -184,9 +187,9 @@ def _present_round(project: Project) -> tuple[int | None, str]:
     data = read_training_data(project, seed=project.settings.project.seed)
     if not data.trainable():
         return None, note
-    found = find_round(project, data)
-    if found is not None:
-        return found.id, note
+    fitting = find_round(project, data)
+    if fitting is not None:
+        return fitting.id, note
     with reading(project.engine) as session:
         latest = batches.latest_round_id(session)
     if latest is None:
@@ -218,9 +221,9 @@ def _ask(project: Project, request: Request, progress: Progress) -> NextBatchRep
             if left_over is not None:
                 return left_over
             _require_candidates(project, request, has_model=round_id is not None)
-            seed, made = _choose(project, request, round_id, progress)
+            seed, plan = _choose(project, request, round_id, progress)
             return _send(
-                project, client, _write(project, made, seed), made.left, [*adopted, *made.notes], progress
+                project, client, _write(project, plan, seed), plan.left, [*adopted, *plan.notes], progress
             )
 
 
@@ -280,13 +283,13 @@ def _require_candidates(project: Project, request: Request, *, has_model: bool) 
 
 def _questions(chosen: Sequence[Choice]) -> list[batches.NewQuestion]:
     """One per sample and pass; the multimodal one held back while an earlier one is unanswered."""
-    found = []
+    questions = []
     for rank, choice in enumerate(chosen):
         candidate = choice.candidate
         earlier = candidate.waiting or len(candidate.offered) > 1
         for modality in candidate.offered:
             held = modality is Modality.MULTIMODAL and earlier
-            found.append(
+            questions.append(
                 batches.NewQuestion(
                     candidate.sample_id,
                     modality,
@@ -298,22 +301,22 @@ def _questions(chosen: Sequence[Choice]) -> list[batches.NewQuestion]:
                     Form.about(modality, candidate.partial.get(modality, ())).dimensions,
                 )
             )
-    return found
+    return questions
 
 
-def _write(project: Project, made: BatchPlan, seed: int) -> int:
+def _write(project: Project, plan: BatchPlan, seed: int) -> int:
     """The id of the new batch."""
     shares = project.settings.batch
     header = Batch(
-        round_id=made.round_id,
-        strategy=made.strategy,
+        round_id=plan.round_id,
+        strategy=plan.strategy,
         seed=seed,
         settings={
-            "pool": made.sizes,
-            "drawn": _count(c.role for c in made.chosen),
+            "pool": plan.sizes,
+            "drawn": _count(c.role for c in plan.chosen),
             "holdout_share": shares.holdout_share,
             "audit_share": shares.audit_share,
-            "seconds": round(made.seconds, 1),
+            "seconds": round(plan.seconds, 1),
         },
     )
     with writing(project.engine) as session:
@@ -321,8 +324,8 @@ def _write(project: Project, made: BatchPlan, seed: int) -> int:
             session,
             project_name=project.settings.project.name,
             header=header,
-            questions=_questions(made.chosen),
-            predictions=made.predictions.beliefs([c.candidate.sample_id for c in made.chosen]),
+            questions=_questions(plan.chosen),
+            predictions=plan.predictions.beliefs([c.candidate.sample_id for c in plan.chosen]),
         )
 
 
@@ -343,7 +346,7 @@ def _report(
             strategy=batch.strategy,
             samples=len({item.sample_id for item in items}),
             questions=_count(item.modality for item in items),
-            roles=_count(_one_per_sample(items)),
+            roles=_count({item.sample_id: item.role for item in items}.values()),
             held=sum(item.state == QuestionState.HELD for item in items),
             pushed=pushed,
             left=left,
@@ -352,10 +355,6 @@ def _report(
             notes=notes,
             next="label in Label Studio (`annotate studio status` shows where), then `annotate pull`",
         )
-
-
-def _one_per_sample(items: Sequence[Question]) -> Iterable[str]:
-    return {item.sample_id: item.role for item in items}.values()
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:

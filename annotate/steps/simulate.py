@@ -15,6 +15,7 @@ from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected, fewest_epochs, pace_of
 from annotate.rounds.settings import seed_of
+from annotate.simulation.curves import Curves
 from annotate.simulation.expected import short_training
 from annotate.simulation.from_project import open_replay_data, read_replay_data
 from annotate.simulation.outcome import Outcome, outcome
@@ -190,7 +191,7 @@ def _report(
         },
         duels=[dict(row) for row in result.duels],
         batches=result.batches,
-        curves={name: _curve(result, name) for name in result.runs.names},
+        curves={name: _mean_curve(curves) for name, curves in result.curves.items()},
         last_scores={
             name: result.runs.points[RunKey(name, result.runs.seeds[0])][-1].scores
             for name in result.runs.names
@@ -214,8 +215,7 @@ def _row(result: Outcome, name: str) -> Row:
     }  # fmt: skip
 
 
-def _curve(result: Outcome, name: str) -> list[Row]:
-    curves = result.curves[name]
+def _mean_curve(curves: Curves) -> list[Row]:
     columns = (curves.samples, curves.labels, curves.seconds, 100 * curves.score)
     means = zip(*(column.mean(axis=0).tolist() for column in columns), strict=True)
     return [dict(zip(("samples", "labels", "seconds", "points"), row, strict=True)) for row in means]

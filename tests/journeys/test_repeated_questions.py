@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from annotate.batch import choose as choose_module
+from annotate.batch.predictor_source import PredictorSource
 from annotate.batch.request import Request
 from annotate.batch.snapshot import read_snapshot
 from annotate.errors import ConfigError, NothingToDo
@@ -119,7 +120,7 @@ def test_of_settled_questions_those_are_asked_again_that_raters_disagree_about(
 def test_answers_are_added_until_there_are_enough_and_all_are_exported(make: Make, tmp_path: Path) -> None:
     project = make(most=4)
     doubtful = asked_all(project, train=12, valid=3, test=3)
-    with pytest.raises(NothingToDo, match="told by a model") as caught:
+    with pytest.raises(NothingToDo, match="only a model can choose") as caught:
         ask(project, n=3, strategy="active-lab", dry_run=True)
     assert caught.value.hint == "annotate train"
     assert ask(project, n=3, strategy="active-lab").samples == 3
@@ -260,7 +261,7 @@ def test_a_strategy_sees_the_answers_of_each_rater_under_one_number(make: Make) 
     ask(project, n=3)
     rate(project, ann=plain, bob=lambda _: "fear")
     covered = sorted(samples_of(project))
-    snapshot = read_snapshot(project, Request("uniform", whole=True, n=1), None)
+    snapshot = read_snapshot(project, Request("uniform", whole=True, n=1), PredictorSource(project, None))
     assert not snapshot.answers
     with reading(project.engine) as session:
         by_key = answers_by_rater(session, project.settings.tasks(), covered)

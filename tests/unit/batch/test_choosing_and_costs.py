@@ -167,7 +167,7 @@ def test_a_budget_that_is_no_time_is_a_usage_error(text):
 
 
 def test_what_follows_a_colon_must_mean_something():
-    with pytest.raises(ConfigError, match="stands on no other"):
+    with pytest.raises(ConfigError, match="wraps no other"):
         make_strategy("k-center:bald")
     with pytest.raises(UnknownName):
         make_strategy("bold")
