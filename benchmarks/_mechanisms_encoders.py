@@ -1,6 +1,6 @@
 """What each encoder sees that a mean over time cannot, and what tasks gain by reading words together.
 
-Skill, differences and their intervals are those of `_mechanisms_sharing`. Plans and recipes were chosen on
+Skill, differences and their intervals are those of `_mechanisms_sharing`. Plans and configs were chosen on
 seeds from 100 on.
 """
 
@@ -107,8 +107,8 @@ def _table(bars: Bars, seeds: Sequence[int]) -> None:
 
     def arm(shared: bool) -> list[Made]:
         said = {"rows": 64, "columns": 8, "shared": shared}
-        recipe = replace(READING, sharing="none", sampling="one-task", options={"lookup-table": said})
-        return [learned(sentences(seed, 0.1), recipe, seed, train=TRAIN) for seed in seeds]
+        config = replace(READING, sharing="none", sampling="one-task", options={"lookup-table": said})
+        return [learned(sentences(seed, 0.1), config, seed, train=TRAIN) for seed in seeds]
 
     _, low, _ = _say("a tenth of the labels: one table - a table each", arm(True), arm(False), [MAIN])
     bars.bar("encoders.lookup-table.shared-over-own.low", low, ">=", -0.5)
@@ -122,14 +122,14 @@ def _pretrained(bars: Bars, seeds: Sequence[int]) -> None:
         return
     with TemporaryDirectory() as folder:
         model = _model(Path(folder))
-        recipe = replace(
+        config = replace(
             READING, epochs=12, text_encoder="pretrained-text", sharing="hard",
             options={"pretrained-text": {"model": str(model), "rate": 0.3}},
         )  # fmt: skip
         for percent in (1, 10, 100):
             corpora = [(seed, sentences(seed, percent / 100)) for seed in seeds]
             # With all labels there is little left to gain: one network by itself moves by more.
-            arm = replace(recipe, members=3 if percent == 100 else 1)
+            arm = replace(config, members=3 if percent == 100 else 1)
             joint = [learned(c, arm, seed, train=TRAIN) for seed, c in corpora]
             lone = [learned(c, arm, seed, [MAIN], train=TRAIN) for seed, c in corpora]
             _, low, _ = _say(f"{percent} % of the labels: two tasks - one alone", joint, lone, [MAIN])

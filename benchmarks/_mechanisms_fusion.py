@@ -2,7 +2,7 @@
 
 Each pair is trained on the same folds with the same seeds, groups held out. The score is R2 of the multimodal
 task against the truth without noise, on the held-out groups; an interval is 95 % of a bootstrap over seeds
-and their groups. `costs` prints parameters and times. Plans and recipe were chosen on other seeds.
+and their groups. `costs` prints parameters and times. Plans and config were chosen on other seeds.
 """
 
 import time
@@ -122,8 +122,8 @@ def trained(
     held_out, valid, train = (
         sorted(ids[f].tolist()) for f in (folds[0], folds[1], np.concatenate(folds[2:]))
     )
-    recipe = replace(RECIPE, fusion=name)
-    made = fit_ensemble(corpus.training_set(train, valid), recipe, seed=seed, device="cpu")
+    config = replace(RECIPE, fusion=name)
+    made = fit_ensemble(corpus.training_set(train, valid), config, seed=seed, device="cpu")
     rows = [int(i) for i in held_out]
     found = {}
     for lacking in gone:
@@ -192,16 +192,16 @@ def _parameters(name: str) -> tuple[int, int]:
     return sum(n for key, n in counts.items() if ".fusion." in key), sum(counts.values())
 
 
-def _prepared(recipe: ModelConfig, rows: int) -> Any:
+def _prepared(config: ModelConfig, rows: int) -> Any:
     plan = Plan(samples=32, groups=2, videos=2, dims=DIMS, frames=(rows, rows))
     corpus = generate(plan, np.random.default_rng(0))
-    return prepare(corpus.training_set(corpus.ids(), []), recipe, "cpu")
+    return prepare(corpus.training_set(corpus.ids(), []), config, "cpu")
 
 
-def _relative(names: Sequence[str], recipe: ModelConfig, rows: int, rounds: int) -> dict[str, float]:
+def _relative(names: Sequence[str], config: ModelConfig, rows: int, rounds: int) -> dict[str, float]:
     """By fusion: median over the rounds of its CPU seconds by those of `concat` in the same round."""
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    made = {name: _prepared(replace(recipe, fusion=name), rows) for name in names}
+    made = {name: _prepared(replace(config, fusion=name), rows) for name in names}
     for _ in range(rounds + 1):  # the first one warms up
         for name in names:
             seconds[name].append(_seconds(made[name]))
@@ -214,5 +214,5 @@ def _seconds(prepared: Any) -> float:
     members = Members([prepared.network(k) for k in range(5)])
     generators = [torch.Generator().manual_seed(k) for k in range(5)]
     start = time.process_time()
-    fit(members, prepared.train, None, prepared.recipe, generators)
+    fit(members, prepared.train, None, prepared.config, generators)
     return time.process_time() - start

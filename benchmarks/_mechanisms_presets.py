@@ -139,17 +139,17 @@ def theirs(mmsa: Path, name: str, file: Path, seeds: int, epochs: int) -> list[d
 
 def ours(content: Mapping[str, Any], name: str, seeds: int, epochs: int) -> list[Array]:
     """By seed what our preset says of M on test, in the order of the file."""
-    recipe = recipe_of(name, epochs)
+    config = model_config_of(name, epochs)
     training_set, test = read(content)
     m = next(task.id for task in training_set.tasks if task.modality is Modality.MULTIMODAL)
-    made = (fit_ensemble(training_set, recipe, seed=seed, device="cpu") for seed in range(seeds))
+    made = (fit_ensemble(training_set, config, seed=seed, device="cpu") for seed in range(seeds))
     return [predict(one, training_set.read, test).predictions[m].mean.astype(float) for one in made]
 
 
-def recipe_of(name: str, epochs: int) -> ModelConfig:
+def model_config_of(name: str, epochs: int) -> ModelConfig:
     """The preset as it is, but one network, and no more epochs than the other has."""
     return ModelConfig(
-        **TrainSettings.model_validate({"preset": name, "members": 1, "epochs": epochs}).recipe()
+        **TrainSettings.model_validate({"preset": name, "members": 1, "epochs": epochs}).network_options()
     )
 
 

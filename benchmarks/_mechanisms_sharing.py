@@ -2,7 +2,7 @@
 
 Skill is 100 (1 - squared error / variance of the truth) on held-out speakers, mean over the tasks: points.
 Every difference is paired; its interval is a bootstrap over seeds, and over the held-out speakers of each.
-Plans and recipes were chosen on seeds from 100 on.
+Plans and configs were chosen on seeds from 100 on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,18 +67,18 @@ class Made:
     skills: Skills
 
 
-def trained(plan: Plan, recipe: ModelConfig, seed: int, tasks: Sequence[str] | None = None) -> Made:
+def trained(plan: Plan, config: ModelConfig, seed: int, tasks: Sequence[str] | None = None) -> Made:
     """A model on the plan's corpus of that seed, for all tasks or those named."""
-    return learned(generate(plan, np.random.default_rng(seed)), recipe, seed, tasks)
+    return learned(generate(plan, np.random.default_rng(seed)), config, seed, tasks)
 
 
 def learned(
-    corpus: Corpus, recipe: ModelConfig, seed: int, tasks: Sequence[str] | None = None, train: int = TRAIN
+    corpus: Corpus, config: ModelConfig, seed: int, tasks: Sequence[str] | None = None, train: int = TRAIN
 ) -> Made:
     """A model that learned from so many speakers."""
     taught, valid, held_out = _parts(corpus, seed, train)
     chosen = [task for task in corpus.tasks if tasks is None or task.id in tasks]
-    made = fit_ensemble(corpus.training_set(taught, valid, chosen), recipe, seed=seed, device="cpu")
+    made = fit_ensemble(corpus.training_set(taught, valid, chosen), config, seed=seed, device="cpu")
     said = predict(made, corpus.read, held_out, origins=corpus.origins).predictions
     rows = np.array([int(i) for i in held_out])
     groups = np.unique(corpus.groups[rows], return_inverse=True)[1]
@@ -140,14 +140,14 @@ def _arm(
     plan: Plan,
     seeds: Sequence[int],
     tasks: Sequence[str] | None = None,
-    recipe: ModelConfig = RECIPE,
+    config: ModelConfig = RECIPE,
     **changes: Any,
 ) -> list[Made]:
-    return [trained(plan, replace(recipe, **changes), seed, tasks) for seed in seeds]
+    return [trained(plan, replace(config, **changes), seed, tasks) for seed in seeds]
 
 
 def _related(bars: Bars, seeds: Sequence[int]) -> None:
-    hard, apart, stitched = (_arm(RELATED, seeds, recipe=STEADY, **arm) for arm in (HARD, APART, STITCHED))
+    hard, apart, stitched = (_arm(RELATED, seeds, config=STEADY, **arm) for arm in (HARD, APART, STITCHED))
     _, low, _ = _say("related: hard - none", hard, apart)
     bars.bar("sharing.related.hard-over-single.low", low, ">=", 0.0)
     _, low, _ = _say("related: cross-stitch - hard", stitched, hard)
@@ -155,7 +155,7 @@ def _related(bars: Bars, seeds: Sequence[int]) -> None:
 
 
 def _unrelated(bars: Bars, seeds: Sequence[int]) -> None:
-    hard, apart, stitched = (_arm(UNRELATED, seeds, recipe=STEADY, **arm) for arm in (HARD, APART, STITCHED))
+    hard, apart, stitched = (_arm(UNRELATED, seeds, config=STEADY, **arm) for arm in (HARD, APART, STITCHED))
     _, _, high = _say("unrelated: hard - none", hard, apart)
     bars.bar("sharing.unrelated.hard-over-single.high", high, "<=", 0.0)
     _, low, _ = _say("unrelated: cross-stitch - none", stitched, apart)

@@ -1,7 +1,7 @@
 """Cascade, hierarchy, sub-networks and central processor where each of them has something to find.
 
 Skill is 100 Pearson's r with the noiseless truth on held-out speakers, mean over tasks: points. Differences
-are paired by seed (same corpus, same division), their mean is judged. Plans and recipes were chosen on seeds
+are paired by seed (same corpus, same division), their mean is judged. Plans and configs were chosen on seeds
 from 100 on.
 """
 
@@ -81,13 +81,13 @@ class Made:
         return sum(p.numel() for p in self.checkpoint.load("cpu").net.parameters())
 
 
-def trained(corpus: Corpus, seed: int, sharing: str, recipe: ModelConfig = RECIPE, **options: Any) -> Made:
+def trained(corpus: Corpus, seed: int, sharing: str, config: ModelConfig = RECIPE, **options: Any) -> Made:
     """Of five parts of the speakers one is held out, one valid."""
     folds = grouped_folds(corpus.groups, 5, np.random.default_rng([seed, 1]))
     ids = np.array(corpus.ids())
     held_out, valid = (sorted(ids[fold].tolist()) for fold in folds[:2])
     train = sorted(ids[np.concatenate(folds[2:])].tolist())
-    chosen = replace(recipe, sharing=sharing, options={**recipe.options, sharing: options})
+    chosen = replace(config, sharing=sharing, options={**config.options, sharing: options})
     made = fit_ensemble(corpus.training_set(train, valid), chosen, seed=seed, device="cpu")
     said = predict(made, corpus.read, held_out).predictions
     rows = [int(i) for i in held_out]
@@ -166,11 +166,11 @@ def _twins(corpus: Corpus, seed: int) -> Corpus:
 
 
 def _sparse(bars: Bars, seeds: Sequence[int]) -> None:
-    recipe = replace(RECIPE, sampling="one-task", dropout=0.1)
+    config = replace(RECIPE, sampling="one-task", dropout=0.1)
     gains, used, closer = [], [], []
     for seed, plain in _corpora(APART, seeds):
         corpus = _twins(plain, seed)
-        part = trained(corpus, seed, "sparse", recipe)
+        part = trained(corpus, seed, "sparse", config)
         gains.append(part.skill - trained(corpus, seed, "hard", replace(RECIPE, dropout=0.1)).skill)
         sharing = cast(Sparse, part.checkpoint.load("cpu").net.sharing)
         sharing.load_state_dict(

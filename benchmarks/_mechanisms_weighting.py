@@ -1,7 +1,7 @@
 """Weightings of tasks where each of them has something to find.
 
 Skill is 100 Pearson's r with the noiseless truth on held-out speakers, mean over tasks: points. Differences
-are paired by seed (same corpus, same division, same first weights), their mean is judged. Plans and recipes
+are paired by seed (same corpus, same division, same first weights), their mean is judged. Plans and configs
 were chosen on seeds from 100 on.
 """
 
@@ -120,9 +120,9 @@ def uncertainty(bars: Bars, seeds: Sequence[int]) -> None:
     """
     table = _grid(GRID if len(seeds) > 1 else QUICK_GRID, len(NOISY.tasks))
     learned, tried, chosen, in_order, largest = [], [], [], [], 0.0
-    recipe = replace(RECIPE, weighting="watched-uncertainty")
+    config = replace(RECIPE, weighting="watched-uncertainty")
     for case in cases(NOISY, seeds):
-        learned.append(skill(case, recipe))
+        learned.append(skill(case, config))
         s = MADE[-1].log_variance().detach()
         in_order.append(float((s.diff(dim=1) > 0).all(dim=1).float().mean()))
         largest = max(largest, float(s.abs().max()))
@@ -147,42 +147,42 @@ def _grid(size: int, tasks: int) -> Tensor:
 
 def _try_all(case: Case, table: Tensor) -> tuple[Array, Array]:
     """(weightings,) points, and the valid loss, each the mean over networks of the same first weights."""
-    recipe = replace(RECIPE, weighting="grid")
+    config = replace(RECIPE, weighting="grid")
     Grid.table = table.repeat_interleave(NETWORKS, dim=0)
-    states, fitted = fit_members(case.prepared(recipe), firsts(case) * len(table))
-    skills = case.skills(recipe, states)
+    states, fitted = fit_members(case.prepared(config), firsts(case) * len(table))
+    skills = case.skills(config, states)
     valid = np.array([one.valid_loss for one in fitted], np.float64)
     return skills.reshape(len(table), -1).mean(axis=1), valid.reshape(len(table), -1).mean(axis=1)
 
 
 def _trained(
     case: Case,
-    recipe: ModelConfig,
+    config: ModelConfig,
     name: str,
     options: Mapping[str, Any],
     look: Callable[[], None] = lambda: None,
 ) -> Members:
     """The networks as their last epoch left them; `look` is called after each epoch."""
     watched = f"watched-{name}"
-    made = case.prepared(replace(recipe, weighting=watched, options={watched: options}))
+    made = case.prepared(replace(config, weighting=watched, options={watched: options}))
     members = Members([made.network(first) for first in firsts(case)])
     generators = [torch.Generator().manual_seed(first) for first in firsts(case)]
     torch.manual_seed(case.seed)
-    fit(members, made.train, None, made.recipe, generators, lambda epoch: look())
+    fit(members, made.train, None, made.config, generators, lambda epoch: look())
     return members
 
 
 def _against_equal(
-    bars: Bars, name: str, plan: Plan, recipe: ModelConfig, seeds: Sequence[int], *others: Mapping[str, Any]
+    bars: Bars, name: str, plan: Plan, config: ModelConfig, seeds: Sequence[int], *others: Mapping[str, Any]
 ) -> None:
     """Points more than equal weights, with the weighting's own options, then with `others`."""
     if len(seeds) == 1:
         bars.long(f"weighting.{name}.minus_equal", "differences need five seeds")
         return
     found = cases(plan, seeds)
-    equal = [skill(case, recipe) for case in found]
+    equal = [skill(case, config) for case in found]
     for options in ({}, *others):
-        weighed = replace(recipe, weighting=name, options={name: options})
+        weighed = replace(config, weighting=name, options={name: options})
         said = "".join(f".{key}_{value:g}" for key, value in options.items())
         gained = gain([skill(case, weighed) for case in found], equal, f"{name}{said} - equal weights")
         bars.bar(f"weighting.{name}{said}.minus_equal", gained, ">=", -0.5)

@@ -97,11 +97,11 @@ def _whole_groups(
     return rows[np.isin(corpus.groups[rows], kept)]
 
 
-def network(recipe: ModelConfig) -> Method:
-    """The method of training `recipe`."""
+def network(config: ModelConfig) -> Method:
+    """The method of training `config`."""
 
     def run(corpus: Corpus, train: list[str], valid: list[str], held_out: list[str], seed: int) -> Answers:
-        made = fit_ensemble(corpus.training_set(train, valid), recipe, seed=seed, device="cpu")
+        made = fit_ensemble(corpus.training_set(train, valid), config, seed=seed, device="cpu")
         said = predict(made, corpus.read, held_out, origins=corpus.origins).predictions
         return {task_id: p.mean.astype(float) for task_id, p in said.items()}
 
@@ -191,7 +191,7 @@ def _flat(corpus: Corpus, ids: list[str]) -> NDArray[np.float32]:
 
     parts = []
     for modality in corpus.features:
-        rows = [MeanPool.condense(f) for f in corpus.read(modality, ids)]
+        rows = [MeanPool.pool_frames(f) for f in corpus.read(modality, ids)]
         width = rows[0].shape[1]
         parts.append(np.stack([r[0] if len(r) else np.zeros(width, np.float32) for r in rows]))
     return np.concatenate(parts, axis=1)
@@ -281,20 +281,20 @@ class Keeper:
         return found
 
 
-def method_key(name: str, recipe: ModelConfig | None) -> str:
-    """A folder name that changes with the recipe."""
-    said = "" if recipe is None else json.dumps(asdict(recipe), sort_keys=True, default=list)
+def method_key(name: str, config: ModelConfig | None) -> str:
+    """A folder name that changes with the config."""
+    said = "" if config is None else json.dumps(asdict(config), sort_keys=True, default=list)
     return f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
 
 def run_method(
     corpus: Corpus, cells: Sequence[Cell], keeper: Keeper, name: str, method: ModelConfig | Method
 ) -> Iterator[tuple[str, Sums]]:
-    """Each cell's sums by its name; a recipe is trained, anything else called."""
-    recipe = method if isinstance(method, ModelConfig) else None
+    """Each cell's sums by its name; a config is trained, anything else called."""
+    config = method if isinstance(method, ModelConfig) else None
     fit = network(method) if isinstance(method, ModelConfig) else method
     for cell in cells:
-        yield cell.name, keeper.get(method_key(name, recipe), cell, partial(_judge, corpus, cell, fit))
+        yield cell.name, keeper.get(method_key(name, config), cell, partial(_judge, corpus, cell, fit))
 
 
 def _judge(corpus: Corpus, cell: Cell, fit: Method) -> Sums:

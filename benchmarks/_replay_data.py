@@ -20,7 +20,7 @@ TESTS, VALIDS = 5, 8
 
 
 def make_replay_data(
-    corpus: Corpus, recipe: ModelConfig, *, pool: int = 1500, valid: int = 300, test: int = 1000,
+    corpus: Corpus, config: ModelConfig, *, pool: int = 1500, valid: int = 300, test: int = 1000,
     tests: Sequence[str] = (),
 ) -> ReplayData:  # fmt: skip
     """The corpus's learnable tasks, at most so many samples each, always the same ones.
@@ -56,7 +56,7 @@ def make_replay_data(
         groups={word: numbered(names[rows].tolist()) for word, names in groups.items()},
         clip_seconds=np.full(len(rows), 4.0),
         costs={m: PassCost(*said) for m, said in CostSettings().by_pass(1).items()},
-        recipe=recipe,
+        config=config,
     )  # fmt: skip
 
 

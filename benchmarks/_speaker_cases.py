@@ -52,21 +52,21 @@ class Case:
         held_out, valid = (sorted(ids[fold].tolist()) for fold in folds[:2])
         return cls(corpus, seed, sorted(ids[np.concatenate(folds[2:])].tolist()), valid, held_out)
 
-    def prepared(self, recipe: ModelConfig) -> Prepared:
+    def prepared(self, config: ModelConfig) -> Prepared:
         """To be trained on."""
-        return prepare(self.corpus.training_set(self.train, self.valid), recipe, "cpu")
+        return prepare(self.corpus.training_set(self.train, self.valid), config, "cpu")
 
-    def exam(self, recipe: ModelConfig) -> Batch:
+    def exam(self, config: ModelConfig) -> Batch:
         """The held-out samples as the networks read them."""
-        found = prepare(self.corpus.training_set(self.train, self.held_out), recipe, "cpu").valid
+        found = prepare(self.corpus.training_set(self.train, self.held_out), config, "cpu").valid
         assert found is not None
         return found
 
-    def skills(self, recipe: ModelConfig, states: Sequence[State]) -> Array:
+    def skills(self, config: ModelConfig, states: Sequence[State]) -> Array:
         """(networks,) points of each, mean over the tasks; of classes, 100 times the share that is right."""
-        made = self.prepared(recipe)
-        members = restore(made.widths, made.tasks, recipe, states, "cpu")
-        said = ask(members, self.exam(recipe).inputs).heads
+        made = self.prepared(config)
+        members = restore(made.widths, made.tasks, config, states, "cpu")
+        said = ask(members, self.exam(config).inputs).heads
         rows = [int(i) for i in self.corpus.labelled(self.held_out)]
         found = [_points(t, said[t.id].numpy(), self.corpus.truth[t.id][rows]) for t in made.tasks]
         return np.asarray(np.mean(found, axis=0))
@@ -96,10 +96,10 @@ def firsts(case: Case) -> list[int]:
     return [100 * case.seed + k for k in range(NETWORKS)]
 
 
-def skill(case: Case, recipe: ModelConfig) -> float:
+def skill(case: Case, config: ModelConfig) -> float:
     """Points, the mean over networks from other first weights."""
-    states, _ = fit_members(case.prepared(recipe), firsts(case))
-    return float(case.skills(recipe, states).mean())
+    states, _ = fit_members(case.prepared(config), firsts(case))
+    return float(case.skills(config, states).mean())
 
 
 def gain(ones: Sequence[float], others: Sequence[float], name: str = "difference") -> float:

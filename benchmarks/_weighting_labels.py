@@ -43,7 +43,7 @@ def masks(bars: Bars, seeds: Sequence[int]) -> None:
     made, ends = case.prepared(RECIPE), []
     filled = [_filled(made.train, filler) for filler in (0.0, float("nan"), 1e30)]
     for train in filled:
-        short = replace(made, train=train, recipe=replace(RECIPE, epochs=5))
+        short = replace(made, train=train, config=replace(RECIPE, epochs=5))
         ends.append(_flat(fit_members(short, [0])[0][0]))
     moved = max(float((end - ends[0]).abs().max()) for end in ends)
     bars.bar("weighting.masks.largest_change_by_filler", moved, "<=", 0)
@@ -77,8 +77,8 @@ def _flat(state: State) -> Tensor:
 def doubles(bars: Bars, seeds: Sequence[int]) -> None:
     """A sample with weight 2 is a sample that stands there twice, also through a whole training."""
     case = cases(replace(KINDS, samples=100, missing_labels=0.2), [0])[0]
-    recipe = replace(RECIPE, batch_size=128, epochs=20, dropout=0.0)
-    made = replace(case.prepared(recipe), valid=None)
+    config = replace(RECIPE, batch_size=128, epochs=20, dropout=0.0)
+    made = replace(case.prepared(config), valid=None)
     n = len(made.train)
     weights = torch.ones(1, n)
     weights[0, 3] = 2
@@ -117,10 +117,10 @@ def _with_a_rare_class(case: Case) -> Case:
     return replace(case, corpus=replace(case.corpus, labels=labels))
 
 
-def _macro_f1(case: Case, recipe: ModelConfig, task_id: str) -> float:
-    made = case.prepared(recipe)
+def _macro_f1(case: Case, config: ModelConfig, task_id: str) -> float:
+    made = case.prepared(config)
     states, _ = fit_members(made, firsts(case))
-    said = ask(restore(made.widths, made.tasks, recipe, states, "cpu"), case.exam(recipe).inputs)
+    said = ask(restore(made.widths, made.tasks, config, states, "cpu"), case.exam(config).inputs)
     truth = case.corpus.truth[task_id][[int(i) for i in case.corpus.labelled(case.held_out)]]
     return float(np.mean([f1_score(truth, one.argmax(-1), average="macro") for one in said.heads[task_id]]))
 
@@ -141,9 +141,9 @@ def ensembles(bars: Bars, seeds: Sequence[int]) -> None:
     for name in ("deep", "bagging"):
         gains = []
         for case in cases(CONFIDENT, seeds):
-            recipe = replace(RECIPE, ensemble=name, members=5, patience=40, dropout=0.0)
+            config = replace(RECIPE, ensemble=name, members=5, patience=40, dropout=0.0)
             training_set = case.corpus.training_set(case.train, [])
-            made = fit_ensemble(training_set, recipe, seed=case.seed, device="cpu")
+            made = fit_ensemble(training_set, config, seed=case.seed, device="cpu")
             alone = [
                 replace(made, members=(m,), fitted=(f,))
                 for m, f in zip(made.members, made.fitted, strict=True)

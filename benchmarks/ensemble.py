@@ -93,8 +93,8 @@ def judged(case: Case, labels: int | None, seed: int, members: int) -> tuple[Arr
     drawn = rng.permutation(ids[inside])[:labels].tolist()
     cut = len(drawn) // 5
     training_set = corpus.training_set(drawn[cut:], drawn[:cut], (case.task,))
-    recipe = ModelConfig(**TrainSettings(members=members).recipe())
-    checkpoint = fit_ensemble(training_set, recipe, seed=seed, device="cpu")
+    config = ModelConfig(**TrainSettings(members=members).network_options())
+    checkpoint = fit_ensemble(training_set, config, seed=seed, device="cpu")
     prediction = predict(checkpoint, corpus.read, ids[~inside].tolist()).predictions[task_id]
     error, wrong = _errors(prediction, [corpus.labels[i, task_id].value for i in ids[~inside]])
     return prediction.epistemic.astype(float), error, wrong

@@ -78,8 +78,8 @@ PLANTS = {
 def world(plant: Plant, seed: int, quick: bool) -> ReplayData:
     """A project of its own for each seed."""
     corpus = generate(Made(samples=SAMPLES, groups=GROUPS, **plant.made), np.random.default_rng(seed))
-    recipe = replace(RECIPE, members=2, epochs=10) if quick else RECIPE
-    return replace(make_replay_data(corpus, recipe, pool=POOL, valid=80, test=250), costs=plant.costs)
+    config = replace(RECIPE, members=2, epochs=10) if quick else RECIPE
+    return replace(make_replay_data(corpus, config, pool=POOL, valid=80, test=250), costs=plant.costs)
 
 
 def runs(name: str, seed: int, options: Namespace) -> dict[str, list[CurvePoint]]:

@@ -45,7 +45,10 @@ DEFAULT = ModelConfig()
 METHODS: dict[str, ModelConfig | quality.Method] = {
     "default": DEFAULT,
     "single-task": replace(DEFAULT, sharing="none"),
-    **{name: ModelConfig(**TrainSettings.model_validate({"preset": name}).recipe()) for name in PRESETS},
+    **{
+        name: ModelConfig(**TrainSettings.model_validate({"preset": name}).network_options())
+        for name in PRESETS
+    },
     "linear": quality.linear,
     "boosting": quality.boosting,
 }

@@ -2,7 +2,7 @@
 
     python -m benchmarks.training [--quick] [--only NAME] [--threads N] [--device NAME] [--json FILE]
 
-NAME: `ensemble`, `loop`, `round` or `memory`. Data are generated: tasks T, A, V and M, the default recipe.
+NAME: `ensemble`, `loop`, `round` or `memory`. Data are generated: tasks T, A, V and M, the default config.
 What is compared runs in turns in this process, medians of the turns; torch has N threads (2 by default),
 of which the trainer takes one, since sums must not depend on the machine. Ratios are of CPU seconds of the
 process, so that a busy machine does not speak, and on a GPU of wall seconds; wall seconds are printed beside.
@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from annotate.learning.batches import CHUNK, Batch, make_inputs, read_condensed
+from annotate.learning.batches import CHUNK, Batch, make_inputs, read_pooled
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
 from annotate.learning.ensemble import fit_ensemble, fit_members
@@ -93,22 +93,22 @@ def corpus(samples: int, dims: Mapping[Modality, int], frames: tuple[int, int] =
 def prepared(setup: Setup, dims: Mapping[Modality, int], samples: int = 1_000) -> Prepared:
     """Those samples for train and a fifth as many for valid, and nobody stops early."""
     made = corpus(samples + samples // 5, dims)
-    recipe = ModelConfig(epochs=setup.epochs, patience=setup.epochs)
+    config = ModelConfig(epochs=setup.epochs, patience=setup.epochs)
     ids = made.ids()
-    return prepare(made.training_set(ids[:samples], ids[samples:]), recipe, setup.device)
+    return prepare(made.training_set(ids[:samples], ids[samples:]), config, setup.device)
 
 
 def plain_loop(given: Prepared, epochs: int, seed: int = 0) -> MultiTaskNet:
     """Train one network as one would by hand."""
-    recipe, train = given.recipe, given.train
+    config, train = given.config, given.train
     net = given.network(seed).to(given.device)
     optimizer = torch.optim.AdamW(
-        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     best, best_weights = float("inf"), net.state_dict()
     for _ in range(epochs):
         net.train()
-        for rows in torch.split(torch.randperm(len(train)), recipe.batch_size):
+        for rows in torch.split(torch.randperm(len(train)), config.batch_size):
             batch = train.take(rows.to(given.device))
             loss = plain_loss(net, net(batch.inputs), batch)
             optimizer.zero_grad()
@@ -140,11 +140,11 @@ def plain_round(pool: Corpus, given: Prepared, epochs: int) -> None:
     """One network, then one pass over the pool."""
     with repeatable(0, given.device):
         net = plain_loop(given, epochs)
-        condense = {m: encoder_class(m, given.recipe).condense for m in pool.features}
+        pool_frames = {m: encoder_class(m, given.config).pool_frames for m in pool.features}
         ids = pool.ids()
         with torch.no_grad():
             for start in range(0, len(ids), CHUNK):
-                rows = read_condensed(pool.read, condense, ids[start : start + CHUNK])
+                rows = read_pooled(pool.read, pool_frames, ids[start : start + CHUNK])
                 net(make_inputs(rows, given.standardisers))
 
 
@@ -176,17 +176,17 @@ def a_round(setup: Setup, bars: Bars) -> None:
     labelled, pool = corpus(LABELLED, NARROW), corpus(POOL, NARROW)
     ids = labelled.ids()
     training_set = labelled.training_set(ids[LABELLED // 5 :], ids[: LABELLED // 5])
-    recipe = ModelConfig()
+    config = ModelConfig()
 
     def ours() -> Checkpoint:
-        checkpoint = fit_ensemble(training_set, recipe, seed=0, device=setup.device)
+        checkpoint = fit_ensemble(training_set, config, seed=0, device=setup.device)
         predict(checkpoint, pool.read, pool.ids(), setup.device, pool.origins)
         return checkpoint
 
     epochs = max(fitted.epochs for fitted in ours().fitted)
 
     def plain() -> None:
-        plain_round(pool, prepare(training_set, recipe, setup.device), epochs)
+        plain_round(pool, prepare(training_set, config, setup.device), epochs)
 
     took = replace(setup, repeats=min(setup.repeats, 3)).compare({"plain": plain, "ours": ours}, "round")
     bars.figures["round-epochs"] = epochs

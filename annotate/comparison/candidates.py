@@ -40,7 +40,7 @@ class Candidate:
     name: str
     train: TrainSettings
     """What `--apply` would write."""
-    recipe: "ModelConfig"
+    config: "ModelConfig"
 
 
 def make_candidates(project: Project, chosen: str | None, members: int | None) -> list[Candidate]:
@@ -53,9 +53,9 @@ def make_candidates(project: Project, chosen: str | None, members: int | None) -
     candidates = [_make_candidate(project, variant, present, members) for variant in variants]
     if chosen is not None:
         return candidates
-    always = [candidate.recipe for candidate in candidates if candidate.name in ALWAYS]
+    always = [candidate.config for candidate in candidates if candidate.name in ALWAYS]
     return [
-        candidate for candidate in candidates if candidate.name in ALWAYS or candidate.recipe not in always
+        candidate for candidate in candidates if candidate.name in ALWAYS or candidate.config not in always
     ]
 
 
@@ -65,19 +65,19 @@ def _make_candidate(
     from annotate.learning.model_config import ModelConfig
     from annotate.learning.validate import require_plugins
 
-    below = {} if variant.from_default else present.recipe()
+    below = {} if variant.from_default else present.network_options()
     try:
         train = train_settings({**merge(variant.changes, below), **_apart(present)})
         if variant.apart:
             train = train.model_copy(update={"options": unshared(train.options)})
         chosen = None if "members" in variant.changes else members
-        recipe = ModelConfig(**{**train.recipe(), "members": chosen or train.members})
-        require_plugins(recipe, {task.dimension.kind for task in project.settings.tasks()})
+        config = ModelConfig(**{**train.network_options(), "members": chosen or train.members})
+        require_plugins(config, {task.dimension.kind for task in project.settings.tasks()})
     except ConfigError as error:
         names_the_file = FILE_NAME in error.hint or "[train" in error.hint
         hint = "use another value in --variants" if names_the_file else error.hint
         raise UsageError(f"the variant {variant.name!r} cannot be: {error}", hint=hint) from error
-    return Candidate(variant.name, train, recipe)
+    return Candidate(variant.name, train, config)
 
 
 def _apart(present: TrainSettings) -> dict[str, Any]:
@@ -134,10 +134,10 @@ class Runs:
             for candidate in candidates:
                 left = sum(not (self.folder / f"{self._key(candidate, t)}.json").exists() for t in folds)
                 if left:
-                    recipe = candidate.recipe
+                    config = candidate.config
                     pace = pace_of(partial(self._short, candidate, folds[0]))
-                    least += left * pace.of(fewest_epochs(recipe.epochs, recipe.patience))
-                    most += left * pace.of(recipe.epochs)
+                    least += left * pace.of(fewest_epochs(config.epochs, config.patience))
+                    most += left * pace.of(config.epochs)
                 count += left
                 bar.advance(1, note=candidate.name)
         return Expected(count, least, most)
@@ -145,7 +145,7 @@ class Runs:
     def _short(self, candidate: Candidate, fold: "Fold", epochs: int) -> None:
         from annotate.comparison.crossval import network_fit
 
-        network_fit(self.evaluation, replace(candidate.recipe, epochs=epochs), self.assemble, self.device)(
+        network_fit(self.evaluation, replace(candidate.config, epochs=epochs), self.assemble, self.device)(
             fold
         )
 
@@ -157,7 +157,7 @@ class Runs:
         if result is None:
             fit: Fit = network_fit(
                 self.evaluation,
-                candidate.recipe,
+                candidate.config,
                 self.assemble,
                 self.device,
                 _FitProgress(bar, candidate.name),
@@ -169,14 +169,14 @@ class Runs:
 
     def _key(self, candidate: Candidate, fold: "Fold") -> str:
         """The same for what gives the same: without tasks of one modality their labels change nothing."""
-        tasks = trainable(self.evaluation.tasks, candidate.recipe.unimodal_labels)
+        tasks = trainable(self.evaluation.tasks, candidate.config.unimodal_labels)
         # Under the names that earlier versions hashed, so that their finished fits are still found.
         parts = {
             "seed": fold.seed, "fold": fold.number,
             "train": fold.train, "valid": fold.valid, "held_out": fold.held_out,
         }  # fmt: skip
-        recipe = {**asdict(candidate.recipe), "unimodal_labels": True}
-        return _hash([recipe, [task.id for task in tasks], parts, self.device])
+        config = {**asdict(candidate.config), "unimodal_labels": True}
+        return _hash([config, [task.id for task in tasks], parts, self.device])
 
 
 def open_folder(project: Project, data: TrainingData, evaluation: "EvaluationSet") -> Path:

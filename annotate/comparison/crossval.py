@@ -233,25 +233,25 @@ label of them."""
 
 def network_fit(
     evaluation: EvaluationSet,
-    recipe: "ModelConfig",
+    config: "ModelConfig",
     assemble: Assemble,
     device: str,
     progress: "Progress | None" = None,
 ) -> Fit:
-    """The way of training that `recipe` describes."""
+    """The way of training that `config` describes."""
     from annotate.learning.ensemble import fit_ensemble
     from annotate.learning.predict import predict
     from annotate.learning.seeds import member_seed
     from annotate.progress import SILENT
 
     def fit(fold: Fold) -> FoldResult:
-        tasks = trainable(evaluation.learnable(fold), recipe.unimodal_labels)
+        tasks = trainable(evaluation.learnable(fold), config.unimodal_labels)
         if not tasks:
             return FoldResult({}, 0, 0.0)
         started = time.monotonic()
         training_set = assemble(fold.train, fold.valid, tasks)
         seed = member_seed(fold.seed, fold.number)
-        checkpoint = fit_ensemble(training_set, recipe, seed=seed, device=device, progress=progress or SILENT)
+        checkpoint = fit_ensemble(training_set, config, seed=seed, device=device, progress=progress or SILENT)
         predictions = predict(
             checkpoint, training_set.read, fold.held_out, device, training_set.origins
         ).predictions

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from annotate.learning.model_config import ModelConfig
 
 OF_MANY_TASKS = ("sharing", "weighting", "sampling", "stopping", "options")
-"""Fields of a recipe that say what tasks have to do with each other."""
+"""Fields of a config that say what tasks have to do with each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,15 +64,15 @@ class Outcome:
     @cached_property
     def single(self) -> "ModelConfig":
         """That of the control."""
-        return next(candidate.recipe for candidate in self.candidates if candidate.name == SINGLE_TASK)
+        return next(candidate.config for candidate in self.candidates if candidate.name == SINGLE_TASK)
 
     @cached_property
     def shared(self) -> list[str]:
         """The candidates that learn every task and share something between tasks."""
-        return [a.name for a in self.candidates if a.name in self.pooled and not self._apart(a.recipe)]
+        return [a.name for a in self.candidates if a.name in self.pooled and not self._apart(a.config)]
 
-    def _apart(self, recipe: "ModelConfig") -> bool:
-        return recipe.sharing == self.single.sharing and unshared(recipe.options) == recipe.options
+    def _apart(self, config: "ModelConfig") -> bool:
+        return config.sharing == self.single.sharing and unshared(config.options) == config.options
 
     @cached_property
     def alike(self) -> list[str]:
@@ -81,7 +81,7 @@ class Outcome:
         same = {name: getattr(self.single, name) for name in OF_MANY_TASKS}
         candidates = [candidate for candidate in self.candidates if candidate.name in self.shared]
         return [
-            candidate.name for candidate in candidates if replace(candidate.recipe, **same) == self.single
+            candidate.name for candidate in candidates if replace(candidate.config, **same) == self.single
         ]
 
     @cached_property

@@ -21,7 +21,7 @@ def write_train(project: Project, wanted: TrainSettings) -> list[str]:
     import tomlkit
 
     path = project.root / config.FILE_NAME
-    present, target = project.settings.train.recipe(), wanted.recipe()
+    present, target = project.settings.train.network_options(), wanted.network_options()
     with project.writing():
         content = path.read_bytes().decode("utf-8-sig")
         if config.load(path).train != project.settings.train:
@@ -29,7 +29,7 @@ def write_train(project: Project, wanted: TrainSettings) -> list[str]:
         document = tomlkit.parse(content)
         lines = _change(document.setdefault("train", tomlkit.table()), present, target, "train")
         written = tomlkit.dumps(document)
-        read = config.parse(tomllib.loads(written), where=str(path)).train.recipe()
+        read = config.parse(tomllib.loads(written), where=str(path)).train.network_options()
         if read != target:
             keys = ", ".join(key for key in target if read[key] != target[key])
             raise ConfigError(

@@ -298,7 +298,7 @@ class TrainSettings(_Section):
         preset = content.get("preset") if isinstance(content, dict) else None
         return merge(content, PRESETS[preset]) if isinstance(preset, str) and preset in PRESETS else content
 
-    def recipe(self) -> dict[str, Any]:
+    def network_options(self) -> dict[str, Any]:
         """The fields of `annotate.learning.model_config.ModelConfig`: what decides the model."""
         return self.model_dump(exclude={"device", "preset", "tensorboard"})
 

@@ -6,7 +6,7 @@ from annotate.corpus.rules import Rules
 from annotate.doctor.findings import Finding, State
 from annotate.doctor.plugins import wrong_names
 from annotate.project import Project
-from annotate.rounds.settings import overruled, recipe_of
+from annotate.rounds.settings import model_config_of, overruled
 from annotate.wording import counted, either
 
 
@@ -23,7 +23,7 @@ def network(project: Project) -> Finding:
     overrides its preset."""
     from annotate.learning.hardware import missing
 
-    recipe_of(project)
+    model_config_of(project)
     train = project.settings.train
     problems = list(missing(train.device, train.precision, compiles=train.compile))
     over = overruled(train)

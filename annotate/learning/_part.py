@@ -1,4 +1,4 @@
-"""What every plug-in of the network has in common."""
+"""Base class of the plug-ins of the network."""
 
 from typing import ClassVar
 
@@ -6,15 +6,15 @@ from annotate.protocols import NoOptions
 
 
 class Part:
-    """Base of the families; a plug-in says here what the rest of the program must know about it."""
+    """Properties of a plug-in that the rest of the program needs to know."""
 
     Options: ClassVar[type] = NoOptions
     """A frozen dataclass; every field has a default, and its docstring is the option's help."""
     vectorised: ClassVar[bool] = True
-    """Whether `torch.vmap` can run it: no branch and no shape that depends on numbers in tensors."""
+    """Whether `torch.vmap` can run it: no branch and no shape depends on values in tensors."""
     needs_context: ClassVar[bool] = False
-    """Whether it looks at the other utterances of a sample's video: batches are then made of whole videos."""
+    """Whether it reads the other utterances of a sample's video; batches then consist of whole videos."""
 
     def rate(self, name: str) -> float:
-        """By what the learning rate of its parameter `name` is multiplied."""
+        """Factor of the learning rate for its parameter `name`."""
         return 1.0

@@ -17,7 +17,7 @@ from annotate.types import Label, Modality
 FeatureReader = Callable[[Modality, Sequence[str]], Sequence[NDArray[np.float32]]]
 """(modality, sample ids) -> (frames, dim) per sample, in that order."""
 
-Condense = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+PoolFrames = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(frames, dim) -> (rows, width) of one sample: the fixed pooling of an encoder."""
 
 CHUNK = 256
@@ -77,7 +77,7 @@ class Batch:
     known: Mapping[str, Tensor]
     """By task id: (n,) True where the label exists; elsewhere the target is filler."""
     weights: Mapping[str, Tensor]
-    """By task id: (n,) weight of each label, 1 for most."""
+    """By task id: (n,) weight of each label, usually 1."""
 
     def __len__(self) -> int:
         return self.inputs.video.shape[-1]
@@ -86,13 +86,13 @@ class Batch:
         """The samples at `indices` (b,) or (members, b)."""
         flat = indices.flatten()
 
-        def chosen(tensor: Tensor) -> Tensor:
+        def select(tensor: Tensor) -> Tensor:
             if tensor.dim() < 3:
                 return tensor[indices]
             # For wide rows, `index_select` takes a third of the time of indexing.
             return tensor.index_select(0, flat).view(*indices.shape, *tensor.shape[1:])
 
-        return self._each(chosen)
+        return self._each(select)
 
     def to(self, device: str) -> "Batch":
         """The same on `device`."""
@@ -122,48 +122,42 @@ class Batch:
         return self.of([change(tensor) for tensor in self.tensors()])
 
 
-Condensed = Mapping[Modality, list[NDArray[np.float32]]]
+PooledFrames = Mapping[Modality, list[NDArray[np.float32]]]
 """By modality: (rows, width) per sample."""
 
 
-def read_condensed(
-    read: FeatureReader, condense: Mapping[Modality, Condense], sample_ids: Sequence[str]
+def read_pooled(
+    read: FeatureReader, pool_frames: Mapping[Modality, PoolFrames], sample_ids: Sequence[str]
 ) -> dict[Modality, list[NDArray[np.float32]]]:
     """Read and pool `CHUNK` samples at a time.
 
     Raises `ModelError` when a feature is NaN or infinite, or when samples have features of different widths.
     """
-    condensed: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in condense}
+    pooled: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in pool_frames}
     dims: dict[Modality, int] = {}
     for start in range(0, len(sample_ids), CHUNK):
         ids = sample_ids[start : start + CHUNK]
-        for modality, made in condense.items():
+        for modality, pool in pool_frames.items():
             for sample_id, frames in zip(ids, read(modality, ids), strict=True):
-                _require_finite(frames, modality, sample_id)
-                _require_width(frames, dims.setdefault(modality, frames.shape[1]), modality, sample_id)
-                condensed[modality].append(made(frames))
-    return condensed
-
-
-def _require_finite(frames: NDArray[np.float32], modality: Modality, sample_id: str) -> None:
-    if not np.isfinite(frames).all():
-        raise ModelError(
-            f"the {modality.word} features of sample {sample_id} hold NaN or infinity",
-            hint=f"choose another {modality.word} extractor under [features] and run `annotate extract`",
-        )
-
-
-def _require_width(frames: NDArray[np.float32], dim: int, modality: Modality, sample_id: str) -> None:
-    if frames.shape[1] != dim:
-        raise ModelError(
-            f"the {modality.word} features of sample {sample_id} have {frames.shape[1]} columns, "
-            f"those of others {dim}",
-            hint=f"delete the folder features/{modality.word} and run `annotate extract`",
-        )
+                if not np.isfinite(frames).all():
+                    raise ModelError(
+                        f"the {modality.word} features of sample {sample_id} hold NaN or infinity",
+                        hint=f"choose another {modality.word} extractor under [features] and run "
+                        "`annotate extract`",
+                    )
+                dim = dims.setdefault(modality, frames.shape[1])
+                if frames.shape[1] != dim:
+                    raise ModelError(
+                        f"the {modality.word} features of sample {sample_id} have {frames.shape[1]} columns, "
+                        f"those of others {dim}",
+                        hint=f"delete the folder features/{modality.word} and run `annotate extract`",
+                    )
+                pooled[modality].append(pool(frames))
+    return pooled
 
 
 def make_inputs(
-    condensed: Condensed,
+    pooled: PooledFrames,
     standardisers: Mapping[Modality, Standardiser],
     origins: Sequence[Origin] | None = None,
 ) -> Inputs:
@@ -172,29 +166,22 @@ def make_inputs(
 
     Raises `ModelError` when the features have another width than the standardiser.
     """
-    padded = {m: _pad(samples, standardisers.get(m), m) for m, samples in condensed.items()}
-    count = len(next(iter(condensed.values())))
-    video, position = (
-        _neighbours(origins) if origins is not None else (np.arange(count), np.zeros(count, int))
-    )
+    padded = {m: _pad(samples, standardisers.get(m), m) for m, samples in pooled.items()}
+    count = len(next(iter(pooled.values())))
+    video, position = np.arange(count), np.zeros(count, np.int64)
+    if origins is not None:
+        indices: dict[str, int] = {}
+        video = np.array([indices.setdefault(origin.video, len(indices)) for origin in origins], np.int64)
+        next_position = dict.fromkeys(indices.values(), 0)
+        for i in sorted(range(count), key=lambda i: (video[i], origins[i].start_us)):
+            position[i] = next_position[int(video[i])]
+            next_position[int(video[i])] += 1
     return Inputs(
         {m.value: values for m, (values, _) in padded.items()},
         {m.value: mask for m, (_, mask) in padded.items()},
         torch.from_numpy(video),
         torch.from_numpy(position),
     )
-
-
-def _neighbours(origins: Sequence[Origin]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n,) index of the video, and (n,) position of each sample in its video by start time."""
-    numbers: dict[str, int] = {}
-    video = np.array([numbers.setdefault(origin.video, len(numbers)) for origin in origins], np.int64)
-    order = sorted(range(len(origins)), key=lambda i: (video[i], origins[i].start_us))
-    position, next_position = np.zeros(len(origins), np.int64), dict.fromkeys(numbers.values(), 0)
-    for i in order:
-        position[i] = next_position[int(video[i])]
-        next_position[int(video[i])] += 1
-    return video, position
 
 
 def _pad(

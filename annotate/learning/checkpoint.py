@@ -27,11 +27,11 @@ from annotate.temporary import temporary_name
 from annotate.types import Answer, Dimension, Kind, Modality, Task
 
 FORMAT = 2
-"""Changes whenever the same files would mean something else."""
+"""Version of the file format."""
 _WRONG = (
     OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError,
 )  # fmt: skip
-"""What reading says of files that are damaged or are no model."""
+"""Errors that damaged files, or files that are not a model, cause."""
 TENSORS, FACTS, UNCLAIMED = "model.safetensors", "model.json", ".annotate-unclaimed"
 
 
@@ -39,36 +39,36 @@ TENSORS, FACTS, UNCLAIMED = "model.safetensors", "model.json", ".annotate-unclai
 class Checkpoint:
     """Everything a prediction needs, and what it was made from."""
 
-    recipe: ModelConfig
+    config: ModelConfig
     tasks: tuple[Task, ...]
-    """Those that have a head; a task without enough labels has none."""
+    """The tasks that have a head; a task without enough labels has none."""
     extractors: Mapping[Modality, str]
     """``extractor@hash`` of the features it was trained with."""
     widths: Mapping[Modality, int]
-    """Of a condensed row."""
+    """Width of a pooled row."""
     standardisers: Mapping[Modality, Standardiser]
-    """Of the modalities whose encoder wants it."""
+    """Only of modalities whose encoder reads standardised features."""
     targets: Mapping[str, Target]
     noise: Mapping[str, float]
     """By regression task id: standard deviation of label minus ensemble mean, on the scale."""
     members: tuple[Mapping[str, Tensor], ...]
     """Weights, on the CPU."""
     fitted: tuple[Fitted, ...]
-    """How the training of each member went."""
+    """Result of the training of each member."""
     combination: Combination = field(default_factory=Combination)
     search: Search | None = None
-    """How options of the sharing were chosen, where there was a choice."""
+    """How options of the sharing were chosen, if there was a choice."""
     notes: tuple[str, ...] = ()
     """Sentences for the user."""
 
     def load(self, device: str) -> Members:
-        """The members on `device`, ready to be asked.
+        """The members on `device`, in evaluation mode.
 
-        Raises `ModelError` when weights and settings do not fit together, or name a plug-in that is not
-        there; `ConfigError` when a pretrained model that they name is gone.
+        Raises `ModelError` when weights and settings do not fit together or name an unknown plug-in,
+        `ConfigError` when a pretrained model is missing.
         """
         try:
-            return restore(self.widths, self.tasks, self.recipe, self.members, device, self.combination.sees)
+            return restore(self.widths, self.tasks, self.config, self.members, device, self.combination.sees)
         except (RuntimeError, TypeError) as error:
             raise _damaged("its weights do not fit its settings") from error
         except UnknownName as error:
@@ -78,12 +78,20 @@ class Checkpoint:
 def write(checkpoint: Checkpoint, folder: Path, *, unclaimed: bool = False) -> None:
     """Make `folder`, which must not exist; a crash leaves at most a temporary folder beside it.
 
-    `unclaimed` marks it as one that no record knows yet: `claim` takes the mark away, and
-    `delete_unclaimed` deletes the folder while it has the mark.
+    `unclaimed` marks it as not recorded yet: `claim` removes the mark, and `delete_unclaimed` deletes the
+    folder while it has the mark.
     """
     make_folder(folder.parent)
     partial = folder.with_name(temporary_name())
-    tensors = save(_tensors(checkpoint))
+    weights = {
+        f"member.{k}.{name}": tensor.contiguous()
+        for k, member in enumerate(checkpoint.members)
+        for name, tensor in member.items()
+    }
+    for modality, standardiser in checkpoint.standardisers.items():
+        weights[f"mean.{modality.value}"] = torch.from_numpy(standardiser.mean)
+        weights[f"inverse_scale.{modality.value}"] = torch.from_numpy(standardiser.inverse_scale)
+    tensors = save(weights)
     facts = {**_facts(checkpoint), "sha256": hashlib.sha256(tensors).hexdigest()}
     write_whole(partial / TENSORS, tensors)
     write_whole(partial / FACTS, json.dumps(facts, indent=1, ensure_ascii=False).encode())
@@ -94,12 +102,12 @@ def write(checkpoint: Checkpoint, folder: Path, *, unclaimed: bool = False) -> N
 
 
 def claim(folder: Path) -> None:
-    """Say that a record knows the checkpoint in `folder` now: nothing deletes it any more."""
+    """Mark the checkpoint in `folder` as recorded, so that `delete_unclaimed` keeps it."""
     (folder / UNCLAIMED).unlink(missing_ok=True)
 
 
 def delete_unclaimed(folder: Path) -> None:
-    """Delete the checkpoint in `folder` if nobody has claimed it; whatever else lies in it stays."""
+    """Delete the checkpoint in `folder` if it is unclaimed; other files in the folder stay."""
     if not (folder / UNCLAIMED).is_file():
         return
     for name in (TENSORS, FACTS, UNCLAIMED):
@@ -140,22 +148,10 @@ def _damaged(reason: str) -> ModelError:
     return ModelError(f"the model cannot be read: {reason}", hint="run `annotate train --force`")
 
 
-def _tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    tensors = {
-        f"member.{k}.{name}": tensor.contiguous()
-        for k, weights in enumerate(checkpoint.members)
-        for name, tensor in weights.items()
-    }
-    for modality, standardiser in checkpoint.standardisers.items():
-        tensors[f"mean.{modality.value}"] = torch.from_numpy(standardiser.mean)
-        tensors[f"inverse_scale.{modality.value}"] = torch.from_numpy(standardiser.inverse_scale)
-    return tensors
-
-
 def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "recipe": asdict(checkpoint.recipe),
+        "recipe": asdict(checkpoint.config),
         "tasks": [describe_task(task) for task in checkpoint.tasks],
         "extractors": {m.value: name for m, name in checkpoint.extractors.items()},
         "widths": {m.value: width for m, width in checkpoint.widths.items()},
@@ -181,52 +177,42 @@ def describe_task(task: Task) -> dict[str, Any]:
     }
 
 
-def _task(facts: Mapping[str, Any]) -> Task:
-    answers = tuple(Answer(value, label) for value, label in facts["answers"])
-    return Task(Dimension(facts["dimension"], Kind(facts["kind"]), answers), Modality(facts["modality"]))
-
-
 def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Checkpoint:
     extractors = {Modality(key): name for key, name in facts["extractors"].items()}
-    tasks = tuple(_task(task) for task in facts["tasks"])
-    fitted = tuple(_fitted(member) for member in facts["fitted"])
+    tasks = []
+    for task in facts["tasks"]:
+        answers = tuple(Answer(value, label) for value, label in task["answers"])
+        dimension = Dimension(task["dimension"], Kind(task["kind"]), answers)
+        tasks.append(Task(dimension, Modality(task["modality"])))
+    fitted = tuple(
+        Fitted(**{**member, "conflicts": tuple(Conflict(**values) for values in member.get("conflicts", ()))})
+        for member in facts["fitted"]
+    )
     if not fitted:
         raise _damaged("it has no network")
+    standardisers = {
+        Modality(key): Standardiser(tensors[f"mean.{key}"].numpy(), tensors[f"inverse_scale.{key}"].numpy())
+        for key in facts["standardised"]
+    }
+    combination = facts["combination"]
+    shares = {task_id: tuple(values) for task_id, values in combination["shares"].items()}
+    search = facts["search"]
     return Checkpoint(
-        recipe=ModelConfig(**{**facts["recipe"], "balance": tuple(facts["recipe"]["balance"])}),
-        tasks=tasks,
+        config=ModelConfig(**{**facts["recipe"], "balance": tuple(facts["recipe"]["balance"])}),
+        tasks=tuple(tasks),
         extractors=extractors,
         widths={Modality(key): width for key, width in facts["widths"].items()},
-        standardisers={Modality(key): _standardiser(tensors, Modality(key)) for key in facts["standardised"]},
+        standardisers=standardisers,
         targets={task.id: Target(**facts["targets"][task.id]) for task in tasks},
         noise=facts["noise"],
         members=_members(tensors, len(fitted)),
         fitted=fitted,
-        combination=_combination(facts["combination"]),
-        search=_search(facts["search"]),
+        combination=Combination(
+            **{**combination, "shares": shares, "sees": tuple(combination.get("sees", ()))}
+        ),
+        search=search and Search(**{**search, "tried": tuple(Tried(**tried) for tried in search["tried"])}),
         notes=tuple(facts["notes"]),
     )
-
-
-def _fitted(facts: Mapping[str, Any]) -> Fitted:
-    conflicts = tuple(Conflict(**values) for values in facts.get("conflicts", ()))
-    return Fitted(**{**facts, "conflicts": conflicts})
-
-
-def _search(facts: Mapping[str, Any] | None) -> Search | None:
-    if facts is None:
-        return None
-    return Search(**{**facts, "tried": tuple(Tried(**tried) for tried in facts["tried"])})
-
-
-def _combination(facts: Mapping[str, Any]) -> Combination:
-    shares = {task_id: tuple(values) for task_id, values in facts["shares"].items()}
-    return Combination(**{**facts, "shares": shares, "sees": tuple(facts.get("sees", ()))})
-
-
-def _standardiser(tensors: Mapping[str, Tensor], modality: Modality) -> Standardiser:
-    key = modality.value
-    return Standardiser(tensors[f"mean.{key}"].numpy(), tensors[f"inverse_scale.{key}"].numpy())
 
 
 def _members(tensors: Mapping[str, Tensor], count: int) -> tuple[Mapping[str, Tensor], ...]:

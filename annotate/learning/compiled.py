@@ -1,4 +1,4 @@
-"""The members' passes as machine code made for them, where there is a compiler that can make it."""
+"""Compiles the forward and backward passes of the members with `torch.compile`."""
 
 from collections.abc import Callable
 
@@ -9,14 +9,14 @@ from annotate.learning.tensors import Inputs, Output
 
 
 def compiled(members: Members) -> Callable[[Inputs], Output]:
-    """The members as a function, the same up to rounding and to what dropout drops.
+    """The members as a compiled function, with the same results up to rounding and dropout.
 
-    It is compiled by its first calls and their backward passes, which raise any error where that fails.
+    The first calls and their backward passes compile it, and raise any error of the compiler.
     """
     from torch._functorch import config
 
-    # Weightings that look at each task's gradient go back more than once. For good, since the pass back may
-    # be compiled long after this.
+    # Weightings that read each task's gradient run the backward pass several times. Set for good, because the
+    # backward pass may be compiled much later.
     config.donated_buffer = False
     together = torch.compile(members.together)
 

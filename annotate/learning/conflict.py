@@ -1,8 +1,8 @@
-"""How far tasks pull what they share in the same direction: a look at their gradients while they train.
+"""How far the gradients of the tasks agree on shared weights, measured during the training.
 
 Two tasks conflict in a step when the cosine between their gradients is negative (Yu et al. 2020, section 2).
-It is asked while the members learn, not of the best weights: where the sum of two losses has its minimum, the
-gradients of any two tasks point against each other.
+It is measured during the training, not at the best weights: at a minimum of the sum of two losses, their
+gradients always point in opposite directions.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,58 +18,67 @@ from annotate.learning.losses import task_losses
 from annotate.learning.members import Members
 
 LARGEST_SHARE = 0.03
-"""Of the training's steps that may be spent on looking, see `GradientProbe.due`."""
+"""Largest share of the steps of a training that may be spent on probes, see `GradientProbe.due`."""
 FEWEST = 3
-"""GradientProbe after which tasks that were never seen to share anything are looked at no more."""
+"""Probes after which tasks without a shared weight are not probed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """How the gradients of two tasks agree on the weights that both use."""
+    """How far the gradients of two tasks agree on the weights that both use."""
 
     task: str
     other: str
     cosine: float
-    """Between the two gradients, mean over the steps looked at: 1 the same direction, -1 the opposite one."""
+    """Cosine between the two gradients, mean over the probed steps: 1 same, -1 opposite direction."""
     conflicting: float
-    """Share of those steps with a negative cosine."""
+    """Share of the probed steps with a negative cosine."""
     steps: int
-    """That were looked at, those of each member by itself."""
+    """Probed steps, counted for each member."""
 
 
 class GradientProbe:
-    """How far the gradients of each two tasks agreed so far, by member."""
+    """Accumulates how far the gradients of each pair of tasks agree, by member."""
 
     def __init__(self, heads: Sequence[Head], members: int) -> None:
         self.heads = heads
         self.sums = torch.zeros(3, members, len(heads), len(heads), dtype=torch.float64)
-        """Of cosines, of conflicts, and of steps in which both tasks moved something that both use."""
+        """Sums of cosines, of conflicts, and of steps in which both tasks have a gradient on shared
+        weights."""
         self.taken = torch.zeros((), dtype=torch.long)
 
     def tensors(self) -> dict[str, Tensor]:
-        """By name, everything that changes."""
+        """By name, all tensors that change."""
         return {"sums": self.sums, "taken": self.taken}
 
     def due(self, steps: int) -> bool:
-        """Whether to look again after so many steps: one costs as much as a step and half of one per task."""
+        """Whether to probe again after this many steps; a probe costs a step plus half a step per task."""
         cost = 1 + len(self.heads) / 2
         shared = int(self.taken) < FEWEST or any(True for _ in self._pairs())
         return len(self.heads) > 1 and shared and int(self.taken) * cost <= LARGEST_SHARE * steps
 
     def take(self, members: Members, batch: Batch) -> None:
-        """Look at one step's `batch`, with the members in front: no dropout, and nothing is changed."""
+        """Probe the gradients for `batch`, with a member axis; without dropout and without changing
+        weights."""
         members.train(False)
         with torch.enable_grad():
             losses, present = task_losses(self.heads, members(batch.inputs), batch)
             products = _products(losses, list(members.parameters.values()))
-        cosine, both = _cosines(products)
+        # Cosines over the parameters that both tasks move in any member.
+        squares = products.diagonal(dim1=2, dim2=3)
+        used = (squares > 0).any(dim=1)
+        common = (used[:, :, None] & used[:, None, :]).unsqueeze(1)
+        lengths = torch.where(common, squares.unsqueeze(3), 0.0).sum(dim=0)
+        norms = (lengths * lengths.transpose(1, 2)).sqrt()
+        both = norms > 0
+        cosine = torch.where(common, products, 0.0).sum(dim=0) / torch.where(both, norms, 1.0)
         both = both & present[:, :, None] & present[:, None, :]
         counts = torch.stack([torch.where(both, cosine, 0.0), both & (cosine < 0), both])
         self.sums += counts.to(self.sums)
         self.taken += 1
 
     def of(self, member: int) -> tuple[Conflict, ...]:
-        """Of one member, the tasks that share weights, each two of them once."""
+        """The results of one member for each pair of tasks that share weights."""
         ids = [head.task.id for head in self.heads]
         result = []
         for a, b in self._pairs():
@@ -84,8 +93,8 @@ class GradientProbe:
 
 
 def _products(losses: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """(parameters, members, tasks, tasks) of each parameter (members, ...), the inner products of the tasks'
-    gradients; `losses` are (members, tasks)."""
+    """(parameters, members, tasks, tasks) inner products of the tasks' gradients by each parameter; `losses`
+    are (members, tasks)."""
     gradients = [
         torch.autograd.grad(loss.sum(), parameters, retain_graph=True, allow_unused=True)
         for loss in losses.unbind(dim=1)
@@ -98,33 +107,16 @@ def _products(losses: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     return torch.stack(products)
 
 
-def _cosines(products: Tensor) -> tuple[Tensor, Tensor]:
-    """(members, tasks, tasks) over the parameters that both tasks move in any member, and whether the member
-    moves some of them."""
-    squares = products.diagonal(dim1=2, dim2=3)
-    used = (squares > 0).any(dim=1)
-    common = (used[:, :, None] & used[:, None, :]).unsqueeze(1)
-    products = torch.where(common, products, 0.0).sum(dim=0)
-    lengths = torch.where(common, squares.unsqueeze(3), 0.0).sum(dim=0)
-    both = (lengths * lengths.transpose(1, 2)).sqrt()
-    return products / torch.where(both > 0, both, 1.0), both > 0
-
-
 def together(members: Iterable[Sequence[Conflict]]) -> tuple[Conflict, ...]:
-    """Of all members, the pair that pulls apart most first."""
+    """The mean over all members for each pair of tasks, the lowest cosine first."""
     by_pair: dict[tuple[str, str], list[Conflict]] = {}
     for member in members:
         for one in member:
             by_pair.setdefault((one.task, one.other), []).append(one)
-    return tuple(sorted((_mean(same) for same in by_pair.values()), key=lambda one: one.cosine))
-
-
-def _mean(same: Sequence[Conflict]) -> Conflict:
-    steps = sum(one.steps for one in same)
-    return Conflict(
-        same[0].task,
-        same[0].other,
-        sum(one.cosine * one.steps for one in same) / steps,
-        sum(one.conflicting * one.steps for one in same) / steps,
-        steps,
-    )
+    means = []
+    for (task, other), same in by_pair.items():
+        steps = sum(one.steps for one in same)
+        cosine = sum(one.cosine * one.steps for one in same) / steps
+        conflicting = sum(one.conflicting * one.steps for one in same) / steps
+        means.append(Conflict(task, other, cosine, conflicting, steps))
+    return tuple(sorted(means, key=lambda one: one.cosine))

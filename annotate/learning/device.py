@@ -1,4 +1,4 @@
-"""Where the network runs: a name from the user becomes a device that is really there, used repeatably."""
+"""Chooses the device on which a network runs, and makes its results repeatable."""
 
 import os
 import re
@@ -11,36 +11,31 @@ from annotate.errors import ModelError, UsageError
 
 
 def choose_device(name: str) -> str:
-    """The torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; ``auto`` takes CUDA where there is one.
+    """The torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; ``auto`` takes CUDA if available.
 
-    Raises `UsageError` for another name, `ModelError` when that CUDA device is not there.
+    Raises `UsageError` for another name, `ModelError` when the CUDA device does not exist.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise UsageError(f"no device is called {name!r}", hint="use auto, cpu, cuda or cuda:1")
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name != "cpu":
-        _require_cuda(name)
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(name.partition(":")[2] or 0) >= count:
+            raise ModelError(
+                f"{name} was asked for, but torch sees {count} CUDA devices",
+                hint="use --device auto, or install a CUDA build of torch and its driver",
+            )
     return name
 
 
-def _require_cuda(name: str) -> None:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    number = int(name.partition(":")[2] or 0)
-    if number >= count:
-        raise ModelError(
-            f"{name} was asked for, but torch sees {count} CUDA devices",
-            hint="use --device auto, or install a CUDA build of torch and its driver",
-        )
-
-
 HALVING_PAYS = 5_000_000
-"""Weights of one network from which on ``auto`` takes bfloat16: a small one waits for its operations to
-begin, and changing numbers from one kind to the other takes more of them."""
+"""Parameters of one network from which ``auto`` takes bfloat16: small networks are bound by kernel launches,
+and the conversions need more of them."""
 
 
 def halves(precision: str, device: torch.device, weights: int) -> bool:
-    """Whether the layers of a network of so many weights learn in bfloat16, by what ``train.precision`` says.
+    """Whether a network with this many parameters trains in bfloat16, according to ``train.precision``.
 
     bfloat16 has the range of float32, so no loss has to be scaled (Kalamkar et al. 2019).
     """
@@ -52,10 +47,10 @@ def halves(precision: str, device: torch.device, weights: int) -> bool:
 
 @contextmanager
 def repeatable(seed: int, device: str) -> Iterator[None]:
-    """Inside, the same seed gives the same numbers on the same device; outside, nothing has changed.
+    """Inside, the same seed gives the same results on the same device; torch's settings are restored after.
 
-    One thread: sums are then taken in one order on every machine, and networks this small gain nothing
-    from more.
+    Uses one thread: sums then have the same order on every machine, and networks this small do not gain from
+    more threads.
     """
     if device != "cpu":
         # cuBLAS reads it once, when it starts; without it matrix products differ from run to run.

@@ -1,4 +1,4 @@
-"""From labels to a trained model: features are read once, then the ensemble that the recipe names is made."""
+"""Trains a model: reads the features once, searches options, and trains the ensemble of the settings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,16 +16,16 @@ from annotate.learning.device import repeatable
 from annotate.learning.ensembles.base import Ensemble, EnsembleContext, State, Trained
 from annotate.learning.events import Events
 from annotate.learning.heads._answers import Shares
-from annotate.learning.heads.base import Head, Raw
+from annotate.learning.heads.base import Head, RawOutputs
 from annotate.learning.members import Members, restore
-from annotate.learning.memory import fits_or_says
+from annotate.learning.memory import report_out_of_memory
 from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import raw_outputs
 from annotate.learning.prepared import Prepared, TrainingSet, prepare
 from annotate.learning.progress import ProgressReporter
 from annotate.learning.requirements import FEWEST_VALID
-from annotate.learning.results import Epoch, Fitted, Search
+from annotate.learning.results import Epoch, Fitted
 from annotate.learning.resume import Checkpointer
 from annotate.learning.search import search
 from annotate.learning.seeds import member_seed
@@ -36,16 +36,16 @@ from annotate.registry import ENSEMBLES
 from annotate.types import Kind
 
 SMALLEST_NOISE = 0.05
-"""Share of the scale's width that the noise is never below: raters do not agree better."""
+"""Lower bound of the noise as a share of the scale's width: raters do not agree better."""
 LEAST_UNEXPLAINED = 0.5
-"""Share of the labels' spread that the noise is never below while it is known from train only, where the
-network has seen the answers."""
+"""Lower bound of the noise as a share of the labels' spread if it is estimated on train samples, which the
+network has seen."""
 
 
-@fits_or_says()
+@report_out_of_memory()
 def fit_ensemble(
     training_set: TrainingSet,
-    recipe: ModelConfig,
+    config: ModelConfig,
     *,
     seed: int,
     device: str,
@@ -54,28 +54,31 @@ def fit_ensemble(
     events: Path | None = None,
     cache_graphs: bool = False,
 ) -> Checkpoint:
-    """Train the ensemble that `recipe` names.
+    """Train the ensemble that `config` names.
 
-    Killed and started again with the same folder `keep`, it goes on where it was, to the same weights. What
-    TensorBoard shows is written into the folder `events`. `cache_graphs` speeds up many trainings of one kind
-    (see `annotate.learning.graph_cache`).
+    A training that was killed resumes if it is started again with the same folder `keep`, and ends with the
+    same weights. Logs for TensorBoard are written into the folder `events`. `cache_graphs` speeds up many
+    trainings of one kind (see `annotate.learning.graph_cache`).
     Raises `ModelError` when features or the loss are not finite or the memory is too small, `UnknownName` or
-    `ConfigError` when the recipe names what is not there.
+    `ConfigError` for invalid settings.
     """
     checkpointer = None if keep is None else Checkpointer(keep, progress.say)
     prepared = replace(
-        prepare(training_set, recipe, device), checkpointer=checkpointer, cache_graphs=cache_graphs
+        prepare(training_set, config, device), checkpointer=checkpointer, cache_graphs=cache_graphs
     )
     chosen, searched = search(prepared, seed)
-    prepared = replace(prepared, recipe=chosen)
-    with progress.bar("train", recipe.epochs) as bar:
+    prepared = replace(prepared, config=chosen)
+    with progress.bar("train", config.epochs) as bar:
         trained = _train(
             prepared, seed, [ProgressReporter(bar), *([] if events is None else [Events(events)])]
         )
     with repeatable(seed, device):
         noise = _noise(prepared, trained)
+    net = prepared.network(0)
+    net.load_state_dict(dict(trained.states[0]))
+    searches = [searched.sentence()] if searched else []
     return Checkpoint(
-        recipe=prepared.recipe,
+        config=prepared.config,
         tasks=training_set.tasks,
         extractors=dict(training_set.extractors),
         widths=prepared.widths,
@@ -86,15 +89,8 @@ def fit_ensemble(
         fitted=trained.fitted,
         combination=trained.combination,
         search=searched,
-        notes=_notes(prepared, trained, searched),
+        notes=(*searches, *net.sharing.notes(), *trained.notes),
     )
-
-
-def _notes(prepared: Prepared, trained: Trained, searched: Search | None) -> tuple[str, ...]:
-    """What the search chose, and what the first network's sharing has to say."""
-    net = prepared.network(0)
-    net.load_state_dict(dict(trained.states[0]))
-    return (*([searched.sentence()] if searched else []), *net.sharing.notes(), *trained.notes)
 
 
 def _train(prepared: Prepared, seed: int, watchers: Sequence[ProgressReporter | Events]) -> Trained:
@@ -115,12 +111,12 @@ def _train(prepared: Prepared, seed: int, watchers: Sequence[ProgressReporter | 
             watcher.end()
         return fitted
 
-    recipe = prepared.recipe
-    options = parse_options(ENSEMBLES, recipe.ensemble, recipe.options_for(recipe.ensemble))
-    ensemble = cast(Ensemble, ENSEMBLES.get(recipe.ensemble)(options))
+    config = prepared.config
+    options = parse_options(ENSEMBLES, config.ensemble, config.options_for(config.ensemble))
+    ensemble = cast(Ensemble, ENSEMBLES.get(config.ensemble)(options))
     return ensemble.train(
         EnsembleContext(
-            members=recipe.members,
+            members=config.members,
             heads=prepared.heads,
             train=prepared.train,
             groups=prepared.groups,
@@ -139,7 +135,7 @@ def fit_members(
     sees: Sequence[str] = (),
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> tuple[list[State], list[Fitted]]:
-    """One network per seed, side by side; see `EnsembleContext.fit`."""
+    """One network per seed, trained in parallel; see `EnsembleContext.fit`."""
     nets = [prepared.network(seed) for seed in seeds]
     train = prepared.train if rows is None else prepared.train.take(rows)
     with repeatable(seeds[0], prepared.device):
@@ -147,7 +143,7 @@ def fit_members(
         members = Members(nets, prepared.device, sees)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         fitted = fit(
-            members, train, prepared.valid, prepared.recipe, generators, on_epoch, sample_weights=weights,
+            members, train, prepared.valid, prepared.config, generators, on_epoch, sample_weights=weights,
             checkpointer=prepared.checkpointer, cache_graphs=prepared.cache_graphs,
         )  # fmt: skip
     return list(members.states()), fitted
@@ -161,16 +157,16 @@ def _train_tasks(
     task_ids: Sequence[str],
     epochs: int,
 ) -> None:
-    """Train networks in place on the labels of some tasks, for so many epochs."""
+    """Train networks in place on the labels of some tasks, for a number of epochs."""
     known = {i: mask if i in task_ids else torch.zeros_like(mask) for i, mask in train.known.items()}
     members = Members(nets, prepared.device)
     generators = [torch.Generator().manual_seed(member_seed(seed, 1)) for seed in seeds]
-    recipe = replace(prepared.recipe, epochs=epochs, compile=False)  # too short for it
+    config = replace(prepared.config, epochs=epochs, compile=False)  # too short to pay
     fit(
         members,
         replace(train, known=known),
         None,
-        recipe,
+        config,
         generators,
         checkpointer=prepared.checkpointer,
         cache_graphs=prepared.cache_graphs,
@@ -181,13 +177,14 @@ def _train_tasks(
 
 def _ask(
     prepared: Prepared, states: Sequence[State], batch: Batch, sees: Sequence[str] = ()
-) -> dict[str, Raw]:
-    members = restore(prepared.widths, prepared.tasks, prepared.recipe, states, prepared.device, sees)
+) -> dict[str, RawOutputs]:
+    members = restore(prepared.widths, prepared.tasks, prepared.config, states, prepared.device, sees)
     return raw_outputs(members, batch.inputs).heads
 
 
 def _noise(prepared: Prepared, trained: Trained) -> dict[str, float]:
-    """By task id: standard deviation of label minus ensemble mean, on the scale; for heads that need it."""
+    """By task id: standard deviation of label minus ensemble mean, on the scale; only for regression heads
+    that do not predict their own noise."""
     sees = trained.combination.sees
     train, valid = (
         None if batch is None else _ask(prepared, trained.states, batch, sees)
@@ -213,7 +210,7 @@ def _noise(prepared: Prepared, trained: Trained) -> dict[str, float]:
     return noise
 
 
-def _residual(head: Head, raw: Raw, batch: Batch, shares: Shares) -> float | None:
+def _residual(head: Head, raw: RawOutputs, batch: Batch, shares: Shares) -> float | None:
     """Root mean square of label minus ensemble mean, in unit scale."""
     known = batch.known[head.task.id].cpu().numpy()
     encoded = batch.targets[head.task.id].cpu().double().numpy()

@@ -1,4 +1,4 @@
-"""The multi-task model as scikit-learn knows estimators, for modAL, pipelines and cross-validation."""
+"""The multi-task model as a scikit-learn estimator, for modAL, pipelines and cross-validation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,11 +18,11 @@ from annotate.learning.requirements import FEWEST_VALID, missing_labels
 from annotate.types import Answer, Dimension, Kind, Label, Modality, Task, TaskPrediction
 
 CELLS = 9
-"""Answers into which a scale is cut that nobody described, from the lowest to the highest label."""
+"""Number of answers of a scale that was not given, from the lowest to the highest label."""
 Columns = Mapping[Modality, Sequence[int]]
 
 
-def _tells_chances(model: "MultiTaskModel") -> bool:
+def _predicts_probabilities(model: "MultiTaskModel") -> bool:
     tasks = getattr(model, "tasks_", model.tasks)
     return tasks is None or any(task.dimension.kind is not Kind.REGRESSION for task in tasks)
 
@@ -30,33 +30,33 @@ def _tells_chances(model: "MultiTaskModel") -> bool:
 class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     """An ensemble of multi-task networks over the columns of a table.
 
-    `tasks` name what the columns of `y` are; without, `y` is one task: a scale if its numbers have decimals,
-    else classes. `columns` say which columns of `X` belong to which modality; without, all are text.
-    `valid` is the share of the samples that tells when to stop, where that is ten samples at least. The same
-    `seed` gives the same model on one device.
+    `tasks` describe the columns of `y`. Without `tasks`, `y` is one task: regression if its numbers have
+    decimals, else classification. `columns` gives the columns of `X` of each modality; by default, all are
+    text. `valid` is the share of the samples for early stopping, which is off with fewer than ten of them.
+    The same `seed` gives the same model on one device.
     """
 
     def __init__(
         self,
         tasks: Sequence[Task] | None = None,
         columns: Columns | None = None,
-        recipe: ModelConfig | None = None,
+        config: ModelConfig | None = None,
         valid: float = 0.2,
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
         self.tasks = tasks
         self.columns = columns
-        self.recipe = recipe
+        self.config = config
         self.valid = valid
         self.seed = seed
         self.device = device
 
     def fit(self, X: Any, y: Any) -> "MultiTaskModel":
-        """Train on `X` (n, d) and `y` (n,) or (n, tasks): values of scales, aliases of answers, several
-        joined by ``|``. NaN or None: no label, which neither helps nor hurts.
+        """Train on `X` (n, d) and `y` (n,) or (n, tasks): numbers, or aliases of answers, several joined by
+        ``|``. NaN or None means no label.
 
-        Raises `ModelError` for labels that are none of the task's, or too few to learn from.
+        Raises `ModelError` for labels that are not answers of the task, or too few labels.
         """
         rows = _table(X)
         targets = np.asarray(y, dtype=object).reshape(len(rows), -1)
@@ -72,18 +72,21 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
             for task, value in zip(self.tasks_, values, strict=True)
             if not _absent(value)
         }
-        self._require_enough(labels)
+        for task in self.tasks_:
+            lacks = missing_labels(task, [label for (_, t), label in labels.items() if t == task.id])
+            if lacks:
+                raise ModelError(f"{task.id} cannot be learned yet", hint=f"it needs {lacks}")
         self.columns_ = self.columns or {Modality.TEXT: range(rows.shape[1])}
         self.n_features_in_ = rows.shape[1]
         names = [
             _name(row) for row in range(len(rows)) if any((_name(row), t.id) in labels for t in self.tasks_)
         ]
-        train, valid = self._divided(names)
+        train, valid = self._split(names)
         training = TrainingSet(
             self.tasks_, train, valid, labels, self._reader(rows), dict.fromkeys(self.columns_, "columns")
         )
-        recipe = self.recipe or ModelConfig()
-        self.checkpoint_ = fit_ensemble(training, recipe, seed=self.seed, device=self.device)
+        config = self.config or ModelConfig()
+        self.checkpoint_ = fit_ensemble(training, config, seed=self.seed, device=self.device)
         if len(self.tasks_) == 1 and self.tasks_[0].dimension.kind is Kind.CLASSIFICATION:
             values = {str(value): value for value in np.asarray(y).ravel().tolist()}
             aliases = [a.alias for a in self.tasks_[0].dimension.answers]
@@ -91,34 +94,34 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """(n,) of one task, (n, tasks) of several: values of scales, aliases or classes as `y` had them.
+        """(n,) for one task, (n, tasks) for several: numbers, or aliases or classes as in `y`.
 
-        With `return_std` also the standard deviation between the members, of a scale.
+        With `return_std`, also the standard deviation between the members, for regression.
         """
         predictions = self.predictions(X)
-        columns = [self._named(predictions[task.id]) for task in self.tasks_]
+        columns = [self._answers(predictions[task.id]) for task in self.tasks_]
         answers = columns[0] if len(columns) == 1 else np.stack([c.astype(object) for c in columns], axis=1)
         if not return_std:
             return answers
         spread = [predictions[task.id].epistemic for task in self.tasks_]
         return answers, spread[0] if len(spread) == 1 else np.stack(spread, axis=1)
 
-    @available_if(_tells_chances)  # type: ignore[untyped-decorator]
+    @available_if(_predicts_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Any:
-        """(n, answers) mean over the members; a list of them of several tasks. Of a scale by its cells."""
+        """(n, answers) mean probabilities of the members; a list for several tasks. A scale is binned."""
         predictions = self.predictions(X)
         probabilities = [predictions[task.id].probs.astype(np.float64) for task in self.tasks_]
         return probabilities[0] if len(probabilities) == 1 else probabilities
 
-    @available_if(_tells_chances)  # type: ignore[untyped-decorator]
+    @available_if(_predicts_probabilities)  # type: ignore[untyped-decorator]
     def predict_members(self, X: Any) -> Any:
-        """(members, n, answers), what each member of the ensemble says; a list of them of several tasks."""
+        """(members, n, answers) probabilities of each member; a list for several tasks."""
         predictions = self.predictions(X)
         members = [predictions[task.id].members for task in self.tasks_]
         return members[0] if len(members) == 1 else members
 
     def predictions(self, X: Any) -> dict[str, TaskPrediction]:
-        """By task id all that the ensemble says of `X` (n, d).
+        """By task id, the full predictions for `X` (n, d).
 
         Raises scikit-learn's `NotFittedError` before `fit`, `ModelError` for another number of columns.
         """
@@ -126,32 +129,26 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
         rows = _table(X)
         if rows.shape[1] != self.n_features_in_:
             raise ModelError(
-                f"X has {rows.shape[1]} columns, and the model was fitted to {self.n_features_in_}",
+                f"X has {rows.shape[1]} columns, but the model was fitted to {self.n_features_in_}",
                 hint="give the columns that it was fitted to",
             )
         names = [_name(row) for row in range(len(rows))]
         return predict(self.checkpoint_, self._reader(rows), names, self.device).predictions
 
     def score(self, X: Any, y: Any) -> float:
-        """Share of right answers; of a single scale R². The mean over several tasks."""
+        """Accuracy, or R² for regression; the mean over several tasks."""
         predicted = np.asarray(self.predict(X), dtype=object).reshape(len(np.asarray(y)), -1)
         truth = np.asarray(y, dtype=object).reshape(predicted.shape)
         return float(np.mean([_score(t, predicted[:, i], truth[:, i]) for i, t in enumerate(self.tasks_)]))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.estimator_type = "classifier" if _tells_chances(self) else "regressor"
+        tags.estimator_type = "classifier" if _predicts_probabilities(self) else "regressor"
         tags.target_tags.required = True
         return tags
 
-    def _require_enough(self, labels: Mapping[tuple[str, str], Label]) -> None:
-        for task in self.tasks_:
-            lacks = missing_labels(task, [label for (_, t), label in labels.items() if t == task.id])
-            if lacks:
-                raise ModelError(f"{task.id} cannot be learned yet", hint=f"it needs {lacks}")
-
-    def _divided(self, names: list[str]) -> tuple[list[str], list[str]]:
-        """Train and valid; no valid while it would be too small to tell anything."""
+    def _split(self, names: list[str]) -> tuple[list[str], list[str]]:
+        """Train and valid names; no valid ones if they would be too few for early stopping."""
         share = round(self.valid * len(names))
         if share < FEWEST_VALID:
             return names, []
@@ -168,7 +165,8 @@ class MultiTaskModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn is no
 
         return read
 
-    def _named(self, prediction: TaskPrediction) -> NDArray[Any]:
+    def _answers(self, prediction: TaskPrediction) -> NDArray[Any]:
+        """(n,) predicted answers in the form of `y`."""
         dimension = prediction.task.dimension
         aliases = [answer.alias for answer in dimension.answers]
         if dimension.kind is Kind.REGRESSION:
@@ -194,7 +192,7 @@ def _absent(value: Any) -> bool:
 
 
 def _task_of(y: NDArray[Any]) -> Task:
-    """One task, from what its labels look like."""
+    """A task inferred from its labels."""
     present = [value for value in y.ravel().tolist() if not _absent(value)]
     if present and all(isinstance(v, float) for v in present) and any(v != round(v) for v in present):
         low, high = min(present), max(present)
@@ -206,25 +204,25 @@ def _task_of(y: NDArray[Any]) -> Task:
 
 
 def _label(name: str, task: Task, value: Any) -> Label:
-    """Raises `ModelError` for what is no answer of the task."""
+    """Raises `ModelError` for a value that is not an answer of the task."""
     dimension = task.dimension
     if dimension.kind is Kind.REGRESSION:
         number = dimension.number(str(value))
         if number is None:
-            raise _odd(task, value)
+            raise _unknown_answer(task, value)
         return Label(name, task.id, number, dimension.near(number), 1)
     text = str(value)
     if not dimension.takes(text):
-        raise _odd(task, value)
+        raise _unknown_answer(task, value)
     if dimension.kind is Kind.CLASSIFICATION:
         return Label(name, task.id, text, {text: 1.0}, 1)
     ticked = dimension.ticked(text)
     return Label(name, task.id, text, {a.alias: float(a.alias in ticked) for a in dimension.answers}, 1)
 
 
-def _odd(task: Task, value: Any) -> ModelError:
+def _unknown_answer(task: Task, value: Any) -> ModelError:
     known = ", ".join(answer.alias for answer in task.dimension.answers)
-    return ModelError(f"{value!r} is no answer to {task.id}", hint=f"its answers: {known}")
+    return ModelError(f"{value!r} is not an answer of {task.id}", hint=f"its answers: {known}")
 
 
 def _score(task: Task, predicted: NDArray[Any], truth: NDArray[Any]) -> float:

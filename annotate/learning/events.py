@@ -1,4 +1,4 @@
-"""Writes the course of a training for TensorBoard, where it is wanted."""
+"""Logs a training for TensorBoard."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -19,19 +19,19 @@ def require_tensorboard() -> None:
 
 
 class Events:
-    """A folder per training, `1`, `2`, ...: at the end of each epoch the train loss of each task, the valid
-    loss, how much each task's loss weighs, and how many members still learn."""
+    """Logs each epoch into a folder per training, `1`, `2`, ...: the train loss and weight of each task, the
+    valid loss, and the number of members that still train."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.trainings = folder, 0
         self.writer: Any = None
 
     def begin(self) -> None:
-        """Another training begins: some ensembles need several."""
+        """Begin another training; some ensembles need several."""
         self.trainings += 1
 
     def __call__(self, epoch: Epoch) -> None:
-        """What an earlier run wrote of this epoch and later ones is no longer shown."""
+        """Log an epoch; TensorBoard then hides what an interrupted run logged for it and later epochs."""
         if self.writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -40,14 +40,14 @@ class Events:
             self.writer.add_scalar(name, value, epoch.number)
 
     def end(self) -> None:
-        """Put the rest on the disk."""
+        """Write the rest to disk."""
         if self.writer is not None:
             self.writer.close()
         self.writer = None
 
 
 def values(epoch: Epoch) -> Mapping[str, float]:
-    """By the name that TensorBoard shows them under."""
+    """The logged scalars by their names in TensorBoard."""
     scalars = {f"train loss/{task_id}": loss for task_id, loss in epoch.losses.items()}
     scalars |= {f"weight/{task_id}": weight for task_id, weight in epoch.weights().items()}
     scalars["members that learn"] = float(epoch.running)

@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 Tensors = list[Tensor | None]
 Function = Callable[[Any, Sequence[Tensor]], Tensors]
-"""(what it branches on, tensors) -> tensors, None for what there is not; no branch on numbers in tensors."""
+"""(branch, tensors) -> tensors, some of which may be None; without branches on values in tensors."""
 Operations = Callable[..., Tensors]
-"""The tensors one by one -> the same."""
+"""The same function with each tensor as an argument."""
 
 TESTED_TORCH = ((2, 13), (2, 15))
 """The first and the last version of torch, as (major, minor), that the tests of this module passed with."""
@@ -75,7 +75,7 @@ class GraphCache:
     def __call__(self, branch: Hashable, tensors: Sequence[Tensor], shape: Hashable) -> Tensors | None:
         """The result of the function, bit for bit and with the same random draws; None without a graph.
 
-        `shape` tells apart all calls whose tensors differ in anything but their values.
+        `shape` differs between calls whose tensors differ in anything but their values.
         """
         operations = self.trusted.get((branch, shape))
         if operations is not None:
@@ -83,24 +83,21 @@ class GraphCache:
                 return operations(*tensors)
         entry, key = self.entry, (branch, shape)
         entry.calls[key] += 1
-        if key in entry.graphs:  # another training made it: is it what this one would do?
+        if key in entry.graphs:  # traced by another training: verified before it is used
             if agree(self.function, branch, entry.graphs[key], tensors):
                 self.trusted[key] = entry.graphs[key]
-            else:  # shapes that come often are traced anew
+            else:  # frequent shapes are traced again
                 self.entry = CacheEntry()
         elif entry.possible and entry.calls[key] > PAYS_AFTER and len(entry.graphs) < MOST_SHAPES:
-            self._trace(key, tensors)
+            try:
+                operations = trace(self.function, branch, tensors)
+            except Exception as error:  # a plug-in may do anything that cannot be traced
+                log.debug("training without a cached graph: %s: %s", type(error).__name__, error)
+                operations = None
+            entry.possible = operations is not None
+            if operations is not None:
+                entry.graphs[key] = self.trusted[key] = operations
         return None
-
-    def _trace(self, key: tuple[Hashable, Hashable], tensors: Sequence[Tensor]) -> None:
-        try:
-            operations = trace(self.function, key[0], tensors)
-        except Exception as error:  # a plug-in may do anything that cannot be traced
-            log.debug("training without a cached graph: %s: %s", type(error).__name__, error)
-            operations = None
-        self.entry.possible = operations is not None
-        if operations is not None:
-            self.entry.graphs[key] = self.trusted[key] = operations
 
 
 def trace(function: Function, branch: Any, tensors: Sequence[Tensor]) -> Operations | None:
@@ -108,7 +105,7 @@ def trace(function: Function, branch: Any, tensors: Sequence[Tensor]) -> Operati
     because gradients are changed in place afterwards. Leaves the random state as it was."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    def plain(*given: Tensor) -> Tensors:  # make_fx would take a method's self for an input
+    def plain(*given: Tensor) -> Tensors:  # make_fx would treat the self of a method as an input
         return function(branch, given)
 
     given = [t.detach() for t in tensors]
@@ -122,8 +119,8 @@ def trace(function: Function, branch: Any, tensors: Sequence[Tensor]) -> Operati
 
 
 def agree(function: Function, branch: Any, operations: Operations, tensors: Sequence[Tensor]) -> bool:
-    """Whether the operations give what the function gives, each tensor in memory of its own. Leaves the
-    random state as it was."""
+    """Whether the operations give the same results as the function, and no result shares memory with another
+    tensor. Leaves the random state as it was."""
     given = [t.detach() for t in tensors]
     devices = [t.device for t in tensors if t.is_cuda][:1]
     with torch.no_grad():
@@ -131,17 +128,16 @@ def agree(function: Function, branch: Any, operations: Operations, tensors: Sequ
             theirs = function(branch, given)
         with torch.random.fork_rng(devices=devices):
             ours = operations(*given)
-    alike = len(theirs) == len(ours) and all(map(_same, theirs, ours))
-    return alike and _disjoint([t for t in ours if t is not None and t.numel()], given)
-
-
-def _disjoint(results: Sequence[Tensor], given: Sequence[Tensor]) -> bool:
-    places = {t.data_ptr() for t in results}
-    return len(places) == len(results) and places.isdisjoint(t.data_ptr() for t in given)
-
-
-def _same(one: Tensor | None, other: Tensor | None) -> bool:
-    return one is other if one is None or other is None else torch.equal(one, other)
+    if len(theirs) != len(ours):
+        return False
+    for one, other in zip(theirs, ours, strict=True):
+        if one is None or other is None:
+            if one is not other:
+                return False
+        elif not torch.equal(one, other):
+            return False
+    results = [t.data_ptr() for t in ours if t is not None and t.numel()]
+    return len(set(results)) == len(results) and set(results).isdisjoint(t.data_ptr() for t in given)
 
 
 def _remove_no_ops(graph: Any) -> None:

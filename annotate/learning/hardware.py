@@ -1,4 +1,4 @@
-"""Whether this machine has what the settings of a training ask of it."""
+"""Whether this machine meets the requirements of the training settings."""
 
 import os
 import shutil
@@ -11,9 +11,9 @@ COMPILERS = ("g++", "clang++", "c++", "cl")
 
 
 def missing(device: str, precision: str, *, compiles: bool) -> Sequence[tuple[str, str]]:
-    """What makes a training slower than it is meant to be, and what to do.
+    """Missing requirements that slow a training down, each with what to do.
 
-    Raises `UsageError` for a device of no such name, `ModelError` for one that is not there.
+    Raises `UsageError` for an unknown device, `ModelError` for one that is not available.
     """
     import torch
 
@@ -21,15 +21,11 @@ def missing(device: str, precision: str, *, compiles: bool) -> Sequence[tuple[st
     problems = []
     if compiles and on_gpu and find_spec("triton") is None:
         problems.append(("train.compile needs the package triton on a GPU", "set it to false"))
-    if compiles and not on_gpu and not _compiler():
+    compilers = [name for name in (os.environ.get("CXX", ""), *COMPILERS) if name]
+    if compiles and not on_gpu and not any(map(shutil.which, compilers)):
         problems.append(
             ("train.compile needs a C++ compiler, and there is none", "install one, or set it to false")
         )
     if precision == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported(including_emulation=False):
         problems.append(('train.precision is "bfloat16", which this GPU does not have', 'set it to "auto"'))
     return problems
-
-
-def _compiler() -> bool:
-    names = (os.environ.get("CXX", ""), *COMPILERS)
-    return any(shutil.which(name) for name in names if name)

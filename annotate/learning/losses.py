@@ -1,4 +1,4 @@
-"""What each head is punished for; a label that is missing costs nothing and moves nothing."""
+"""The loss of each task over its labelled samples; missing labels have no effect on loss or gradient."""
 
 from collections.abc import Sequence
 
@@ -17,25 +17,28 @@ def task_losses(
     counted: Tensor | None = None,
     asked: Sequence[bool] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """(..., tasks) weighted mean loss over the labelled samples of each task, and whether it had any.
+    """(..., tasks) weighted mean loss over the labelled samples of each task, and whether it has any.
 
-    Whatever stands in front of the samples in `batch` (the members) stands in front here. Filler is replaced
-    before anything is computed with it: the gradient is exactly zero whatever stands there, NaN included
-    (a factor of zero would pass a NaN on). `counted` (..., tasks) says whose loss matters: the others are
-    zero and not present, and a task that counts nowhere is no part of the graph at all. `asked` (tasks) says
-    which count anywhere, for those who know already.
+    Leading axes of `batch` (the members) are kept. Filler is replaced before the loss is computed, so that
+    the gradient is exactly zero even if the filler is NaN (a factor of zero would propagate NaN). `counted`
+    (..., tasks) selects the losses that matter: the others are zero and not present, and a task that counts
+    nowhere is not part of the graph. `asked` (tasks) says which tasks count anywhere, if the caller knows.
     """
     if counted is not None and asked is None:
         asked = counted.flatten(0, -2).any(dim=0).tolist()
     chosen = [i for i in range(len(heads)) if asked is None or asked[i]]
     means, present = _means([heads[i] for i in chosen], output, batch)
-    if len(chosen) < len(heads):
-        means, present = (_spread(part, chosen, len(heads)) for part in (means, present))
+    if len(chosen) < len(heads):  # zeros for the other heads
+        parts = zip(means.unbind(-1), present.unbind(-1), strict=True)
+        columns = dict(zip(chosen, parts, strict=True))
+        empty = means.new_zeros(means.shape[:-1]), present.new_zeros(present.shape[:-1])
+        filled = [columns.get(i, empty) for i in range(len(heads))]
+        means, present = (torch.stack(part, dim=-1) for part in zip(*filled, strict=True))
     return means, present if counted is None else present & counted.to(present.device)
 
 
 def _means(heads: Sequence[Head], output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
-    """(..., heads) both. The samples come last, so that one operation serves all heads."""
+    """As `task_losses`, of `heads`. The samples are the last axis, so that one operation serves all heads."""
     known = torch.stack([batch.known[head.task.id] for head in heads], dim=-2)
     share = torch.where(known, torch.stack([batch.weights[head.task.id] for head in heads], dim=-2), 0.0)
     losses_by_head = []
@@ -46,10 +49,3 @@ def _means(heads: Sequence[Head], output: Output, batch: Batch) -> tuple[Tensor,
     losses = torch.where(known, torch.stack(losses_by_head, dim=-2), 0.0)
     total = share.sum(dim=-1)
     return (losses * share).sum(dim=-1) / torch.where(total > 0, total, 1.0), total > 0
-
-
-def _spread(part: Tensor, chosen: Sequence[int], count: int) -> Tensor:
-    """(..., chosen) -> (..., count), zeros in between."""
-    columns = dict(zip(chosen, part.unbind(-1), strict=True))
-    empty = part.new_zeros(part.shape[:-1])
-    return torch.stack([columns.get(i, empty) for i in range(count)], dim=-1)

@@ -1,12 +1,12 @@
 """Several networks of one shape at once: weights are stacked, and members are the first axis of outputs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from annotate.learning.memory import Room, in_pieces
+from annotate.learning.memory import MemoryLimit, in_pieces
 from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.tensors import Inputs, Output
@@ -34,7 +34,7 @@ class Members:
             if any(m.value not in keys for keys in sees)
         }
         self.vectorised = self.net.vectorised
-        self.room = Room()
+        self.memory_limit = MemoryLimit()
         """Memory limit of inference."""
 
     def __call__(self, inputs: Inputs) -> Output:
@@ -57,13 +57,27 @@ class Members:
             return torch.vmap(self._one, randomness="different")(weights, inputs)
         if self.count == 1:  # views only, so nothing is copied
             alone = {name: tensor.squeeze(0) for name, tensor in weights.items()}
-            return _each(self._one(alone, _member(inputs, 0)), lambda tensor: tensor.unsqueeze(0))
+            output = self._one(alone, _member(inputs, 0))
+            return Output(
+                {task_id: raw.unsqueeze(0) for task_id, raw in output.heads.items()},
+                output.fused.unsqueeze(0),
+                output.penalty.unsqueeze(0),
+                {task_id: read.unsqueeze(0) for task_id, read in output.representations.items()},
+            )
         parts = {name: tensor.unbind(0) for name, tensor in weights.items()}
         outputs = [
             self._one({name: part[k] for name, part in parts.items()}, _member(inputs, k))
             for k in range(self.count)
         ]
-        return _stack(outputs)
+        return Output(
+            {task_id: torch.stack([o.heads[task_id] for o in outputs]) for task_id in outputs[0].heads},
+            torch.stack([o.fused for o in outputs]),
+            torch.stack([o.penalty for o in outputs]),
+            {
+                task_id: torch.stack([o.representations[task_id] for o in outputs])
+                for task_id in outputs[0].representations
+            },
+        )
 
     def _one(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Output:
         return functional_call(self.net, dict(weights), (inputs,))
@@ -97,7 +111,7 @@ class Members:
 def restore(
     widths: Mapping[Modality, int],
     tasks: Sequence[Task],
-    recipe: ModelConfig,
+    config: ModelConfig,
     states: Sequence[Mapping[str, Tensor]],
     device: str,
     sees: Sequence[str] = (),
@@ -109,7 +123,7 @@ def restore(
     nets = []
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn and then overwritten
         for state in states:
-            nets.append(MultiTaskNet(widths, tasks, recipe))
+            nets.append(MultiTaskNet(widths, tasks, config))
             nets[-1].load_state_dict(dict(state))
     members = Members(nets, device, sees)
     members.train(False)
@@ -128,7 +142,7 @@ def ask(members: Members, inputs: Inputs, *, dropout: bool = False, representati
         return members(repeat(part, members.count))
 
     with torch.no_grad():
-        return members.room.compute(
+        return members.memory_limit.compute(
             inputs, members.net.needs_context, lambda pieces: in_pieces(answer, inputs, pieces, dim=0)
         )
 
@@ -157,24 +171,4 @@ def _member(inputs: Inputs, k: int) -> Inputs:
         {m: t[k] for m, t in inputs.masks.items()},
         inputs.video[k],
         inputs.position[k],
-    )
-
-
-def _each(output: Output, change: Callable[[Tensor], Tensor]) -> Output:
-    heads = {task_id: change(raw) for task_id, raw in output.heads.items()}
-    representations = {
-        task_id: change(representation) for task_id, representation in output.representations.items()
-    }
-    return Output(heads, change(output.fused), change(output.penalty), representations)
-
-
-def _stack(outputs: Sequence[Output]) -> Output:
-    return Output(
-        {task_id: torch.stack([o.heads[task_id] for o in outputs]) for task_id in outputs[0].heads},
-        torch.stack([o.fused for o in outputs]),
-        torch.stack([o.penalty for o in outputs]),
-        {
-            task_id: torch.stack([o.representations[task_id] for o in outputs])
-            for task_id in outputs[0].representations
-        },
     )

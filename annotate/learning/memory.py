@@ -1,4 +1,4 @@
-"""Makes a batch fit into memory: where it does not, it is computed in ever smaller pieces, and says so."""
+"""Computes a batch in smaller pieces when the memory of the device is full."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -14,19 +14,21 @@ from annotate.learning.tensors import Inputs, Output
 
 log = logging.getLogger(__name__)
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
-class Room:
-    """How many samples are computed at once; halved whenever the memory of the device is full."""
+class MemoryLimit:
+    """Limit on the samples that are computed at once; halved whenever the memory of the device is full."""
 
     def __init__(self) -> None:
         self.rows = 0
-        """0: as many as there are."""
+        """The limit; 0: none."""
 
-    def compute(self, inputs: Inputs, whole_videos: bool, work: Callable[[Sequence[Tensor]], Found]) -> Found:
-        """What `work` makes of pieces of `inputs`, each the positions (b,) of its samples; done again from
-        the start in smaller ones while memory is short. Without pieces: of everything at once.
+    def compute(
+        self, inputs: Inputs, whole_videos: bool, work: Callable[[Sequence[Tensor]], Result]
+    ) -> Result:
+        """The result of `work`, called with pieces of `inputs` as positions (b,) of samples, or without
+        pieces for everything at once; called again with smaller pieces while memory is short.
 
         Raises `ModelError` when not even a single sample (a single video, with `whole_videos`) fits.
         """
@@ -34,10 +36,9 @@ class Room:
             pieces = cut(inputs, self.rows, whole_videos)
             try:
                 return work(pieces)
-            except (
-                torch.OutOfMemoryError
-            ) as error:  # it holds on to tensors: left before anything else is done
+            except torch.OutOfMemoryError as error:
                 reason = str(error).partition(". ")[0]
+            # Outside the except block, because the error holds references to tensors.
             self._halve(inputs, pieces, whole_videos, reason)
 
     def _halve(self, inputs: Inputs, pieces: Sequence[Tensor], whole_videos: bool, reason: str) -> None:
@@ -58,13 +59,15 @@ class Room:
 
 
 @contextmanager
-def fits_or_says() -> Iterator[None]:
-    """What lies within is too large for the memory even before there is a batch to divide, or on a CPU,
-    where nothing is divided: `ModelError` says so."""
+def report_out_of_memory() -> Iterator[None]:
+    """Raises `ModelError` when the memory is full outside of `MemoryLimit`, as on a CPU."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_of_memory(error):
+        # torch has no exception class for a full memory of the CPU, or for sizes beyond 64 bits.
+        message = str(error).lower()
+        out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not out_of_memory and "allocate memory" not in message and "overflow" not in message:
             raise
         raise ModelError(
             "the memory is too small for a network of this size",
@@ -72,21 +75,13 @@ def fits_or_says() -> Iterator[None]:
         ) from error
 
 
-def _is_of_memory(error: Exception) -> bool:
-    """Torch has no class of its own for a full memory of the CPU, or for sizes beyond 64 bits."""
-    words = str(error).lower()
-    plain = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return plain or "allocate memory" in words or "overflow" in words
-
-
 def _largest(inputs: Inputs, pieces: Sequence[Tensor]) -> int:
     return max((len(piece) for piece in pieces), default=inputs.video.shape[-1])
 
 
 def cut(inputs: Inputs, rows: int, whole_videos: bool) -> list[Tensor]:
-    """Positions (b,) of the samples of each piece, at most `rows` in one (a longer video is a piece by
-    itself); none where one piece holds all. Members may stand in front of the samples, all with the same
-    videos.
+    """Positions (b,) of the samples of each piece, at most `rows` per piece (a longer video is a piece by
+    itself); empty if one piece holds all. With a leading member axis, all members have the same videos.
     """
     count = inputs.video.shape[-1]
     if not 0 < rows < count:
@@ -106,44 +101,42 @@ def cut(inputs: Inputs, rows: int, whole_videos: bool) -> list[Tensor]:
 def in_pieces(
     forward: Callable[[Inputs], Output], inputs: Inputs, pieces: Sequence[Tensor], dim: int = 1
 ) -> Output:
-    """`forward(inputs)`, computed piece by piece; samples are in `dim` of the inputs, in 1 of the outputs.
+    """`forward(inputs)`, computed piece by piece; samples are axis `dim` of the inputs and 1 of the outputs.
 
-    With gradients, only what comes out is kept of each piece, and the backward pass computes it again, piece
-    by piece (Chen et al. 2016): whatever stands behind, losses and weightings, sees the whole batch. A
-    penalty is the mean over the samples.
+    With gradients, only the outputs of each piece are kept, and the backward pass recomputes the piece
+    (gradient checkpointing, Chen et al. 2016); losses and weightings read the whole batch. Penalties are
+    averaged over the samples.
     """
     if not pieces:
         return forward(inputs)
-    parts = [_take(inputs, piece, dim) for piece in pieces]
-    if torch.is_grad_enabled():
-        made = [checkpoint(forward, part, use_reentrant=False) for part in parts]
-    else:
-        made = [forward(part) for part in parts]
-    return _join(made, pieces)
+    outputs = []
+    for rows in pieces:
+        piece = Inputs(
+            {m: t.index_select(dim, rows) for m, t in inputs.values.items()},
+            {m: t.index_select(dim, rows) for m, t in inputs.masks.items()},
+            inputs.video.index_select(dim, rows),
+            inputs.position.index_select(dim, rows),
+        )
+        if torch.is_grad_enabled():
+            outputs.append(checkpoint(forward, piece, use_reentrant=False))
+        else:
+            outputs.append(forward(piece))
+    return _join(outputs, pieces)
 
 
-def _take(inputs: Inputs, rows: Tensor, dim: int) -> Inputs:
-    return Inputs(
-        {m: t.index_select(dim, rows) for m, t in inputs.values.items()},
-        {m: t.index_select(dim, rows) for m, t in inputs.masks.items()},
-        inputs.video.index_select(dim, rows),
-        inputs.position.index_select(dim, rows),
-    )
-
-
-def _join(made: Sequence[Output], pieces: Sequence[Tensor]) -> Output:
-    """In the order that the samples had."""
+def _join(outputs: Sequence[Output], pieces: Sequence[Tensor]) -> Output:
+    """The outputs of all pieces in the original order of the samples."""
     rows = torch.cat(list(pieces))
     back = torch.argsort(rows)
 
     def join(parts: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(parts), dim=1).index_select(1, back)
 
-    heads = {task_id: join([output.heads[task_id] for output in made]) for task_id in made[0].heads}
+    heads = {task_id: join([output.heads[task_id] for output in outputs]) for task_id in outputs[0].heads}
     shares = [len(piece) / len(rows) for piece in pieces]
-    penalty = torch.stack([o.penalty * share for o, share in zip(made, shares, strict=True)]).sum(dim=0)
+    penalty = torch.stack([o.penalty * share for o, share in zip(outputs, shares, strict=True)]).sum(dim=0)
     representations = {
-        task_id: join([output.representations[task_id] for output in made])
-        for task_id in made[0].representations
+        task_id: join([output.representations[task_id] for output in outputs])
+        for task_id in outputs[0].representations
     }
-    return Output(heads, join([output.fused for output in made]), penalty, representations)
+    return Output(heads, join([output.fused for output in outputs]), penalty, representations)

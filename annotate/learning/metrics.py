@@ -1,4 +1,4 @@
-"""Every score of a task against its own labels, and the one score per kind that it is judged by.
+"""All scores of a task against its labels, and the main score of each kind.
 
 The scores are those of the MMSA framework: the bins of CH-SIMS for scales of [-1, 1], those of CMU-MOSI for
 [-3, 3] (Yu et al. 2020, Mao et al. 2022; checked against MMSA 2.2.1). Concordance, the usual score for
@@ -7,7 +7,7 @@ is absent.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -27,7 +27,7 @@ MEASURES: Mapping[Kind, str] = {
     Kind.CLASSIFICATION: "Acc",
     Kind.MULTILABEL: "F1-micro",
 }
-"""The score that a task of each kind is judged by."""
+"""Main score of each kind of task."""
 BINS = 15
 """Number of equally wide bins of confidence (Guo et al. 2017, section 5)."""
 LEVELS = np.arange(1, 20) / 20
@@ -49,12 +49,16 @@ def scores(task: Task, predicted: Values | Ticks, truth: Values | Ticks) -> Scor
             raise ValueError(f"{predicted.shape} and {truth.shape} are not {shape}")
         return {"n": len(truth), **multilabel(predicted.astype(bool), truth.astype(bool))}
     predicted, truth = np.asarray(predicted, np.float32), np.asarray(truth, np.float32)
-    return {"n": len(truth), **_family(task)(predicted, truth)}
+    if task.dimension.kind is Kind.CLASSIFICATION:
+        return {"n": len(truth), **classification(predicted, truth)}
+    scale = (task.dimension.low, task.dimension.high)
+    score = {(-1.0, 1.0): sims, (-3.0, 3.0): mosi}.get(scale, regression)
+    return {"n": len(truth), **score(predicted, truth)}
 
 
 def scores_of(prediction: TaskPrediction, labels: Sequence[Label]) -> Scores:
     """Every score of the prediction of n samples against their labels, one each and in the same order; with
-    labels, ``ece`` too: how far the model is as sure as it is right (see `calibration_error`)."""
+    labels, also ``ece`` (see `calibration_error`)."""
     dimension = prediction.task.dimension
     if dimension.kind is Kind.REGRESSION:
         truth: Values | Ticks = np.array([label.value for label in labels], np.float32)
@@ -71,7 +75,7 @@ def scores_of(prediction: TaskPrediction, labels: Sequence[Label]) -> Scores:
 
 
 def main_score(task: Task, scores: Mapping[str, float]) -> float:
-    """The score that `task` is judged by (see `MEASURES`), 0 where it is undefined."""
+    """The main score of `task` (see `MEASURES`), 0 if it is undefined."""
     return scores.get(MEASURES[task.dimension.kind], 0.0)
 
 
@@ -99,11 +103,11 @@ def constant_scores(task: Task, train: Sequence[Label], truth: Sequence[Label]) 
 
 
 def calibration_error(prediction: TaskPrediction, truth: Values | Ticks) -> float:
-    """Between 0, as sure as it is right, and 1; of at least one sample, `truth` as in `scores`.
+    """Expected calibration error from 0 (perfect) to 1 over at least one sample; `truth` as in `scores`.
 
-    Classification: Guo et al. 2017, section 2. Multilabel: the same of every answer by itself, ticked or not,
-    all in the same bins. Regression: see `coverage_error`, of the normal around the ensemble's mean with the
-    members' disagreement and the noise as its variance.
+    Classification: Guo et al. 2017, section 2. Multilabel: the same for every answer, all in common bins.
+    Regression: `coverage_error` of the normal around the ensemble's mean, whose variance is the members'
+    disagreement plus the noise.
     """
     kind = prediction.task.dimension.kind
     if kind is Kind.REGRESSION:
@@ -117,8 +121,8 @@ def calibration_error(prediction: TaskPrediction, truth: Values | Ticks) -> floa
 
 
 def confidence_error(confidence: NDArray[np.floating], right: Ticks) -> float:
-    """Expected calibration error: the answers in `BINS` bins by confidence, the distance of mean confidence
-    and share right in each, averaged over the answers. Both (n,), n at least 1; a bin holds its upper border.
+    """Expected calibration error: the distance between mean confidence and accuracy in `BINS` bins of
+    confidence, averaged over the answers. Both (n,), n at least 1; a bin includes its upper border.
     """
     sure = np.asarray(confidence, np.float64)
     bins = np.ceil(np.round(sure * BINS, 6)).clip(1, BINS).astype(int)  # rounded: float32 is not exact
@@ -136,13 +140,6 @@ def coverage_error(mean: Values, spread: Values, truth: Values) -> float:
     quantiles = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
     side = np.sign(quantiles - deviation[:, None])
     return float(np.abs((1 + side.mean(axis=0)) / 2 - LEVELS).mean())
-
-
-def _family(task: Task) -> Callable[[Values, Values], Scores]:
-    if task.dimension.kind is Kind.CLASSIFICATION:
-        return classification
-    scale = (task.dimension.low, task.dimension.high)
-    return {(-1.0, 1.0): sims, (-3.0, 3.0): mosi}.get(scale, regression)
 
 
 def sims(predicted: Values, truth: Values) -> Scores:

@@ -1,4 +1,4 @@
-"""The multi-task network: what a recipe's plug-ins make together."""
+"""The multi-task network, made of the plug-ins that a `ModelConfig` names."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,35 +22,35 @@ from annotate.types import Modality, Task
 
 
 class MultiTaskNet(nn.Module):
-    """Encoders, fusion and what is shared are the sharing's; one head per task on top."""
+    """A sharing, which contains the encoders and the fusion, and one head per task on top."""
 
-    def __init__(self, widths: Mapping[Modality, int], tasks: Sequence[Task], recipe: ModelConfig) -> None:
-        """`widths`: of a condensed row, by modality with features.
+    def __init__(self, widths: Mapping[Modality, int], tasks: Sequence[Task], config: ModelConfig) -> None:
+        """`widths`: width of a pooled row of each modality that has features.
 
         Raises `UnknownName` for a plug-in, `ConfigError` for its options.
         """
         super().__init__()
         self.returns_representations = False
-        """Whether the output holds what the heads read; who asks turns it on for a while."""
+        """Whether the output contains the inputs of the heads; callers switch it on while they need them."""
         self.tasks = tuple(tasks)
-        self.recipe = recipe
+        self.config = config
         self.common = nn.ModuleDict()
-        heads = [make_head(task, recipe) for task in tasks]
+        heads = [make_head(task, config) for task in tasks]
         plan = NetworkPlan(
             tasks=self.tasks,
             widths={m.value: widths[m] for m in Modality if m in widths},
-            hidden=recipe.hidden,
-            dropout=recipe.dropout,
-            encoder=partial(_make_encoder, widths, recipe, self.common),
-            fusion=partial(_make_fusion, widths, recipe),
+            hidden=config.hidden,
+            dropout=config.dropout,
+            encoder=partial(_make_encoder, widths, config, self.common),
+            fusion=partial(_make_fusion, widths, config),
             outputs={head.task.id: head.outputs(head.task) for head in heads},
         )
-        options = parse_options(SHARINGS, recipe.sharing, recipe.options_for(recipe.sharing))
-        self.sharing = cast(Sharing, SHARINGS.get(recipe.sharing)(plan, options))
+        options = parse_options(SHARINGS, config.sharing, config.options_for(config.sharing))
+        self.sharing = cast(Sharing, SHARINGS.get(config.sharing)(plan, options))
         self.heads = nn.ModuleDict({_key(head.task.id): head for head in heads})
 
     def forward(self, inputs: Inputs) -> Output:
-        """Of n samples."""
+        """The output for n samples."""
         shared = self.sharing(inputs, self.say)
         raw = {t.id: self.say(t.id, shared.representations[t.id]) for t in self.tasks}
         return Output(
@@ -58,7 +58,7 @@ class MultiTaskNet(nn.Module):
         )
 
     def say(self, task_id: str, representation: Tensor) -> Tensor:
-        """(n, outputs) of one head, in float32 whatever the rest is computed in."""
+        """(n, outputs) of one head, always in float32."""
         kind = representation.device.type
         if not torch.is_autocast_enabled(kind):
             return self.heads[_key(task_id)](representation)
@@ -70,7 +70,7 @@ class MultiTaskNet(nn.Module):
         return cast(Head, self.heads[_key(task.id)])
 
     def rate(self, name: str) -> float:
-        """By what the learning rate of the parameter `name` is multiplied."""
+        """Factor of the learning rate for the parameter `name`."""
         return math.prod(
             module.rate(name.removeprefix(f"{place}."))
             for place, module in self.named_modules()
@@ -84,16 +84,16 @@ class MultiTaskNet(nn.Module):
 
     @property
     def needs_context(self) -> bool:
-        """Whether a part looks at the other utterances of a video."""
+        """Whether a part reads the other utterances of a video."""
         return any(part.needs_context for part in self.modules() if isinstance(part, Part))
 
 
-def encoder_class(modality: Modality, recipe: ModelConfig) -> type[Encoder]:
-    """The class of one modality's encoder, for what is done before there is a network.
+def encoder_class(modality: Modality, config: ModelConfig) -> type[Encoder]:
+    """The class of the encoder of one modality.
 
-    Raises `UnknownName`, or `ConfigError` when the encoder named in the recipe cannot serve the modality.
+    Raises `UnknownName`, or `ConfigError` when the encoder cannot read the modality.
     """
-    name = recipe.encoder_of(modality)
+    name = config.encoder_of(modality)
     chosen = cast(type[Encoder], ENCODERS.get(name))
     if modality not in chosen.modalities:
         served = " or ".join(m.word for m in chosen.modalities)
@@ -104,67 +104,60 @@ def encoder_class(modality: Modality, recipe: ModelConfig) -> type[Encoder]:
     return chosen
 
 
-def make_head(task: Task, recipe: ModelConfig) -> Head:
+def make_head(task: Task, config: ModelConfig) -> Head:
     """A new head.
 
-    Raises `UnknownName`, or `ConfigError` when the head named in the recipe serves another kind.
+    Raises `UnknownName`, or `ConfigError` when the head named in the config serves another kind.
     """
-    name = recipe.head_of(task.dimension.kind)
-    options = parse_options(HEADS, name, recipe.options_for(name))
-    return cast(Head, HEADS.get(name)(recipe.hidden, task, options))
+    name = config.head_of(task.dimension.kind)
+    options = parse_options(HEADS, name, config.options_for(name))
+    return cast(Head, HEADS.get(name)(config.hidden, task, options))
 
 
-def bare_heads(tasks: Sequence[Task], recipe: ModelConfig) -> tuple[Head, ...]:
-    """Heads for what needs no trained weights: encoding labels, reading outputs. Draws no random number."""
+def bare_heads(tasks: Sequence[Task], config: ModelConfig) -> tuple[Head, ...]:
+    """Heads without weights, to encode labels and interpret outputs; draws no random numbers."""
     with torch.device("meta"):
-        return tuple(make_head(task, recipe) for task in tasks)
+        return tuple(make_head(task, config) for task in tasks)
 
 
 def _make_encoder(
-    widths: Mapping[Modality, int], recipe: ModelConfig, common: nn.ModuleDict, key: str
+    widths: Mapping[Modality, int], config: ModelConfig, common: nn.ModuleDict, key: str
 ) -> Encoder:
     modality = Modality(key)
-    made = encoder_class(modality, recipe)
-    name = recipe.encoder_of(modality)
-    options = {**recipe.options_for(name), **recipe.options_for(modality.word)}
-    encoder = made(widths[modality], recipe.hidden, recipe.dropout, parse_options(ENCODERS, name, options))
-    encoder.stand_on(partial(_inner_encoder, recipe))
+    made = encoder_class(modality, config)
+    name = config.encoder_of(modality)
+    options = {**config.options_for(name), **config.options_for(modality.word)}
+    encoder = made(widths[modality], config.hidden, config.dropout, parse_options(ENCODERS, name, options))
+
+    def make(inner: str, width: int) -> Encoder:
+        inner_options = parse_options(ENCODERS, inner, config.options_for(inner))
+        return cast(Encoder, ENCODERS.get(inner)(width, config.hidden, config.dropout, inner_options))
+
+    encoder.make_inner(make)
     for part in encoder.common:
-        _share(encoder, part, common, f"{key}-{part}")
+        # The network owns the module of the first encoder. Encoders only refer to it, without registering it,
+        # so that its weights have one name.
+        own = encoder._modules.pop(part)
+        assert own is not None
+        name = f"{key}-{part}"
+        if name not in common:
+            common[name] = own
+        object.__setattr__(encoder, part, common[name])
     return encoder
 
 
-def _inner_encoder(recipe: ModelConfig, name: str, width: int) -> Encoder:
-    options = parse_options(ENCODERS, name, recipe.options_for(name))
-    return cast(Encoder, ENCODERS.get(name)(width, recipe.hidden, recipe.dropout, options))
-
-
-def _share(encoder: Encoder, part: str, common: nn.ModuleDict, key: str) -> None:
-    """Put the network's own module in the place of the encoder's, or take it from the first encoder. The
-    encoder only points to it, so that its weights have one name."""
-    own = encoder._modules.pop(part)
-    assert own is not None
-    if key not in common:
-        common[key] = own
-    object.__setattr__(encoder, part, common[key])
-
-
-def _make_fusion(widths: Mapping[Modality, int], recipe: ModelConfig) -> Fusion:
-    options = parse_options(FUSIONS, recipe.fusion, recipe.options_for(recipe.fusion))
-    _require_readable(widths, recipe)
-    ordered = {m.value: widths[m] for m in Modality if m in widths}
-    return cast(Fusion, FUSIONS.get(recipe.fusion)(ordered, recipe.hidden, recipe.dropout, options))
-
-
-def _require_readable(widths: Mapping[Modality, int], recipe: ModelConfig) -> None:
-    reads_rows = cast(type[Fusion], FUSIONS.get(recipe.fusion)).reads_rows
-    if reads_rows and any(encoder_class(m, recipe).reads_tokens for m in widths):
+def _make_fusion(widths: Mapping[Modality, int], config: ModelConfig) -> Fusion:
+    options = parse_options(FUSIONS, config.fusion, config.options_for(config.fusion))
+    reads_rows = cast(type[Fusion], FUSIONS.get(config.fusion)).reads_rows
+    if reads_rows and any(encoder_class(m, config).reads_tokens for m in widths):
         raise ConfigError(
-            f"the fusion {recipe.fusion!r} reads features directly, but the text features are token ids",
+            f"the fusion {config.fusion!r} reads features directly, but the text features are token ids",
             hint="choose an encoder that reads no tokens, or another train.fusion",
         )
+    ordered = {m.value: widths[m] for m in Modality if m in widths}
+    return cast(Fusion, FUSIONS.get(config.fusion)(ordered, config.hidden, config.dropout, options))
 
 
 def _key(task_id: str) -> str:
-    # torch keeps the dot for itself.
+    # torch does not allow dots in names of modules.
     return task_id.replace(".", "-")

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate.learning.batches import CHUNK, FeatureReader, Origin, Origins, make_inputs, read_condensed
+from annotate.learning.batches import CHUNK, FeatureReader, Origin, Origins, make_inputs, read_pooled
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import repeatable
-from annotate.learning.heads.base import Head, Raw
+from annotate.learning.heads.base import Head, RawOutputs
 from annotate.learning.members import Members, ask
 from annotate.learning.network import bare_heads, encoder_class
 from annotate.learning.tensors import Inputs
@@ -37,7 +37,7 @@ class Predictions:
 class _Chunk(NamedTuple):
     """Outputs for one chunk of samples."""
 
-    heads: dict[str, Raw]
+    heads: dict[str, RawOutputs]
     """By task id: raw outputs of each member's head."""
     fused: NDArray[np.float32]
     representations: Representations
@@ -55,45 +55,49 @@ def predict(
     """Predictions of the samples; `representations` also returns the inputs of the heads.
 
     Features are read about `CHUNK` samples at a time. `origins` is needed if the network reads the other
-    utterances of a video. Raises `ModelError` when features are
-    not finite or have another width.
+    utterances of a video. Raises `ModelError` when features are not finite or have another width.
     """
     members = checkpoint.load(device)
-    condense = {m: encoder_class(m, checkpoint.recipe).condense for m in checkpoint.extractors}
-    voices = len(checkpoint.members) * checkpoint.combination.passes
-    readers = bare_heads(checkpoint.tasks, checkpoint.recipe)
-    predictions = {h.task.id: _empty_prediction(checkpoint, h, voices, len(sample_ids)) for h in readers}
-    embeddings = np.zeros((len(sample_ids), checkpoint.recipe.hidden), np.float32)
-    kept: Representations = {}
+    pool_frames = {m: encoder_class(m, checkpoint.config).pool_frames for m in checkpoint.extractors}
+    members_out = len(checkpoint.members) * checkpoint.combination.passes
+    readers = bare_heads(checkpoint.tasks, checkpoint.config)
+    predictions = {}
+    for head in readers:
+        none = _read(checkpoint, head, np.zeros((members_out, 0, head.outputs(head.task))))
+        cells = np.zeros((len(none.members), len(sample_ids), none.members.shape[-1]), np.float32)
+        mean, epistemic, aleatoric = (np.zeros(len(sample_ids), np.float32) for _ in range(3))
+        predictions[head.task.id] = TaskPrediction(head.task, cells, mean, epistemic, aleatoric, none.shares)
+    embeddings = np.zeros((len(sample_ids), checkpoint.config.hidden), np.float32)
+    all_representations: Representations = {}
     with repeatable(0, device):
         for rows, known in _chunks(members, sample_ids, origins):
-            condensed = read_condensed(read, condense, [sample_ids[i] for i in rows])
-            inputs = make_inputs(condensed, checkpoint.standardisers, known)
+            pooled = read_pooled(read, pool_frames, [sample_ids[i] for i in rows])
+            inputs = make_inputs(pooled, checkpoint.standardisers, known)
             chunk = raw_outputs(
                 members, inputs, checkpoint.combination.passes, representations=representations
             )
             embeddings[rows] = chunk.fused
-            _keep(kept, rows, chunk.representations, len(sample_ids))
+            _put(all_representations, rows, chunk.representations, len(sample_ids))
             for head in readers:
                 part = _read(checkpoint, head, chunk.heads[head.task.id])
                 whole = predictions[head.task.id]
                 whole.members[:, rows], whole.mean[rows] = part.members, part.mean
                 whole.epistemic[rows], whole.aleatoric[rows] = part.epistemic, part.aleatoric
-    return Predictions(predictions, embeddings, kept)
+    return Predictions(predictions, embeddings, all_representations)
 
 
-def _keep(kept: Representations, rows: NDArray[np.intp], chunk: Representations, count: int) -> None:
-    """Put the representations of some samples in their place. Tasks share an array while what they read is
-    equal."""
+def _put(whole: Representations, rows: NDArray[np.intp], chunk: Representations, count: int) -> None:
+    """Copy the representations of some samples into the arrays of all samples. Tasks share an array while
+    their representations are equal."""
     for task_id, representation in chunk.items():
-        twin = next((t for t in kept if t != task_id and np.array_equal(chunk[t], representation)), None)
-        if task_id not in kept:
-            kept[task_id] = (
-                np.zeros((count, representation.shape[1]), np.float32) if twin is None else kept[twin]
+        twin = next((t for t in whole if t != task_id and np.array_equal(chunk[t], representation)), None)
+        if task_id not in whole:
+            whole[task_id] = (
+                np.zeros((count, representation.shape[1]), np.float32) if twin is None else whole[twin]
             )
-        elif any(kept[t] is kept[task_id] and not np.array_equal(chunk[t], representation) for t in kept):
-            kept[task_id] = kept[task_id].copy()
-        kept[task_id][rows] = representation
+        elif any(whole[t] is whole[task_id] and not np.array_equal(chunk[t], representation) for t in whole):
+            whole[task_id] = whole[task_id].copy()
+        whole[task_id][rows] = representation
 
 
 def _chunks(
@@ -119,8 +123,8 @@ def _chunks(
 def raw_outputs(
     members: Members, inputs: Inputs, passes: int = 1, *, representations: bool = False
 ) -> _Chunk:
-    """What each member's head says, the first member's fused representation and, if wanted, the inputs of its
-    heads.
+    """The outputs of each member's heads, the first member's fused representation and, if requested, the
+    inputs of its heads.
 
     With several `passes`, dropout stays on and each pass counts as a member.
     """
@@ -140,15 +144,7 @@ def raw_outputs(
     return _Chunk(heads, output.fused[0].float().cpu().numpy(), read)
 
 
-def _empty_prediction(checkpoint: Checkpoint, head: Head, voices: int, count: int) -> TaskPrediction:
-    """An empty prediction of `count` samples, to be filled."""
-    none = _read(checkpoint, head, np.zeros((voices, 0, head.outputs(head.task))))
-    cells = np.zeros((len(none.members), count, none.members.shape[-1]), np.float32)
-    mean, epistemic, aleatoric = (np.zeros(count, np.float32) for _ in range(3))
-    return TaskPrediction(head.task, cells, mean, epistemic, aleatoric, none.shares)
-
-
-def _read(checkpoint: Checkpoint, head: Head, raw: Raw) -> TaskPrediction:
+def _read(checkpoint: Checkpoint, head: Head, raw: RawOutputs) -> TaskPrediction:
     task_id = head.task.id
     weights = checkpoint.combination.shares.get(task_id)
     shares = None if weights is None else np.array(weights)

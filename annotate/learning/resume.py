@@ -1,4 +1,4 @@
-"""Keeps the state of a running training, so that one that was killed goes on where it was."""
+"""Saves the state of a running training, so that a killed training can be resumed."""
 
 import hashlib
 import json
@@ -24,10 +24,10 @@ from annotate.learning.model_config import ModelConfig
 FORMAT = 2
 EVERY_SECONDS = 20.0
 ENDED_SECONDS = 5.0
-"""A training that ran for so long since it was last kept is kept at its end too: others may follow before
-there is a model."""
+"""At its end, a training is saved too if it ran this long since the last save: other trainings may follow
+before the model is complete."""
 LARGEST_SHARE = 0.02
-"""Of the training's time that may go into keeping its state."""
+"""Largest share of the training time that may be spent on saving its state."""
 SUFFIX = ".state"
 _DIGEST = 32
 _FACTS = "facts"
@@ -45,53 +45,54 @@ class TrainingState:
 
 @dataclass
 class Checkpointer:
-    """Writes the states of trainings into a folder, each under the name of what is trained on what."""
+    """Writes the states of trainings into a folder, each under a hash of everything that decides its
+    result."""
 
     folder: Path
     say: Callable[[str], None] = lambda line: None
     _kept: float = field(default=0.0, init=False)
-    """When a state was written last, or the present training began."""
+    """When a state was last written, or the current training began."""
     _rests: float = field(default=0.0, init=False)
-    """Until when nothing more is written."""
-    _told: bool = field(default=False, init=False)
+    """Earliest time of the next write."""
+    _reported: bool = field(default=False, init=False)
 
     def find(self, name: str) -> TrainingState | None:
-        """What was kept under `name`; None when there is nothing, or when it is damaged."""
+        """The saved state of the training `name`; None if there is none, or it is damaged."""
         self._kept = time.monotonic()
         path = self.folder / f"{name}{SUFFIX}"
         try:
             kept = _parse(path.read_bytes())
         except FileNotFoundError:
             if any(self.folder.glob(f"*{SUFFIX}")):
-                self._tell("an unfinished training of other labels, settings or versions is left aside")
+                self._report("an unfinished training with other labels, settings or versions is not resumed")
             return None
         except OSError as error:
-            self._tell(f"the unfinished training cannot be read and starts again: {error}")
+            self._report(f"the unfinished training cannot be read and starts again: {error}")
             return None
         if kept is None:
-            self._tell("the state of the unfinished training is damaged: it starts again")
+            self._report("the state of the unfinished training is damaged: it starts again")
         else:
-            self._tell(f"an unfinished training is found: it goes on after epoch {kept.facts['epoch']}")
+            self._report(f"resuming an unfinished training after epoch {kept.facts['epoch']}")
         return kept
 
     def keep(self, name: str, state: Callable[[], TrainingState], *, ended: bool = False) -> None:
-        """Write the state if it is time to. A disk that is full costs the state, not the training."""
+        """Write the state if it is due. On a full disk the training continues without it."""
         started = time.monotonic()
         if started - self._kept < (ENDED_SECONDS if ended else EVERY_SECONDS) or started < self._rests:
             return
         try:
-            write_whole(self.folder / f"{name}{SUFFIX}", _bytes(state()))
+            write_whole(self.folder / f"{name}{SUFFIX}", _serialise(state()))
         except OSError as error:
-            self.say(f"the state of the training could not be kept: {error}")
-        self._told = True
+            self.say(f"the state of the training could not be saved: {error}")
+        self._reported = True
         self._kept = time.monotonic()
         self._rests = self._kept + (self._kept - started) / LARGEST_SHARE
 
-    def _tell(self, line: str) -> None:
-        """Once: one model may take many trainings, each with a state of its own."""
-        if not self._told:
+    def _report(self, line: str) -> None:
+        """Report a line once: one model may need many trainings, each with its own state."""
+        if not self._reported:
             self.say(line)
-        self._told = True
+        self._reported = True
 
 
 def delete_states(folder: Path) -> None:
@@ -105,20 +106,27 @@ def delete_states(folder: Path) -> None:
 
 
 def name_of(
-    recipe: ModelConfig, sees: Sequence[str], batches: Iterable[Batch | None], weights: Mapping[str, Tensor],
+    config: ModelConfig, sees: Sequence[str], batches: Iterable[Batch | None], weights: Mapping[str, Tensor],
     others: Iterable[Tensor],
 ) -> str:  # fmt: skip
-    """The name of a training: a hash of all that decides its result, torch's version among it.
+    """The name of a training: a hash of everything that decides its result, including torch's version.
 
-    `sees` as in `Members`; `weights` are the first ones, `others` whatever else there is.
+    `sees` as in `Members`; `weights` are the initial ones, `others` all other tensors.
     """
     device = next(iter(weights.values())).device
-    settings = [FORMAT, torch.__version__, machine(device), asdict(recipe), sees]
+    settings = [FORMAT, torch.__version__, machine(device), asdict(config), sees]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for batch in batches:
-        tensors = {} if batch is None else _of_batch(batch)
-        for name, tensor in tensors.items():
-            _add(digest, name, tensor)
+        if batch is None:
+            continue
+        inputs = batch.inputs
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "values": inputs.values, "masks": inputs.masks, "targets": batch.targets, "known": batch.known,
+            "weights": batch.weights, "place": {"video": inputs.video, "position": inputs.position},
+        }  # fmt: skip
+        for part, tensors in parts.items():
+            for name, tensor in tensors.items():
+                _add(digest, f"{part}.{name}", tensor)
     for name, tensor in weights.items():
         _add(digest, name, tensor)
     for tensor in others:
@@ -127,7 +135,7 @@ def name_of(
 
 
 def machine(device: torch.device) -> str:
-    """What computes: another one may round otherwise."""
+    """The processor; another one may round differently."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
@@ -138,24 +146,15 @@ def _add(digest: Any, name: str, tensor: Tensor) -> None:
     digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
 
 
-def _of_batch(batch: Batch) -> dict[str, Tensor]:
-    inputs = batch.inputs
-    parts: dict[str, Mapping[str, Tensor]] = {
-        "values": inputs.values, "masks": inputs.masks, "targets": batch.targets, "known": batch.known,
-        "weights": batch.weights, "place": {"video": inputs.video, "position": inputs.position},
-    }  # fmt: skip
-    return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
-
-
-def _bytes(state: TrainingState) -> bytes:
-    """A checksum, then the tensors; the facts are one of them."""
+def _serialise(state: TrainingState) -> bytes:
+    """A checksum followed by the tensors, of which one holds the facts."""
     facts = torch.frombuffer(bytearray(json.dumps(dict(state.facts)).encode()), dtype=torch.uint8)
     content = save({_FACTS: facts, **{name: tensor.contiguous() for name, tensor in state.tensors.items()}})
     return hashlib.sha256(content).digest() + content
 
 
 def _parse(content: bytes) -> TrainingState | None:
-    """None when it is damaged."""
+    """None if the content is damaged."""
     try:
         if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
             return None

@@ -1,7 +1,7 @@
-"""How much each label counts in the loss: rare classes more, large groups less, labels of agreed raters more.
+"""The weight of each label in the loss: higher for rare classes, small groups and raters who agree.
 
-What `train.balance` names is multiplied. Only weights relative to each other matter: the loss is divided by
-their sum, so that a sample with weight 2 is a sample that stands there twice.
+The factors that `train.balance` names are multiplied. Only relative weights matter: the loss is divided by
+their sum, so that a sample with weight 2 counts like two samples.
 """
 
 from collections import Counter
@@ -16,20 +16,20 @@ from annotate.types import Kind, Label, Task
 Array = NDArray[np.float64]
 
 PRIOR_VOTES = 4.0
-"""How many votes the task's own noise is worth beside what the few raters of one label show."""
+"""Votes that the noise of the task counts for, next to the noise that the raters of one label show."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weigher:
-    """What the train labels of one task say about how much a label of it counts."""
+    """Weights the labels of one task, from statistics of its train labels."""
 
     task: Task
     balance: Collection[str]
-    """Of ``class``, ``group``, ``raters``."""
+    """Some of ``class``, ``group``, ``raters``."""
     frequency: Mapping[float | str, int]
-    """How often a value occurs."""
+    """Number of labels by value."""
     votes: "Votes | None"
-    """None where no label has two raters: nothing is known about who agrees."""
+    """None if no label has two raters, so that their agreement is unknown."""
 
     @classmethod
     def fit(cls, task: Task, balance: Collection[str], labels: Sequence[Label]) -> "Weigher":
@@ -37,24 +37,21 @@ class Weigher:
         return cls(task, balance, Counter(label.value for label in labels), Votes.fit(task, labels))
 
     def weights(self, labels: Sequence[Label | None], groups: Sequence[object]) -> Array:
-        """(n,) 1 on average over the labels that there are; 0 where there is none."""
+        """(n,) weights with mean 1 over the labels, 0 where there is none."""
         known = np.array([label is not None for label in labels], bool)
         factors = known.astype(np.float64)
-        if "class" in self.balance:
-            factors *= self._by_class(labels)
+        if "class" in self.balance and self.task.dimension.kind is Kind.CLASSIFICATION:
+            # A class that is unknown from train counts like one that occurs once. Regression and multilabel
+            # tasks have no classes: weighting rare numbers would bias the mean away from the raters'.
+            frequencies = [0 if x is None else max(self.frequency.get(x.value, 0), 1) for x in labels]
+            factors *= [1 / frequency if frequency else 0.0 for frequency in frequencies]
         if "group" in self.balance:
-            factors *= _by_group(known, groups)
+            # One over the number of labels in the group, so that every group counts the same.
+            sizes = Counter(group for group, there in zip(groups, known, strict=True) if there)
+            factors *= [1 / max(sizes[group], 1) for group in groups]
         if "raters" in self.balance and self.votes is not None:
             factors *= [0.0 if label is None else self.votes.weight(label) for label in labels]
         return factors * known.sum() / factors.sum() if factors.any() else factors
-
-    def _by_class(self, labels: Sequence[Label | None]) -> Array:
-        """One over the frequency of the class among the train labels; one that train does not know counts
-        like one seen once. Scales and several answers at once have no classes: a number that weighs by how
-        rare it is would pull the mean away from what raters say."""
-        if self.task.dimension.kind is not Kind.CLASSIFICATION:
-            return np.ones(len(labels))
-        return np.array([0.0 if x is None else 1 / max(self.frequency.get(x.value, 0), 1) for x in labels])
 
 
 def label_weights(
@@ -63,23 +60,17 @@ def label_weights(
     labels: Mapping[tuple[str, str], Label],
     groups: Sequence[object],
 ) -> dict[str, NDArray[np.float32]]:
-    """By task id: (n,) how much each label counts; `groups` are those of the samples."""
+    """By task id: (n,) weight of each label; `groups` are those of the samples."""
     result = {}
     for weigher in weighers:
-        here = [labels.get((sample_id, weigher.task.id)) for sample_id in sample_ids]
-        result[weigher.task.id] = weigher.weights(here, groups).astype(np.float32)
+        labels_or_none = [labels.get((sample_id, weigher.task.id)) for sample_id in sample_ids]
+        result[weigher.task.id] = weigher.weights(labels_or_none, groups).astype(np.float32)
     return result
-
-
-def _by_group(known: NDArray[np.bool_], groups: Sequence[object]) -> Array:
-    """One over the number of labels of the same task and group, so that every group counts the same."""
-    sizes = Counter(group for group, there in zip(groups, known, strict=True) if there)
-    return np.array([1 / max(sizes[group], 1) for group in groups])
 
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """How far the raters of one task are apart, on the same sample and from sample to sample.
+    """Variance of the raters' votes of one task, within and between samples.
 
     The one-way analysis of variance behind the intraclass correlation (Shrout and Fleiss 1979, case 1), of
     votes as `_moments` sees them.
@@ -87,13 +78,13 @@ class Votes:
 
     task: Task
     within: float
-    """Variance of one vote about what all raters would say of the sample on average."""
+    """Variance of a vote around the mean vote of all raters for the sample."""
     between: float
-    """Variance of that average from sample to sample."""
+    """Variance of that mean between samples."""
 
     @classmethod
     def fit(cls, task: Task, labels: Sequence[Label]) -> "Votes | None":
-        """None when fewer than two labels tell what two raters or more said, or when all agree."""
+        """None when fewer than two labels have the votes of two raters or more, or when all agree."""
         moments = [
             (label.raters, *pair)
             for label in labels
@@ -110,11 +101,11 @@ class Votes:
         return cls(task, within, max((apart - within) / usual, 0.0)) if within > 0 else None
 
     def weight(self, label: Label) -> float:
-        """One over the variance of the label about the mean of all labels: what samples differ in, and noise.
+        """Inverse variance of the label around the mean of all labels: variance between samples plus noise.
 
-        The noise of one vote is the task's, corrected by what the label's own raters show (a variance shrunk
-        towards the common one: Smyth 2004, section 4), divided by the number of raters. Uncorrected it would
-        be, but for a factor, the reliability of a mean of k raters (Spearman and Brown 1910).
+        The noise is the variance of one vote, divided by the number of raters. The variance among the label's
+        own raters is shrunk towards that of the task (Smyth 2004, section 4); without that, the weight would
+        be proportional to the reliability of a mean of k raters (Spearman and Brown 1910).
         """
         noise, raters = self.within, max(label.raters, 1)
         moments = _moments(self.task, label)
@@ -124,10 +115,10 @@ class Votes:
 
 
 def _moments(task: Task, label: Label) -> tuple[Array, float] | None:
-    """Mean of the raters' votes as a vector, and their variance about it, summed over the vector.
+    """Mean of the raters' votes as a vector, and their variance around it, summed over the vector.
 
-    A vote for a number is that number, for a class a one among zeros (Light and Margolin 1971), for several
-    answers a one at each. None where the label does not tell the shares of its raters.
+    A vote is the number for regression, and a one-hot or multi-hot vector otherwise (Light and Margolin
+    1971). None if the label has no distribution of its raters.
     """
     answers = task.dimension.answers
     shares = np.array([label.distribution.get(a.alias, 0.0) for a in answers])

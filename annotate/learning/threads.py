@@ -1,4 +1,4 @@
-"""How many threads compute, where that must not change what comes out."""
+"""Limits the number of threads, where it must not influence the results."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Sums over several threads are rounded differently; in here there is one, of torch and of numpy."""
+    """Inside, torch and numpy use one thread: sums over several threads are rounded differently."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,7 +1,7 @@
 """One training step up to the optimizer: the loss of each task and the gradients of all parameters."""
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -26,27 +26,24 @@ class TrainStep:
     """Forward and backward for all members at once."""
 
     def __init__(
-        self, members: Members, weighting: Weighting, recipe: ModelConfig, *, cache_graphs: bool = False
+        self, members: Members, weighting: Weighting, config: ModelConfig, *, cache_graphs: bool = False
     ) -> None:
         """With `cache_graphs` see `annotate.learning.graph_cache`; the results are the same."""
         self.members, self.weighting = members, weighting
         weights = list(members.parameters.values())
-        self.half = halves(recipe.precision, weights[0].device, sum(p[0].numel() for p in weights))
-        self.compiled = compiled(members) if recipe.compile else None
+        self.half = halves(config.precision, weights[0].device, sum(p[0].numel() for p in weights))
+        self.compiled = compiled(members) if config.compile else None
         self.heads = [members.net.head(task) for task in members.net.tasks]
         self.own = dict(weighting.named_parameters())
         self.learned = [*members.parameters.values(), *self.own.values()]
         self.kept = [*members.buffers.values(), *weighting.buffers()]
         self.cache: GraphCache | None = None
         if cache_graphs and tested_torch(torch.__version__):
-            self.cache = GraphCache(self._of_tensors, self._kind(recipe))
+            # Everything but the batch that decides the operations of a step.
+            shapes = tuple((tuple(t.shape), t.dtype, str(t.device)) for t in [*self.learned, *self.kept])
+            kind = repr(config), repr(members.net.tasks), members.sees, shapes
+            self.cache = GraphCache(self._of_tensors, kind)
         self.like: Batch | None = None
-
-    def _kind(self, recipe: ModelConfig) -> Hashable:
-        """Everything but the batch that decides the operations of a step."""
-        tensors = [*self.learned, *self.kept]
-        shapes = tuple((tuple(t.shape), t.dtype, str(t.device)) for t in tensors)
-        return repr(recipe), repr(self.members.net.tasks), self.members.sees, shapes
 
     def __call__(self, batch: Batch, counted: Tensor, pieces: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
         """(members, tasks) losses and whether they count; the gradients are in ``.grad``.
@@ -54,15 +51,12 @@ class TrainStep:
         `counted` as in `task_losses`; `pieces` as in `in_pieces`.
         """
         results = None if pieces else self._run_graph(batch, counted)
-        if results is None:
-            return self._run(batch, counted, pieces)
-        losses, present, *gradients = results
-        for parameter, gradient in zip(self.learned, gradients, strict=True):
-            parameter.grad = gradient
-        assert losses is not None and present is not None
-        return losses, present
-
-    def _run(self, batch: Batch, counted: Tensor, pieces: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        if results is not None:
+            losses, present, *gradients = results
+            for parameter, gradient in zip(self.learned, gradients, strict=True):
+                parameter.grad = gradient
+            assert losses is not None and present is not None
+            return losses, present
         if self.compiled is not None and not pieces:
             try:
                 return self._compute(self.compiled, batch, counted, pieces)

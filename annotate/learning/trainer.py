@@ -14,7 +14,7 @@ from annotate.learning.batches import Batch
 from annotate.learning.conflict import GradientProbe
 from annotate.learning.losses import task_losses
 from annotate.learning.members import Members, Weights, ask, repeat
-from annotate.learning.memory import Room
+from annotate.learning.memory import MemoryLimit
 from annotate.learning.model_config import ModelConfig
 from annotate.learning.results import Epoch, Fitted
 from annotate.learning.resume import Checkpointer, TrainingState, name_of
@@ -37,7 +37,7 @@ def fit(  # noqa: PLR0913 - one argument per part of a training
     members: Members,
     train: Batch,
     valid: Batch | None,
-    recipe: ModelConfig,
+    config: ModelConfig,
     generators: Sequence[torch.Generator],
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     *,
@@ -52,7 +52,7 @@ def fit(  # noqa: PLR0913 - one argument per part of a training
     `train`. With a `checkpointer`, a killed training is resumed and ends with the weights of an
     uninterrupted one. `cache_graphs` as in `TrainStep`. Raises `ModelError` when a loss is not finite.
     """
-    run = _Run(members, train, valid, recipe, generators, sample_weights, cache_graphs=cache_graphs)
+    run = _Run(members, train, valid, config, generators, sample_weights, cache_graphs=cache_graphs)
     name = "" if checkpointer is None else run.name()
     kept = None if checkpointer is None else checkpointer.find(name)
     if kept is not None:
@@ -74,30 +74,30 @@ class _Run:
         members: Members,
         train: Batch,
         valid: Batch | None,
-        recipe: ModelConfig,
+        config: ModelConfig,
         generators: Sequence[torch.Generator],
         sample_weights: Tensor | None,
         *,
         cache_graphs: bool = False,
     ) -> None:
-        self.members, self.train, self.valid, self.recipe = members, train, valid, recipe
+        self.members, self.train, self.valid, self.config = members, train, valid, config
         self.generators, self.sample_weights = generators, sample_weights
         self.heads = [members.net.head(task) for task in members.net.tasks]
-        self.weighting = make_weighting(members, recipe)
-        self.train_step = TrainStep(members, self.weighting, recipe, cache_graphs=cache_graphs)
-        self.room = Room()
-        self.optimizer = make_optimizer(members, self.weighting, recipe)
+        self.weighting = make_weighting(members, config)
+        self.train_step = TrainStep(members, self.weighting, config, cache_graphs=cache_graphs)
+        self.memory_limit = MemoryLimit()
+        self.optimizer = make_optimizer(members, self.weighting, config)
         self.head_parameters = [members.of_head(task) for task in members.net.tasks]
         self.sampler = Sampler(
-            train, [task.id for task in members.net.tasks], recipe,
+            train, [task.id for task in members.net.tasks], config,
             members=members.count, whole_videos=members.net.needs_context, sample_weights=sample_weights,
         )  # fmt: skip
-        self.stopping = Stopping(members.count, members.net.tasks, recipe)
+        self.stopping = Stopping(members.count, members.net.tasks, config)
         self.probe = GradientProbe(self.heads, members.count)
-        self.epochs = recipe.epochs
+        self.epochs = config.epochs
         if not valid:
             epochs = math.ceil(UNWATCHED_STEPS / max(self.sampler.steps, 1))
-            self.epochs = min(recipe.epochs, max(UNWATCHED_EPOCHS, epochs))
+            self.epochs = min(config.epochs, max(UNWATCHED_EPOCHS, epochs))
         self.epoch = 0
         self.best: Weights = members.weights()
         self.losses = torch.full((members.count, len(self.heads)), math.nan)
@@ -118,7 +118,12 @@ class _Run:
         self.weighting.end_epoch(self.losses)
         _require_finite(self.losses[counts > 0], self.epoch)
         valid_loss = self._validate()
-        self._probe_gradients()
+        if self.probe.due(self.epoch * self.sampler.steps):  # does not change the training
+            generators = [torch.Generator().manual_seed(self.epoch) for _ in self.generators]
+            step = next(iter(self.sampler.epoch(generators)))
+            with suppress(torch.OutOfMemoryError):  # the probe is optional
+                rows = step.indices[:, : self.memory_limit.rows or None]
+                self.probe.take(self.members, self._batch(rows))
         means = self.losses.nanmean(dim=0).tolist()
         named = {h.task.id: m for h, m in zip(self.heads, means, strict=True) if not math.isnan(m)}
         running = int(self.stopping.running.sum())
@@ -151,7 +156,7 @@ class _Run:
                 buffer.copy_(value)
             return self.train_step(batch, counted, pieces)
 
-        return self.room.compute(batch.inputs, self.members.net.needs_context, work)
+        return self.memory_limit.compute(batch.inputs, self.members.net.needs_context, work)
 
     def _batch(self, indices: Tensor) -> Batch:
         batch = self.train.take(indices)
@@ -174,7 +179,12 @@ class _Run:
                 else:
                     parameter.grad[still] = 0.0
                     held.append((parameter, still, [t[still] for t in self._kept(parameter)]))
-        _clip(parameters)
+        # Clip each member's gradient to a norm of at most `LARGEST_GRADIENT`.
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norms = torch.cat([g.flatten(1) for g in gradients], dim=1).norm(dim=1)
+        factors = (LARGEST_GRADIENT / (norms + 1e-6)).clamp(max=1.0)
+        shaped = {dim: factors.view(-1, *[1] * (dim - 1)) for dim in {g.dim() for g in gradients}}
+        torch._foreach_mul_(gradients, [shaped[gradient.dim()] for gradient in gradients])
         self.optimizer.step()
         for parameter, still, before in held:
             for tensor, rows in zip_longest(self._kept(parameter), before):
@@ -192,30 +202,19 @@ class _Run:
             return None
         losses, present = evaluate(self.members, self.valid)
         _require_finite(losses[present], self.epoch)
-        self._remember(self.stopping.look(self.epoch, losses, present))
+        better = self.stopping.update(self.epoch, losses, present)
+        if bool(better.any()):
+            members = better.to(self.train.device).nonzero()[:, 0]
+            for name, tensor in (*self.members.parameters.items(), *self.members.buffers.items()):
+                self.best[name][members] = tensor.detach()[members]
         return float(mean_of_present(losses, present).mean())
-
-    def _probe_gradients(self) -> None:
-        """Probe the gradients of each task now and then; this does not change the training."""
-        if self.probe.due(self.epoch * self.sampler.steps):
-            generators = [torch.Generator().manual_seed(self.epoch) for _ in self.generators]
-            step = next(iter(self.sampler.epoch(generators)))
-            with suppress(torch.OutOfMemoryError):  # the probe is optional
-                self.probe.take(self.members, self._batch(step.indices[:, : self.room.rows or None]))
-
-    def _remember(self, better: Tensor) -> None:
-        if not bool(better.any()):
-            return
-        chosen = better.to(self.train.device).nonzero()[:, 0]
-        for name, tensor in (*self.members.parameters.items(), *self.members.buffers.items()):
-            self.best[name][chosen] = tensor.detach()[chosen]
 
     def name(self) -> str:
         """The hash that identifies this training; call it before the first step."""
         chance = [torch.get_rng_state(), *(generator.get_state() for generator in self.generators)]
         factors = [] if self.sample_weights is None else [self.sample_weights]
         batches, weights = (self.train, self.valid), self.members.weights()
-        return name_of(self.recipe, self.members.sees, batches, weights, [*chance, *factors])
+        return name_of(self.config, self.members.sees, batches, weights, [*chance, *factors])
 
     def state(self) -> TrainingState:
         """Everything that is needed to resume."""
@@ -229,12 +228,12 @@ class _Run:
         tensors["random"] = torch.get_rng_state()
         if self.train.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.train.device)
-        facts = {"epoch": self.epoch, "rows": self.room.rows}
+        facts = {"epoch": self.epoch, "rows": self.memory_limit.rows}
         return TrainingState({n: t.detach().cpu().clone() for n, t in tensors.items()}, facts)
 
     def restore(self, kept: TrainingState) -> None:
         """Continue from a state that `state` returned."""
-        self.epoch, self.room.rows = kept.facts["epoch"], kept.facts["rows"]
+        self.epoch, self.memory_limit.rows = kept.facts["epoch"], kept.facts["rows"]
         for name, tensor in kept.tensors.items():
             if name.startswith("moments."):  # AdamW makes them in its first step
                 _, place, key = name.split(".")
@@ -274,37 +273,39 @@ class _Run:
         """Restore the best weights; the results of each member."""
         if self.valid is not None:
             self.members.load(self.best)
-        return [self._fitted(k) for k in range(self.members.count)]
+        results = []
+        for k in range(self.members.count):
+            losses = {h.task.id: float(self.losses[k, i]) for i, h in enumerate(self.heads)}
+            results.append(
+                Fitted(
+                    int(self.stopping.ended[k]),
+                    int(self.stopping.best_epoch[k]),
+                    None if self.valid is None else float(self.stopping.best_loss[k]),
+                    {task_id: loss for task_id, loss in losses.items() if not math.isnan(loss)},
+                    self.probe.of(k),
+                )
+            )
+        return results
 
-    def _fitted(self, k: int) -> Fitted:
-        losses = {h.task.id: float(self.losses[k, i]) for i, h in enumerate(self.heads)}
-        return Fitted(
-            int(self.stopping.ended[k]),
-            int(self.stopping.best_epoch[k]),
-            None if self.valid is None else float(self.stopping.best_loss[k]),
-            {task_id: loss for task_id, loss in losses.items() if not math.isnan(loss)},
-            self.probe.of(k),
-        )
 
-
-def make_weighting(members: Members, recipe: ModelConfig) -> Weighting:
-    """The weighting that the recipe names, on the device of the members."""
-    options = parse_options(WEIGHTINGS, recipe.weighting, recipe.options_for(recipe.weighting))
-    made = WEIGHTINGS.get(recipe.weighting)(members.net.tasks, members.count, options)
+def make_weighting(members: Members, config: ModelConfig) -> Weighting:
+    """The weighting that the config names, on the device of the members."""
+    options = parse_options(WEIGHTINGS, config.weighting, config.options_for(config.weighting))
+    made = WEIGHTINGS.get(config.weighting)(members.net.tasks, members.count, options)
     return cast(Weighting, made).to(next(iter(members.parameters.values())).device)
 
 
-def make_optimizer(members: Members, weighting: Weighting, recipe: ModelConfig) -> torch.optim.Optimizer:
+def make_optimizer(members: Members, weighting: Weighting, config: ModelConfig) -> torch.optim.Optimizer:
     """AdamW over all members at once; parameters with a rate of their own form groups of their own."""
     rates: dict[float, list[Tensor]] = {}
     for name, parameter in members.parameters.items():
         rates.setdefault(members.net.rate(name), []).append(parameter)
-    groups = [{"params": parameters, "lr": recipe.learning_rate * rate} for rate, parameters in rates.items()]
+    groups = [{"params": parameters, "lr": config.learning_rate * rate} for rate, parameters in rates.items()]
     own = list(weighting.parameters())
     if own:
-        groups.append({"params": own, "lr": recipe.learning_rate, "weight_decay": 0.0})
+        groups.append({"params": own, "lr": config.learning_rate, "weight_decay": 0.0})
     # Fused: one pass over all weights takes a quarter of the time of one pass per tensor.
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
 def evaluate(members: Members, valid: Batch) -> tuple[Tensor, Tensor]:
@@ -320,15 +321,6 @@ def evaluate(members: Members, valid: Batch) -> tuple[Tensor, Tensor]:
     )
     losses, present = task_losses(heads, ask(members, valid.inputs), everyone)
     return losses.cpu(), present.cpu()
-
-
-def _clip(parameters: Sequence[Tensor]) -> None:
-    """Bring each member's gradient to a norm of at most `LARGEST_GRADIENT`."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norms = torch.cat([g.flatten(1) for g in gradients], dim=1).norm(dim=1)
-    factors = (LARGEST_GRADIENT / (norms + 1e-6)).clamp(max=1.0)
-    shaped = {dim: factors.view(-1, *[1] * (dim - 1)) for dim in {g.dim() for g in gradients}}
-    torch._foreach_mul_(gradients, [shaped[gradient.dim()] for gradient in gradients])
 
 
 def _require_finite(losses: Tensor, epoch: int) -> None:

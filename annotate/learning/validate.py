@@ -1,4 +1,4 @@
-"""Whether a recipe names what is there, asked before anything is computed."""
+"""Checks that a `ModelConfig` names existing plug-ins and options, before anything is computed."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -13,20 +13,27 @@ from annotate.types import UNIMODAL, Kind
 WORDS = tuple(m.word for m in UNIMODAL)
 
 
-def require_plugins(recipe: ModelConfig, kinds: Iterable[Kind] = Kind) -> None:
+def require_plugins(config: ModelConfig, kinds: Iterable[Kind] = Kind) -> None:
     """Raises `ConfigError` for a plug-in or an option of `[train]` that does not exist, or for a head that
     serves another kind; `kinds` are those of the project's dimensions."""
-    _require_names(recipe)
+    _require_names(config)
     for family in ("fusion", "sharing", "weighting", "ensemble"):
-        name = getattr(recipe, family)
-        _require(_FAMILIES[family], family, name, recipe.options_for(name))
+        name = getattr(config, family)
+        _require(_FAMILIES[family], family, name, config.options_for(name))
     for modality in UNIMODAL:
-        own = bool(getattr(recipe, f"{modality.word}_encoder"))
-        name = recipe.encoder_of(modality)
-        options = {**recipe.options_for(name), **recipe.options_for(modality.word)}
+        own = bool(getattr(config, f"{modality.word}_encoder"))
+        name = config.encoder_of(modality)
+        options = {**config.options_for(name), **config.options_for(modality.word)}
         _require(ENCODERS, f"{modality.word}_encoder" if own else "encoder", name, options)
     for kind in kinds:
-        _require_head(recipe, kind)
+        key, name = f"{kind.value}_head", config.head_of(kind)
+        _require(HEADS, key, name, config.options_for(name))
+        served = {n: getattr(HEADS.get(n), "kind", None) for n in HEADS.names()}
+        if served[name] is not kind:
+            fitting = ", ".join(n for n, of in served.items() if of is kind)
+            raise ConfigError(
+                f"train.{key}: the head {name!r} is not for {kind.value} dimensions", hint=f"known: {fitting}"
+            )
 
 
 _FAMILIES: Mapping[str, Registry[Any]] = {
@@ -44,21 +51,10 @@ def _require(registry: Registry[Any], key: str, name: str, options: Mapping[str,
         raise ConfigError(f"train.{key}: {error}", hint=error.hint) from error
 
 
-def _require_head(recipe: ModelConfig, kind: Kind) -> None:
-    key, name = f"{kind.value}_head", recipe.head_of(kind)
-    _require(HEADS, key, name, recipe.options_for(name))
-    served = {n: getattr(HEADS.get(n), "kind", None) for n in HEADS.names()}
-    if served[name] is not kind:
-        fitting = ", ".join(n for n, of in served.items() if of is kind)
-        raise ConfigError(
-            f"train.{key}: the head {name!r} is not for {kind.value} dimensions", hint=f"known: {fitting}"
-        )
-
-
-def _require_names(recipe: ModelConfig) -> None:
-    """Options of a plug-in that is not used change nothing; of one that does not exist, they are an error."""
+def _require_names(config: ModelConfig) -> None:
+    """Raises `ConfigError` for options of an unknown plug-in; options of an unused one have no effect."""
     known = [*WORDS, *(name for registry in LEARNING for name in registry.names())]
-    for name in recipe.options:
+    for name in config.options:
         if name not in known:
             close = get_close_matches(name, known, n=1)
             raise ConfigError(

@@ -15,7 +15,7 @@ def seed_of(project: Project, seed: int | None) -> int:
     return project.settings.project.seed if seed is None else seed
 
 
-def recipe_of(project: Project) -> "ModelConfig":
+def model_config_of(project: Project) -> "ModelConfig":
     """The model configuration of `[train]`.
 
     Raises `ConfigError` for an unknown plug-in or option, or a missing package.
@@ -27,13 +27,13 @@ def recipe_of(project: Project) -> "ModelConfig":
         from annotate.learning.events import require_tensorboard
 
         require_tensorboard()
-    recipe = ModelConfig(**project.settings.train.recipe())
-    require_plugins(recipe, {task.dimension.kind for task in project.settings.tasks()})
-    return recipe
+    config = ModelConfig(**project.settings.train.network_options())
+    require_plugins(config, {task.dimension.kind for task in project.settings.tasks()})
+    return config
 
 
 def overruled(train: TrainSettings) -> list[str]:
     """The keys of `[train]` that override its preset."""
-    explicit = train.recipe()
+    explicit = train.network_options()
     wanted = merge(PRESETS.get(train.preset, {}), explicit)
     return [key for key in explicit if wanted[key] != explicit[key]]

@@ -14,7 +14,7 @@ from annotate.project import Project
 from annotate.rounds.find import RoundRecord, find_round
 from annotate.rounds.housekeeping import UNFINISHED, forget_unfinished, sweep_models
 from annotate.rounds.scores import score_model
-from annotate.rounds.settings import recipe_of, seed_of
+from annotate.rounds.settings import model_config_of, seed_of
 from annotate.rounds.training_data import TrainingData, read_training_data, reader
 from annotate.rounds.warnings import warnings_of_model, warnings_of_project
 from annotate.types import Split
@@ -36,7 +36,7 @@ def ensure_round(
     None when there are too few labels to train. The caller does not hold `project.writing()`: others
     may write while the model is trained. Raises `ModelError`, `FeatureError` and `ProjectBusy`.
     """
-    recipe_of(project)  # impossible settings are reported before anything is computed
+    model_config_of(project)  # impossible settings are reported before anything is computed
     data = read_training_data(project, seed=seed_of(project, seed))
     if not data.trainable():
         return None
@@ -94,8 +94,8 @@ def _fit(
     from annotate.learning.ensemble import fit_ensemble
     from annotate.learning.prepared import TrainingSet
 
-    recipe = recipe_of(project)
-    tasks = trainable(data.trainable(), recipe.unimodal_labels)
+    config = model_config_of(project)
+    tasks = trainable(data.trainable(), config.unimodal_labels)
     training_set = TrainingSet(
         tasks=tasks,
         train=data.sample_ids(Split.TRAIN, tasks),
@@ -107,7 +107,7 @@ def _fit(
     )
     events = _events(project, keep.name[:12])
     return fit_ensemble(
-        training_set, recipe, seed=seed, device=device, progress=progress, keep=keep, events=events
+        training_set, config, seed=seed, device=device, progress=progress, keep=keep, events=events
     )
 
 
@@ -135,7 +135,7 @@ def _settings(project: Project, checkpoint: "Checkpoint", data: TrainingData, de
         "epochs": [fitted.epochs for fitted in checkpoint.fitted],
         "labels": data.counts(),
         "extractors": {m.value: name for m, name in data.extractors.items()},
-        "recipe": project.settings.train.recipe(),
+        "recipe": project.settings.train.network_options(),
         "warnings": [*warnings_of_model(checkpoint, data), *warnings_of_project(project, data)],
         "notes": list(checkpoint.notes),
         "conflicts": [asdict(conflict) for conflict in together(one.conflicts for one in checkpoint.fitted)],

@@ -93,7 +93,7 @@ def read_training_data(project: Project, *, seed: int) -> TrainingData:
         )
     return TrainingData(
         tasks, labels, extractors, len(without),
-        hash=_hash(_content(tasks, labels, inputs, Split), seed, project.settings.train.recipe()),
+        hash=_hash(_content(tasks, labels, inputs, Split), seed, project.settings.train.network_options()),
         data_hash=_hash(_content(tasks, labels, inputs, (Split.TRAIN, Split.VALID))),
         features=_hash(*_inputs(inputs, {i for of_split in labels.values() for i, _ in of_split})),
     )  # fmt: skip

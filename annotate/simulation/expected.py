@@ -14,7 +14,7 @@ def short_training(data: ReplayData, schedule: ReplaySchedule, samples: int, epo
     """Train for `epochs` epochs on `samples` samples drawn uniformly, and discard the model."""
     from annotate.learning.threads import one_thread
 
-    brief = replace(data, recipe=replace(data.recipe, epochs=epochs))
+    brief = replace(data, config=replace(data.config, epochs=epochs))
     oracle = Oracle(brief, 0)
     rows = np.random.default_rng(0).permutation(len(data.pool))[:samples]
     oracle.ask(PoolQuestion(int(row), m) for row in rows for m in data.passes)

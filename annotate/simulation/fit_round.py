@@ -59,7 +59,7 @@ def fit_round(
 
     by_task = oracle.labels_by_task()
     tasks = tuple(task for task in data.tasks if not missing_labels(task, by_task[task.id]))
-    tasks = trainable(tasks, data.recipe.unimodal_labels)
+    tasks = trainable(tasks, data.config.unimodal_labels)
     valid = valid_subset(data, schedule, min(oracle.samples, len(data.pool)), seed)
     labels = dict(oracle.labels)
     labels |= {(i, t.id): data.labels[i, t.id] for i in valid for t in tasks if (i, t.id) in data.labels}
@@ -73,7 +73,7 @@ def fit_round(
         tasks, labelled(data.pool), labelled(valid), labels, data.read, data.extractors, data.origins
     )
     member = member_seed(seed, FIT, turn)
-    checkpoint = fit_ensemble(training_set, data.recipe, seed=member, device=data.device, cache_graphs=True)
+    checkpoint = fit_ensemble(training_set, data.config, seed=member, device=data.device, cache_graphs=True)
     predictions = predict(
         checkpoint, data.read, [*data.pool, *data.test], data.device, data.origins, representations=True
     )
@@ -88,7 +88,7 @@ def scores(data: ReplayData, fitted: FittedRound) -> dict[str, dict[str, float]]
     from annotate.learning.metrics import constant_scores, scores_of
 
     by_task = {}
-    for task in trainable(data.tasks, data.recipe.unimodal_labels):
+    for task in trainable(data.tasks, data.config.unimodal_labels):
         rows = [k for k, i in enumerate(data.test) if (i, task.id) in data.labels]
         truth = [data.labels[data.test[k], task.id] for k in rows]
         if task not in fitted.tasks or fitted.predictions is None:

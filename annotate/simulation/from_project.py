@@ -14,7 +14,7 @@ from annotate.consensus.defaults import aggregate
 from annotate.corpus.origins import read_origins
 from annotate.errors import NothingToDo, UsageError
 from annotate.project import Project
-from annotate.rounds.settings import recipe_of
+from annotate.rounds.settings import model_config_of
 from annotate.rounds.training_data import TrainingData, read_training_data, reader
 from annotate.simulation.replay_data import ReplayData
 from annotate.types import Split, Task
@@ -40,7 +40,7 @@ def read_replay_data(
     exist, `NothingToDo` when there is no label, or no vote, `FeatureError` when features are missing,
     `ConfigError` when `[train]` names a plug-in that does not exist.
     """
-    recipe = recipe_of(project)
+    config = model_config_of(project)
     data = read_training_data(project, seed=project.settings.project.seed)
     chosen = _tasks(data, tasks)
     labels = {key: label for split in Split for key, label in data.labels[split].items()}
@@ -68,7 +68,7 @@ def read_replay_data(
         embeddings=feature_embedder(project, reader(project)).embed(pool),
         groups={"speaker": numbered(speakers), "video": numbered(videos)},
         clip_seconds=np.array([seconds[i] for i in pool]),
-        recipe=recipe if members is None else replace(recipe, members=members),
+        config=config if members is None else replace(config, members=members),
         device=device,
         cold_start=batch.cold_start,
         options=batch.options,

@@ -41,7 +41,7 @@ class ReplayData:
     """(pool,)"""
     costs: Costs
     """Time of one rater for a question, by pass."""
-    recipe: "ModelConfig"
+    config: "ModelConfig"
     device: str = "cpu"
     cold_start: str = "herding"
     """The strategy to use while a model is needed and none can be trained."""

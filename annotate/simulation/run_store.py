@@ -41,7 +41,7 @@ def identity(data: ReplayData, schedule: ReplaySchedule) -> dict[str, Any]:
             sorted([word, numbers.tolist()] for word, numbers in data.groups.items()),
         ]),
         "features": data.features,
-        "recipe": asdict(data.recipe),
+        "recipe": asdict(data.config),
         "cold_start": [data.cold_start, settings_of(make_strategy(data.cold_start, data.options))],
         "options": data.options,
         "costs": {m.value: asdict(data.costs[m]) for m in data.passes},

@@ -20,7 +20,7 @@ from annotate.learning.requirements import missing_labels
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected
-from annotate.rounds.settings import recipe_of, seed_of
+from annotate.rounds.settings import model_config_of, seed_of
 from annotate.rounds.training_data import TrainingData, read_training_data
 from annotate.types import Kind, Split, Task
 from annotate.wording import counted, either
@@ -75,7 +75,7 @@ def compare(  # noqa: PLR0913 - one for each option
     from annotate.learning.device import choose_device
 
     chosen = choose_device(device or project.settings.train.device)
-    recipe_of(project)  # raises for impossible settings before any variant is looked at
+    model_config_of(project)  # raises for impossible settings before any variant is looked at
     candidates = make_candidates(project, variants, members)
     first = seed_of(project, seed)
     data = read_training_data(project, seed=first)
@@ -125,7 +125,7 @@ def _report(
     outcome: Outcome, data: TrainingData, folds: int, written: list[str], apply: bool, expected: Expected
 ) -> CompareReport:
     evaluation, seeds = outcome.evaluation, len({fold.seed for fold in outcome.folds})
-    members = "/".join(map(str, sorted({candidate.recipe.members for candidate in outcome.candidates})))
+    members = "/".join(map(str, sorted({candidate.config.members for candidate in outcome.candidates})))
     names = [candidate.name for candidate in outcome.candidates]
     metrics = {name: other_scores(evaluation, outcome.folds, outcome.results[name]) for name in names}
     return CompareReport(

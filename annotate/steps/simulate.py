@@ -139,9 +139,9 @@ def _expected(data: ReplayData, schedule: ReplaySchedule, trainings: Sequence[in
         each = np.interp(list(trainings), ends, [pace.of(epochs) for pace in paces])
         return float(each.sum()) / min(jobs, len(trainings))
 
-    recipe = data.recipe
-    least = seconds(fewest_epochs(recipe.epochs, recipe.patience))
-    return Expected(len(trainings), least, seconds(recipe.epochs))
+    config = data.config
+    least = seconds(fewest_epochs(config.epochs, config.patience))
+    return Expected(len(trainings), least, seconds(config.epochs))
 
 
 def _basis(data: ReplayData, schedule: ReplaySchedule, seeds: Sequence[int]) -> str:
@@ -150,7 +150,7 @@ def _basis(data: ReplayData, schedule: ReplaySchedule, seeds: Sequence[int]) -> 
         f"{counted(len(data.pool), 'train sample')} that "
         f"{either(len(data.pool), 'has', 'have')} all labels of {tasks}; {schedule.start} drawn uniformly, "
         f"then {schedule.step} at a time until {schedule.until}, seeds {len(seeds)}, "
-        f"members {data.recipe.members}; for every 5 of them one validation sample serves early stopping, "
+        f"members {data.config.members}; for every 5 of them one validation sample serves early stopping, "
         "the same for all; scored on "
         f"{counted(len(data.test), 'test sample')}"
     )

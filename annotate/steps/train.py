@@ -8,7 +8,7 @@ from annotate.errors import NothingToDo
 from annotate.progress import SILENT, Progress
 from annotate.project import Project
 from annotate.rounds.find import RoundRecord, find_round
-from annotate.rounds.settings import recipe_of, seed_of
+from annotate.rounds.settings import model_config_of, seed_of
 from annotate.rounds.train import train_round
 from annotate.rounds.training_data import read_training_data
 
@@ -54,7 +54,7 @@ def train(
         from annotate.learning.device import choose_device
 
         choose_device(device)
-    recipe_of(project)  # raises for impossible settings before anything is computed
+    model_config_of(project)  # raises for impossible settings before anything is computed
     with project.writing():  # waits for another command, whose results are learned from too
         data = read_training_data(project, seed=seed_of(project, seed))
     if not data.trainable():

@@ -53,21 +53,21 @@ NETWORKS = [
 """One for each part that stands in the network's own path."""
 
 
-def _name(recipe: ModelConfig) -> str:
+def _name(config: ModelConfig) -> str:
     changed = [
         f"{f.name}={v}"
-        for f in fields(recipe)
-        if f.name != "options" and (v := getattr(recipe, f.name)) != getattr(SMALL, f.name)
+        for f in fields(config)
+        if f.name != "options" and (v := getattr(config, f.name)) != getattr(SMALL, f.name)
     ]
     return " ".join(changed) or "default"
 
 
-recipes = pytest.mark.parametrize("recipe", NETWORKS, ids=_name)
+configs = pytest.mark.parametrize("config", NETWORKS, ids=_name)
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """A folder with what recipes that need a pretrained model name."""
+    """A folder with what configs that need a pretrained model name."""
     if find_spec("transformers") is None:
         cannot("no transformers: pip install -e '.[pretrained]'")
     from tests.support.tiny_models import save_text_model
@@ -80,7 +80,7 @@ def models(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _where_models_are(request, monkeypatch):
     params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
-    if "recipe" in params and MODEL in str(params["recipe"].options):
+    if "config" in params and MODEL in str(params["config"].options):
         monkeypatch.chdir(request.getfixturevalue("models"))
 
 
@@ -90,11 +90,13 @@ def _one_thread():
     torch.manual_seed(0)
 
 
-def condensed(recipe: ModelConfig, frames: dict[Modality, list[np.ndarray]]) -> dict[str, list[np.ndarray]]:
-    return {m: [ENCODERS.get(recipe.encoder_of(m)).condense(f) for f in rows] for m, rows in frames.items()}
+def pooled(config: ModelConfig, frames: dict[Modality, list[np.ndarray]]) -> dict[str, list[np.ndarray]]:
+    return {
+        m: [ENCODERS.get(config.encoder_of(m)).pool_frames(f) for f in rows] for m, rows in frames.items()
+    }
 
 
-def make(recipe: ModelConfig, n: int = 6, seed: int = 0) -> tuple[MultiTaskNet, Inputs]:
+def make(config: ModelConfig, n: int = 6, seed: int = 0) -> tuple[MultiTaskNet, Inputs]:
     """A network in evaluation mode, and n samples of three videos: 2 to 5 frames of small whole numbers."""
     from annotate.learning.batches import Origin, make_inputs
 
@@ -103,9 +105,9 @@ def make(recipe: ModelConfig, n: int = 6, seed: int = 0) -> tuple[MultiTaskNet, 
         m: [rng.integers(0, 5, (int(rng.integers(2, 6)), d)).astype(np.float32) + 1 for _ in range(n)]
         for m, d in DIMS.items()
     }
-    rows = condensed(recipe, frames)
+    rows = pooled(config, frames)
     torch.manual_seed(seed)
-    net = MultiTaskNet({m: r[0].shape[1] for m, r in rows.items()}, TASKS, recipe).eval()
+    net = MultiTaskNet({m: r[0].shape[1] for m, r in rows.items()}, TASKS, config).eval()
     origins = [Origin(f"video{i % 3}", i, "") for i in range(n)]
     return net, make_inputs(rows, {}, origins)
 
@@ -119,11 +121,11 @@ def hide(inputs: Inputs, modality: str, rows: slice = slice(None), filler: float
     return Inputs(values, masks, inputs.video, inputs.position)
 
 
-@recipes
-def test_it_says_something_finite_for_every_task_and_learns_from_each(recipe):
-    net, inputs = make(recipe)
+@configs
+def test_it_says_something_finite_for_every_task_and_learns_from_each(config):
+    net, inputs = make(config)
     output = net(inputs)
-    assert output.fused.shape == (6, recipe.hidden)
+    assert output.fused.shape == (6, config.hidden)
     assert output.penalty.shape == ()
     for task in TASKS:
         net.zero_grad()
@@ -135,10 +137,10 @@ def test_it_says_something_finite_for_every_task_and_learns_from_each(recipe):
         assert any(n.startswith("sharing.") for n in moved), task.id
 
 
-@recipes
+@configs
 @pytest.mark.parametrize("missing", [("T",), ("A",), ("V",), ("T", "A"), ("T", "A", "V")])
-def test_any_modality_may_be_missing_and_what_stands_in_its_place_is_not_seen(recipe, missing):
-    net, inputs = make(recipe)
+def test_any_modality_may_be_missing_and_what_stands_in_its_place_is_not_seen(config, missing):
+    net, inputs = make(config)
     clean, filled = inputs, inputs
     for modality in missing:
         clean, filled = hide(clean, modality), hide(filled, modality, filler=3.0)
@@ -150,9 +152,9 @@ def test_any_modality_may_be_missing_and_what_stands_in_its_place_is_not_seen(re
     assert torch.isfinite(one.fused).all()
 
 
-@recipes
-def test_padding_changes_nothing(recipe):
-    net, inputs = make(recipe)
+@configs
+def test_padding_changes_nothing(config):
+    net, inputs = make(config)
     values = {m: torch.nn.functional.pad(v, (0, 0, 0, 3), value=2.0) for m, v in inputs.values.items()}
     masks = {m: torch.nn.functional.pad(v, (0, 3)) for m, v in inputs.masks.items()}
     with torch.no_grad():
@@ -161,9 +163,9 @@ def test_padding_changes_nothing(recipe):
         assert torch.allclose(plain.heads[task.id], padded.heads[task.id], atol=1e-5), task.id
 
 
-@recipes
-def test_other_samples_do_not_matter_unless_it_says_so(recipe):
-    net, inputs = make(recipe)
+@configs
+def test_other_samples_do_not_matter_unless_it_says_so(config):
+    net, inputs = make(config)
     alone = Inputs(
         {m: v[:2] for m, v in inputs.values.items()},
         {m: v[:2] for m, v in inputs.masks.items()},
@@ -176,10 +178,10 @@ def test_other_samples_do_not_matter_unless_it_says_so(recipe):
     assert same or net.needs_context
 
 
-@recipes
-def test_a_unimodal_task_never_sees_another_modality(recipe):
+@configs
+def test_a_unimodal_task_never_sees_another_modality(config):
     """Except where tasks hear each other's answers, as in a cascade: those sharings say so."""
-    net, inputs = make(recipe)
+    net, inputs = make(config)
     if net.sharing.listens:
         return
     other = hide(inputs, "A")
@@ -190,10 +192,10 @@ def test_a_unimodal_task_never_sees_another_modality(recipe):
     assert not torch.equal(one.heads["sentiment.M"], two.heads["sentiment.M"])
 
 
-@recipes
-def test_members_side_by_side_say_what_each_says_alone(recipe):
-    nets = [make(recipe, seed=seed)[0] for seed in (1, 2, 3)]
-    _, inputs = make(recipe)
+@configs
+def test_members_side_by_side_say_what_each_says_alone(config):
+    nets = [make(config, seed=seed)[0] for seed in (1, 2, 3)]
+    _, inputs = make(config)
     members = Members(nets)
     members.train(False)
     with torch.no_grad():
@@ -239,9 +241,9 @@ TRAININGS = [
 ]
 
 
-@pytest.mark.parametrize("recipe", TRAININGS, ids=_name)
-def test_it_trains_is_repeatable_and_its_predictions_are_in_order(recipe):
-    training_set, short = labelled(), replace(recipe, epochs=1)
+@pytest.mark.parametrize("config", TRAININGS, ids=_name)
+def test_it_trains_is_repeatable_and_its_predictions_are_in_order(config):
+    training_set, short = labelled(), replace(config, epochs=1)
     one, again = (fit_ensemble(training_set, short, seed=3, device="cpu") for _ in range(2))
     for a, b in zip(one.members, again.members, strict=True):
         assert all(torch.equal(a[name], b[name]) for name in a)

@@ -99,7 +99,7 @@ def test_single_task_shares_no_table_and_no_words_of_the_user_make_it(project, m
 
 def test_a_variant_that_says_its_members_has_them(project):
     candidates = {
-        candidate.name: candidate.recipe.members
+        candidate.name: candidate.config.members
         for candidate in _arms.make_candidates(project, "members=3,fusion=gated", 2)
     }
     assert candidates == {

@@ -83,7 +83,7 @@ def test_killed_at_any_moment_and_run_again_it_gives_the_same_bytes(project):
         returncode, said = stopped(project, states)
         assert returncode == -signal.SIGKILL, said
         assert list((project.models / UNFINISHED).iterdir()), said
-    assert "an unfinished training is found: it goes on after epoch" in finished(project)
+    assert "resuming an unfinished training after epoch" in finished(project)
     assert [path.name for path in project.models.iterdir()] == ["0001"]
     assert "unfinished" not in finished(project, "--force")
     resumed, clean = models(project)
@@ -96,7 +96,7 @@ def test_interrupted_by_hand_it_says_so_and_goes_on_where_it_was(project):
     assert returncode == 130
     assert said.splitlines()[-1] == "interrupted; run the command again to go on"
     assert "Traceback" not in said
-    assert "it goes on after epoch" in finished(project)
+    assert "resuming an unfinished training after epoch" in finished(project)
 
 
 def test_of_changed_labels_nothing_unfinished_is_taken_up(project):

@@ -25,8 +25,8 @@ def network(
 ) -> MultiTaskNet:
     """Without dropout, so that two networks can be compared."""
     torch.manual_seed(seed)
-    recipe = ModelConfig(hidden=hidden, dropout=0.0, sharing=sharing, options={sharing: options})
-    return MultiTaskNet(WIDTHS, tasks, recipe)
+    config = ModelConfig(hidden=hidden, dropout=0.0, sharing=sharing, options={sharing: options})
+    return MultiTaskNet(WIDTHS, tasks, config)
 
 
 def samples(n: int = 32, seed: int = 0) -> tuple[Inputs, Targets]:

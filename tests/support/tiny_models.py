@@ -67,6 +67,6 @@ def save_vision_model(folder: Path) -> Path:
         image_size=32, patch_size=16,
     )  # fmt: skip
     CLIPVisionModel(config).save_pretrained(folder)
-    recipe = {"image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
-    (folder / "preprocessor_config.json").write_text(json.dumps(recipe))
+    config = {"image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
+    (folder / "preprocessor_config.json").write_text(json.dumps(config))
     return folder

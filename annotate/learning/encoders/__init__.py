@@ -1,1 +1,1 @@
-"""Encoders: the features of one modality become one representation, one file each."""
+"""Encoders: from the features of one modality to a representation, one file each."""

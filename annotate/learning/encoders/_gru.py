@@ -1,4 +1,4 @@
-"""A gated recurrent unit in both directions, in plain tensors, so that members run side by side."""
+"""A bidirectional gated recurrent unit in plain tensor operations, which `torch.vmap` can run."""
 
 import math
 
@@ -20,25 +20,21 @@ class BiGru(nn.Module):
         self.bias = nn.Parameter(torch.empty(2, 1, 3 * hidden).uniform_(-most, most))
 
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What it holds at each row, zeros where none is, and at the end of each direction."""
+        """The state at each row, zeros where masked, and the last state of each direction."""
         onward, back = self.read(masked(values, mask)).chunk(2, dim=-1)
         inputs = torch.stack([onward, back.flip(1)])
         there = torch.stack([mask, mask.flip(1)]).unsqueeze(-1)
         state = torch.zeros_like(inputs[:, :, 0, : self.hidden])
         states = []
         for row in range(values.shape[1]):
-            # Where no row is, nothing happens: padding before the backward start changes nothing.
-            state = torch.where(there[:, :, row], self._step(inputs[:, :, row], state), state)
+            reset, update, new = inputs[:, :, row].chunk(3, dim=-1)
+            reset_state, update_state, new_state = (state @ self.recur + self.bias).chunk(3, dim=-1)
+            keep = torch.sigmoid(update + update_state)
+            candidate = torch.tanh(new + torch.sigmoid(reset + reset_state) * new_state)
+            # The state does not change at masked rows, so padding before the backward start has no effect.
+            state = torch.where(there[:, :, row], keep * state + (1 - keep) * candidate, state)
             states.append(state)
         onward, back = torch.stack(states, dim=2).unbind(0)
         return masked(torch.cat([onward, back.flip(1)], dim=-1), mask), torch.cat(
             [state[0], state[1]], dim=-1
         )
-
-    def _step(self, read: Tensor, state: Tensor) -> Tensor:
-        """(2, n, 3 hidden) and (2, n, hidden) -> (2, n, hidden)."""
-        reset, update, new = read.chunk(3, dim=-1)
-        of_reset, of_update, of_new = (state @ self.recur + self.bias).chunk(3, dim=-1)
-        keep = torch.sigmoid(update + of_update)
-        fresh = torch.tanh(new + torch.sigmoid(reset + of_reset) * of_new)
-        return keep * state + (1 - keep) * fresh

@@ -1,4 +1,4 @@
-"""What encoders that read tokens share: numbers out of features, and which features they go with."""
+"""Common parts of the encoders that read token ids."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ from annotate.registry import EXTRACTORS
 from annotate.types import Modality
 
 PAIR = 2048
-"""Two columns make one number: ``high * PAIR + low``, each exact in the 16-bit floats that features are kept
-in. 0 stands for no token."""
+"""Two columns make one token id: ``high * PAIR + low``, each exact in the 16-bit floats in which features are
+stored. 0 means no token."""
 MOST_TOKENS = 128
-"""That are read of a sample; what follows is left out."""
+"""Tokens that are read of a sample; later ones are dropped."""
 
 
 class TokenEncoder(Encoder):
@@ -24,10 +24,10 @@ class TokenEncoder(Encoder):
     modalities = (Modality.TEXT,)
 
     @classmethod
-    def condense(cls, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(tokens, 2) -> (at most `MOST_TOKENS`, 1) numbers.
+    def pool_frames(cls, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(tokens, 2) -> (at most `MOST_TOKENS`, 1) token ids.
 
-        Raises `ModelError` when these are no tokens.
+        Raises `ModelError` when the features are not token ids.
         """
         kept = frames[:MOST_TOKENS]
         if frames.shape[1] != 2 or (kept < 0).any() or (kept >= PAIR).any() or (kept % 1 != 0).any():
@@ -41,20 +41,20 @@ class TokenEncoder(Encoder):
         return (kept @ np.array([[PAIR], [1]], np.float32)).astype(np.float32)
 
 
-def numbers(frames: Frames) -> Tensor:
-    """(n, rows) whole numbers, 0 where no token is, whatever stands there."""
+def token_ids(frames: Frames) -> Tensor:
+    """(n, rows) token ids, 0 where masked."""
     return frames.values[..., 0].masked_fill(~frames.mask, 0.0).long()
 
 
 def require_readable(encoder: type[Encoder], modality: Modality, extractor: str) -> None:
-    """Raises `ConfigError` when the features of `extractor` (``name@hash``) are token ids and the
-    encoder wants measurements."""
+    """Raises `ConfigError` when the features of `extractor` (``name@hash``) are token ids, and the encoder
+    does not read token ids."""
     try:
         tokens = EXTRACTORS.get(extractor.partition("@")[0]).tokens
     except UnknownName:
-        return  # features of somebody who knows what they are
+        return  # imported features
     if tokens and not encoder.reads_tokens:
         raise ConfigError(
-            f"the {modality.word} features of {extractor} are tokens, which its encoder cannot read",
+            f"the {modality.word} features of {extractor} are token ids, which its encoder cannot read",
             hint=f'set train.{modality.word}_encoder = "lookup-table", or another features.{modality.word}',
         )

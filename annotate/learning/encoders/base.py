@@ -1,4 +1,4 @@
-"""What an encoder is."""
+"""The interface of an encoder, and functions for masked sequences."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from annotate.learning.tensors import Frames, Representation
 from annotate.types import UNIMODAL, Modality
 
 LONGEST = 64
-"""Rows that are kept of a sequence: neighbours are averaged until it is no longer."""
+"""Longest sequence in rows; in longer ones neighbouring rows are averaged."""
 _FAR_BELOW = -1e9
-"""A score that no softmax lets through; minus infinity would give NaN where nothing is there."""
+"""Score whose softmax is zero; minus infinity would give NaN where everything is masked."""
 
 
 class Encoder(Part, nn.Module, ABC):
@@ -24,15 +24,15 @@ class Encoder(Part, nn.Module, ABC):
     options."""
 
     reads_tokens: ClassVar[bool] = False
-    """Whether it reads token ids (of `word-ids`, `hf-tokens`) and no measurements: they are neither
-    centred nor scaled, and it serves no other features."""
+    """Whether it reads token ids (of `word-ids` or `hf-tokens`) and nothing else; token ids are not
+    standardised."""
     sequential: ClassVar[bool] = False
-    """Whether it reads row by row; the others need rows that `condense` made."""
+    """Whether it reads row by row; other encoders only read rows that their own `pool_frames` made."""
     modalities: ClassVar[tuple[Modality, ...]] = UNIMODAL
-    """Those it can serve."""
+    """The modalities that it can encode."""
     common: tuple[str, ...] = ()
-    """Its own modules that all encoders of this modality in one network use together, whatever the sharing:
-    they are those of the first."""
+    """Names of modules that all encoders of this modality in one network share, whatever the sharing; the
+    modules are those of the first encoder."""
 
     def __init__(self, width: int, hidden: int, dropout: float, options: Any) -> None:
         super().__init__()
@@ -40,27 +40,27 @@ class Encoder(Part, nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def condense(cls, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(frames, dim) -> (rows, width): the part that learns nothing, done once per sample.
+    def pool_frames(cls, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(frames, dim) -> (rows, width): the part without parameters, computed once per sample.
 
-        An absent modality (see `absent`) gives no row.
+        Returns no rows for an absent modality (see `absent`).
         """
 
     @abstractmethod
     def forward(self, frames: Frames) -> Representation:
-        """`Representation` of n samples; a sample without rows gets zeros."""
+        """`Representation` of n samples, zeros for a sample without rows."""
 
-    def stand_on(self, make: "Callable[[str, int], Encoder]") -> None:
-        """Called once after it was made: `make(name, width)` gives another encoder, for one that needs it."""
+    def make_inner(self, make: "Callable[[str, int], Encoder]") -> None:
+        """Called once after construction; an encoder that wraps another makes it with `make(name, width)`."""
 
 
 def absent(frames: NDArray[np.float32]) -> bool:
-    """Whether this stands for a modality that is not there: no row, or a single row of zeros."""
+    """Whether the modality is missing: no row, or a single row of zeros."""
     return len(frames) == 0 or (len(frames) == 1 and not frames.any())
 
 
 def sequence(frames: NDArray[np.float32], longest: int = LONGEST) -> NDArray[np.float32]:
-    """(frames, dim) -> (at most `longest`, dim): the means of that many stretches of equal length."""
+    """(frames, dim) -> (at most `longest`, dim): means over stretches of equal length."""
     if absent(frames):
         return np.zeros((0, frames.shape[1]), np.float32)
     if len(frames) <= longest:
@@ -76,24 +76,24 @@ class SequenceEncoder(Encoder):
     sequential = True
 
     @classmethod
-    def condense(cls, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    def pool_frames(cls, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """At most `LONGEST` rows."""
         return sequence(frames)
 
 
 def masked(values: Tensor, mask: Tensor) -> Tensor:
-    """(..., width): those where the mask (...) is True, zeros elsewhere, whatever stood there."""
+    """(..., width): the values where the mask (...) is True, zeros elsewhere, even in place of NaN."""
     return torch.where(mask.unsqueeze(-1), values, 0.0)
 
 
 def attention(scores: Tensor, mask: Tensor) -> Tensor:
-    """(..., rows) weights that sum to 1 over the rows that are there, where `mask` (broadcast) is True; 0 for
-    the others, all 0 without any."""
+    """(..., rows) softmax over the rows where `mask` (broadcast) is True; 0 for the other rows, and all 0 if
+    every row is masked."""
     weights = torch.softmax(scores.masked_fill(~mask, _FAR_BELOW), dim=-1)
     return torch.where(mask, weights, 0.0)
 
 
 def mean_over(values: Tensor, mask: Tensor) -> Tensor:
-    """(n, rows, width) -> (n, width): the mean of the rows that are there, zeros without any."""
+    """(n, rows, width) -> (n, width): the mean of the unmasked rows, zeros if there are none."""
     counts = mask.sum(dim=-1, keepdim=True).clamp(min=1)
     return masked(values, mask).sum(dim=-2) / counts

@@ -1,4 +1,4 @@
-"""Rows read in order, from both ends."""
+"""A bidirectional GRU over the rows."""
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ class BiGruEncoder(SequenceEncoder):
         )
 
     def forward(self, frames: Frames) -> Representation:
-        """A state is what both directions hold at its row."""
+        """The state of a row joins both directions."""
         states, last = self.rows(frames.values, frames.mask)
         present = frames.mask.any(dim=1, keepdim=True)
         vector = torch.where(present, self.layers(last), 0.0)

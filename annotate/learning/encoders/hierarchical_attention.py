@@ -1,4 +1,4 @@
-"""Which moments of an utterance count, and which utterances of its video."""
+"""Hierarchical attention over the rows of an utterance and the utterances of its video."""
 
 import math
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from annotate.registry import encoder
 
 
 class Weights(NamedTuple):
-    """Where it looks; each row sums to 1, or is zero where there is nothing to look at."""
+    """Attention weights; each row sums to 1, or is zero if everything is masked."""
 
     rows: Tensor
-    """(n, rows) of each sample's own rows."""
+    """(n, rows) weights of each sample's own rows."""
     utterances: Tensor
-    """(n, n): of the row's sample, how much each sample counts; 0 outside its video."""
+    """(n, n) weights of all samples for the sample of a row; 0 outside its video."""
 
 
 @encoder("hierarchical-attention")
@@ -61,31 +61,31 @@ class HierarchicalAttention(SequenceEncoder):
         )
 
     def forward(self, frames: Frames) -> Representation:
-        """A state is what was read of its row; the vector is of the sample and its video."""
+        """The states are those of single rows; the vector covers the sample and its video."""
         states, weights, own = self._read(frames)
         around = weights.utterances @ own
         present = frames.mask.any(dim=1, keepdim=True)
         vector = torch.where(present, self.layers(torch.cat([own, around], dim=-1)), 0.0)
         return Representation(vector, states, frames.mask)
 
-    def look(self, frames: Frames) -> Weights:
-        """Where it looks, at both levels."""
+    def attention_weights(self, frames: Frames) -> Weights:
+        """The attention weights of both levels."""
         return self._read(frames)[1]
 
     def _read(self, frames: Frames) -> tuple[Tensor, Weights, Tensor]:
-        """(n, rows, hidden) states, the weights, and (n, hidden) each sample by itself."""
+        """(n, rows, hidden) states, the weights, and (n, hidden) each sample without its video."""
         rows = masked(frames.values, frames.mask)
         if self.gru is not None:
             rows = self.gru(rows, frames.mask)[0]
         states = masked(functional.gelu(self.read(rows)), frames.mask)
         of_rows = attention(self.row_context(torch.tanh(self.row_view(states))).squeeze(-1), frames.mask)
         own = (of_rows.unsqueeze(-2) @ states).squeeze(-2)
-        return states, Weights(of_rows, self._utterances(own, frames)), own
+        return states, Weights(of_rows, self._utterance_weights(own, frames)), own
 
-    def _utterances(self, own: Tensor, frames: Frames) -> Tensor:
-        """(n, n) weights."""
+    def _utterance_weights(self, own: Tensor, frames: Frames) -> Tensor:
+        """(n, n) attention weights between the utterances of one video."""
         reach = self.distance.shape[0] // 2
-        # The bias of `ask` is what the paper calls the context vector: what everybody looks for.
+        # The bias of `ask` is the context vector of the paper.
         scores = self.ask(own) @ self.show(torch.tanh(own)).transpose(-2, -1) / math.sqrt(own.shape[-1])
         apart = (frames.position[None, :] - frames.position[:, None]).clamp(-reach, reach) + reach
         there = frames.mask.any(dim=1)

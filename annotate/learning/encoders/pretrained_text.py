@@ -1,4 +1,4 @@
-"""A pretrained language model, trained further with everything else."""
+"""A pretrained text encoder, fine-tuned with the rest of the network."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch.nn import functional
 from annotate import pretrained
 from annotate.errors import ConfigError, ModelError
 from annotate.learning._part import Part
-from annotate.learning.encoders._tokens import TokenEncoder, numbers
+from annotate.learning.encoders._tokens import TokenEncoder, token_ids
 from annotate.learning.encoders.base import masked
 from annotate.learning.tensors import Frames, Representation
 from annotate.registry import encoder
@@ -55,42 +55,42 @@ class PretrainedText(TokenEncoder):
         self.common = ("body",) if options.shared else ()
 
     def forward(self, frames: Frames) -> Representation:
-        """The vector is that of the first token, where such a model collects the sentence.
+        """The vector is the state of the first token, which represents the sentence in such models.
 
-        Raises `ModelError` when the tokens are not those of the model.
+        Raises `ModelError` when the token ids do not belong to the model.
         """
-        used = max(1, int(frames.mask.sum(dim=1).max()))  # padding is dear here
+        used = max(1, int(frames.mask.sum(dim=1).max()))  # padding is expensive here
         mask = frames.mask[:, :used]
-        rows = self.layers(self.body(numbers(frames)[:, :used], mask))
+        rows = self.layers(self.body(token_ids(frames)[:, :used], mask))
         states = functional.pad(masked(rows, mask), (0, 0, 0, frames.mask.shape[1] - used))
         return Representation(states[:, 0], states, frames.mask)
 
 
 class Body(Part, nn.Module):
-    """The pretrained model itself."""
+    """The pretrained model."""
 
     def __init__(self, folder: Path, rate: float) -> None:
         super().__init__()
         state = tuple(sorted((p.name, p.stat().st_mtime_ns) for p in folder.glob("*.safetensors")))
-        self.network = deepcopy(_opened(folder, state))
+        self.network = deepcopy(_load(folder, state))
         self._rate = rate
         config = self.network.config
         self.vocabulary, self.columns = int(config.vocab_size), int(config.hidden_size)
         self.longest = int(getattr(config, "max_position_embeddings", None) or 1_000_000)
 
     def rate(self, name: str) -> float:
-        """Lower than that of the rest: what was learned before is not to be lost."""
+        """Lower than for the other parameters, to keep what was learned in pretraining."""
         return self._rate
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(n, rows) numbers from 1 on -> (n, rows, columns)."""
+        """(n, rows) token ids from 1 on -> (n, rows, columns)."""
         if int(tokens.max()) > self.vocabulary or tokens.shape[1] > self.longest:
             raise ModelError(
                 "the text features are not the tokens of the pretrained model",
                 hint='set features.text = "hf-tokens", features.text_model to what '
                 f"{_KEY} names, and run `annotate extract`",
             )
-        # Somebody has to be looked at: over nothing, attention is no number.
+        # The first token is never masked: attention over no token would be NaN.
         attended = mask | (torch.arange(mask.shape[1], device=mask.device) == 0)
         hidden: Tensor = self.network(
             input_ids=(tokens - 1).clamp(min=0), attention_mask=attended.long()
@@ -99,12 +99,12 @@ class Body(Part, nn.Module):
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: Path, state: tuple[tuple[str, int], ...]) -> Any:
-    """The model as it was saved; opened once for the members of an ensemble, again when its files changed."""
+def _load(folder: Path, state: tuple[tuple[str, int], ...]) -> Any:
+    """The model as it was saved, loaded once for all members, and again when its files have changed."""
     network = pretrained.load_network(folder, _KEY)
     if getattr(network, "pooler", None) is not None:
-        network.pooler = None  # reads the first token for a task that nobody has here
+        network.pooler = None  # unused: the first token is read directly
     for module in network.modules():
-        # Checkpoints keep every buffer.
+        # So that checkpoints contain every buffer.
         module._non_persistent_buffers_set.clear()
     return network

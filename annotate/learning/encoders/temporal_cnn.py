@@ -1,4 +1,4 @@
-"""Filters that slide over time, of which the strongest answer counts."""
+"""Convolution over the rows, then the maximum over time."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class TemporalCnn(SequenceEncoder):
         )
 
     def forward(self, frames: Frames) -> Representation:
-        """A state is what the filters say around its row."""
+        """The state of a row is the output of the filters around it."""
         rows = masked(frames.values, frames.mask)
         convolved = torch.cat(
             [
@@ -49,14 +49,14 @@ class TemporalCnn(SequenceEncoder):
             ],
             dim=-1,
         )
-        convolved = masked(convolved, frames.mask)  # never below zero, so what is masked wins no maximum
+        convolved = masked(convolved, frames.mask)  # not negative, so masked rows never win the maximum
         present = frames.mask.any(dim=1, keepdim=True)
         vector = torch.where(present, self.layers(convolved.amax(dim=1)), 0.0)
         return Representation(vector, masked(self.layers(convolved), frames.mask), frames.mask)
 
 
 def _windows(rows: Tensor, size: int) -> Tensor:
-    """(n, rows, width) -> (n, rows, size * width): each row with those around it, zeros beyond the ends."""
+    """(n, rows, width) -> (n, rows, size * width): each row with its neighbours, zeros beyond the ends."""
     count, before = rows.shape[1], (size - 1) // 2
     padded = functional.pad(rows, (0, 0, before, size - 1 - before))
     return torch.cat([padded[:, start : start + count] for start in range(size)], dim=-1)

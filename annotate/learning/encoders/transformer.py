@@ -1,4 +1,4 @@
-"""Rows that look at each other."""
+"""A Transformer encoder over the rows."""
 
 import math
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Transformer(SequenceEncoder):
         super().__init__(width, hidden, dropout, options)
         if options.layers < 1 or options.heads < 1 or hidden % options.heads:
             raise ConfigError(
-                f"{hidden} columns make no transformer of {options.layers} layers and {options.heads} heads",
+                f"{options.layers} layers and {options.heads} heads do not fit train.hidden = {hidden}",
                 hint="train.hidden has to be a multiple of train.options.transformer.heads",
             )
         self.read = nn.Linear(width, hidden)
@@ -47,7 +47,7 @@ class Transformer(SequenceEncoder):
 
 
 class Block(nn.Module):
-    """Self-attention, then two layers for each row by itself, each added to what came in."""
+    """A pre-norm Transformer block: self-attention, then two layers per row, both residual."""
 
     def __init__(self, hidden: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -60,20 +60,19 @@ class Block(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """(n, rows, hidden) -> the same shape; rows that are masked are looked at by nobody."""
-        states = states + self.drop(self._attend(self.before_attention(states), mask))
-        return states + self.drop(self.layers(self.before_layers(states)))
-
-    def _attend(self, states: Tensor, mask: Tensor) -> Tensor:
-        parts = self.ask_key_value(states).unflatten(-1, (3, self.heads, -1)).transpose(-4, -2)
+        """(n, rows, hidden) -> the same shape; no row attends to masked rows."""
+        normed = self.before_attention(states)
+        parts = self.ask_key_value(normed).unflatten(-1, (3, self.heads, -1)).transpose(-4, -2)
         ask, key, value = parts.unbind(-3)  # (n, heads, rows, hidden / heads) each
         scores = ask @ key.transpose(-2, -1) / math.sqrt(ask.shape[-1])
         weights = attention(scores, mask[:, None, None].expand_as(scores))
-        return self.join((weights @ value).transpose(1, 2).flatten(-2))
+        attended = self.join((weights @ value).transpose(1, 2).flatten(-2))
+        states = states + self.drop(attended)
+        return states + self.drop(self.layers(self.before_layers(states)))
 
 
 def places(rows: int, hidden: int) -> Tensor:
-    """(rows, hidden) sines and cosines of each row's place, at slower and slower pace."""
+    """(rows, hidden) sinusoidal position encodings."""
     paces = torch.exp(torch.arange(0, hidden, 2) * (-math.log(10_000.0) / hidden))
     angles = torch.arange(rows)[:, None] * paces
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :hidden]

@@ -1,1 +1,1 @@
-"""Ensembles: how several networks come about and become one answer, one file each."""
+"""Ensembles: how several networks are trained and combined into one prediction, one file each."""

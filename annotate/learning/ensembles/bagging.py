@@ -1,4 +1,4 @@
-"""Every member sees other labels."""
+"""Bagging: each member learns from a bootstrap sample."""
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ class Bagging(Ensemble):
     """Each member learns from a bootstrap sample of the groups; the mean (Breiman 1996)."""
 
     def train(self, context: EnsembleContext) -> Trained:
-        """A group drawn twice weighs two, so that all members still train side by side."""
+        """The number of draws of a group is the weight of its samples, so that all members train in
+        parallel."""
         weights = torch.from_numpy(bootstrap(context.groups, context.members, context.seed))
         seeds = [member_seed(context.seed, k) for k in range(context.members)]
         states, fitted = context.fit(seeds, weights.to(context.train.device))
@@ -21,7 +22,7 @@ class Bagging(Ensemble):
 
 
 def bootstrap(groups: np.typing.NDArray[np.intp], members: int, seed: int) -> np.typing.NDArray[np.float32]:
-    """(members, n) how often each sample's group was drawn; of a single group its samples are drawn."""
+    """(members, n) how often each sample's group was drawn; with a single group, samples are drawn."""
     units = groups if len(np.unique(groups)) > 1 else np.arange(len(groups))
     _, which = np.unique(units, return_inverse=True)
     count = int(which.max()) + 1

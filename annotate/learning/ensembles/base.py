@@ -1,4 +1,4 @@
-"""What an ensemble is."""
+"""The interface of an ensemble."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from annotate.learning._part import Part
 from annotate.learning.batches import Batch
-from annotate.learning.heads.base import Head, Raw
+from annotate.learning.heads.base import Head, RawOutputs
 from annotate.learning.results import Fitted
 
 State = Mapping[str, Tensor]
@@ -20,21 +20,21 @@ State = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """How the members' outputs become one answer; JSON and arrays only, kept in the checkpoint."""
+    """How the members' outputs are combined; stored in the checkpoint, so JSON and arrays only."""
 
     passes: int = 1
-    """How often each network is asked with dropout left on, each time as a member; 1: dropout off."""
+    """Forward passes of each network with dropout switched on, each a member; 1: dropout is off."""
     shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """By task id: the weight of each member, summing to one; absent: equal."""
     sees: tuple[str, ...] = ()
-    """By network: keys of the modalities that it is shown, as ``"TA"``; empty: all see everything."""
+    """By network: keys of the modalities that it reads, such as ``"TA"``; empty: all read everything."""
     voted: bool = False
-    """The members vote (see `annotate.learning.voting`); otherwise their mean is the answer."""
+    """Whether the members vote (see `annotate.learning.voting`) instead of being averaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What came out of the training of an ensemble."""
+    """A trained ensemble."""
 
     states: tuple[State, ...]
     fitted: tuple[Fitted, ...]
@@ -45,22 +45,22 @@ class Trained:
 
 @dataclass(frozen=True)
 class EnsembleContext:
-    """What an ensemble is made with."""
+    """The data and functions with which an ensemble trains its networks."""
 
     members: int
-    """How many the recipe asks for."""
+    """Number of members in the settings."""
     heads: tuple[Head, ...]
-    """One for each task; without trained weights, for reading what networks say."""
+    """One per task; without trained weights, to interpret the outputs of networks."""
     train: Batch
-    """All train samples, without members in front, on the device."""
+    """All train samples, without a member axis, on the device."""
     groups: NDArray[np.intp]
-    """(n,) of the train samples: those of one number must not be on both sides of a fold."""
+    """(n,) group of each train sample; a group must not be on both sides of a fold."""
     seed: int
     fit: Callable[..., tuple[list[State], list[Fitted]]]
-    """``fit(seeds, weights=None, rows=None, sees=())``: one network per seed, side by side. `weights`:
-    (members, n) factors of each train sample; `rows`: indices of the train samples that are seen at all;
-    `sees`: as in `Combination`."""
-    ask: Callable[..., dict[str, Raw]]
+    """``fit(seeds, weights=None, rows=None, sees=())``: trains one network per seed, in parallel. `weights`:
+    (members, n) weights of the train samples; `rows`: indices of the train samples to use; `sees`: as in
+    `Combination`."""
+    ask: Callable[..., dict[str, RawOutputs]]
     """``ask(states, batch, sees=())`` -> by task id (members, n, outputs)."""
 
 
@@ -72,4 +72,4 @@ class Ensemble(Part, ABC):
 
     @abstractmethod
     def train(self, context: EnsembleContext) -> Trained:
-        """The members, and how to read them together."""
+        """Train the members; how to combine them is part of the result."""

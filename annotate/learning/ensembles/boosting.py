@@ -1,4 +1,4 @@
-"""One member after the other, each looking harder at what those before it got wrong."""
+"""Boosting: members are trained in sequence on reweighted samples."""
 
 from collections.abc import Mapping
 
@@ -7,14 +7,14 @@ import torch
 from numpy.typing import NDArray
 
 from annotate.learning.ensembles.base import Combination, Ensemble, EnsembleContext, State, Trained
-from annotate.learning.heads.base import Raw
+from annotate.learning.heads.base import RawOutputs
 from annotate.learning.results import Fitted
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
 from annotate.types import Kind, Task
 
 SMALLEST_ERROR = 1e-3
-"""A member without any error would count infinitely much."""
+"""Lower bound of a member's error; without any error its weight would be infinite."""
 
 
 @ensemble("boosting")
@@ -26,9 +26,9 @@ class Boosting(Ensemble):
     """
 
     def train(self, context: EnsembleContext) -> Trained:
-        """All tasks share one weight per sample, as they share the network: the mean of what each would give.
+        """All tasks share one weight per sample: the mean of the updates of all tasks, in log weights.
 
-        Each task's members count by their own alpha; where every member is no better than chance, equally.
+        The weight of a member differs by task; all are equal if no member is better than chance.
         """
         count = len(context.train)
         weights: NDArray[np.float64] = np.ones(count)
@@ -37,19 +37,24 @@ class Boosting(Ensemble):
         alphas: dict[str, list[float]] = {head.task.id: [] for head in context.heads}
         for k in range(context.members):
             factor = torch.from_numpy(weights.astype(np.float32))[None].to(context.train.device)
-            made, how = context.fit([member_seed(context.seed, k)], factor)
-            states += made
-            fitted += how
-            weights = self._next_weights(context, context.ask(made, context.train), weights, alphas)
-        return Trained(tuple(states), tuple(fitted), Combination(shares=_shares(alphas)))
+            new_states, new_fitted = context.fit([member_seed(context.seed, k)], factor)
+            states += new_states
+            fitted += new_fitted
+            weights = self._next_weights(context, context.ask(new_states, context.train), weights, alphas)
+        # A task whose members all have weight 0 uses the plain mean.
+        shares = {
+            i: tuple(a / sum(values) for a in values) for i, values in alphas.items() if sum(values) > 0
+        }
+        return Trained(tuple(states), tuple(fitted), Combination(shares=shares))
 
     def _next_weights(
         self,
         context: EnsembleContext,
-        raw: Mapping[str, Raw],
+        raw: Mapping[str, RawOutputs],
         weights: NDArray[np.float64],
         alphas: dict[str, list[float]],
     ) -> NDArray[np.float64]:
+        """(n,) sample weights for the next member; appends this member's weight for each task to `alphas`."""
         steps = []
         for head in context.heads:
             task = head.task
@@ -68,9 +73,9 @@ class Boosting(Ensemble):
 def sample_errors(
     task: Task, predicted: NDArray[np.float64], target: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(n,) between 0 and 1, from (n, width) answers and labels: 0 or 1 for a class, the absolute error over
-    the largest for a number (the linear loss of AdaBoost.R2, Drucker 1997), the share of wrong ticks for
-    several answers."""
+    """(n,) errors between 0 and 1 from (n, width) predictions and labels: 0 or 1 for classification, the
+    share of wrong answers for multilabel, and the absolute error over the largest one for regression (the
+    linear loss of AdaBoost.R2, Drucker 1997)."""
     if task.dimension.kind is Kind.CLASSIFICATION:
         return (predicted.argmax(axis=-1) != target.argmax(axis=-1)).astype(float)
     if task.dimension.kind is Kind.MULTILABEL:
@@ -80,23 +85,14 @@ def sample_errors(
 
 
 def step(alpha: float, wrong: NDArray[np.float64], error: float) -> NDArray[np.float64]:
-    """(n,) what is added to the logarithm of each sample's weight: behind it, this member alone would be no
-    better than chance. Less the mean, so that labels of another task lose nothing by it."""
+    """(n,) change of the log weight of each sample, after which this member would be no better than chance.
+    The mean is subtracted, so that samples without a label of this task do not lose weight."""
     return 2 * alpha * (wrong - error)
 
 
 def member_weight(task: Task, error: float) -> float:
-    """How much a member with this weighted error counts: ½ ln((1 - e) / e), for K classes with ½ ln(K - 1) on
-    top (SAMME, Zhu et al. 2009, halved to agree with AdaBoost at K = 2)."""
+    """Weight of a member with this weighted error: ½ ln((1 - e) / e), plus ½ ln(K - 1) for K classes
+    (SAMME, Zhu et al. 2009, halved to agree with AdaBoost at K = 2)."""
     bounded = min(max(error, SMALLEST_ERROR), 1 - SMALLEST_ERROR)
     classes = len(task.dimension.answers) if task.dimension.kind is Kind.CLASSIFICATION else 2
     return float(0.5 * np.log((1 - bounded) / bounded) + 0.5 * np.log(classes - 1))
-
-
-def _shares(alphas: Mapping[str, list[float]]) -> dict[str, tuple[float, ...]]:
-    """By task id; a task whose members all count nothing is left to the plain mean."""
-    return {
-        task_id: tuple(alpha / sum(values) for alpha in values)
-        for task_id, values in alphas.items()
-        if sum(values) > 0
-    }

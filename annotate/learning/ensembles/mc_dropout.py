@@ -1,4 +1,4 @@
-"""One network, thinned anew each time it is asked."""
+"""Monte Carlo dropout: one network, run many times with dropout on."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -34,6 +34,6 @@ class McDropout(Ensemble):
     Options: ClassVar[type] = McDropoutOptions
 
     def train(self, context: EnsembleContext) -> Trained:
-        """A single network, whatever the recipe's number of members; without dropout all passes agree."""
+        """Train a single network, whatever `train.members` is."""
         states, fitted = context.fit([member_seed(context.seed, 0)])
         return Trained(tuple(states), tuple(fitted), Combination(passes=self.options.passes))

@@ -1,4 +1,4 @@
-"""Networks that see other modalities, weighed by what they say about groups that they did not learn from."""
+"""Stacking: networks that read different modalities, weighted by out-of-fold predictions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from annotate.errors import ConfigError
 from annotate.learning.ensembles.base import Combination, Ensemble, EnsembleContext, Trained
 from annotate.learning.folds import grouped_folds
-from annotate.learning.heads.base import Head, Raw
+from annotate.learning.heads.base import Head
 from annotate.learning.seeds import member_seed
 from annotate.registry import ensemble
 from annotate.types import UNIMODAL
 
 FEWEST = 10
-"""Labels of a task, answered by networks that had not seen them, below which they weigh nothing."""
+"""Fewest out-of-fold predictions of a task with a label, below which no weights are fitted."""
 KEYS = "".join(m.value for m in UNIMODAL)
 
 Array = NDArray[np.float64]
@@ -56,28 +56,27 @@ class Stacking(Ensemble):
     Options: ClassVar[type] = StackingOptions
 
     def train(self, context: EnsembleContext) -> Trained:
-        """Each base is the mean of `members` networks; all networks train side by side, once per fold for the
-        weights and once on everything. Folds divide no group."""
-        views = self._views(context)
+        """Each base is the mean of `members` networks. All networks train in parallel, once per fold for the
+        weights and once on everything. Folds keep groups whole."""
+        present = context.train.inputs.values
+        available = ["".join(key for key in view if key in present) for view in self.options.views]
+        views = tuple(dict.fromkeys(view for view in available if view)) or ("".join(present),)
         sees = tuple(view for view in views for _ in range(context.members))
         answers = self._out_of_fold(context, views, sees)
         states, fitted = context.fit(_seeds(context, 0, len(sees)), sees=sees)
-        weights = {head.task.id: _weigh(context, head, answers[head.task.id]) for head in context.heads}
+        weights = {head.task.id: _fit_weights(context, head, answers[head.task.id]) for head in context.heads}
         shares = {i: tuple(np.repeat(w / context.members, context.members)) for i, w in weights.items()}
-        combination = Combination(shares=shares, sees=sees)
-        return Trained(tuple(states), tuple(fitted), combination, _notes(views, weights))
-
-    def _views(self, context: EnsembleContext) -> tuple[str, ...]:
-        """Of the modalities that there are features of, each set once."""
-        present = context.train.inputs.values
-        views = ["".join(key for key in view if key in present) for view in self.options.views]
-        return tuple(dict.fromkeys(view for view in views if view)) or ("".join(present),)
+        notes = []
+        for task_id, values in weights.items():
+            listed = ", ".join(f"{view} {value:.2f}" for view, value in zip(views, values, strict=True))
+            notes.append(f"stacking weighs for {task_id}: {listed}")
+        return Trained(tuple(states), tuple(fitted), Combination(shares=shares, sees=sees), tuple(notes))
 
     def _out_of_fold(
         self, context: EnsembleContext, views: Sequence[str], sees: Sequence[str]
     ) -> Mapping[str, Array]:
-        """By task id: (views, n, width) what each base says about the train samples, all of them in groups
-        that it did not learn from; NaN where no network of the fold learned the task."""
+        """By task id: (views, n, width) predictions of each base for the train samples, from networks that
+        did not train on the sample's group; NaN if no network of the fold learned the task."""
         train = context.train
         answers = {
             head.task.id: np.full((len(views), len(train), head.width(head.task)), np.nan)
@@ -93,7 +92,9 @@ class Stacking(Ensemble):
             raw = context.ask(states, train.take(torch.from_numpy(held_out).to(train.device)), sees=sees)
             for head in context.heads:
                 if bool(train.known[head.task.id][rest].any()):
-                    answers[head.task.id][:, held_out] = _bases(head, raw[head.task.id], len(views))
+                    predicted = head.answer(raw[head.task.id])
+                    by_base = predicted.reshape(len(views), -1, *predicted.shape[1:])
+                    answers[head.task.id][:, held_out] = by_base.mean(axis=1)
         return answers
 
 
@@ -101,13 +102,7 @@ def _seeds(context: EnsembleContext, place: int, count: int) -> list[int]:
     return [member_seed(context.seed, place, k) for k in range(count)]
 
 
-def _bases(head: Head, raw: Raw, count: int) -> Array:
-    """(count, n, width): the mean answer of the networks of each base."""
-    answers = head.answer(raw)
-    return answers.reshape(count, -1, *answers.shape[1:]).mean(axis=1)
-
-
-def _weigh(context: EnsembleContext, head: Head, answers: Array) -> Array:
+def _fit_weights(context: EnsembleContext, head: Head, answers: Array) -> Array:
     """(views,) weights of one task."""
     known = context.train.known[head.task.id].cpu().numpy() & np.isfinite(answers).all(axis=(0, 2))
     if known.sum() < FEWEST:
@@ -116,10 +111,11 @@ def _weigh(context: EnsembleContext, head: Head, answers: Array) -> Array:
 
 
 def combine(answers: Array, truth: Array) -> Array:
-    """(bases,) weights, none negative, that sum to one and bring the mean answer as close to the truth as can
-    be in the sum of squares (Breiman 1996, section 3). `answers` is (bases, n, width), `truth` (n, width).
+    """(bases,) non-negative weights that sum to one and minimise the squared error of the weighted mean
+    (Breiman 1996, section 3). `answers` is (bases, n, width), `truth` (n, width).
 
-    The solution without the sum but with one more row, which asks for it, only has another length.
+    Solved without the constraint on the sum, but with one more row that asks for it; the solution only has
+    to be scaled.
     """
     from sklearn.linear_model import LinearRegression
 
@@ -127,10 +123,3 @@ def combine(answers: Array, truth: Array) -> Array:
     rows, sums = np.vstack([errors, np.ones(len(answers))]), np.append(np.zeros(len(errors)), 1.0)
     coefficients = LinearRegression(fit_intercept=False, positive=True).fit(rows, sums).coef_
     return np.asarray(coefficients / coefficients.sum())
-
-
-def _notes(views: Sequence[str], weights: Mapping[str, Array]) -> tuple[str, ...]:
-    def listed(shares: Array) -> str:
-        return ", ".join(f"{view} {share:.2f}" for view, share in zip(views, shares, strict=True))
-
-    return tuple(f"stacking weighs for {task_id}: {listed(shares)}" for task_id, shares in weights.items())

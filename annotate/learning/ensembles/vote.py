@@ -1,4 +1,4 @@
-"""Members that vote."""
+"""Majority vote of a deep ensemble."""
 
 from annotate.learning.ensembles.base import Combination, Ensemble, EnsembleContext, Trained
 from annotate.learning.seeds import member_seed
@@ -14,6 +14,6 @@ class Vote(Ensemble):
     """
 
     def train(self, context: EnsembleContext) -> Trained:
-        """All members side by side."""
+        """Train all members in parallel."""
         states, fitted = context.fit([member_seed(context.seed, k) for k in range(context.members)])
         return Trained(tuple(states), tuple(fitted), Combination(voted=True))

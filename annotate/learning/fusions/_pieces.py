@@ -1,6 +1,6 @@
-"""What several fusions are made of.
+"""Building blocks of several fusions.
 
-Modalities stand in front, in the order of `Fusion.widths`: one multiplication serves all of them.
+Modalities are the first axis, in the order of `Fusion.widths`, so that one multiplication serves all of them.
 """
 
 import math
@@ -13,7 +13,7 @@ from annotate.learning.tensors import Inputs, Representation
 
 
 class PerModality(nn.Module):
-    """(count, ..., width) -> (count, ..., outputs): a linear layer of its own for each of `count`."""
+    """(count, ..., width) -> (count, ..., outputs): a separate linear layer for each of `count`."""
 
     def __init__(self, count: int, width: int, outputs: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class PerModality(nn.Module):
         self.bias = nn.Parameter(torch.empty(count, 1, outputs).uniform_(-bound, bound))
 
     def forward(self, values: Tensor) -> Tensor:
-        """The axes between are one long one for the multiplication."""
+        """The middle axes are flattened for the multiplication."""
         output = torch.baddbmm(self.bias, values.flatten(1, -2), self.weight)
         return output.reshape(*values.shape[:-1], output.shape[-1])
 
@@ -45,8 +45,8 @@ def stacked(
 def stacked_states(
     representations: Mapping[str, Representation], keys: Iterable[str]
 ) -> tuple[Tensor, Tensor]:
-    """(modalities, n, rows, hidden) states, zeros where none is, and (modalities, n, rows) where one is;
-    as many rows as the longest modality has."""
+    """(modalities, n, rows, hidden) states, padded with zeros to the longest modality, and (modalities, n,
+    rows) True for real states."""
     chosen = [representations[key] for key in keys]
     rows = max(representation.mask.shape[-1] for representation in chosen)
     masks = torch.stack([_longer(representation.mask, rows, 1) for representation in chosen])
@@ -55,7 +55,7 @@ def stacked_states(
 
 
 def _longer(tensor: Tensor, rows: int, axis: int) -> Tensor:
-    """With zeros behind, up to `rows` along an axis counted from the end."""
+    """Pad with zeros to `rows` along an axis counted from the end."""
     missing = rows - tensor.shape[-axis]
     if not missing:
         return tensor
@@ -68,21 +68,21 @@ def side_by_side(stack: Tensor) -> Tensor:
 
 
 def pick(stack: Tensor, places: Sequence[int]) -> Tensor:
-    """The modalities at `places`, again and again where a place is said again."""
+    """The modalities at `places`, which may repeat."""
     return torch.stack([stack[i] for i in places])
 
 
 def directions(count: int) -> tuple[list[int], list[int]]:
-    """Every ordered pair of `count` modalities, as (who looks, where to), by who looks."""
+    """Every ordered pair of `count` modalities, as (targets, sources) of attention, sorted by target."""
     pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
 def short_representations(vectors: Tensor, present: Tensor, project: PerModality) -> list[Tensor]:
-    """Per modality (n, 1 + size): a 1 and the projected representation, zeros behind the 1 where it is
+    """Per modality (n, 1 + size): a 1 and the projected representation, which is zero if the modality is
     missing.
 
-    The 1 keeps, in a product of all of them, what fewer say alone (Zadeh et al. 2017, section 4.2).
+    The 1 keeps products of fewer modalities in the product of all (Zadeh et al. 2017, section 4.2).
     """
     short = project(vectors) * present
     return list(torch.cat([torch.ones_like(present), short], dim=-1).unbind(0))

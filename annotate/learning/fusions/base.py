@@ -1,4 +1,4 @@
-"""What a fusion is."""
+"""The interface of a fusion."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ class Fusion(Part, nn.Module, ABC):
     order of T, A, V; those without features are absent), `hidden`, `dropout` and options."""
 
     reads_states: ClassVar[bool] = False
-    """Whether it looks at the representations of single rows (`Representation.states`); they are not shared
-    for nothing."""
+    """Whether it reads the representations of single rows (`Representation.states`); only then are they
+    computed behind the shared layer."""
 
     reads_rows: ClassVar[bool] = False
-    """Whether it looks at the rows themselves (`Inputs.values`): they cannot be token ids then."""
+    """Whether it reads the features themselves (`Inputs.values`), which then cannot be token ids."""
 
     def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
         super().__init__()
@@ -27,5 +27,5 @@ class Fusion(Part, nn.Module, ABC):
 
     @abstractmethod
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """(n, hidden). Any modality of any sample may be missing, all of them too (`inputs.present`):
-        what stands in a missing one's place must not be seen."""
+        """(n, hidden). Any or all modalities of a sample may be missing (`inputs.present`); the filler of a
+        missing one must not have an effect."""

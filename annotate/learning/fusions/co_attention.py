@@ -30,7 +30,7 @@ class CoAttentionOptions:
     layers: int = 2
     """Number of co-attention layers."""
     size: int = 16
-    """Numbers in which rows of two modalities are compared."""
+    """Size of the space in which rows of two modalities are compared."""
 
 
 @fusion("co-attention")
@@ -56,24 +56,25 @@ class CoAttention(Fusion):
             )
         count = len(widths)
         rounds = options.layers if count > 1 else 0
-        self.layers = nn.ModuleList([Look(count, hidden, options.size, dropout) for _ in range(rounds)])
+        self.layers = nn.ModuleList(
+            [CoAttentionLayer(count, hidden, options.size, dropout) for _ in range(rounds)]
+        )
         self.score = PerModality(count, hidden, 1)
         self.join = layer(count * (hidden + 1), hidden, dropout)
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """What the rows of each modality come to, weighted by how much each matters, added to its
-        representation."""
+        """Each modality's representation plus the attention-weighted sum of its updated rows, joined."""
         states, mask = stacked_states(representations, self.widths)
         vectors, present = stacked(representations, inputs, self.widths)
-        for look in self.layers:
-            states = look(states, mask, present)
+        for co_attend in self.layers:
+            states = co_attend(states, mask, present)
         shares = attention(self.score(states).squeeze(-1), mask)
         vectors = vectors + (shares.unsqueeze(-2) @ states).squeeze(-2)
         return torch.as_tensor(self.join(torch.cat([side_by_side(vectors), side_by_side(present)], dim=-1)))
 
 
-class Look(nn.Module):
-    """One round: every row sees what it needs of the other modalities and is changed by it."""
+class CoAttentionLayer(nn.Module):
+    """One layer: every row attends to the rows of the other modalities and is updated."""
 
     def __init__(self, count: int, hidden: int, size: int, dropout: float) -> None:
         super().__init__()
@@ -92,12 +93,12 @@ class Look(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor, present: Tensor) -> Tensor:
         """(modalities, n, rows, hidden) of the same shape; `mask` (modalities, n, rows)."""
-        attended = self.seen(states, mask, present)
+        attended = self.attend(states, mask, present)
         changed = torch.relu(self.change(torch.cat([states, attended], dim=-1)))
         return torch.where(mask.unsqueeze(-1), states + self.dropout(changed), 0.0)
 
-    def seen(self, states: Tensor, mask: Tensor, present: Tensor) -> Tensor:
-        """(modalities, n, rows, hidden) the mean over those others that are there; zeros without one."""
+    def attend(self, states: Tensor, mask: Tensor, present: Tensor) -> Tensor:
+        """(modalities, n, rows, hidden) the mean over the other modalities present; zeros without one."""
         rows = states.shape[-2]
         every = torch.cat([states, self.nowhere.expand(-1, states.shape[1], -1, -1)], dim=-2)
         may = torch.cat([mask, torch.ones_like(mask[..., :1])], dim=-1).unsqueeze(-2)

@@ -1,4 +1,4 @@
-"""The representations side by side, layers on top."""
+"""Concatenated representations, then layers (middle fusion)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Concat(Fusion):
         )
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """What is present is seen too, so that zero and missing differ."""
+        """Presence flags are inputs too, so that a zero representation and a missing one differ."""
         present = [inputs.present(key) for key in self.widths]
         kept = [representations[key].vector * there for key, there in zip(self.widths, present, strict=True)]
         return self.layers(torch.cat([*kept, *present], dim=-1))

@@ -1,4 +1,4 @@
-"""What one modality of an utterance says is weighed against what another says all over its video."""
+"""Attention between the modalities over all utterances of a video."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,26 +49,26 @@ class Contextual(Fusion):
                 "the reach of the fusion 'contextual' begins at 0", hint="correct [train.options.contextual]"
             )
         count = len(widths)
-        self.lookers, self.shown = directions(count)
+        self.targets, self.sources = directions(count)
         self.along = PerModality(count, (1 + 2 * options.reach) * hidden, hidden)
         self.dropout_layer = nn.Dropout(dropout)
-        self.join = layer((count + len(self.lookers)) * hidden + count, hidden, dropout)
+        self.join = layer((count + len(self.targets)) * hidden + count, hidden, dropout)
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """A modality that an utterance lacks is taken from its neighbours, where they have it."""
+        """A modality that an utterance lacks is taken from its neighbours, if they have it."""
         vectors, present = stacked(representations, inputs, self.widths)
         same = same_video(inputs.video)
         context, known = self.context(vectors, present, same, inputs.position)
         parts = [side_by_side(context), side_by_side(present)]
-        if self.lookers:
+        if self.targets:
             parts.append(side_by_side(self.pairwise(context, known, same)))
         return torch.as_tensor(self.join(torch.cat(parts, dim=-1)))
 
     def context(
         self, vectors: Tensor, present: Tensor, same: Tensor, position: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(modalities, n, hidden) representations with their neighbours', zeros where none of them has the
-        modality, and (modalities, n, 1) where one has."""
+        """(modalities, n, hidden) representations that include the neighbouring utterances, zeros if none of
+        them has the modality, and (modalities, n, 1) whether one has."""
         apart = position[None, :] - position[:, None]
         taken, counts = [vectors], [present]
         for step in (*range(-self.options.reach, 0), *range(1, self.options.reach + 1)):
@@ -81,10 +81,10 @@ class Contextual(Fusion):
         return torch.where(known, vectors + self.dropout_layer(changed), 0.0), known
 
     def pairwise(self, context: Tensor, known: Tensor, same: Tensor) -> Tensor:
-        """(ordered pairs, n, hidden): what the second modality shows where the first one looks, times the
-        first."""
-        first, second = pick(context, self.lookers), pick(context, self.shown)
-        may = same & pick(known, self.shown).mT
+        """(ordered pairs, n, hidden): the source modality, weighted by the attention of the target over the
+        utterances, times the target."""
+        first, second = pick(context, self.targets), pick(context, self.sources)
+        may = same & pick(known, self.sources).mT
         shares = attention(first @ second.mT / self.hidden**0.5, may)
         return shares @ second * first
 

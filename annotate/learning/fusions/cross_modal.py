@@ -1,4 +1,4 @@
-"""Each modality is told again in the rows of another, without any alignment between them."""
+"""Cross-modal attention between the rows of the modalities, which need no alignment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +52,11 @@ class CrossModal(Fusion):
 
     def __init__(self, widths: Mapping[str, int], hidden: int, dropout: float, options: Any) -> None:
         super().__init__(widths, hidden, dropout, options)
-        _require_possible(options)
+        if min(options.size, options.heads, options.layers) < 1 or options.size % options.heads:
+            raise ConfigError(
+                f"the fusion 'cross-modal' cannot divide size {options.size} among {options.heads} heads",
+                hint="in [train.options.cross-modal] all begin at 1, and size is a multiple of heads",
+            )
         count = len(widths)
         self.targets, self.sources = directions(count)
         self.project = PerModality(count, hidden, options.size)
@@ -66,10 +70,10 @@ class CrossModal(Fusion):
         self.join = layer(count * (hidden + 1), hidden, dropout)
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """A direction whose source is missing says what its target says alone."""
+        """If a source modality is missing, its targets keep their own rows."""
         states, mask = stacked_states(representations, self.widths)
         vectors, present = stacked(representations, inputs, self.widths)
-        attended = self.told(
+        attended = self.attend_across(
             self.project(states) + places(states.shape[-2], self.options.size).to(states), mask
         )
         attended = self.along(attended, attended, mask, mask)
@@ -77,7 +81,7 @@ class CrossModal(Fusion):
         vectors = (vectors + self.back(mean)) * present
         return torch.as_tensor(self.join(torch.cat([side_by_side(vectors), side_by_side(present)], dim=-1)))
 
-    def told(self, rows: Tensor, mask: Tensor) -> Tensor:
+    def attend_across(self, rows: Tensor, mask: Tensor) -> Tensor:
         """(modalities, n, rows, size) -> (modalities, n, rows, size of all its sources side by side)."""
         if not self.targets:
             return rows
@@ -101,13 +105,13 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, target: Tensor, source: Tensor, may_target: Tensor, may_source: Tensor) -> Tensor:
-        """(count, n, rows, size), of the shape of `target`; rows of the target that are none stay zeros."""
-        looked = self.looked(self._norm(target), self._norm(source), may_source)
-        target = target + self.dropout(looked)
+        """(count, n, rows, size), the shape of `target`; masked rows of the target stay zero."""
+        attended = self.attend(self._norm(target), self._norm(source), may_source)
+        target = target + self.dropout(attended)
         target = target + self.dropout(self.narrow(gelu(self.widen(self._norm(target)))))
         return torch.where(may_target.unsqueeze(-1), target, 0.0)
 
-    def looked(self, target: Tensor, source: Tensor, may: Tensor) -> Tensor:
+    def attend(self, target: Tensor, source: Tensor, may: Tensor) -> Tensor:
         """What each row of the target attends to in the source; zeros if the source has no rows."""
         asked = self._split(self.ask(target))
         keys, values = (self._split(part) for part in self.offer(source).chunk(2, dim=-1))
@@ -122,11 +126,3 @@ class Block(nn.Module):
 
     def _norm(self, rows: Tensor) -> Tensor:
         return layer_norm(rows, (self.size,))
-
-
-def _require_possible(options: CrossModalOptions) -> None:
-    if min(options.size, options.heads, options.layers) < 1 or options.size % options.heads:
-        raise ConfigError(
-            f"the fusion 'cross-modal' cannot divide size {options.size} among {options.heads} heads",
-            hint="in [train.options.cross-modal] all begin at 1, and size is a multiple of heads",
-        )

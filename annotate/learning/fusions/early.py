@@ -1,4 +1,4 @@
-"""The features themselves are joined, before anything is learned of one modality alone."""
+"""Early fusion: the features of all modalities are concatenated before any encoder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,13 +47,12 @@ class Early(Fusion):
         self.whole = layer(2 * hidden, hidden, dropout)
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """The representations are not looked at. Mean and maximum over the stretches, as it is for one
-        modality."""
+        """Mean and maximum over the stretches of the joined features; the representations are not used."""
         coded = self.rows(self.joined(inputs))
         return torch.as_tensor(self.whole(torch.cat([coded.mean(dim=1), coded.amax(dim=1)], dim=-1)))
 
     def joined(self, inputs: Inputs) -> Tensor:
-        """(n, stretches, widths of all modalities and a number for each that says whether it is there)."""
+        """(n, stretches, widths of all modalities plus a presence flag for each)."""
         single = all(inputs.masks[key].shape[-1] == 1 for key in self.widths)
         count = 1 if single else self.options.stretches
         parts = [resampled(inputs.values[key], inputs.masks[key], count) for key in self.widths]
@@ -62,12 +61,12 @@ class Early(Fusion):
 
 
 def resampled(values: Tensor, mask: Tensor, count: int) -> Tensor:
-    """(n, rows, width) -> (n, count, width), each the mean over one of `count` equal stretches of time; zeros
-    where there is no row."""
+    """(n, rows, width) -> (n, count, width), the means over `count` equal stretches of time; zeros without
+    rows."""
     length = mask.sum(dim=-1)[:, None, None].clamp(min=1)
     row = (mask.cumsum(dim=-1) - 1)[:, None, :]
     stretch = torch.arange(count, device=values.device)[None, :, None]
-    # In whole numbers, one stretch being `length` long and one row `count`.
+    # In integers: a stretch is `length` long, a row `count`.
     end = torch.minimum((stretch + 1) * length, (row + 1) * count)
     start = torch.maximum(stretch * length, row * count)
     overlap = torch.where(mask[:, None, :], (end - start).clamp(min=0), 0).to(values.dtype) / length

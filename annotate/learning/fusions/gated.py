@@ -1,5 +1,4 @@
-"""Each number of the fused representation is a mixture of the modalities, and all of them decide how it is
-mixed."""
+"""Gated fusion: every dimension of the fused representation is a learned mixture of the modalities."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,14 +27,14 @@ class Gated(Fusion):
         self.dropout_layer = nn.Dropout(dropout)
 
     def gates(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """(modalities, n, hidden) in (0, 1), from all modalities and from which are there."""
+        """(modalities, n, hidden) in (0, 1), computed from all modalities and their presence flags."""
         joined = torch.cat(
             [side_by_side(part) for part in stacked(representations, inputs, self.widths)], dim=-1
         )
         return torch.stack(torch.sigmoid(self.gate(joined)).chunk(len(self.widths), dim=-1))
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """The sum of the modalities that are there, each through its gates (section 3.1)."""
+        """The gated sum of the modalities present (section 3.1)."""
         vectors, present = stacked(representations, inputs, self.widths)
         content = torch.tanh(self.content(vectors)) * present
         return self.dropout_layer((self.gates(representations, inputs) * content).sum(dim=0))

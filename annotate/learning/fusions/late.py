@@ -1,4 +1,4 @@
-"""Each modality decides alone; what is fused are the decisions."""
+"""Late fusion: the decisions of the modalities are averaged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,12 +52,12 @@ class Late(Fusion):
             self.register_buffer("logits", logits)
 
     def weights(self, inputs: Inputs) -> Tensor:
-        """(modalities, n, 1): how much each counts, 0 where it is missing; their sum is 1 if any is there."""
+        """(modalities, n, 1) weights, 0 for a missing modality; they sum to 1 if any is present."""
         present = torch.stack([inputs.present(key) for key in self.widths])
         shares = torch.softmax(self.logits, dim=0)[:, None, None] * present
         total = shares.sum(dim=0)
         return shares / torch.where(total > 0, total, 1.0)
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """Zeros where no modality is there."""
+        """Zeros if every modality is missing."""
         return (self.weights(inputs) * stacked(representations, inputs, self.widths)[0]).sum(dim=0)

@@ -1,4 +1,4 @@
-"""The products of all modalities weighed by a tensor of low rank, which is never built."""
+"""Tensor fusion with a low-rank weight tensor that is never built."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,5 +58,5 @@ class LowRank(Fusion):
         return product.sum(dim=0) + self.bias
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """A missing modality leaves the products of the others."""
+        """The products of the other modalities remain if one is missing."""
         return torch.as_tensor(self.finish(self.weigh(representations, inputs)))

@@ -1,4 +1,4 @@
-"""Every product of what the modalities say, one of each: what only shows when two are seen together."""
+"""Tensor fusion: the outer product of the representations of all modalities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from annotate.learning.tensors import Inputs, Representation
 from annotate.registry import fusion
 
 MOST_PRODUCTS = 10_000
-"""Above it the layer behind would have most of the network's weights many times over."""
+"""Above it the next layer would have many times the weights of the rest of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class TensorFusion(Fusion):
         self.finish = nn.Sequential(nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
 
     def products(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """(n, (1 + size) ** modalities), the last modality's number changing fastest."""
+        """(n, (1 + size) ** modalities), with the index of the last modality changing fastest."""
         first, *rest = short_representations(*stacked(representations, inputs, self.widths), self.project)
         outer = first
         for short in rest:
@@ -55,5 +55,5 @@ class TensorFusion(Fusion):
         return outer
 
     def forward(self, representations: Mapping[str, Representation], inputs: Inputs) -> Tensor:
-        """A missing modality leaves the products of the others."""
+        """The products of the other modalities remain if one is missing."""
         return torch.as_tensor(self.finish(self.weigh(self.products(representations, inputs))))

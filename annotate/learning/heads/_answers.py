@@ -1,4 +1,4 @@
-"""From what the members said to a `TaskPrediction`, for the heads."""
+"""From the outputs of the members to a `TaskPrediction`, for the heads."""
 
 import numpy as np
 import torch
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from annotate.types import Task, TaskPrediction
 
 Shares = NDArray[np.float64] | None
-"""(members,) how much each member's word counts, summing to one; None: equally."""
+"""(members,) weights of the members, summing to one; None: equal."""
 
 
 def average(values: NDArray[np.float64], shares: Shares) -> NDArray[np.float64]:
-    """The mean over the members, which stand in front."""
+    """The mean over the members, the first axis."""
     return np.asarray(values.mean(axis=0) if shares is None else np.tensordot(shares, values, axes=1))
 
 
@@ -21,32 +21,25 @@ def regression(
     noise: float | NDArray[np.float64],
     shares: Shares = None,
 ) -> TaskPrediction:
-    """From each member's mean (members, n) on the scale, and the noise's standard deviation: one number, or
-    (members, n) where each member says its own."""
+    """From each member's mean (members, n) on the scale, and the standard deviation of the noise: one number,
+    or (members, n) if each member predicts its own."""
     answers = np.array([float(a.value) for a in task.dimension.answers])
     spread = np.broadcast_to(np.asarray(noise, np.float64), means.shape)
     mean = average(means, shares)
+    # (members, n, answers) mass of each normal between the borders half way to the neighbouring answers.
+    borders = torch.from_numpy((answers[1:] + answers[:-1]) / 2)
+    deviations = (borders - torch.from_numpy(means)[..., None]) / torch.from_numpy(spread.copy())[..., None]
+    below = torch.special.ndtr(deviations)
+    ends = torch.zeros_like(below[..., :1]), torch.ones_like(below[..., :1])
+    cells = torch.cat([ends[0], below, ends[1]], dim=-1).diff(dim=-1).numpy()
     return TaskPrediction(
         task=task,
-        members=_cells(means, spread, answers).astype(np.float32),
+        members=cells.astype(np.float32),
         mean=mean.clip(answers[0], answers[-1]).astype(np.float32),
         epistemic=np.sqrt(average(np.square(means - mean), shares)).astype(np.float32),
         aleatoric=np.sqrt(average(np.square(spread), shares)).astype(np.float32),
         shares=shares,
     )
-
-
-def _cells(
-    means: NDArray[np.float64], noise: NDArray[np.float64], answers: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """(members, n, answers) mass of each normal between the borders half way to the neighbouring answers;
-    the outer cells have no outer border."""
-    borders = torch.from_numpy((answers[1:] + answers[:-1]) / 2)
-    below = torch.special.ndtr(
-        (borders - torch.from_numpy(means)[..., None]) / torch.from_numpy(noise.copy())[..., None]
-    )
-    ends = torch.zeros_like(below[..., :1]), torch.ones_like(below[..., :1])
-    return torch.cat([ends[0], below, ends[1]], dim=-1).diff(dim=-1).numpy()
 
 
 def classification(task: Task, members: NDArray[np.float64], shares: Shares = None) -> TaskPrediction:
@@ -63,14 +56,14 @@ def classification(task: Task, members: NDArray[np.float64], shares: Shares = No
 
 
 def multilabel(task: Task, members: NDArray[np.float64], shares: Shares = None) -> TaskPrediction:
-    """From the probability of each answer, (members, n, answers): disagreement and noise are sums over the
+    """From the probability of each answer, (members, n, answers); both uncertainties are sums over the
     answers."""
-    mean, noise = average(members, shares), average(_of_ticks(members), shares)
+    mean, noise = average(members, shares), average(_bernoulli_entropy(members), shares)
     return TaskPrediction(
         task=task,
         members=members.astype(np.float32),
         mean=(mean >= 0.5).sum(axis=-1).astype(np.float32),
-        epistemic=np.maximum(_of_ticks(mean) - noise, 0).astype(np.float32),
+        epistemic=np.maximum(_bernoulli_entropy(mean) - noise, 0).astype(np.float32),
         aleatoric=noise.astype(np.float32),
         shares=shares,
     )
@@ -87,7 +80,7 @@ def entropy(probs: NDArray[np.float64]) -> NDArray[np.float64]:
     return -(probs * logs).sum(axis=-1)
 
 
-def _of_ticks(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Entropy in nats of ticks that are independent, summed over the last axis."""
+def _bernoulli_entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Entropy in nats of independent answers, summed over the last axis."""
     bounded = p.clip(1e-12, 1 - 1e-12)
     return np.asarray(-(bounded * np.log(bounded) + (1 - bounded) * np.log1p(-bounded)).sum(axis=-1))

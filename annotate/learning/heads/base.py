@@ -1,4 +1,4 @@
-"""What a head is, and how a task's scale and the network's unit scale relate."""
+"""The interface of a head, and the scaling of regression labels."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from annotate.learning._part import Part
 from annotate.learning.heads._answers import Shares
 from annotate.types import Kind, Label, Task, TaskPrediction
 
-Raw = NDArray[np.float64]
-"""(members, n, outputs) what the members' heads said."""
+RawOutputs = NDArray[np.float64]
+"""(members, n, outputs) raw outputs of the members' heads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Head(Part, nn.Module, ABC):
     layer."""
 
     kind: ClassVar[Kind]
-    """Of the dimensions that it serves."""
+    """The kind of the dimensions that it predicts."""
 
     def __init__(self, hidden: int, task: Task, options: Any) -> None:
         super().__init__()
@@ -51,16 +51,16 @@ class Head(Part, nn.Module, ABC):
     @classmethod
     @abstractmethod
     def outputs(cls, task: Task) -> int:
-        """How many numbers it says about a sample."""
+        """Number of outputs per sample."""
 
     @classmethod
     def width(cls, task: Task) -> int:
-        """How many numbers a label becomes (see `encode`)."""
+        """Length of an encoded label (see `encode`)."""
         return cls.outputs(task)
 
     @abstractmethod
     def encode(self, label: Label, target: Target) -> list[float]:
-        """A label as the numbers that `loss` compares with, `width` of them."""
+        """The label as `width` numbers, with which `loss` compares the outputs."""
 
     def forward(self, representation: Tensor) -> Tensor:
         """Raw outputs."""
@@ -68,14 +68,13 @@ class Head(Part, nn.Module, ABC):
 
     @abstractmethod
     def constant(self, mean: Tensor, half: float) -> Tensor:
-        """(outputs,) that say `mean` (width,), the mean encoded label, of every sample. `half`, the share of
-        half a label, is added to each answer where certainty would be infinite without."""
+        """(outputs,) outputs that predict `mean` (width,), the mean encoded label, for every sample. `half`,
+        the share of half a label, is added to each answer so that log-odds stay finite."""
 
     def start(self, encoded: Tensor, weights: Tensor) -> None:
-        """Begin with the answer that is best without features, so that the first epochs are not spent on
-        unlearning chance, which is what most of them went into with 50 labels.
+        """Initialise the layer to predict the mean label, which saves most of the epochs with few labels.
 
-        `encoded` (n, width) are the train labels and `weights` (n,) how much each counts.
+        `encoded` (n, width) are the train labels and `weights` (n,) their weights.
         """
         total = float(weights.sum())
         if total > 0:
@@ -86,20 +85,21 @@ class Head(Part, nn.Module, ABC):
 
     @abstractmethod
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """(...,) of each sample, from (..., outputs) and (..., width); no parameter, no branch on numbers."""
+        """(...,) loss of each sample from (..., outputs) and (..., width), without data-dependent
+        branches."""
 
     @abstractmethod
-    def answer(self, raw: Raw) -> Raw:
-        """(members, n, width) what was said, in the form that `encode` gives labels."""
+    def answer(self, raw: RawOutputs) -> RawOutputs:
+        """(members, n, width) the predictions in the form of encoded labels."""
 
     @abstractmethod
-    def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
-        """What the members' outputs mean; `noise` is the standard deviation of label minus mean, on the scale
-        (see `residuals`)."""
+    def read(self, raw: RawOutputs, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
+        """The prediction that the members' outputs stand for; `noise` is the standard deviation of label
+        minus mean, on the scale (see `residuals`)."""
 
     def residuals(
-        self, raw: Raw, encoded: NDArray[np.float64], shares: Shares = None
+        self, raw: RawOutputs, encoded: NDArray[np.float64], shares: Shares = None
     ) -> NDArray[np.float64] | None:
-        """(n,) label minus ensemble mean in unit scale, from which noise is measured; None where the head's
-        answer holds its own noise. `encoded` is (n, width)."""
+        """(n,) label minus ensemble mean in unit scale, for estimating the noise; None if the head predicts
+        its own noise. `encoded` is (n, width)."""
         return None

@@ -1,4 +1,4 @@
-"""A number on a scale, and how noisy it is for this sample."""
+"""Regression head that predicts a mean and a variance per sample."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from annotate.learning.heads._answers import Shares, regression
-from annotate.learning.heads.base import Head, Raw, Target
+from annotate.learning.heads.base import Head, RawOutputs, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
 
@@ -21,7 +21,7 @@ class GaussianOptions:
     """Options of `gaussian`."""
 
     beta: float = 0.5
-    """0: the plain likelihood; towards 1, samples that seem noisy still teach the mean."""
+    """0: the plain likelihood; towards 1, noisy samples have more influence on the mean."""
 
 
 @head("gaussian")
@@ -49,7 +49,7 @@ class Gaussian(Head):
         return [(float(label.value) - target.centre) / target.scale]
 
     def constant(self, mean: Tensor, half: float) -> Tensor:
-        """The mean, and the spread of the labels."""
+        """The mean, and the variance of the labels (log-variance 0 in unit scale)."""
         return torch.cat([mean, torch.zeros_like(mean)])
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
@@ -59,12 +59,12 @@ class Gaussian(Head):
         likelihood = 0.5 * (error * torch.exp(-log_variance) + log_variance)
         return likelihood * torch.exp(self.options.beta * log_variance.detach())
 
-    def answer(self, raw: Raw) -> Raw:
+    def answer(self, raw: RawOutputs) -> RawOutputs:
         """The value in unit scale."""
         return raw[..., :1]
 
-    def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
-        """Each member's own normal."""
+    def read(self, raw: RawOutputs, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
+        """The normal distribution of each member."""
         spread = np.exp(0.5 * WIDEST * np.tanh(raw[..., 1] / WIDEST))
         return regression(
             self.task, target.centre + target.scale * raw[..., 0], target.scale * spread, shares

@@ -1,4 +1,4 @@
-"""A number on a scale, and no opinion about its noise."""
+"""Regression head that predicts the mean."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from annotate.learning.heads._answers import Shares, average, regression
-from annotate.learning.heads.base import Head, Raw, Target
+from annotate.learning.heads.base import Head, RawOutputs, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
 
@@ -44,19 +44,21 @@ class Mean(Head):
         return mean
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """Squared error in units of the labels' spread, linear far away: one odd label does not lead."""
+        """Huber loss in units of the labels' spread, which limits the influence of outliers."""
         return functional.smooth_l1_loss(
             raw[..., 0], target[..., 0], reduction="none", beta=self.options.bend
         )
 
-    def answer(self, raw: Raw) -> Raw:
+    def answer(self, raw: RawOutputs) -> RawOutputs:
         """The value in unit scale."""
         return raw[..., :1]
 
-    def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
-        """The normal around each member's value."""
+    def read(self, raw: RawOutputs, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
+        """A normal distribution around each member's value."""
         return regression(self.task, target.centre + target.scale * raw[..., 0], noise, shares)
 
-    def residuals(self, raw: Raw, encoded: NDArray[np.float64], shares: Shares = None) -> NDArray[np.float64]:
-        """Of the mean over the members."""
+    def residuals(
+        self, raw: RawOutputs, encoded: NDArray[np.float64], shares: Shares = None
+    ) -> NDArray[np.float64]:
+        """Label minus the mean over the members."""
         return encoded[:, 0] - average(raw[..., 0], shares)

@@ -1,20 +1,19 @@
-"""A place among answers in order."""
+"""Ordinal regression head: cumulative probabilities over ordered answers."""
 
 from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from annotate.learning.heads._answers import Shares, average, classification
-from annotate.learning.heads.base import Head, Raw, Target
+from annotate.learning.heads.base import Head, RawOutputs, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
 
 LEAST_STEP = 1e-3
-"""Between the log-odds of two borders, where no label lies between them."""
+"""Smallest difference between the log-odds of two borders, used if no label lies between them."""
 
 
 @head("ordinal")
@@ -25,12 +24,12 @@ class Ordinal(Head):
 
     @classmethod
     def outputs(cls, task: Task) -> int:
-        """A start and the (softened) steps down from it: the logits of being above each border never rise."""
+        """The first logit and the steps down from it, through softplus, so that logits never rise."""
         return len(task.dimension.answers) - 1
 
     def encode(self, label: Label, target: Target) -> list[float]:
-        """The share of the raters above each border; without their shares, how far the value got between the
-        two answers around it."""
+        """The share of the raters above each border; without a distribution, the position of the value
+        between the two answers around it."""
         values = [float(a.value) for a in self.task.dimension.answers]
         shares = [label.distribution.get(a.alias, 0.0) for a in self.task.dimension.answers]
         if sum(shares) > 0:
@@ -40,7 +39,7 @@ class Ordinal(Head):
         return [min(max((value - low) / (high - low), 0.0), 1.0) for low, high in pairwise(values)]
 
     def constant(self, mean: Tensor, half: float) -> Tensor:
-        """The log-odds at the first border, then the steps down to the others, before they are softened."""
+        """The log-odds at the first border, then the steps down to the others, before softplus."""
         odds = torch.logit((mean + half) / (1 + 2 * half))
         steps = (odds[:-1] - odds[1:]).clamp(min=LEAST_STEP)
         return torch.cat([odds[:1], steps.expm1().log()])
@@ -49,13 +48,15 @@ class Ordinal(Head):
         """Binary cross-entropy at each border, nats, mean over the borders."""
         return functional.binary_cross_entropy_with_logits(logits(raw), target, reduction="none").mean(dim=-1)
 
-    def answer(self, raw: Raw) -> Raw:
-        """How likely the value lies above each border."""
+    def answer(self, raw: RawOutputs) -> RawOutputs:
+        """Probability of a value above each border."""
         return torch.sigmoid(logits(torch.from_numpy(raw))).numpy()
 
-    def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
+    def read(self, raw: RawOutputs, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """Probabilities of the answers; the mean is their expected value on the scale."""
-        members = _between(self.answer(raw))
+        above = self.answer(raw)
+        ones, zeros = np.ones_like(above[..., :1]), np.zeros_like(above[..., :1])
+        members = -np.diff(np.concatenate([ones, above, zeros], axis=-1), axis=-1)
         answers = np.array([float(a.value) for a in self.task.dimension.answers])
         means = members @ answers
         spread = np.sqrt(np.maximum(members @ np.square(answers) - np.square(means), 0))
@@ -75,9 +76,3 @@ def logits(raw: Tensor) -> Tensor:
     """(..., borders) that never rise from one border to the next."""
     steps = functional.softplus(raw[..., 1:])
     return torch.cat([raw[..., :1], raw[..., :1] - steps.cumsum(dim=-1)], dim=-1)
-
-
-def _between(above: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(..., answers) from the probabilities of lying above each border."""
-    ones, zeros = np.ones_like(above[..., :1]), np.zeros_like(above[..., :1])
-    return -np.diff(np.concatenate([ones, above, zeros], axis=-1), axis=-1)

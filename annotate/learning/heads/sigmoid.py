@@ -1,4 +1,4 @@
-"""Any number of several answers."""
+"""Multilabel head: independent probabilities."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from annotate.learning.heads._answers import Shares, multilabel
-from annotate.learning.heads.base import Head, Raw, Target
+from annotate.learning.heads.base import Head, RawOutputs, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
 
@@ -23,7 +23,7 @@ class Sigmoid(Head):
         return len(task.dimension.answers)
 
     def encode(self, label: Label, target: Target) -> list[float]:
-        """The share of the raters who ticked each answer."""
+        """The share of the raters who chose each answer."""
         return [label.distribution.get(a.alias, 0.0) for a in self.task.dimension.answers]
 
     def constant(self, mean: Tensor, half: float) -> Tensor:
@@ -34,10 +34,10 @@ class Sigmoid(Head):
         """Binary cross-entropy, nats, mean over the answers."""
         return functional.binary_cross_entropy_with_logits(raw, target, reduction="none").mean(dim=-1)
 
-    def answer(self, raw: Raw) -> Raw:
-        """The probability that each answer is ticked."""
+    def answer(self, raw: RawOutputs) -> RawOutputs:
+        """The probability of each answer."""
         return np.asarray(1 / (1 + np.exp(-raw)))
 
-    def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
+    def read(self, raw: RawOutputs, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """Independent probabilities."""
         return multilabel(self.task, self.answer(raw), shares)

@@ -1,9 +1,9 @@
-"""One of several classes."""
+"""Classification head."""
 
 from torch import Tensor
 
 from annotate.learning.heads._answers import Shares, classification, softmax
-from annotate.learning.heads.base import Head, Raw, Target
+from annotate.learning.heads.base import Head, RawOutputs, Target
 from annotate.registry import head
 from annotate.types import Kind, Label, Task, TaskPrediction
 
@@ -20,7 +20,7 @@ class Softmax(Head):
         return len(task.dimension.answers)
 
     def encode(self, label: Label, target: Target) -> list[float]:
-        """The share of the raters for each class, so that a split vote is learned as such."""
+        """The share of the raters for each class (soft targets)."""
         shares = [label.distribution.get(a.alias, 0.0) for a in self.task.dimension.answers]
         total = sum(shares)
         return [share / total for share in shares] if total else shares
@@ -33,10 +33,10 @@ class Softmax(Head):
         """Cross-entropy, nats."""
         return -(target * raw.log_softmax(dim=-1)).sum(dim=-1)
 
-    def answer(self, raw: Raw) -> Raw:
+    def answer(self, raw: RawOutputs) -> RawOutputs:
         """The probability of each class."""
         return softmax(raw)
 
-    def read(self, raw: Raw, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
+    def read(self, raw: RawOutputs, target: Target, noise: float, shares: Shares = None) -> TaskPrediction:
         """The probabilities of each member."""
         return classification(self.task, self.answer(raw), shares)

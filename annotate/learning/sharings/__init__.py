@@ -1,1 +1,1 @@
-"""Sharings: what the tasks learn together and what each keeps to itself, one file each."""
+"""Sharings: which parameters the tasks share and which each task has alone, one file each."""

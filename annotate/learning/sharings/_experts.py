@@ -1,4 +1,4 @@
-"""Small layers side by side, of which each sample gets its own mixture."""
+"""Parallel expert layers, mixed with weights that depend on the sample."""
 
 from torch import Tensor, nn
 
@@ -13,7 +13,7 @@ class Experts(nn.Module):
         self.rest = nn.Sequential(nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
 
     def forward(self, representation: Tensor) -> Tensor:
-        """What each of them makes of it."""
+        """The output of every expert."""
         return self.rest(self.layer(representation).unflatten(-1, (self.count, self.hidden)))
 
 

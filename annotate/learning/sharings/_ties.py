@@ -1,4 +1,4 @@
-"""Parameters that towers of different tasks have in common, stacked: what soft sharing pulls together."""
+"""Corresponding parameters of the towers of different tasks, stacked for soft parameter sharing."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 Ties = dict[str, tuple[str, ...]]
-"""By name of a parameter inside a tower: the towers that have it, two or more."""
+"""Parameter name inside a tower -> the towers that have it, two or more."""
 
 
 def ties(towers: nn.ModuleDict) -> Ties:
-    """What stands in more than one tower; of one name means of one shape. What towers use together anyway
-    (one and the same pretrained encoder) needs no tie."""
+    """Parameters that occur in several towers; equal names have equal shapes. A module that several towers
+    use together (one pretrained encoder) counts once."""
     owners: dict[str, dict[int, str]] = {}
     for tower, module in towers.items():
         for name, parameter in module.named_parameters():

@@ -1,4 +1,4 @@
-"""A whole tower per task: what single-task and softly shared networks are made of."""
+"""Base of the sharings that give each task a network of its own, up to its head."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -18,23 +18,22 @@ class TowerPerTask(Sharing):
 
     def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
-        self.towers = nn.ModuleDict({key(task): Tower(plan, _sees(task)) for task in plan.tasks})
+        self.towers = nn.ModuleDict()
+        for task in plan.tasks:
+            multimodal = task.modality is Modality.MULTIMODAL
+            self.towers[key(task)] = Tower(plan, None if multimodal else (task.modality.value,))
 
     def tower(self, task: Task) -> Tower:
-        """That of `task`."""
+        """The tower of `task`."""
         return cast(Tower, self.towers[key(task)])
 
     def together(self, representations: Mapping[str, Tensor]) -> Tensor:
-        """(n, hidden) the mean representation of the multimodal tasks; of all tasks where there is no
-        such."""
+        """(n, hidden) the mean representation of the multimodal tasks, or of all tasks if none is
+        multimodal."""
         fused = [task.id for task in self.tasks if task.modality is Modality.MULTIMODAL]
         return torch.stack([representations[task_id] for task_id in fused or representations]).mean(dim=0)
 
 
 def key(task: Task) -> str:
-    """The task's name among modules: torch keeps the dot for itself."""
+    """The name of a task's module, without the dot that torch reserves."""
     return task.id.replace(".", "-")
-
-
-def _sees(task: Task) -> tuple[str, ...] | None:
-    return None if task.modality is Modality.MULTIMODAL else (task.modality.value,)

@@ -1,4 +1,4 @@
-"""What a sharing is, and the pieces that most of them are made of."""
+"""The interface of a sharing, and building blocks that most sharings use."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,12 +15,11 @@ from annotate.learning.tensors import Inputs, Representation, Shared
 from annotate.types import Modality, Task
 
 Heads = Callable[[str, Tensor], Tensor]
-"""(task id, (n, hidden) representation) -> (n, outputs): what the task's own head says about a
-representation."""
+"""(task id, (n, hidden) representation) -> (n, outputs): the raw outputs of the task's head."""
 
 
 class Network(Protocol):
-    """The members of `annotate.learning.network.MultiTaskNet` that a sharing may use before the training."""
+    """The members of `annotate.learning.network.MultiTaskNet` that a sharing may use in `pretrain`."""
 
     tasks: tuple[Task, ...]
     sharing: "Sharing"
@@ -31,16 +30,16 @@ class Network(Protocol):
 
 
 TrainTasks = Callable[[Sequence[Network], Sequence[str], int], None]
-"""(networks, task ids, epochs): train them in place, side by side, on the labels of these tasks only."""
+"""(networks, task ids, epochs): train the networks in place, in parallel, on the labels of these tasks."""
 
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """What a sharing is made of: it decides how many of each there are and who uses which."""
+    """The parts from which a sharing builds a network; it decides how many of each there are."""
 
     tasks: tuple[Task, ...]
     widths: Mapping[str, int]
-    """By modality with features, in the order of T, A, V: the width of a row."""
+    """Row width of each modality that has features, in the order T, A, V."""
     hidden: int
     dropout: float
     encoder: Callable[[str], Encoder]
@@ -48,17 +47,17 @@ class NetworkPlan:
     fusion: Callable[[], Fusion]
     """-> a new fusion of every modality."""
     outputs: Mapping[str, int]
-    """By task id: how many numbers its head says."""
+    """By task id: number of outputs of its head."""
 
 
 class Sharing(Part, nn.Module, ABC):
     """Inputs -> one representation per task. Made with a `NetworkPlan` and options."""
 
     listens: ClassVar[bool] = False
-    """Whether a task of one modality may learn of another through what its head answers."""
+    """Whether a unimodal task may read the head outputs of tasks of other modalities."""
     alike: ClassVar[bool] = False
-    """Whether networks of different `candidates` differ in their buffers only, so that they can be trained
-    side by side."""
+    """Whether networks of different `candidates` differ only in their buffers, so that they can be trained
+    in parallel."""
 
     def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__()
@@ -67,39 +66,38 @@ class Sharing(Part, nn.Module, ABC):
 
     @abstractmethod
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """`heads` is for those whose tasks listen to each other's answers."""
+        """`heads` gives the outputs of other tasks, for sharings that feed them into a task."""
 
     def rate(self, name: str) -> float:
-        """By what the learning rate of the parameter called `name` (inside the sharing) is multiplied."""
+        """Factor of the learning rate for the parameter `name` (inside the sharing)."""
         return 1.0
 
     @classmethod
     def pretrain(cls, nets: Sequence[Network], train_tasks: TrainTasks) -> None:
-        """Called once before the training, with new networks that will be trained side by side. Most need
-        nothing."""
+        """Prepare new networks that will be trained in parallel; called once before the training. Does
+        nothing by default."""
 
     def notes(self) -> Sequence[str]:
-        """Sentences about what it found while it was trained, for the user."""
+        """Sentences for the user about what the training of the sharing found."""
         return []
 
     @classmethod
     def candidates(cls, tasks: Sequence[Task], options: Any) -> Sequence[Any]:
-        """The options to choose among on valid labels, the first where there are too few of them; most have
-        nothing to choose.
+        """Options to choose among by valid loss; the first one is used if there are too few valid labels.
 
-        Raises `ConfigError` for options that cannot be.
+        Only the given options by default. Raises `ConfigError` for invalid options.
         """
         return [options]
 
 
 class Tower(nn.Module):
-    """An encoder per modality, a layer that they share, a fusion on top: a whole network up to the heads."""
+    """A network up to the heads: an encoder per modality, a layer that they share, and a fusion."""
 
     def __init__(
         self, plan: NetworkPlan, modalities: Sequence[str] | None = None, shared: nn.Module | None = None
     ) -> None:
-        """With `modalities`, only those are encoded and nothing is fused. `shared`: what stands in the
-        shared layer's place, (..., hidden) -> (..., hidden)."""
+        """With `modalities`, only those are encoded and nothing is fused. `shared` replaces the shared layer,
+        (..., hidden) -> (..., hidden)."""
         super().__init__()
         wanted = [key for key in plan.widths if modalities is None or key in modalities]
         self.encoders = nn.ModuleDict({key: plan.encoder(key) for key in wanted})
@@ -107,7 +105,7 @@ class Tower(nn.Module):
         self.fusion: Fusion | None = plan.fusion() if modalities is None else None
 
     def forward(self, inputs: Inputs) -> dict[str, Tensor]:
-        """(n, hidden) by modality, ``M`` among them where they are fused."""
+        """(n, hidden) by modality; with a fusion, ``M`` is the fused representation."""
         representations = {key: self.encode(key, inputs) for key in self.encoders}
         vectors = {key: representation.vector for key, representation in representations.items()}
         if self.fusion is not None:
@@ -141,6 +139,6 @@ class Trunk(nn.Module):
         return representation + self.layers(representation)
 
 
-def nothing(inputs: Inputs) -> Tensor:
-    """() zero, for a penalty that is none."""
+def zero_penalty(inputs: Inputs) -> Tensor:
+    """() zero, for sharings without a penalty."""
     return torch.zeros((), dtype=next(iter(inputs.values.values())).dtype, device=inputs.video.device)

@@ -1,4 +1,4 @@
-"""Tasks in a row, each hearing what those before it answered."""
+"""Tasks in sequence, each of which reads the outputs of the earlier ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from annotate.errors import ConfigError
 from annotate.learning.sharings._towers import key
-from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, zero_penalty
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task
@@ -25,7 +25,7 @@ class CascadeOptions:
     order: tuple[str, ...] = ()
     """Keys of the modalities, first to last, such as `["T", "A", "V", "M"]`; empty: searched on valid."""
     detach: bool = True
-    """Whether the loss of a task leaves the tasks unchanged whose outputs it reads."""
+    """Whether gradients of a task stop at the outputs of other tasks that it reads."""
 
 
 @sharing("cascade")
@@ -48,40 +48,42 @@ class Cascade(Sharing):
         super().__init__(plan, self.candidates(plan.tasks, options)[0])
         self.tower = Tower(plan)
         ranks = {modality: rank for rank, modality in enumerate(self.options.order)}
-        self.line = sorted(plan.tasks, key=lambda task: ranks[task.modality.value])
-        self.hears = {
-            task.id: [t.id for t in self.line if ranks[t.modality.value] < ranks[task.modality.value]]
-            for task in self.line
+        self.ordered = sorted(plan.tasks, key=lambda task: ranks[task.modality.value])
+        self.reads = {
+            task.id: [t.id for t in self.ordered if ranks[t.modality.value] < ranks[task.modality.value]]
+            for task in self.ordered
         }
         self.ears = nn.ModuleDict(
             {
-                key(task): _Ear(sum(plan.outputs[i] for i in self.hears[task.id]), plan.hidden)
-                for task in self.line
-                if self.hears[task.id]
+                key(task): _OutputReader(sum(plan.outputs[i] for i in self.reads[task.id]), plan.hidden)
+                for task in self.ordered
+                if self.reads[task.id]
             }
         )
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """Stage by stage; a task of the first stage reads its own modality only."""
+        """Task by task; a task of the first modality reads only its own representation."""
         own = self.tower(inputs)
         representations: dict[str, Tensor] = {}
         answers: dict[str, Tensor] = {}
-        for task in self.line:
+        for task in self.ordered:
             representation = own[task.modality.value]
-            if self.hears[task.id]:
+            if self.reads[task.id]:
                 representation = self.ears[key(task)](
-                    representation, torch.cat([answers[i] for i in self.hears[task.id]], -1)
+                    representation, torch.cat([answers[i] for i in self.reads[task.id]], -1)
                 )
             representations[task.id] = representation
             answer = heads(task.id, representation)
             answers[task.id] = answer.detach() if self.options.detach else answer
-        return Shared(representations, own[M], nothing(inputs))
+        return Shared(representations, own[M], zero_penalty(inputs))
 
     @classmethod
     def candidates(cls, tasks: Sequence[Task], options: Any) -> Sequence[Any]:
-        """That of the passes, then every other that ends with the multimodal tasks, then those tasks first.
+        """The order of the passes, then all orders that end with the multimodal tasks, then one that begins
+        with them.
 
-        Raises `ConfigError` when the order given names what is no modality, or leaves out one with a task.
+        Raises `ConfigError` when the given order names an unknown modality, repeats one, or leaves out one
+        that has a task.
         """
         present = [m.value for m in Modality if any(task.modality is m for task in tasks)]
         if options.order:
@@ -96,9 +98,9 @@ class Cascade(Sharing):
         return [replace(options, order=order) for order in dict.fromkeys(orders)]
 
 
-class _Ear(nn.Module):
-    """A representation and the answers heard -> a representation. No dropout: an answer is a few numbers,
-    each of them needed."""
+class _OutputReader(nn.Module):
+    """A representation and the outputs of earlier tasks -> a representation. Without dropout, because every
+    one of the few outputs is needed."""
 
     def __init__(self, answers: int, hidden: int) -> None:
         super().__init__()
@@ -107,7 +109,7 @@ class _Ear(nn.Module):
         )
 
     def forward(self, representation: Tensor, answers: Tensor) -> Tensor:
-        """Added to the representation, so that a task to which the answers say nothing can pass by."""
+        """Residual, so that a task can ignore outputs that do not help it."""
         return representation + self.layers(torch.cat([representation, answers], dim=-1))
 
 

@@ -1,4 +1,4 @@
-"""One processor for all tasks, which reads the modalities from a cache of space and one of time."""
+"""One processor for all tasks, which reads the modalities from a spatial and a temporal cache."""
 
 import math
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from annotate.errors import ConfigError
 from annotate.learning.encoders.base import attention, masked
 from annotate.learning.encoders.transformer import places
-from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, zero_penalty
 from annotate.learning.tensors import Inputs, Representation, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
 
 M = Modality.MULTIMODAL.value
 FAINTEST = 1e-6
-"""What a row still counts of which the token did not look at the stretch."""
+"""Smallest weight of a row, used when the token paid no attention to the row's stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,46 +56,47 @@ class CentralProcessor(Sharing):
         self.register_buffer("reads", torch.tensor(reads))
         self.tokens = nn.Parameter(torch.randn(len(plan.tasks), plan.hidden) / math.sqrt(plan.hidden))
         self.names = nn.Parameter(torch.randn(len(plan.widths), plan.hidden) / math.sqrt(plan.hidden))
-        self.temporal = _Look(plan.hidden, plan.dropout)
-        self.spatial = _Look(plan.hidden, plan.dropout) if options.cache else None
+        self.temporal = _CacheAttention(plan.hidden, plan.dropout)
+        self.spatial = _CacheAttention(plan.hidden, plan.dropout) if options.cache else None
         self.think = nn.Sequential(
             nn.Linear(plan.hidden, plan.hidden), nn.GELU(), nn.Dropout(plan.dropout),
             nn.Linear(plan.hidden, plan.hidden),
         )  # fmt: skip
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """All tasks at once; the processor stands in the fusion's place."""
+        """All tasks at once, without a fusion."""
         caches = [
-            self._fill(self.peripherals[m](inputs.frames(m)), inputs.present(m) > 0, name)
+            self._fill_cache(self.peripherals[m](inputs.frames(m)), inputs.present(m) > 0, name)
             for m, name in zip(self.peripherals, self.names.unbind(0), strict=True)
         ]
         tokens = self.tokens.expand(len(inputs.video), *self.tokens.shape)
         tokens, weights = self.temporal(
             tokens,
             torch.cat([cache.times for cache in caches], dim=1),
-            self._found([cache.times_mask for cache in caches]),
+            self._visible([cache.times_mask for cache in caches]),
         )
         if self.spatial is not None:
             parts = weights.split([cache.times.shape[1] for cache in caches], dim=-1)
-            loud = [
+            row_weights = [
                 w[..., 1:] @ c.links.transpose(1, 2).unsqueeze(1) for w, c in zip(parts, caches, strict=True)
             ]
             tokens, _ = self.spatial(
                 tokens,
                 torch.cat([cache.rows for cache in caches], dim=1),
-                self._found([cache.rows_mask for cache in caches]),
-                torch.cat(loud, dim=-1).clamp(min=FAINTEST).log(),
+                self._visible([cache.rows_mask for cache in caches]),
+                torch.cat(row_weights, dim=-1).clamp(min=FAINTEST).log(),
             )
         tokens = tokens + self.think(tokens)
         representations = {task.id: tokens[:, i] for i, task in enumerate(self.tasks)}
         fused = [representations[task.id] for task in self.tasks if task.modality.value == M]
         return Shared(
-            representations, torch.stack(fused or list(representations.values())).mean(dim=0), nothing(inputs)
+            representations,
+            torch.stack(fused or list(representations.values())).mean(dim=0),
+            zero_penalty(inputs),
         )
 
-    def _fill(self, representation: Representation, present: Tensor, name: Tensor) -> "_Cache":
-        """What one modality puts into both caches: its whole representation, stretches of its time, its
-        rows."""
+    def _fill_cache(self, representation: Representation, present: Tensor, name: Tensor) -> "_Cache":
+        """The entries of one modality in both caches: its representation, stretches of its time, its rows."""
         whole = masked(representation.vector[:, None] + name, present)
         if self.spatial is None:
             return _Cache(whole, present, representation.states, representation.mask, representation.states)
@@ -113,18 +114,18 @@ class CentralProcessor(Sharing):
             links,
         )
 
-    def _found(self, masks: list[Tensor]) -> Tensor:
-        """(n, tasks, entries) what each token may look at; `masks` (n, entries) by modality."""
+    def _visible(self, masks: list[Tensor]) -> Tensor:
+        """(n, tasks, entries) which entries each token may read; `masks` (n, entries) by modality."""
         reads = self.get_buffer("reads")
         visible = [mask[:, None, :] & reads[:, i, None] for i, mask in enumerate(masks)]
         return torch.cat(visible, dim=-1)
 
 
 class _Cache(NamedTuple):
-    """What one modality of n samples puts into the caches."""
+    """The entries of one modality of n samples in the caches."""
 
     times: Tensor
-    """(n, 1 + stretches, hidden) the whole, then each stretch; without caches the whole only."""
+    """(n, 1 + stretches, hidden) the whole modality, then each stretch; without caches only the former."""
     times_mask: Tensor
     rows: Tensor
     """(n, rows, hidden)"""
@@ -133,8 +134,8 @@ class _Cache(NamedTuple):
     """(n, rows, stretches) 1.0 where a row lies in a stretch."""
 
 
-class _Look(nn.Module):
-    """Attention of tokens over a cache, several heads."""
+class _CacheAttention(nn.Module):
+    """Multi-head attention of tokens over a cache."""
 
     def __init__(self, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -144,16 +145,16 @@ class _Look(nn.Module):
         self.norm, self.drop = nn.LayerNorm(hidden), nn.Dropout(dropout)
 
     def forward(
-        self, tokens: Tensor, cache: Tensor, mask: Tensor, louder: Tensor | None = None
+        self, tokens: Tensor, cache: Tensor, mask: Tensor, bias: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Tokens (n, tasks, hidden) that have looked, and the weights (n, heads, tasks, entries). `cache` (n,
-        entries, hidden), `mask` (n, tasks, entries); `louder` is added to the scores."""
+        """Updated tokens (n, tasks, hidden) and attention weights (n, heads, tasks, entries). `cache` is (n,
+        entries, hidden), `mask` (n, tasks, entries); `bias` is added to the scores."""
         ask, key, value = (
             layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer, x in ((self.ask, tokens), (self.key, cache), (self.value, cache))
         )
         scores = ask @ key.transpose(-2, -1) / math.sqrt(ask.shape[-1])
-        weights = attention(scores if louder is None else scores + louder, mask[:, None].expand_as(scores))
+        weights = attention(scores if bias is None else scores + bias, mask[:, None].expand_as(scores))
         read = self.join((weights @ value).transpose(1, 2).flatten(-2))
         return self.norm(tokens + self.drop(read)), weights
 

@@ -1,4 +1,4 @@
-"""A tower per task, whose layers read mixtures of what all towers made so far."""
+"""A network per task; each layer reads learned mixtures of the representations of all networks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from annotate.learning.fusions.base import Fusion
 from annotate.learning.sharings._towers import TowerPerTask
-from annotate.learning.sharings.base import Heads, NetworkPlan, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, zero_penalty
 from annotate.learning.tensors import Inputs, Representation, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task
@@ -51,14 +51,15 @@ class CrossStitch(TowerPerTask):
         self.stitches = nn.ModuleDict({name: Stitch(k, options.own) for name, k in stitches.items() if k > 1})
 
     def rate(self, name: str) -> float:
-        """The mixtures are a handful of numbers: they learn faster than the weights."""
+        """The few mixing weights learn faster than the other weights."""
         return float(self.options.rate) if name.startswith("stitches.") else 1.0
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """Layer by layer, all tasks at once."""
+        """All tasks at once, layer by layer."""
         encoded: dict[str, dict[str, Representation]] = {task.id: {} for task in self.tasks}
         for modality, tasks in self.seen_by.items():
-            for task, representation in zip(tasks, self._encode(modality, tasks, inputs), strict=True):
+            mixed = self._encode(modality, tasks, inputs)
+            for task, representation in zip(tasks, mixed, strict=True):
                 encoded[task.id][modality] = representation
         fused = [self._fusion(task)(encoded[task.id], inputs) for task in self.fused]
         vectors = dict(zip((t.id for t in self.fused), self._mix("fusion", fused), strict=True))
@@ -66,12 +67,12 @@ class CrossStitch(TowerPerTask):
             t.id: vectors[t.id] if t in self.fused else encoded[t.id][t.modality.value].vector
             for t in self.tasks
         }
-        return Shared(representations, self.together(representations), nothing(inputs))
+        return Shared(representations, self.together(representations), zero_penalty(inputs))
 
     def _encode(self, modality: str, tasks: Sequence[Task], inputs: Inputs) -> list[Representation]:
         towers = [self.tower(task) for task in tasks]
         raw = [tower.encoders[modality](inputs.frames(modality)) for tower in towers]
-        mixed = self._mix_codes(f"encoder-{modality}", raw)
+        mixed = self._mix_representations(f"encoder-{modality}", raw)
         present = inputs.present(modality)
         deeper = [
             Representation(
@@ -81,7 +82,7 @@ class CrossStitch(TowerPerTask):
             )
             for tower, representation in zip(towers, mixed, strict=True)
         ]
-        return self._mix_codes(f"shared-{modality}", deeper)
+        return self._mix_representations(f"shared-{modality}", deeper)
 
     @property
     def _reads_states(self) -> bool:
@@ -90,7 +91,9 @@ class CrossStitch(TowerPerTask):
     def _fusion(self, task: Task) -> Fusion:
         return cast(Fusion, self.tower(task).fusion)
 
-    def _mix_codes(self, name: str, representations: Sequence[Representation]) -> list[Representation]:
+    def _mix_representations(
+        self, name: str, representations: Sequence[Representation]
+    ) -> list[Representation]:
         vectors = self._mix(name, [representation.vector for representation in representations])
         states = [representation.states for representation in representations]
         if self._reads_states:
@@ -112,15 +115,15 @@ class Stitch(nn.Module):
         super().__init__()
         rest = torch.full((k, k), (1 - own) / (k - 1))
         self.register_buffer("start", rest.fill_diagonal_(own))
-        # What is learned is the way from the start: weight decay then leads back there and not to zero.
+        # The learned part is the change from the start, so that weight decay leads back there, not to zero.
         self.moved = nn.Parameter(torch.zeros(k, k))
 
     @property
     def shares(self) -> Tensor:
-        """(k, k) of the mixture in a row, how much comes from the representation in a column."""
+        """(k, k) share of the representation in a column in the mixture of a row."""
         return self.start + self.moved
 
     def forward(self, representations: Sequence[Tensor]) -> list[Tensor]:
-        """Representations of one shape each."""
+        """Representations of equal shape."""
         mixed = torch.einsum("ij,j...->i...", self.shares, torch.stack(list(representations)))
         return list(mixed.unbind(0))

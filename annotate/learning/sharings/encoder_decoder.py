@@ -1,4 +1,4 @@
-"""Maps of who shares which encoder, and who shares which decoder."""
+"""Tasks that share encoders, decoders or both, according to a map."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from annotate.errors import ConfigError
-from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, zero_penalty
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task
@@ -40,7 +40,18 @@ class EncoderDecoder(Sharing):
 
     def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
-        self.sources, self.targets = _numbered(plan.tasks, options.map)
+        _require_map(options.map)
+        one = {task.id: "" for task in plan.tasks}
+        each = {task.id: task.id for task in plan.tasks}
+        modality = {task.id: task.modality.value for task in plan.tasks}
+        dimension = {task.id: task.dimension.name for task in plan.tasks}
+        source, target = {
+            "one-to-many": (one, each),
+            "many-to-one": (each, one),
+            "many-to-many": (modality, dimension),
+        }[options.map]
+        # By task id: the index of its encoders, and that of its decoder.
+        self.sources, self.targets = _ranks(source), _ranks(target)
         self.banks = nn.ModuleList(
             _Bank(plan, {t.modality.value for t in plan.tasks if self.sources[t.id] == number})
             for number in range(max(self.sources.values()) + 1)
@@ -50,24 +61,26 @@ class EncoderDecoder(Sharing):
         )
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """Each bank is asked once, however many tasks read it."""
+        """Each set of encoders runs once, however many tasks read it."""
         sources = [bank(inputs) for bank in self.banks]
         read = {task.id: sources[self.sources[task.id]][task.modality.value] for task in self.tasks}
         representations = {
             task.id: self.decoders[self.targets[task.id]](read[task.id]) for task in self.tasks
         }
         fused = [read[task.id] for task in self.tasks if task.modality.value == M]
-        return Shared(representations, torch.stack(fused or list(read.values())).mean(dim=0), nothing(inputs))
+        return Shared(
+            representations, torch.stack(fused or list(read.values())).mean(dim=0), zero_penalty(inputs)
+        )
 
     @classmethod
     def candidates(cls, tasks: Sequence[Task], options: Any) -> Sequence[Any]:
-        """The map that was given."""
+        """Only the given map."""
         _require_map(options.map)
         return [options]
 
 
 class _Bank(nn.Module):
-    """The encoders that tasks of some modalities read, and a fusion where one of them is multimodal."""
+    """The encoders that tasks of some modalities read, and a fusion if one of the tasks is multimodal."""
 
     def __init__(self, plan: NetworkPlan, modalities: set[str]) -> None:
         super().__init__()
@@ -97,24 +110,12 @@ class _Decoder(nn.Module):
         )  # fmt: skip
 
     def forward(self, representation: Tensor) -> Tensor:
-        """Added to the representation, so that a deep decoder learns no slower than none."""
+        """Residual, so that the decoder does not slow down learning."""
         return representation + self.layers(representation)
 
 
-def _numbered(tasks: Sequence[Task], name: str) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """By task id: the number of its encoders, and that of its decoder."""
-    _require_map(name)
-    one = {task.id: "" for task in tasks}
-    each = {task.id: task.id for task in tasks}
-    source, target = {
-        "one-to-many": (one, each),
-        "many-to-one": (each, one),
-        "many-to-many": ({t.id: t.modality.value for t in tasks}, {t.id: t.dimension.name for t in tasks}),
-    }[name]
-    return _ranks(source), _ranks(target)
-
-
 def _ranks(names: Mapping[str, str]) -> Mapping[str, int]:
+    """By task id: the index of its name among the different names, in order of appearance."""
     order = list(dict.fromkeys(names.values()))
     return {task_id: order.index(name) for task_id, name in names.items()}
 

@@ -1,11 +1,11 @@
-"""One trunk for all tasks."""
+"""Hard parameter sharing: one trunk for all tasks."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import nn
 
-from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, zero_penalty
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
@@ -30,10 +30,10 @@ class Hard(Sharing):
         self.tower = Tower(plan, shared=None if options.trunk else nn.Identity())
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """A task of one modality reads that modality only, a multimodal one the fusion."""
+        """A unimodal task reads the representation of its modality, a multimodal task the fused one."""
         representations = self.tower(inputs)
         return Shared(
             {task.id: representations[task.modality.value] for task in self.tasks},
             representations[Modality.MULTIMODAL.value],
-            nothing(inputs),
+            zero_penalty(inputs),
         )

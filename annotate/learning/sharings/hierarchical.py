@@ -1,4 +1,4 @@
-"""A deep trunk, with each task supervised at a layer of its own."""
+"""A deep trunk whose layers supervise different tasks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from annotate.errors import ConfigError
 from annotate.learning.fusions.base import Fusion
-from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Trunk, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Trunk, zero_penalty
 from annotate.learning.tensors import Inputs, Representation, Shared
 from annotate.registry import sharing
 from annotate.types import Modality, Task
@@ -59,7 +59,7 @@ class Hierarchical(Sharing):
         self.register_buffer("taps", taps)
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """What stands deeper than any task's level is not learned."""
+        """Layers above the highest supervised one get no gradient."""
         whole, representations = {}, {}
         for m in self.encoders:
             representation: Representation = self.encoders[m](inputs.frames(m))
@@ -73,7 +73,9 @@ class Hierarchical(Sharing):
             whole[m] = Representation(self._at(M, levels) * inputs.present(m), states, representation.mask)
         representations[M] = self.fusion(whole, inputs)
         return Shared(
-            {t.id: representations[t.modality.value] for t in self.tasks}, representations[M], nothing(inputs)
+            {t.id: representations[t.modality.value] for t in self.tasks},
+            representations[M],
+            zero_penalty(inputs),
         )
 
     def _levels(self, representation: Tensor) -> Tensor:
@@ -85,18 +87,29 @@ class Hierarchical(Sharing):
         return torch.stack(levels)
 
     def _at(self, modality: str, levels: Tensor) -> Tensor:
-        """That after the layer of the tasks of `modality`."""
+        """The level at which the tasks of `modality` are supervised."""
         tap = self.get_buffer("taps")[[m.value for m in Modality].index(modality)]
         return (levels * tap.view(-1, *[1] * (levels.dim() - 1))).sum(dim=0)
 
     @classmethod
     def candidates(cls, tasks: Sequence[Task], options: Any) -> Sequence[Any]:
-        """Spread evenly in the order of the passes; then every other way in which no modality that is to be
-        placed stands below the one of an earlier pass.
+        """Layers spread evenly in the order of the passes; then all other assignments in which no searched
+        modality lies below one of an earlier pass.
 
-        Raises `ConfigError` for a layer that is not there.
+        Raises `ConfigError` for a number of layers or a layer out of range.
         """
-        _require_layers(options)
+        if not 1 <= options.layers <= 8:
+            raise ConfigError(
+                f"train.options.hierarchical.layers cannot be {options.layers}",
+                hint="choose 1 to 8, such as 3",
+            )
+        for modality in Modality:
+            layer = getattr(options, modality.value)
+            if not 0 <= layer <= options.layers:
+                raise ConfigError(
+                    f"train.options.hierarchical.{modality.value} is {layer} of {options.layers} layers",
+                    hint=f"choose 1 to {options.layers}, or 0 to find it on valid labels",
+                )
         free = [
             m.value
             for m in Modality
@@ -107,17 +120,3 @@ class Hierarchical(Sharing):
             ls for ls in product(range(1, options.layers + 1), repeat=len(free)) if sorted(ls) == list(ls)
         ]
         return [replace(options, **dict(zip(free, ls, strict=True))) for ls in dict.fromkeys([even, *rising])]
-
-
-def _require_layers(options: HierarchicalOptions) -> None:
-    if not 1 <= options.layers <= 8:
-        raise ConfigError(
-            f"train.options.hierarchical.layers cannot be {options.layers}", hint="choose 1 to 8, such as 3"
-        )
-    for modality in Modality:
-        layer = getattr(options, modality.value)
-        if not 0 <= layer <= options.layers:
-            raise ConfigError(
-                f"train.options.hierarchical.{modality.value} is {layer} of {options.layers} layers",
-                hint=f"choose 1 to {options.layers}, or 0 to find it on valid labels",
-            )

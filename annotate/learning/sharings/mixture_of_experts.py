@@ -1,4 +1,4 @@
-"""Experts of which each sample asks a few."""
+"""Sparsely gated mixture of experts."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from annotate.errors import ConfigError
 from annotate.learning.sharings._experts import Experts, mixture
-from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, zero_penalty
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
@@ -49,9 +49,16 @@ class MixtureOfExperts(Sharing):
         self.gate = SparseGate(plan.hidden, options.experts, options.active)
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """The representations of all modalities and the fused one in one go."""
+        """All unimodal representations and the fused one pass the experts together."""
         representations = self.tower(inputs)
-        present = torch.stack([_present(inputs, key) for key in representations])
+        # (modalities, n, 1) where there is something to read; the fused representation reads any modality.
+        any_present = torch.stack([inputs.present(m) for m in inputs.masks]).amax(dim=0)
+        present = torch.stack(
+            [
+                any_present if key == Modality.MULTIMODAL.value else inputs.present(key)
+                for key in representations
+            ]
+        )
         stacked = torch.stack(list(representations.values()))
         gates, load = self.gate(stacked)
         deeper = (stacked + mixture(gates, self.experts(stacked))) * present
@@ -62,12 +69,12 @@ class MixtureOfExperts(Sharing):
         return Shared(
             {task.id: vectors[task.modality.value] for task in self.tasks},
             vectors[Modality.MULTIMODAL.value],
-            nothing(inputs) + self.options.balance * uneven,
+            zero_penalty(inputs) + self.options.balance * uneven,
         )
 
 
 class SparseGate(nn.Module):
-    """Noisy top-k gating: while training, noise of a learned size lets other experts have a try."""
+    """Noisy top-k gating: in training, noise of learned size lets other experts be chosen too."""
 
     def __init__(self, hidden: int, experts: int, active: int) -> None:
         super().__init__()
@@ -78,14 +85,14 @@ class SparseGate(nn.Module):
 
     def forward(self, representation: Tensor) -> tuple[Tensor, Tensor]:
         """(..., hidden) -> (..., experts) weights that sum to one, all but `active` of them zero; and
-        (..., experts) how probably noise drawn anew would leave an expert among the chosen (load)."""
+        (..., experts) load: the probability that an expert is chosen if the noise is drawn again."""
         clean = self.clean(representation)
         spread = functional.softplus(self.loudness(representation)) + 1e-2
         logits = clean + torch.randn_like(clean) * spread if self.training else clean
         best, places = logits.topk(self.active + 1, dim=-1)
         weights = best[..., :-1].softmax(dim=-1)
         gates = torch.zeros_like(logits).scatter(-1, places[..., :-1], weights)
-        # To be chosen, one of the chosen has to beat the first that was left out, the others the last chosen.
+        # A chosen expert has to beat the best that was not chosen; the others, the worst chosen one.
         to_beat = torch.where(gates > 0, best[..., -1:], best[..., -2:-1])
         return gates, torch.special.ndtr((clean - to_beat) / spread)
 
@@ -93,11 +100,3 @@ class SparseGate(nn.Module):
 def unevenness(sums: Tensor) -> Tensor:
     """() squared coefficient of variation of (experts,)."""
     return sums.var(correction=0) / (sums.mean().square() + 1e-10)
-
-
-def _present(inputs: Inputs, key: str) -> Tensor:
-    """(n, 1) of 1.0 where there is something to read; the fused representation reads whatever modality there
-    is."""
-    if key != Modality.MULTIMODAL.value:
-        return inputs.present(key)
-    return torch.stack([inputs.present(m) for m in inputs.masks]).amax(dim=0)

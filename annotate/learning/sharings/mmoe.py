@@ -1,4 +1,4 @@
-"""Experts that all tasks ask, each weighing their answers by itself."""
+"""Multi-gate mixture of experts."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from torch import nn
 from annotate.errors import ConfigError
 from annotate.learning.sharings._experts import Experts, mixture
 from annotate.learning.sharings._towers import key
-from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, Sharing, Tower, zero_penalty
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
@@ -43,8 +43,7 @@ class Mmoe(Sharing):
         self.gates = nn.ModuleDict({key(t): nn.Linear(plan.hidden, options.experts) for t in plan.tasks})
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """Each modality's representation, and the fused one, goes to all experts once; then each task
-        weighs."""
+        """Every expert reads each representation once; each task mixes the outputs with its own gate."""
         representations = self.tower(inputs)
         answers = {
             m: self.experts(representations[m]) for m in {task.modality.value: None for task in self.tasks}
@@ -56,4 +55,4 @@ class Mmoe(Sharing):
             mixed[task.id] = representation + mixture(gates, answers[task.modality.value])
             if task.modality is not Modality.MULTIMODAL:
                 mixed[task.id] = mixed[task.id] * inputs.present(task.modality.value)
-        return Shared(mixed, representations[Modality.MULTIMODAL.value], nothing(inputs))
+        return Shared(mixed, representations[Modality.MULTIMODAL.value], zero_penalty(inputs))

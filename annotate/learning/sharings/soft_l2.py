@@ -1,4 +1,4 @@
-"""A tower per task, held together by springs."""
+"""Soft parameter sharing by the squared distance of weights."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from annotate.learning.sharings._ties import stacked, ties
 from annotate.learning.sharings._towers import TowerPerTask, key
-from annotate.learning.sharings.base import Heads, NetworkPlan, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, zero_penalty
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 
@@ -44,16 +44,16 @@ class SoftL2(TowerPerTask):
                     other.copy_(first)
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """Each task through its own tower, with the weights that the springs allow."""
-        used, distance = self.held()
+        """Each task through its own tower, with the tied weights W."""
+        used, distance = self.tied_weights()
         representations = {}
         for task in self.tasks:
             vectors = functional_call(self.tower(task), used[key(task)], (inputs,))
             representations[task.id] = vectors[task.modality.value]
-        penalty = nothing(inputs) + self.options.strength * distance
+        penalty = zero_penalty(inputs) + self.options.strength * distance
         return Shared(representations, self.together(representations), penalty)
 
-    def held(self) -> tuple[dict[str, dict[str, Tensor]], Tensor | float]:
+    def tied_weights(self) -> tuple[dict[str, dict[str, Tensor]], Tensor | float]:
         """By tower and name: the tied weights W; and the sum of squared distances over all pairs."""
         pull = 1 / (1 + self.options.strength)
         used: dict[str, dict[str, Tensor]] = {tower: {} for tower in self.towers}

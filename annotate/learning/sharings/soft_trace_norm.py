@@ -1,4 +1,4 @@
-"""A tower per task, whose weights are drawn towards being few weights mixed."""
+"""Soft parameter sharing by the trace norm of stacked weights."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from annotate.learning.sharings._ties import stacked, ties
 from annotate.learning.sharings._towers import TowerPerTask
-from annotate.learning.sharings.base import Heads, NetworkPlan, nothing
+from annotate.learning.sharings.base import Heads, NetworkPlan, zero_penalty
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 
 SMOOTH = 1e-4
-"""Added to squared singular values, so that the slope at zero is finite; more than float32 loses of them."""
+"""Added to squared singular values, so that the gradient at zero is finite; above float32 rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +53,24 @@ class SoftTraceNorm(TowerPerTask):
         return Shared(
             representations,
             self.together(representations),
-            nothing(inputs) + self.options.strength * trace_norms(stacks),
+            zero_penalty(inputs) + self.options.strength * trace_norms(stacks),
         )
 
 
 def trace_norms(stacks: Iterable[Tensor]) -> Tensor | float:
-    """Sum over `stacks` (k, ...) of the sum of their singular values, those of one k at once.
+    """Sum of the singular values of all `stacks` (k, ...).
 
-    Through the k x k products of rows: the slope of eigenvalues alone is defined where two are equal, that
-    of singular vectors is not.
+    Computed from the eigenvalues of the k x k products of rows, because their gradient is defined where two
+    are equal, unlike that of singular vectors. Stacks of equal k are computed together.
     """
     total: Tensor | float = 0.0
-    products = sorted((_products(stack) for stack in stacks), key=len)
+    products = []
+    for stack in stacks:
+        with torch.autocast(stack.device.type, enabled=False):  # half precision would lose small values
+            rows = stack.flatten(1)
+            products.append(rows @ rows.T)
+    products.sort(key=len)
     for _, group in groupby(products, key=len):
         squares = torch.linalg.eigvalsh(torch.stack(list(group)))
         total = total + (squares.clamp(min=0) + SMOOTH).sqrt().sum()
     return total
-
-
-def _products(stack: Tensor) -> Tensor:
-    """(k, k) of the rows of (k, ...); never in half precision, which would lose the small values."""
-    with torch.autocast(stack.device.type, enabled=False):
-        rows = stack.flatten(1)
-        return rows @ rows.T

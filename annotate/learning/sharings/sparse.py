@@ -1,4 +1,4 @@
-"""One trunk, of which each task uses the part that it found to need."""
+"""One trunk with a pruned sub-network per task."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from annotate.errors import ConfigError
-from annotate.learning.sharings.base import Heads, Network, NetworkPlan, Sharing, Tower, TrainTasks, nothing
+from annotate.learning.sharings.base import (
+    Heads,
+    Network,
+    NetworkPlan,
+    Sharing,
+    Tower,
+    TrainTasks,
+    zero_penalty,
+)
 from annotate.learning.tensors import Inputs, Shared
 from annotate.registry import sharing
 from annotate.types import Modality
@@ -47,7 +55,15 @@ class Sparse(Sharing):
 
     def __init__(self, plan: NetworkPlan, options: Any) -> None:
         super().__init__(plan, options)
-        _require_sparse(options)
+        if not 0 < options.keep <= 1:
+            raise ConfigError(
+                f"train.options.sparse.keep cannot be {options.keep}", hint="it is a share, such as 0.4"
+            )
+        for key in ("rounds", "warm_up", "epochs"):
+            if getattr(options, key) < 1:
+                raise ConfigError(
+                    f"train.options.sparse.{key} cannot be {getattr(options, key)}", hint="choose 1 or more"
+                )
         self.reader = _Reader(plan)
         self.pruned = [n for n, p in self.reader.named_parameters() if p.dim() >= 2]
         for name in self.pruned:
@@ -56,11 +72,11 @@ class Sparse(Sharing):
             mask = reads.view(-1, *[1] * weight.dim()).expand(-1, *weight.shape).clone()
             self.register_buffer(_buffer(name), mask)
         self.attended = {task.id for task in plan.tasks}
-        """The tasks that are worth their time now: all, but in the rehearsal."""
+        """Ids of the tasks that are computed: all, except in `pretrain`."""
 
     @staticmethod
     def _reads(modality: str, name: str) -> bool:
-        """Whether a task of the modality passes by the weight at all."""
+        """Whether tasks of the modality use the weight."""
         part, _, rest = name.removeprefix("tower.").partition(".")
         return modality == M or part == "shared" or (part == "encoders" and rest.startswith(f"{modality}."))
 
@@ -69,9 +85,9 @@ class Sparse(Sharing):
         return self.get_buffer(_buffer(name))
 
     def forward(self, inputs: Inputs, heads: Heads) -> Shared:
-        """Each task through its own part."""
+        """Each task through its own sub-network."""
         vectors = {
-            task.id: self._code(i, task.modality.value, inputs)
+            task.id: self._encode(i, task.modality.value, inputs)
             for i, task in enumerate(self.tasks)
             if task.id in self.attended
         }
@@ -79,9 +95,9 @@ class Sparse(Sharing):
         representations = {task.id: vectors.get(task.id, idle) for task in self.tasks}
         fused = [representations[task.id] for task in self.tasks if task.modality.value == M]
         whole = torch.stack(fused).mean(dim=0) if fused else self.reader(inputs, M)
-        return Shared(representations, whole, nothing(inputs))
+        return Shared(representations, whole, zero_penalty(inputs))
 
-    def _code(self, task: int, modality: str, inputs: Inputs) -> Tensor:
+    def _encode(self, task: int, modality: str, inputs: Inputs) -> Tensor:
         """(n, hidden) through the weights of one task; the others get no gradient."""
         weights = {
             name: weight * self.mask(name)[task] if name in self.pruned else weight
@@ -92,7 +108,7 @@ class Sparse(Sharing):
 
     @classmethod
     def pretrain(cls, nets: Sequence[Network], train_tasks: TrainTasks) -> None:
-        """Warm up, then find each task's part; the heads go back to the warm ones too."""
+        """Warm up, then prune a sub-network per task; afterwards all weights are those of the warm-up."""
         options = cast(Sparse, nets[0].sharing).options
         train_tasks(nets, [task.id for task in nets[0].tasks], options.warm_up)
         warm = [{n: p.detach().clone() for n, p in net.named_parameters()} for net in nets]
@@ -103,11 +119,13 @@ class Sparse(Sharing):
                 train_tasks(nets, [task.id], options.epochs)
                 for net, weights in zip(nets, warm, strict=True):
                     cast(Sparse, net.sharing).prune(i, share)
-                    _put_back(net, weights)
+                    with torch.no_grad():
+                        for name, parameter in net.named_parameters():
+                            parameter.copy_(weights[name])
         _attend(nets, [task.id for task in nets[0].tasks])
 
     def prune(self, task: int, share: float) -> None:
-        """Leave the task the largest `share` of the weights of each layer, among those that it still has."""
+        """Keep the largest weights of the task, a `share` of each layer, among those not yet pruned."""
         for name in self.pruned:
             mask = self.mask(name)[task]
             if not bool(mask.any()):
@@ -118,14 +136,14 @@ class Sparse(Sharing):
             mask.logical_and_(kept.view_as(mask))
 
     def used(self) -> float:
-        """The share of the sharing's numbers that any task uses."""
+        """Share of the parameters that at least one task uses."""
         every = {n: p.numel() for n, p in self.reader.named_parameters()}
         dropped = sum(every[n] - int(self.mask(n).any(dim=0).sum()) for n in self.pruned)
         return 1 - dropped / sum(every.values())
 
     def overlap(self) -> Mapping[tuple[str, str], float]:
-        """By pair of task ids: of the weights that both pass by, the share of those that either keeps which
-        both keep (intersection over union)."""
+        """By pair of task ids: intersection over union of the weights that the two tasks keep, among the
+        weights that both can use."""
         shares = {}
         for (i, one), (j, other) in combinations(enumerate(self.tasks), 2):
             both = either = 0
@@ -165,21 +183,3 @@ def _buffer(name: str) -> str:
 def _attend(nets: Sequence[Network], task_ids: Sequence[str]) -> None:
     for net in nets:
         cast(Sparse, net.sharing).attended = set(task_ids)
-
-
-def _put_back(net: Network, weights: Mapping[str, Tensor]) -> None:
-    with torch.no_grad():
-        for name, parameter in net.named_parameters():
-            parameter.copy_(weights[name])
-
-
-def _require_sparse(options: SparseOptions) -> None:
-    if not 0 < options.keep <= 1:
-        raise ConfigError(
-            f"train.options.sparse.keep cannot be {options.keep}", hint="it is a share, such as 0.4"
-        )
-    for key in ("rounds", "warm_up", "epochs"):
-        if getattr(options, key) < 1:
-            raise ConfigError(
-                f"train.options.sparse.{key} cannot be {getattr(options, key)}", hint="choose 1 or more"
-            )

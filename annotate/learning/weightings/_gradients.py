@@ -1,4 +1,4 @@
-"""Each task's own gradient of what is shared, for weightings and reports that look at gradients."""
+"""The gradient of each task's loss by the shared parameters."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def task_gradients(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """(members, tasks, numbers) the gradient of each task's loss, all `parameters` (members, ...) in a row.
+    """(members, tasks, numbers) the gradients of each task's loss by all `parameters`, flattened.
 
     Zero for a task that is absent or does not use a parameter. `losses` are (members, tasks).
     """
@@ -27,10 +27,10 @@ def task_gradients(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]
 
 
 def used_by_most(losses: Tensor, present: Tensor, parameters: Sequence[Tensor]) -> list[bool]:
-    """Of each parameter whether no other moves more of the tasks present, and at least two of them do.
+    """For each parameter, whether at least two tasks use it and no other is used by more of those present.
 
-    A task that does not use a parameter has a gradient of zero there: losses that stand side by side in one
-    tensor depend on whatever any of them depends on.
+    A task that does not use a parameter has a zero gradient there, because the losses share one tensor and
+    all depend on what any of them depends on.
     """
     counts = [0] * len(parameters)
     for task in range(losses.shape[1]):

@@ -1,4 +1,4 @@
-"""What a weighting is."""
+"""The interface of a weighting."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from annotate.types import Task
 class Weighting(Part, nn.Module, ABC):
     """Per-task losses -> gradients. Made with the tasks, the number of members and options.
 
-    Members stand in front everywhere: what one learns must not touch another. Parameters of its own are
-    trained with the network's.
+    The first axis is always that of the members, which must not influence each other. The weighting's own
+    parameters are trained with those of the network.
     """
 
     def __init__(self, tasks: Sequence[Task], members: int, options: Any) -> None:
@@ -30,21 +30,21 @@ class Weighting(Part, nn.Module, ABC):
     def backward(self, losses: Tensor, present: Tensor, penalty: Tensor, shared: Sequence[Tensor]) -> None:
         """Add to ``.grad`` of everything the losses depend on.
 
-        `penalty` (members,) comes on top unweighted. `shared` are the parameters, each (members, ...), that
-        more than one task uses.
+        `penalty` (members,) is added unweighted. `shared` are the parameters, each (members, ...), that more
+        than one task uses.
         """
         torch.autograd.backward((self(losses, present) + penalty).sum())
 
     @property
     def direct(self) -> bool:
-        """Whether `backward` is the one above: it then depends on tensors alone, and can be written down."""
+        """Whether `backward` is not overridden; a training step is then a function of tensors alone."""
         return type(self).backward is Weighting.backward
 
     def end_epoch(self, losses: Tensor) -> None:
-        """Told each task's mean train loss (members, tasks) of the epoch; NaN where it had none."""
+        """Called with each task's mean train loss (members, tasks) of the epoch, NaN without labels."""
 
 
 def mean_of_present(losses: Tensor, present: Tensor) -> Tensor:
-    """(members,) the mean over the tasks that had labels; zero when none had."""
+    """(members,) the mean over the tasks present, zero if none is."""
     there = present.to(losses.dtype)
     return (losses * there).sum(dim=-1) / there.sum(dim=-1).clamp(min=1)

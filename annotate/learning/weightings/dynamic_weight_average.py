@@ -1,4 +1,4 @@
-"""Tasks whose loss falls slowly weigh more."""
+"""Dynamic weight average: tasks whose loss falls slowly get a larger weight."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ class DynamicWeightAverage(Weighting):
         return mean_of_present(losses * self.get_buffer("weights"), present)
 
     def end_epoch(self, losses: Tensor) -> None:
-        """Softmax of each task's ratio to the epoch before; 1 stands for that of a task without both losses,
-        or with one that is no amount: a likelihood below zero."""
+        """Softmax of the ratio of each task's loss to that of the epoch before. The ratio is 1 if one of the
+        two is missing or negative, as a log-likelihood can be."""
         before = self.get_buffer("before")
         now = losses.to(before)
         ratio = torch.where((now >= 0) & (before >= 0), now / before.clamp(min=1e-12), 1.0)

@@ -1,4 +1,4 @@
-"""The same weights from the first step to the last."""
+"""Constant weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

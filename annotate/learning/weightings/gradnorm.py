@@ -1,4 +1,4 @@
-"""Weights are learned so that every task trains at a similar pace."""
+"""GradNorm: learned weights that let all tasks train at a similar rate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class GradNorm(Weighting):
         return mean_of_present(losses * self.get_buffer("weights"), present)
 
     def backward(self, losses: Tensor, present: Tensor, penalty: Tensor, shared: Sequence[Tensor]) -> None:
-        """The weights take a step of their own (equation 2) before the network's gradient is made."""
+        """The weights take a step (equation 2) before the gradient of the network is computed."""
         if int(present.any(dim=0).sum()) > 1:
             with torch.no_grad():
                 self._balance(losses, present, shared)
@@ -60,15 +60,15 @@ class GradNorm(Weighting):
         there = present.to(norms.dtype)
         count = there.sum(dim=1, keepdim=True).clamp(min=1)
         size = weights * norms
-        slow = self._relative(losses.detach(), present) ** self.options.asymmetry
+        slow = self._inverse_rate(losses.detach(), present) ** self.options.asymmetry
         wanted = (size * there).sum(dim=1, keepdim=True) / count * slow
         step = torch.sign(size - wanted) * norms / norms.amax(dim=1, keepdim=True).clamp(min=1e-12)
         moved = (weights - self.options.rate * step * there).clamp(min=1e-2)
         weights.copy_(moved * len(self.tasks) / moved.sum(dim=1, keepdim=True))
 
-    def _relative(self, losses: Tensor, present: Tensor) -> Tensor:
-        """(members, tasks) how much of its first loss each task still has, 1 on average. A likelihood below
-        zero has no such share: its task counts as average."""
+    def _inverse_rate(self, losses: Tensor, present: Tensor) -> Tensor:
+        """(members, tasks) relative inverse training rate: each task's share of its first loss, 1 on average.
+        A negative loss, such as a log-likelihood, has no such share: its task counts as average."""
         first = self.get_buffer("first")
         able = present & (losses >= 0) & (first >= 0)
         share = torch.where(able, losses / first.clamp(min=1e-12), 0.0)
@@ -76,7 +76,7 @@ class GradNorm(Weighting):
         return torch.where(able, share / mean.clamp(min=1e-12), 1.0)
 
     def _last_shared(self, losses: Tensor, present: Tensor, shared: Sequence[Tensor]) -> Tensor | None:
-        """The last of the matrices that most tasks use, by the first batch with two of them; -1: none yet."""
+        """The last weight matrix that most tasks use, chosen in the first batch with two tasks."""
         last = self.get_buffer("last")
         if int(last) < 0:
             used = used_by_most(losses, present, shared)

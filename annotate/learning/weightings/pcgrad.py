@@ -1,4 +1,4 @@
-"""What one task's step would undo of another's is taken out."""
+"""Gradient surgery: conflicting parts of the tasks' gradients are removed."""
 
 from collections.abc import Sequence
 
@@ -24,12 +24,14 @@ class PCGrad(Weighting):
     def backward(self, losses: Tensor, present: Tensor, penalty: Tensor, shared: Sequence[Tensor]) -> None:
         """Algorithm 1, member by member; the sum is divided by the tasks present, as in `forward`.
 
-        Surgery is done on what more than one task moves: a task's own head has nobody to conflict with. The
-        other tasks are gone through in their own order instead of by chance, so that a run can be repeated.
+        Only gradients of parameters that several tasks use are changed. The other tasks are visited in a
+        fixed order, not a random one, so that a run can be repeated.
         """
         used = [p for p in shared if p.requires_grad]
         raw = task_gradients(losses, present, used)
-        moves = _moves(raw, used)
+        pieces = torch.split((raw != 0).any(dim=0), [p[0].numel() for p in used], dim=1)
+        # (tasks, numbers) whether the task moves the parameter to which the number belongs, in any member.
+        moves = torch.cat([piece.any(dim=1, keepdim=True).expand_as(piece) for piece in pieces], dim=1)
         common = moves.sum(dim=0) > 1
         projected = torch.where(common, project(raw * common), raw)
         count = present.to(raw.dtype).sum(dim=1, keepdim=True).clamp(min=1)
@@ -39,7 +41,7 @@ class PCGrad(Weighting):
 
 
 def project(raw: Tensor) -> Tensor:
-    """(members, tasks, numbers) each task's gradient without what points against another task's own."""
+    """(members, tasks, numbers) each task's gradient without the components that oppose another task's."""
     norms = raw.square().sum(dim=-1).clamp(min=1e-12)
     rows = []
     for i in range(raw.shape[1]):
@@ -52,16 +54,9 @@ def project(raw: Tensor) -> Tensor:
     return torch.stack(rows, dim=1)
 
 
-def _moves(raw: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """(tasks, numbers) whether the task moves the parameter that the number belongs to, in any member."""
-    sizes = [p[0].numel() for p in parameters]
-    pieces = torch.split((raw != 0).any(dim=0), sizes, dim=1)
-    return torch.cat([piece.any(dim=1, keepdim=True).expand_as(piece) for piece in pieces], dim=1)
-
-
 def put_used(gradient: Tensor, moved: Tensor, parameters: Sequence[Tensor]) -> None:
-    """Like `put`, but what no task `moved` (numbers,) keeps no gradient, so that the optimizer leaves it
-    alone."""
+    """Like `put`, but parameters that no task `moved` (numbers,) get no gradient, so that the optimizer does
+    not change them."""
     sizes = [p[0].numel() for p in parameters]
     touched = [bool(part.any()) for part in torch.split(moved, sizes)]
     pieces = torch.split(gradient, sizes, dim=1)

@@ -1,4 +1,4 @@
-"""Each task's noise is learned, and noisy tasks weigh less."""
+"""Uncertainty weighting: a learned noise per task; noisy tasks get a smaller weight."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class UncertaintyOptions:
     bound: float = 4.0
     """The log-variance stays between minus and plus this number."""
     rate: float = 20.0
-    """Learning rate of the noise, as a multiple of the network's, at which it would hardly move in a few
-    hundred steps."""
+    """Learning rate of the noise, as a multiple of the network's, at which the noise would hardly change in a
+    few hundred steps."""
 
     def __post_init__(self) -> None:
         if self.bound <= 0:
@@ -47,7 +47,7 @@ class Uncertainty(Weighting):
         self.register_buffer("factor", torch.tensor(halves))
 
     def log_variance(self) -> Tensor:
-        """(members, tasks) s = log sigma², bent into its bounds by a hyperbolic tangent."""
+        """(members, tasks) s = log sigma², bounded by a hyperbolic tangent."""
         return self.options.bound * torch.tanh(self.options.rate * self.raw / self.options.bound)
 
     def forward(self, losses: Tensor, present: Tensor) -> Tensor:

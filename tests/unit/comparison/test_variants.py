@@ -23,8 +23,8 @@ from tests.support.dimensions import SENTIMENT_TASKS
 WIDTHS = {Modality.TEXT: 20, Modality.AUDIO: 12, Modality.VISION: 10}
 
 
-def recipe(name, **changes):
-    return replace(ModelConfig(**TrainSettings(preset=name).recipe()), **changes)
+def config(name, **changes):
+    return replace(ModelConfig(**TrainSettings(preset=name).network_options()), **changes)
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -101,7 +101,9 @@ def test_an_unknown_variant_names_those_there_are():
 def test_every_variant_of_the_shortlist_can_be_made():
     for variant in read_variants(",".join(SHORTLIST)):
         require_plugins(
-            ModelConfig(**train_settings(merge(variant.changes, TrainSettings().recipe())).recipe())
+            ModelConfig(
+                **train_settings(merge(variant.changes, TrainSettings().network_options())).network_options()
+            )
         )
 
 
@@ -113,7 +115,7 @@ def test_a_preset_says_every_key_that_nothing_else_says():
     assert (train.dropout, train.batch_size, train.fusion) == (0.5, 64, "tensor")
     assert train.options["tensor"] == {"size": 4}
     assert train.options["text"] == {"inner": 9} and train.options["audio"] == {"inner": 32}
-    assert "preset" not in train.recipe() and "device" not in train.recipe()
+    assert "preset" not in train.network_options() and "device" not in train.network_options()
     with pytest.raises(ConfigError, match="preset"):
         train_settings({"preset": "mtnf"})
 
@@ -129,7 +131,7 @@ HYPER = {
 @pytest.mark.parametrize("name", HYPER)
 def test_a_preset_has_the_hyper_parameters_of_its_paper(name):
     inner, fused, dropout, batch, rate, weights = HYPER[name]
-    made = recipe(name)
+    made = config(name)
     assert tuple(made.options[m.word]["inner"] for m in UNIMODAL) == inner
     assert (made.hidden, made.dropout, made.batch_size, made.learning_rate) == (fused, dropout, batch, rate)
     assert tuple(made.options["fixed"][k] for k in "MTAV") == weights
@@ -157,7 +159,7 @@ def test_a_preset_has_as_many_parameters_as_its_layers(name):
         "mlmf": 3 * _layer(h, s) + 3 * 3 * (1 + s) * h + h + norm,
     }[name]
     heads = 4 * _layer(h, 1)
-    net = MultiTaskNet(WIDTHS, SENTIMENT_TASKS, recipe(name))
+    net = MultiTaskNet(WIDTHS, SENTIMENT_TASKS, config(name))
     assert sum(p.numel() for p in net.parameters()) == branches + fusion + heads
 
 
@@ -179,7 +181,7 @@ def test_a_preset_learns_what_is_plain(name):
         SENTIMENT_TASKS, ids[:50], ids[50:70], labels, lambda m, wanted: [frames[m][int(i)] for i in wanted],
         {m: m.word for m in UNIMODAL},
     )  # fmt: skip
-    made = recipe(name, members=1, epochs=60)
+    made = config(name, members=1, epochs=60)
     checkpoint = fit_ensemble(training_set, made, seed=1, device="cpu")
     said = predict(checkpoint, training_set.read, ids[70:]).predictions
     r = np.corrcoef(said["sentiment.M"].mean, truth[Modality.MULTIMODAL][70:])[0, 1]
@@ -188,13 +190,13 @@ def test_a_preset_learns_what_is_plain(name):
 
 def test_unimodal_heads_of_the_baselines_stand_on_their_own_branches():
     """Without a trunk that modalities share: what text teaches changes nothing that audio reads."""
-    net = MultiTaskNet(WIDTHS, SENTIMENT_TASKS, recipe("mlf-dnn"))
+    net = MultiTaskNet(WIDTHS, SENTIMENT_TASKS, config("mlf-dnn"))
     names = [n for n, _ in net.named_parameters() if n.startswith("sharing.")]
     assert all(".encoders." in n or ".fusion." in n for n in names)
 
 
 def test_absolute_error_is_what_the_baselines_minimise():
-    net = MultiTaskNet(WIDTHS, SENTIMENT_TASKS, recipe("mtfn"))
+    net = MultiTaskNet(WIDTHS, SENTIMENT_TASKS, config("mtfn"))
     raw, target = torch.tensor([[0.5], [-3.0]]), torch.tensor([[0.0], [1.0]])
     assert torch.equal(net.head(SENTIMENT_TASKS[0]).loss(raw, target), torch.tensor([0.5, 4.0]))
 

@@ -12,7 +12,7 @@ from annotate.project import Project
 
 
 def _wanted(project, **changes):
-    return TrainSettings(**{**project.settings.train.recipe(), **changes})
+    return TrainSettings(**{**project.settings.train.network_options(), **changes})
 
 
 def _text(project):
@@ -60,7 +60,7 @@ def test_a_file_without_the_section_gets_one(project):
 def test_a_baseline_is_written_key_by_key_and_read_back_as_it_is(project):
     wanted = TrainSettings(preset="mtfn")
     write_train(project, wanted)
-    assert Project.open(project.root).settings.train.recipe() == wanted.recipe()
+    assert Project.open(project.root).settings.train.network_options() == wanted.network_options()
 
 
 def test_a_variable_that_would_overrule_it_is_named_and_nothing_is_written(project, monkeypatch):

@@ -42,12 +42,12 @@ def batch(n=48, hidden=()):
     )  # fmt: skip
 
 
-def members(recipe=RECIPE, tasks=TASKS, equal_heads=True):
+def members(config=RECIPE, tasks=TASKS, equal_heads=True):
     """Heads start equal, so that only the labels differ."""
     nets = []
-    for seed in range(recipe.members):
+    for seed in range(config.members):
         torch.manual_seed(seed)
-        nets.append(MultiTaskNet({T: 5}, tasks, recipe))
+        nets.append(MultiTaskNet({T: 5}, tasks, config))
         if equal_heads:
             for task in tasks[1:]:
                 nets[-1].head(task).load_state_dict(nets[-1].head(tasks[0]).state_dict())
@@ -96,9 +96,9 @@ def test_identical_tasks_agree_and_opposite_ones_conflict():
 
 def test_tasks_that_share_nothing_or_stand_alone_have_no_report():
     apart, alone = replace(RECIPE, sharing="none"), TASKS[:1]
-    for recipe, tasks in ((apart, TASKS), (RECIPE, alone)):
+    for config, tasks in ((apart, TASKS), (RECIPE, alone)):
         generators = [torch.Generator().manual_seed(k) for k in range(2)]
-        fitted = fit(members(recipe, tasks), batch(), None, recipe, generators)
+        fitted = fit(members(config, tasks), batch(), None, config, generators)
         assert all(one.conflicts == () for one in fitted)
 
 
@@ -111,8 +111,8 @@ def test_modalities_are_compared_where_they_meet():
     both = (TASKS[0], Task(TASKS[0].dimension, A), Task(TASKS[0].dimension, M))
     widths = {T: 5, A: 3}
     for trunk, expected in ((True, 3), (False, 2)):
-        recipe = replace(RECIPE, members=1, options={"hard": {"trunk": trunk}})
-        made = Members([MultiTaskNet(widths, both, recipe)])
+        config = replace(RECIPE, members=1, options={"hard": {"trunk": trunk}})
+        made = Members([MultiTaskNet(widths, both, config)])
         one = batch()
         values = {"T": one.inputs.values["T"], "A": one.inputs.values["T"][..., :3]}
         inputs = one.inputs._replace(values=values, masks=dict.fromkeys("TA", one.inputs.masks["T"]))

@@ -88,7 +88,7 @@ def test_attention_learns_to_look_at_the_planted_frame():
     rows = {Modality.TEXT: corpus.read(Modality.TEXT, test)}
     seen = make_inputs(rows, made.standardisers, origins(test)).frames("T")
     with torch.no_grad():
-        weights = made.load("cpu").net.sharing.tower.encoders["T"].look(seen).rows
+        weights = made.load("cpu").net.sharing.tower.encoders["T"].attention_weights(seen).rows
     marked = seen.values[:, :, 0] > 2
     assert (marked.sum(dim=1) == 1).all()
     assert float((weights * marked).sum(dim=1).mean()) > 0.7
@@ -109,7 +109,7 @@ def test_neighbours_in_the_video_are_used_where_the_utterance_alone_does_not_tel
 
 def test_attention_sums_to_one_at_both_levels_and_what_is_masked_gets_none():
     seen = frames()
-    weights = encoder("hierarchical-attention").look(seen)
+    weights = encoder("hierarchical-attention").attention_weights(seen)
     assert torch.allclose(weights.rows.sum(dim=1), torch.tensor([1.0, 1, 1, 0]))
     assert (weights.rows[~seen.mask] == 0).all()
     assert torch.allclose(weights.utterances.sum(dim=1), torch.tensor([1.0, 1, 1, 0]))
@@ -120,7 +120,7 @@ def test_attention_sums_to_one_at_both_levels_and_what_is_masked_gets_none():
 
 def test_padding_is_nobodys_neighbour():
     seen = frames(3)._replace(video=torch.tensor([-1, -1, 0]))
-    assert (encoder("hierarchical-attention").look(seen).utterances[0] == 0).all()
+    assert (encoder("hierarchical-attention").attention_weights(seen).utterances[0] == 0).all()
 
 
 def test_the_gru_is_the_usual_one():

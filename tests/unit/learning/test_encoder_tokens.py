@@ -82,8 +82,8 @@ def training_set(n=120, extractor="words") -> TrainingSet:
     )  # fmt: skip
 
 
-def net(recipe: ModelConfig) -> MultiTaskNet:
-    return MultiTaskNet({Modality.TEXT: 1}, TASKS, recipe)
+def net(config: ModelConfig) -> MultiTaskNet:
+    return MultiTaskNet({Modality.TEXT: 1}, TASKS, config)
 
 
 def text_encoders(made: MultiTaskNet) -> list:
@@ -106,8 +106,8 @@ def test_without_asking_nothing_is_shared_where_the_sharing_shares_nothing():
 
 def test_one_table_is_trained_by_every_task_and_comes_back_from_a_checkpoint(tmp_path):
     known = training_set()
-    recipe = replace(LOOKED_UP, sharing="none", options=FOUND)
-    made = fit_ensemble(known, recipe, seed=0, device="cpu")
+    config = replace(LOOKED_UP, sharing="none", options=FOUND)
+    made = fit_ensemble(known, config, seed=0, device="cpu")
     tables = [name for name in made.members[0] if "table" in name]
     assert tables == ["common.T-table.weight"]
     checkpoint.write(made, tmp_path / "model")
@@ -118,11 +118,11 @@ def test_one_table_is_trained_by_every_task_and_comes_back_from_a_checkpoint(tmp
 
 
 def test_a_step_of_one_task_moves_the_table_and_leaves_the_heads_of_the_others():
-    recipe = replace(LOOKED_UP, sharing="none", sampling="one-task", options=FOUND)
-    prepared = prepare(training_set(), recipe, "cpu")
+    config = replace(LOOKED_UP, sharing="none", sampling="one-task", options=FOUND)
+    prepared = prepare(training_set(), config, "cpu")
     members = Members([prepared.network(seed) for seed in (0, 1)])
     generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
-    run = _Run(members, prepared.train, None, recipe, generators, None)
+    run = _Run(members, prepared.train, None, config, generators, None)
     learned = set()
     for step in run.sampler.epoch(generators):
         before = members.weights()
@@ -138,11 +138,11 @@ def test_a_step_of_one_task_moves_the_table_and_leaves_the_heads_of_the_others()
 @pytest.mark.parametrize("inner", ["temporal-cnn", "bi-gru", "hierarchical-attention"])
 def test_a_word_that_decides_is_learned(inner):
     known = training_set(240)
-    recipe = replace(
+    config = replace(
         LOOKED_UP, members=1, options={"lookup-table": {"rows": 64, "columns": 8, "encoder": inner}}
     )
     said = predict(
-        fit_ensemble(known, recipe, seed=0, device="cpu"), known.read, [f"{i:04d}" for i in range(120, 240)]
+        fit_ensemble(known, config, seed=0, device="cpu"), known.read, [f"{i:04d}" for i in range(120, 240)]
     )
     truth = [known.labels[f"{i:04d}", "sentiment.T"].value for i in range(120, 240)]
     assert np.corrcoef(said.predictions["sentiment.T"].mean, truth)[0, 1] > 0.8

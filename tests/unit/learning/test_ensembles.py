@@ -222,8 +222,8 @@ def test_views_of_modalities_without_features_fall_together():
     made, _ = train("stacking", options={"stacking": {"views": ("TAV", "T")}})
     assert made.combination.sees == ("TAV", "TAV", "T", "T")
     training_set = a_memoriser_beside_an_honest_one()
-    recipe = replace(STACKED, options={"stacking": {"views": ("TAV", "TA", "V")}}, epochs=2)
-    assert fit_ensemble(training_set, recipe, seed=0, device="cpu").combination.sees == ("TA", "TA")
+    config = replace(STACKED, options={"stacking": {"views": ("TAV", "TA", "V")}}, epochs=2)
+    assert fit_ensemble(training_set, config, seed=0, device="cpu").combination.sees == ("TA", "TA")
 
 
 @pytest.mark.parametrize("views", [(), ("",), ("TX",), ("TA", "AT"), ("TT",)])

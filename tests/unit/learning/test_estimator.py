@@ -65,7 +65,7 @@ def test_a_head_sees_the_columns_of_its_modality_only(several):
 def test_classes_come_back_as_they_were_given():
     X, _, _ = table(60)
     y = np.where(X[:, 0] > 0, 7, 3)
-    model = MultiTaskModel(recipe=QUICK).fit(X, y)
+    model = MultiTaskModel(config=QUICK).fit(X, y)
     assert model.classes_.tolist() == [3, 7]
     assert model.score(X, y) > 0.9
     assert set(model.predict(X).tolist()) == {3, 7}
@@ -75,7 +75,7 @@ def test_classes_come_back_as_they_were_given():
 
 def test_numbers_with_decimals_are_a_scale_and_have_a_spread_but_no_classes():
     X, _, tone = table(60)
-    model = MultiTaskModel(recipe=QUICK).fit(X, tone)
+    model = MultiTaskModel(config=QUICK).fit(X, tone)
     said, spread = model.predict(X, return_std=True)
     assert model.score(X, tone) > 0.7
     assert said.shape == spread.shape == (60,)
@@ -84,7 +84,7 @@ def test_numbers_with_decimals_are_a_scale_and_have_a_spread_but_no_classes():
 
 def test_a_clone_with_the_same_seed_says_the_same():
     X, mood, _ = table(40)
-    model = MultiTaskModel(recipe=QUICK, seed=3)
+    model = MultiTaskModel(config=QUICK, seed=3)
     twin = clone(model)
     assert twin.get_params() == model.get_params()
     assert (model.fit(X, mood).predict_proba(X) == twin.fit(X, mood).predict_proba(X)).all()
@@ -96,7 +96,7 @@ def test_modal_teaches_our_model_by_our_strategy_on_its_members():
 
     X, mood, _ = table(60)
     learner = ActiveLearner(
-        MultiTaskModel(recipe=QUICK), query_strategy=as_modal("bald"), X_training=X[:8], y_training=mood[:8]
+        MultiTaskModel(config=QUICK), query_strategy=as_modal("bald"), X_training=X[:8], y_training=mood[:8]
     )
     chosen, rows = learner.query(X[8:], n_instances=4)
     assert len(set(chosen.tolist())) == 4
@@ -108,14 +108,14 @@ def test_modal_teaches_our_model_by_our_strategy_on_its_members():
 @pytest.mark.parametrize(
     ("y", "said"),
     [
-        (np.array(["good", "bad", "so-so", "bad", "good"]), "'so-so' is no answer to mood.T"),
+        (np.array(["good", "bad", "so-so", "bad", "good"]), "'so-so' is not an answer of mood.T"),
         (np.array(["good"] * 5), "cannot be learned"),
         (np.array([["good", 1.0]] * 5, dtype=object), "2 columns for 1 tasks"),
     ],
 )
 def test_labels_that_cannot_be_learned_are_an_error(y, said):
     with pytest.raises(ModelError, match=said) as caught:
-        MultiTaskModel([MOOD], recipe=QUICK).fit(table(5)[0], y)
+        MultiTaskModel([MOOD], config=QUICK).fit(table(5)[0], y)
     assert caught.value.hint
 
 

@@ -98,9 +98,9 @@ def test_the_weights_of_tasks_are_those_that_their_losses_are_multiplied_by(name
     from annotate.learning.trainer import _Run
 
     torch.manual_seed(0)
-    recipe = replace(SMALL, weighting=name, options={"fixed": {"T": 3.0}} if name == "fixed" else {})
+    config = replace(SMALL, weighting=name, options={"fixed": {"T": 3.0}} if name == "fixed" else {})
     run = _Run(
-        members(2, recipe), batch(torch.ones(8, 4, dtype=torch.bool)), None, recipe, generators(2), None
+        members(2, config), batch(torch.ones(8, 4, dtype=torch.bool)), None, config, generators(2), None
     )
     weights = run.one_epoch().weights()
     if name == "fixed":

@@ -5,7 +5,7 @@ import torch
 
 from annotate.errors import ConfigError
 from annotate.learning.encoders.base import attention
-from annotate.learning.fusions.co_attention import Look
+from annotate.learning.fusions.co_attention import CoAttentionLayer
 from tests.support.fusion_factory import HIDDEN, changed, made, parameters, samples, without
 
 LOOKING = ["co-attention", "cross-modal"]
@@ -68,11 +68,11 @@ def test_rows_of_a_set_have_no_order_for_co_attention_and_one_for_cross_modal():
 def test_co_attention_compares_two_modalities_once_and_reads_it_both_ways():
     """Of one affinity between text and audio, rows are what text sees in audio, columns the other way."""
     torch.manual_seed(0)
-    look = Look(2, HIDDEN, 4, 0.0)
+    layer = CoAttentionLayer(2, HIDDEN, 4, 0.0)
     states, mask = torch.randn(2, 3, 5, HIDDEN), torch.ones(2, 3, 5, dtype=torch.bool)
-    seen = look.seen(states, mask, torch.ones(2, 3, 1))
-    every = torch.cat([states, look.nowhere.expand(-1, 3, -1, -1)], dim=-2)
-    affinity = look.affinity(every[:1], every[1:])[0]
+    seen = layer.attend(states, mask, torch.ones(2, 3, 1))
+    every = torch.cat([states, layer.nowhere.expand(-1, 3, -1, -1)], dim=-2)
+    affinity = layer.affinity(every[:1], every[1:])[0]
     assert torch.allclose(seen[0], (affinity.softmax(dim=-1) @ every[1])[:, :5], atol=1e-5)
     assert torch.allclose(seen[1], (affinity.mT.softmax(dim=-1) @ every[0])[:, :5], atol=1e-5)
 
@@ -90,8 +90,8 @@ def test_cross_modal_has_a_transformer_per_direction_and_a_missing_source_tells_
     block = fusion.across[0]
     rows = torch.randn(6, 4, 3, 16)
     nothing = torch.zeros(6, 4, 3, dtype=torch.bool)
-    assert (block.looked(rows, rows, nothing) == 0).all()
-    assert (block.looked(rows, rows, ~nothing) != 0).any()
+    assert (block.attend(rows, rows, nothing) == 0).all()
+    assert (block.attend(rows, rows, ~nothing) != 0).any()
 
 
 def test_shares_sum_to_1_where_one_may_look_and_are_0_elsewhere():

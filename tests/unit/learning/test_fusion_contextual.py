@@ -125,5 +125,5 @@ def test_pairwise_attention_multiplies_what_is_found_with_what_looked():
     vectors, present, same, position = _of(representations, inputs)
     context, known = fusion.context(vectors, present, same, position)
     found = fusion.pairwise(context, known, same)
-    expected = [context[a] * context[b] for a, b in zip(fusion.lookers, fusion.shown, strict=True)]
+    expected = [context[a] * context[b] for a, b in zip(fusion.targets, fusion.sources, strict=True)]
     assert torch.allclose(found, torch.stack(expected), atol=1e-6)

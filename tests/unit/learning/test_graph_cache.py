@@ -24,34 +24,34 @@ def no_graphs_from_before(monkeypatch):
 
 
 def begun(
-    made: Members, recipe: ModelConfig, known: torch.Tensor = ALL_LABELS, *, cache_graphs: bool = True
+    made: Members, config: ModelConfig, known: torch.Tensor = ALL_LABELS, *, cache_graphs: bool = True
 ) -> _Run:
     torch.manual_seed(1)
-    return _Run(made, batch(known), None, recipe, generators(made.count), None, cache_graphs=cache_graphs)
+    return _Run(made, batch(known), None, config, generators(made.count), None, cache_graphs=cache_graphs)
 
 
 def weights_after(run: _Run) -> dict[str, torch.Tensor]:
-    for _ in range(run.recipe.epochs):
+    for _ in range(run.config.epochs):
         run.one_epoch()
     return run.members.weights()
 
 
-def trained(made: Members, recipe: ModelConfig, known: torch.Tensor = ALL_LABELS) -> dict[str, torch.Tensor]:
-    return weights_after(begun(made, recipe, known))
+def trained(made: Members, config: ModelConfig, known: torch.Tensor = ALL_LABELS) -> dict[str, torch.Tensor]:
+    return weights_after(begun(made, config, known))
 
 
-def fresh(count: int, recipe: ModelConfig) -> Members:
+def fresh(count: int, config: ModelConfig) -> Members:
     torch.manual_seed(0)
-    return members(count, recipe)
+    return members(count, config)
 
 
 @pytest.mark.parametrize("known", [ALL_LABELS, MOST_LABELS], ids=["all", "most"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_traced_or_not_the_same_weights_come_out_dropout_included(count, known, monkeypatch):
-    recipe = replace(RECIPE, epochs=6)
-    plain = trained(fresh(count, recipe), recipe, known)
+    config = replace(RECIPE, epochs=6)
+    plain = trained(fresh(count, config), config, known)
     monkeypatch.setattr(graph_cache, "PAYS_AFTER", 2)
-    run = begun(fresh(count, recipe), recipe, known)
+    run = begun(fresh(count, config), config, known)
     fast = weights_after(run)
     assert run.train_step.cache.trusted
     assert all(torch.equal(plain[name], fast[name]) for name in plain)
@@ -59,16 +59,16 @@ def test_traced_or_not_the_same_weights_come_out_dropout_included(count, known, 
 
 @pytest.mark.parametrize("name", WEIGHTINGS.names())
 def test_every_weighting_teaches_the_same_when_traced(name, monkeypatch):
-    recipe = replace(RECIPE, weighting=name)
-    plain = trained(fresh(2, recipe), recipe)
+    config = replace(RECIPE, weighting=name)
+    plain = trained(fresh(2, config), config)
     monkeypatch.setattr(graph_cache, "PAYS_AFTER", 2)
-    fast = trained(fresh(2, recipe), recipe)
+    fast = trained(fresh(2, config), config)
     assert all(torch.equal(plain[name], fast[name]) for name in plain)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "recipe",
+    "config",
     [
         *(replace(RECIPE, encoder=name) for name in ENCODERS.names() if not ENCODERS.get(name).reads_tokens),
         *(replace(RECIPE, fusion=name) for name in FUSIONS.names()),
@@ -76,10 +76,10 @@ def test_every_weighting_teaches_the_same_when_traced(name, monkeypatch):
     ],
     ids=lambda r: f"{r.encoder} {r.fusion} {r.sharing}",
 )
-def test_every_part_trains_the_same_when_traced(recipe, monkeypatch):
-    plain = trained(fresh(2, recipe), recipe)
+def test_every_part_trains_the_same_when_traced(config, monkeypatch):
+    plain = trained(fresh(2, config), config)
     monkeypatch.setattr(graph_cache, "PAYS_AFTER", 2)
-    fast = trained(fresh(2, recipe), recipe)
+    fast = trained(fresh(2, config), config)
     assert all(torch.equal(plain[name], fast[name]) for name in plain)
 
 
@@ -158,10 +158,10 @@ def test_only_some_kinds_are_remembered(monkeypatch):
 @pytest.mark.parametrize("dropout", [0.0])
 def test_members_side_by_side_train_as_each_would_alone(dropout, monkeypatch):
     """In 1e-5 after an epoch, whether traced, under vmap or one after the other."""
-    recipe = replace(RECIPE, dropout=dropout, epochs=1)
-    together = trained(fresh(2, recipe), recipe)
+    config = replace(RECIPE, dropout=dropout, epochs=1)
+    together = trained(fresh(2, config), config)
     monkeypatch.setattr("annotate.learning.network.MultiTaskNet.vectorised", False)
-    looped = trained(fresh(2, recipe), recipe)
+    looped = trained(fresh(2, config), config)
     assert all(torch.allclose(together[name], looped[name], atol=1e-5) for name in together)
 
 

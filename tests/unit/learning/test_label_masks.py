@@ -84,20 +84,20 @@ def batch(filler: float, n: int = 16, absent: str = "") -> Batch:
     )  # fmt: skip
 
 
-def members(recipe=RECIPE):
+def members(config=RECIPE):
     nets = []
-    for seed in range(recipe.members):
+    for seed in range(config.members):
         torch.manual_seed(seed)
-        nets.append(MultiTaskNet({Modality.TEXT: 5}, TASKS, recipe))
+        nets.append(MultiTaskNet({Modality.TEXT: 5}, TASKS, config))
     return Members(nets)
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS.names())
 def test_a_whole_training_and_its_valid_loss_do_not_see_the_filler(weighting):
-    recipe, found = replace(RECIPE, weighting=weighting), []
+    config, found = replace(RECIPE, weighting=weighting), []
     for filler in (0.0, float("nan")):
-        made, given = members(recipe), batch(filler)
-        fitted = fit(made, given, given, recipe, [torch.Generator().manual_seed(k) for k in range(2)])
+        made, given = members(config), batch(filler)
+        fitted = fit(made, given, given, config, [torch.Generator().manual_seed(k) for k in range(2)])
         found.append((made.weights(), evaluate(made, given)[0], [one.losses for one in fitted]))
     (one, losses, told), (other, losses_too, told_too) = found
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -106,11 +106,11 @@ def test_a_whole_training_and_its_valid_loss_do_not_see_the_filler(weighting):
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS.names())
 def test_a_training_leaves_the_head_of_a_task_without_labels_as_it_was(weighting):
-    recipe, absent = replace(RECIPE, weighting=weighting), TASKS[1].id
-    made = members(recipe)
+    config, absent = replace(RECIPE, weighting=weighting), TASKS[1].id
+    made = members(config)
     before = made.weights()
     given = batch(float("nan"), absent=absent)
-    fit(made, given, None, recipe, [torch.Generator().manual_seed(k) for k in range(2)])
+    fit(made, given, None, config, [torch.Generator().manual_seed(k) for k in range(2)])
     for name, weights in made.weights().items():
         own = name.startswith(f"heads.{absent.replace('.', '-')}")
         assert torch.equal(weights, before[name]) or not own, name

@@ -15,7 +15,7 @@ from annotate.errors import ModelError
 from annotate.learning import resume
 from annotate.learning.ensemble import fit_ensemble
 from annotate.learning.members import ask
-from annotate.learning.memory import cut, fits_or_says, in_pieces
+from annotate.learning.memory import cut, in_pieces, report_out_of_memory
 from annotate.learning.model_config import ModelConfig
 from annotate.learning.network import MultiTaskNet
 from annotate.learning.predict import predict
@@ -66,17 +66,17 @@ def memory(monkeypatch):
     return make
 
 
-def train(recipe, checkpointer=None, killed_after=None, n=20):
+def train(config, checkpointer=None, killed_after=None, n=20):
     torch.manual_seed(0)
     video = torch.tensor([0] * 3 + [1] * 2 + [2] * 5 + [3] * 4 + [4] * 6)[:n]
     data, valid = (batch(torch.rand(n, 4) < 0.8, video) for _ in range(2))
-    made = members(recipe.members, recipe)
+    made = members(config.members, config)
 
     def on_epoch(epoch):
         if epoch.number == killed_after:
             raise Killed
 
-    fit(made, data, valid, recipe, generators(recipe.members), on_epoch, checkpointer=checkpointer)
+    fit(made, data, valid, config, generators(config.members), on_epoch, checkpointer=checkpointer)
     return {**made.weights(), **{f"answers {i}": said for i, said in ask(made, data.inputs).heads.items()}}
 
 
@@ -103,23 +103,23 @@ def answers(trained):
     ids=str,
 )
 def test_it_learns_what_it_learns_of_the_whole_batch_up_to_rounding(memory, caplog, changed):
-    recipe = replace(RECIPE, **changed)
-    whole = train(recipe)
+    config = replace(RECIPE, **changed)
+    whole = train(config)
     memory(3 if "encoder" not in changed else 6)
-    assert same(answers(whole), train(recipe), 2e-5)
+    assert same(answers(whole), train(config), 2e-5)
     assert "the memory of cpu is full: from now on" in caplog.text
 
 
 def test_a_memory_that_is_full_on_the_way_back_counts_too(memory):
-    recipe = replace(RECIPE, members=1)  # `vmap` knows no function that breaks
-    whole = train(recipe)
+    config = replace(RECIPE, members=1)  # `vmap` knows no function that breaks
+    whole = train(config)
     memory(5, when_back=True)
-    assert same(answers(whole), train(recipe), 2e-5)
+    assert same(answers(whole), train(config), 2e-5)
 
 
 def test_a_weighting_that_has_moved_before_the_memory_was_full_is_not_moved_twice(monkeypatch):
-    recipe = replace(RECIPE, weighting="gradnorm", members=1, options={"gradnorm": {"rate": 0.2}})
-    whole, back, full = train(recipe), Weighting.backward, [True]
+    config = replace(RECIPE, weighting="gradnorm", members=1, options={"gradnorm": {"rate": 0.2}})
+    whole, back, full = train(config), Weighting.backward, [True]
 
     def once(*args):
         if full:
@@ -128,7 +128,7 @@ def test_a_weighting_that_has_moved_before_the_memory_was_full_is_not_moved_twic
         back(*args)
 
     monkeypatch.setattr(Weighting, "backward", once)
-    assert same(answers(whole), train(recipe), 2e-5) and not full
+    assert same(answers(whole), train(config), 2e-5) and not full
 
 
 def test_it_is_said_once_for_each_time_it_is_halved(memory, caplog):
@@ -161,20 +161,23 @@ def test_where_one_sample_does_not_fit_the_way_out_is_said(memory):
     ],
 )
 def test_a_network_that_no_memory_holds_says_what_to_lower(error):
-    with pytest.raises(ModelError, match="memory is too small for a network") as raised, fits_or_says():
+    with (
+        pytest.raises(ModelError, match="memory is too small for a network") as raised,
+        report_out_of_memory(),
+    ):
         raise error
     assert "train.hidden" in raised.value.hint
 
 
 def test_a_fault_that_is_not_of_memory_stays_one():
-    with pytest.raises(RuntimeError, match="shapes"), fits_or_says():
+    with pytest.raises(RuntimeError, match="shapes"), report_out_of_memory():
         raise RuntimeError("shapes do not match")
 
 
 def test_answers_are_the_same_in_pieces(memory):
-    recipe = replace(SMALL, encoder="hierarchical-attention")
+    config = replace(SMALL, encoder="hierarchical-attention")
     training_set = labelled()
-    made = fit_ensemble(training_set, recipe, seed=0, device="cpu")
+    made = fit_ensemble(training_set, config, seed=0, device="cpu")
     ids = training_set.train
     output = predict(made, training_set.read, ids, origins=training_set.origins)
     whole, embeddings = output.predictions, output.embeddings
@@ -192,7 +195,7 @@ def test_losses_on_valid_are_the_same_in_pieces(memory):
     whole, _ = evaluate(made, data)
     memory(3)
     assert torch.allclose(evaluate(made, data)[0], whole, atol=1e-6)
-    assert made.room.rows == 2
+    assert made.memory_limit.rows == 2
 
 
 def test_pieces_cover_every_sample_once_and_keep_videos_whole():
@@ -238,11 +241,11 @@ def test_killed_after_it_was_halved_it_ends_with_the_same_weights(memory, tmp_pa
     monkeypatch.setattr(resume, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(resume, "LARGEST_SHARE", 1e9)
     memory(3)
-    recipe = replace(RECIPE, dropout=0.4)
-    clean = train(recipe)
+    config = replace(RECIPE, dropout=0.4)
+    clean = train(config)
     with pytest.raises(Killed):
-        train(recipe, Checkpointer(tmp_path), killed_after=2)
-    assert same(clean, train(recipe, Checkpointer(tmp_path)), 0)
+        train(config, Checkpointer(tmp_path), killed_after=2)
+    assert same(clean, train(config, Checkpointer(tmp_path)), 0)
 
 
 def test_being_asked_leaves_what_is_learned_alone(memory):

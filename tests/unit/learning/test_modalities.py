@@ -55,15 +55,15 @@ def test_without_any_features_there_is_nothing_to_learn_from():
 
 @pytest.mark.parametrize("features", ["T", "AV"])
 @pytest.mark.parametrize(
-    "recipe",
+    "config",
     [
         *(replace(RECIPE, sharing=name) for name in SHARINGS.names()),
         *(replace(RECIPE, fusion=name) for name in FUSIONS.names()),
     ],
-    ids=lambda recipe: f"{recipe.sharing}-{recipe.fusion}",
+    ids=lambda config: f"{config.sharing}-{config.fusion}",
 )
-def test_a_multimodal_task_works_with_features_of_any_modalities(features, recipe):
+def test_a_multimodal_task_works_with_features_of_any_modalities(features, config):
     given = training_set(features, f"{features}M")
-    made = fit_ensemble(given, recipe, seed=0, device="cpu")
+    made = fit_ensemble(given, config, seed=0, device="cpu")
     said = predict(made, given.read, given.train, origins=given.origins).predictions
     assert np.isfinite(said["sentiment.M"].members).all()

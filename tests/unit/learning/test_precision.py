@@ -26,9 +26,9 @@ def _one_thread():
 
 def train(**changes):
     torch.manual_seed(0)
-    recipe = replace(RECIPE, **changes)
-    data, made = batch(torch.ones(24, 4, dtype=torch.bool)), members(recipe.members, recipe)
-    fitted = fit(made, data, None, recipe, generators(recipe.members))
+    config = replace(RECIPE, **changes)
+    data, made = batch(torch.ones(24, 4, dtype=torch.bool)), members(config.members, config)
+    fitted = fit(made, data, None, config, generators(config.members))
     return made, fitted, float(evaluate(made, data)[0].mean())
 
 
@@ -51,12 +51,12 @@ def test_bfloat16_learns_as_well_and_computes_the_layers_but_not_the_heads_in_it
     assert half == pytest.approx(whole, rel=0.2)
 
 
-@pytest.mark.parametrize("recipe", NETWORKS, ids=_name)
-def test_every_part_learns_in_bfloat16(recipe, request, monkeypatch):
-    if MODEL in str(recipe.options):
+@pytest.mark.parametrize("config", NETWORKS, ids=_name)
+def test_every_part_learns_in_bfloat16(config, request, monkeypatch):
+    if MODEL in str(config.options):
         monkeypatch.chdir(request.getfixturevalue("models"))
-    recipe = replace(recipe, precision="bfloat16", epochs=1)
-    made = fit_ensemble(labelled(), recipe, seed=0, device="cpu")
+    config = replace(config, precision="bfloat16", epochs=1)
+    made = fit_ensemble(labelled(), config, seed=0, device="cpu")
     assert all(torch.isfinite(weight).all() for member in made.members for weight in member.values())
 
 

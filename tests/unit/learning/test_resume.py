@@ -30,7 +30,7 @@ class Killed(Exception):
     """Stands for the kill."""
 
 
-def train(recipe, checkpointer=None, killed_after=None, seed=3):
+def train(config, checkpointer=None, killed_after=None, seed=3):
     """The weights and how it went; the labels are noise, so that members stop at epochs of their own."""
     seen: list[int] = []
 
@@ -42,9 +42,9 @@ def train(recipe, checkpointer=None, killed_after=None, seed=3):
     with repeatable(seed, "cpu"):
         data = batch(torch.rand(10, 4) < 0.8)
         valid = batch(torch.rand(10, 4) < 0.8)
-        made = members(recipe.members, recipe)
+        made = members(config.members, config)
         fitted = fit(
-            made, data, valid, recipe, generators(recipe.members, seed), on_epoch, checkpointer=checkpointer
+            made, data, valid, config, generators(config.members, seed), on_epoch, checkpointer=checkpointer
         )
     return made.weights(), fitted, seen
 
@@ -66,11 +66,11 @@ def same(one: tuple[dict, list[Fitted], list], other: tuple[dict, list[Fitted], 
     ids=str,
 )
 def test_killed_and_started_again_it_ends_with_the_very_same_weights(tmp_path, changed):
-    recipe = replace(RECIPE, **changed)
-    clean = train(recipe)
+    config = replace(RECIPE, **changed)
+    clean = train(config)
     with pytest.raises(Killed):
-        train(recipe, Checkpointer(tmp_path), killed_after=4)
-    again = train(recipe, Checkpointer(tmp_path))
+        train(config, Checkpointer(tmp_path), killed_after=4)
+    again = train(config, Checkpointer(tmp_path))
     assert again[2][0] == 4  # the epoch whose end was not kept is run again
     assert same(clean, again)
 
@@ -105,12 +105,12 @@ class KilledBy(Checkpointer):
 def test_a_model_of_several_trainings_is_the_same_however_often_they_are_killed(
     tmp_path, monkeypatch, changed
 ):
-    recipe = replace(SMALL, epochs=2, dropout=0.3, **changed)
+    config = replace(SMALL, epochs=2, dropout=0.3, **changed)
 
     def model(keep=None, said=None):
         progress = type("Told", (type(SILENT),), {"say": lambda self, line: said.append(line)})()
         return fit_ensemble(
-            labelled(), recipe, seed=4, device="cpu", keep=keep, progress=SILENT if said is None else progress
+            labelled(), config, seed=4, device="cpu", keep=keep, progress=SILENT if said is None else progress
         )
 
     clean = model()
@@ -123,7 +123,7 @@ def test_a_model_of_several_trainings_is_the_same_however_often_they_are_killed(
         except Killed:
             kills += 1
     assert kills >= 1
-    assert not any("left aside" in line for line in said)
+    assert not any("is not resumed" in line for line in said)
     assert sum("goes on" in line for line in said) == 3  # each time but the first, and once
     assert again.fitted == clean.fitted and again.notes == clean.notes
     for one, other in zip(clean.members, again.members, strict=True):
@@ -144,10 +144,10 @@ def test_a_state_of_other_settings_or_another_seed_is_left_aside_with_a_word(tmp
     with pytest.raises(Killed):
         train(RECIPE, Checkpointer(tmp_path), killed_after=3)
     said: list[str] = []
-    recipe = replace(RECIPE, **changed)
-    again = train(recipe, Checkpointer(tmp_path, said.append), seed=seed)
-    assert again[2][0] == 1 and "left aside" in said[0]
-    assert same(train(recipe, seed=seed), again)
+    config = replace(RECIPE, **changed)
+    again = train(config, Checkpointer(tmp_path, said.append), seed=seed)
+    assert again[2][0] == 1 and "is not resumed" in said[0]
+    assert same(train(config, seed=seed), again)
 
 
 def test_a_state_of_another_torch_is_left_aside(tmp_path, monkeypatch):
@@ -173,7 +173,7 @@ def test_a_disk_that_is_full_costs_the_state_and_not_the_training(tmp_path):
     said: list[str] = []
     again = train(RECIPE, Checkpointer(tmp_path / "file" / "x", said.append))
     assert same(train(RECIPE), again)
-    assert "could not be kept" in said[-1] or "cannot be read" in said[0]
+    assert "could not be saved" in said[-1] or "cannot be read" in said[0]
 
 
 def test_keeping_takes_a_small_share_of_the_time(tmp_path, monkeypatch):

@@ -186,9 +186,9 @@ def doubled(found: Batch, row: int) -> Batch:
     return replace(found, weights={i: w * factor for i, w in found.weights.items()})
 
 
-def losses_and_gradients(found: Batch, recipe: ModelConfig):
+def losses_and_gradients(found: Batch, config: ModelConfig):
     torch.manual_seed(1)
-    net = MultiTaskNet(dict.fromkeys((T, A, V), 4), TASKS, recipe)
+    net = MultiTaskNet(dict.fromkeys((T, A, V), 4), TASKS, config)
     losses, _ = task_losses([net.head(t) for t in TASKS], net(found.inputs), found)
     losses.sum().backward()
     return losses.detach(), [p.grad for p in net.parameters()]
@@ -196,13 +196,13 @@ def losses_and_gradients(found: Batch, recipe: ModelConfig):
 
 @pytest.mark.parametrize("name", HEADS.names())
 def test_a_row_with_weight_2_is_a_row_that_stands_there_twice_for_every_head(name):
-    recipe = replace(PLAIN, **{f"{HEADS.get(name).kind.value}_head": name})
+    config = replace(PLAIN, **{f"{HEADS.get(name).kind.value}_head": name})
     torch.manual_seed(0)
     one = batch()
     if name == "ordinal":  # its labels are wider
         one = replace(one, targets={**one.targets, SCALE.id: torch.rand(12, 2)})
     (a, by_twice), (b, by_double), (c, _) = (
-        losses_and_gradients(x, recipe) for x in (twice(one, 3), doubled(one, 3), one)
+        losses_and_gradients(x, config) for x in (twice(one, 3), doubled(one, 3), one)
     )
     assert torch.allclose(a, b, atol=1e-6, rtol=0)
     for x, y in zip(by_twice, by_double, strict=True):
@@ -216,7 +216,7 @@ def test_a_row_with_weight_2_is_a_row_that_stands_there_twice_for_every_head(nam
 )
 def test_a_whole_training_cannot_tell_weight_2_from_twice(weighting, how):
     one, row = batch(), 3
-    recipe = replace(PLAIN, weighting=weighting)
+    config = replace(PLAIN, weighting=weighting)
     factor = torch.ones(1, len(one))
     factor[0, row] = 2
     found = []
@@ -226,8 +226,8 @@ def test_a_whole_training_cannot_tell_weight_2_from_twice(weighting, how):
         (one, None),
     ):
         torch.manual_seed(2)
-        members = Members([MultiTaskNet(dict.fromkeys((T, A, V), 4), TASKS, recipe)])
-        fit(members, train, None, recipe, [torch.Generator().manual_seed(0)], sample_weights=weights)
+        members = Members([MultiTaskNet(dict.fromkeys((T, A, V), 4), TASKS, config)])
+        fit(members, train, None, config, [torch.Generator().manual_seed(0)], sample_weights=weights)
         found.append(torch.cat([w.flatten() for w in members.weights().values()]))
     assert torch.allclose(found[0], found[1], atol=1e-6, rtol=0)
     assert not torch.allclose(found[0], found[2], atol=1e-4)
@@ -274,8 +274,8 @@ def test_balance_stands_in_the_weights_of_train_and_valid():
 def test_balanced_classes_make_the_rare_one_be_said_more_often():
     training_set, found = corpus(), {}
     for balance in ((), ("class",)):
-        recipe = replace(PLAIN, epochs=30, learning_rate=1e-2, balance=balance)
-        made = fit_ensemble(training_set, recipe, seed=0, device="cpu")
+        config = replace(PLAIN, epochs=30, learning_rate=1e-2, balance=balance)
+        made = fit_ensemble(training_set, config, seed=0, device="cpu")
         said = predict(made, training_set.read, training_set.train, origins=training_set.origins).predictions
         found[balance] = float(said[CLASSES.id].probs[:, 2].mean())
     assert found["class",] > 1.2 * found[()]

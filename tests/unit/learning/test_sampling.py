@@ -43,8 +43,8 @@ def generators(count: int = 2, seed: int = 5) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed + k) for k in range(count)]
 
 
-def members(count: int = 2, recipe: ModelConfig = RECIPE) -> Members:
-    return Members([MultiTaskNet(WIDTHS, SENTIMENT_TASKS, recipe) for _ in range(count)])
+def members(count: int = 2, config: ModelConfig = RECIPE) -> Members:
+    return Members([MultiTaskNet(WIDTHS, SENTIMENT_TASKS, config) for _ in range(count)])
 
 
 def heads(of: Members) -> dict[str, torch.Tensor]:
@@ -58,8 +58,8 @@ def heads(of: Members) -> dict[str, torch.Tensor]:
 def one_task_counts(seed: int = 5) -> tuple[list[str], list[torch.Tensor]]:
     torch.manual_seed(3)
     known = torch.rand(40, 4) < torch.tensor([1.0, 0.5, 0.25, 0.0])
-    recipe = replace(RECIPE, sampling="one-task")
-    sampler = Sampler(batch(known), IDS, recipe, members=2, whole_videos=False)
+    config = replace(RECIPE, sampling="one-task")
+    sampler = Sampler(batch(known), IDS, config, members=2, whole_videos=False)
     steps = list(sampler.epoch(generators(seed=seed)))
     assert sampler.steps == len(steps)
     for step in steps:
@@ -86,9 +86,9 @@ def test_the_same_generators_draw_the_same_tasks():
 
 
 def test_a_one_task_step_moves_no_other_head_and_only_what_it_reads():
-    recipe = replace(RECIPE, sampling="one-task")
-    made = members(recipe=recipe)
-    run = _Run(made, batch(torch.ones(12, 4, dtype=torch.bool)), None, recipe, generators(), None)
+    config = replace(RECIPE, sampling="one-task")
+    made = members(config=config)
+    run = _Run(made, batch(torch.ones(12, 4, dtype=torch.bool)), None, config, generators(), None)
     for step in [s for _ in range(2) for s in run.sampler.epoch(run.generators)]:
         before, stacked = heads(made), made.weights()
         run._step(step)
@@ -147,8 +147,8 @@ def test_whole_videos_of_one_task_hold_a_label_of_it():
     video = torch.arange(12) // 3
     known = torch.zeros(12, 4, dtype=torch.bool)
     known[1, 0] = known[5, 1] = known[6, 1] = True
-    recipe = replace(RECIPE, sampling="one-task")
-    sampler = Sampler(batch(known, video), IDS, recipe, members=2, whole_videos=True)
+    config = replace(RECIPE, sampling="one-task")
+    sampler = Sampler(batch(known, video), IDS, config, members=2, whole_videos=True)
     steps = list(sampler.epoch(generators()))
     found = sorted((int(s.counted[0].nonzero()), sorted(s.indices[0].tolist())) for s in steps)
     assert found == [(0, [0, 1, 2]), (1, [3, 4, 5]), (1, [6, 7, 8])]
@@ -156,8 +156,8 @@ def test_whole_videos_of_one_task_hold_a_label_of_it():
 
 @pytest.mark.parametrize("sampling", ["joint", "one-task"])
 def test_both_ways_learn(sampling):
-    recipe = replace(RECIPE, sampling=sampling, epochs=20, weight_decay=0.0, learning_rate=1e-2)
+    config = replace(RECIPE, sampling=sampling, epochs=20, weight_decay=0.0, learning_rate=1e-2)
     first: list[dict[str, float]] = []
     made = batch(torch.rand(24, 4) < 0.8)
-    fit(members(recipe=recipe), made, None, recipe, generators(), lambda e: first.append(dict(e.losses)))
+    fit(members(config=config), made, None, config, generators(), lambda e: first.append(dict(e.losses)))
     assert all(first[-1][i] < 0.5 * first[0][i] for i in IDS)

@@ -30,27 +30,27 @@ def corpus():
     return generate(PLAN, np.random.default_rng(0))
 
 
-def prepared(recipe, train=60, valid=20):
+def prepared(config, train=60, valid=20):
     ids = corpus().ids()
-    return prepare(corpus().training_set(ids[:train], ids[60 : 60 + valid]), recipe, "cpu")
+    return prepare(corpus().training_set(ids[:train], ids[60 : 60 + valid]), config, "cpu")
 
 
-@pytest.mark.parametrize("recipe", [HIERARCHICAL, CASCADE], ids=lambda r: r.sharing)
-def test_the_candidate_with_the_lowest_valid_loss_is_taken_and_the_rest_is_told(recipe):
-    chosen, found = search(prepared(recipe), seed=0)
+@pytest.mark.parametrize("config", [HIERARCHICAL, CASCADE], ids=lambda r: r.sharing)
+def test_the_candidate_with_the_lowest_valid_loss_is_taken_and_the_rest_is_told(config):
+    chosen, found = search(prepared(config), seed=0)
     losses = [tried.loss for tried in found.tried]
     assert losses == sorted(losses)
     assert found.chosen == found.tried[0].options
-    assert {**chosen.options_for(recipe.sharing), **found.chosen} == dict(chosen.options_for(recipe.sharing))
+    assert {**chosen.options_for(config.sharing), **found.chosen} == dict(chosen.options_for(config.sharing))
     assert "20 valid samples" in found.sentence()
     assert f"among {len(losses)}" in found.sentence()
-    assert search(prepared(recipe), seed=0) == (chosen, found)
+    assert search(prepared(config), seed=0) == (chosen, found)
 
 
 def test_candidates_that_train_side_by_side_lose_what_each_loses_among_others():
     assert AGAIN > 1
     fewer = replace(HIERARCHICAL, options={"hierarchical": {"layers": 2, "T": 1}})
-    three, two = (search(prepared(recipe), seed=0)[1].tried for recipe in (HIERARCHICAL, fewer))
+    three, two = (search(prepared(config), seed=0)[1].tried for config in (HIERARCHICAL, fewer))
     assert (len(three), len(two)) == (3, 2)
     for tried in two:
         [same] = [t for t in three if t.options == {"T": 1, **tried.options}]

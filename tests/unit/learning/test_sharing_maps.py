@@ -105,10 +105,10 @@ def test_a_map_that_is_none_is_refused():
 def central(tasks=SENTIMENT_TASKS, **options) -> MultiTaskNet:
     torch.manual_seed(0)
     said = {"central-processor": options, "temporal-cnn": {"kernels": (1,)}}
-    recipe = ModelConfig(
+    config = ModelConfig(
         hidden=HIDDEN, dropout=0.0, encoder="temporal-cnn", sharing="central-processor", options=said
     )
-    return MultiTaskNet(WIDTHS, tasks, recipe).eval()
+    return MultiTaskNet(WIDTHS, tasks, config).eval()
 
 
 def sequences(n=4, rows=8) -> Inputs:

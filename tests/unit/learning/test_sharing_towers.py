@@ -113,7 +113,7 @@ def test_soft_l2_with_endless_springs_equals_hard_sharing_from_the_same_start():
 
 def _by_tower(net: MultiTaskNet):
     """What all towers have: the shared layer's weights, as they are used."""
-    used, _ = net.sharing.held()
+    used, _ = net.sharing.tied_weights()
     return [[w for n, w in weights.items() if n.startswith("shared.")] for weights in used.values()]
 
 
@@ -123,7 +123,7 @@ def test_soft_l2_the_stronger_the_springs_the_closer_the_towers():
     distances = []
     for net in nets:
         taught(net, inputs, targets, 25)
-        distances.append(net.sharing.held()[1].item())
+        distances.append(net.sharing.tied_weights()[1].item())
     assert distances[0] > 1.2 * distances[1] > 2 * distances[2] > 0
 
 
@@ -196,11 +196,11 @@ def test_cross_stitch_starts_with_a_tenth_of_the_others_and_learns_it_faster():
     expected = torch.full((3, 3), 0.05).fill_diagonal_(0.9)
     assert torch.allclose(net.sharing.stitches["encoder-T"].shares, expected)
     members = Members([net])
-    optimizer = make_optimizer(members, make_weighting(members, net.recipe), net.recipe)
+    optimizer = make_optimizer(members, make_weighting(members, net.config), net.config)
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     for name, parameter in members.parameters.items():
         faster = 10 if ".stitches." in name else 1
-        assert rates[id(parameter)] == pytest.approx(faster * net.recipe.learning_rate), name
+        assert rates[id(parameter)] == pytest.approx(faster * net.config.learning_rate), name
 
 
 def test_cross_stitch_carries_what_one_task_learns_to_the_towers_of_its_modality_only():

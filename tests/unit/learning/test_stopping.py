@@ -18,13 +18,13 @@ RECIPE = ModelConfig(
 )
 
 
-def look(losses: list[list[float]], recipe: ModelConfig = RECIPE, absent: tuple[int, ...] = ()) -> Stopping:
+def look(losses: list[list[float]], config: ModelConfig = RECIPE, absent: tuple[int, ...] = ()) -> Stopping:
     """One member, valid losses per epoch of T, A, V, M."""
-    made = Stopping(1, SENTIMENT_TASKS, recipe)
+    made = Stopping(1, SENTIMENT_TASKS, config)
     present = torch.tensor([[i not in absent for i in range(4)]])
     for epoch, row in enumerate(losses, 1):
         if bool(made.running.any()):
-            made.look(epoch, torch.tensor([row]), present)
+            made.update(epoch, torch.tensor([row]), present)
     return made
 
 
@@ -83,8 +83,8 @@ def test_a_noisy_task_stops_before_the_one_it_would_disturb():
     for part in (train, valid):
         values = part.inputs.values
         part.targets["sentiment.M"][:] = values["T"][:, 0, :1] + values["A"][:, 0, :1]
-    recipe = replace(RECIPE, patience=4, learning_rate=1e-2, epochs=60)
-    run = _Run(members(1, recipe), train, valid, recipe, generators(1), None)
+    config = replace(RECIPE, patience=4, learning_rate=1e-2, epochs=60)
+    run = _Run(members(1, config), train, valid, config, generators(1), None)
     stopped: dict[str, int] = {}
     while run.epoch < run.epochs and bool(run.stopping.running.any()):
         run.one_epoch()

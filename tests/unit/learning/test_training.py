@@ -8,7 +8,7 @@ import torch
 
 from annotate.errors import ModelError, UsageError
 from annotate.learning import checkpoint as checkpoints
-from annotate.learning.batches import Batch, Standardiser, make_inputs, read_condensed
+from annotate.learning.batches import Batch, Standardiser, make_inputs, read_pooled
 from annotate.learning.checkpoint import Checkpoint
 from annotate.learning.device import choose_device, repeatable
 from annotate.learning.encoders.mean_pool import MeanPool
@@ -249,14 +249,14 @@ def test_padding_rows_change_nothing():
 
 
 def test_a_single_row_of_zeros_is_a_missing_modality():
-    assert MeanPool.condense(np.zeros((1, 3), np.float32)).shape == (0, 6)
-    assert MeanPool.condense(np.zeros((2, 3), np.float32)).shape == (1, 6)
+    assert MeanPool.pool_frames(np.zeros((1, 3), np.float32)).shape == (0, 6)
+    assert MeanPool.pool_frames(np.zeros((2, 3), np.float32)).shape == (1, 6)
 
 
 def test_the_standardiser_knows_the_train_rows_only(corpus):
-    condensed = read_condensed(corpus.read, {A: MeanPool.condense}, corpus.ids[:50])
-    standardiser = Standardiser.fit(condensed[A])
-    applied = standardiser.apply(np.concatenate(condensed[A]))
+    pooled = read_pooled(corpus.read, {A: MeanPool.pool_frames}, corpus.ids[:50])
+    standardiser = Standardiser.fit(pooled[A])
+    applied = standardiser.apply(np.concatenate(pooled[A]))
     assert np.allclose(applied.mean(axis=0), 0, atol=1e-4)
     made = fit_ensemble(corpus.training_set(corpus.ids[:50], corpus.ids[50:90]), RECIPE, seed=0, device="cpu")
     assert np.array_equal(made.standardisers[A].mean, standardiser.mean)
@@ -316,9 +316,9 @@ def test_every_task_is_learned_better_than_the_constant(trained, corpus):
 
 
 def test_training_stops_early_and_keeps_the_best_epoch(corpus):
-    recipe = ModelConfig(16, 2, 400, 5, 16, 1e-2, 0.0, 0.0)
+    config = ModelConfig(16, 2, 400, 5, 16, 1e-2, 0.0, 0.0)
     made = fit_ensemble(
-        corpus.training_set(corpus.ids[:30], corpus.ids[100:140]), recipe, seed=0, device="cpu"
+        corpus.training_set(corpus.ids[:30], corpus.ids[100:140]), config, seed=0, device="cpu"
     )
     assert all(f.epochs == f.best_epoch + 5 < 400 for f in made.fitted)
 
@@ -389,7 +389,7 @@ def test_a_checkpoint_read_again_predicts_the_same(trained, corpus, tmp_path):
     checkpoints.write(trained, tmp_path / "0001")
     assert [p.name for p in tmp_path.iterdir()] == ["0001"]
     again = checkpoints.read(tmp_path / "0001")
-    assert (again.tasks, again.recipe, again.fitted) == (trained.tasks, trained.recipe, trained.fitted)
+    assert (again.tasks, again.config, again.fitted) == (trained.tasks, trained.config, trained.fitted)
     one, other = (predict(c, corpus.read, corpus.ids[:9]) for c in (trained, again))
     assert np.array_equal(one.embeddings, other.embeddings)
     assert all(np.array_equal(one.predictions[t.id].members, other.predictions[t.id].members) for t in TASKS)

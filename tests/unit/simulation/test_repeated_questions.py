@@ -31,12 +31,12 @@ def majority(sample_id, task, said):
     return Label(sample_id, task.id, value, {value: 1.0}, len(said))
 
 
-def data_with(*passes, people=3, recipe=None) -> ReplayData:
+def data_with(*passes, people=3, config=None) -> ReplayData:
     """Classes in every pass; people say the truth seven times in ten, else anything."""
     kinds = {f"sentiment.{m.value}": Kind.CLASSIFICATION for m in passes}
     plan = Made(samples=120, groups=12, tasks=tuple(kinds), kinds=kinds)
     made = make_replay_data(
-        generate(plan, np.random.default_rng(0)), recipe or ModelConfig(hidden=4, members=1, epochs=2)
+        generate(plan, np.random.default_rng(0)), config or ModelConfig(hidden=4, members=1, epochs=2)
     )
     rng = np.random.default_rng(1)
     votes = {
@@ -110,8 +110,8 @@ def test_a_sample_is_no_copy_of_itself(data):
 
 
 def test_active_lab_asks_some_questions_twice_for_the_same_money():
-    recipe = ModelConfig(hidden=8, members=1, epochs=20, batch_size=16, learning_rate=0.01)
-    data, schedule = data_with(M, recipe=recipe), ReplaySchedule(40, 30, 70)
+    config = ModelConfig(hidden=8, members=1, epochs=20, batch_size=16, learning_rate=0.01)
+    data, schedule = data_with(M, config=config), ReplaySchedule(40, 30, 70)
     for name, twice in (("active-lab", True), ("margin", False)):
         points = list(Run(data, schedule, name, seed=1).rounds())
         asked = Counter(question for point in points for question in point.asked)

@@ -292,7 +292,7 @@ def test_a_folder_knows_its_simulation(data, tmp_path):
     merged = {word: 0 * who for word, who in data.groups.items()}
     for other in (
         replace(data, labels=changed),
-        replace(data, recipe=replace(TINY, epochs=3)),
+        replace(data, config=replace(TINY, epochs=3)),
         replace(data, groups=merged),
     ):
         with pytest.raises(UsageError, match="another simulation"):
