@@ -130,17 +130,14 @@ class _Shard:
         self._tensors, self._dim = self._header()
         self._offsets = self._whole("offsets")
         self._checksums = self._whole("checksums")
-        if not self._index_fits():
-            raise _damaged(path, "its index makes no sense")
-
-    def _index_fits(self) -> bool:
         dtype, _, length = self._tensors["values"]
-        whole = [0, length // dtype.itemsize]
-        return (
+        valid = (
             len(self._offsets) == len(self._checksums) + 1
-            and self._offsets[[0, -1]].tolist() == whole
+            and self._offsets[[0, -1]].tolist() == [0, length // dtype.itemsize]
             and bool(np.all(self._offsets[1:] >= self._offsets[:-1]))
         )
+        if not valid:
+            raise _damaged(path, "its index is not valid")
 
     def sample(self, position: int) -> NDArray[np.float32]:
         """(frames, dim) of the sample at `position`."""

@@ -77,7 +77,8 @@ def pool_of(learner: Any, X: Any, **given: Any) -> Pool:
     points = _points(X)
     training_set = _training(learner, points.shape[1])
     taught = _points(training_set[0])
-    if _classifies(learner):
+    first = _learners(learner)[0]
+    if hasattr(getattr(first, "estimator", first), "predict_proba"):
         task, of_pool, labels = _classes(learner, X, **given)
         of_known = _classes(learner, training_set[0], **given)[1] if len(taught) else None
     else:
@@ -114,11 +115,6 @@ def _training(learner: Any, width: int) -> tuple[Any, Any]:
 
 def _learners(learner: Any) -> list[Any]:
     return list(getattr(learner, "learner_list", [learner]))
-
-
-def _classifies(learner: Any) -> bool:
-    first = _learners(learner)[0]
-    return hasattr(getattr(first, "estimator", first), "predict_proba")
 
 
 def _classes(learner: Any, X: Any, **given: Any) -> tuple[Task, TaskPrediction, NDArray[np.float64]]:

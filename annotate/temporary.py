@@ -69,7 +69,11 @@ def is_abandoned(path: Path, *, ours_too: bool = False) -> bool:
     if ours_too and int(name["process"]) == os.getpid() and name["started"] == _own_start(os.getpid()):
         return True
     if name["machine"] != _machine():
-        return time.time() - _last_change(path) > STALE_SECONDS
+        changed = [0.0]
+        for entry in (path, *path.rglob("*")):
+            with suppress(OSError):
+                changed.append(entry.lstat().st_mtime)
+        return time.time() - max(changed) > STALE_SECONDS
     started = process_start(int(name["process"]))
     return not started or _digest(started) != name["started"]
 
@@ -128,12 +132,3 @@ def _machine() -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _last_change(path: Path) -> float:
-    """The latest modification time of `path` and everything in it."""
-    times = [0.0]
-    for entry in (path, *path.rglob("*")):
-        with suppress(OSError):
-            times.append(entry.lstat().st_mtime)
-    return max(times)

@@ -41,22 +41,18 @@ class ChSimsCsv:
 
         Raises `ExportError` without a regression dimension, or when a clip is missing.
         """
+        import pandas as pd
+
         dimension = regression_dimension(dataset)
-        table = _write_table(dataset, dimension, folder / "label.csv")
+        table = folder / "label.csv"
+        cells = pd.DataFrame([_cells(row, dimension) for row in dataset.rows], columns=list(COLUMNS))
+        cells.to_csv(table, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
         # A link has the permissions of the project's clip; where others are wanted, a copy is made.
         mode = stat.S_IMODE(table.stat().st_mode)
         clips = [_place_clip(row, folder, mode) for row in dataset.rows]
         contents = [*CONTENTS, *left_aside(dataset, dimension)]
         card = write_datasheet(dataset, folder, contents=contents)
         return [table, *clips, card, *write_judged(dataset, folder)]
-
-
-def _write_table(dataset: Dataset, dimension: Dimension, path: Path) -> Path:
-    import pandas as pd
-
-    table = pd.DataFrame([_cells(row, dimension) for row in dataset.rows], columns=list(COLUMNS))
-    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
-    return path
 
 
 def _cells(row: DatasetRow, dimension: Dimension) -> list[Any]:

@@ -35,37 +35,31 @@ def _samples(dataset: Dataset) -> list[str]:
         groups[row.split].add(row.speaker)
     speakers = {split.value: len(names) for split, names in groups.items()}
     videos = len({row.video_id for row in dataset.rows})
-    return [
-        f"{counted(len(dataset.rows), 'utterance')}, {seconds:.1f} seconds, {counted(videos, 'video')}.",
-        _apart(dataset),
-        "A video whose speaker is unknown counts as a speaker of its own.",
-        *_guessed(dataset),
-        "",
-        "| split | samples | speakers |",
-        "|---|---|---|",
-        *(f"| {s} | {n} | {speakers.get(s, 0)} |" for s, n in samples_per_split(dataset).items()),
-    ]
-
-
-def _apart(dataset: Dataset) -> str:
     splits: dict[str, set[str]] = {}
     for row in dataset.rows:
         splits.setdefault(row.speaker, set()).add(row.split)
     shared = sum(len(names) > 1 for names in splits.values())
-    if not shared:
-        return "No speaker and no video is in two splits."
-    both = f"{counted(shared, 'speaker')} {either(shared, 'is', 'are')}"
-    return f"No video is in two splits, but {both}: scores say little about strangers."
-
-
-def _guessed(dataset: Dataset) -> list[str]:
+    overlap = "No speaker and no video is in two splits."
+    if shared:
+        both = f"{counted(shared, 'speaker')} {either(shared, 'is', 'are')}"
+        overlap = f"No video is in two splits, but {both}: scores say little about strangers."
+    guessed = []
     count = sum(row.speaker_guessed for row in dataset.rows)
-    if not count:
-        return []
+    if count:
+        guessed = [
+            f"The speaker of {counted(count, 'utterance')} was identified by voice (`VIDEO:voice 1`), "
+            "within one video only:",
+            "the same person in another video has another name.",
+        ]
     return [
-        f"Of {counted(count, 'utterance')} the speaker was guessed by ear (`VIDEO:voice 1`), "
-        "inside one video only:",
-        "the same person in another video has another name.",
+        f"{counted(len(dataset.rows), 'utterance')}, {seconds:.1f} seconds, {counted(videos, 'video')}.",
+        overlap,
+        "A video whose speaker is unknown counts as a speaker of its own.",
+        *guessed,
+        "",
+        "| split | samples | speakers |",
+        "|---|---|---|",
+        *(f"| {s} | {n} | {speakers.get(s, 0)} |" for s, n in samples_per_split(dataset).items()),
     ]
 
 

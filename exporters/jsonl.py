@@ -33,17 +33,11 @@ class JsonLines:
         Raises `ExportError` for a label that is not a number, or of a multilabel task no set of answers.
         """
         several = {t.id: t.dimension for t in dataset.tasks if t.dimension.kind is Kind.MULTILABEL}
-        files = [_write_split(dataset, split, folder, several) for split in Split]
+        files = [folder / f"{split.value}.jsonl" for split in Split]
+        for split, path in zip(Split, files, strict=True):
+            with path.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(_line(row, several) + "\n" for row in dataset.rows if row.split is split)
         return [*files, write_datasheet(dataset, folder, contents=CONTENTS)]
-
-
-def _write_split(dataset: Dataset, split: Split, folder: Path, several: Mapping[str, Dimension]) -> Path:
-    path = folder / f"{split.value}.jsonl"
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in dataset.rows:
-            if row.split is split:
-                file.write(_line(row, several) + "\n")
-    return path
 
 
 def _line(row: DatasetRow, several: Mapping[str, Dimension]) -> str:
@@ -68,7 +62,14 @@ def _object(row: DatasetRow, several: Mapping[str, Dimension]) -> dict[str, Any]
         "judged_text": {modality: list(texts) for modality, texts in sorted(row.judged.items())},
         "start_us": row.start_us,
         "end_us": row.end_us,
-        "labels": {task: _label(row.labels[task], several) for task in sorted(row.labels)},
+        "labels": {
+            task: {
+                "value": _value(label, several.get(label.task_id)),
+                "distribution": dict(sorted(label.distribution.items())),
+                "raters": label.raters,
+            }
+            for task, label in sorted(row.labels.items())
+        },
         "media": {
             "clip": _below_media(row.media.clip),
             "audio": _below_media(row.media.audio),
@@ -77,16 +78,10 @@ def _object(row: DatasetRow, several: Mapping[str, Dimension]) -> dict[str, Any]
     }
 
 
-def _label(label: Label, several: Mapping[str, Dimension]) -> dict[str, Any]:
-    dimension = several.get(label.task_id)
-    return {
-        "value": label.value if dimension is None else _ticked(label, dimension),
-        "distribution": dict(sorted(label.distribution.items())),
-        "raters": label.raters,
-    }
-
-
-def _ticked(label: Label, dimension: Dimension) -> list[str]:
+def _value(label: Label, dimension: Dimension | None) -> float | str | list[str]:
+    """The value of a label; with the `dimension` of a multilabel task, its list of answers."""
+    if dimension is None:
+        return label.value
     if not isinstance(label.value, str) or not dimension.takes(label.value):
         raise ExportError(
             f"the label {label.task_id} of sample {label.sample_id} is no set of answers: {label.value!r}",

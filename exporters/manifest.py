@@ -30,7 +30,13 @@ def write_manifest(
         "samples": samples_per_split(dataset),
         "labels": labels_per_task(dataset),
         "left_out": dict(sorted(dataset.left_out.items())),
-        "dimensions": {d.name: _dimension(d) for d in dimensions(dataset)},
+        "dimensions": {
+            dimension.name: {
+                "kind": dimension.kind.value,
+                "answers": [{"value": a.value, "label": a.label} for a in dimension.answers],
+            }
+            for dimension in dimensions(dataset)
+        },
         "features": dict(sorted(features.items())),
         "files": [_file(folder, name) for name in names],
     }
@@ -93,13 +99,6 @@ def labels_per_task(dataset: Dataset) -> dict[str, int]:
 def dimensions(dataset: Dataset) -> list[Dimension]:
     """The dimensions that are judged, each once, in the project's order."""
     return list(dict.fromkeys(task.dimension for task in dataset.tasks))
-
-
-def _dimension(dimension: Dimension) -> dict[str, Any]:
-    return {
-        "kind": dimension.kind.value,
-        "answers": [{"value": a.value, "label": a.label} for a in dimension.answers],
-    }
 
 
 def _file(folder: Path, name: str) -> dict[str, Any]:

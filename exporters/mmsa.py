@@ -51,7 +51,17 @@ class Mmsa:
         not finite; `FeatureError` when features are missing.
         """
         dimension = regression_dimension(dataset)
-        _require_every_split(dataset)
+        present = {row.split for row in dataset.rows}
+        for split in Split:
+            if split not in present:
+                reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(dataset.left_out.items()) if n)
+                raise ExportError(
+                    f"no finished sample is in the {split.value} split, and MMSA needs all three"
+                    + (f"; samples that are left out: {reasons}" if reasons else ""),
+                    hint="`annotate next-batch` asks for valid and test samples too: let them be judged, run "
+                    "`annotate pull`, then export again; export.require in annotate.toml names the passes "
+                    "that a finished sample has to have labels for",
+                )
         features = {m: _read(dataset, m) for m in UNIMODAL}
         path = folder / FILE_NAME
         with path.open("wb") as file:
@@ -73,20 +83,6 @@ class _Pickler(pickle.Pickler):
         if isinstance(obj, np.ndarray):
             return np.ndarray, (obj.shape, obj.dtype.str, bytearray(obj.tobytes()))
         return NotImplemented
-
-
-def _require_every_split(dataset: Dataset) -> None:
-    present = {row.split for row in dataset.rows}
-    for split in Split:
-        if split not in present:
-            reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(dataset.left_out.items()) if n)
-            raise ExportError(
-                f"no finished sample is in the {split.value} split, and MMSA needs all three"
-                + (f"; samples that are left out: {reasons}" if reasons else ""),
-                hint="`annotate next-batch` asks for valid and test samples too: let them be judged, run "
-                "`annotate pull`, then export again; export.require in annotate.toml names the passes that a "
-                "finished sample has to have labels for",
-            )
 
 
 def _read(dataset: Dataset, modality: Modality) -> _Features:

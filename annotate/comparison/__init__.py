@@ -1,1 +1,1 @@
-"""Compares ways to train by cross-validation, and says plainly which is better."""
+"""Compares training configurations by cross-validation, with confidence intervals and a verdict."""

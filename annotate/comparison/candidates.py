@@ -1,4 +1,4 @@
-"""The ways to train that take part in a comparison, and their fits: each done once and kept."""
+"""The candidates of a comparison and their fits, each of which is computed once and stored."""
 
 import hashlib
 import json
@@ -18,35 +18,35 @@ from annotate.config.settings import FILE_NAME, train_settings
 from annotate.corpus.origins import read_origins
 from annotate.errors import ConfigError, UsageError
 from annotate.learning.requirements import trainable
-from annotate.progress import Bar, Progress
+from annotate.progress import SILENT, Bar, Progress
 from annotate.project import Project
 from annotate.rounds.expected_time import Expected, fewest_epochs, pace_of
 from annotate.rounds.training_data import TrainingData, reader
 from annotate.types import Task
 
 if TYPE_CHECKING:
-    from annotate.comparison.crossval import Assemble, EvaluationSet, Fit, Fold, FoldResult
+    from annotate.comparison.crossval import Assemble, EvaluationSet, Fold, FoldResult
     from annotate.learning.model_config import ModelConfig
     from annotate.learning.prepared import TrainingSet
 
 FOLDER = "comparisons"
-"""In the project: finished fits, by what they were made of."""
+"""Folder of the project for finished fits, by a hash of their inputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to train."""
+    """One training configuration."""
 
     name: str
     train: TrainSettings
-    """What `--apply` would write."""
+    """The settings that `--apply` would write."""
     config: "ModelConfig"
 
 
 def make_candidates(project: Project, chosen: str | None, members: int | None) -> list[Candidate]:
-    """Those `chosen`, else the shortlist without what is the same twice; some always take part.
+    """The `chosen` variants, else the shortlist without duplicates, and those that always take part.
 
-    Raises `UsageError` for a variant that cannot be read, `ConfigError` for what it names and is not there.
+    Raises `UsageError` for an invalid variant.
     """
     present = project.settings.train
     variants = read_variants(",".join(SHORTLIST) if chosen is None else chosen)
@@ -67,7 +67,9 @@ def _make_candidate(
 
     below = {} if variant.from_default else present.network_options()
     try:
-        train = train_settings({**merge(variant.changes, below), **_apart(present)})
+        # No variant changes where a training runs, or where it leaves its log.
+        unchanged = {"device": present.device, "tensorboard": present.tensorboard}
+        train = train_settings({**merge(variant.changes, below), **unchanged})
         if variant.apart:
             train = train.model_copy(update={"options": unshared(train.options)})
         chosen = None if "members" in variant.changes else members
@@ -76,17 +78,12 @@ def _make_candidate(
     except ConfigError as error:
         names_the_file = FILE_NAME in error.hint or "[train" in error.hint
         hint = "use another value in --variants" if names_the_file else error.hint
-        raise UsageError(f"the variant {variant.name!r} cannot be: {error}", hint=hint) from error
+        raise UsageError(f"the variant {variant.name!r} is not valid: {error}", hint=hint) from error
     return Candidate(variant.name, train, config)
 
 
-def _apart(present: TrainSettings) -> dict[str, Any]:
-    """What no variant changes: where a training runs, and where it leaves its log."""
-    return {"device": present.device, "tensorboard": present.tensorboard}
-
-
 def assembler(project: Project, data: TrainingData, evaluation: "EvaluationSet") -> "Assemble":
-    """Makes training sets of the project's samples."""
+    """A function that makes training sets of the project's samples."""
     from annotate.learning.prepared import TrainingSet
 
     read, origins = reader(project), read_origins(project)
@@ -105,7 +102,7 @@ def assembler(project: Project, data: TrainingData, evaluation: "EvaluationSet")
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Fits every candidate in every fold; what is done lies in a folder, and is not done again."""
+    """Fits every candidate in every fold; finished fits are stored in a folder and not repeated."""
 
     evaluation: "EvaluationSet"
     assemble: "Assemble"
@@ -115,7 +112,8 @@ class Runs:
     def of(
         self, candidates: Sequence[Candidate], folds: Sequence["Fold"], progress: Progress
     ) -> dict[str, list["FoldResult"]]:
-        """By candidate: a result for each fold. Fold by fold, so that all candidates get on alike."""
+        """By candidate: a result for each fold. Computed fold by fold, so that all candidates progress
+        evenly."""
         results: dict[str, list[FoldResult]] = {candidate.name: [] for candidate in candidates}
         with progress.bar("compare", len(candidates) * len(folds)) as bar:
             for fold in folds:
@@ -135,40 +133,34 @@ class Runs:
                 left = sum(not (self.folder / f"{self._key(candidate, t)}.json").exists() for t in folds)
                 if left:
                     config = candidate.config
-                    pace = pace_of(partial(self._short, candidate, folds[0]))
+                    pace = pace_of(partial(self._fit, candidate, folds[0]))
                     least += left * pace.of(fewest_epochs(config.epochs, config.patience))
                     most += left * pace.of(config.epochs)
                 count += left
                 bar.advance(1, note=candidate.name)
         return Expected(count, least, most)
 
-    def _short(self, candidate: Candidate, fold: "Fold", epochs: int) -> None:
+    def _fit(
+        self, candidate: Candidate, fold: "Fold", epochs: int | None = None, progress: Progress = SILENT
+    ) -> "FoldResult":
         from annotate.comparison.crossval import network_fit
 
-        network_fit(self.evaluation, replace(candidate.config, epochs=epochs), self.assemble, self.device)(
-            fold
-        )
+        config = candidate.config if epochs is None else replace(candidate.config, epochs=epochs)
+        return network_fit(self.evaluation, config, self.assemble, self.device, progress)(fold)
 
     def _result(self, candidate: Candidate, fold: "Fold", bar: Bar) -> "FoldResult":
-        from annotate.comparison.crossval import network_fit, read_result, write_result
+        from annotate.comparison.crossval import read_result, write_result
 
         path = self.folder / f"{self._key(candidate, fold)}.json"
         result = read_result(path)
         if result is None:
-            fit: Fit = network_fit(
-                self.evaluation,
-                candidate.config,
-                self.assemble,
-                self.device,
-                _FitProgress(bar, candidate.name),
-            )
-            result = fit(fold)
-            with suppress(FileNotFoundError):  # a comparison of newer labels threw the folder away
+            result = self._fit(candidate, fold, progress=_FitProgress(bar, candidate.name))
+            with suppress(FileNotFoundError):  # a comparison of newer labels deleted the folder
                 write_result(result, path)
         return result
 
     def _key(self, candidate: Candidate, fold: "Fold") -> str:
-        """The same for what gives the same: without tasks of one modality their labels change nothing."""
+        """A hash of the inputs of a fit; labels of tasks that are not trained are left out."""
         tasks = trainable(self.evaluation.tasks, candidate.config.unimodal_labels)
         # Under the names that earlier versions hashed, so that their finished fits are still found.
         parts = {
@@ -180,23 +172,20 @@ class Runs:
 
 
 def open_folder(project: Project, data: TrainingData, evaluation: "EvaluationSet") -> Path:
-    """Where the fits to the present labels and groups lie; those to others are thrown away."""
+    """The folder for fits to the present labels and groups; fits to others are deleted."""
     root = project.root / FOLDER
     name = _hash([data.data_hash, evaluation.ids, evaluation.groups.tolist()])
     for other in root.iterdir() if root.is_dir() else ():
-        if other.name != name and re.fullmatch(_HASH, other.name):
-            _delete_fits(other)
+        if other.name == name or not re.fullmatch(_HASH, other.name):
+            continue
+        # Another comparison may delete the same files. Files that no comparison wrote stay.
+        for path in other.glob("*.json"):
+            if re.fullmatch(_HASH, path.stem):
+                path.unlink(missing_ok=True)
+        temporary.sweep(other.glob(temporary.PATTERN))
+        with suppress(OSError):
+            other.rmdir()
     return root / name
-
-
-def _delete_fits(folder: Path) -> None:
-    """Another comparison may do the same at once. What no comparison wrote stays."""
-    for path in folder.glob("*.json"):
-        if re.fullmatch(_HASH, path.stem):
-            path.unlink(missing_ok=True)
-    temporary.sweep(folder.glob(temporary.PATTERN))
-    with suppress(OSError):
-        folder.rmdir()
 
 
 def _hash(content: Any) -> str:
@@ -207,18 +196,18 @@ _HASH = "[0-9a-f]{24}"
 
 
 class _FitProgress:
-    """The progress of one fit, shown below the bar of all."""
+    """The progress of one fit, shown as a line below the bar of all fits."""
 
     def __init__(self, bar: Bar, name: str) -> None:
         self._bar, self._name = bar, name
 
     @contextmanager
     def bar(self, title: str, total: float | None, unit: str = "") -> Iterator[Bar]:
-        """Not one more bar: a line."""
+        """A line instead of a bar."""
         yield _FitBar(self._bar, self._name)
 
     def say(self, line: str) -> None:
-        """Shown below the bar too."""
+        """Show the line below the bar."""
         self._bar.line("fit", f"{self._name}: {line}")
 
 
@@ -234,7 +223,7 @@ class _FitBar:
         """The bar counts fits."""
 
     def line(self, key: str, text: str) -> None:
-        """One line is enough."""
+        """Ignored: each fit has one line."""
 
     def drop(self, key: str) -> None:
-        """Nothing was shown."""
+        """Ignored, as `line` shows nothing."""

@@ -1,6 +1,6 @@
-"""Cross-validation of ways to train: the same grouped folds and seeds for all of them.
+"""Cross-validation of training configurations on the same grouped folds and seeds.
 
-Every prediction is for samples whose group the model did not learn from.
+Every prediction is for a sample whose group was not in the training part of the fold.
 """
 
 import json
@@ -27,24 +27,23 @@ if TYPE_CHECKING:
     from annotate.progress import Progress
 
 DRAWS = 2000
-"""Of the bootstrap."""
+"""Number of bootstrap draws."""
 FEW_GROUPS = 5
-"""Groups below which an interval cannot be trusted: so few can hardly be drawn in different ways."""
+"""Fewest groups for a trustworthy interval: fewer give hardly any different bootstrap draws."""
 FEW_SAMPLES = 30
-"""Labelled samples below which there is no verdict. With 30, chance moves a share that is right by 18 points
-(half the width of its 95 % interval at one half) and a correlation near zero by 36; ways to train differ by a
-few points."""
+"""Fewest labelled samples for a verdict. With 30, half the width of the 95 % interval of an accuracy of one
+half is 18 points and that of a correlation near zero 36, while configurations differ by a few points."""
 VALID_SHARE = 0.2
-"""Of the samples of a fold's training part, in whole groups: they tell when to stop."""
+"""Share of the samples of a fold's training part, in whole groups, for early stopping."""
 
 Answers = Mapping[str, Array]
-"""By task id, of the held-out samples in their order: (n,) values on the scale or indices of classes; of a
-multilabel task (n, answers) 1.0 where ticked. A task that was not learned is absent."""
+"""By task id, predictions for the held-out samples: (n,) values on the scale or indices of classes; for a
+multilabel task (n, answers), 1.0 where ticked. A task that was not learned is absent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One fold with one seed: ids of samples, sorted; no group is in two of the three parts."""
+    """One fold for one seed: sorted sample ids; no group is in two of the three parts."""
 
     seed: int
     number: int
@@ -56,37 +55,37 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """What one way of training said in one fold."""
+    """Predictions of one configuration in one fold."""
 
     answers: Answers
     parameters: int
-    """Of all members together."""
+    """Number of parameters of all members together."""
     seconds: float
 
 
 Fit = Callable[[Fold], FoldResult]
-"""A way of training."""
+"""Trains on a fold and predicts its held-out samples."""
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSet:
-    """n labelled samples that ways of training are compared on."""
+    """n labelled samples on which configurations are compared."""
 
     tasks: tuple[Task, ...]
     ids: tuple[str, ...]
     groups: NDArray[np.str_]
-    """(n,) the samples of one name are never divided."""
+    """(n,) group of each sample; groups are never divided."""
     labels: Mapping[tuple[str, str], Label]
     """By (sample id, task id); many may be missing."""
 
     @property
     def group_count(self) -> int:
-        """How many groups there are."""
+        """Number of groups."""
         return len(np.unique(self.groups))
 
     @property
     def too_few(self) -> str:
-        """Why there can be no verdict: too few samples or groups; empty where there are enough."""
+        """Why a verdict is impossible, because of too few samples or groups; empty if there are enough."""
         for count, least, noun in (
             (len(self.ids), FEW_SAMPLES, "sample"),
             (self.group_count, FEW_GROUPS, "group"),
@@ -103,34 +102,32 @@ class EvaluationSet:
         return len(self.labels_of(task, self.ids)) < FEW_SAMPLES
 
     def split(self, count: int, seeds: Sequence[int]) -> list[Fold]:
-        """`count` folds for each seed, which decides the folds; fewer where there are fewer groups.
+        """`count` folds for each seed, or as many as there are groups.
 
-        Raises `ModelError` when all samples are of one group.
+        Raises `ModelError` when all samples are in one group.
         """
         groups = self.group_count
         if groups < 2:
             raise ModelError(
-                "all labelled samples hang together in one group, so nothing can be held out",
+                "all labelled samples are in one group, so no group can be held out",
                 hint="label samples of another speaker; `[splits] together` says what makes a group",
             )
-        return [fold for seed in seeds for fold in self._split(min(count, groups), seed)]
-
-    def _split(self, count: int, seed: int) -> list[Fold]:
-        rng = np.random.default_rng(seed)
         result = []
-        for fold, held_out in enumerate(grouped_folds(self.groups, count, rng)):
-            rest = np.setdiff1d(np.arange(len(self.ids)), held_out)
-            valid = rest[_share(self.groups[rest], VALID_SHARE, rng)]
-            parts = (np.setdiff1d(rest, valid), valid, held_out)
-            result.append(Fold(seed, fold, *(tuple(sorted(self.ids[i] for i in p)) for p in parts)))
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            for fold, held_out in enumerate(grouped_folds(self.groups, min(count, groups), rng)):
+                rest = np.setdiff1d(np.arange(len(self.ids)), held_out)
+                valid = rest[_whole_groups(self.groups[rest], VALID_SHARE, rng)]
+                parts = (np.setdiff1d(rest, valid), valid, held_out)
+                result.append(Fold(seed, fold, *(tuple(sorted(self.ids[i] for i in p)) for p in parts)))
         return result
 
     def labels_of(self, task: Task, ids: Sequence[str]) -> list[Label]:
-        """Those of one task, in the order of `ids`."""
+        """The labels of one task, in the order of `ids`."""
         return [self.labels[i, task.id] for i in ids if (i, task.id) in self.labels]
 
     def learnable(self, fold: Fold) -> tuple[Task, ...]:
-        """The tasks that the training part of a fold has enough labels of."""
+        """The tasks with enough labels in the training part of a fold."""
         return tuple(t for t in self.tasks if not missing_labels(t, self.labels_of(t, fold.train)))
 
     def draws(self, rng: np.random.Generator, count: int = DRAWS) -> Array:
@@ -141,17 +138,21 @@ class EvaluationSet:
     def estimates(
         self, folds: Sequence[Fold], results: Sequence[FoldResult], draws: Array
     ) -> dict[str, "Estimate"]:
-        """By id of each task that was answered: its score, the mean over the seeds; results as the folds."""
+        """By id of each predicted task: its score, the mean over the seeds; `results` in the order of
+        `folds`."""
+        by_seed: dict[int, list[tuple[Fold, FoldResult]]] = {}
+        for fold, result in zip(folds, results, strict=True):
+            by_seed.setdefault(fold.seed, []).append((fold, result))
         return {
-            task.id: mean([_estimate(self, task, pairs, draws) for pairs in _by_seed(folds, results)])
+            task.id: mean([_estimate(self, task, by_seed[seed], draws) for seed in by_seed])
             for task in self.tasks
             if any(task.id in result.answers for result in results)
         }
 
 
-def _share(groups: NDArray[np.str_], share: float, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Indices of whole groups, about `share` of all; none when that would be far too many, or
-    so few that they tell nothing."""
+def _whole_groups(groups: NDArray[np.str_], share: float, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Indices of the samples of random groups, about `share` of all; none if no such groups have at least
+    `FEWEST_VALID` samples without exceeding the share by half."""
     _, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     most, taken, chosen = 1.5 * share * len(groups), 0, []
     for group in rng.permutation(len(sizes)):
@@ -161,15 +162,9 @@ def _share(groups: NDArray[np.str_], share: float, rng: np.random.Generator) -> 
     return np.flatnonzero(np.isin(which, chosen)) if taken >= FEWEST_VALID else np.zeros(0, np.intp)
 
 
-Pairs = Sequence[tuple[Fold, FoldResult]]
-
-
-def _by_seed(folds: Sequence[Fold], results: Sequence[FoldResult]) -> list[Pairs]:
-    pairs = list(zip(folds, results, strict=True))
-    return [[p for p in pairs if p[0].seed == seed] for seed in dict.fromkeys(t.seed for t in folds)]
-
-
-def _estimate(evaluation: EvaluationSet, task: Task, pairs: Pairs, draws: Array) -> Estimate:
+def _estimate(
+    evaluation: EvaluationSet, task: Task, pairs: Sequence[tuple[Fold, FoldResult]], draws: Array
+) -> Estimate:
     """The score of one task in the folds of one seed."""
     names, group = np.unique(evaluation.groups, return_inverse=True)
     group_of = dict(zip(evaluation.ids, group.tolist(), strict=True))
@@ -184,7 +179,7 @@ def _estimate(evaluation: EvaluationSet, task: Task, pairs: Pairs, draws: Array)
 def _held_out(
     evaluation: EvaluationSet, task: Task, fold: Fold, result: FoldResult
 ) -> tuple[Array, Array, list[str]]:
-    """Answers, truths and ids of the held-out samples with a label."""
+    """Predictions, labels and ids of the held-out samples with a label."""
     if task.id not in result.answers:
         return np.zeros(0), np.zeros(0), []
     rows = [k for k, i in enumerate(fold.held_out) if (i, task.id) in evaluation.labels]
@@ -195,7 +190,7 @@ def _held_out(
 def other_scores(
     evaluation: EvaluationSet, folds: Sequence[Fold], results: Sequence[FoldResult]
 ) -> dict[str, dict[str, float]]:
-    """By task id: every score that the task's kind has, over the held-out samples of all folds together."""
+    """By task id: all scores of the task's kind over the held-out samples of all folds together."""
     from annotate.learning.metrics import scores
 
     by_task = {}
@@ -205,16 +200,18 @@ def other_scores(
         ]
         parts = [part for part in parts if part[2]]
         if parts:
-            said, truth = (np.concatenate([part[i] for part in parts]).astype(np.float32) for i in (0, 1))
+            predicted, truth = (
+                np.concatenate([part[i] for part in parts]).astype(np.float32) for i in (0, 1)
+            )
             if task.dimension.kind is Kind.MULTILABEL:
-                by_task[task.id] = scores(task, said.astype(bool), truth.astype(bool))
+                by_task[task.id] = scores(task, predicted.astype(bool), truth.astype(bool))
             else:
-                by_task[task.id] = scores(task, said, truth)
+                by_task[task.id] = scores(task, predicted, truth)
     return by_task
 
 
 def truths(task: Task, labels: Sequence[Label]) -> Array:
-    """(n,) or (n, answers): labels in the form of `Answers`."""
+    """(n,) or (n, answers): the labels in the form of `Answers`."""
     dimension = task.dimension
     if dimension.kind is Kind.REGRESSION:
         return np.array([float(label.value) for label in labels])
@@ -227,8 +224,8 @@ def truths(task: Task, labels: Sequence[Label]) -> Array:
 
 
 Assemble = Callable[[Sequence[str], Sequence[str], Sequence[Task]], "TrainingSet"]
-"""(train ids, valid ids, tasks) -> what a model of these tasks is fitted to; leaves out samples without a
-label of them."""
+"""(train ids, valid ids, tasks) -> the training set for these tasks, without samples that have no label of
+them."""
 
 
 def network_fit(
@@ -238,7 +235,7 @@ def network_fit(
     device: str,
     progress: "Progress | None" = None,
 ) -> Fit:
-    """The way of training that `config` describes."""
+    """A function that trains with `config` on a fold."""
     from annotate.learning.ensemble import fit_ensemble
     from annotate.learning.predict import predict
     from annotate.learning.seeds import member_seed
@@ -270,7 +267,7 @@ def network_fit(
 
 
 def write_result(result: FoldResult, path: Path) -> None:
-    """As JSON, whole or not at all."""
+    """Write a result as JSON, atomically."""
     facts = {
         "answers": {task_id: values.tolist() for task_id, values in result.answers.items()},
         "parameters": result.parameters,
@@ -280,7 +277,7 @@ def write_result(result: FoldResult, path: Path) -> None:
 
 
 def read_result(path: Path) -> FoldResult | None:
-    """None when it is not there or damaged: then it is made again."""
+    """The stored result; None if it is missing or damaged."""
     try:
         facts = json.loads(path.read_bytes())
         answers = {task_id: np.array(values, np.float64) for task_id, values in facts["answers"].items()}

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,9 @@ from annotate.errors import UsageError
 
 SINGLE_TASK, PRESENT, DEFAULT, NO_UNIMODAL = "single-task", "present", "default", "no-unimodal-labels"
 ALWAYS = (PRESENT, SINGLE_TASK, NO_UNIMODAL)
-"""Whatever else is compared: what is, what nothing shared gives, and what labels of one modality bring."""
+"""Variants that always take part: the present settings and two controls."""
 SHORTLIST = ("present", "default", "sharing=cross-stitch", "fusion=gated", "weighting=uncertainty")
-"""Tried where nobody chose."""
+"""Variants that are compared by default."""
 
 _NAMED: Mapping[str, Changes] = {
     PRESENT: {},
@@ -26,38 +27,36 @@ _NO_VARIANTS: Mapping[str, str] = {
     "device": "say --device, which is that of all variants",
     "tensorboard": "it logs what `annotate train` does",
 }
-"""Keys of `[train]` that decide nothing about the model, or more than themselves; what to type instead."""
+"""Keys of `[train]` that cannot be a variant, each with what to type instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to train."""
+    """A change to the settings of `[train]`."""
 
     name: str
     changes: Changes
     from_default: bool = False
-    """The changes are to the defaults, not to the present settings."""
+    """Whether the changes apply to the defaults instead of the present settings."""
     apart: bool = False
-    """Nothing is shared, by no option either (see `unshared`)."""
+    """Whether nothing may be shared between tasks, not even by an option (see `unshared`)."""
 
 
 def read_variants(text: str) -> tuple[Variant, ...]:
-    """Those that stand in ``a,b=c,d=e+f=g``, each once, and behind them those that always take part.
+    """The variants in ``a,b=c,d=e+f=g``, each once, then those that always take part.
 
-    Raises `UsageError` for one that cannot be read.
+    Raises `UsageError` for an invalid variant.
     """
-    outside_of_lists = re.split(r",(?![^\[]*\])", text)
-    names = [_tidy(name) for name in outside_of_lists if name.strip()]
+    names = []
+    for name in re.split(r",(?![^\[]*\])", text):  # commas outside of lists
+        if name.strip():
+            sides = [[side.strip() for side in part.split("=", 1)] for part in name.split("+")]
+            names.append("+".join(map("=".join, sides)))
     return tuple(_variant(name) for name in dict.fromkeys((*names, *ALWAYS)))
 
 
-def _tidy(name: str) -> str:
-    """Without blanks around its parts: one variant has one name."""
-    return "+".join("=".join(side.strip() for side in part.split("=", 1)) for part in name.split("+"))
-
-
 def _variant(name: str) -> Variant:
-    """``NAME`` or ``KEY=VALUE``, several of them joined by ``+``; keys of options with dots between."""
+    """A variant from ``NAME`` or ``KEY=VALUE``, several joined by ``+``; keys of options contain dots."""
     changes: dict[str, Any] = {}
     parts = name.split("+")
     for part in parts:
@@ -68,31 +67,22 @@ def _variant(name: str) -> Variant:
 def _changes(part: str) -> Changes:
     key, equals, value = part.partition("=")
     if key in _NO_VARIANTS and equals:
-        raise UsageError(f"{part!r} is no variant", hint=_NO_VARIANTS[key])
+        raise UsageError(f"{part!r} cannot be a variant", hint=_NO_VARIANTS[key])
     if equals and key:
-        return _nested(key, _value(value))
+        changes: Any = value  # a bare word needs no quotes
+        with suppress(tomllib.TOMLDecodeError):
+            changes = tomllib.loads(f"value = {value}")["value"]
+        for name in reversed(key.split(".")):
+            changes = {name: changes}
+        return dict(changes)
     if part != DEFAULT and part not in _NAMED:
         known = ", ".join((*_NAMED, DEFAULT))
         raise UsageError(f"no variant is called {part!r}", hint=f"known: {known}; or KEY=VALUE of [train]")
     return _NAMED.get(part, {})
 
 
-def _nested(key: str, value: Any) -> dict[str, Any]:
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return dict(value)
-
-
-def _value(text: str) -> Any:
-    """As TOML would read it; a word needs no quotes."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
 def unshared(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Options of plug-ins, of which none says any more that all tasks share something of an encoder."""
+    """The options with every `shared` switched off, so that tasks share no part of an encoder."""
     return {
         name: {key: False if key == "shared" else value for key, value in values.items()}
         for name, values in options.items()

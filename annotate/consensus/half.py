@@ -25,12 +25,12 @@ class Half:
         self, dimension: Dimension, votes: Mapping[str, Mapping[int, str]]
     ) -> dict[str, Aggregate]:
         """See `annotate.protocols.Aggregator`."""
-        return {sample_id: _half(dimension, answers) for sample_id, answers in votes.items() if answers}
-
-
-def _half(dimension: Dimension, answers: Mapping[int, str]) -> Aggregate:
-    counts = Counter(alias for answer in answers.values() for alias in dimension.ticked(answer))
-    shares = {a.alias: counts[a.alias] / len(answers) for a in dimension.answers}
-    value = dimension.joined([alias for alias, share in shares.items() if share >= 0.5])
-    agreement = fsum(max(share, 1 - share) for share in shares.values()) / len(shares)
-    return Aggregate(value, shares, agreement, len(answers))
+        labels = {}
+        for sample_id, answers in votes.items():
+            if answers:
+                counts = Counter(alias for answer in answers.values() for alias in dimension.ticked(answer))
+                shares = {a.alias: counts[a.alias] / len(answers) for a in dimension.answers}
+                value = dimension.joined([alias for alias, share in shares.items() if share >= 0.5])
+                agreement = fsum(max(share, 1 - share) for share in shares.values()) / len(shares)
+                labels[sample_id] = Aggregate(value, shares, agreement, len(answers))
+        return labels

@@ -23,11 +23,13 @@ class Majority:
         self, dimension: Dimension, votes: Mapping[str, Mapping[int, str]]
     ) -> dict[str, Aggregate]:
         """See `annotate.protocols.Aggregator`."""
-        return {sample_id: _majority(dimension, answers) for sample_id, answers in votes.items() if answers}
-
-
-def _majority(dimension: Dimension, answers: Mapping[int, str]) -> Aggregate:
-    counts = Counter(answers.values())
-    shares = {a.alias: counts[a.alias] / len(answers) for a in dimension.answers if counts[a.alias]}
-    most_frequent = max(shares, key=lambda alias: shares[alias])  # `max` keeps the first of equals
-    return Aggregate(most_frequent, shares, shares[most_frequent], len(answers))
+        labels = {}
+        for sample_id, answers in votes.items():
+            if answers:
+                counts = Counter(answers.values())
+                shares = {
+                    a.alias: counts[a.alias] / len(answers) for a in dimension.answers if counts[a.alias]
+                }
+                most_frequent = max(shares, key=shares.__getitem__)  # `max` keeps the first of equals
+                labels[sample_id] = Aggregate(most_frequent, shares, shares[most_frequent], len(answers))
+        return labels

@@ -1,4 +1,4 @@
-"""Pictures of a clip at an even pace, shared by the extractors that look."""
+"""Reads the frames of a clip at a constant rate, for the vision extractors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from annotate.orientation import Turner, upright_filters
 
 
 def frames(path: Path, per_second: float, width: int, form: str) -> Iterator[NDArray[np.uint8]]:
-    """The picture on screen at 0, 1/per_second, ... seconds, upright, at most `width` wide.
+    """The frames shown at 0, 1/per_second, ... seconds, upright and at most `width` wide.
 
     `form` is ``gray`` for (height, width), ``rgb24`` or ``bgr24`` for (height, width, 3).
     Raises `MediaError` when the file cannot be decoded.
@@ -28,7 +28,7 @@ def frames(path: Path, per_second: float, width: int, form: str) -> Iterator[NDA
                 if frame.time is None or frame.time - (first or 0.0) < due - 1e-6:
                     continue
                 due += 1 / per_second
-                # A clip that was copied from its source keeps that one's display matrix.
+                # A clip that was copied without encoding has the display matrix of its source.
                 turner = turner or Turner(upright_filters(frame))
                 shown = turner(frame)
                 scale = min(1.0, width / shown.width)

@@ -1,4 +1,4 @@
-"""What the pretrained extractors share: what their weights hash to, and how they are asked."""
+"""Base of the pretrained extractors, whose version covers the weights."""
 
 import hashlib
 import json
@@ -21,12 +21,12 @@ class Pretrained(ABC):
 
     modality: Modality
     revision: str
-    """Of our own code around the model."""
+    """Version of our code around the model."""
 
     def __init__(self, model: str = "") -> None:
         """`model` is a folder or a hub name; nothing is loaded before it is needed."""
         self.model = model
-        # Fast tokenizers refuse to be used by two threads at once; torch has threads of its own.
+        # Fast tokenizers cannot be used by two threads at once; torch has its own threads.
         self._lock = RLock()
 
     @property
@@ -35,15 +35,15 @@ class Pretrained(ABC):
 
     @cached_property
     def folder(self) -> Path:
-        """Where the files lie.
+        """The folder of the model's files.
 
-        Raises `ConfigError` when no model is named, it cannot be had, or `transformers` is missing.
+        Raises `ConfigError` when no model is named or found, or `transformers` is missing.
         """
         return pretrained.find(self.model, self._key)
 
     @cached_property
     def version(self) -> str:
-        """Covers the weights: another model is another extractor.
+        """Covers the weights, so that another model counts as another extractor.
 
         Raises `ConfigError` like `folder`.
         """
@@ -55,19 +55,19 @@ class Pretrained(ABC):
     def dim(self) -> int:
         """Width of the model's hidden layers."""
         config = self._json("config.json")
-        # A two-tower model keeps its picture half in a section of its own.
+        # A two-tower model has the width of its image tower in a separate section.
         return int(config.get("hidden_size") or config["vision_config"]["hidden_size"])
 
     @cached_property
     def network(self) -> Any:
-        """The model, ready to be asked; the first call loads it.
+        """The model in evaluation mode, loaded on first use.
 
         Raises `ConfigError` when its files cannot be used.
         """
         return pretrained.load_network(self.folder, self._key)
 
     def load(self, kind: Any, **options: Any) -> Any:
-        """What `kind`, a class of `transformers`, makes of the model's folder.
+        """Load the model's folder with `kind`, a class of `transformers`.
 
         Raises `ConfigError` when its files cannot be used.
         """
@@ -95,7 +95,7 @@ class Pretrained(ABC):
 
 @lru_cache
 def _digest(state: tuple[tuple[str, int, int], ...]) -> str:
-    """Of names and contents; asked for once per state of the files, because weights are large."""
+    """A hash of names and contents, cached by the state of the files, because weights are large."""
     whole = hashlib.sha256()
     for path, _, _ in state:
         with Path(path).open("rb") as file:

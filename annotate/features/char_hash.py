@@ -40,7 +40,7 @@ class CharHash:
 
 
 def _ngrams(text: str) -> NDArray[np.float32]:
-    """(buckets,) of length one: signed counts on a log scale, so that collisions cancel out on average."""
+    """(buckets,) signed log counts with unit norm; the signs make collisions cancel out on average."""
     padded = f" {text} "
     counts = Counter(
         padded[start : start + n] for n in range(1, _LONGEST + 1) for start in range(len(padded) - n + 1)
@@ -54,7 +54,7 @@ def _ngrams(text: str) -> NDArray[np.float32]:
 
 
 def _shape(text: str) -> NDArray[np.float32]:
-    """How long the text is, and how it is written: log counts, and shares of the characters."""
+    """Log counts of characters, words and punctuation, and shares of wide and capital characters."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     counts = [len(text), len(text.split()), *(sum(text.count(c) for c in mark) for mark in _MARKS)]
     shares = [wide / len(text), sum(c.isupper() for c in text) / len(text)]

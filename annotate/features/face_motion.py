@@ -1,4 +1,4 @@
-"""What a face looks like and how it moves, without a network."""
+"""Appearance and motion of a face by classical features."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from annotate.yunet import SURE, overlap, search
 _PER_SECOND = 5
 _WIDTH = 320
 _SAME = 0.25
-"""Intersection over union with the face of the picture before from which it is the same face."""
+"""Intersection over union with the face in the previous frame from which it is the same face."""
 
 Square = tuple[int, int, int]
 """Left, top and side in pixels."""
@@ -41,28 +41,30 @@ class FaceMotion:
         A frame without a face is a row of zeros; a clip without one is a single row.
         Raises `MediaError` when the clip cannot be decoded.
         """
+        import cv2
+
         rows: list[NDArray[np.float32]] = []
         before: tuple[Square, NDArray[np.uint8]] | None = None
         for colour in frames(source.media.silent, _PER_SECOND, _WIDTH, "bgr24"):
             box = _face(colour, before[0] if before else None)
-            picture = _gray(colour)
+            picture = np.asarray(cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY), np.uint8)
             rows.append(np.zeros(self.dim, np.float32) if box is None else _row(picture, box, before))
             before = None if box is None else (box, picture)
-        seen = any(row[0] for row in rows)
-        return np.stack(rows) if seen else np.zeros((1, self.dim), np.float32)
+        has_face = any(row[0] for row in rows)
+        return np.stack(rows) if has_face else np.zeros((1, self.dim), np.float32)
 
 
 def _face(picture: NDArray[np.uint8], last: Square | None) -> Square | None:
-    """The face that was last followed, else the largest one of a (height, width, 3) BGR picture."""
+    """The face tracked from the previous frame, else the largest one in a (height, width, 3) BGR frame."""
     height, width = picture.shape[:2]
-    sightings = search(picture)
+    detections = search(picture)
     if last is not None:
         x, y, side = last
         before = Box(x / width, y / height, side / width, side / height)
-        near = [s for s in sightings if overlap(s.box, before) > _SAME]
+        near = [s for s in detections if overlap(s.box, before) > _SAME]
         if near:
             return _within(max(near, key=lambda s: s.score).box, height, width)
-    sure = [s for s in sightings if s.score >= SURE]
+    sure = [s for s in detections if s.score >= SURE]
     return _within(sure[0].box, height, width) if sure else None
 
 
@@ -73,25 +75,19 @@ def _within(box: Box, height: int, width: int) -> Square:
     return min(max(left, 0), width - side), min(max(top, 0), height - side), side
 
 
-def _gray(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    import cv2
-
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
-
-
 def _row(
     picture: NDArray[np.uint8], box: Square, before: tuple[Square, NDArray[np.uint8]] | None
 ) -> NDArray[np.float32]:
     place = _place(picture, box)
     moved = place - _place(picture, before[0]) if before else np.zeros(3, np.float32)
     face = _crop(picture, box)
-    # Both pictures are cut with the new box, so that only what moves in the face remains beside `moved`.
+    # Both frames are cropped with the new box, so that the flow holds only motion within the face.
     flow = _flow(_crop(before[1], box), face) if before else np.zeros(8, np.float32)
     return np.concatenate([np.ones(1, np.float32), place, moved, oriented_gradients(face), flow])
 
 
 def _place(picture: NDArray[np.uint8], box: Square) -> NDArray[np.float32]:
-    """Centre of the box from the middle of the picture, and log side, in picture widths."""
+    """Centre of the box relative to the centre of the frame, and log side, in frame widths."""
     (x, y, side), (height, width) = box, picture.shape
     return np.array(
         [(x + side / 2) / width - 0.5, (y + side / 2 - height / 2) / width, np.log(side / width)], np.float32
@@ -99,7 +95,7 @@ def _place(picture: NDArray[np.uint8], box: Square) -> NDArray[np.float32]:
 
 
 def _crop(picture: NDArray[np.uint8], box: Square) -> NDArray[np.uint8]:
-    """(SIDE, SIDE) the face, its brightness evened out."""
+    """(SIDE, SIDE) the face with equalised brightness."""
     import cv2
 
     x, y, side = box

@@ -1,4 +1,4 @@
-"""A pretrained speech model's view of the voice."""
+"""Features of a pretrained speech model."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from annotate.types import Modality, SampleSource
 _POOLED = 5
 """Frames of 20 ms that are averaged: ten rows per second."""
 _LEAST = 1600
-"""Samples; shorter sounds are padded, because the model's convolutions need some."""
+"""Fewest audio samples; shorter sounds are padded, because of the model's convolutions."""
 
 
 @extractor("hf-audio")

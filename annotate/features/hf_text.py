@@ -1,4 +1,4 @@
-"""A pretrained language model's view of the transcript."""
+"""Features of a pretrained language model."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,7 +12,7 @@ from annotate.registry import extractor
 from annotate.types import Modality, SampleSource
 
 _LONGEST = 512
-"""Tokens; what follows is cut off."""
+"""Most tokens; later ones are cut off."""
 
 
 @extractor("hf-text")
@@ -41,6 +41,6 @@ class HfText(Pretrained):
 
 
 def longest(config: Mapping[str, Any]) -> int:
-    """How many tokens a model of this configuration can read."""
-    # RoBERTa counts positions from 2, so two of those it announces cannot be used.
+    """Largest number of tokens that a model with this configuration can read."""
+    # RoBERTa counts positions from 2, so two of its positions cannot be used.
     return min(_LONGEST, int(config.get("max_position_embeddings", _LONGEST)) - 2)

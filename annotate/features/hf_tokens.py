@@ -1,4 +1,4 @@
-"""The tokens of a pretrained language model as numbers, for an encoder that trains that model further."""
+"""Token ids of a pretrained language model, for an encoder that fine-tunes the model."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -24,7 +24,7 @@ class HfTokens(Pretrained):
 
     @cached_property
     def dim(self) -> int:
-        """Two columns make one number."""
+        """Two columns encode one token id."""
         return 2
 
     @cached_property
@@ -34,7 +34,7 @@ class HfTokens(Pretrained):
         return self.load(AutoTokenizer)
 
     def hidden(self, source: SampleSource) -> NDArray[np.float32] | None:
-        """(tokens, 2), each number one more than the model's, so that 0 stands for no token."""
+        """(tokens, 2) token ids, one more than the model's, so that 0 means no token."""
         if not source.transcript.strip():
             return None
         config: Mapping[str, Any] = self._json("config.json")

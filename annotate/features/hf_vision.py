@@ -1,4 +1,4 @@
-"""A pretrained picture model's view of the clip."""
+"""Features of a pretrained image model."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +20,20 @@ class HfVision(Pretrained):
     revision = "1"
 
     def hidden(self, source: SampleSource) -> NDArray[np.float32] | None:
-        """(frames, dim), or None for a clip without a picture."""
+        """(frames, dim), or None for a clip without frames."""
         import torch
 
         config = self._json("config.json")
         side = int(config.get("image_size") or config["vision_config"]["image_size"])
         rows = [
-            # Frame by frame: the memory does not grow with the clip.
+            # Frame by frame, so that memory does not grow with the length of the clip.
             self.network(torch.from_numpy(self._pixels(picture, side))[None]).last_hidden_state.mean(dim=1)
             for picture in frames(source.media.silent, _PER_SECOND, _WIDTH, "rgb24")
         ]
         return torch.cat(rows).numpy() if rows else None
 
     def _pixels(self, picture: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-        """(3, side, side): the middle square, scaled and normalised as the model's own file says."""
+        """(3, side, side): the middle square, scaled and normalised as the model requires."""
         import cv2
 
         height, width = picture.shape[:2]
@@ -41,6 +41,6 @@ class HfVision(Pretrained):
         top, left = (height - edge) // 2, (width - edge) // 2
         square = np.ascontiguousarray(picture[top : top + edge, left : left + edge])
         small = cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        recipe = self._json("preprocessor_config.json")
-        mean, std = (np.array(recipe.get(key, [0.5] * 3)) for key in ("image_mean", "image_std"))
+        preprocessor = self._json("preprocessor_config.json")
+        mean, std = (np.array(preprocessor.get(key, [0.5] * 3)) for key in ("image_mean", "image_std"))
         return np.ascontiguousarray(((small - mean) / std).transpose(2, 0, 1), np.float32)

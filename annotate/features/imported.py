@@ -1,4 +1,4 @@
-"""Stands where an extractor would, for features that came with a corpus. No plug-in: it extracts nothing."""
+"""Placeholder for an extractor, for features that were imported with a corpus."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,23 +8,23 @@ from annotate.protocols import FeatureExtractor
 from annotate.types import Modality, SampleSource
 
 IMPORTED = "imported"
-"""What ``[features]`` names where features come from `annotate import`."""
+"""Name in ``[features]`` for features from `annotate import`."""
 
 
 class Imported(FeatureExtractor):
-    """Features of `modality` that others made."""
+    """Imported features of `modality`."""
 
     dim = 0
-    """As wide as those of the corpus: nobody knows before it is imported."""
+    """Unknown before the import."""
     made_elsewhere = True
-    """What is stored stays, whatever the sample's text or clip is."""
+    """Stored features stay when the text or the clip of a sample changes."""
 
     def __init__(self, modality: Modality) -> None:
         self.modality = modality
         self.version = modality.word
 
     def extract(self, source: SampleSource) -> NDArray[np.float32]:
-        """Nothing: raises `FeatureError`."""
+        """Always raises `FeatureError`."""
         raise FeatureError(
             f"no {self.modality.word} features were imported for it, and features.{self.modality.word} is "
             f'"{IMPORTED}"',

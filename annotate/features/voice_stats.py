@@ -1,4 +1,4 @@
-"""How a voice sounds, frame by frame: spectrum, pitch, loudness."""
+"""Acoustic features of a voice: spectrum, pitch, loudness."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,11 @@ _POOLED = 10
 """Hops per frame of the result: ten frames per second."""
 _MELS = 40
 _LOWEST_HZ, _HIGHEST_HZ = 60, 420
-"""Of a voice's fundamental."""
+"""Range of the fundamental frequency of a voice."""
 _SILENT = 1e-4
-"""A peak below this (-80 dBFS) is no sound at all."""
+"""A peak below this (-80 dBFS) counts as silence."""
 _QUIET = np.log(1e-6)
-"""Mean square (-60 dBFS) below which a hum is not taken for a voice."""
+"""Log mean square (-60 dBFS) below which no pitch is reported, so that a hum is not taken for a voice."""
 _BLOCK = 6000
 """Hops per block, one minute: bounds the memory a long clip takes."""
 
@@ -52,13 +52,14 @@ class VoiceStats:
         frames = -(-len(wave) // (_POOLED * _HOP))
         windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][: frames * _POOLED]
         low = np.concatenate([_describe(windows[i : i + _BLOCK]) for i in range(0, len(windows), _BLOCK)])
-        low[1:, -1] = _flux(low[:, :_MELS])
+        # Flux: the change of the spectrum from one hop to the next.
+        low[1:, -1] = np.sqrt(np.mean(np.diff(low[:, :_MELS], axis=0) ** 2, axis=1))
         pooled = low.reshape(frames, _POOLED, -1)
         return np.concatenate([pooled.mean(axis=1), pooled.std(axis=1)], axis=1).astype(np.float32)
 
 
 def read_wave(source: SampleSource) -> NDArray[np.float32]:
-    """The sample's sound: 16 kHz mono in [-1, 1].
+    """The audio of the sample: 16 kHz mono in [-1, 1].
 
     Raises `MediaError` when the file is missing, damaged, or has another rate.
     """
@@ -75,7 +76,7 @@ def read_wave(source: SampleSource) -> NDArray[np.float32]:
 
 
 def has_sound(wave: NDArray[np.float32]) -> bool:
-    """Whether there is more than digital silence."""
+    """Whether the audio is more than digital silence."""
     return bool(np.abs(wave).max(initial=0) >= _SILENT)
 
 
@@ -87,9 +88,13 @@ def _describe(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     mels = np.log(power @ _MEL_BANK + 1e-6)
     pitch, voicing = _pitch(power)
     pitch = np.where(energy > _QUIET, pitch, 0)
-    return np.column_stack(
-        [mels, pitch, voicing, energy, *_spectral_shape(power), np.zeros(len(mels))]
-    ).astype(np.float32)
+    # Centroid, bandwidth and 85 % roll-off, in kHz.
+    share = power / (power.sum(axis=1, keepdims=True) + 1e-9)
+    centroid = share @ _KHZ
+    bandwidth = np.sqrt(np.maximum(share @ _KHZ**2 - centroid**2, 0))
+    rolloff = _KHZ[(np.cumsum(share, axis=1) < 0.85 * share.sum(axis=1, keepdims=True)).sum(axis=1)]
+    columns = [mels, pitch, voicing, energy, centroid, bandwidth, rolloff, np.zeros(len(mels))]
+    return np.column_stack(columns).astype(np.float32)
 
 
 def _pitch(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -100,26 +105,12 @@ def _pitch(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.
     lags = np.fft.irfft(power, 1024)[:, : _RATE // _LOWEST_HZ + 1]
     normal = lags / np.maximum(lags[:, :1], 1e-9) / _TAPER_LAGS[: lags.shape[1]]
     shortest = _RATE // _HIGHEST_HZ
-    # A slight preference for short lags keeps the octave below from winning by a hair.
+    # A slight preference for short lags prevents octave errors.
     candidates = normal[:, shortest:] * np.linspace(1, 0.9, normal.shape[1] - shortest)
     best = candidates.argmax(axis=1) + shortest
     voicing = np.clip(normal[np.arange(len(best)), best], 0, 1)
     octaves = np.log2(_RATE / best / _LOWEST_HZ)
     return np.where(voicing > 0.5, octaves, 0).astype(np.float32), voicing.astype(np.float32)
-
-
-def _spectral_shape(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-    """Centroid, bandwidth and 85 % roll-off, in kHz."""
-    share = power / (power.sum(axis=1, keepdims=True) + 1e-9)
-    centroid = share @ _KHZ
-    bandwidth = np.sqrt(np.maximum(share @ _KHZ**2 - centroid**2, 0))
-    rolloff = _KHZ[(np.cumsum(share, axis=1) < 0.85 * share.sum(axis=1, keepdims=True)).sum(axis=1)]
-    return centroid, bandwidth, rolloff
-
-
-def _flux(mels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much the spectrum changes from one hop to the next."""
-    return np.sqrt(np.mean(np.diff(mels, axis=0) ** 2, axis=1))
 
 
 def _mel_bank() -> NDArray[np.float32]:

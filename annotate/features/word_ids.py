@@ -36,8 +36,5 @@ class WordIds:
     def extract(self, source: SampleSource) -> NDArray[np.float32]:
         """(tokens, 2), see `rows_of`; zeros for an empty transcript."""
         words = _TOKEN.findall(unicodedata.normalize("NFKC", source.transcript).lower())
-        return rows_of(map(_number, words)) if words else np.zeros((1, self.dim), np.float32)
-
-
-def _number(word: str) -> int:
-    return 1 + zlib.crc32(word.encode("utf-8", "surrogatepass")) % (MOST - 1)
+        ids = (1 + zlib.crc32(word.encode("utf-8", "surrogatepass")) % (MOST - 1) for word in words)
+        return rows_of(ids) if words else np.zeros((1, self.dim), np.float32)

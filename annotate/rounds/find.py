@@ -80,12 +80,6 @@ def open_checkpoint(project: Project, round_id: int, row: "Round | None") -> "Ch
         raise ModelError(f"there is no round {round_id}", hint="run `annotate train`")
     checkpoint = read(project.models / row.model)
     require_features(checkpoint, feature_names(project))
-    _require_tasks(checkpoint, project)
-    return checkpoint
-
-
-def _require_tasks(checkpoint: "Checkpoint", project: Project) -> None:
-    """Raises `ModelError` when the answers of a task differ from those in `annotate.toml`."""
     present = {task.id: task for task in project.settings.tasks()}
     for task in checkpoint.tasks:
         now = present.get(task.id)
@@ -94,6 +88,7 @@ def _require_tasks(checkpoint: "Checkpoint", project: Project) -> None:
                 f"the model was trained when {task.id} had other answers than annotate.toml has now",
                 hint="run `annotate train`",
             )
+    return checkpoint
 
 
 def _values(task: Task) -> list[float | str]:
