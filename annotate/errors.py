@@ -21,7 +21,7 @@ AnnotateError               exit 1
 
 
 class AnnotateError(Exception):
-    """Something the user can put right. `hint` says what to type next."""
+    """An error that the user can fix; `hint` says how."""
 
     exit_code = 1
 
@@ -31,7 +31,7 @@ class AnnotateError(Exception):
 
 
 class UsageError(AnnotateError):
-    """Options that do not fit together, or a value that cannot be."""
+    """Options that contradict each other, or an invalid value."""
 
     exit_code = 2
 

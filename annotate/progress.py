@@ -1,4 +1,4 @@
-"""How a step tells that it gets on, without knowing who watches."""
+"""Protocols for progress reports, and a silent implementation."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -6,58 +6,58 @@ from typing import Protocol
 
 
 class Bar(Protocol):
-    """One running piece of work."""
+    """A progress bar."""
 
     def advance(self, amount: float = 1, note: str = "") -> None:
-        """Add `amount` to what is done; `note` replaces the text beside the bar."""
+        """Advance the bar by `amount`; `note` replaces the text beside it."""
 
     def expect(self, total: float) -> None:
-        """There is another amount to do than was thought."""
+        """Change the total."""
 
     def line(self, key: str, text: str) -> None:
-        """Show `text` below the bar, in place of what `key` showed before."""
+        """Show `text` below the bar, in place of the earlier line of `key`."""
 
     def drop(self, key: str) -> None:
-        """Take the line of `key` away, if there is one."""
+        """Remove the line of `key`, if there is one."""
 
 
 class Progress(Protocol):
-    """Where steps report to: a terminal, a log, or nowhere."""
+    """Receives the progress of a step: a terminal, a log, or nothing."""
 
     def bar(self, title: str, total: float | None, unit: str = "") -> AbstractContextManager[Bar]:
-        """Open a bar that is gone when the block ends. `total` None means unknown.
+        """Open a bar that is removed when the block ends. `total` None means unknown.
 
-        `unit` ``B`` means that bytes are counted.
+        The `unit` ``B`` means bytes.
         """
 
     def say(self, line: str) -> None:
-        """One line for the user, on stderr."""
+        """Show one line to the user, on stderr."""
 
 
-class _Nothing:
+class _SilentBar:
     def advance(self, amount: float = 1, note: str = "") -> None:
-        """Tell nobody."""
+        """Ignored."""
 
     def expect(self, total: float) -> None:
-        """Tell nobody."""
+        """Ignored."""
 
     def line(self, key: str, text: str) -> None:
-        """Tell nobody."""
+        """Ignored."""
 
     def drop(self, key: str) -> None:
-        """Nobody was told."""
+        """Ignored."""
 
 
 class Silent:
-    """Reports to nobody: the default of every step, used by tests and by programs."""
+    """Ignores all progress: the default of every step."""
 
     @contextmanager
     def bar(self, title: str, total: float | None, unit: str = "") -> Iterator[Bar]:
-        """A bar that nobody sees."""
-        yield _Nothing()
+        """A bar that is not shown."""
+        yield _SilentBar()
 
     def say(self, line: str) -> None:
-        """Tell nobody."""
+        """Ignored."""
 
 
 SILENT: Progress = Silent()

@@ -55,11 +55,11 @@ class Project:
         )
 
     def overruled(self, section: str, **flags: object) -> "Project":
-        """The same project with other settings in one section; a flag that is None says nothing."""
-        said = {name: value for name, value in flags.items() if value is not None}
-        if not said:
+        """The same project with other settings in one section; flags that are None are ignored."""
+        values = {name: value for name, value in flags.items() if value is not None}
+        if not values:
             return self
-        other = getattr(self.settings, section).model_copy(update=said)
+        other = getattr(self.settings, section).model_copy(update=values)
         return Project(self.root, self.settings.model_copy(update={section: other}))
 
     @cached_property

@@ -77,8 +77,8 @@ class Check(Plugin, Protocol):
     high: str
     """Reason when it is above the maximum, or a word is not allowed."""
     of_text: bool = False
-    """Whether `measure` uses nothing but text, words, language and speech of what it observes. Such a check
-    runs again on these alone when a transcript is corrected."""
+    """Whether `measure` uses only the text, words, language and speech of an observation. Such a check runs
+    again when a transcript is corrected."""
 
     def measure(self, observed: Observed) -> float | str | None:
         """The value; None if it cannot be measured."""
@@ -206,7 +206,7 @@ class Exporter(Plugin, Protocol):
     """Writes a finished dataset in one format. Made without arguments."""
 
     needs_clips: bool
-    """Whether it copies clips; they are then at hand, wherever they are kept."""
+    """Whether it copies clips, which are then made available as local files."""
 
     def write(self, dataset: Dataset, folder: Path) -> list[Path]:
         """Write into the existing, empty `folder`; the same dataset gives the same bytes.

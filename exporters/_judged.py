@@ -33,7 +33,7 @@ def write_judged(dataset: Dataset, folder: Path) -> list[Path]:
 
 
 def judged_lines(dataset: Dataset) -> list[str]:
-    """What the data card says about it; nothing where every rater saw the text of the dataset."""
+    """Lines for the datasheet; empty if every rater saw the text of the dataset."""
     count = sum(bool(judged_otherwise(row)) for row in dataset.rows)
     if not count:
         return []

@@ -24,7 +24,7 @@ def regression_dimension(dataset: Dataset) -> Dimension:
 
 
 def left_aside(dataset: Dataset, dimension: Dimension) -> list[str]:
-    """What the card says of the labels that these formats have no place for; nothing when there are none."""
+    """Lines for the datasheet about labels that these formats cannot hold; empty if there are none."""
     others = [f"`{d.name}`" for d in dimensions(dataset) if d != dimension]
     if not others:
         return []

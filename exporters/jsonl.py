@@ -1,4 +1,4 @@
-"""One JSON object per line with all that is known about a sample, for whoever writes a loader."""
+"""One JSON object per line with everything that is known about a sample."""
 
 import json
 from collections.abc import Mapping

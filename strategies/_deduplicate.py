@@ -1,4 +1,4 @@
-"""Finds samples that are nearly the same, so that nobody is asked twice about one thing."""
+"""Finds near-duplicate samples, so that only one of them is asked."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -37,7 +37,7 @@ TENSORS, FACTS, UNCLAIMED = "model.safetensors", "model.json", ".annotate-unclai
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything a prediction needs, and what it was made from."""
+    """Everything that a prediction needs, and the inputs of the training."""
 
     config: ModelConfig
     tasks: tuple[Task, ...]

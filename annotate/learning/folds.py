@@ -10,15 +10,15 @@ from annotate.wording import counted, either
 
 
 def grouped_folds(groups: NDArray[Any], k: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
-    """`k` disjoint index arrays that cover all and split no group, sizes apart by one group at most.
+    """`k` disjoint index arrays that cover all samples, keep groups whole and have similar sizes.
 
-    Large groups are dealt first, each to the smallest fold; those of about the same size in random order.
+    Large groups are assigned first, each to the smallest fold; groups of similar size in random order.
     Raises `UsageError` when there are fewer groups than folds.
     """
     _, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if not 2 <= k <= len(sizes):
         raise UsageError(
-            f"{counted(len(sizes), 'group')} {either(len(sizes), 'makes', 'make')} no {k} folds",
+            f"{counted(len(sizes), 'group')} {either(len(sizes), 'is', 'are')} not enough for {k} folds",
             hint=f"ask for 2 to {len(sizes)}",
         )
     order = rng.permutation(len(sizes))

@@ -49,5 +49,5 @@ class ModelConfig:
         return str(getattr(self, f"{kind.value}_head"))
 
     def options_for(self, name: str) -> Mapping[str, Any]:
-        """What `[train.options.NAME]` says."""
+        """The options in `[train.options.NAME]`."""
         return self.options.get(name, {})

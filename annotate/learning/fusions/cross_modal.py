@@ -93,7 +93,7 @@ class CrossModal(Fusion):
 
 
 class Block(nn.Module):
-    """One layer of `count` Transformers side by side, each with weights of its own; normalised ahead."""
+    """One pre-norm layer of `count` parallel Transformers with separate weights."""
 
     def __init__(self, count: int, size: int, heads: int, dropout: float) -> None:
         super().__init__()

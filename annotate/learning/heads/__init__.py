@@ -1,1 +1,1 @@
-"""Heads: what a task says about a representation, how that is punished and how it is read, one file each."""
+"""Heads: the output layer, loss and predictions of a task, one file each."""

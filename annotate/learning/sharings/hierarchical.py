@@ -52,7 +52,7 @@ class Hierarchical(Sharing):
             Trunk(plan.hidden, plan.dropout) for _ in range(max(self.options.layers, 1))
         )
         self.fusion: Fusion = plan.fusion()
-        # A buffer: networks with other levels have the same shapes, and can be trained side by side.
+        # A buffer: networks with other levels have the same shapes, and can be trained in parallel.
         taps = torch.zeros(len(Modality), len(self.trunk))
         for row, modality in enumerate(Modality):
             taps[row, (getattr(self.options, modality.value) or len(self.trunk)) - 1] = 1.0

@@ -41,7 +41,7 @@ class MixtureOfExperts(Sharing):
         super().__init__(plan, options)
         if not 1 <= options.active < options.experts:
             raise ConfigError(
-                f"{options.active} active ones of {options.experts} experts make no choice",
+                f"{options.active} of {options.experts} experts cannot be active",
                 hint="set active below experts in [train.options.mixture-of-experts]",
             )
         self.tower = Tower(plan, shared=nn.Identity())

@@ -90,7 +90,7 @@ def _first(inputs: Inputs, n: int) -> Inputs:
 
 @pytest.mark.parametrize("options", [{"experts": 2}, {"active": 0}, {"active": 9}])
 def test_a_choice_that_is_none_is_refused(options):
-    with pytest.raises(ConfigError, match="make no choice"):
+    with pytest.raises(ConfigError, match="experts cannot be active"):
         network("mixture-of-experts", **options)
 
 
