@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from annotate.consensus.defaults import default_aggregator
-from annotate.types import Dataset, Dimension
+from annotate.types import Dataset
 from annotate.wording import counted, either
 from exporters._judged import judged_lines
 from exporters.manifest import dimensions, labels_per_task, samples_per_split
@@ -68,10 +68,17 @@ def _labels(dataset: Dataset) -> list[str]:
         task: sorted(row.labels[task].raters for row in dataset.rows if task in row.labels)
         for task in labels_per_task(dataset)
     }
+    described = []
+    for dimension in dimensions(dataset):
+        answers = [a.label if a.alias == a.label else f"{a.alias} ({a.label})" for a in dimension.answers]
+        rule = default_aggregator(dimension.kind).rule
+        described.append(
+            f"- `{dimension.name}`: {dimension.kind.value}; {', '.join(answers)}; a label is {rule}."
+        )
     return [
         *_how_judged(dataset),
         "",
-        *(_dimension(d) for d in dimensions(dataset)),
+        *described,
         "",
         "| task | labels | raters per label |",
         "|---|---|---|",
@@ -105,9 +112,3 @@ def _span(numbers: list[int]) -> str:
     if not numbers:
         return "-"
     return str(numbers[0]) if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"
-
-
-def _dimension(dimension: Dimension) -> str:
-    answers = (a.label if a.alias == a.label else f"{a.alias} ({a.label})" for a in dimension.answers)
-    rule = default_aggregator(dimension.kind).rule
-    return f"- `{dimension.name}`: {dimension.kind.value}; {', '.join(answers)}; a label is {rule}."

@@ -21,7 +21,11 @@ def write_manifest(
 
     It holds neither times nor absolute paths: the same dataset gives the same bytes. Returns its sha256.
     """
-    names = sorted(path.relative_to(folder).as_posix() for path in files)
+    entries = []
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in files):
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        entries.append({"path": name, "bytes": path.stat().st_size, "sha256": digest})
     content = {
         "made_by": MADE_BY,
         "version": __version__,
@@ -38,7 +42,7 @@ def write_manifest(
             for dimension in dimensions(dataset)
         },
         "features": dict(sorted(features.items())),
-        "files": [_file(folder, name) for name in names],
+        "files": entries,
     }
     data = (json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
     (folder / FILE_NAME).write_bytes(data)
@@ -99,10 +103,3 @@ def labels_per_task(dataset: Dataset) -> dict[str, int]:
 def dimensions(dataset: Dataset) -> list[Dimension]:
     """The dimensions that are judged, each once, in the project's order."""
     return list(dict.fromkeys(task.dimension for task in dataset.tasks))
-
-
-def _file(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"path": name, "bytes": path.stat().st_size, "sha256": digest}

@@ -196,7 +196,10 @@ def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Chec
     }
     combination = facts["combination"]
     shares = {task_id: tuple(values) for task_id, values in combination["shares"].items()}
-    search = facts["search"]
+    search = None
+    if facts["search"] is not None:
+        tried = tuple(Tried(**candidate) for candidate in facts["search"]["tried"])
+        search = Search(**{**facts["search"], "tried": tried})
     return Checkpoint(
         config=ModelConfig(**{**facts["recipe"], "balance": tuple(facts["recipe"]["balance"])}),
         tasks=tuple(tasks),
@@ -210,7 +213,7 @@ def _checkpoint(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Chec
         combination=Combination(
             **{**combination, "shares": shares, "sees": tuple(combination.get("sees", ()))}
         ),
-        search=search and Search(**{**search, "tried": tuple(Tried(**tried) for tried in search["tried"])}),
+        search=search,
         notes=tuple(facts["notes"]),
     )
 

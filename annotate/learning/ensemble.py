@@ -93,10 +93,10 @@ def fit_ensemble(
     )
 
 
-def _train(prepared: Prepared, seed: int, watchers: Sequence[ProgressReporter | Events]) -> Trained:
-    def tell(epoch: Epoch) -> None:
-        for watcher in watchers:
-            watcher(epoch)
+def _train(prepared: Prepared, seed: int, reporters: Sequence[ProgressReporter | Events]) -> Trained:
+    def report(epoch: Epoch) -> None:
+        for reporter in reporters:
+            reporter(epoch)
 
     def fit(
         seeds: Sequence[int],
@@ -104,11 +104,11 @@ def _train(prepared: Prepared, seed: int, watchers: Sequence[ProgressReporter | 
         rows: Tensor | None = None,
         sees: Sequence[str] = (),
     ) -> tuple[list[State], list[Fitted]]:
-        for watcher in watchers:
-            watcher.begin()
-        fitted = fit_members(prepared, seeds, weights, rows, sees, tell)
-        for watcher in watchers:
-            watcher.end()
+        for reporter in reporters:
+            reporter.begin()
+        fitted = fit_members(prepared, seeds, weights, rows, sees, report)
+        for reporter in reporters:
+            reporter.end()
         return fitted
 
     config = prepared.config

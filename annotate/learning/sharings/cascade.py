@@ -87,7 +87,16 @@ class Cascade(Sharing):
         """
         present = [m.value for m in Modality if any(task.modality is m for task in tasks)]
         if options.order:
-            _require_order(options.order, present)
+            known = [m.value for m in Modality]
+            wrong = [str(m) for m in options.order if m not in known or list(options.order).count(m) > 1]
+            missing = [m for m in present if m not in options.order]
+            if wrong or missing:
+                what = f"names {wrong[0]!r}" if wrong else f"leaves out {missing[0]!r}, which has tasks"
+                raise ConfigError(
+                    f"train.options.cascade.order {what}",
+                    hint=f'each of {", ".join(known)} once, such as ["T", "A", "V", "M"], or [] to find it '
+                    "on valid",
+                )
             return [options]
         single = [m for m in present if m != M]
         orders: list[tuple[str, ...]] = [tuple(present)]
@@ -111,15 +120,3 @@ class _OutputReader(nn.Module):
     def forward(self, representation: Tensor, answers: Tensor) -> Tensor:
         """Residual, so that a task can ignore outputs that do not help it."""
         return representation + self.layers(torch.cat([representation, answers], dim=-1))
-
-
-def _require_order(order: Sequence[str], present: Sequence[str]) -> None:
-    known = [m.value for m in Modality]
-    wrong = [str(m) for m in order if m not in known or list(order).count(m) > 1]
-    left = [m for m in present if m not in order]
-    if wrong or left:
-        what = f"names {wrong[0]!r}" if wrong else f"leaves out {left[0]!r}, which has tasks"
-        raise ConfigError(
-            f"train.options.cascade.order {what}",
-            hint=f'each of {", ".join(known)} once, such as ["T", "A", "V", "M"], or [] to find it on valid',
-        )
