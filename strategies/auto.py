@@ -101,7 +101,7 @@ class Auto:
         if self._few(pool):
             return self._by(self.options.early, pool, k, rng)
         # The uncertain candidates; a single network has no disagreement that could rank them.
-        candidates = np.arange(len(pool))
+        candidates: Rows = np.arange(len(pool))
         count = min(max(ceil(self.options.share * len(pool)), LEAST * k), len(pool))
         if count < len(pool) and can_disagree(pool):
             candidates = np.sort(self._by("power", pool, count, rng))

@@ -168,7 +168,8 @@ def make_inputs(
     """
     padded = {m: _pad(samples, standardisers.get(m), m) for m, samples in pooled.items()}
     count = len(next(iter(pooled.values())))
-    video, position = np.arange(count), np.zeros(count, np.int64)
+    video: NDArray[np.int64] = np.arange(count)
+    position = np.zeros(count, np.int64)
     if origins is not None:
         indices: dict[str, int] = {}
         video = np.array([indices.setdefault(origin.video, len(indices)) for origin in origins], np.int64)
