@@ -103,5 +103,5 @@ def test_of_changed_labels_nothing_unfinished_is_taken_up(project):
     found = fill(project)
     stopped(project, 2)
     relabel(project, found[Split.TRAIN][0], "sentiment.T", 0.2)
-    assert "goes on" not in finished(project)
+    assert "resuming" not in finished(project)
     assert list((project.models / UNFINISHED).iterdir())  # somebody may take the label back

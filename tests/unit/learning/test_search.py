@@ -59,7 +59,7 @@ def test_candidates_that_train_side_by_side_lose_what_each_loses_among_others():
 
 def test_whole_groups_of_train_judge_where_valid_is_too_small():
     _, found = search(prepared(HIERARCHICAL, valid=9), seed=0)
-    assert "train samples set aside" in found.judged_on
+    assert "train samples held out" in found.judged_on
     aside = int(found.judged_on.split()[0])
     groups = np.unique(corpus().groups[:60], return_counts=True)[1]
     assert SHARE * 60 <= aside < 60
