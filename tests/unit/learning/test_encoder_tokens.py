@@ -162,7 +162,7 @@ def test_features_that_are_no_tokens_are_refused():
 
 
 def test_tokens_are_refused_by_an_encoder_of_measurements():
-    with pytest.raises(ConfigError, match=r"word-ids@ab are tokens") as caught:
+    with pytest.raises(ConfigError, match=r"word-ids@ab are token ids") as caught:
         prepare(training_set(extractor="word-ids@ab"), replace(LOOKED_UP, text_encoder="bi-gru"), "cpu")
     assert "lookup-table" in caught.value.hint
 
