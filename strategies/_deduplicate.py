@@ -1,4 +1,4 @@
-"""Finds near-duplicate samples, so that only one of them is asked."""
+"""Finds samples that are nearly the same, so that nobody is asked twice about one thing."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,7 @@ def deduplicate(points: Points, known: Points, near: float, rng: np.random.Gener
         return np.arange(len(points))
     middle = np.concatenate([points, known]).mean(axis=0, dtype=np.float64).astype(np.float32)
     reach = near * np.sqrt((_square(points, middle) + _square(known, middle)) / (len(points) + len(known)))
-    directions = rng.normal(size=(DIRECTIONS, points.shape[1])).astype(np.float32)
-    lines = [np.asarray(d / max(float(np.linalg.norm(d)), 1e-12)) for d in directions]
+    lines = [_direction(points.shape[1], rng) for _ in range(DIRECTIONS)]
     order = rng.permutation(len(points))
     crowd = np.arange(len(points))
     for line in lines:
@@ -47,6 +46,11 @@ def _square(points: Points, middle: NDArray[np.float32]) -> float:
     """The sum of squared distances from the middle."""
     gaps = (points[rows] - middle for rows in blocks(len(points)))
     return sum(float(np.einsum("nd,nd->", gap, gap, dtype=np.float64)) for gap in gaps)
+
+
+def _direction(width: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    direction = rng.normal(size=width).astype(np.float32)
+    return np.asarray(direction / max(float(np.linalg.norm(direction)), 1e-12))
 
 
 def _along(points: Points, middle: NDArray[np.float32], line: NDArray[np.float32]) -> NDArray[np.float32]:

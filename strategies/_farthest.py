@@ -63,15 +63,17 @@ class _Search:
             else:
                 front = self._active[np.argpartition(-values, min(FRONT, len(values)) - 1)[:FRONT]]
                 stale = np.append(front[self._updated_at[front] < count], self._active[best])
-                rows = np.unique(stale)
-                since = self._updated_at[rows].min()
-                gaps = self._between(rows, self.chosen[since:count]).min(axis=1)
-                self._bounds[rows] = np.minimum(self._bounds[rows], gaps)
-                self._updated_at[rows] = count
+                self._update(np.unique(stale), count)
 
     def _values(self, rows: Rows, count: int) -> Wide:
         bounds = self._bounds[rows]
         return np.where(np.isneginf(bounds), bounds, self._value(np.maximum(bounds, 0), rows, count))
+
+    def _update(self, rows: Rows, count: int) -> None:
+        since = self._updated_at[rows].min()
+        gaps = self._between(rows, self.chosen[since:count]).min(axis=1)
+        self._bounds[rows] = np.minimum(self._bounds[rows], gaps)
+        self._updated_at[rows] = count
 
     def _widen(self, size: int, count: int) -> None:
         """Search more points. `top` draws among ties, and the order is random."""

@@ -14,7 +14,7 @@ from strategies._tasks import asked_tasks
 
 Factors = NDArray[np.float32]
 LEAST = 1e-6
-"""Squared distance, as a share of both squared norms, below which float32 cannot separate two gradients."""
+"""Squared distance, as a share of both squared norms, below which float32 cannot tell two gradients apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies._distance import Points, highest, squared
+from strategies._distance import Points, Rows, highest, squared
 from strategies._shadow import Shadow
 
 
@@ -46,7 +46,9 @@ class Clusters:
         rows = self._shadow.within(position, self._gaps)
         gaps = squared(self._points, self._points[position], rows)
         nearer = gaps < self._gaps[rows]
-        rows, gaps = rows[nearer], gaps[nearer]
+        self._move(rows[nearer], gaps[nearer])
+
+    def _move(self, rows: Rows, gaps: NDArray[np.float32]) -> None:
         lost = np.bincount(self._owner[rows], self._gaps[rows])
         for cluster in np.flatnonzero(lost):
             self._sums[cluster] -= float(lost[cluster])

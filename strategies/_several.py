@@ -71,25 +71,26 @@ def _max(scores: Scores, wanted: Mask, _: Chance) -> Scores:
 
 def _rrf(scores: Scores, wanted: Mask, _: Chance) -> Scores:
     """Reciprocal rank fusion: the sum of 1 / (60 + rank) (Cormack, Clarke and Büttcher 2009)."""
-    # (tasks, n) rank, 1 for the best of a task; equal scores share the mean of their ranks.
-    places = 0.5 + wanted.sum(axis=1, keepdims=True) * (1 - _ranked(scores, wanted))
-    return np.asarray(np.where(wanted, 1 / (SMOOTHING + places), 0).sum(axis=0))
+    return np.asarray(np.where(wanted, 1 / (SMOOTHING + _places(scores, wanted)), 0).sum(axis=0))
 
 
 def _quota(scores: Scores, wanted: Mask, rng: Chance) -> Scores:
     """The tasks take turns, each with its best sample left; the score is minus the position in that order."""
     n = scores.shape[1]
     by_chance = rng.permutation(n)
-    queues = []
-    for row, mask in zip(scores, wanted, strict=True):  # the highest score first, ties in random order
-        drawn = by_chance[mask[by_chance]]
-        queues.append(drawn[np.argsort(-row[drawn], kind="stable")])
+    queues = [_falling(row, mask, by_chance) for row, mask in zip(scores, wanted, strict=True)]
     place = np.full(n, n + 1.0)
     for queue in queues:
         place[queue] = np.minimum(place[queue], np.minimum(EXACT + np.arange(len(queue)), n))
     for turn, sample in enumerate(turns([queue[:EXACT].tolist() for queue in queues], EXACT)):
         place[sample] = turn
     return -place
+
+
+def _falling(scores: Scores, wanted: Mask, by_chance: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Positions without a label, the highest score first, ties in the order of `by_chance`."""
+    drawn = by_chance[wanted[by_chance]]
+    return drawn[np.argsort(-scores[drawn], kind="stable")]
 
 
 def turns(queues: list[list[int]], most: int) -> Iterator[int]:
@@ -111,6 +112,12 @@ def _sum(scores: Scores, wanted: Mask, _: Chance) -> Scores:
     a labelled task, which adds nothing, is then never worth more than one without a label."""
     values = np.where(wanted, scores, 0)
     return np.asarray(np.where(wanted, values - values.min(axis=1, keepdims=True, initial=0), 0).sum(axis=0))
+
+
+def _places(scores: Scores, wanted: Mask) -> Scores:
+    """(tasks, n) rank, 1 for the best of a task; equal scores share the mean of their ranks."""
+    counts = wanted.sum(axis=1, keepdims=True)
+    return np.asarray(0.5 + counts * (1 - _ranked(scores, wanted)))
 
 
 class _Combinations(dict[str, Callable[[Scores, Mask, Chance], Scores]]):

@@ -100,14 +100,10 @@ class Auto:
         """Positions chosen by the strategy that fits the number of labels."""
         if self._few(pool):
             return self._by(self.options.early, pool, k, rng)
-        # The uncertain candidates; a single network has no disagreement that could rank them.
-        candidates: Rows = np.arange(len(pool))
-        count = min(max(ceil(self.options.share * len(pool)), LEAST * k), len(pool))
-        if count < len(pool) and can_disagree(pool):
-            candidates = np.sort(self._by("power", pool, count, rng))
+        looked_at = self._uncertain(pool, k, rng)
         kinds = {pool.predictions[t].task.dimension.kind for t in pool.asked()}
         name = self.options.regression if Kind.REGRESSION in kinds else self.options.classification
-        return candidates[self._by(name, pool.of(candidates), k, rng)]
+        return looked_at[self._by(name, pool.of(looked_at), k, rng)]
 
     def _by(self, name: str, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
         """Positions chosen by this strategy. Raises `ModelError` if it can rank none of the asked tasks."""
@@ -117,6 +113,12 @@ class Auto:
             words = " and ".join(sorted({pool.predictions[t].task.dimension.kind for t in pool.asked()}))
             raise ModelError(f"auto is set to use {name}, which cannot rank {words}", hint=OPTIONS)
         return strategy.select(fit, k, rng).indices
+
+    def _uncertain(self, pool: Pool, k: int, rng: np.random.Generator) -> Rows:
+        wanted = min(max(ceil(self.options.share * len(pool)), LEAST * k), len(pool))
+        if wanted == len(pool) or not can_disagree(pool):  # a single network has no disagreement to measure
+            return np.arange(len(pool))
+        return np.sort(self._by("power", pool, wanted, rng))
 
     def _few(self, pool: Pool) -> bool:
         """Whether the asked task with the most labels has fewer than `few`, or fewer than `few_per_class`

@@ -5,7 +5,7 @@ import numpy as np
 from annotate.errors import ModelError
 from annotate.registry import strategy
 from annotate.types import Kind, Pool, TaskPrediction
-from strategies._ensemble import Scores, mean_of, pieces
+from strategies._ensemble import Probs, Scores, mean_of, pieces
 from strategies._scored import ScoredStrategy
 
 
@@ -26,18 +26,12 @@ class ModalityConflict(ScoredStrategy):
 
         The same for each task of the dimension; 0 for a dimension of one modality.
         """
-        heads, dimension = _heads(prediction, pool), prediction.task.dimension
+        heads = _heads(prediction, pool)
         result = np.zeros(prediction.members.shape[1])
         if len(heads) < 2:
             return result
         for rows in pieces(len(result)):
-            if dimension.kind is Kind.REGRESSION:
-                shares = [
-                    (head.mean[rows] - dimension.low) / (dimension.high - dimension.low) for head in heads
-                ]
-                values = np.stack(shares)[..., None]
-            else:
-                values = np.stack([mean_of(head, rows) for head in heads])
+            values = np.stack([_on_common_scale(head, rows) for head in heads])
             result[rows] = np.sqrt(values.var(axis=0, dtype=np.float64).sum(axis=-1))
         return result
 
@@ -56,3 +50,11 @@ def _heads(prediction: TaskPrediction, pool: Pool) -> list[TaskPrediction]:
     """Predictions of the same dimension, in the order of their ids."""
     dimension = prediction.task.dimension
     return [p for _, p in sorted(pool.predictions.items()) if p.task.dimension == dimension]
+
+
+def _on_common_scale(head: TaskPrediction, rows: slice) -> Probs:
+    """(some, 1) share of the scale, or (some, answers) probabilities."""
+    dimension = head.task.dimension
+    if dimension.kind is not Kind.REGRESSION:
+        return mean_of(head, rows)
+    return ((head.mean[rows] - dimension.low) / (dimension.high - dimension.low))[:, None]

@@ -32,12 +32,14 @@ class ExpectedGradientLength(ScoredStrategy):
         kind = prediction.task.dimension.kind
         if kind is Kind.REGRESSION:
             return length * np.hypot(prediction.epistemic, prediction.aleatoric)
-        if kind is Kind.MULTILABEL:
-            return length * by_mean(prediction, lambda ticked: np.sqrt(summed(ticked * (1 - ticked))))
-        return length * by_mean(prediction, _mean_error)
+        return length * by_mean(prediction, _several if kind is Kind.MULTILABEL else _one)
 
 
-def _mean_error(probs: Probs) -> Probs:
+def _one(probs: Probs) -> Probs:
     """(some,) mean over the classes of ‖p - e‖, whose square is ‖p‖² - 2p + 1."""
     squared = summed(probs * probs)[:, None] - 2 * probs + 1
     return summed(probs * np.sqrt(np.maximum(squared, 0)))
+
+
+def _several(ticked: Probs) -> Probs:
+    return np.sqrt(summed(ticked * (1 - ticked)))

@@ -40,9 +40,7 @@ class Herding:
             return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
         drawn = rng.permutation(len(everything))[: max(CANDIDATES, 4 * k)]
         points = everything[drawn]
-        rows: Rows = rng.permutation(len(everything) + len(labelled))[:REFERENCE]
-        inside = rows < len(everything)
-        reference = np.concatenate([everything[rows[inside]], labelled[rows[~inside] - len(everything)]])
+        reference = _some(everything, labelled, rng)
         gaps = squared_between(reference, reference)
         apart = gaps[gaps > LEAST]
         width = WIDTH * float(np.median(apart)) if len(apart) else 1.0
@@ -50,6 +48,13 @@ class Herding:
         near = _similarity(points, labelled, width)
         chosen = _herd(points, wanted, near, len(labelled), width, k, rng)
         return Selection(drawn[chosen], 1 - np.arange(k) / k)
+
+
+def _some(points: Points, labelled: Points, rng: np.random.Generator) -> Points:
+    """Up to `REFERENCE` points of both together, at random."""
+    rows: Rows = rng.permutation(len(points) + len(labelled))[:REFERENCE]
+    inside = rows < len(points)
+    return np.concatenate([points[rows[inside]], labelled[rows[~inside] - len(points)]])
 
 
 def _similarity(points: Points, centres: Points, width: float) -> Wide:

@@ -39,11 +39,7 @@ class IGS:
         k = min(k, len(points))
         if k == 0:
             return Selection(np.zeros(0, dtype=np.intp), np.zeros(0))
-        predicted = _columns([pool.predictions[t].mean for t in tasks], len(pool))
-        if not np.isfinite(predicted).all():
-            raise ModelError(
-                "the model's predictions are not all numbers", hint="train it again: `annotate train --force`"
-            )
+        predicted = _predicted(pool, tasks)
         known_values = _columns([_known_values(pool, t) for t in tasks], len(labelled))
         wanted = _columns([pool.missing[t] for t in tasks], len(points)).any(axis=1)
         first = [] if len(labelled) else [middlemost(points, rng)]
@@ -62,6 +58,15 @@ class IGS:
 
 def _columns(columns: list[NDArray[Any]], n: int) -> Answers:
     return np.array(columns, dtype=np.float64).reshape(len(columns), n).T
+
+
+def _predicted(pool: Pool, tasks: list[str]) -> Answers:
+    predicted = _columns([pool.predictions[t].mean for t in tasks], len(pool))
+    if not np.isfinite(predicted).all():
+        raise ModelError(
+            "the model's predictions are not all numbers", hint="train it anew: `annotate train --force`"
+        )
+    return predicted
 
 
 def _known_values(pool: Pool, task_id: str) -> Wide:

@@ -33,14 +33,18 @@ class KCenter:
             gaps, _ = nearest(points, labelled, pool.device)
             chosen, scores = _cover(points, gaps.astype(np.float64), k, rng)
         else:
-            first = middlemost(points, rng)
-            bounds = squared(points, points[first]).astype(np.float64)
-            farthest = bounds.max()
-            bounds[first] = -np.inf
-            chosen, scores = _cover(points, bounds, k - 1, rng)
-            chosen, scores = np.append(first, chosen), np.append(farthest, scores)
+            chosen, scores = _cover_from_the_middle(points, k, rng)
         return Selection(chosen, np.sqrt(scores))
 
 
 def _cover(points: Points, gaps: Wide, k: int, rng: np.random.Generator) -> tuple[Rows, Wide]:
     return farthest_first(gaps, lambda rows, some: squared_between(points[rows], points[some]), k, rng)
+
+
+def _cover_from_the_middle(points: Points, k: int, rng: np.random.Generator) -> tuple[Rows, Wide]:
+    first = middlemost(points, rng)
+    gaps = squared(points, points[first]).astype(np.float64)
+    farthest = gaps.max()
+    gaps[first] = -np.inf
+    chosen, scores = _cover(points, gaps, k - 1, rng)
+    return np.append(first, chosen), np.append(farthest, scores)

@@ -58,12 +58,8 @@ class LearningLoss(ScoredStrategy):
         representation = representation_of(pool.representations, prediction.task.id)
         losses = _losses(prediction, pool)
         known = np.flatnonzero(np.isfinite(losses))
-        if len(known) < FEWEST or np.ptp(losses[known]) == 0:  # no order to learn: the model's expected loss
-            kind = prediction.task.dimension.kind
-            if kind is Kind.REGRESSION:
-                return np.asarray(prediction.epistemic.astype(np.float64) ** 2 + prediction.aleatoric**2)
-            several = kind is Kind.MULTILABEL
-            return by_mean(prediction, (lambda ticked: summed(bernoulli(ticked))) if several else entropy)
+        if len(known) < FEWEST or np.ptp(losses[known]) == 0:  # there is no order to learn
+            return _expected(prediction)
         generator = rng or np.random.default_rng(0)
         known = generator.permutation(known)[:MOST]
         return _predicted_losses(
@@ -86,6 +82,15 @@ def _losses(prediction: TaskPrediction, pool: Pool) -> NDArray[np.float64]:
     known = np.isfinite(labels)
     right = np.where(known, labels, 0).astype(np.intp)
     return np.where(known, -np.log(probs[np.arange(len(right)), right]), np.nan)
+
+
+def _expected(prediction: TaskPrediction) -> Scores:
+    """(n,) expected loss if the model is calibrated."""
+    kind = prediction.task.dimension.kind
+    if kind is Kind.REGRESSION:
+        return np.asarray(prediction.epistemic.astype(np.float64) ** 2 + prediction.aleatoric**2)
+    several = kind is Kind.MULTILABEL
+    return by_mean(prediction, (lambda ticked: summed(bernoulli(ticked))) if several else entropy)
 
 
 def _predicted_losses(

@@ -65,11 +65,7 @@ class Modal:
         """Positions in the pool, those to ask for first in front."""
         rows = rng.permutation(np.flatnonzero(pool.missing[task_id]))
         shown = pool.of(rows)
-        if not np.isfinite(shown.predictions[task_id].members).all():
-            raise ModelError(
-                f"the model's predictions of {task_id} are not all numbers",
-                hint="train it again: `annotate train --force`",
-            )
+        _require_numbers(shown, task_id)
         count = min(k, len(rows))
         state = np.random.get_state()  # what modAL's functions draw from
         np.random.seed(int(rng.integers(2**31)))
@@ -130,3 +126,11 @@ def batch_of(result: Any, k: int, n: int, name: str) -> NDArray[np.intp]:
     if len(np.unique(indices)) < len(indices):
         raise ModelError(f"{name} returned the same sample twice", hint=HINT)
     return indices.astype(np.intp)
+
+
+def _require_numbers(pool: Pool, task_id: str) -> None:
+    if not np.isfinite(pool.predictions[task_id].members).all():
+        raise ModelError(
+            f"the model's predictions of {task_id} are not all numbers",
+            hint="train it again: `annotate train --force`",
+        )

@@ -39,10 +39,7 @@ class RankedBatch(WrapperStrategy):
         distance. Scores outside [0, 1], such as those of `margin` or nats, are rescaled to it. Raises as
         `ScoredStrategy.select`, and `FeatureError` when an embedding is not a number.
         """
-        doubt = self.scored.pool_scores(pool, rng)
-        if len(doubt) and not (doubt.min() >= 0 and doubt.max() <= 1):
-            low, high = doubt.min(), doubt.max()
-            doubt = (doubt - low) / (high - low) if high > low else np.zeros(len(doubt))
+        doubt = _within_one(self.scored.pool_scores(pool, rng))
         last = np.where(wanted_rows(pool), 0, 2)  # labelled in every task
         points, labelled = finite(pool.embeddings), finite(pool.known.embeddings)
         n, k = len(points), min(k, len(points))
@@ -62,3 +59,11 @@ class RankedBatch(WrapperStrategy):
 
         chosen, _ = farthest_first(bounds, between, k - len(first), rng, value)
         return Selection(np.append(np.array(first, dtype=np.intp), chosen), 1 - np.arange(k) / k)
+
+
+def _within_one(scores: Wide) -> Wide:
+    """(n,) the scores if they lie in [0, 1]; else rescaled from 0 for the lowest to 1 for the highest."""
+    if not len(scores) or (scores.min() >= 0 and scores.max() <= 1):
+        return scores
+    low, high = scores.min(), scores.max()
+    return (scores - low) / (high - low) if high > low else np.zeros(len(scores))

@@ -71,16 +71,19 @@ class _Clusters:
         keys = np.stack([self._left == 0, self._small, self._covered, -self._size])
         cluster = int(np.lexsort((self._rng.random(keys.shape[1]), *keys[::-1]))[0])
         if cluster not in self._order:
-            # The core by typicality, then the other members, nearest to the centre first.
             members = self._members[self._ends[cluster] : self._ends[cluster + 1]]
-            inward = members[top(-self._away[members], len(members), self._rng)]
-            core = inward[:CORE]
-            scores = typicality(gathered(self._points, core))
-            self._order[cluster] = np.append(core[top(scores, len(core), self._rng)], inward[CORE:])
+            self._order[cluster] = self._most_typical_first(members)
         position = self._order[cluster][self._size[cluster] - self._left[cluster]]
         self._left[cluster] -= 1
         self._covered[cluster] += 1
         return int(position)
+
+    def _most_typical_first(self, members: Rows) -> Rows:
+        """All members: the core by typicality, then the others, nearest to the centre first."""
+        inward = members[top(-self._away[members], len(members), self._rng)]
+        core = inward[:CORE]
+        scores = typicality(gathered(self._points, core))
+        return np.append(core[top(scores, len(core), self._rng)], inward[CORE:])
 
 
 def typicality(points: Points) -> Wide:

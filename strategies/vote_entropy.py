@@ -26,20 +26,24 @@ class VoteEntropy(ScoredStrategy):
         """(n,) in nats. Equal to modAL's `vote_entropy`, which counts the votes in a Python loop."""
         shares = shares_of(prediction)
         several = is_multilabel(prediction)
-        return by_members(prediction, lambda members: _vote_entropies(members, shares, several))
+        return by_members(prediction, lambda members: _spread(members, shares, several))
 
 
-def _vote_entropies(members: Probs, shares: NDArray[np.float32], multilabel: bool) -> NDArray[np.float32]:
+def _spread(members: Probs, shares: NDArray[np.float32], multilabel: bool) -> NDArray[np.float32]:
     """(some,) vote entropies of (members, some, answers); NaN where a probability is NaN."""
     if multilabel:
         ticked = np.minimum(np.tensordot(shares, members >= 0.5, 1), 1).astype(np.float32)
         entropies = summed(bernoulli(ticked))
     else:
-        votes = np.zeros((members.shape[1] * members.shape[2]), np.float32)
-        first = np.arange(members.shape[1]) * members.shape[2]
-        for member, share in zip(members, shares, strict=True):
-            votes[first + member.argmax(axis=1)] += share
-        # Sorted, so that rounding does not make equal vote counts differ.
-        entropies = entropy(np.sort(votes.reshape(members.shape[1:]), axis=1))
+        entropies = _one(members, shares)
     entropies[~np.isfinite(summed(members)).all(axis=0)] = np.nan
     return entropies
+
+
+def _one(members: Probs, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    votes = np.zeros((members.shape[1] * members.shape[2]), np.float32)
+    first = np.arange(members.shape[1]) * members.shape[2]
+    for member, share in zip(members, shares, strict=True):
+        votes[first + member.argmax(axis=1)] += share
+    # Sorted, so that rounding does not make equal vote counts differ.
+    return entropy(np.sort(votes.reshape(members.shape[1:]), axis=1))
