@@ -117,8 +117,9 @@ def _run_old_flag(context: typer.Context, recheck_flag: bool, explain_flag: str 
     """Run the command that replaces the flag. Raises `UsageError` beside paths or other options."""
     from annotate.errors import UsageError
 
-    values = [(option.name or "", context.params.get(option.name or "")) for option in context.command.params]
-    given = [name for name, value in values if value is not None and value is not False and value != []]
+    names = [option.name or "" for option in context.command.params]
+    sources = {name: context.get_parameter_source(name) for name in names}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if "paths" in given or (recheck_flag and explain_flag is not None):
         raise UsageError(
             "videos, --recheck and --explain do not go together",

@@ -27,10 +27,16 @@ pytestmark = [pytest.mark.studio, pytest.mark.slow]
 HASTY = 5.0
 """Seconds that the client waits: less than a late answer takes, more than others take on a busy machine."""
 WORDS = {
-    Fault.ERROR_500: "failed", Fault.TOO_MANY_429: "failed", Fault.REFUSED_401: "refuses the token",
-    Fault.LATE: "did not answer", Fault.DROPPED: "broke off", Fault.TRUNCATED: "broke off",
-    Fault.HALF_JSON: "nonsense", Fault.HTML: "nonsense", Fault.OTHER_JSON: "nonsense",
-}  # fmt: skip
+    Fault.ERROR_500: "failed",
+    Fault.TOO_MANY_429: "failed",
+    Fault.REFUSED_401: "refuses the token",
+    Fault.LATE: "did not answer",
+    Fault.DROPPED: "closed the connection",
+    Fault.TRUNCATED: "closed the connection",
+    Fault.HALF_JSON: "unexpected answer",
+    Fault.HTML: "unexpected answer",
+    Fault.OTHER_JSON: "unexpected answer",
+}
 
 
 @pytest.fixture
