@@ -117,7 +117,7 @@ def _run_old_flag(context: typer.Context, recheck_flag: bool, explain_flag: str 
     """Run the command that replaces the flag. Raises `UsageError` beside paths or other options."""
     from annotate.errors import UsageError
 
-    names = [option.name or "" for option in context.command.params]
+    names = [option.name or "" for option in context.command.params if option.expose_value]
     sources = {name: context.get_parameter_source(name) for name in names}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if "paths" in given or (recheck_flag and explain_flag is not None):

@@ -138,7 +138,9 @@ def test_the_speaker_of_a_sample_wins_over_that_of_its_video_and_a_guess_says_th
         ("ann", False), ("cleo", False), ("a:voice 1", True), (unknown, False),
     ]  # fmt: skip
     assert [found["b", f"000{n}"][0] for n in range(1, 5)] == ["ann", "cleo", "ben", "ben"]
-    assert "Of 1 utterance the speaker was guessed" in (tmp_path / "out" / "README.md").read_text()
+    assert (
+        "The speaker of 1 utterance was identified by voice" in (tmp_path / "out" / "README.md").read_text()
+    )
 
 
 def test_a_video_in_two_splits_is_refused(project: Project, tmp_path: Path) -> None:
