@@ -127,8 +127,10 @@ def trained(
     rows = [int(i) for i in held_out]
     found = {}
     for lacking in gone:
-        said = predict(made, _lacking(corpus, lacking), held_out, origins=corpus.origins).predictions[TASK]
-        found[lacking] = Said(said.mean.astype(float), corpus.truth[TASK][rows], corpus.groups[rows])
+        predicted = predict(made, _lacking(corpus, lacking), held_out, origins=corpus.origins).predictions[
+            TASK
+        ]
+        found[lacking] = Said(predicted.mean.astype(float), corpus.truth[TASK][rows], corpus.groups[rows])
     return found
 
 

@@ -79,13 +79,13 @@ def learned(
     taught, valid, held_out = _parts(corpus, seed, train)
     chosen = [task for task in corpus.tasks if tasks is None or task.id in tasks]
     made = fit_ensemble(corpus.training_set(taught, valid, chosen), config, seed=seed, device="cpu")
-    said = predict(made, corpus.read, held_out, origins=corpus.origins).predictions
+    predicted = predict(made, corpus.read, held_out, origins=corpus.origins).predictions
     rows = np.array([int(i) for i in held_out])
     groups = np.unique(corpus.groups[rows], return_inverse=True)[1]
     skills = {}
     for task in chosen:
         truth = corpus.truth[task.id][rows]
-        errors = (said[task.id].mean - truth) ** 2 / truth.var()
+        errors = (predicted[task.id].mean - truth) ** 2 / truth.var()
         skills[task.id] = 100 * (1 - np.bincount(groups, errors) / np.bincount(groups))
     return Made(made, skills)
 

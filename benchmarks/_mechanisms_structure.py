@@ -89,9 +89,9 @@ def trained(corpus: Corpus, seed: int, sharing: str, config: ModelConfig = RECIP
     train = sorted(ids[np.concatenate(folds[2:])].tolist())
     chosen = replace(config, sharing=sharing, options={**config.options, sharing: options})
     made = fit_ensemble(corpus.training_set(train, valid), chosen, seed=seed, device="cpu")
-    said = predict(made, corpus.read, held_out).predictions
+    predicted = predict(made, corpus.read, held_out).predictions
     rows = [int(i) for i in held_out]
-    skills = {i: 100 * float(np.corrcoef(p.mean, corpus.truth[i][rows])[0, 1]) for i, p in said.items()}
+    skills = {i: 100 * float(np.corrcoef(p.mean, corpus.truth[i][rows])[0, 1]) for i, p in predicted.items()}
     return Made(made, skills)
 
 

@@ -102,8 +102,8 @@ def network(config: ModelConfig) -> Method:
 
     def run(corpus: Corpus, train: list[str], valid: list[str], held_out: list[str], seed: int) -> Answers:
         made = fit_ensemble(corpus.training_set(train, valid), config, seed=seed, device="cpu")
-        said = predict(made, corpus.read, held_out, origins=corpus.origins).predictions
-        return {task_id: p.mean.astype(float) for task_id, p in said.items()}
+        predicted = predict(made, corpus.read, held_out, origins=corpus.origins).predictions
+        return {task_id: p.mean.astype(float) for task_id, p in predicted.items()}
 
     return run
 

@@ -66,9 +66,9 @@ class Case:
         """(networks,) points of each, mean over the tasks; of classes, 100 times the share that is right."""
         made = self.prepared(config)
         members = restore(made.widths, made.tasks, config, states, "cpu")
-        said = ask(members, self.exam(config).inputs).heads
+        predicted = ask(members, self.exam(config).inputs).heads
         rows = [int(i) for i in self.corpus.labelled(self.held_out)]
-        found = [_points(t, said[t.id].numpy(), self.corpus.truth[t.id][rows]) for t in made.tasks]
+        found = [_points(t, predicted[t.id].numpy(), self.corpus.truth[t.id][rows]) for t in made.tasks]
         return np.asarray(np.mean(found, axis=0))
 
 

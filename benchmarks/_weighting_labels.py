@@ -120,9 +120,11 @@ def _with_a_rare_class(case: Case) -> Case:
 def _macro_f1(case: Case, config: ModelConfig, task_id: str) -> float:
     made = case.prepared(config)
     states, _ = fit_members(made, firsts(case))
-    said = ask(restore(made.widths, made.tasks, config, states, "cpu"), case.exam(config).inputs)
+    predicted = ask(restore(made.widths, made.tasks, config, states, "cpu"), case.exam(config).inputs)
     truth = case.corpus.truth[task_id][[int(i) for i in case.corpus.labelled(case.held_out)]]
-    return float(np.mean([f1_score(truth, one.argmax(-1), average="macro") for one in said.heads[task_id]]))
+    return float(
+        np.mean([f1_score(truth, one.argmax(-1), average="macro") for one in predicted.heads[task_id]])
+    )
 
 
 def _with_few_or_many_raters(case: Case) -> Case:
@@ -160,9 +162,9 @@ def ensembles(bars: Bars, seeds: Sequence[int]) -> None:
 
 def _figures(case: Case, checkpoint: Checkpoint) -> tuple[float, float, float]:
     """Points of the scale, accuracy of the classes, and their calibration error, all times 100."""
-    said = predict(checkpoint, case.corpus.read, case.held_out, origins=case.corpus.origins).predictions
+    predicted = predict(checkpoint, case.corpus.read, case.held_out, origins=case.corpus.origins).predictions
     rows = [int(i) for i in case.held_out]
-    number, classes = said["sentiment.T"], said["sentiment.M"]
+    number, classes = predicted["sentiment.T"], predicted["sentiment.M"]
     skill = np.corrcoef(number.mean, case.corpus.truth["sentiment.T"][rows])[0, 1]
     positions = {a.value: i for i, a in enumerate(classes.task.dimension.answers)}
     voted = [positions[case.corpus.labels[i, "sentiment.M"].value] for i in case.held_out]

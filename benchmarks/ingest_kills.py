@@ -81,9 +81,9 @@ def snapshot(folder: Path) -> Snapshot:
     with reading(project.engine) as session:
         for model in COMPARED:
             columns = [column.key for column in model.__table__.columns]
-            found = session.scalars(select(model))
+            records = session.scalars(select(model))
             rows[model.__tablename__] = sorted(
-                json.dumps({c: getattr(row, c) for c in columns}, sort_keys=True) for row in found
+                json.dumps({c: getattr(row, c) for c in columns}, sort_keys=True) for row in records
             )
     project.engine.dispose()
     files = sorted(path for path in project.media.rglob("*") if path.is_file())

@@ -136,8 +136,8 @@ def test_a_sample_without_any_modality_is_learned_from_all_the_same(project, ann
 
     found = fill(project, speakers=5, each=5, change=empty)
     report = _learned(annotate("train", "--json", cwd=project.root))
-    seen = predict_round(project, report["round"], found[Split.TEST])
-    said, codes = seen.predictions, seen.embeddings
+    output = predict_round(project, report["round"], found[Split.TEST])
+    said, codes = output.predictions, output.embeddings
     assert all(np.isfinite(one.mean).all() for one in said.values())
     assert np.isfinite(codes).all()
 

@@ -284,18 +284,25 @@ def test_what_was_ticked_is_learned_scored_shown_and_ranked(
     shown = next(row for row in status(opened).scores if row["task"] == "themes.T")
     assert shown["F1-micro"] == row["F1-micro"]
 
-    seen = predict_round(opened, report.round, ids[Split.TEST], representations=True)
-    predictions, embeddings = seen.predictions, seen.embeddings
+    output = predict_round(opened, report.round, ids[Split.TEST], representations=True)
+    predictions, embeddings = output.predictions, output.embeddings
     said = predictions["themes.T"]
     assert said.members.shape == (2, 12, 3)
     assert said.mean.tolist() == said.ticked.sum(axis=1).tolist()
     missing = {"themes.T": np.ones(12, dtype=bool)}
     # Of what was asked before, half is known; what each of them said is of no importance here.
     known = LabeledSet(
-        embeddings[:6], rows_of(seen.representations, np.arange(6)), {"themes.T": said.of(range(6))},
+        embeddings[:6], rows_of(output.representations, np.arange(6)), {"themes.T": said.of(range(6))},
         {"themes.T": np.tile([1.0, 0.0, 1.0], (6, 1))},
     )  # fmt: skip
-    pool = Pool(np.array(ids[Split.TEST]), predictions, missing, embeddings, known, seen.representations)
+    pool = Pool(
+        np.array(ids[Split.TEST]),
+        predictions,
+        missing,
+        embeddings,
+        known,
+        output.representations,
+    )
     for name in STRATEGIES.names():
         opened_strategy = make_strategy(name)
         if Kind.MULTILABEL not in opened_strategy.kinds or name in ("modality-conflict", "modal"):

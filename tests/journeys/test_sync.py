@@ -71,8 +71,8 @@ def asked(label_studio: LabelStudio, client: LabelStudioClient) -> Asked:
 def rows(project: Project) -> list[tuple[str, str, str | None, bool]]:
     """(rater, state, value, whether it corrects another), in the order they were stored."""
     with reading(project.engine) as session:
-        found = session.query(Annotation, Annotator).join(Annotator).order_by(Annotation.id)
-        return [(who.name, a.state, a.value, a.supersedes_id is not None) for a, who in found]
+        rows = session.query(Annotation, Annotator).join(Annotator).order_by(Annotation.id)
+        return [(who.name, a.state, a.value, a.supersedes_id is not None) for a, who in rows]
 
 
 def label(project: Project) -> tuple[float | str, dict[str, float], int] | None:

@@ -20,8 +20,8 @@ OPEN, HELD, CLOSED = QuestionState.OPEN, QuestionState.HELD, QuestionState.CLOSE
 
 def states(project: Project, modality: Modality) -> list[int]:
     with reading(project.engine) as session:
-        found = session.query(Question).filter_by(modality=modality).order_by(Question.id)
-        return [item.state for item in found]
+        questions = session.query(Question).filter_by(modality=modality).order_by(Question.id)
+        return [item.state for item in questions]
 
 
 def may_be_asked_again(project: Project) -> list[Modality]:

@@ -161,8 +161,8 @@ def test_a_project_is_trained_scored_and_seen(each_project):
     assert any("12 test labels: these scores say little" in warning for warning in report.warnings)
     pairs = {(row["task"], row["other"]): row for row in report.conflicts}
     assert len(pairs) == 6 and all(-1 <= row["cosine"] <= 1 for row in pairs.values())
-    seen = predict_round(project, report.round, found[Split.TEST])
-    predictions, codes = seen.predictions, seen.embeddings
+    output = predict_round(project, report.round, found[Split.TEST])
+    predictions, codes = output.predictions, output.embeddings
     assert predictions["sentiment.T"].members.shape == (2, 12, 3)
     assert codes.shape == (12, 8)
     reverse = predict_round(project, report.round, found[Split.TEST][::-1]).predictions

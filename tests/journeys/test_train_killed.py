@@ -48,8 +48,8 @@ def stopped(project, states, by=signal.SIGKILL):
         found = states_of(project)
         seen, written = seen + (found != written), found
     running.send_signal(by)
-    _, said = running.communicate(timeout=PATIENCE)
-    return running.returncode, said
+    _, output = running.communicate(timeout=PATIENCE)
+    return running.returncode, output
 
 
 def states_of(project):
@@ -64,9 +64,9 @@ def states_of(project):
 
 def finished(project, *options):
     running = start(project, *options)
-    _, said = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 0, said
-    return said
+    _, output = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0, output
+    return output
 
 
 def models(project):

@@ -182,11 +182,11 @@ def test_the_error_that_an_answer_takes_away_is_that_of_a_normal_answer():
     members = np.full((2, 3, 3), 1 / 3, np.float32)
     epistemic, noise = np.array([0.5, 0.5, 0.1], np.float32), np.array([0.5, 5.0, 0.001], np.float32)
     said = TaskPrediction(task, members, np.zeros(3, np.float32), epistemic, noise)
-    found = make_strategy("variance-reduction").score(said, make_pool(n=3))
+    scores = make_strategy("variance-reduction").score(said, make_pool(n=3))
     # Posterior variance of a normal: s² n² / (s² + n²). The scale is 2 wide, so half of it is 1.
     s2, n2 = epistemic.astype(float) ** 2, np.maximum(noise.astype(float), 0.002) ** 2
-    assert found == pytest.approx(s2 - s2 * n2 / (s2 + n2), rel=1e-5)
-    assert found[0] > found[2] > found[1]  # what cannot be learned is worth least
+    assert scores == pytest.approx(s2 - s2 * n2 / (s2 + n2), rel=1e-5)
+    assert scores[0] > scores[2] > scores[1]  # what cannot be learned is worth least
 
 
 def test_the_error_that_an_answer_takes_away_from_classes_is_that_of_the_brier_score():

@@ -183,8 +183,8 @@ def test_a_preset_learns_what_is_plain(name):
     )  # fmt: skip
     made = config(name, members=1, epochs=60)
     checkpoint = fit_ensemble(training_set, made, seed=1, device="cpu")
-    said = predict(checkpoint, training_set.read, ids[70:]).predictions
-    r = np.corrcoef(said["sentiment.M"].mean, truth[Modality.MULTIMODAL][70:])[0, 1]
+    predicted = predict(checkpoint, training_set.read, ids[70:]).predictions
+    r = np.corrcoef(predicted["sentiment.M"].mean, truth[Modality.MULTIMODAL][70:])[0, 1]
     assert r > 0.6
 
 

@@ -29,9 +29,9 @@ def test_the_character_that_postgres_refuses_is_stored_in_neither_database(each_
     with writing(each_project.engine) as session:
         session.add(video(sha256="1" * 64, name="a\0b", detail="\0", facts=facts))
     with reading(each_project.engine) as session:
-        found = session.scalars(select(models.Video).where(models.Video.name == "a\0b")).one()
-        assert (found.name, found.detail) == ("ab", "")
-        assert found.facts == {"corpus": "c", "nested": [{"ab": r"\u0000", "c": "\\", "d": ""}]}
+        stored = session.scalars(select(models.Video).where(models.Video.name == "a\0b")).one()
+        assert (stored.name, stored.detail) == ("ab", "")
+        assert stored.facts == {"corpus": "c", "nested": [{"ab": r"\u0000", "c": "\\", "d": ""}]}
         assert session.scalar(select(models.Video.facts["corpus"].as_string())) == "c"
 
 
@@ -65,8 +65,8 @@ def test_the_longest_names_fit_into_the_indexes_of_both_databases(each_project):
         )
         session.flush()
         source = imports.Source(name, "f" * 64, ["s" * 16], ["sentiment.M"])
-        said = [imports.ImportedAnswer("s" * 16, "sentiment.M", rater, "1")]
-        assert imports.put_answers(session, source, said, {}).new == 1
+        answers = [imports.ImportedAnswer("s" * 16, "sentiment.M", rater, "1")]
+        assert imports.put_answers(session, source, answers, {}).new == 1
     with reading(each_project.engine) as session:
         assert session.get(models.VideoFile, path) is not None
         assert session.scalar(select(models.Annotator.name)).endswith(rater)

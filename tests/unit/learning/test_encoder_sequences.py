@@ -52,9 +52,9 @@ def trained(plan, name):
 def correlation(plan, name):
     """With the truth, on those not seen."""
     made, corpus, test, origins = trained(plan, name)
-    said = predict(made, corpus.read, test, origins=origins).predictions["sentiment.T"].mean
+    predicted = predict(made, corpus.read, test, origins=origins).predictions["sentiment.T"].mean
     truth = corpus.truth["sentiment.T"][[int(i) for i in test]]
-    return float(np.corrcoef(said, truth)[0, 1])
+    return float(np.corrcoef(predicted, truth)[0, 1])
 
 
 def encoder(name, width=3, hidden=8, **options):

@@ -141,11 +141,11 @@ def test_a_word_that_decides_is_learned(inner):
     config = replace(
         LOOKED_UP, members=1, options={"lookup-table": {"rows": 64, "columns": 8, "encoder": inner}}
     )
-    said = predict(
+    predicted = predict(
         fit_ensemble(known, config, seed=0, device="cpu"), known.read, [f"{i:04d}" for i in range(120, 240)]
     )
     truth = [known.labels[f"{i:04d}", "sentiment.T"].value for i in range(120, 240)]
-    assert np.corrcoef(said.predictions["sentiment.T"].mean, truth)[0, 1] > 0.8
+    assert np.corrcoef(predicted.predictions["sentiment.T"].mean, truth)[0, 1] > 0.8
 
 
 def test_features_that_are_no_tokens_are_refused():

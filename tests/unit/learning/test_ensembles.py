@@ -166,8 +166,8 @@ def stacked() -> tuple[TrainingSet, Checkpoint]:
 
 def means(made: Checkpoint, training_set: TrainingSet) -> np.ndarray:
     """(members, n) on the scale, of the train samples."""
-    said = predict(made, training_set.read, training_set.train).predictions[THREE.id]
-    return said.members.astype(float) @ np.array([-1.0, 0.0, 1.0])
+    predicted = predict(made, training_set.read, training_set.train).predictions[THREE.id]
+    return predicted.members.astype(float) @ np.array([-1.0, 0.0, 1.0])
 
 
 def test_a_base_that_knows_its_train_labels_by_heart_counts_little(stacked):

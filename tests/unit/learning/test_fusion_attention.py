@@ -70,11 +70,11 @@ def test_co_attention_compares_two_modalities_once_and_reads_it_both_ways():
     torch.manual_seed(0)
     layer = CoAttentionLayer(2, HIDDEN, 4, 0.0)
     states, mask = torch.randn(2, 3, 5, HIDDEN), torch.ones(2, 3, 5, dtype=torch.bool)
-    seen = layer.attend(states, mask, torch.ones(2, 3, 1))
+    attended = layer.attend(states, mask, torch.ones(2, 3, 1))
     every = torch.cat([states, layer.nowhere.expand(-1, 3, -1, -1)], dim=-2)
     affinity = layer.affinity(every[:1], every[1:])[0]
-    assert torch.allclose(seen[0], (affinity.softmax(dim=-1) @ every[1])[:, :5], atol=1e-5)
-    assert torch.allclose(seen[1], (affinity.mT.softmax(dim=-1) @ every[0])[:, :5], atol=1e-5)
+    assert torch.allclose(attended[0], (affinity.softmax(dim=-1) @ every[1])[:, :5], atol=1e-5)
+    assert torch.allclose(attended[1], (affinity.mT.softmax(dim=-1) @ every[0])[:, :5], atol=1e-5)
 
 
 def test_co_attention_is_stacked_as_often_as_asked():

@@ -65,5 +65,5 @@ def test_without_any_features_there_is_nothing_to_learn_from():
 def test_a_multimodal_task_works_with_features_of_any_modalities(features, config):
     given = training_set(features, f"{features}M")
     made = fit_ensemble(given, config, seed=0, device="cpu")
-    said = predict(made, given.read, given.train, origins=given.origins).predictions
-    assert np.isfinite(said["sentiment.M"].members).all()
+    predicted = predict(made, given.read, given.train, origins=given.origins).predictions
+    assert np.isfinite(predicted["sentiment.M"].members).all()

@@ -276,6 +276,8 @@ def test_balanced_classes_make_the_rare_one_be_said_more_often():
     for balance in ((), ("class",)):
         config = replace(PLAIN, epochs=30, learning_rate=1e-2, balance=balance)
         made = fit_ensemble(training_set, config, seed=0, device="cpu")
-        said = predict(made, training_set.read, training_set.train, origins=training_set.origins).predictions
-        found[balance] = float(said[CLASSES.id].probs[:, 2].mean())
+        predicted = predict(
+            made, training_set.read, training_set.train, origins=training_set.origins
+        ).predictions
+        found[balance] = float(predicted[CLASSES.id].probs[:, 2].mean())
     assert found["class",] > 1.2 * found[()]

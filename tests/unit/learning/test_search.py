@@ -37,14 +37,14 @@ def prepared(config, train=60, valid=20):
 
 @pytest.mark.parametrize("config", [HIERARCHICAL, CASCADE], ids=lambda r: r.sharing)
 def test_the_candidate_with_the_lowest_valid_loss_is_taken_and_the_rest_is_told(config):
-    chosen, found = search(prepared(config), seed=0)
-    losses = [tried.loss for tried in found.tried]
+    chosen, result = search(prepared(config), seed=0)
+    losses = [tried.loss for tried in result.tried]
     assert losses == sorted(losses)
-    assert found.chosen == found.tried[0].options
-    assert {**chosen.options_for(config.sharing), **found.chosen} == dict(chosen.options_for(config.sharing))
-    assert "20 valid samples" in found.sentence()
-    assert f"among {len(losses)}" in found.sentence()
-    assert search(prepared(config), seed=0) == (chosen, found)
+    assert result.chosen == result.tried[0].options
+    assert {**chosen.options_for(config.sharing), **result.chosen} == dict(chosen.options_for(config.sharing))
+    assert "20 valid samples" in result.sentence()
+    assert f"among {len(losses)}" in result.sentence()
+    assert search(prepared(config), seed=0) == (chosen, result)
 
 
 def test_candidates_that_train_side_by_side_lose_what_each_loses_among_others():
@@ -67,10 +67,10 @@ def test_whole_groups_of_train_judge_where_valid_is_too_small():
 
 
 def test_the_first_is_taken_where_nobody_can_judge():
-    chosen, found = search(prepared(CASCADE, train=12, valid=0), seed=0)
-    assert found.tried == ()
+    chosen, result = search(prepared(CASCADE, train=12, valid=0), seed=0)
+    assert result.tried == ()
     assert chosen.options_for("cascade")["order"] == ("T", "M")
-    assert "by default: too few labelled samples" in found.sentence()
+    assert "by default: too few labelled samples" in result.sentence()
 
 
 def test_nothing_is_searched_where_all_is_said():

@@ -184,9 +184,9 @@ def test_a_short_last_round_asks_for_less(data, monkeypatch):
 def test_where_no_model_can_be_trained_the_cold_start_stands_in(data):
     """One class only: no head of M; three samples: none of T either."""
     schedule = ReplaySchedule(3, 3, 6)
-    found = list(Run(data, schedule, "margin", 0).rounds())
-    assert found[1].notes == ["margin needs a model and there is none yet; herding was used"]
-    assert len(found[1].asked) == 6
+    points = list(Run(data, schedule, "margin", 0).rounds())
+    assert points[1].notes == ["margin needs a model and there is none yet; herding was used"]
+    assert len(points[1].asked) == 6
 
 
 def test_single_questions_wait_for_a_model(data):

@@ -43,36 +43,36 @@ def test_epig_is_the_mean_information_about_each_target(n, members, seed, weighe
     prediction = said(EMOTION, n, seed, members)
     shares = np.random.default_rng(seed).dirichlet(np.ones(members)) if weighed else None
     prediction = replace(prediction, shares=shares)
-    found = make_strategy("epig").score(prediction, pool_with(prediction))
+    scores = make_strategy("epig").score(prediction, pool_with(prediction))
     each = prediction.members.astype(float)
     shares = np.full(members, 1 / members) if shares is None else shares
     expected = [np.mean([mutual(each[:, i], each[:, j], shares) for j in range(n)]) for i in range(n)]
-    assert found == pytest.approx(expected, abs=1e-5)
+    assert scores == pytest.approx(expected, abs=1e-5)
 
 
 def test_epig_of_answers_that_may_be_true_together_adds_up_each_answer():
     prediction = said(THEMES, 6)
-    found = make_strategy("epig").score(prediction, pool_with(prediction))
+    scores = make_strategy("epig").score(prediction, pool_with(prediction))
     each = np.stack([prediction.members, 1 - prediction.members], axis=-1).astype(float)
     told = [
         [[mutual(each[:, i, a], each[:, j, a], np.full(4, 0.25)) for j in range(6)] for i in range(6)]
         for a in range(3)
     ]
-    assert found == pytest.approx(np.mean(told, axis=2).sum(axis=0), abs=1e-5)
+    assert scores == pytest.approx(np.mean(told, axis=2).sum(axis=0), abs=1e-5)
 
 
 def test_epig_on_a_scale_is_that_of_two_normals_of_the_same_covariance():
     prediction = said(SENTIMENT, 7, members=40)
     values = prediction.members.astype(float) @ np.array([-1.0, 0.0, 1.0])
     prediction = replace(prediction, epistemic=values.std(axis=0).astype(np.float32))
-    found = make_strategy("epig").score(prediction, pool_with(prediction))
+    scores = make_strategy("epig").score(prediction, pool_with(prediction))
     covariance = np.cov(values.T, bias=True)
     noise = np.maximum(prediction.aleatoric.astype(float), 2e-3)
     total = covariance + np.diag(noise**2)
     for i in range(7):
         others = [j for j in range(7) if j != i]
         told = [-0.5 * np.log(1 - covariance[i, j] ** 2 / (total[i, i] * total[j, j])) for j in [*others, i]]
-        assert found[i] == pytest.approx(np.mean(told), abs=1e-6)
+        assert scores[i] == pytest.approx(np.mean(told), abs=1e-6)
 
 
 def test_epig_leaves_what_the_members_disagree_about_if_nothing_else_depends_on_it():

@@ -31,16 +31,16 @@ def test_the_expected_gradient_of_classes_is_that_of_each_answer_in_turn():
     for answer, said in enumerate(np.eye(4)):
         gradients = np.einsum("nc,nd->ncd", probs - said, representation)
         expected += probs[:, answer] * np.linalg.norm(gradients, axis=(1, 2))
-    found = make_strategy("expected-gradient-length").score(prediction, pool)
-    assert found == pytest.approx(expected, rel=1e-5)
+    scores = make_strategy("expected-gradient-length").score(prediction, pool)
+    assert scores == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_expected_gradient_of_a_scale_is_the_spread_of_the_answer_times_the_code():
     task_id, prediction, pool = alone(SENTIMENT)
     spread = np.sqrt(prediction.epistemic.astype(float) ** 2 + prediction.aleatoric.astype(float) ** 2)
     expected = spread * np.linalg.norm(pool.representations[task_id], axis=1)
-    found = make_strategy("expected-gradient-length").score(prediction, pool)
-    assert found == pytest.approx(expected, rel=1e-5)
+    scores = make_strategy("expected-gradient-length").score(prediction, pool)
+    assert scores == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_expected_gradient_of_several_answers_is_that_of_all_sets_squared():
@@ -51,8 +51,8 @@ def test_the_expected_gradient_of_several_answers_is_that_of_all_sets_squared():
         chance = np.where(said, probs, 1 - probs).prod(axis=1)
         squared += chance * ((probs - said) ** 2).sum(axis=1)
     expected = np.sqrt(squared) * np.linalg.norm(pool.representations[task_id], axis=1)
-    found = make_strategy("expected-gradient-length").score(prediction, pool)
-    assert found == pytest.approx(expected, abs=1e-4)
+    scores = make_strategy("expected-gradient-length").score(prediction, pool)
+    assert scores == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["expected-gradient-length", "mmal"])
@@ -69,8 +69,8 @@ def test_a_model_without_codes_is_to_be_trained_anew(name):
 def test_conflict_is_the_spread_of_the_heads_as_a_share_of_the_scale():
     _, prediction, pool = alone(SENTIMENT)
     heads = np.stack([p.mean for p in pool.predictions.values()]).astype(float)
-    found = make_strategy("modality-conflict").score(prediction, pool)
-    assert found == pytest.approx(heads.std(axis=0) / 2, rel=1e-5)
+    scores = make_strategy("modality-conflict").score(prediction, pool)
+    assert scores == pytest.approx(heads.std(axis=0) / 2, rel=1e-5)
 
 
 def test_heads_that_are_sure_of_different_classes_conflict_most():
@@ -87,9 +87,9 @@ def test_heads_that_are_sure_of_different_classes_conflict_most():
         for m, rows in said.items()
     }
     pool = replace(pool, predictions=predictions)
-    found = make_strategy("modality-conflict").score(predictions["emotion.T"], pool)
+    scores = make_strategy("modality-conflict").score(predictions["emotion.T"], pool)
     # Four heads, two against two: the root of twice a quarter. One of four against three that know nothing.
-    assert found == pytest.approx([np.sqrt(0.5), 0, np.sqrt(3 / 16 * (0.75**2 + 3 * 0.25**2))], abs=1e-6)
+    assert scores == pytest.approx([np.sqrt(0.5), 0, np.sqrt(3 / 16 * (0.75**2 + 3 * 0.25**2))], abs=1e-6)
 
 
 def test_a_scale_and_classes_of_one_name_are_not_held_against_each_other():
@@ -142,8 +142,8 @@ def test_mmal_is_the_books_sum_over_the_heads_that_there_are(dimension, modaliti
     ids = [Task(dimension, m).id for m in present]
     pool = replace(pool, predictions={t: pool.predictions[t] for t in ids})
     fused = Task(dimension, Modality.MULTIMODAL if "M" in modalities else present[0])
-    found = make_strategy("mmal").score(pool.predictions[ids[0]], pool)
-    assert found == pytest.approx(mmal_by_hand(pool, dimension, present, fused), abs=1e-5)
+    scores = make_strategy("mmal").score(pool.predictions[ids[0]], pool)
+    assert scores == pytest.approx(mmal_by_hand(pool, dimension, present, fused), abs=1e-5)
 
 
 def test_mmal_asks_what_looks_like_another_class_before_what_looks_like_its_own():
@@ -218,12 +218,12 @@ def test_the_module_is_the_same_for_the_same_seed():
 def test_with_a_handful_of_labels_the_loss_that_the_model_expects_counts(dimension):
     _, prediction, pool = alone(dimension)
     few = replace(pool, known=LabeledSet(pool.known.embeddings, pool.known.representations))
-    found = make_strategy("learning-loss").score(prediction, few)
+    scores = make_strategy("learning-loss").score(prediction, few)
     if dimension is SENTIMENT:
         expected = prediction.epistemic.astype(float) ** 2 + prediction.aleatoric.astype(float) ** 2
     else:
         expected = make_strategy("entropy").score(prediction, few)
-    assert found == pytest.approx(expected)
+    assert scores == pytest.approx(expected)
 
 
 def test_where_all_losses_are_equal_the_expected_one_counts_and_not_chance():

@@ -98,8 +98,8 @@ def test_the_score_is_that_of_the_paper(seed, people):
     votes, known_votes = draw(8), [*draw(10), *((0, rater, 1) for rater in range(people))]
     known_votes = list({(row, rater): (row, rater, answer) for row, rater, answer in known_votes}.values())
     pool = pool_with(8, votes, known_votes, 10, seed)
-    found = make_strategy("active-lab").score(pool.predictions[TASK.id], pool)
-    assert found == pytest.approx(by_hand(pool), abs=1e-6)
+    scores = make_strategy("active-lab").score(pool.predictions[TASK.id], pool)
+    assert scores == pytest.approx(by_hand(pool), abs=1e-6)
 
 
 def split_and_agreed():
@@ -127,9 +127,10 @@ def test_a_rater_who_answers_by_chance_counts_less():
 
 def test_without_answers_of_people_the_least_sure_sample_comes_first():
     pool = pool_with(30, [])
-    found = make_strategy("active-lab").select(pool, 30, np.random.default_rng(0)).indices.tolist()
+    chosen = make_strategy("active-lab").select(pool, 30, np.random.default_rng(0)).indices.tolist()
     assert (
-        found == make_strategy("least-confidence").select(pool, 30, np.random.default_rng(0)).indices.tolist()
+        chosen
+        == make_strategy("least-confidence").select(pool, 30, np.random.default_rng(0)).indices.tolist()
     )
 
 
